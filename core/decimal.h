@@ -1,0 +1,48 @@
+/* Exact decimal sums: a value is a scaled integer, value = mantissa / 10^decimals, summed in 128 bits at the largest scale seen.
+ *
+ * Promise: while every value has known decimals and nothing overflows, the sum is exact and does not depend on the order. Otherwise it
+ * falls back to f64 (compensated) and says so: exact = false. What is published is the exact value rounded once to f64. Integer sums
+ * (decimals 0) are exact.
+ * Threads: none; plain values.
+ */
+#ifndef WEIR_CORE_DECIMAL_H
+#define WEIR_CORE_DECIMAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/reading.h"
+
+__extension__ typedef __int128 wr_i128;
+
+struct wr_sum {
+    union {
+        wr_i128 scaled; /* exact: sum * 10^decimals */
+        double approx;  /* not exact */
+    };
+    uint8_t decimals; /* 0..WR_DECIMALS_MAX while exact */
+    bool exact;
+};
+
+/* The mantissa of a double that was written with this many decimals, if it has one with at most 15 digits and converting back gives the
+ * same bits. */
+bool wr_decimal_scale(double value, uint8_t decimals, int64_t *ret_mantissa);
+
+/* mantissa / 10^decimals, rounded once. */
+double wr_decimal_to_double(wr_i128 mantissa, uint8_t decimals);
+
+static inline struct wr_sum wr_sum_zero(void) { return (struct wr_sum){.scaled = 0, .decimals = 0, .exact = true}; }
+
+/* Adds a numeric or bool value. decimals is of the reading; ignored for integers and bool. */
+void wr_sum_add(struct wr_sum *sum, enum wr_type type, union wr_value value, uint8_t decimals);
+
+/* Adds another sum: for merging partial windows. */
+void wr_sum_merge(struct wr_sum *into, const struct wr_sum *other);
+
+/* The published value: the exact sum rounded once to f64, or the approximation. */
+double wr_sum_double(const struct wr_sum *sum);
+
+/* True and the integer if the sum is an exact whole number with decimals 0 that fits. */
+bool wr_sum_int64(const struct wr_sum *sum, int64_t *ret_value);
+
+#endif

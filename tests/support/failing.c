@@ -1,0 +1,82 @@
+#include "tests/support/failing.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+static _Atomic long allocations_left = -1;
+static _Atomic long io_left = -1;
+static _Atomic long counted;
+static _Atomic bool hit;
+static _Atomic int io_errno;
+
+void wr_failing_off(void) {
+    allocations_left = -1;
+    io_left = -1;
+    counted = 0;
+    hit = false;
+}
+
+void wr_failing_allocations(long n) {
+    wr_failing_off();
+    allocations_left = n;
+}
+
+void wr_failing_io(long n, int with_errno) {
+    wr_failing_off();
+    io_errno = with_errno;
+    io_left = n;
+}
+
+bool wr_failing_hit(void) { return hit; }
+long wr_failing_count(void) { return counted; }
+
+/* Counts down; true for the one call that must fail. */
+static bool fails(_Atomic long *left) {
+    counted++;
+    long now = *left;
+    while (now >= 0) {
+        if (atomic_compare_exchange_weak(left, &now, now - 1)) {
+            if (now != 0)
+                return false;
+            hit = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The names are the linker's. */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *old, size_t size);
+char *__real_strdup(const char *text);
+ssize_t __real_read(int fd, void *into, size_t len);
+ssize_t __real_write(int fd, const void *from, size_t len);
+ssize_t __real_send(int fd, const void *from, size_t len, int flags);
+ssize_t __real_recv(int fd, void *into, size_t len, int flags);
+int __real_fdatasync(int fd);
+
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+char *__wrap_strdup(const char *text);
+ssize_t __wrap_read(int fd, void *into, size_t len);
+ssize_t __wrap_write(int fd, const void *from, size_t len);
+ssize_t __wrap_send(int fd, const void *from, size_t len, int flags);
+ssize_t __wrap_recv(int fd, void *into, size_t len, int flags);
+int __wrap_fdatasync(int fd);
+
+#define OR_NO_MEMORY(call) (fails(&allocations_left) ? (errno = ENOMEM, NULL) : (call))
+#define OR_IO_ERROR(call) (fails(&io_left) ? (errno = io_errno, -1) : (call))
+
+void *__wrap_malloc(size_t size) { return OR_NO_MEMORY(__real_malloc(size)); }
+void *__wrap_calloc(size_t n, size_t size) { return OR_NO_MEMORY(__real_calloc(n, size)); }
+void *__wrap_realloc(void *old, size_t size) { return OR_NO_MEMORY(__real_realloc(old, size)); }
+char *__wrap_strdup(const char *text) { return OR_NO_MEMORY(__real_strdup(text)); }
+ssize_t __wrap_read(int fd, void *into, size_t len) { return OR_IO_ERROR(__real_read(fd, into, len)); }
+ssize_t __wrap_write(int fd, const void *from, size_t len) { return OR_IO_ERROR(__real_write(fd, from, len)); }
+ssize_t __wrap_send(int fd, const void *from, size_t len, int flags) { return OR_IO_ERROR(__real_send(fd, from, len, flags)); }
+ssize_t __wrap_recv(int fd, void *into, size_t len, int flags) { return OR_IO_ERROR(__real_recv(fd, into, len, flags)); }
+int __wrap_fdatasync(int fd) { return OR_IO_ERROR(__real_fdatasync(fd)); }

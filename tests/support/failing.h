@@ -1,0 +1,22 @@
+/* Makes the nth allocation, or the nth read/write/send/recv/fdatasync, of the code under test fail.
+ *
+ * Use: count a run, then fail each call in turn:
+ *   for (long n = 0;; n++) { wr_failing_allocations(n); run(); if (!wr_failing_hit()) break; }
+ * Counts are of this process, all threads. Calls from shared libraries (SQLite, paho, libc) are not seen.
+ */
+#ifndef WEIR_TESTS_SUPPORT_FAILING_H
+#define WEIR_TESTS_SUPPORT_FAILING_H
+
+#include <stdbool.h>
+
+/* The allocation number n (from 0) fails, once; n < 0: none. */
+void wr_failing_allocations(long n);
+/* The I/O call number n (from 0) fails with this errno, once; n < 0: none. */
+void wr_failing_io(long n, int with_errno);
+/* Whether the call that was to fail has come since. */
+bool wr_failing_hit(void);
+/* How many were counted since the last arming. */
+long wr_failing_count(void);
+void wr_failing_off(void);
+
+#endif

@@ -79,6 +79,16 @@ struct wr_alarm {
     char message[WR_ALARM_TEXT_BYTES];
 };
 
+#define WR_ALARM_SNAP_BYTES 256
+
+/* A transition together with the alarm's state after it: the store commits both in one transaction, so that a restart finds them equal.
+ * The snapshot is opaque to everybody but rules/. Without a transition (alarm.transition == 0) only the snapshot is stored. */
+struct wr_alarm_entry {
+    struct wr_alarm alarm;
+    uint16_t snap_len; /* 0: forget the snapshot */
+    uint8_t snap[WR_ALARM_SNAP_BYTES];
+};
+
 const char *wr_alarm_state_name(enum wr_alarm_state state);
 const char *wr_alarm_cause_name(enum wr_alarm_cause cause);
 const char *wr_severity_name(enum wr_severity severity);

@@ -1,0 +1,95 @@
+/* The engine: the step function that takes batches of readings and the time, and returns alarms and aggregates.
+ *
+ * It fixes the time of each reading (arrival, clamp of future stamps, lateness), lets the rules see it, and puts it into its windows. It
+ * never waits, locks, logs or reads a clock: agent/engine_loop.c does that around it.
+ *
+ * Promise: readings of one source are taken in order. Counts are exact: every reading of a batch is in exactly one place of the ledger of
+ * each account that wants it. `open` is counted by walking the state (wr_engine_count_open), in slices.
+ * Threads: the engine's thread only. Ownership: takes over the evaluator it is given; batches and handovers stay the caller's.
+ * Limits: max_series, max_windows_open; memory is allocated in chunks up to the ceiling that wr_engine_bytes tells.
+ */
+#ifndef WEIR_RULES_ENGINE_H
+#define WEIR_RULES_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/batch.h"
+#include "core/clock.h"
+#include "core/handover.h"
+#include "core/ledger.h"
+#include "core/result.h"
+#include "core/series.h"
+#include "core/symbol.h"
+#include "rules/evaluator.h"
+#include "rules/window.h"
+
+struct wr_engine;
+
+struct wr_engine_options {
+    struct wr_series_table *series;
+    struct wr_symbol_table *symbols;
+    uint32_t max_series;
+    uint32_t max_open_windows; /* states in all; 0: max_series * windows */
+    uint32_t n_sources;        /* indexes of batches are below this */
+    const struct wr_window_spec *windows;
+    uint32_t n_windows;
+    /* account of (source, window): accounts[source * (n_windows + 2) + window]; window n_windows is "none", n_windows + 1 is "intake". */
+    const uint32_t *accounts;
+    struct wr_evaluator *evaluator; /* may be NULL: no rules */
+};
+
+/* What a step may fill. handover NULL: the store takes nothing now. */
+struct wr_engine_out {
+    struct wr_alarm_out alarms;
+    struct wr_handover *handover;
+};
+
+WR_MUST_USE enum wr_result wr_engine_new(const struct wr_engine_options *options, struct wr_engine **ret_engine, struct wr_error *err);
+void wr_engine_free(struct wr_engine *engine);
+
+/* Takes readings from batch, starting at `from`; returns how many were taken: fewer than the rest when alarms in out need to be emptied
+ * first, or when a change needs room in a handover and there is one to be had (out->handover full: replace it and go on). */
+uint32_t wr_engine_take(struct wr_engine *engine, struct wr_batch *batch, uint32_t from, const struct wr_now *now, struct wr_engine_out *out);
+
+/* Closes windows that are due and runs rule timers, at most `budget` of them; true: more are due (call again, after a batch from each source).
+ * A handover that becomes full makes it stop; without handover due windows are widened. */
+bool wr_engine_timers(struct wr_engine *engine, const struct wr_now *now, uint32_t budget, struct wr_engine_out *out);
+/* Boot time at which wr_engine_timers has something to do; WR_NEVER_NS. */
+int64_t wr_engine_next_timer(const struct wr_engine *engine);
+
+/* Clean stop, or reload of windows: writes open windows as partials into the handover; true: more to come, with another handover. */
+bool wr_engine_flush(struct wr_engine *engine, const struct wr_now *now, struct wr_engine_out *out);
+
+/* Writes the cumulative counts of all accounts, consistent with what was handed over up to now including handover. */
+void wr_engine_counts(const struct wr_engine *engine, struct wr_handover *handover);
+uint32_t wr_engine_max_counts(uint32_t n_sources, uint32_t n_windows);
+
+/* Books readings that never came to the engine (a source's own account): counted into the source's intake by its caller. */
+
+/* Walks the state: open readings per account, added to open[account]. *cursor starts at 0; true: call again. Between the slices of one walk
+ * readings may arrive: the caller stops taking batches, or accepts that. */
+bool wr_engine_count_open(const struct wr_engine *engine, uint64_t *cursor, uint32_t budget, uint64_t *open);
+
+struct wr_evaluator *wr_engine_evaluator(struct wr_engine *engine);
+/* Replaces the evaluator (reload); returns the old one, which the caller frees. */
+struct wr_evaluator *wr_engine_swap_evaluator(struct wr_engine *engine, struct wr_evaluator *evaluator);
+
+struct wr_engine_stats {
+    uint64_t taken;
+    uint64_t clamped;
+    uint64_t late;
+    uint64_t bad;
+    uint64_t type_refused;
+    uint64_t aggregates;
+    uint64_t widened;
+    uint32_t open_windows;
+    uint32_t streams; /* (series, source) pairs */
+    size_t bytes;
+};
+void wr_engine_stats(const struct wr_engine *engine, struct wr_engine_stats *ret_stats);
+
+/* The memory ceiling for these options, evaluator not counted. */
+size_t wr_engine_bytes(const struct wr_engine_options *options);
+
+#endif

@@ -1,0 +1,99 @@
+/* The evaluator: the running state of a rule set: which series feed which rule instances, their windows, timers and alarm states.
+ *
+ * Promise: pure: time is an argument, nothing waits, nothing logs. A value that stays between the limits nearest to it costs one compare
+ * (wr_evaluator_quiet). Work is done only when a series that a rule reads gets a sample, or a timer expires. When an instance, window or
+ * timer cannot be made (memory, max_instances) that is counted, and everything else goes on.
+ *
+ * Threads: the engine's thread only. Ownership: the evaluator keeps the rule set it was made for, until it is replaced (reload) or freed.
+ * Order of calls: new, restore (snapshots of a former run), then take and timers in any order, snapshot at exit.
+ * Units: nanoseconds; event time is wall time, boot time drives the timers.
+ */
+#ifndef WEIR_RULES_EVALUATOR_H
+#define WEIR_RULES_EVALUATOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/alarm.h"
+#include "core/clock.h"
+#include "core/reading.h"
+#include "core/result.h"
+#include "core/series.h"
+#include "core/symbol.h"
+
+struct wr_ruleset; /* rules/ruleset.h: what the files say, compiled and immutable */
+struct wr_evaluator;
+
+/* Where transitions go: an array of the caller's. A step that would need more room than is left stops before the sample and says so. */
+struct wr_alarm_out {
+    struct wr_alarm_entry *entries;
+    uint32_t n;
+    uint32_t cap;
+};
+
+/* Per series, dense by id: all that the hot path looks at. The band is the open interval of values that can flip nothing and lie inside the
+ * declared range, given the present states; empty (low > high) when every sample must be seen (windows, age, several operands ...). */
+struct wr_evaluator_band {
+    double low;
+    double high;
+};
+
+struct wr_evaluator_stats {
+    uint32_t rules;
+    uint32_t instances;
+    uint32_t active; /* alarms that are not normal or pending */
+    uint32_t unacked;
+    uint64_t evaluations;
+    uint64_t instances_refused; /* max_instances */
+    uint64_t no_memory;
+    size_t bytes;
+};
+
+/* The rule set must outlive the evaluator, or be handed over with it. */
+WR_MUST_USE enum wr_result wr_evaluator_new(struct wr_ruleset *rules, const struct wr_series_table *series, const struct wr_symbol_table *symbols,
+                                            struct wr_evaluator **ret_evaluator, struct wr_error *err);
+void wr_evaluator_free(struct wr_evaluator *evaluator);
+
+/* Brings back one alarm from its snapshot; downtime counts as unknown. Unknown rules are ignored: WR_NOT_FOUND. */
+WR_MUST_USE enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct wr_alarm_entry *entry, const struct wr_now *now);
+
+/* Makes everything known for series ids below count: called by the engine when it first meets an id. Never fails: see stats. */
+void wr_evaluator_attach(struct wr_evaluator *evaluator, uint32_t series_count, const struct wr_now *now);
+
+/* The band of a series; valid for ids below the count attached. */
+const struct wr_evaluator_band *wr_evaluator_bands(const struct wr_evaluator *evaluator);
+
+/* One sample, already clamped and known not to be late. May set reading->quality to bad (outside the point's range). The engine calls it when
+ * the value is not strictly inside the band, or the quality is bad. arrival_boot_ns: when it became readable. WR_FULL: no room in out for
+ * what it may produce, nothing was done; empty out and call again. */
+WR_MUST_USE enum wr_result wr_evaluator_take(struct wr_evaluator *evaluator, struct wr_reading *reading, int64_t arrival_boot_ns,
+                                             const struct wr_now *now, struct wr_alarm_out *out);
+
+/* Runs timers that are due, at most max of them; *ret_more tells whether more are due. WR_FULL as above. */
+WR_MUST_USE enum wr_result wr_evaluator_timers(struct wr_evaluator *evaluator, const struct wr_now *now, uint32_t max, struct wr_alarm_out *out,
+                                               bool *ret_more);
+/* Boot time of the next timer, or WR_NEVER_NS. */
+int64_t wr_evaluator_next_timer(const struct wr_evaluator *evaluator);
+
+/* Declared for the series by a point; the defaults otherwise (lateness -1: the window's own). */
+int64_t wr_evaluator_lateness(const struct wr_evaluator *evaluator, uint32_t series);
+
+enum wr_alarm_command_kind { WR_ALARM_COMMAND_ACK, WR_ALARM_COMMAND_RESET };
+
+/* An operator's command on `rule` or `rule{k=v}`; a rule alone means all its instances. WR_NOT_FOUND, WR_INVALID (not in a state that takes
+ * it). Transitions in out. *ret_n: alarms changed. */
+WR_MUST_USE enum wr_result wr_evaluator_command(struct wr_evaluator *evaluator, enum wr_alarm_command_kind kind, const char *alarm,
+                                                const char *by_whom, const struct wr_now *now, struct wr_alarm_out *out, uint32_t *ret_n,
+                                                struct wr_error *err);
+
+/* Walks the alarms that are not normal: *cursor starts at 0; false at the end. For status, `weir alarms`, and snapshots at exit. */
+bool wr_evaluator_next_alarm(const struct wr_evaluator *evaluator, uint32_t *cursor, struct wr_alarm_entry *ret_entry);
+
+/* Reload: takes over the state of rules whose name, `by` and canonical expression match from `old`, at most max instances a call (slices);
+ * alarms of rules that are gone or changed are closed with cause rule_changed, in out. *ret_more: call again. */
+WR_MUST_USE enum wr_result wr_evaluator_migrate(struct wr_evaluator *evaluator, struct wr_evaluator *old, const struct wr_now *now, uint32_t max,
+                                                struct wr_alarm_out *out, bool *ret_more);
+
+void wr_evaluator_stats(const struct wr_evaluator *evaluator, struct wr_evaluator_stats *ret_stats);
+
+#endif

@@ -1,0 +1,87 @@
+/* YAML into structs, by one schema, with all errors at once.
+ *
+ * Promise: a file is parsed by libyaml first, walking the schema: every unknown key, wrong type, missing key, bad duration or size is a
+ * diagnostic with line, column, excerpt, caret and "did you mean"; only a file without errors is then loaded by libcyaml, from the same
+ * schema. This is the only place that knows libcyaml and libyaml. Refused: anchors and aliases, tags, more than WR_YAML_BYTES bytes, more
+ * than WR_YAML_DEPTH levels, duplicate keys. A scalar with a comma cut short inside a flow map gets its own hint: put it in quotes.
+ *
+ * Threads: any, no shared state. Ownership: *ret_record is one tree; wr_yaml_free frees all of it. Strings in it are NUL-terminated.
+ * Units: durations are loaded as int64_t nanoseconds, sizes as uint64_t bytes, though they stand as "5s" and "64MB" in the file.
+ */
+#ifndef WEIR_RULES_YAML_H
+#define WEIR_RULES_YAML_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/result.h"
+#include "rules/diagnostics.h"
+
+#define WR_YAML_BYTES (4u << 20)
+#define WR_YAML_DEPTH 12
+
+enum wr_yaml_kind {
+    WR_YAML_STRING,   /* char * ; NULL when absent */
+    WR_YAML_BOOL,     /* bool */
+    WR_YAML_INT,      /* int64_t */
+    WR_YAML_FLOAT,    /* double */
+    WR_YAML_DURATION, /* int64_t ns */
+    WR_YAML_SIZE,     /* uint64_t bytes */
+    WR_YAML_ENUM,     /* int, index into names */
+    WR_YAML_RECORD,   /* struct *, NULL when absent */
+    WR_YAML_STRINGS,  /* char ** and unsigned count; a single scalar is a list of one */
+    WR_YAML_RECORDS,  /* struct * (array) and unsigned count */
+};
+
+struct wr_yaml_field {
+    const char *key;
+    enum wr_yaml_kind kind;
+    size_t offset;       /* of the value in its record */
+    size_t count_offset; /* of the unsigned count, for lists */
+    bool required;
+    const char *fallback;            /* as it would stand in the file; NULL: zero, or empty */
+    const struct wr_yaml_field *fields; /* RECORD, RECORDS: ends with key NULL */
+    size_t record_bytes;
+    const char *const *names; /* ENUM: ends with NULL */
+    double min, max;          /* INT, FLOAT, DURATION (ns), SIZE: checked when min < max */
+    const char *help;         /* one line for the generated reference */
+};
+
+/* A loaded file: the record, and where everything stands in the text. */
+struct wr_yaml {
+    char *file;
+    char *text;
+    size_t text_len;
+    void *record;
+    const struct wr_yaml_field *fields;
+    size_t record_bytes;
+    struct wr_yaml_place *places;
+    size_t n_places;
+};
+
+/* Loads a file (its name is used in diagnostics). WR_INVALID when there are errors: they are all in diagnostics. WR_IO, WR_NO_MEMORY in err. */
+WR_MUST_USE enum wr_result wr_yaml_load_file(const char *file, const struct wr_yaml_field *fields, size_t record_bytes,
+                                             struct wr_diagnostics *diagnostics, struct wr_yaml *ret_yaml, struct wr_error *err);
+WR_MUST_USE enum wr_result wr_yaml_load_text(const char *name, const char *text, size_t len, const struct wr_yaml_field *fields,
+                                             size_t record_bytes, struct wr_diagnostics *diagnostics, struct wr_yaml *ret_yaml,
+                                             struct wr_error *err);
+void wr_yaml_free(struct wr_yaml *yaml);
+
+/* Where the value at a path stands, for errors found later: "rules[3].when"; offset and length are characters inside the scalar (for
+ * carets inside an expression; length 0: the whole scalar). For a path that is absent: the nearest record that holds it. */
+struct wr_position wr_yaml_where(const struct wr_yaml *yaml, const char *path, size_t offset, size_t length);
+
+/* Adds a diagnostic at a path. */
+void wr_yaml_complain(const struct wr_yaml *yaml, struct wr_diagnostics *diagnostics, enum wr_diagnostic_level level, unsigned code,
+                      const char *path, size_t offset, size_t length, const char *hint, const char *format, ...) WR_PRINTF(9, 10);
+
+/* "k=v, k2=v2" into pairs: the file's way to write a map with free keys. Texts are copied; free with wr_yaml_pairs_free. */
+struct wr_yaml_pair {
+    char *key;
+    char *value;
+};
+WR_MUST_USE enum wr_result wr_yaml_pairs(const char *text, struct wr_yaml_pair **ret_pairs, size_t *ret_n, struct wr_error *err);
+void wr_yaml_pairs_free(struct wr_yaml_pair *pairs, size_t n);
+
+#endif

@@ -20,8 +20,10 @@
  *
  * Threads: any thread, all functions, but new and free. May block: those with a deadline.
  * Ownership: elements are bytes to the channel. drop, if given, is called for every element that the policy drops or that is still inside
- * when the channel is freed, without the lock held.
- * Limits: capacity <= 65536; element <= 65536 bytes; a select over at most WR_CHANNEL_SELECT_MAX cases.
+ * when the channel is freed, without the lock held, from the sender's (the freeing) thread; it must not write to the element.
+ * Limits: capacity <= 65536; element <= 65536 bytes, with DROP_OLDEST and a drop function <= WR_CHANNEL_DROP_BYTES; a select over at most
+ * WR_CHANNEL_SELECT_MAX cases (WR_LIMIT beyond); one event loop per direction. A loop that is armed is not a waiting receiver: on a
+ * rendezvous its peer must block.
  * Units: deadlines are CLOCK_BOOTTIME nanoseconds as wr_clock_boot_ns of the real clock; 0 or any past time: try; WR_NEVER_NS: for ever.
  */
 #ifndef WEIR_CORE_CHANNEL_H
@@ -34,6 +36,7 @@
 #include "core/result.h"
 
 #define WR_CHANNEL_SELECT_MAX 128
+#define WR_CHANNEL_DROP_BYTES 4096
 
 enum wr_channel_policy {
     WR_CHANNEL_BLOCK,

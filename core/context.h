@@ -34,7 +34,8 @@ uint64_t wr_context_trace_id(const struct wr_context *context);
 enum wr_result wr_context_sleep_until(struct wr_context *context, int64_t deadline_boot_ns);
 
 /* Called once when the context ends by cancel (not by deadline), from the thread that cancels, without locks of the context held. Returns
- * WR_CANCELED, without registering, if it has ended. The watcher is caller's memory, alive until wr_context_unwatch returned. */
+ * WR_CANCELED, without registering, if it was cancelled. The watcher is caller's memory, alive until wr_context_unwatch returned: that waits
+ * for a call under way, so `ended` itself must not unwatch, nor give up a last reference. */
 struct wr_context_watch {
     void (*ended)(void *user);
     void *user;

@@ -25,11 +25,12 @@ enum wr_yaml_kind {
     WR_YAML_STRING,   /* char * ; NULL when absent */
     WR_YAML_BOOL,     /* bool */
     WR_YAML_INT,      /* int64_t */
+    WR_YAML_COUNT,    /* uint32_t; never negative */
     WR_YAML_FLOAT,    /* double */
     WR_YAML_DURATION, /* int64_t ns */
     WR_YAML_SIZE,     /* uint64_t bytes */
     WR_YAML_ENUM,     /* int, index into names */
-    WR_YAML_RECORD,   /* struct *, NULL when absent */
+    WR_YAML_RECORD,   /* struct *, NULL when absent; with fallback "{}" made with the defaults of its fields instead */
     WR_YAML_STRINGS,  /* char ** and unsigned count; a single scalar is a list of one */
     WR_YAML_RECORDS,  /* struct * (array) and unsigned count */
 };
@@ -44,7 +45,7 @@ struct wr_yaml_field {
     const struct wr_yaml_field *fields; /* RECORD, RECORDS: ends with key NULL */
     size_t record_bytes;
     const char *const *names; /* ENUM: ends with NULL */
-    double min, max;          /* INT, FLOAT, DURATION (ns), SIZE: checked when min < max */
+    double min, max;          /* INT, COUNT, FLOAT, DURATION (ns), SIZE: checked when min < max */
     const char *help;         /* one line for the generated reference */
 };
 
@@ -71,6 +72,9 @@ void wr_yaml_free(struct wr_yaml *yaml);
 /* Where the value at a path stands, for errors found later: "rules[3].when"; offset and length are characters inside the scalar (for
  * carets inside an expression; length 0: the whole scalar). For a path that is absent: the nearest record that holds it. */
 struct wr_position wr_yaml_where(const struct wr_yaml *yaml, const char *path, size_t offset, size_t length);
+
+/* True when the file itself holds a value at this path: tells a given value from a default. */
+bool wr_yaml_present(const struct wr_yaml *yaml, const char *path);
 
 /* Adds a diagnostic at a path. */
 void wr_yaml_complain(const struct wr_yaml *yaml, struct wr_diagnostics *diagnostics, enum wr_diagnostic_level level, unsigned code,

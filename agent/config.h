@@ -1,0 +1,208 @@
+/* The configuration: one file, read whole, checked whole, then immutable.
+ *
+ * Promise: a config that loads is complete: defaults are filled in, relative paths are made absolute (they resolve against the config
+ * file), globs are expanded, addresses, selectors and tag lists are parsed. All errors come at once, each with its place in the file; with an
+ * error there is no config. Warnings do not hinder. Nothing here is ever changed after wr_config_load: a reload makes a new one beside it.
+ *
+ * Threads: immutable, so any. Ownership: the tree belongs to wr_config_free; whoever keeps a pointer into it keeps the config.
+ * Limits: WR_CONFIG_SOURCES_MAX sources, WR_WINDOWS_MAX windows. Units: in the names; durations are int64_t ns, sizes uint64_t bytes.
+ * Source of the keys and defaults: agent/config_schema.c, from which docs/configuration.md is generated.
+ */
+#ifndef WEIR_AGENT_CONFIG_H
+#define WEIR_AGENT_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/log.h"
+#include "core/result.h"
+#include "rules/diagnostics.h"
+#include "rules/window.h"
+#include "rules/yaml.h"
+
+#define WR_CONFIG_SOURCES_MAX 64
+#define WR_CONFIG_BROKERS_MAX 8
+
+/* A place to listen on, or to dial. */
+enum wr_address_kind { WR_ADDRESS_TCP, WR_ADDRESS_UNIX, WR_ADDRESS_STDIN };
+struct wr_address {
+    char *text; /* as it stands in the file, for logs */
+    enum wr_address_kind kind;
+    char *host; /* TCP: a name or an IP address, without brackets; "" means all interfaces */
+    uint16_t port;
+    char *path; /* UNIX: absolute */
+};
+
+struct wr_config_node {
+    char *id;   /* [A-Za-z0-9._-]{1,64} */
+    char *site; /* the same; "-" when not given */
+};
+
+/* How the time of a line-protocol stamp is written. */
+enum wr_precision { WR_PRECISION_NS, WR_PRECISION_US, WR_PRECISION_MS, WR_PRECISION_S };
+
+enum wr_source_kind { WR_SOURCE_LINE, WR_SOURCE_REPLAY };
+
+/* kind: line. Influx line protocol over TCP, Unix socket or standard input. */
+struct wr_config_line {
+    char **listen;
+    unsigned n_listen;
+    struct wr_address *addresses; /* n_listen of them, parsed from listen */
+    uint32_t max_connections;     /* of this source; limits.max_connections when not given */
+};
+
+/* How a CSV file is read. A list of names; what is left out: the first column is the time, the rest are fields. */
+struct wr_config_csv {
+    char *time_column; /* name of the column, or several joined by '+' ("Date+Time", read with a space between); NULL: the first one */
+    char *time_format; /* as strptime, or "s", "ms", "us", "ns" since 1970; NULL: RFC 3339, or the same with a space for the T */
+    char *tz;          /* zone of stamps that carry none: "UTC" or an Area/City */
+    char *measurement; /* NULL: the file's name without directory and ending */
+    char **tags;       /* a column that is a tag, or "name=value": a tag that every row gets */
+    unsigned n_tags;
+    char **skip_columns; /* columns that are no field */
+    unsigned n_skip_columns;
+};
+
+enum wr_replay_format { WR_REPLAY_CSV, WR_REPLAY_LINE };
+/* RECORDED: at the intervals of the recording. FAST: as fast as the engine takes it. RESCALE: the intervals divided by a number. */
+enum wr_replay_pace { WR_REPLAY_RECORDED, WR_REPLAY_FAST, WR_REPLAY_RESCALE };
+/* NOW: the first stamp becomes the time of the start, the others follow. AS_RECORDED: the stamps stay as they are.
+ * When the key is not given: AS_RECORDED with pace fast, NOW with the others. */
+enum wr_replay_start { WR_REPLAY_NOW, WR_REPLAY_AS_RECORDED };
+
+/* kind: replay. Recordings; all files of a source are one timeline, sorted by first stamp. */
+struct wr_config_replay {
+    char **patterns; /* `files` as written */
+    unsigned n_patterns;
+    char **files; /* what the patterns match, absolute, sorted */
+    unsigned n_files;
+    int format; /* enum wr_replay_format */
+    struct wr_config_csv *csv; /* never NULL */
+    int pace; /* enum wr_replay_pace */
+    int64_t duration_ns; /* rescale: the whole timeline takes this long; 0: see speedup */
+    double speedup;      /* rescale: intervals are divided by this; 0: see duration_ns. One of the two is set. */
+    int64_t max_gap_ns;  /* rescale: longer gaps are shortened to this before the division */
+    bool loop;           /* starts again at the end, the stamps moved on */
+    int start;           /* enum wr_replay_start */
+};
+
+struct wr_config_source {
+    char *name; /* [A-Za-z0-9._-]{1,63}, unique */
+    int kind;   /* enum wr_source_kind: which of the structs below is meant */
+    int precision; /* enum wr_precision: of line-protocol stamps */
+    struct wr_config_line line;
+    struct wr_config_replay replay;
+};
+
+/* A window as it stands in the file; compiled into windows[]. */
+struct wr_config_window {
+    char *name;
+    int64_t every_ns;
+    char *of;
+    int forward; /* enum wr_window_forward */
+    int64_t lateness_ns;
+};
+
+struct wr_config_store {
+    char *path; /* absolute directory */
+    uint64_t budget_bytes; /* database, WAL and index together */
+    int64_t max_loss_ns;   /* closed windows are committed at least this often */
+    uint64_t free_floor_bytes; /* free space on the file system that is left alone */
+};
+
+enum wr_uplink_format { WR_UPLINK_SEGMENT, WR_UPLINK_JSON };
+
+struct wr_broker {
+    char *url; /* mqtt://host:port or mqtts://host:port */
+    bool tls;
+    char *host; /* without brackets */
+    uint16_t port; /* 1883 and 8883 when not given */
+};
+
+struct wr_config_uplink {
+    char **urls;
+    unsigned n_brokers;
+    struct wr_broker *brokers; /* n_brokers of them, parsed from urls */
+    char *ca;   /* absolute paths; NULL when not given */
+    char *cert;
+    char *key;
+    char *user;
+    char *password_file;
+    char *prefix; /* first levels of every topic, no '/' at either end */
+    int format;   /* enum wr_uplink_format */
+    int64_t keepalive_ns;
+    int64_t connect_timeout_ns; /* name, TCP, TLS and MQTT together */
+    int64_t retry_max_ns;       /* longest pause between two attempts */
+    uint32_t window;            /* messages in flight */
+    uint64_t window_bytes;      /* bytes in flight, at most 1 MB */
+};
+
+struct wr_config_http {
+    char *listen;
+    struct wr_address address;
+};
+
+struct wr_config_control {
+    char *socket; /* absolute; where the agent listens and clients ask first */
+    /* Where clients ask next, or NULL: the agent may run as a service that has a runtime directory, while the client has none. */
+    char *socket_of_service;
+};
+
+struct wr_config_log {
+    int level;  /* enum wr_log_level */
+    int format; /* enum wr_log_format */
+};
+
+struct wr_config_limits {
+    uint32_t max_series;
+    uint32_t max_symbols;
+    uint32_t max_instances;   /* of rules */
+    uint32_t batches;         /* of each source */
+    uint32_t max_connections; /* of each source */
+    uint64_t max_line_bytes;
+    uint64_t partial_lines_bytes; /* of each source: buffers of connections that hold a partial line */
+    int64_t stop_deadline_ns;     /* a clean stop gives up after this */
+};
+
+struct wr_config {
+    char *file; /* as it was named, for messages */
+    char *directory; /* absolute: what relative paths resolve against */
+    struct wr_config_node *node; /* never NULL, as all sections but uplink and http */
+    struct wr_config_source *sources;
+    unsigned n_sources;
+    struct wr_config_window *window_sections;
+    unsigned n_windows;
+    struct wr_window_spec *windows; /* n_windows of them */
+    char **rule_patterns;
+    unsigned n_rule_patterns;
+    char **rule_files; /* what the patterns match, absolute, sorted */
+    unsigned n_rule_files;
+    struct wr_config_store *store;
+    struct wr_config_uplink *uplink; /* NULL: nothing is sent, the store keeps the last that fits */
+    struct wr_config_http *http;     /* NULL: no HTTP */
+    struct wr_config_control *control;
+    struct wr_config_log *log;
+    struct wr_config_limits *limits;
+    char **exec_allow; /* programs that `exec` actions may run, absolute */
+    unsigned n_exec_allow;
+    struct wr_yaml yaml; /* where everything stands in the file; owns this tree */
+};
+
+/* Reads and checks a config. WR_INVALID: errors, all of them in diagnostics (initialised by the caller, who also renders them);
+ * WR_IO, WR_NO_MEMORY: in err. */
+WR_MUST_USE enum wr_result wr_config_load(const char *file, struct wr_diagnostics *diagnostics, struct wr_config **ret_config,
+                                          struct wr_error *err);
+/* The same for a text in memory; `file` names it, and its directory is what relative paths resolve against. */
+WR_MUST_USE enum wr_result wr_config_load_text(const char *file, const char *text, size_t len, struct wr_diagnostics *diagnostics,
+                                               struct wr_config **ret_config, struct wr_error *err);
+void wr_config_free(struct wr_config *config);
+
+/* True if `program` (absolute) is on the allow-list. */
+bool wr_config_exec_allowed(const struct wr_config *config, const char *program);
+
+/* The reference of all keys, as docs/configuration.md holds it. */
+WR_MUST_USE enum wr_result wr_config_reference_markdown(struct wr_buf *into);
+
+#endif

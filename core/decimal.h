@@ -15,10 +15,15 @@
 
 __extension__ typedef __int128 wr_i128;
 
+#define WR_DECIMAL_MANTISSA_END 1e15 /* a mantissa has at most 15 digits */
+
 struct wr_sum {
     union {
         wr_i128 scaled; /* exact: sum * 10^decimals */
-        double approx;  /* not exact */
+        struct {
+            double approx; /* not exact: the published value is approx + carry */
+            double carry;  /* what rounding took from approx so far */
+        };
     };
     uint8_t decimals; /* 0..WR_DECIMALS_MAX while exact */
     bool exact;
@@ -33,8 +38,35 @@ double wr_decimal_to_double(wr_i128 mantissa, uint8_t decimals);
 
 static inline struct wr_sum wr_sum_zero(void) { return (struct wr_sum){.scaled = 0, .decimals = 0, .exact = true}; }
 
-/* Adds a numeric or bool value. decimals is of the reading; ignored for integers and bool. */
-void wr_sum_add(struct wr_sum *sum, enum wr_type type, union wr_value value, uint8_t decimals);
+extern const double wr_decimal_powers[WR_DECIMALS_MAX + 1]; /* 10^0 ... 10^15, exact */
+
+/* The whole number nearest to x, for |x| < 2^51: adding 1.5 * 2^52 leaves no bits for a fraction. */
+static inline int64_t wr_decimal_round(double x) {
+    union wr_value shifted = {.f = x + 6755399441055744.0};
+    union wr_value base = {.f = 6755399441055744.0};
+    return shifted.i - base.i;
+}
+
+/* All that wr_sum_add does not do inline: other types, another scale, the fallback. */
+void wr_sum_add_other(struct wr_sum *sum, enum wr_type type, union wr_value value, uint8_t decimals);
+
+/* Adds a numeric or bool value. decimals is of the reading; ignored for integers and bool. A float that has not the decimals it is said to
+ * have makes the sum inexact. Inline is the usual case: a float whose decimals the sum has already seen. */
+static inline void wr_sum_add(struct wr_sum *sum, enum wr_type type, union wr_value value, uint8_t decimals) {
+    if (type == WR_TYPE_FLOAT && sum->exact && decimals <= sum->decimals) {
+        double power = wr_decimal_powers[sum->decimals];
+        double scaled = value.f * power;
+        if (scaled > -WR_DECIMAL_MANTISSA_END && scaled < WR_DECIMAL_MANTISSA_END) { /* false for NaN */
+            int64_t mantissa = wr_decimal_round(scaled);
+            wr_i128 after;
+            if ((double)mantissa / power == value.f && !__builtin_add_overflow(sum->scaled, mantissa, &after)) {
+                sum->scaled = after;
+                return;
+            }
+        }
+    }
+    wr_sum_add_other(sum, type, value, decimals);
+}
 
 /* Adds another sum: for merging partial windows. */
 void wr_sum_merge(struct wr_sum *into, const struct wr_sum *other);

@@ -11,6 +11,7 @@
 #ifndef WEIR_CORE_BATCH_H
 #define WEIR_CORE_BATCH_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "core/channel.h"
@@ -38,6 +39,7 @@ struct wr_batch_pool {
     struct wr_channel *free; /* of struct wr_batch * */
     struct wr_batch *all;
     uint32_t n;
+    _Atomic uint32_t strays; /* batches that came back after the close */
 };
 
 WR_MUST_USE enum wr_result wr_batch_pool_init(struct wr_batch_pool *pool, uint32_t batches, uint32_t source, struct wr_error *err);
@@ -45,7 +47,8 @@ WR_MUST_USE enum wr_result wr_batch_pool_init(struct wr_batch_pool *pool, uint32
 /* Takes an empty batch without waiting. WR_EMPTY when all are on their way. */
 WR_MUST_USE enum wr_result wr_batch_take(struct wr_batch_pool *pool, struct wr_batch **ret_batch);
 
-/* Takes an empty batch, waits until deadline_boot_ns. WR_TIMEOUT; WR_CLOSED once the pool is closed. */
+/* Takes an empty batch, waits until deadline_boot_ns. WR_TIMEOUT; WR_CLOSED once the pool is closed and
+ * nothing lies ready any more. */
 WR_MUST_USE enum wr_result wr_batch_wait(struct wr_batch_pool *pool, int64_t deadline_boot_ns, struct wr_batch **ret_batch);
 
 /* Stamps arrival and wall offset, once, before the first reading is put in. */
@@ -54,7 +57,7 @@ void wr_batch_stamp(struct wr_batch *batch, const struct wr_now *now);
 /* Gives a batch back to its pool, empty. Any thread. Never blocks, never fails. */
 void wr_batch_return(struct wr_batch *batch);
 
-/* Waiters see WR_CLOSED. Batches still under way may be returned later. */
+/* Waiters see WR_CLOSED, once the batches that lie ready are taken. Batches still under way may be returned later. */
 void wr_batch_pool_close(struct wr_batch_pool *pool);
 
 /* Frees the memory; every batch must be back (asserted). */

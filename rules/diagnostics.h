@@ -35,7 +35,9 @@ struct wr_diagnostic {
     unsigned code; /* W<code>, listed in docs/diagnostics.md */
     char *message;
     char *hint;    /* may be NULL: "did you mean 'rise'?" */
-    char *excerpt; /* the source line, or NULL */
+    char *excerpt; /* the source line as it is shown: escaped, cut around the place; or NULL */
+    uint32_t caret; /* characters of excerpt before the first caret */
+    uint32_t carets;
 };
 
 struct wr_diagnostics {
@@ -50,14 +52,15 @@ struct wr_diagnostics {
 void wr_diagnostics_init(struct wr_diagnostics *diagnostics);
 void wr_diagnostics_fini(struct wr_diagnostics *diagnostics);
 
-/* text is the whole file (for the excerpt), may be NULL. hint may be NULL. */
+/* text is the whole file (for the excerpt), may be NULL. hint may be NULL. Line 0: the file as a whole. Never fails: what finds no memory is
+ * counted and sets out_of_memory. */
 void wr_diagnostics_add(struct wr_diagnostics *diagnostics, enum wr_diagnostic_level level, unsigned code, const char *file, const char *text,
                         size_t text_len, struct wr_position at, const char *hint, const char *format, ...) WR_PRINTF(9, 10);
 
-/* Sorted by file, line and column. format: the text above, or JSON (one array). */
+/* Sorted by file, line and column. The text above, or JSON (one array of objects). WR_NO_MEMORY. */
 WR_MUST_USE enum wr_result wr_diagnostics_render(struct wr_diagnostics *diagnostics, bool json, struct wr_buf *into);
 
-/* The nearest of n names to `word` by edit distance, or NULL when none is near. */
+/* The nearest of n names to `word` by edit distance (a swap of neighbours counts one), or NULL when none is near. NULLs in names are skipped. */
 const char *wr_diagnostics_nearest(const char *word, const char *const *names, size_t n);
 
 #endif

@@ -1,0 +1,355 @@
+/* Whole outages on virtual time: the uplink's step function between a fake session and a fake store that lose, refuse, delay, stall and
+ * restart at random. A model of the broker and of the store checks the invariants of transport/uplink.h at each step. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "transport/uplink.h"
+
+#define SEGMENTS 400
+#define QUEUE 512
+#define WINDOW 12
+#define WINDOW_BYTES 20000u
+#define LARGE 9000 /* body of a segment above the server's maximum packet size */
+#define MAX_PACKET 6000u
+
+struct stored {
+    int64_t seq;
+    uint8_t lane;
+    uint32_t bytes;
+    bool poison; /* always refused */
+    bool acked;
+    bool parked;
+    bool at_broker; /* PUBACK sent by the fake broker */
+    unsigned published;
+};
+
+struct in_flight {
+    uint64_t id;
+    int64_t seq; /* 0: state or direct */
+    uint32_t bytes;
+    int64_t answer_ns; /* WR_NEVER_NS: the broker stays silent */
+};
+
+struct world {
+    uint64_t random;
+    struct wr_uplink *uplink;
+    struct wr_now now;
+    /* the store */
+    struct stored stored[SEGMENTS + 1]; /* by seq */
+    int64_t committed;
+    int64_t start_seq;
+    int64_t offered[WR_LANES];
+    struct wr_uplink_request requests[QUEUE];
+    size_t n_requests;
+    /* the session */
+    uint64_t connection;
+    bool connecting;
+    bool connected;
+    int64_t connect_ns;
+    struct in_flight flight[WR_UPLINK_WINDOW_MAX];
+    size_t n_flight;
+    uint32_t flight_bytes;
+    /* what was seen */
+    bool online;
+    unsigned losses;
+    unsigned direct_done;
+    int64_t newest[2][WR_LANES]; /* highest first publish of a connection, per cursor class */
+};
+
+static uint64_t rnd(struct world *w) {
+    w->random ^= w->random << 13;
+    w->random ^= w->random >> 7;
+    w->random ^= w->random << 17;
+    return w->random;
+}
+
+static bool chance(struct world *w, unsigned percent) {
+    return rnd(w) % 100 < percent;
+}
+
+static void commit_next(struct world *w) {
+    if (w->committed == SEGMENTS)
+        return;
+    int64_t seq = ++w->committed;
+    uint8_t lane = chance(w, 15) ? WR_LANE_ALARMS : (uint8_t)(1 + rnd(w) % 3);
+    w->stored[seq] =
+        (struct stored){.seq = seq, .lane = lane, .bytes = chance(w, 2) ? LARGE : 1 + (uint32_t)(rnd(w) % 4000), .poison = chance(w, 2)};
+}
+
+static void tell(struct world *w, struct wr_uplink_reply *reply) {
+    size_t bytes = reply->segment.body_len + 100;
+    wr_uplink_on_store(w->uplink, &w->now, reply, bytes, true);
+}
+
+static void answer_get(struct world *w, const struct wr_uplink_request *get) {
+    uint32_t given = 0;
+    int64_t last = get->last < w->committed ? get->last : w->committed;
+    for (int64_t seq = get->first; seq <= last && given < get->max_segments; seq++) {
+        const struct stored *s = &w->stored[seq];
+        if (s->lane != get->lane || s->acked || s->parked)
+            continue;
+        struct wr_uplink_reply reply = {.kind = WR_UPLINK_SEGMENT, .lane = get->lane, .cursor = get->cursor, .ticket = get->ticket};
+        reply.segment =
+            (struct wr_segment){.epoch = 7, .seq = seq, .lane = s->lane, .n = 1, .body = calloc(1, s->bytes), .body_len = s->bytes};
+        assert_non_null(reply.segment.body);
+        tell(w, &reply);
+        assert_null(reply.segment.body);
+        given++;
+    }
+    tell(w, &(struct wr_uplink_reply){.kind = WR_UPLINK_DONE, .lane = get->lane, .cursor = get->cursor, .ticket = get->ticket});
+}
+
+static void store_turn(struct world *w) {
+    if (w->n_requests == 0)
+        return;
+    struct wr_uplink_request request = w->requests[0];
+    memmove(w->requests, w->requests + 1, --w->n_requests * sizeof request);
+    switch ((enum wr_uplink_request_kind)request.kind) {
+    case WR_UPLINK_GET:
+        answer_get(w, &request);
+        break;
+    case WR_UPLINK_OFFER:
+        assert_true(request.last > w->offered[request.lane]);
+        w->offered[request.lane] = request.last;
+        tell(w, &(struct wr_uplink_reply){.kind = WR_UPLINK_OFFERED, .lane = request.lane, .seq = request.last});
+        break;
+    case WR_UPLINK_ACK:
+        assert_int_equal(request.first, request.last);
+        assert_int_equal(request.lane, w->stored[request.first].lane);
+        assert_true(w->stored[request.first].at_broker); /* U1 */
+        assert_false(w->stored[request.first].acked);
+        w->stored[request.first].acked = true;
+        break;
+    case WR_UPLINK_PARK:
+        assert_true(w->stored[request.first].poison || w->stored[request.first].bytes == LARGE);
+        w->stored[request.first].parked = true;
+        break;
+    }
+}
+
+static void session_event(struct world *w, enum wr_session_event_kind kind, uint64_t id, uint8_t reason) {
+    struct wr_session_event event = {.kind = (uint8_t)kind,
+                                     .reason = reason,
+                                     .connection = w->connection,
+                                     .id = id,
+                                     .receive_max = WINDOW - 2,
+                                     .max_packet_bytes = MAX_PACKET};
+    wr_uplink_on_session(w->uplink, &w->now, rnd(w), &event);
+}
+
+static void lose(struct world *w) {
+    if (chance(w, 50)) { /* some acknowledgements were on their way and are lost with it */
+        for (size_t i = 0; i < w->n_flight; i++) {
+            if (w->flight[i].seq != 0 && chance(w, 50))
+                w->stored[w->flight[i].seq].published++;
+        }
+    }
+    session_event(w, WR_SESSION_LOST, 0, 0);
+    w->connected = false;
+    w->connecting = false;
+    w->n_flight = 0;
+    w->flight_bytes = 0;
+    w->losses++;
+}
+
+static void broker_turn(struct world *w, bool quiet) {
+    if (w->connecting && w->now.boot_ns >= w->connect_ns) {
+        w->connecting = false;
+        if (!quiet && chance(w, 40)) {
+            session_event(w, WR_SESSION_FAILED, 0, 0);
+            return;
+        }
+        session_event(w, WR_SESSION_DIALLED, 0, 0);
+        session_event(w, WR_SESSION_CONNECTED, 0, 0);
+        w->connected = true;
+        memset(w->newest, 0, sizeof w->newest);
+    }
+    for (size_t i = 0; w->connected && i < w->n_flight;) {
+        struct in_flight f = w->flight[i];
+        if (f.answer_ns > w->now.boot_ns) {
+            i++;
+            continue;
+        }
+        w->flight[i] = w->flight[--w->n_flight];
+        w->flight_bytes -= f.bytes;
+        bool refuse = f.seq != 0 && (w->stored[f.seq].poison || (!quiet && chance(w, 3)));
+        if (refuse && !w->stored[f.seq].poison && w->stored[f.seq].published > 3)
+            refuse = false; /* only poison is refused five times */
+        if (f.seq != 0 && !refuse)
+            w->stored[f.seq].at_broker = true;
+        session_event(w, refuse ? WR_SESSION_REFUSED : WR_SESSION_DELIVERED, f.id, refuse ? 0x97 : chance(w, 10) ? 0x10 : 0);
+    }
+    if (w->connected && !quiet && chance(w, 1))
+        lose(w);
+}
+
+static void publish(struct world *w, uint64_t id, const struct wr_segment *segment, uint32_t bytes, bool quiet) {
+    assert_true(w->connected);
+    w->flight[w->n_flight++] = (struct in_flight){
+        .id = id,
+        .seq = segment != NULL ? segment->seq : 0,
+        .bytes = bytes,
+        .answer_ns = !quiet && chance(w, 1) ? WR_NEVER_NS : wr_clock_add_ns(w->now.boot_ns, (int64_t)(rnd(w) % (80 * WR_NS_PER_MS))),
+    };
+    w->flight_bytes += bytes;
+    assert_true(w->n_flight <= WINDOW - 2); /* U2: the server's receive maximum */
+    assert_true(w->flight_bytes <= WINDOW_BYTES || w->n_flight == 1 || w->flight_bytes == bytes);
+    if (segment == NULL)
+        return;
+    struct stored *s = &w->stored[segment->seq];
+    assert_false(s->acked || s->parked);
+    assert_true(s->bytes != LARGE);
+    assert_true(segment->seq <= w->offered[s->lane]); /* U3 */
+    bool live = segment->seq > w->start_seq;
+    if (s->published++ == 0) {
+        assert_true(segment->seq > w->newest[live][s->lane]); /* U4 */
+        w->newest[live][s->lane] = segment->seq;
+    }
+}
+
+static void take_actions(struct world *w, bool quiet) {
+    struct wr_uplink_action action;
+    unsigned guard = 0;
+    while (wr_uplink_next(w->uplink, &w->now, rnd(w), &action)) {
+        assert_true(guard++ < 10000);
+        switch ((enum wr_uplink_action_kind)action.kind) {
+        case WR_UPLINK_ACT_CONNECT:
+            assert_false(w->connected || w->connecting);
+            w->connection = action.connection;
+            w->connecting = true;
+            w->connect_ns = w->now.boot_ns + (int64_t)(rnd(w) % (200 * WR_NS_PER_MS));
+            break;
+        case WR_UPLINK_ACT_CLOSE:
+            w->connected = false;
+            w->connecting = false;
+            w->n_flight = 0;
+            w->flight_bytes = 0;
+            w->losses++;
+            break;
+        case WR_UPLINK_ACT_BIRTH:
+            publish(w, action.id, NULL, 0, quiet);
+            break;
+        case WR_UPLINK_ACT_PUBLISH:
+            publish(w, action.id, action.segment, (uint32_t)action.segment->body_len, quiet);
+            break;
+        case WR_UPLINK_ACT_DIRECT:
+            publish(w, action.id, NULL, (uint32_t)action.direct->payload_len, quiet);
+            break;
+        case WR_UPLINK_ACT_DIRECT_DONE:
+            w->direct_done++;
+            break;
+        case WR_UPLINK_ACT_REQUEST:
+            assert_true(w->n_requests < WR_UPLINK_REQUESTS(WINDOW));
+            w->requests[w->n_requests++] = action.request;
+            break;
+        }
+        assert_true(wr_uplink_is_valid(w->uplink));
+    }
+}
+
+static void ready(struct world *w) {
+    struct wr_uplink_reply reply = {.kind = WR_UPLINK_READY, .epoch = 7, .seq = w->committed};
+    memcpy(reply.offered, w->offered, sizeof w->offered);
+    w->start_seq = w->committed;
+    tell(w, &reply);
+}
+
+static void start(struct world *w) {
+    struct wr_uplink_config config = wr_uplink_defaults();
+    config.window = WINDOW;
+    config.window_bytes = WINDOW_BYTES;
+    assert_int_equal(wr_uplink_new(&config, &w->uplink, NULL), WR_OK);
+}
+
+static void restart(struct world *w) {
+    wr_uplink_free(w->uplink);
+    w->connected = w->connecting = false;
+    w->n_flight = 0;
+    w->flight_bytes = 0;
+    w->n_requests = 0;
+    w->connection = 0;
+    start(w);
+    ready(w);
+}
+
+static bool all_done(const struct world *w) {
+    for (int64_t seq = 1; seq <= SEGMENTS; seq++) {
+        if (!w->stored[seq].acked && !w->stored[seq].parked)
+            return false;
+    }
+    return true;
+}
+
+static void run(uint64_t seed) {
+    struct world *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    w->random = seed | 1;
+    w->now = (struct wr_now){.boot_ns = WR_NS_PER_S, .wall_ns = WR_NS_PER_S, .wall_trusted = true};
+    start(w);
+    for (int i = 0; i < SEGMENTS / 3; i++)
+        commit_next(w);
+    ready(w);
+    unsigned direct_given = 0;
+    for (unsigned step = 0; step < 400000 && !(w->committed == SEGMENTS && all_done(w)); step++) {
+        bool quiet = w->committed == SEGMENTS && step > 20000; /* in the end the world heals */
+        if (chance(w, 3)) {
+            commit_next(w);
+            tell(w, &(struct wr_uplink_reply){.kind = WR_UPLINK_AVAILABLE, .lane = w->stored[w->committed].lane, .seq = w->committed});
+        }
+        if (chance(w, 70))
+            store_turn(w);
+        broker_turn(w, quiet);
+        if (!quiet && rnd(w) % 2000 == 0)
+            restart(w);
+        if (chance(w, 1) && direct_given < 50 && wr_uplink_direct_room(w->uplink)) {
+            struct wr_uplink_direct direct = {.id = ++direct_given, .topic = "t", .payload = malloc(10), .payload_len = 10, .qos = 1};
+            assert_true(wr_uplink_on_direct(w->uplink, &direct));
+        }
+        take_actions(w, quiet);
+        w->now.boot_ns += (int64_t)(rnd(w) % (10 * WR_NS_PER_MS));
+        if (chance(w, 1)) /* and now and then straight to the next timer */
+            w->now.boot_ns = wr_uplink_wake_ns(w->uplink) != WR_NEVER_NS && wr_uplink_wake_ns(w->uplink) > w->now.boot_ns
+                                 ? wr_uplink_wake_ns(w->uplink)
+                                 : w->now.boot_ns;
+    }
+    assert_true(all_done(w)); /* U6 */
+    for (int64_t seq = 1; seq <= SEGMENTS; seq++) {
+        const struct stored *s = &w->stored[seq];
+        assert_true(s->acked ? s->at_broker : s->poison || s->bytes == LARGE);
+        assert_false(s->poison && s->acked);
+    }
+    struct wr_uplink_stats stats;
+    wr_uplink_stats(w->uplink, &stats);
+    wr_uplink_on_stop(w->uplink, &w->now, w->now.boot_ns + WR_NS_PER_S);
+    for (int i = 0; i < 1000 && wr_uplink_state(w->uplink) != WR_UPLINK_STOPPED; i++) {
+        take_actions(w, true);
+        broker_turn(w, true);
+        store_turn(w);
+        w->now.boot_ns += 10 * WR_NS_PER_MS;
+    }
+    assert_int_equal(wr_uplink_state(w->uplink), WR_UPLINK_STOPPED);
+    wr_uplink_free(w->uplink);
+    free(w);
+}
+
+static void outages_lose_nothing(void **state) {
+    (void)state;
+    const char *given = getenv("WEIR_SEED");
+    uint64_t seed = given != NULL ? strtoull(given, NULL, 0) : wr_clock_random_u64(wr_clock_real());
+    for (unsigned round = 0; round < (given != NULL ? 1 : 20); round++, seed++) {
+        print_message("WEIR_SEED=%llu\n", (unsigned long long)seed);
+        run(seed);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(outages_lose_nothing)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,504 @@
+#include "transport/uplink.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "transport/uplink_private.h"
+
+#define BIT(state) (1u << (state))
+
+/* The states and where each may go. */
+static const struct {
+    const char *name;
+    unsigned next;
+} states[WR_UPLINK_STATES] = {
+    [WR_UPLINK_OFFLINE] = {"offline", BIT(WR_UPLINK_DIALLING) | BIT(WR_UPLINK_STOPPED)},
+    [WR_UPLINK_DIALLING] = {"dialling",
+                            BIT(WR_UPLINK_CONNECTING) | BIT(WR_UPLINK_ONLINE) | BIT(WR_UPLINK_OFFLINE) | BIT(WR_UPLINK_STOPPED)},
+    [WR_UPLINK_CONNECTING] = {"connecting", BIT(WR_UPLINK_ONLINE) | BIT(WR_UPLINK_OFFLINE) | BIT(WR_UPLINK_STOPPED)},
+    [WR_UPLINK_ONLINE] = {"online", BIT(WR_UPLINK_OFFLINE) | BIT(WR_UPLINK_DRAINING)},
+    [WR_UPLINK_DRAINING] = {"draining", BIT(WR_UPLINK_STOPPED)},
+    [WR_UPLINK_STOPPED] = {"stopped", 0},
+};
+
+const char *wr_uplink_state_name(enum wr_uplink_state state) {
+    return state < WR_UPLINK_STATES ? states[state].name : "unknown";
+}
+
+static void go(struct wr_uplink *uplink, enum wr_uplink_state to) {
+    assert(states[uplink->state].next & BIT(to));
+    uplink->state = to;
+}
+
+struct wr_uplink_config wr_uplink_defaults(void) {
+    return (struct wr_uplink_config){
+        .window = 32,
+        .window_bytes = 1 << 20,
+        .backoff_min_ns = WR_NS_PER_S,
+        .backoff_max_ns = 120 * WR_NS_PER_S,
+        .stable_ns = 60 * WR_NS_PER_S,
+        .ack_timeout_ns = 30 * WR_NS_PER_S,
+        .refusal_backoff_ns = 5 * WR_NS_PER_S,
+    };
+}
+
+enum wr_result wr_uplink_new(const struct wr_uplink_config *config, struct wr_uplink **ret_uplink, struct wr_error *err) {
+    if (config->window < 1 || config->window > WR_UPLINK_WINDOW_MAX)
+        return wr_error_set(err, WR_INVALID, "the window must be 1 to %d messages", WR_UPLINK_WINDOW_MAX);
+    if (config->window_bytes < 1 || config->backoff_min_ns < 1 || config->backoff_max_ns < config->backoff_min_ns ||
+        config->ack_timeout_ns < 1 || config->refusal_backoff_ns < 1 || config->refusal_backoff_ns > INT64_MAX >> 8)
+        return wr_error_set(err, WR_INVALID,
+                            "window bytes, backoff and time-outs must be positive, and the largest backoff not below the first");
+    size_t n_items = ITEMS(config->window);
+    struct wr_uplink *uplink = calloc(1, sizeof *uplink + n_items * sizeof uplink->items[0]);
+    if (uplink == NULL)
+        return wr_error_set(err, WR_NO_MEMORY, "uplink: no memory");
+    uplink->n_items = n_items;
+    uplink->config = *config;
+    uplink->window = config->window;
+    uplink->max_packet_bytes = UINT32_MAX;
+    *ret_uplink = uplink;
+    return WR_OK;
+}
+
+static void direct_free(struct direct *direct) {
+    free(direct->message.payload);
+    memset(direct, 0, sizeof *direct);
+}
+
+void wr_uplink_free(struct wr_uplink *uplink) {
+    if (uplink == NULL)
+        return;
+    for (size_t i = 0; i < uplink->n_items; i++)
+        wr_uplink_item_free(&uplink->items[i]);
+    for (size_t i = 0; i < WR_UPLINK_DIRECT; i++)
+        direct_free(&uplink->directs[i]);
+    wr_segment_free(&uplink->publishing);
+    free(uplink);
+}
+
+/* ---- losing the session ---- */
+
+/* Full jitter: anywhere between nothing and a cap that doubles with each failure. */
+static int64_t backoff_ns(const struct wr_uplink *uplink, uint64_t random) {
+    int64_t cap = uplink->config.backoff_min_ns;
+    for (uint32_t i = 0; i < uplink->attempts && cap < uplink->config.backoff_max_ns; i++)
+        cap = cap > uplink->config.backoff_max_ns / 2 ? uplink->config.backoff_max_ns : cap * 2;
+    return (int64_t)(random % ((uint64_t)cap + 1));
+}
+
+/* From any state with a session, or the wish for one, to OFFLINE, or to STOPPED when a stop was asked for. */
+static void session_over(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, const char *cause) {
+    bool was_online = uplink->state == WR_UPLINK_ONLINE || uplink->state == WR_UPLINK_DRAINING;
+    if (was_online && now->boot_ns - uplink->online_since_boot_ns >= uplink->config.stable_ns)
+        uplink->attempts = 0;
+    uplink->retry_boot_ns = wr_clock_add_ns(now->boot_ns, backoff_ns(uplink, random));
+    if (uplink->attempts < UINT32_MAX)
+        uplink->attempts++;
+    (void)snprintf(uplink->stats.cause, sizeof uplink->stats.cause, "%s", cause);
+    wr_uplink_rewind(uplink);
+    for (size_t i = 0; i < WR_UPLINK_DIRECT; i++) {
+        if (uplink->directs[i].state == DIRECT_IN_FLIGHT)
+            uplink->directs[i].state = DIRECT_WAITING;
+    }
+    uplink->birth_due = false;
+    uplink->birth_id = 0;
+    go(uplink, uplink->stopping ? WR_UPLINK_STOPPED : WR_UPLINK_OFFLINE);
+}
+
+static void close_session(struct wr_uplink *uplink, bool clean) {
+    uplink->close_due = true;
+    uplink->close_clean = clean;
+    uplink->close_connection = uplink->connection;
+}
+
+void wr_uplink_on_publish_failed(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, const char *cause) {
+    if (uplink->state != WR_UPLINK_ONLINE && uplink->state != WR_UPLINK_DRAINING)
+        return;
+    close_session(uplink, false);
+    session_over(uplink, now, random, cause);
+}
+
+/* ---- messages of the session ---- */
+
+static void on_connected(struct wr_uplink *uplink, const struct wr_now *now, const struct wr_session_event *event) {
+    go(uplink, WR_UPLINK_ONLINE);
+    uplink->online_since_boot_ns = now->boot_ns;
+    uplink->progress_boot_ns = now->boot_ns;
+    uplink->window = uplink->config.window;
+    if (event->receive_max > 0 && event->receive_max < uplink->window)
+        uplink->window = event->receive_max;
+    uplink->max_packet_bytes = event->max_packet_bytes;
+    uplink->birth_due = true;
+}
+
+static struct direct *direct_by_id(struct wr_uplink *uplink, uint64_t id) {
+    for (size_t i = 0; i < WR_UPLINK_DIRECT; i++) {
+        if (uplink->directs[i].state == DIRECT_IN_FLIGHT && uplink->directs[i].id == id)
+            return &uplink->directs[i];
+    }
+    return NULL;
+}
+
+static void on_delivered(struct wr_uplink *uplink, const struct wr_now *now, const struct wr_session_event *event) {
+    uplink->progress_boot_ns = now->boot_ns;
+    uplink->stats.last_ack_boot_ns = now->boot_ns;
+    struct item *item = wr_uplink_item_by_id(uplink, event->id);
+    struct direct *direct = direct_by_id(uplink, event->id);
+    if (item != NULL) { /* U1 */
+        item->state = ITEM_ACKED;
+        uplink->stats.acknowledged++;
+        uplink->stats.bytes_acknowledged += item->bytes;
+    } else if (direct != NULL) {
+        direct->state = DIRECT_DELIVERED;
+    } else if (event->id == uplink->birth_id) {
+        uplink->birth_id = 0;
+    }
+}
+
+/* A refusal is an answer too: it is progress. */
+static void on_refused(struct wr_uplink *uplink, const struct wr_now *now, const struct wr_session_event *event) {
+    uplink->progress_boot_ns = now->boot_ns;
+    struct item *item = wr_uplink_item_by_id(uplink, event->id);
+    struct direct *direct = direct_by_id(uplink, event->id);
+    if (item != NULL) {
+        wr_uplink_item_refuse(uplink, item, event->reason, now->boot_ns);
+    } else if (direct != NULL) {
+        direct->refusals++;
+        direct->state = direct->refusals >= WR_UPLINK_REFUSALS_TO_PARK ? DIRECT_DROPPED : DIRECT_WAITING;
+        direct->retry_boot_ns = wr_clock_add_ns(now->boot_ns, uplink->config.refusal_backoff_ns << (direct->refusals - 1u));
+    } else if (event->id == uplink->birth_id) {
+        uplink->birth_id = 0; /* a broker may forbid retained messages: the data goes all the same */
+    }
+}
+
+void wr_uplink_on_session(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, const struct wr_session_event *event) {
+    bool opening = uplink->state == WR_UPLINK_DIALLING || uplink->state == WR_UPLINK_CONNECTING;
+    bool open = uplink->state == WR_UPLINK_ONLINE || uplink->state == WR_UPLINK_DRAINING;
+    if (event->connection != uplink->connection || (!opening && !open))
+        return; /* of a connection that was given up */
+    switch ((enum wr_session_event_kind)event->kind) {
+    case WR_SESSION_DIALLED:
+        if (uplink->state == WR_UPLINK_DIALLING)
+            go(uplink, WR_UPLINK_CONNECTING);
+        break;
+    case WR_SESSION_CONNECTED:
+        if (opening)
+            on_connected(uplink, now, event);
+        break;
+    case WR_SESSION_FAILED:
+    case WR_SESSION_LOST:
+        session_over(uplink, now, random, event->text);
+        break;
+    case WR_SESSION_DELIVERED:
+        on_delivered(uplink, now, event);
+        break;
+    case WR_SESSION_REFUSED:
+        on_refused(uplink, now, event);
+        break;
+    }
+}
+
+/* ---- direct messages ---- */
+
+/* A place for a direct message: a free one, or that of the oldest waiting repeat. */
+static struct direct *direct_place(struct wr_uplink *uplink) {
+    struct direct *repeat = NULL;
+    for (size_t i = 0; i < WR_UPLINK_DIRECT; i++) {
+        struct direct *direct = &uplink->directs[i];
+        if (direct->state == DIRECT_FREE)
+            return direct;
+        if (direct->state == DIRECT_WAITING && direct->message.repeat && (repeat == NULL || direct->order < repeat->order))
+            repeat = direct;
+    }
+    return repeat;
+}
+
+bool wr_uplink_direct_room(const struct wr_uplink *uplink) {
+    for (size_t i = 0; i < WR_UPLINK_DIRECT; i++) {
+        const struct direct *direct = &uplink->directs[i];
+        if (direct->state == DIRECT_FREE || (direct->state == DIRECT_WAITING && direct->message.repeat))
+            return true;
+    }
+    return false;
+}
+
+bool wr_uplink_on_direct(struct wr_uplink *uplink, struct wr_uplink_direct *message) {
+    struct direct *direct = direct_place(uplink);
+    if (direct == NULL)
+        return false;
+    if (direct->state != DIRECT_FREE) {
+        direct_free(direct);
+        uplink->stats.direct_dropped++;
+    }
+    *direct = (struct direct){.state = DIRECT_WAITING, .order = wr_uplink_id(uplink), .message = *message};
+    message->payload = NULL;
+    message->payload_len = 0;
+    return true;
+}
+
+/* ---- stop ---- */
+
+void wr_uplink_on_stop(struct wr_uplink *uplink, const struct wr_now *now, int64_t deadline_boot_ns) {
+    if (uplink->stopping)
+        return;
+    uplink->stopping = true;
+    uplink->stop_boot_ns = deadline_boot_ns;
+    if (uplink->state == WR_UPLINK_ONLINE) {
+        go(uplink, WR_UPLINK_DRAINING);
+        return;
+    }
+    if (uplink->state != WR_UPLINK_OFFLINE)
+        close_session(uplink, false);
+    (void)now;
+    go(uplink, WR_UPLINK_STOPPED);
+}
+
+/* ---- actions ---- */
+
+static bool act(struct wr_uplink_action *action, enum wr_uplink_action_kind kind, const struct wr_uplink *uplink) {
+    *action = (struct wr_uplink_action){.kind = (uint8_t)kind, .connection = uplink->connection};
+    return true;
+}
+
+/* Whatever time alone decides. */
+static void expire(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random) {
+    bool open = uplink->state == WR_UPLINK_ONLINE || uplink->state == WR_UPLINK_DRAINING;
+    if (!open)
+        return;
+    struct wr_uplink_load load;
+    wr_uplink_load(uplink, &load);
+    if (uplink->state == WR_UPLINK_DRAINING && now->boot_ns >= uplink->stop_boot_ns) {
+        close_session(uplink, true);
+        session_over(uplink, now, random, "stopped before everything in flight was acknowledged");
+        return;
+    }
+    if (load.in_flight == 0) {
+        uplink->progress_boot_ns = now->boot_ns;
+    } else if (now->boot_ns - uplink->progress_boot_ns >= uplink->config.ack_timeout_ns) {
+        char cause[WR_UPLINK_CAUSE_BYTES];
+        (void)snprintf(cause, sizeof cause, "the broker acknowledged nothing for %" PRId64 " ms with %" PRIu32 " messages in flight",
+                       uplink->config.ack_timeout_ns / WR_NS_PER_MS, load.in_flight);
+        close_session(uplink, false);
+        session_over(uplink, now, random, cause);
+    }
+}
+
+static bool next_direct_done(struct wr_uplink *uplink, struct wr_uplink_action *action) {
+    for (size_t i = 0; i < WR_UPLINK_DIRECT; i++) {
+        struct direct *direct = &uplink->directs[i];
+        if (direct->state != DIRECT_DELIVERED && direct->state != DIRECT_DROPPED)
+            continue;
+        act(action, WR_UPLINK_ACT_DIRECT_DONE, uplink);
+        action->id = direct->message.id;
+        action->delivered = direct->state == DIRECT_DELIVERED;
+        uplink->stats.direct_dropped += direct->state == DIRECT_DROPPED;
+        direct_free(direct);
+        return true;
+    }
+    return false;
+}
+
+/* The held segment that goes next: lane 0 first, then in the order in which they were fetched. */
+static struct item *next_segment(struct wr_uplink *uplink) {
+    struct item *next = NULL;
+    for (size_t i = 0; i < uplink->n_items; i++) {
+        struct item *item = &uplink->items[i];
+        if (item->state != ITEM_HELD || item->seq > uplink->offered[item->lane]) /* U3 */
+            continue;
+        bool alarm = item->lane == WR_LANE_ALARMS;
+        bool next_alarm = next != NULL && next->lane == WR_LANE_ALARMS;
+        if (next == NULL || (alarm && !next_alarm) || (alarm == next_alarm && item->order < next->order))
+            next = item;
+    }
+    return next;
+}
+
+static struct direct *next_direct(struct wr_uplink *uplink, const struct wr_now *now) {
+    struct direct *next = NULL;
+    for (size_t i = 0; i < WR_UPLINK_DIRECT; i++) {
+        struct direct *direct = &uplink->directs[i];
+        if (direct->state == DIRECT_WAITING && direct->retry_boot_ns <= now->boot_ns && (next == NULL || direct->order < next->order))
+            next = direct;
+    }
+    return next;
+}
+
+static bool publish_segment(struct wr_uplink *uplink, struct item *item, struct wr_uplink_action *action) {
+    act(action, WR_UPLINK_ACT_PUBLISH, uplink);
+    item->id = wr_uplink_id(uplink);
+    item->state = ITEM_IN_FLIGHT;
+    action->id = item->id;
+    uplink->publishing = item->segment;
+    item->segment = (struct wr_segment){0};
+    action->segment = &uplink->publishing;
+    uplink->stats.published++;
+    return true;
+}
+
+static bool publish_direct(struct wr_uplink *uplink, struct direct *direct, struct wr_uplink_action *action) {
+    act(action, WR_UPLINK_ACT_DIRECT, uplink);
+    direct->id = wr_uplink_id(uplink);
+    direct->state = DIRECT_IN_FLIGHT;
+    action->id = direct->id;
+    action->direct = &direct->message;
+    return true;
+}
+
+/* The birth, then alarms, then direct messages, then the rest; none of it beyond the window (U2, U5). */
+static bool next_publish(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_action *action) {
+    struct wr_uplink_load load;
+    wr_uplink_load(uplink, &load);
+    if (load.in_flight >= uplink->window)
+        return false;
+    if (load.in_flight == 0)
+        uplink->progress_boot_ns = now->boot_ns;
+    if (uplink->birth_due) {
+        uplink->birth_due = false;
+        uplink->birth_id = wr_uplink_id(uplink);
+        act(action, WR_UPLINK_ACT_BIRTH, uplink);
+        action->online = true;
+        action->id = uplink->birth_id;
+        return true;
+    }
+    struct item *item = next_segment(uplink);
+    struct direct *direct = next_direct(uplink, now);
+    bool direct_first = direct != NULL && (item == NULL || item->lane != WR_LANE_ALARMS);
+    if (!direct_first && item == NULL)
+        return false;
+    size_t bytes = direct_first ? direct->message.payload_len : item->bytes;
+    if (load.in_flight_bytes > 0 && load.in_flight_bytes + bytes > uplink->config.window_bytes)
+        return false;
+    return direct_first ? publish_direct(uplink, direct, action) : publish_segment(uplink, item, action);
+}
+
+/* The end of a clean stop: direct messages go, for nobody keeps them; when nothing is in flight, the state goes offline; when that is acknowledged, the session closes. */
+static bool next_goodbye(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, struct wr_uplink_action *action) {
+    struct wr_uplink_load load;
+    wr_uplink_load(uplink, &load);
+    struct direct *direct = next_direct(uplink, now);
+    if (direct != NULL && !uplink->goodbye_sent && load.in_flight < uplink->window)
+        return publish_direct(uplink, direct, action);
+    if (load.in_flight > 0)
+        return false;
+    if (uplink->goodbye_sent) {
+        uint64_t connection = uplink->connection;
+        session_over(uplink, now, random, "stopped");
+        act(action, WR_UPLINK_ACT_CLOSE, uplink);
+        action->connection = connection;
+        action->clean = true;
+        return true;
+    }
+    uplink->goodbye_sent = true;
+    uplink->birth_id = wr_uplink_id(uplink);
+    act(action, WR_UPLINK_ACT_BIRTH, uplink);
+    action->online = false;
+    action->id = uplink->birth_id;
+    return true;
+}
+
+static bool next_connect(struct wr_uplink *uplink, struct wr_uplink_action *action) {
+    go(uplink, WR_UPLINK_DIALLING);
+    uplink->connection++;
+    uplink->stats.connections++;
+    return act(action, WR_UPLINK_ACT_CONNECT, uplink);
+}
+
+bool wr_uplink_next(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, struct wr_uplink_action *ret_action) {
+    wr_segment_free(&uplink->publishing);
+    expire(uplink, now, random);
+    if (uplink->close_due) {
+        uplink->close_due = false;
+        act(ret_action, WR_UPLINK_ACT_CLOSE, uplink);
+        ret_action->connection = uplink->close_connection;
+        ret_action->clean = uplink->close_clean;
+        return true;
+    }
+    struct wr_uplink_request request;
+    if (wr_uplink_next_booking(uplink, &request)) {
+        act(ret_action, WR_UPLINK_ACT_REQUEST, uplink);
+        ret_action->request = request;
+        return true;
+    }
+    if (next_direct_done(uplink, ret_action))
+        return true;
+    if (uplink->state == WR_UPLINK_OFFLINE && !uplink->stopping && now->boot_ns >= uplink->retry_boot_ns)
+        return next_connect(uplink, ret_action);
+    if (uplink->state == WR_UPLINK_ONLINE && next_publish(uplink, now, ret_action))
+        return true;
+    if (uplink->state == WR_UPLINK_DRAINING)
+        return next_goodbye(uplink, now, random, ret_action);
+    if (wr_uplink_next_request(uplink, now, &request)) {
+        act(ret_action, WR_UPLINK_ACT_REQUEST, uplink);
+        ret_action->request = request;
+        return true;
+    }
+    return false;
+}
+
+int64_t wr_uplink_wake_ns(const struct wr_uplink *uplink) {
+    if (uplink->state == WR_UPLINK_OFFLINE)
+        return uplink->retry_boot_ns;
+    if (uplink->state != WR_UPLINK_ONLINE && uplink->state != WR_UPLINK_DRAINING)
+        return WR_NEVER_NS;
+    int64_t wake = uplink->state == WR_UPLINK_DRAINING ? uplink->stop_boot_ns : WR_NEVER_NS;
+    struct wr_uplink_load load;
+    wr_uplink_load(uplink, &load);
+    int64_t silent = wr_clock_add_ns(uplink->progress_boot_ns, uplink->config.ack_timeout_ns);
+    if (load.in_flight > 0 && silent < wake)
+        wake = silent;
+    for (size_t i = 0; i < uplink->n_items; i++) {
+        if (uplink->items[i].state == ITEM_REFUSED && uplink->items[i].retry_boot_ns < wake)
+            wake = uplink->items[i].retry_boot_ns;
+    }
+    for (size_t i = 0; i < WR_UPLINK_DIRECT; i++) {
+        if (uplink->directs[i].state == DIRECT_WAITING && uplink->directs[i].refusals > 0 && uplink->directs[i].retry_boot_ns < wake)
+            wake = uplink->directs[i].retry_boot_ns;
+    }
+    return wake;
+}
+
+enum wr_uplink_state wr_uplink_state(const struct wr_uplink *uplink) {
+    return uplink->state;
+}
+
+void wr_uplink_stats(const struct wr_uplink *uplink, struct wr_uplink_stats *ret_stats) {
+    struct wr_uplink_load load;
+    wr_uplink_load(uplink, &load);
+    *ret_stats = uplink->stats;
+    ret_stats->state = (uint8_t)uplink->state;
+    ret_stats->store_ready = uplink->store_ready;
+    ret_stats->in_flight = load.in_flight;
+    ret_stats->in_flight_bytes = load.in_flight_bytes;
+    ret_stats->window = uplink->window;
+    ret_stats->waiting_refused = load.refused[0] + load.refused[1];
+    ret_stats->direct_waiting = load.direct_waiting;
+    ret_stats->attempts = uplink->attempts;
+    ret_stats->retry_boot_ns = uplink->retry_boot_ns;
+    ret_stats->online_since_boot_ns = uplink->online_since_boot_ns;
+}
+
+bool wr_uplink_is_valid(const struct wr_uplink *uplink) {
+    struct wr_uplink_load load;
+    wr_uplink_load(uplink, &load);
+    bool open = uplink->state == WR_UPLINK_ONLINE || uplink->state == WR_UPLINK_DRAINING;
+    if (!open && load.in_flight > 0)
+        return false;
+    if (load.in_flight > uplink->window)
+        return false; /* U2 */
+    for (size_t lane = 0; lane < WR_LANES; lane++) {
+        if (uplink->offering[lane] < uplink->offered[lane])
+            return false;
+    }
+    for (size_t i = 0; i < uplink->n_items; i++) {
+        const struct item *item = &uplink->items[i];
+        if (item->state == ITEM_HELD && item->segment.body == NULL && item->bytes > 0)
+            return false;
+        if (item->state == ITEM_IN_FLIGHT && item->seq > uplink->offered[item->lane])
+            return false; /* U3 */
+    }
+    return true;
+}

@@ -1,0 +1,171 @@
+/* The uplink's mind: what to ask of the store, what to publish and when, as a step function without clocks, threads, locks or I/O.
+ *
+ * Happy path: connect; READY names the store; GET segments; OFFER their seqs; publish within the window; ACK each on its PUBACK.
+ *
+ * Invariants (the code and the simulation refer to the numbers):
+ *   U1  an ACK leaves only after the PUBACK of a publish of that very segment on the present connection
+ *   U2  messages in flight <= window, and bytes in flight <= window_bytes unless a single message is larger than that
+ *   U3  a segment is published only when offered[lane] >= seq has been committed
+ *   U4  within one cursor and lane the first publish of each segment goes oldest first
+ *   U5  nothing of lanes 1..3 is published while a segment of lane 0 stands ready, and a part of the window is kept for lane 0
+ *   U6  a segment leaves the uplink's care only by ACK or PARK; a lost connection rewinds the cursors to the oldest unacknowledged one
+ *
+ * What goes wrong, and what happens then: the link is down or breaks: full-jitter backoff, reset only after a stable session; the broker
+ * stops acknowledging: after ack_timeout the session is closed ("connected" proves nothing); one segment is refused (reason >= 0x80):
+ * retried after a backoff of its own while others pass, parked after five refusals; a message above the server's maximum packet size: parked
+ * at once; a stop: nothing new is fetched, what is in flight may finish until the deadline.
+ *
+ * States, with what leads out of them:
+ *   OFFLINE     waits for its backoff                   → DIALLING
+ *   DIALLING    address, TCP, TLS                       → CONNECTING | OFFLINE
+ *   CONNECTING  MQTT                                    → ONLINE | OFFLINE
+ *   ONLINE                                              → OFFLINE | DRAINING
+ *   DRAINING    stop asked for; what is in flight ends  → STOPPED
+ *   STOPPED     final
+ * and from each of them → STOPPED when a stop's deadline comes, at once where there is no session.
+ *
+ * Threads: one at a time. Ownership: owns the bodies of segments and payloads it was given until they are published or dropped.
+ * Limits: window 1..WR_UPLINK_WINDOW_MAX messages; at most WR_UPLINK_REFUSED refused segments wait for a retry, beyond that nothing new is
+ * fetched; memory is bounded by window_bytes plus one segment a lane and the direct queue.
+ * Source of the jitter: M. Brooker, "Exponential Backoff And Jitter", 2015 (full jitter).
+ */
+#ifndef WEIR_TRANSPORT_UPLINK_H
+#define WEIR_TRANSPORT_UPLINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/clock.h"
+#include "core/result.h"
+#include "transport/uplink_messages.h"
+
+#define WR_UPLINK_WINDOW_MAX 256
+#define WR_UPLINK_REFUSED 16
+#define WR_UPLINK_STRIDE 16
+#define WR_UPLINK_REFUSALS_TO_PARK 5
+#define WR_UPLINK_CAUSE_BYTES 256
+
+struct wr_uplink;
+
+struct wr_uplink_config {
+    uint32_t window;            /* messages in flight */
+    uint32_t window_bytes;      /* payload bytes in flight */
+    int64_t backoff_min_ns;     /* cap of the first delay; doubles with each failure ... */
+    int64_t backoff_max_ns;     /* ... up to this */
+    int64_t stable_ns;          /* a session that lasted so long resets the backoff */
+    int64_t ack_timeout_ns;     /* no PUBACK for so long with messages in flight: the session is closed */
+    int64_t refusal_backoff_ns; /* first retry of a refused segment; doubles each time */
+};
+
+/* 32 messages, 1 MB, 1 s doubling to 2 min, 60 s, 30 s, 5 s. */
+struct wr_uplink_config wr_uplink_defaults(void);
+
+enum wr_uplink_state {
+    WR_UPLINK_OFFLINE,
+    WR_UPLINK_DIALLING,
+    WR_UPLINK_CONNECTING,
+    WR_UPLINK_ONLINE,
+    WR_UPLINK_DRAINING,
+    WR_UPLINK_STOPPED,
+    WR_UPLINK_STATES,
+};
+
+const char *wr_uplink_state_name(enum wr_uplink_state state);
+
+/* What the session says about itself. All carry the number of the connection that they speak of; others are ignored. */
+enum wr_session_event_kind {
+    WR_SESSION_DIALLED,   /* TCP and TLS are up */
+    WR_SESSION_CONNECTED, /* the broker accepted the MQTT connection */
+    WR_SESSION_FAILED,    /* no connection; text says why */
+    WR_SESSION_LOST,      /* there was one; text says why it ended */
+    WR_SESSION_DELIVERED, /* PUBACK below 0x80, for a publish with this id */
+    WR_SESSION_REFUSED,   /* PUBACK with reason >= 0x80 */
+};
+
+struct wr_session_event {
+    uint8_t kind; /* enum wr_session_event_kind */
+    uint8_t reason; /* MQTT reason code, 0 if there is none */
+    bool retain_available;     /* CONNECTED */
+    uint16_t receive_max;      /* CONNECTED: 1..65535 */
+    uint32_t max_packet_bytes; /* CONNECTED: UINT32_MAX when the server names none */
+    uint64_t connection;
+    uint64_t id; /* DELIVERED, REFUSED */
+    char text[WR_UPLINK_CAUSE_BYTES];
+};
+
+/* What happens to the outside world. */
+enum wr_uplink_action_kind {
+    WR_UPLINK_ACT_CONNECT, /* open connection number `connection` */
+    WR_UPLINK_ACT_CLOSE,   /* close it; clean: say goodbye, so that the last will is not published */
+    WR_UPLINK_ACT_BIRTH,   /* publish the retained state; `online` says which */
+    WR_UPLINK_ACT_PUBLISH, /* publish `segment` under `id`; its body stays owned by the uplink, valid until the next call */
+    WR_UPLINK_ACT_DIRECT,  /* publish `direct` under `id`, likewise */
+    WR_UPLINK_ACT_REQUEST, /* send `request` to the store */
+    WR_UPLINK_ACT_DIRECT_DONE, /* direct message `id`: `delivered`, or dropped for another one, or refused */
+};
+
+struct wr_uplink_action {
+    uint8_t kind; /* enum wr_uplink_action_kind */
+    bool clean;
+    bool online;
+    bool delivered;
+    uint64_t connection;
+    uint64_t id;
+    const struct wr_segment *segment;
+    const struct wr_uplink_direct *direct;
+    struct wr_uplink_request request;
+};
+
+struct wr_uplink_stats {
+    uint8_t state; /* enum wr_uplink_state */
+    bool store_ready;
+    uint32_t in_flight;
+    uint32_t in_flight_bytes;
+    uint32_t window; /* what the broker left of it */
+    uint32_t waiting_refused;
+    uint32_t direct_waiting;
+    uint32_t attempts; /* failed connections in a row */
+    int64_t retry_boot_ns; /* OFFLINE: when the next attempt is due */
+    int64_t online_since_boot_ns; /* ONLINE */
+    int64_t last_ack_boot_ns; /* 0: none yet */
+    uint64_t connections; /* attempts, in all */
+    uint64_t published;
+    uint64_t acknowledged;
+    uint64_t refused;
+    uint64_t parked;
+    uint64_t resent; /* taken back from a lost connection */
+    uint64_t direct_dropped;
+    uint64_t bytes_acknowledged;
+    char cause[WR_UPLINK_CAUSE_BYTES]; /* why the last connection failed or ended; "" before the first failure */
+};
+
+WR_MUST_USE enum wr_result wr_uplink_new(const struct wr_uplink_config *config, struct wr_uplink **ret_uplink, struct wr_error *err);
+void wr_uplink_free(struct wr_uplink *uplink);
+
+/* ---- messages in. After each of them, and when wr_uplink_wake_ns has come: call wr_uplink_next until it returns false. ---- */
+
+void wr_uplink_on_session(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, const struct wr_session_event *event);
+/* packet_bytes: size of the MQTT packet that a SEGMENT will make. encoded: false when its body could not be encoded; it is parked then. Takes the segment's body. */
+void wr_uplink_on_store(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_reply *reply, size_t packet_bytes, bool encoded);
+/* Takes the payload. False, and nothing taken, when there is no room: ask wr_uplink_direct_room first. */
+bool wr_uplink_on_direct(struct wr_uplink *uplink, struct wr_uplink_direct *direct);
+/* Stops: WR_UPLINK_STOPPED at the latest at deadline_boot_ns. */
+void wr_uplink_on_stop(struct wr_uplink *uplink, const struct wr_now *now, int64_t deadline_boot_ns);
+/* The session could not take a publish that an action asked for: the connection is closed, everything unacknowledged goes back. */
+void wr_uplink_on_publish_failed(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, const char *cause);
+
+/* ---- actions out ---- */
+
+/* The next action that is due, or false. */
+bool wr_uplink_next(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, struct wr_uplink_action *ret_action);
+/* When time alone makes something due; WR_NEVER_NS. */
+int64_t wr_uplink_wake_ns(const struct wr_uplink *uplink);
+
+/* Whether a direct message would find a place: a free one, or that of a waiting repeat. */
+bool wr_uplink_direct_room(const struct wr_uplink *uplink);
+enum wr_uplink_state wr_uplink_state(const struct wr_uplink *uplink);
+void wr_uplink_stats(const struct wr_uplink *uplink, struct wr_uplink_stats *ret_stats);
+/* Invariants that can be checked at rest, for tests and assertions. */
+bool wr_uplink_is_valid(const struct wr_uplink *uplink);
+
+#endif

@@ -1,0 +1,94 @@
+/* What passes between the uplink and whoever keeps the segments: two channels of plain structs, with core nouns only.
+ *
+ *   requests (uplink → store)                           replies (store → uplink)
+ *   GET   the next segments of a lane                   SEGMENT*  then one DONE, with the GET's ticket
+ *   OFFER "up to here may be published": commit it      OFFERED   once it is committed
+ *   ACK   the broker has it: book it                    –
+ *   PARK  refused for good: keep, show, skip            –
+ *                                                       READY     once, before all else, and again after a fresh store was opened
+ *                                                       AVAILABLE after a commit: the newest seq of a lane
+ *
+ * Rules. The store answers in the order of the requests, so an ACK or PARK counts before the GET behind it. A GET never returns what is
+ * acknowledged or parked. `offered` is the highest seq of a lane that may have been published: the uplink asks for it in strides of 16 and
+ * publishes a segment only after an OFFERED that covers it. ACKs of another epoch than the present one are ignored.
+ *
+ * Neither channel can fill, if the requests channel has WR_UPLINK_REQUESTS(window) places and the replies channel WR_UPLINK_REPLIES(window):
+ * a GET asks for no more than the window has room for, and there is one AVAILABLE a lane (the store may drop one while the last of the
+ * same lane is not yet taken).
+ *
+ * Ownership: the body of a SEGMENT goes to the uplink, the payload of a direct message too. Units: deadlines in CLOCK_BOOTTIME ns.
+ */
+#ifndef WEIR_TRANSPORT_UPLINK_MESSAGES_H
+#define WEIR_TRANSPORT_UPLINK_MESSAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/segment.h"
+
+/* Two cursors over the same lanes, and one more for a single refused segment. Backfill is what was committed before this start. */
+enum wr_cursor {
+    WR_CURSOR_LIVE,
+    WR_CURSOR_BACKFILL,
+    WR_CURSOR_RETRY,
+};
+
+enum wr_uplink_request_kind {
+    WR_UPLINK_GET,
+    WR_UPLINK_OFFER,
+    WR_UPLINK_ACK,
+    WR_UPLINK_PARK,
+};
+
+struct wr_uplink_request {
+    uint8_t kind;   /* enum wr_uplink_request_kind */
+    uint8_t lane;   /* enum wr_lane */
+    uint8_t cursor; /* GET: enum wr_cursor */
+    uint8_t reason; /* PARK: the MQTT reason code of the last refusal; 0x95: too large; 0: cannot be encoded */
+    uint32_t max_segments; /* GET */
+    uint64_t epoch;
+    uint64_t ticket; /* GET: comes back in the replies */
+    int64_t first;   /* GET: lowest seq wanted; OFFER: –; ACK, PARK: the range first..last of this lane, today always one segment */
+    int64_t last;    /* GET: highest seq wanted; OFFER: the new watermark */
+};
+
+enum wr_uplink_reply_kind {
+    WR_UPLINK_READY,
+    WR_UPLINK_AVAILABLE,
+    WR_UPLINK_SEGMENT,
+    WR_UPLINK_DONE,
+    WR_UPLINK_OFFERED,
+};
+
+struct wr_uplink_reply {
+    uint8_t kind; /* enum wr_uplink_reply_kind */
+    uint8_t lane;
+    uint8_t cursor;            /* SEGMENT, DONE: of the GET */
+    uint64_t ticket;           /* SEGMENT, DONE: of the GET */
+    uint64_t epoch;            /* READY */
+    int64_t seq;               /* READY: highest seq committed before this start; AVAILABLE; OFFERED: the committed watermark */
+    int64_t offered[WR_LANES]; /* READY */
+    struct wr_segment segment; /* SEGMENT */
+};
+
+#define WR_UPLINK_REQUESTS(window) (2 * (window) + 64)
+#define WR_UPLINK_REPLIES(window) (2 * (window) + 64)
+
+#define WR_UPLINK_TOPIC_BYTES 256
+
+/* A publish that does not come from the store: an action `mqtt`. Retried until the broker has it, or until the queue of
+ * WR_UPLINK_DIRECT places needs its place: the oldest repeat goes first, and never anything but a repeat. */
+struct wr_uplink_direct {
+    uint64_t id; /* comes back in the notice */
+    char topic[WR_UPLINK_TOPIC_BYTES];
+    uint8_t *payload;
+    size_t payload_len;
+    uint8_t qos; /* 0 or 1 */
+    bool retained;
+    bool repeat;
+};
+
+#define WR_UPLINK_DIRECT 64
+
+#endif

@@ -1,0 +1,116 @@
+/* Shared by uplink.c (states, session, what is due) and uplink_fetch.c (cursors, segments under way). Nobody else includes it. */
+#ifndef WEIR_TRANSPORT_UPLINK_PRIVATE_H
+#define WEIR_TRANSPORT_UPLINK_PRIVATE_H
+
+#include "transport/uplink.h"
+
+/* Under way at most: what the window holds, and per class (lane 0, the others) what was refused before fetching stopped, which may be a
+ * whole window more than the limit. */
+#define ITEMS(window) (2 * (window) + 4 * WR_UPLINK_REFUSED)
+
+/* FREE → HELD → IN_FLIGHT → ACKED → FREE; refused: IN_FLIGHT → REFUSED → ASKED → HELD; given up: → PARKING → FREE. */
+enum item_state {
+    ITEM_FREE,
+    ITEM_HELD,      /* body here; published once its seq is offered and the window has room */
+    ITEM_IN_FLIGHT, /* published, body given up */
+    ITEM_ACKED,     /* PUBACK came; the ACK has not left yet */
+    ITEM_REFUSED,   /* waits until retry_boot_ns, without its body */
+    ITEM_ASKED,     /* its body is asked for again */
+    ITEM_PARKING,   /* the PARK has not left yet */
+};
+
+struct item {
+    uint8_t state;
+    uint8_t lane;
+    uint8_t cursor; /* that found it first */
+    uint8_t reason;
+    uint8_t refusals; /* above 0: fetched again by a GET of its own, not by a cursor */
+    uint32_t bytes; /* payload */
+    int64_t seq;
+    uint64_t id;     /* of the publish */
+    uint64_t order;  /* of arrival */
+    uint64_t ticket; /* ASKED */
+    int64_t retry_boot_ns;
+    struct wr_segment segment;
+};
+
+struct cursor {
+    int64_t position; /* highest seq that was taken over; the next GET starts behind it */
+    bool maybe_more;
+    bool asked;
+    uint32_t asked_left; /* segments of the open GET that have not come */
+    uint64_t ticket;
+};
+
+enum direct_state { DIRECT_FREE, DIRECT_WAITING, DIRECT_IN_FLIGHT, DIRECT_DELIVERED, DIRECT_DROPPED };
+
+struct direct {
+    uint8_t state;
+    uint8_t refusals;
+    uint64_t id; /* of the publish */
+    uint64_t order;
+    int64_t retry_boot_ns;
+    struct wr_uplink_direct message;
+};
+
+struct wr_uplink {
+    struct wr_uplink_config config;
+    enum wr_uplink_state state;
+    uint64_t connection;
+    uint64_t next_id; /* publishes, tickets, order: one counter */
+    uint32_t attempts;
+    int64_t retry_boot_ns;
+    int64_t online_since_boot_ns;
+    int64_t progress_boot_ns; /* last PUBACK, or when something was first in flight after nothing was */
+    bool close_due;
+    bool close_clean;
+    uint64_t close_connection;
+    bool stopping;
+    int64_t stop_boot_ns;
+    /* of the present session */
+    uint32_t window;
+    uint32_t max_packet_bytes;
+    bool birth_due;
+    bool goodbye_sent;
+    uint64_t birth_id; /* 0: none in flight */
+    /* of the store */
+    bool store_ready;
+    uint64_t epoch;
+    int64_t start_seq; /* backfill ends here */
+    int64_t available[WR_LANES];
+    int64_t offered[WR_LANES];  /* committed */
+    int64_t offering[WR_LANES]; /* asked for */
+    struct cursor cursors[2][WR_LANES];
+    int64_t balance; /* negative: backfill's turn */
+    uint32_t estimate_bytes[WR_LANES]; /* what the next segment of a lane may take */
+    struct direct directs[WR_UPLINK_DIRECT];
+    struct wr_segment publishing; /* lent to the last action: freed at the next call */
+    struct wr_uplink_stats stats;
+    size_t n_items;
+    struct item items[];
+};
+
+/* Occupancy, computed by walking: few items, no counter that can go wrong. */
+struct wr_uplink_load {
+    uint32_t in_flight; /* publishes without an answer, the state and direct messages included */
+    uint32_t in_flight_bytes;
+    uint32_t occupied; /* of the window: in flight, held, or asked for */
+    uint64_t occupied_bytes;
+    uint32_t refused[2]; /* waiting after a refusal: lane 0, other lanes */
+    uint32_t direct_waiting;
+};
+void wr_uplink_load(const struct wr_uplink *uplink, struct wr_uplink_load *ret_load);
+
+uint64_t wr_uplink_id(struct wr_uplink *uplink);
+void wr_uplink_item_free(struct item *item);
+struct item *wr_uplink_item_by_id(struct wr_uplink *uplink, uint64_t id);
+/* Puts a refused item off. Parks it at the fifth refusal. */
+void wr_uplink_item_refuse(struct wr_uplink *uplink, struct item *item, uint8_t reason, int64_t now_boot_ns);
+/* The connection is gone: everything unacknowledged goes back to its cursor (U6). */
+void wr_uplink_rewind(struct wr_uplink *uplink);
+/* The next request to the store that is due while online. */
+bool wr_uplink_next_request(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_request *ret_request);
+/* ACK and PARK, due in every state. */
+bool wr_uplink_next_booking(struct wr_uplink *uplink, struct wr_uplink_request *ret_request);
+
+#endif

@@ -4,6 +4,16 @@
  * (wr_evaluator_quiet). Work is done only when a series that a rule reads gets a sample, or a timer expires. When an instance, window or
  * timer cannot be made (memory, max_instances) that is counted, and everything else goes on.
  *
+ * How the hot path goes, for each reading of the engine:
+ *   if (reading.series >= attached)
+ *       attached = wr_evaluator_attach(evaluator, wr_series_count(table), &now), bands = wr_evaluator_bands(evaluator);
+ *   if (reading.series < attached &&
+ *       (quality is bad || !wr_evaluator_quiet(&bands[series], number, arrival)))
+ *       wr_evaluator_take(...);
+ * wr_evaluator_quiet writes value and arrival into the band even though nobody is called: so `age` and no_data_after know when a quiet
+ * series last spoke, and messages know its value, without a call per sample. Where the number alone is not enough (windows, arithmetic, a
+ * delay that runs, an age that has passed, bad data before) the band is empty, so every sample is taken.
+ *
  * Threads: the engine's thread only. Ownership: the evaluator keeps the rule set it was made for, until it is replaced (reload) or freed.
  * Order of calls: new, restore (snapshots of a former run), then take and timers in any order, snapshot at exit.
  * Units: nanoseconds; event time is wall time, boot time drives the timers.
@@ -24,7 +34,8 @@
 struct wr_ruleset; /* rules/ruleset.h: what the files say, compiled and immutable */
 struct wr_evaluator;
 
-/* Where transitions go: an array of the caller's. A step that would need more room than is left stops before the sample and says so. */
+/* Where transitions go: an array of the caller's, at least one long. When it is full, what is left to evaluate waits inside for the next
+ * call (next_timer is then in the past), so nothing is lost and no room is too small. */
 struct wr_alarm_out {
     struct wr_alarm_entry *entries;
     uint32_t n;
@@ -32,11 +43,24 @@ struct wr_alarm_out {
 };
 
 /* Per series, dense by id: all that the hot path looks at. The band is the open interval of values that can flip nothing and lie inside the
- * declared range, given the present states; empty (low > high) when every sample must be seen (windows, age, several operands ...). */
+ * declared range, given the present states; empty (low > high) when every sample must be seen. value and arrival are the last sample's,
+ * good or uncertain: written by wr_evaluator_quiet, or by take. */
 struct wr_evaluator_band {
     double low;
     double high;
+    double value;
+    int64_t arrival_boot_ns;
 };
+
+/* True when the value flips nothing: then it is remembered, and nothing else needs to be done for it. number: wr_reading_number; NaN (text) is
+ * never quiet. Call it for good and uncertain readings only. */
+static inline bool wr_evaluator_quiet(struct wr_evaluator_band *band, double number, int64_t arrival_boot_ns) {
+    if (!(number > band->low && number < band->high))
+        return false;
+    band->value = number;
+    band->arrival_boot_ns = arrival_boot_ns;
+    return true;
+}
 
 struct wr_evaluator_stats {
     uint32_t rules;
@@ -44,9 +68,12 @@ struct wr_evaluator_stats {
     uint32_t active; /* alarms that are not normal or pending */
     uint32_t unacked;
     uint64_t evaluations;
-    uint64_t instances_refused; /* max_instances */
+    uint64_t instances_refused; /* max_instances, or a tuple of labels too long for its name */
+    uint64_t joins_refused;     /* a second series for the same operand of the same instance: see problem */
+    uint64_t window_overflows;  /* samples pushed out of a sliding window by number before their time */
     uint64_t no_memory;
     size_t bytes;
+    char problem[WR_ERROR_TEXT_BYTES]; /* the last refusal, in words; empty: none */
 };
 
 /* The rule set must outlive the evaluator, or be handed over with it. */
@@ -57,19 +84,21 @@ void wr_evaluator_free(struct wr_evaluator *evaluator);
 /* Brings back one alarm from its snapshot; downtime counts as unknown. Unknown rules are ignored: WR_NOT_FOUND. */
 WR_MUST_USE enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct wr_alarm_entry *entry, const struct wr_now *now);
 
-/* Makes everything known for series ids below count: called by the engine when it first meets an id. Never fails: see stats. */
-void wr_evaluator_attach(struct wr_evaluator *evaluator, uint32_t series_count, const struct wr_now *now);
+/* Makes everything known for series ids below count: called by the engine when it first meets an id. Returns the number of ids attached, which
+ * is less than series_count only when memory ran out (counted): readings of ids beyond it have no rules until a later call succeeds. */
+uint32_t wr_evaluator_attach(struct wr_evaluator *evaluator, uint32_t series_count, const struct wr_now *now);
 
-/* The band of a series; valid for ids below the count attached. */
-const struct wr_evaluator_band *wr_evaluator_bands(const struct wr_evaluator *evaluator);
+/* The bands; valid for ids below the count attached, until the next attach, migrate or free. */
+struct wr_evaluator_band *wr_evaluator_bands(struct wr_evaluator *evaluator);
 
 /* One sample, already clamped and known not to be late. May set reading->quality to bad (outside the point's range). The engine calls it when
- * the value is not strictly inside the band, or the quality is bad. arrival_boot_ns: when it became readable. WR_FULL: no room in out for
- * what it may produce, nothing was done; empty out and call again. */
+ * wr_evaluator_quiet says no, or the quality is bad. arrival_boot_ns: when it became readable. WR_FULL: out was full before the sample could
+ * be looked at; empty out and call again with the same reading, before any other of its series. */
 WR_MUST_USE enum wr_result wr_evaluator_take(struct wr_evaluator *evaluator, struct wr_reading *reading, int64_t arrival_boot_ns,
                                              const struct wr_now *now, struct wr_alarm_out *out);
 
-/* Runs timers that are due, at most max of them; *ret_more tells whether more are due. WR_FULL as above. */
+/* Runs timers that are due, at most max of them; *ret_more tells whether more are due. WR_FULL: out is full and more are due; empty out and
+ * call again. */
 WR_MUST_USE enum wr_result wr_evaluator_timers(struct wr_evaluator *evaluator, const struct wr_now *now, uint32_t max, struct wr_alarm_out *out,
                                                bool *ret_more);
 /* Boot time of the next timer, or WR_NEVER_NS. */
@@ -81,16 +110,17 @@ int64_t wr_evaluator_lateness(const struct wr_evaluator *evaluator, uint32_t ser
 enum wr_alarm_command_kind { WR_ALARM_COMMAND_ACK, WR_ALARM_COMMAND_RESET };
 
 /* An operator's command on `rule` or `rule{k=v}`; a rule alone means all its instances. WR_NOT_FOUND, WR_INVALID (not in a state that takes
- * it). Transitions in out. *ret_n: alarms changed. */
+ * it). Transitions in out. *ret_n: alarms changed. WR_FULL: there are more; empty out and call again with the same command. */
 WR_MUST_USE enum wr_result wr_evaluator_command(struct wr_evaluator *evaluator, enum wr_alarm_command_kind kind, const char *alarm,
                                                 const char *by_whom, const struct wr_now *now, struct wr_alarm_out *out, uint32_t *ret_n,
                                                 struct wr_error *err);
 
-/* Walks the alarms that are not normal: *cursor starts at 0; false at the end. For status, `weir alarms`, and snapshots at exit. */
+/* Walks the alarms that are not normal, and those whose transition number must survive: *cursor starts at 0; false at the end. For status, `weir alarms`, and snapshots at exit. */
 bool wr_evaluator_next_alarm(const struct wr_evaluator *evaluator, uint32_t *cursor, struct wr_alarm_entry *ret_entry);
 
-/* Reload: takes over the state of rules whose name, `by` and canonical expression match from `old`, at most max instances a call (slices);
- * alarms of rules that are gone or changed are closed with cause rule_changed, in out. *ret_more: call again. */
+/* Reload: takes over values, windows and the state of rules whose name, `by` and canonical expression match from `old`, at most max instances a call (slices);
+ * alarms of rules that are gone or changed are closed with cause rule_changed, in out. *ret_more: call again. Until it is false neither
+ * evaluator may be given samples or timers; then the caller frees `old`. */
 WR_MUST_USE enum wr_result wr_evaluator_migrate(struct wr_evaluator *evaluator, struct wr_evaluator *old, const struct wr_now *now, uint32_t max,
                                                 struct wr_alarm_out *out, bool *ret_more);
 

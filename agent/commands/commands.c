@@ -1,0 +1,75 @@
+#include "agent/commands/commands.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+const struct wr_command wr_commands[] = {
+    {"run", wr_command_run, "run the agent",
+     "Usage: weir run [-c CONFIG]\n"
+     "\n"
+     "Runs the agent in the foreground and logs to stderr. SIGTERM stops it cleanly, SIGHUP reloads the config.\n"
+     "  -c CONFIG   the config file (" WR_CONFIG_DEFAULT ")\n"
+     "\n"
+     "Example: weir run -c weir.yaml\n"
+     "Exit code: 0 stopped cleanly; 1 errors in the config; 2 could not start, or another agent owns the store.\n"},
+    {"check", wr_command_check, "check a config and its rules, and say what will run",
+     "Usage: weir check [-c CONFIG] [--json] [--quiet]\n"
+     "\n"
+     "Reads the config and all rules as `run` would, prints every error and warning at once, then what will run: sources, windows, rules,\n"
+     "the memory ceiling, and what a crash may take. Nothing is started or changed.\n"
+     "  -c CONFIG   the config file (" WR_CONFIG_DEFAULT ")\n"
+     "  --json      one JSON object, for machines\n"
+     "  --quiet     errors and warnings only\n"
+     "\n"
+     "Example: weir check -c weir.yaml\n"
+     "Exit code: 0 good; 1 errors; 2 cannot read the file.\n"},
+    {"decode", wr_command_decode, "print a payload or recording as one JSON object a line",
+     "Usage: weir decode --format influx|json|csv|weir [OPTIONS] [FILE]\n"
+     "\n"
+     "Reads FILE or standard input, prints one JSON object a record in input order; malformed records go to stderr.\n"
+     "  --default-time NS        time of records that carry none, in ns since 1970\n"
+     "  --precision s|ms|us|ns   of line-protocol stamps (ns)\n"
+     "  --csv \"k=v, ...\"         time_column, time_format, tz, measurement, tags, skip_columns\n"
+     "\n"
+     "Example: weir decode --format influx readings.lp\n"
+     "Exit code: 0 good; 1 malformed records; 2 cannot read.\n"},
+    {"status", wr_command_status, "what a running agent does now",
+     "Usage: weir status [-c CONFIG] [--json]\n"
+     "\n"
+     "Asks the running agent: sources, engine, alarms, outbox, uplink.\n"
+     "Exit code: 0 ready; 1 running, but not ready; 2 no agent answers.\n"},
+    {"alarms", wr_command_alarms, "list alarms, acknowledge, reset",
+     "Usage: weir alarms [-c CONFIG] [--json]\n"
+     "       weir alarms ack|reset ALARM [-c CONFIG] [--by NAME]\n"
+     "\n"
+     "Lists the alarms that are not normal, the most severe first; or acknowledges or resets one: RULE for all its instances, or RULE{room=A1}.\n"
+     "  --by NAME   who does it (your user name)\n"
+     "\n"
+     "Example: weir alarms ack 'cold_room_warm{room=A1}' --by ana\n"
+     "Exit code: 0 fine; 1 no such alarm, or not in a state for this; 2 no agent answers.\n"},
+    {"audit", wr_command_audit, "prove that no reading is missing",
+     "Usage: weir audit [-c CONFIG] [--json]\n"
+     "\n"
+     "Counts every account of a running agent, or of the store of a stopped one, and checks: received = in channel + taken + dropped, and\n"
+     "taken = open + held + delivered + dropped.\n"
+     "Exit code: 0 balanced; 1 not; 2 neither agent nor store.\n"},
+    {"version", wr_command_version, "print the version", "Usage: weir version\n"},
+    {NULL, NULL, NULL, NULL},
+};
+
+int wr_command_usage(const char *command, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "weir %s: ", command);
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "\nTry 'weir %s --help'.\n", command);
+    va_end(args);
+    return WR_EXIT_CANNOT;
+}
+
+int wr_command_version(int argc, char **argv) {
+    (void)argc;
+    (void)argv;
+    printf("weir %s\n", WEIR_VERSION);
+    return WR_EXIT_OK;
+}

@@ -1,0 +1,172 @@
+/* Decimal sums against exact integers, and against the C library's strtod, which rounds correctly. */
+#include <inttypes.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/decimal.h"
+#include "tests/support/random.h"
+
+#define SUMS 20000
+#define READINGS_MAX 40
+
+/* mantissa / 10^decimals as text. */
+static const char *text_of(wr_i128 mantissa, unsigned decimals) {
+    static char text[64];
+    char *at = text + sizeof text - 1;
+    *at = '\0';
+    bool negative = mantissa < 0;
+    for (unsigned digits = 0; mantissa != 0 || digits <= decimals; digits++) {
+        if (digits == decimals && decimals > 0)
+            *--at = '.';
+        *--at = (char)('0' + abs((int)(mantissa % 10)));
+        mantissa /= 10;
+    }
+    if (negative)
+        *--at = '-';
+    return at;
+}
+
+static double written(wr_i128 mantissa, unsigned decimals) {
+    return strtod(text_of(mantissa, decimals), NULL);
+}
+
+/* Any number of bits is equally likely. */
+static wr_i128 random_i128(struct wr_random *random, unsigned max_bits) {
+    unsigned bits = (unsigned)wr_random_below(random, max_bits + 1);
+    wr_i128 value = (wr_i128)(wr_random_u64(random) >> 1) << 63 | (wr_i128)(wr_random_u64(random) >> 1);
+    value >>= 126 - bits;
+    return wr_random_u64(random) & 1 ? -value : value;
+}
+
+static int64_t random_mantissa(struct wr_random *random) {
+    int64_t mantissa = (int64_t)random_i128(random, 50);
+    return mantissa % 1000000000000000;
+}
+
+static void to_double_rounds_once(void **state) {
+    (void)state;
+    struct wr_random random = wr_random_begin();
+    for (int i = 0; i < 200000; i++) {
+        wr_i128 mantissa = random_i128(&random, 126);
+        if (i % 4 == 0) { /* near the middle between two doubles, where rounding twice shows */
+            unsigned shift = 54 + (unsigned)wr_random_below(&random, 60);
+            mantissa = ((wr_i128)1 << shift) + ((wr_i128)1 << (shift - 53)) + (int)wr_random_below(&random, 3) - 1;
+        }
+        unsigned decimals = (unsigned)wr_random_below(&random, WR_DECIMALS_MAX + 1);
+        double got = wr_decimal_to_double(mantissa, (uint8_t)decimals);
+        if (got != written(mantissa, decimals))
+            fail_msg("%s: %.17g, not %.17g", text_of(mantissa, decimals), got, written(mantissa, decimals));
+    }
+}
+
+static void a_written_value_scales_back(void **state) {
+    (void)state;
+    struct wr_random random = wr_random_begin();
+    for (int i = 0; i < 200000; i++) {
+        int64_t mantissa = random_mantissa(&random);
+        unsigned decimals = (unsigned)wr_random_below(&random, WR_DECIMALS_MAX + 1);
+        int64_t got = 0;
+        if (!wr_decimal_scale(written(mantissa, decimals), (uint8_t)decimals, &got) || got != mantissa)
+            fail_msg("%s scaled to %" PRId64, text_of(mantissa, decimals), got);
+        union wr_value noise = {.bits = wr_random_u64(&random)};
+        if (wr_decimal_scale(noise.f, (uint8_t)decimals, &got)) {
+            union wr_value back = {.f = written(got, decimals)};
+            assert_true(back.bits == noise.bits);
+        }
+    }
+}
+
+static void a_sum_is_the_integer_sum(void **state) {
+    (void)state;
+    struct wr_random random = wr_random_begin();
+    for (int i = 0; i < SUMS; i++) {
+        struct wr_sum forward = wr_sum_zero();
+        struct wr_sum backward = wr_sum_zero();
+        struct wr_sum parts[2] = {wr_sum_zero(), wr_sum_zero()};
+        double values[READINGS_MAX];
+        uint8_t decimals[READINGS_MAX];
+        size_t n = 1 + wr_random_below(&random, READINGS_MAX);
+        unsigned usual = (unsigned)wr_random_below(&random, 7);
+        wr_i128 model = 0; /* at 15 decimals */
+        unsigned largest = 0;
+        for (size_t r = 0; r < n; r++) {
+            int64_t mantissa = random_mantissa(&random);
+            unsigned d = wr_random_below(&random, 4) ? usual : (unsigned)wr_random_below(&random, WR_DECIMALS_MAX + 1);
+            wr_i128 scaled = mantissa;
+            for (unsigned up = d; up < WR_DECIMALS_MAX; up++)
+                scaled *= 10;
+            model += scaled;
+            largest = d > largest ? d : largest;
+            values[r] = written(mantissa, d);
+            decimals[r] = (uint8_t)d;
+            wr_sum_add(&forward, WR_TYPE_FLOAT, (union wr_value){.f = values[r]}, decimals[r]);
+            wr_sum_add(&parts[wr_random_u64(&random) & 1], WR_TYPE_FLOAT, (union wr_value){.f = values[r]}, decimals[r]);
+        }
+        for (size_t r = n; r-- > 0;)
+            wr_sum_add(&backward, WR_TYPE_FLOAT, (union wr_value){.f = values[r]}, decimals[r]);
+        wr_sum_merge(&parts[0], &parts[1]);
+        assert_true(forward.exact && backward.exact && parts[0].exact);
+        assert_int_equal(forward.decimals, largest);
+        assert_int_equal(backward.decimals, largest);
+        assert_int_equal(parts[0].decimals, largest);
+        assert_true(forward.scaled == backward.scaled && forward.scaled == parts[0].scaled);
+        double expected = written(model, WR_DECIMALS_MAX);
+        if (wr_sum_double(&forward) != expected)
+            fail_msg("sum of %zu: %.17g, not %.17g", n, wr_sum_double(&forward), expected);
+    }
+}
+
+static void integer_sums_are_exact(void **state) {
+    (void)state;
+    struct wr_random random = wr_random_begin();
+    for (int i = 0; i < SUMS; i++) {
+        struct wr_sum sum = wr_sum_zero();
+        wr_i128 model = 0;
+        for (size_t n = wr_random_below(&random, READINGS_MAX); n > 0; n--) {
+            union wr_value value = {.bits = wr_random_u64(&random) >> wr_random_below(&random, 64)};
+            enum wr_type type = wr_random_u64(&random) & 1 ? WR_TYPE_INT : WR_TYPE_UINT;
+            model += type == WR_TYPE_INT ? (wr_i128)value.i : (wr_i128)value.u;
+            wr_sum_add(&sum, type, value, WR_DECIMALS_UNKNOWN);
+        }
+        int64_t whole = 0;
+        assert_true(sum.exact && sum.decimals == 0 && sum.scaled == model);
+        bool fits = wr_sum_int64(&sum, &whole);
+        assert_int_equal(fits, model >= INT64_MIN && model <= INT64_MAX);
+        assert_true(!fits || whole == model);
+        assert_true(wr_sum_double(&sum) == written(model, 0));
+    }
+}
+
+static void the_fallback_stays_close(void **state) {
+    (void)state;
+    struct wr_random random = wr_random_begin();
+    for (int i = 0; i < SUMS; i++) {
+        struct wr_sum sum = wr_sum_zero();
+        long double model = 0;
+        double all = 0;
+        for (size_t n = 1 + wr_random_below(&random, READINGS_MAX); n > 0; n--) {
+            double value = (double)(int64_t)wr_random_u64(&random) / (double)(1 + wr_random_below(&random, 1000000));
+            wr_sum_add(&sum, WR_TYPE_FLOAT, (union wr_value){.f = value}, WR_DECIMALS_UNKNOWN);
+            model += value;
+            all += fabs(value);
+        }
+        assert_false(sum.exact);
+        assert_true(fabs(wr_sum_double(&sum) - (double)model) <= all * 0x1p-52); /* without the carry: n times that */
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(to_double_rounds_once),  cmocka_unit_test(a_written_value_scales_back), cmocka_unit_test(a_sum_is_the_integer_sum),
+        cmocka_unit_test(integer_sums_are_exact), cmocka_unit_test(the_fallback_stays_close),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,99 @@
+/* A preloaded shim for the release build: dies, hangs or waits at chosen system calls of SQLite's write-ahead log.
+ *
+ *   WEIR_SHIM_KILL_SYNC=N          SIGKILL before the Nth fdatasync or fsync of a *-wal file (from 1)
+ *   WEIR_SHIM_KILL_AFTER_PUBACK=1  SIGKILL at the first write to a *-wal file after the MQTT client has read a PUBACK
+ *   WEIR_SHIM_HANG_WHILE=FILE      writes and syncs of *-wal files wait as long as FILE exists: a disk that stands still
+ */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PUBACK 0x40
+#define FDS 65536
+
+static _Atomic long syncs;
+static _Atomic bool puback_seen;
+static _Atomic signed char is_wal[FDS]; /* 0 unknown, 1 yes, -1 no; a descriptor is looked up once after it was opened */
+
+static bool wal(int fd) {
+    if (fd < 0 || fd >= FDS)
+        return false;
+    if (is_wal[fd] == 0) {
+        char link[64], path[4096];
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        ssize_t len = readlink(link, path, sizeof path);
+        is_wal[fd] = len >= 4 && memcmp(path + len - 4, "-wal", 4) == 0 ? 1 : -1;
+    }
+    return is_wal[fd] == 1;
+}
+
+static void die(void) {
+    kill(getpid(), SIGKILL);
+    for (;;)
+        pause();
+}
+
+static void before_write(int fd) {
+    const char *hang = getenv("WEIR_SHIM_HANG_WHILE");
+    bool after_puback = getenv("WEIR_SHIM_KILL_AFTER_PUBACK") && puback_seen;
+    if ((!hang && !after_puback) || !wal(fd))
+        return;
+    if (after_puback)
+        die();
+    while (access(hang, F_OK) == 0) {
+        const struct timespec pause_for = {0, 1000000};
+        nanosleep(&pause_for, NULL);
+    }
+}
+
+static void before_sync(int fd) {
+    before_write(fd);
+    const char *nth = getenv("WEIR_SHIM_KILL_SYNC");
+    if (nth && wal(fd) && ++syncs == atol(nth))
+        die();
+}
+
+#define REAL(name) ((typeof(&name))dlsym(RTLD_NEXT, #name))
+
+int close(int fd) {
+    if (fd >= 0 && fd < FDS)
+        is_wal[fd] = 0;
+    return REAL(close)(fd);
+}
+
+ssize_t pwrite64(int fd, const void *from, size_t len, off64_t at) {
+    before_write(fd);
+    return REAL(pwrite64)(fd, from, len, at);
+}
+
+ssize_t pwrite(int fd, const void *from, size_t len, off_t at) {
+    before_write(fd);
+    return REAL(pwrite)(fd, from, len, at);
+}
+
+int fdatasync(int fd) {
+    before_sync(fd);
+    return REAL(fdatasync)(fd);
+}
+
+int fsync(int fd) {
+    before_sync(fd);
+    return REAL(fsync)(fd);
+}
+
+/* paho reads the first byte of each packet on its own. */
+ssize_t recv(int fd, void *into, size_t len, int flags) {
+    ssize_t got = REAL(recv)(fd, into, len, flags);
+    if (got >= 1 && (*(unsigned char *)into & 0xf0) == PUBACK)
+        puback_seen = true;
+    return got;
+}

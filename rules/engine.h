@@ -30,16 +30,16 @@ struct wr_engine_options {
     struct wr_series_table *series;
     struct wr_symbol_table *symbols;
     uint32_t max_series;
-    uint32_t max_open_windows; /* states in all; 0: max_series * windows */
+    uint32_t max_open_windows; /* states in all; 0: enough for every series in every window, for lateness / every + 2 at once (at most 16) */
     uint32_t n_sources;        /* indexes of batches are below this */
-    const struct wr_window_spec *windows;
+    const struct wr_window_spec *windows; /* must outlive the engine */
     uint32_t n_windows;
     /* account of (source, window): accounts[source * (n_windows + 2) + window]; window n_windows is "none", n_windows + 1 is "intake". */
     const uint32_t *accounts;
     struct wr_evaluator *evaluator; /* may be NULL: no rules */
 };
 
-/* What a step may fill. handover NULL: the store takes nothing now. */
+/* What a step may fill. handover NULL: the store takes nothing now; one that is full already when the step begins says the same. */
 struct wr_engine_out {
     struct wr_alarm_out alarms;
     struct wr_handover *handover;
@@ -49,40 +49,45 @@ WR_MUST_USE enum wr_result wr_engine_new(const struct wr_engine_options *options
 void wr_engine_free(struct wr_engine *engine);
 
 /* Takes readings from batch, starting at `from`; returns how many were taken: fewer than the rest when alarms in out need to be emptied
- * first, or when a change needs room in a handover and there is one to be had (out->handover full: replace it and go on). */
+ * first, or when the handover has become full: replace it, or set it to NULL, and go on. With the same full one the step goes on too, and
+ * holds its windows open. Nothing of the reading at which it stopped was counted or shown to the rules.
+ * The type of a reading is the source's to check; one that cannot be converted here is booked in "none", as unwanted, and counted in stats. */
 uint32_t wr_engine_take(struct wr_engine *engine, struct wr_batch *batch, uint32_t from, const struct wr_now *now, struct wr_engine_out *out);
 
-/* Closes windows that are due and runs rule timers, at most `budget` of them; true: more are due (call again, after a batch from each source).
- * A handover that becomes full makes it stop; without handover due windows are widened. */
+/* Runs rule timers that are due, then closes windows that are, at most `budget` of each; true: more are due (call again, after a batch from
+ * each source). A handover that becomes full makes it stop; without room due windows are widened. Windows close at most about a
+ * millisecond after their time, never before. */
 bool wr_engine_timers(struct wr_engine *engine, const struct wr_now *now, uint32_t budget, struct wr_engine_out *out);
-/* Boot time at which wr_engine_timers has something to do; WR_NEVER_NS. */
+/* Boot time at which wr_engine_timers has something to do (perhaps only to sort its timers); WR_NEVER_NS. */
 int64_t wr_engine_next_timer(const struct wr_engine *engine);
 
-/* Clean stop, or reload of windows: writes open windows as partials into the handover; true: more to come, with another handover. */
+/* Clean stop, or reload of windows: writes open windows as partials into the handover; true: more to come, with another handover. The
+ * engine may go on afterwards: what comes then for the same windows makes further partials. */
 bool wr_engine_flush(struct wr_engine *engine, const struct wr_now *now, struct wr_engine_out *out);
 
-/* Writes the cumulative counts of all accounts, consistent with what was handed over up to now including handover. */
+/* Appends the cumulative counts of all accounts, consistent with what was handed over up to now including handover. */
 void wr_engine_counts(const struct wr_engine *engine, struct wr_handover *handover);
 uint32_t wr_engine_max_counts(uint32_t n_sources, uint32_t n_windows);
 
-/* Books readings that never came to the engine (a source's own account): counted into the source's intake by its caller. */
+/* Readings that never came to the engine are counted into the intake of their source by its caller. */
 
 /* Walks the state: open readings per account, added to open[account]. *cursor starts at 0; true: call again. Between the slices of one walk
  * readings may arrive: the caller stops taking batches, or accepts that. */
 bool wr_engine_count_open(const struct wr_engine *engine, uint64_t *cursor, uint32_t budget, uint64_t *open);
 
 struct wr_evaluator *wr_engine_evaluator(struct wr_engine *engine);
-/* Replaces the evaluator (reload); returns the old one, which the caller frees. */
+/* Replaces the evaluator (reload); returns the old one, which the caller frees. With the next reading wr_evaluator_attach is called for all
+ * series: a caller that must not wait calls it before, in slices. */
 struct wr_evaluator *wr_engine_swap_evaluator(struct wr_engine *engine, struct wr_evaluator *evaluator);
 
 struct wr_engine_stats {
     uint64_t taken;
-    uint64_t clamped;
-    uint64_t late;
+    uint64_t clamped; /* a stamp from the future, or none that can be: replaced by the arrival */
+    uint64_t late; /* a reading counts once for each window that had it late */
     uint64_t bad;
     uint64_t type_refused;
     uint64_t aggregates;
-    uint64_t widened;
+    uint64_t widened; /* readings in windows that were longer than configured */
     uint32_t open_windows;
     uint32_t streams; /* (series, source) pairs */
     size_t bytes;

@@ -1,0 +1,295 @@
+#include "rules/engine.h"
+
+#include <assert.h>
+#include <math.h>
+
+#include "rules/engine_private.h"
+
+/* Readings whose lines are fetched ahead: first the stream, then, once it is there, its newest state. */
+#define AHEAD_STREAM 16
+#define AHEAD_STATE 8
+
+/* One call of wr_engine_take. */
+struct taking {
+    struct wr_step step;
+    const struct wr_batch *batch;
+    const struct wr_now *now;
+    struct wr_alarm_out *alarms;
+    const struct wr_evaluator_band *bands; /* NULL: no rules */
+    int64_t arrival_wall_ns;
+    int64_t latest_event_ns;            /* beyond it a stamp is from the future */
+    struct wr_engine_account *accounts; /* of this source */
+};
+
+struct wr_step wr_step_begin(struct wr_engine *engine, const struct wr_now *now, const struct wr_engine_out *out) {
+    bool room = out->handover && out->handover->n < WR_HANDOVER_AGGREGATES;
+    return (struct wr_step){
+        .engine = engine, .handover = room ? out->handover : NULL, .boot_ns = now->boot_ns, .tick = wr_wheel_tick_of(now->boot_ns)};
+}
+
+static struct taking begin(struct wr_engine *engine, const struct wr_batch *batch, const struct wr_now *now, struct wr_engine_out *out) {
+    assert(batch->source < engine->n_sources);
+    struct taking taking = {.step = wr_step_begin(engine, now, out), .batch = batch, .now = now, .alarms = &out->alarms};
+    taking.arrival_wall_ns = wr_clock_add_ns(batch->arrival_boot_ns, batch->wall_offset_ns);
+    taking.latest_event_ns = batch->wall_trusted ? wr_clock_add_ns(taking.arrival_wall_ns, WR_WINDOW_CLAMP_NS) : WR_EVENT_SANE_NS;
+    taking.accounts = wr_engine_account(engine, batch->source, 0);
+    if (engine->evaluator)
+        taking.bands = wr_evaluator_bands(engine->evaluator);
+    return taking;
+}
+
+/* A reading without a time gets that of its arrival; so does one from the future, and one with no sane time at all, with doubt. */
+static bool fix_time(const struct taking *taking, struct wr_reading *reading) {
+    bool missing = reading->event_ns == WR_EVENT_NONE;
+    reading->event_ns = taking->arrival_wall_ns;
+    if (!missing && reading->quality == WR_QUALITY_GOOD)
+        reading->quality = WR_QUALITY_UNCERTAIN;
+    return !missing;
+}
+
+/* The event is older than the newest of its stream. True: too old for the rules. May start the watermark over, when it cannot be right:
+ * it lies in the future (the clock was set back), or all readings have been late for about a minute (the device's clock was). */
+static bool is_late(const struct taking *taking, uint32_t index, int64_t event_ns) {
+    struct wr_engine *engine = taking->step.engine;
+    struct wr_stream *stream = wr_stream_at(engine, index);
+    uint32_t windows = wr_stream_windows(engine, index);
+    if (taking->batch->wall_trusted && stream->max_event_ns > taking->latest_event_ns) {
+        wr_stream_rewind(engine, index, event_ns);
+        return false;
+    }
+    int64_t lateness_ns = wr_stream_rule_lateness(engine, wr_stream_series(engine, index), windows);
+    if (event_ns >= wr_clock_add_ns(stream->max_event_ns, -lateness_ns)) {
+        stream->behind = 0;
+        return false;
+    }
+    uint8_t unit = (uint8_t)((uint64_t)taking->batch->arrival_boot_ns >> WR_STREAM_BEHIND_SHIFT);
+    unit = unit ? unit : 1;
+    if (!stream->behind)
+        stream->behind = unit;
+    if ((uint8_t)(unit - stream->behind) < WR_STREAM_BEHIND_UNITS)
+        return true;
+    wr_stream_rewind(engine, index, event_ns);
+    return false;
+}
+
+/* The series id is new to the evaluator. */
+static void attach(struct taking *taking) {
+    struct wr_engine *engine = taking->step.engine;
+    engine->attached = wr_series_count(engine->series_table);
+    wr_evaluator_attach(engine->evaluator, engine->attached, taking->now);
+    taking->bands = wr_evaluator_bands(engine->evaluator);
+}
+
+/* Shows the reading to the rules, unless its value can flip nothing. False: no room for alarms, nothing was done. */
+static inline bool show_to_rules(struct taking *taking, struct wr_reading *reading) {
+    if (!taking->bands)
+        return true;
+    if (reading->series >= taking->step.engine->attached)
+        attach(taking);
+    const struct wr_evaluator_band *band = &taking->bands[reading->series];
+    double value = reading->type == WR_TYPE_FLOAT ? reading->value.f : wr_reading_number((enum wr_type)reading->type, reading->value);
+    if (value > band->low && value < band->high && reading->quality != WR_QUALITY_BAD)
+        return true;
+    return wr_evaluator_take(taking->step.engine->evaluator, reading, taking->batch->arrival_boot_ns, taking->now, taking->alarms) !=
+           WR_FULL;
+}
+
+/* The window that took the last reading takes this one too, most of the time. */
+static inline void put_into_windows(struct taking *taking, uint32_t index, struct wr_stream *stream, uint32_t windows,
+                                    const struct wr_reading *reading) {
+    struct wr_engine *engine = taking->step.engine;
+    bool bad = reading->quality == WR_QUALITY_BAD;
+    for (struct wr_cell_walk at = wr_cell_walk(stream, windows); at.cell; wr_cell_walk_next(engine, &at)) {
+        taking->accounts[at.window].taken++;
+        taking->accounts[at.window].bad += bad;
+        if (wr_cell_is_change(engine, &at)) {
+            wr_change_put(&taking->step, index, &at, reading, taking->batch->arrival_boot_ns);
+            continue;
+        }
+        if (at.cell->newest != WR_SLAB_NONE) {
+            struct wr_window_state *state = wr_state_at(engine, at.cell->newest);
+            uint64_t into = (uint64_t)reading->event_ns - (uint64_t)state->start_ns;
+            if (into < state->length * (uint64_t)engine->every_ns[at.window] && !wr_window_state_is_full(state)) {
+                wr_window_state_fold(state, (enum wr_type)stream->type, reading);
+                continue;
+            }
+        }
+        wr_window_put(&taking->step, index, &at, reading, taking->batch->arrival_boot_ns);
+    }
+}
+
+static void book_unwanted(struct taking *taking, const struct wr_reading *reading) {
+    struct wr_engine_account *none = &taking->accounts[taking->step.engine->n_windows];
+    none->taken++;
+    none->bad += reading->quality == WR_QUALITY_BAD;
+    none->dropped_unwanted++;
+}
+
+/* The second guard behind the source's own check of types. */
+static void refuse_type(struct taking *taking, const struct wr_reading *reading) {
+    taking->step.engine->stats.type_refused++;
+    book_unwanted(taking, reading);
+}
+
+/* There is no memory for the stream: the rules see the reading, the windows cannot. */
+static bool take_without_stream(struct taking *taking, struct wr_reading *reading) {
+    struct wr_engine *engine = taking->step.engine;
+    enum wr_type type = wr_series_fix_type(wr_series_get(engine->series_table, reading->series), (enum wr_type)reading->type);
+    if (reading->type != type) {
+        refuse_type(taking, reading);
+        return true;
+    }
+    if (reading->event_ns > taking->latest_event_ns || reading->event_ns < -WR_EVENT_SANE_NS)
+        engine->stats.clamped += fix_time(taking, reading);
+    if (!show_to_rules(taking, reading))
+        return false;
+    engine->stats.bad += reading->quality == WR_QUALITY_BAD;
+    wr_window_drop(engine, taking->batch->source, reading);
+    return true;
+}
+
+/* The stream of the reading: at the index of its series, if this source was the first to bring it. */
+static inline uint32_t find_stream(struct taking *taking, const struct wr_reading *reading) {
+    struct wr_engine *engine = taking->step.engine;
+    uint32_t series = reading->series;
+    if (series < engine->first_end && engine->streams.chunks[series >> WR_SLAB_SHIFT]) {
+        const struct wr_stream *stream = wr_stream_at(engine, series);
+        if (stream->source == taking->batch->source && stream->type != WR_TYPE_NONE)
+            return series;
+    }
+    if (reading->type == WR_TYPE_NONE || reading->type > WR_TYPE_SYMBOL)
+        return WR_SLAB_NONE;
+    struct wr_series *entry = wr_series_get(engine->series_table, series);
+    return wr_stream_find(engine, series, taking->batch->source, wr_series_fix_type(entry, (enum wr_type)reading->type));
+}
+
+/* Everything that may make a reading wait for room, before anything is counted: so it can be begun again. */
+static inline bool make_room(struct taking *taking, uint32_t index, const struct wr_stream *stream, uint32_t windows, int64_t event_ns) {
+    if (event_ns >= stream->close_event_ns && !wr_window_close_by_event(&taking->step, index, event_ns))
+        return false;
+    bool may_write = (windows & taking->step.engine->changes) != 0 || event_ns < stream->max_event_ns;
+    return !may_write || !wr_step_is_full(&taking->step);
+}
+
+/* False: it must wait for room, and nothing of it was counted. */
+static inline bool take_one(struct taking *taking, struct wr_reading reading) {
+    struct wr_engine *engine = taking->step.engine;
+    uint32_t index = find_stream(taking, &reading);
+    if (index == WR_SLAB_NONE)
+        return take_without_stream(taking, &reading);
+    struct wr_stream *stream = wr_stream_at(engine, index);
+    if (reading.type != stream->type) {
+        if (!wr_reading_convert((enum wr_type)reading.type, reading.value, (enum wr_type)stream->type, &reading.value)) {
+            refuse_type(taking, &reading);
+            return true;
+        }
+        reading.type = stream->type;
+    }
+    if (reading.type == WR_TYPE_FLOAT && !isfinite(reading.value.f))
+        reading.quality = WR_QUALITY_BAD;
+    bool clamped = false;
+    if (reading.event_ns > taking->latest_event_ns || reading.event_ns < -WR_EVENT_SANE_NS)
+        clamped = fix_time(taking, &reading);
+    bool late = false;
+    if (reading.event_ns < stream->max_event_ns)
+        late = is_late(taking, index, reading.event_ns);
+    else if (stream->behind)
+        stream->behind = 0;
+    uint32_t windows = wr_stream_windows(engine, index);
+    if (!make_room(taking, index, stream, windows, reading.event_ns) || (!late && !show_to_rules(taking, &reading)))
+        return false;
+    engine->stats.clamped += clamped;
+    engine->stats.bad += reading.quality == WR_QUALITY_BAD;
+    if (reading.event_ns > stream->max_event_ns)
+        stream->max_event_ns = reading.event_ns;
+    if (windows)
+        put_into_windows(taking, index, stream, windows, &reading);
+    else
+        book_unwanted(taking, &reading);
+    return true;
+}
+
+/* Ids are known long before their turn: so no look-up has to wait for memory. */
+static inline void fetch_ahead(const struct taking *taking, uint32_t at) {
+    const struct wr_engine *engine = taking->step.engine;
+    if (at + AHEAD_STREAM < taking->batch->n) {
+        uint32_t series = taking->batch->readings[at + AHEAD_STREAM].series;
+        if (series < engine->first_end && engine->streams.chunks[series >> WR_SLAB_SHIFT])
+            __builtin_prefetch(wr_stream_at(engine, series), 1);
+    }
+    if (at + AHEAD_STATE < taking->batch->n) {
+        uint32_t series = taking->batch->readings[at + AHEAD_STATE].series;
+        if (series >= engine->first_end || !engine->streams.chunks[series >> WR_SLAB_SHIFT])
+            return;
+        const struct wr_stream *stream = wr_stream_at(engine, series);
+        if (stream->type == WR_TYPE_NONE || stream->cell.newest == WR_SLAB_NONE)
+            return;
+        const char *state = (const char *)wr_state_at(engine, stream->cell.newest);
+        __builtin_prefetch(state, 1);
+        __builtin_prefetch(state + sizeof(struct wr_window_state) - 1, 1);
+    }
+}
+
+uint32_t wr_engine_take(struct wr_engine *engine, struct wr_batch *batch, uint32_t from, const struct wr_now *now,
+                        struct wr_engine_out *out) {
+    struct taking taking = begin(engine, batch, now, out);
+    uint32_t at = from;
+    for (; at < batch->n; at++) {
+        fetch_ahead(&taking, at);
+        if (!take_one(&taking, batch->readings[at]))
+            break;
+    }
+    engine->stats.taken += at - from;
+    wr_engine_account(engine, batch->source, engine->n_windows + 1)->taken += at - from;
+    return at - from;
+}
+
+/* -- timers ---------------------------------------------------------------------------------------------------------------------------- */
+
+bool wr_engine_timers(struct wr_engine *engine, const struct wr_now *now, uint32_t budget, struct wr_engine_out *out) {
+    bool more_rules = false;
+    if (engine->evaluator) { /* alarms first */
+        bool more = false;
+        enum wr_result result = wr_evaluator_timers(engine->evaluator, now, budget, &out->alarms, &more);
+        more_rules = result == WR_FULL || more;
+    }
+    struct wr_step step = wr_step_begin(engine, now, out);
+    bool more_windows = false;
+    for (;;) {
+        uint32_t index = wr_wheel_pop(&engine->wheel, step.tick, &budget, &more_windows);
+        if (index == WR_SLAB_NONE)
+            break;
+        if (!wr_window_close_by_time(&step, index, &budget))
+            return true;
+    }
+    return more_windows || more_rules;
+}
+
+int64_t wr_engine_next_timer(const struct wr_engine *engine) {
+    uint64_t tick = wr_wheel_next(&engine->wheel);
+    int64_t windows_ns = tick == UINT64_MAX ? WR_NEVER_NS : (int64_t)(tick << WR_WHEEL_TICK_SHIFT);
+    int64_t rules_ns = engine->evaluator ? wr_evaluator_next_timer(engine->evaluator) : WR_NEVER_NS;
+    return windows_ns < rules_ns ? windows_ns : rules_ns;
+}
+
+bool wr_engine_flush(struct wr_engine *engine, const struct wr_now *now, struct wr_engine_out *out) {
+    struct wr_step step = wr_step_begin(engine, now, out);
+    if (!step.handover)
+        return true;
+    for (; wr_stream_walk(engine, &engine->flush_at); engine->flush_at++)
+        if (!wr_window_flush(&step, engine->flush_at))
+            return true;
+    engine->flush_at = 0;
+    return false;
+}
+
+struct wr_evaluator *wr_engine_evaluator(struct wr_engine *engine) {
+    return engine->evaluator;
+}
+
+struct wr_evaluator *wr_engine_swap_evaluator(struct wr_engine *engine, struct wr_evaluator *evaluator) {
+    struct wr_evaluator *old = engine->evaluator;
+    engine->evaluator = evaluator;
+    engine->attached = 0;
+    return old;
+}

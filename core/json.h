@@ -1,7 +1,8 @@
 /* A JSON writer into a wr_buf: commas and nesting are its business, the order is the caller's.
  *
  * Promise: the output is valid UTF-8 JSON whatever the input: bytes that are no UTF-8 become U+FFFD, control characters are escaped, NaN
- * and infinity become null. A double is printed as the shortest text that reads back as the same double; integers exactly.
+ * and infinity become null. A double is printed as the shortest text that reads back as the same double (beside a power of two
+ * sometimes one digit more); integers exactly.
  * Errors stick: after a failed append nothing more is written and wr_json_end returns the failure; so callers check once.
  * Source: RFC 8259.
  * Threads: one at a time. Limits: WR_JSON_DEPTH levels.

@@ -20,6 +20,24 @@
 
 #define WR_YAML_BYTES (4u << 20)
 #define WR_YAML_DEPTH 12
+#define WR_YAML_FIELDS_MAX 64 /* keys of one record */
+#define WR_YAML_PATH_BYTES 512
+
+/* Codes of the diagnostics of this module: docs/diagnostics.md. */
+enum wr_yaml_code {
+    WR_YAML_W_SYNTAX = 300,
+    WR_YAML_W_UNKNOWN_KEY = 301,
+    WR_YAML_W_DUPLICATE_KEY = 302,
+    WR_YAML_W_MISSING_KEY = 303,
+    WR_YAML_W_SHAPE = 304, /* a list where a text is expected, ... */
+    WR_YAML_W_VALUE = 305, /* not a duration, not a number, ... */
+    WR_YAML_W_RANGE = 306,
+    WR_YAML_W_NAME = 307,      /* not one of the names */
+    WR_YAML_W_CUT_SHORT = 308, /* a comma in a flow map, without quotes */
+    WR_YAML_W_REFUSED = 309,   /* anchors, aliases, tags, several documents */
+    WR_YAML_W_CHARACTER = 310, /* not UTF-8, or a control character */
+    WR_YAML_W_TOO_LARGE = 311,
+};
 
 enum wr_yaml_kind {
     WR_YAML_STRING,   /* char * ; NULL when absent */

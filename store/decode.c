@@ -1,0 +1,411 @@
+/* A segment body to records. Everything in the body is checked before it is used: the CRC keeps out accidents, not forgeries. */
+#include <stdlib.h>
+#include <zstd.h>
+
+#include "core/series.h"
+#include "store/codec_format.h"
+#include "store/column.h"
+
+#define RECORDS WR_SEGMENT_RECORDS
+
+/* Records of one series and window. */
+struct run {
+    const char *key;
+    uint16_t key_len;
+    uint8_t type;
+    int64_t window_ns;
+    int64_t step; /* > 0 */
+    uint32_t count;
+};
+
+struct wr_decoder {
+    ZSTD_DCtx *zstd;
+    struct wr_buf raw;
+    struct wr_buf keys;
+    const char **texts; /* of symbols: into raw */
+    size_t n_texts;
+    struct wr_codec_header header;
+    struct wr_cursor columns[WR_COLUMNS];
+    struct wr_bit_cursor bits;
+    struct wr_cursor packed; /* texts of alarms and gaps */
+    struct wr_buf text;      /* the one given out */
+    uint32_t n_runs;
+    uint32_t run;    /* at hand */
+    uint32_t in_run; /* records of it given out */
+    uint32_t given;  /* records given out in all */
+    int64_t unit_ns;
+    /* What the next record is predicted from. */
+    int64_t run_start;
+    int64_t start;
+    int64_t step;
+    uint64_t n;
+    bool has_previous;
+    struct wr_codes previous;
+    struct run runs[RECORDS];
+};
+
+enum wr_result wr_decoder_new(struct wr_decoder **ret_decoder) {
+    struct wr_decoder *decoder = calloc(1, sizeof *decoder);
+    if (!decoder)
+        return WR_NO_MEMORY;
+    wr_buf_init(&decoder->raw, WR_CODEC_RAW_MAX);
+    wr_buf_init(&decoder->keys, (size_t)RECORDS * WR_SERIES_KEY_BYTES);
+    wr_buf_init(&decoder->text, WR_CODEC_RAW_MAX);
+    decoder->texts = calloc((size_t)2 * RECORDS, sizeof *decoder->texts);
+    decoder->zstd = ZSTD_createDCtx();
+    if (!decoder->texts || !decoder->zstd) {
+        wr_decoder_free(decoder);
+        return WR_NO_MEMORY;
+    }
+    *ret_decoder = decoder;
+    return WR_OK;
+}
+
+void wr_decoder_free(struct wr_decoder *decoder) {
+    if (!decoder)
+        return;
+    ZSTD_freeDCtx(decoder->zstd);
+    wr_buf_fini(&decoder->raw);
+    wr_buf_fini(&decoder->keys);
+    wr_buf_fini(&decoder->text);
+    free(decoder->texts);
+    free(decoder);
+}
+
+static enum wr_result corrupt(const struct wr_decoder *decoder, struct wr_error *err, const char *what) {
+    return wr_error_set(err, WR_CORRUPT, "segment %lld: %s", (long long)decoder->header.seq, what);
+}
+
+static enum wr_result unpack(struct wr_decoder *decoder, const uint8_t *packed, size_t len, struct wr_error *err) {
+    size_t raw_len = decoder->header.raw_len;
+    wr_buf_clear(&decoder->raw);
+    if (wr_buf_reserve(&decoder->raw, raw_len + 1) != WR_OK)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for a segment of %zu bytes", raw_len);
+    size_t got = ZSTD_decompressDCtx(decoder->zstd, decoder->raw.data, raw_len, packed, len);
+    if (ZSTD_isError(got) || got != raw_len)
+        return corrupt(decoder, err, "its payload does not unpack");
+    decoder->raw.len = raw_len;
+    decoder->raw.data[raw_len] = 0;
+    return WR_OK;
+}
+
+/* The front-coded keys: each is a prefix of the one before and a suffix of its own. */
+static enum wr_result read_keys(struct wr_decoder *decoder, struct wr_error *err) {
+    size_t total = 0;
+    struct wr_cursor shared = decoder->columns[WR_COLUMN_RUN_SHARED];
+    struct wr_cursor suffix = decoder->columns[WR_COLUMN_RUN_SUFFIX];
+    for (uint32_t i = 0; i < decoder->n_runs; i++) {
+        uint64_t a = wr_get_varint(&shared);
+        uint64_t b = wr_get_varint(&suffix);
+        if (a > WR_SERIES_KEY_BYTES || b > WR_SERIES_KEY_BYTES || a + b > WR_SERIES_KEY_BYTES)
+            return corrupt(decoder, err, "a series key is too long");
+        total += (size_t)(a + b);
+    }
+    wr_buf_clear(&decoder->keys);
+    if (wr_buf_reserve(&decoder->keys, total + 1) != WR_OK)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for %zu bytes of series keys", total);
+    struct wr_cursor *names = &decoder->columns[WR_COLUMN_NAMES];
+    char *to = (char *)decoder->keys.data;
+    const char *before = NULL;
+    size_t before_len = 0;
+    for (uint32_t i = 0; i < decoder->n_runs; i++) {
+        size_t a = (size_t)wr_get_varint(&decoder->columns[WR_COLUMN_RUN_SHARED]);
+        size_t b = (size_t)wr_get_varint(&decoder->columns[WR_COLUMN_RUN_SUFFIX]);
+        if (a > before_len || b > (size_t)(names->end - names->at))
+            return corrupt(decoder, err, "a series key is not all there");
+        if (a > 0)
+            memcpy(to, before, a);
+        memcpy(to + a, names->at, b);
+        names->at += b;
+        if (!wr_series_key_valid(to, a + b))
+            return corrupt(decoder, err, "a series key is not canonical");
+        decoder->runs[i].key = to;
+        decoder->runs[i].key_len = (uint16_t)(a + b);
+        before = to;
+        before_len = a + b;
+        to += a + b;
+    }
+    return WR_OK;
+}
+
+static enum wr_result read_runs(struct wr_decoder *decoder, struct wr_error *err) {
+    struct wr_cursor *types = &decoder->columns[WR_COLUMN_RUN_TYPE];
+    int64_t window_ns = 0;
+    uint32_t records = 0;
+    decoder->n_runs = 0;
+    while (types->at < types->end) {
+        if (decoder->n_runs == decoder->header.n)
+            return corrupt(decoder, err, "it has more series than records");
+        struct run *run = &decoder->runs[decoder->n_runs++];
+        run->type = wr_get_byte(types);
+        window_ns = wr_plus(window_ns, wr_get_zigzag(&decoder->columns[WR_COLUMN_RUN_WINDOW]));
+        run->window_ns = window_ns;
+        uint64_t count = wr_get_varint(&decoder->columns[WR_COLUMN_RUN_COUNT]);
+        if (run->type < WR_TYPE_FLOAT || run->type > WR_TYPE_SYMBOL || window_ns < 0 || count == 0 || count > decoder->header.n - records)
+            return corrupt(decoder, err, "a series has no sensible type, window or count");
+        run->count = (uint32_t)count;
+        uint64_t step = wr_get_varint(&decoder->columns[WR_COLUMN_RUN_STEP]);
+        if (step == 0 || step > INT64_MAX)
+            return corrupt(decoder, err, "a series has no sensible step");
+        run->step = (int64_t)step;
+        records += run->count;
+    }
+    if (records != decoder->header.n)
+        return corrupt(decoder, err, "it has fewer records than its header says");
+    return read_keys(decoder, err);
+}
+
+/* Texts of symbols are NUL-terminated where they stand: each moves down over the length in front of it. */
+static enum wr_result read_texts(struct wr_decoder *decoder, struct wr_error *err) {
+    struct wr_cursor *texts = &decoder->columns[WR_COLUMN_TEXTS];
+    uint8_t *base = decoder->raw.data;
+    decoder->n_texts = 0;
+    while (texts->at < texts->end) {
+        size_t head = (size_t)(texts->at - base);
+        uint64_t len = wr_get_varint(texts);
+        if (texts->bad || len > (size_t)(texts->end - texts->at) || decoder->n_texts == (size_t)2 * RECORDS)
+            return corrupt(decoder, err, "a text is not all there");
+        memmove(base + head, texts->at, (size_t)len);
+        base[head + len] = 0;
+        if (memchr(base + head, 0, (size_t)len))
+            return corrupt(decoder, err, "a text contains a NUL");
+        decoder->texts[decoder->n_texts++] = (const char *)base + head;
+        texts->at += len;
+    }
+    return WR_OK;
+}
+
+static enum wr_result split_columns(struct wr_decoder *decoder, struct wr_error *err) {
+    struct wr_cursor raw = {decoder->raw.data, decoder->raw.data + decoder->raw.len, false};
+    uint64_t len[WR_COLUMNS];
+    for (unsigned i = 0; i < WR_COLUMNS; i++)
+        len[i] = wr_get_varint(&raw);
+    for (unsigned i = 0; i < WR_COLUMNS; i++) {
+        if (raw.bad || len[i] > (size_t)(raw.end - raw.at))
+            return corrupt(decoder, err, "a column is not all there");
+        decoder->columns[i] = (struct wr_cursor){raw.at, raw.at + len[i], false};
+        raw.at += len[i];
+    }
+    if (raw.at != raw.end)
+        return corrupt(decoder, err, "there are bytes after its last column");
+    uint8_t unit = wr_get_byte(&decoder->columns[WR_COLUMN_START]);
+    if (unit >= WR_TIME_UNITS)
+        return corrupt(decoder, err, "its times have an unknown unit");
+    decoder->unit_ns = wr_time_units[unit];
+    decoder->bits = (struct wr_bit_cursor){.bytes = decoder->columns[WR_COLUMN_BITS]};
+    return WR_OK;
+}
+
+enum wr_result wr_decode_begin(struct wr_decoder *decoder, const uint8_t *body, size_t len, struct wr_codec_header *ret_header,
+                               struct wr_error *err) {
+    decoder->given = 0;
+    decoder->header.n = 0; /* nothing to give if what follows fails */
+    struct wr_codec_header header;
+    WR_TRY(wr_codec_check(body, len, &header, err));
+    decoder->header = header;
+    decoder->header.n = 0;
+    WR_TRY(unpack(decoder, body + WR_CODEC_HEADER_BYTES, len - WR_CODEC_HEADER_BYTES, err));
+    decoder->run = 0;
+    decoder->in_run = 0;
+    decoder->run_start = 0;
+    decoder->n = 0;
+    decoder->packed = (struct wr_cursor){decoder->raw.data, decoder->raw.data + decoder->raw.len, false};
+    if (header.kind == WR_SEGMENT_AGGREGATES) {
+        WR_TRY(split_columns(decoder, err));
+        decoder->header.n = header.n;
+        enum wr_result result = read_runs(decoder, err);
+        if (result == WR_OK)
+            result = read_texts(decoder, err);
+        if (result != WR_OK) {
+            decoder->header.n = 0;
+            return result;
+        }
+    }
+    decoder->header.n = header.n;
+    *ret_header = header;
+    return WR_OK;
+}
+
+/* Records */
+
+static void get_common(struct wr_decoder *decoder, const struct run *run, struct wr_aggregate *record) {
+    int64_t difference = wr_get_zigzag(&decoder->columns[WR_COLUMN_START]);
+    if (decoder->in_run == 0) {
+        decoder->start = wr_plus(decoder->run_start, difference);
+        decoder->run_start = decoder->start;
+        decoder->step = run->window_ns / decoder->unit_ns;
+        decoder->has_previous = false;
+    } else {
+        decoder->step = wr_plus(decoder->step, difference);
+        decoder->start = wr_plus(decoder->start, decoder->step);
+    }
+    record->start_ns = (int64_t)((uint64_t)decoder->start * (uint64_t)decoder->unit_ns);
+    record->n = decoder->n = decoder->n + (uint64_t)wr_get_zigzag(&decoder->columns[WR_COLUMN_N]);
+    record->bad = wr_get_varint(&decoder->columns[WR_COLUMN_BAD]);
+    record->flags = wr_get_byte(&decoder->columns[WR_COLUMN_FLAGS]);
+    record->quality = wr_get_byte(&decoder->columns[WR_COLUMN_QUALITY]);
+}
+
+static wr_u128 get_number(struct wr_decoder *decoder, enum wr_column widths, unsigned expected_width) {
+    uint8_t width = (uint8_t)(wr_get_byte(&decoder->columns[widths]) + expected_width);
+    return wr_get_number(&decoder->bits, width);
+}
+
+static int64_t step_of(const struct run *run, const struct wr_codes *codes) {
+    return codes->form <= WR_FORM_DECIMALS_MAX || codes->form == WR_FORM_INTEGER ? run->step : 1;
+}
+
+/* shift says which two bits of codes->ulps are this value's. */
+static union wr_value value_of(const struct wr_codes *codes, int64_t code, int64_t step, unsigned shift) {
+    code = (int64_t)((uint64_t)code * (uint64_t)step);
+    if (codes->form == WR_FORM_INTEGER)
+        return (union wr_value){.i = code};
+    return (union wr_value){.f = wr_form_value(codes->form, code, (int)(codes->ulps >> shift & 3) - 2)};
+}
+
+static void get_codes(struct wr_decoder *decoder, struct wr_codes *codes) {
+    const struct wr_codes *previous = &decoder->previous;
+    bool follows = decoder->has_previous;
+    unsigned before = follows ? wr_width((uint64_t)wr_minus(previous->max, previous->min)) : 0;
+    int64_t before_last = follows ? wr_form_convert(previous->last, previous->form, codes->form) : 0;
+    codes->min = wr_plus(before_last, wr_unzigzag((uint64_t)get_number(decoder, WR_COLUMN_MIN_WIDTH, before)));
+    uint64_t span = (uint64_t)get_number(decoder, WR_COLUMN_SPAN_WIDTH, before);
+    unsigned width = wr_width(span);
+    codes->max = wr_plus(codes->min, (int64_t)span);
+    uint8_t ends = wr_get_byte(&decoder->columns[WR_COLUMN_ENDS]);
+    const int64_t first[4] = {codes->min, codes->max, codes->min, before_last};
+    codes->first = first[ends & 3];
+    if ((ends & 3) == WR_END_OWN)
+        codes->first = wr_plus(codes->min, (int64_t)get_number(decoder, WR_COLUMN_FIRST_WIDTH, width));
+    const int64_t last[4] = {codes->min, codes->max, codes->min, codes->first};
+    codes->last = last[ends >> 2 & 3];
+    if ((ends >> 2 & 3) == WR_END_OWN)
+        codes->last = wr_plus(codes->min, (int64_t)get_number(decoder, WR_COLUMN_LAST_WIDTH, width));
+}
+
+static wr_i128 times(wr_u128 code, int64_t step) {
+    code *= (wr_u128)step;
+    return (wr_i128)code;
+}
+
+static enum wr_result get_sum(struct wr_decoder *decoder, struct wr_aggregate *record, const struct wr_codes *codes, int64_t step,
+                              struct wr_error *err) {
+    uint8_t form = wr_get_byte(&decoder->columns[WR_COLUMN_SUM_FORM]);
+    uint8_t extra = form == WR_SUM_OTHER || form == WR_SUM_DECIMAL ? wr_get_byte(&decoder->columns[WR_COLUMN_SUM_EXTRA]) : 0;
+    unsigned width = wr_width((uint64_t)wr_minus(codes->max, codes->min));
+    wr_u128 difference = (wr_u128)wr_unzigzag128(get_number(decoder, WR_COLUMN_SUM_WIDTH, width));
+    wr_u128 expected = (wr_u128)wr_sum_expected(codes, record->n);
+    bool integer = codes->form == WR_FORM_INTEGER;
+    struct wr_sum *sum = &record->sum;
+    switch (form) {
+    case WR_SUM_EXACT:
+        sum->scaled = times(expected + difference, step);
+        sum->decimals = integer ? 0 : codes->form;
+        break;
+    case WR_SUM_OTHER:
+        sum->scaled = (wr_i128)difference;
+        sum->decimals = extra;
+        break;
+    case WR_SUM_DECIMAL:
+        if (codes->form > WR_FORM_DECIMALS_MAX)
+            return corrupt(decoder, err, "a sum is a decimal, its values are not");
+        *sum = (struct wr_sum){.approx = wr_form_value(codes->form, (int64_t)times(expected + difference, step), (int8_t)extra)};
+        break;
+    case WR_SUM_DOUBLE: {
+        double guess = integer ? 0 : wr_sum_expected_double(record->min.f, record->max.f, record->n);
+        *sum = (struct wr_sum){.approx = wr_unordered64(wr_plus(wr_ordered64(guess), (int64_t)difference))};
+        break;
+    }
+    default:
+        return corrupt(decoder, err, "a sum has an unknown form");
+    }
+    sum->exact = form <= WR_SUM_OTHER;
+    if (sum->exact && sum->decimals > WR_DECIMALS_MAX)
+        return corrupt(decoder, err, "a sum has too many decimals");
+    record->decimals = sum->exact && !integer ? sum->decimals : WR_DECIMALS_UNKNOWN;
+    return WR_OK;
+}
+
+static enum wr_result get_values(struct wr_decoder *decoder, struct wr_aggregate *record, struct wr_error *err) {
+    struct wr_codes codes = {.form = WR_FORM_INTEGER, .ulps = WR_ULPS_NONE};
+    if (record->type == WR_TYPE_FLOAT) {
+        uint8_t form = wr_get_byte(&decoder->columns[WR_COLUMN_FORM]);
+        codes.form = form & (uint8_t)~WR_FORM_ULPS;
+        if (codes.form > WR_FORM_DOUBLE || (codes.form > WR_FORM_DECIMALS_MAX && (codes.form < WR_FORM_FLOAT || codes.form != form)))
+            return corrupt(decoder, err, "a value has an unknown form");
+        if (codes.form != form)
+            codes.ulps = wr_get_byte(&decoder->columns[WR_COLUMN_ULPS]);
+    }
+    get_codes(decoder, &codes);
+    int64_t step = step_of(&decoder->runs[decoder->run], &codes);
+    record->min = value_of(&codes, codes.min, step, 0);
+    record->max = value_of(&codes, codes.max, step, 2);
+    record->first = value_of(&codes, codes.first, step, 4);
+    record->last = value_of(&codes, codes.last, step, 6);
+    decoder->previous = codes;
+    decoder->has_previous = true;
+    return get_sum(decoder, record, &codes, step, err);
+}
+
+static enum wr_result get_texts(struct wr_decoder *decoder, struct wr_aggregate *record, struct wr_error *err) {
+    uint64_t first = wr_get_varint(&decoder->columns[WR_COLUMN_TEXT_INDEX]);
+    uint64_t last = wr_get_varint(&decoder->columns[WR_COLUMN_TEXT_INDEX]);
+    if (first >= decoder->n_texts || last >= decoder->n_texts)
+        return corrupt(decoder, err, "a text is missing");
+    record->first_text = decoder->texts[first];
+    record->last_text = decoder->texts[last];
+    return WR_OK;
+}
+
+static bool read_past_end(const struct wr_decoder *decoder) {
+    bool bad = decoder->bits.bytes.bad;
+    for (unsigned i = 0; i < WR_COLUMNS; i++)
+        bad |= decoder->columns[i].bad;
+    return bad;
+}
+
+enum wr_result wr_decode_aggregate(struct wr_decoder *decoder, struct wr_aggregate *ret_aggregate, struct wr_error *err) {
+    if (decoder->given == decoder->header.n)
+        return WR_EMPTY;
+    if (decoder->header.kind != WR_SEGMENT_AGGREGATES)
+        return wr_error_set(err, WR_INVALID, "segment %lld has no aggregates", (long long)decoder->header.seq);
+    const struct run *run = &decoder->runs[decoder->run];
+    struct wr_aggregate record = {.key = run->key,
+                                  .key_len = run->key_len,
+                                  .type = run->type,
+                                  .decimals = WR_DECIMALS_UNKNOWN,
+                                  .window_ns = run->window_ns,
+                                  .sum = wr_sum_zero()};
+    get_common(decoder, run, &record);
+    if (record.n > 0)
+        WR_TRY(run->type == WR_TYPE_SYMBOL ? get_texts(decoder, &record, err) : get_values(decoder, &record, err));
+    if (record.quality > WR_QUALITY_BAD)
+        return corrupt(decoder, err, "a record has an unknown quality");
+    if (read_past_end(decoder))
+        return corrupt(decoder, err, "a column ends too early");
+    decoder->given++;
+    if (++decoder->in_run == run->count) {
+        decoder->run++;
+        decoder->in_run = 0;
+    }
+    *ret_aggregate = record;
+    return WR_OK;
+}
+
+enum wr_result wr_decode_text(struct wr_decoder *decoder, const char **ret_text, size_t *ret_len, struct wr_error *err) {
+    if (decoder->given == decoder->header.n)
+        return WR_EMPTY;
+    if (decoder->header.kind == WR_SEGMENT_AGGREGATES)
+        return wr_error_set(err, WR_INVALID, "segment %lld has aggregates, not texts", (long long)decoder->header.seq);
+    uint64_t len = wr_get_varint(&decoder->packed);
+    if (decoder->packed.bad || len > (size_t)(decoder->packed.end - decoder->packed.at))
+        return corrupt(decoder, err, "a text is not all there");
+    wr_buf_clear(&decoder->text);
+    if (wr_buf_append(&decoder->text, decoder->packed.at, (size_t)len) != WR_OK)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for a text of %zu bytes", (size_t)len);
+    decoder->packed.at += len;
+    decoder->given++;
+    *ret_text = wr_buf_str(&decoder->text);
+    *ret_len = (size_t)len;
+    return WR_OK;
+}

@@ -145,8 +145,10 @@ void wr_uplink_free(struct wr_uplink *uplink);
 /* ---- messages in. After each of them, and when wr_uplink_wake_ns has come: call wr_uplink_next until it returns false. ---- */
 
 void wr_uplink_on_session(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, const struct wr_session_event *event);
-/* packet_bytes: size of the MQTT packet that a SEGMENT will make. encoded: false when its body could not be encoded; it is parked then. Takes the segment's body. */
-void wr_uplink_on_store(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_reply *reply, size_t packet_bytes, bool encoded);
+/* Takes the body of a SEGMENT, which is what will be published: encoded tells whether making it succeeded (WR_NO_MEMORY: asked for again later,
+ * as if refused; any other failure: parked), packet_bytes how large the MQTT packet will be. */
+void wr_uplink_on_store(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_reply *reply, size_t packet_bytes,
+                        enum wr_result encoded);
 /* Takes the payload. False, and nothing taken, when there is no room: ask wr_uplink_direct_room first. */
 bool wr_uplink_on_direct(struct wr_uplink *uplink, struct wr_uplink_direct *direct);
 /* Stops: WR_UPLINK_STOPPED at the latest at deadline_boot_ns. */

@@ -141,7 +141,8 @@ static struct item *item_for(struct wr_uplink *uplink, const struct wr_uplink_re
     return item;
 }
 
-static void on_segment(struct wr_uplink *uplink, struct wr_uplink_reply *reply, size_t packet_bytes, bool encoded) {
+static void on_segment(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_reply *reply, size_t packet_bytes,
+                       enum wr_result encoded) {
     struct item *item = item_for(uplink, reply);
     if (item == NULL)
         return;
@@ -149,8 +150,12 @@ static void on_segment(struct wr_uplink *uplink, struct wr_uplink_reply *reply, 
     item->bytes = (uint32_t)reply->segment.body_len;
     uplink->estimate_bytes[item->lane] = item->bytes;
     bool too_large = packet_bytes > uplink->max_packet_bytes;
-    if (!encoded || too_large) {
-        item->reason = too_large ? REASON_TOO_LARGE : 0;
+    if (encoded == WR_NO_MEMORY) { /* a passing state: the same segment may go later */
+        wr_uplink_item_refuse(uplink, item, 0, now->boot_ns);
+        return;
+    }
+    if (encoded != WR_OK || too_large) {
+        item->reason = encoded == WR_OK ? REASON_TOO_LARGE : 0;
         item->state = ITEM_PARKING;
         return;
     }
@@ -175,8 +180,7 @@ static void on_done(struct wr_uplink *uplink, const struct wr_uplink_reply *repl
 }
 
 void wr_uplink_on_store(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_reply *reply, size_t packet_bytes,
-                        bool encoded) {
-    (void)now;
+                        enum wr_result encoded) {
     if (reply->lane < WR_LANES) {
         switch ((enum wr_uplink_reply_kind)reply->kind) {
         case WR_UPLINK_READY:
@@ -189,7 +193,7 @@ void wr_uplink_on_store(struct wr_uplink *uplink, const struct wr_now *now, stru
                 uplink->cursors[WR_CURSOR_LIVE][reply->lane].maybe_more = true;
             break;
         case WR_UPLINK_SEGMENT:
-            on_segment(uplink, reply, packet_bytes, encoded);
+            on_segment(uplink, now, reply, packet_bytes, encoded);
             break;
         case WR_UPLINK_DONE:
             on_done(uplink, reply);

@@ -85,7 +85,7 @@ static void commit_next(struct world *w) {
 
 static void tell(struct world *w, struct wr_uplink_reply *reply) {
     size_t bytes = reply->segment.body_len + 100;
-    wr_uplink_on_store(w->uplink, &w->now, reply, bytes, true);
+    wr_uplink_on_store(w->uplink, &w->now, reply, bytes, WR_OK);
 }
 
 static void answer_get(struct world *w, const struct wr_uplink_request *get) {

@@ -1,0 +1,289 @@
+#include "transport/relay.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "transport/own_socket.h"
+
+#define BACKLOG 4
+#define FLUSH_NS WR_NS_PER_S /* for what is still on its way when one end goes */
+
+/* Bytes on their way in one direction. */
+struct pipe {
+    uint8_t bytes[WR_RELAY_BYTES];
+    size_t from; /* first byte not yet passed on */
+    size_t to;
+};
+
+struct wr_relay {
+    pthread_t thread;
+    int listen_fd;
+    int local_fd; /* paho's connection */
+    int stop_fd;
+    struct wr_stream stream;
+    int64_t accept_deadline_boot_ns;
+    bool wants_write; /* TLS cannot go on before the socket is writable */
+    struct pipe up;   /* paho → broker */
+    struct pipe down;
+    _Atomic uint64_t sent_bytes;
+    _Atomic uint64_t received_bytes;
+    _Atomic uint32_t strangers;
+    struct wr_error cause; /* written before `ended` is */
+    _Atomic bool ended;
+};
+
+static bool pipe_is_empty(const struct pipe *pipe) {
+    return pipe->from == pipe->to;
+}
+
+/* What a direction can do now. */
+enum move { MOVED, STUCK, OVER };
+
+/* paho → broker: one read or one write. */
+static enum move move_up(struct wr_relay *relay) {
+    struct pipe *up = &relay->up;
+    if (pipe_is_empty(up)) {
+        ssize_t n = recv(relay->local_fd, up->bytes, sizeof up->bytes, 0);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+            (void)wr_error_set(&relay->cause, WR_OK, "closed on our side");
+            return OVER;
+        }
+        if (n < 0)
+            return STUCK;
+        up->from = 0;
+        up->to = (size_t)n;
+    }
+    size_t n = 0;
+    enum wr_result result = wr_stream_write(&relay->stream, up->bytes + up->from, up->to - up->from, &n, &relay->cause);
+    if (result == WR_EMPTY || result == WR_FULL) {
+        relay->wants_write = true;
+        return STUCK;
+    }
+    if (result != WR_OK)
+        return OVER;
+    relay->wants_write = false;
+    up->from += n;
+    relay->sent_bytes += n;
+    return MOVED;
+}
+
+/* broker → paho. */
+static enum move move_down(struct wr_relay *relay) {
+    struct pipe *down = &relay->down;
+    if (pipe_is_empty(down)) {
+        size_t n = 0;
+        enum wr_result result = wr_stream_read(&relay->stream, down->bytes, sizeof down->bytes, &n, &relay->cause);
+        if (result == WR_EMPTY || result == WR_FULL)
+            return STUCK;
+        if (result != WR_OK)
+            return OVER;
+        relay->received_bytes += n;
+        down->from = 0;
+        down->to = n;
+    }
+    ssize_t n = send(relay->local_fd, down->bytes + down->from, down->to - down->from, MSG_NOSIGNAL);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        return STUCK;
+    if (n < 0) {
+        (void)wr_error_set(&relay->cause, WR_OK, "closed on our side");
+        return OVER;
+    }
+    down->from += (size_t)n;
+    return MOVED;
+}
+
+/* Passes on what one end left behind, as far as the other end takes it within FLUSH_NS. */
+static void flush(struct wr_relay *relay) {
+    int64_t deadline_ns = wr_clock_boot_ns(wr_clock_real()) + FLUSH_NS;
+    struct wr_error ignored = {0};
+    bool to_broker = relay->cause.code == WR_OK;
+    struct pipe *pipe = to_broker ? &relay->up : &relay->down;
+    while (!pipe_is_empty(pipe)) {
+        size_t n = 0;
+        enum wr_result result = WR_OK;
+        if (to_broker) {
+            result = wr_stream_write(&relay->stream, pipe->bytes + pipe->from, pipe->to - pipe->from, &n, &ignored);
+        } else {
+            ssize_t sent = send(relay->local_fd, pipe->bytes + pipe->from, pipe->to - pipe->from, MSG_NOSIGNAL);
+            result = sent >= 0 ? WR_OK : errno == EAGAIN ? WR_FULL : WR_IO;
+            n = sent >= 0 ? (size_t)sent : 0;
+        }
+        pipe->from += n;
+        int64_t left_ns = deadline_ns - wr_clock_boot_ns(wr_clock_real());
+        if ((result != WR_OK && result != WR_FULL && result != WR_EMPTY) || left_ns <= 0)
+            return;
+        struct pollfd fds[2] = {{.fd = to_broker ? relay->stream.fd : relay->local_fd, .events = POLLOUT},
+                                {.fd = relay->stop_fd, .events = POLLIN}};
+        if (result != WR_OK && (poll(fds, 2, (int)(left_ns / WR_NS_PER_MS) + 1) < 0 || fds[1].revents != 0))
+            return;
+    }
+}
+
+/* Carries bytes until one end goes or a stop comes. Everything that can move is moved before it sleeps. */
+static void carry(struct wr_relay *relay) {
+    for (;;) {
+        enum move up = move_up(relay);
+        enum move down = up == OVER ? STUCK : move_down(relay);
+        if (up == OVER || down == OVER) {
+            flush(relay);
+            return;
+        }
+        if (up == MOVED || down == MOVED)
+            continue;
+        bool up_waits = !pipe_is_empty(&relay->up);
+        bool down_waits = !pipe_is_empty(&relay->down);
+        short up_events = (short)((up_waits ? 0 : POLLIN) | (down_waits ? POLLOUT : 0));
+        short down_events = (short)((down_waits ? 0 : POLLIN) | (relay->wants_write ? POLLOUT : 0));
+        struct pollfd fds[3] = {
+            {.fd = relay->local_fd, .events = up_events},
+            {.fd = down_events != 0 ? relay->stream.fd : -1, .events = down_events}, /* its end is found when its bytes are taken */
+            {.fd = relay->stop_fd, .events = POLLIN},
+        };
+        if (poll(fds, 3, -1) < 0 && errno != EINTR) {
+            (void)wr_error_set(&relay->cause, WR_IO, "relay: poll: %s", strerror(errno));
+            return;
+        }
+        bool local_gone = up_waits && (fds[0].revents & (POLLERR | POLLHUP)) != 0;
+        if (fds[2].revents != 0 || local_gone) {
+            while (move_up(relay) == MOVED) /* a DISCONNECT may still be on its way */
+                ;
+            (void)wr_error_set(&relay->cause, WR_OK, "closed on our side");
+            flush(relay);
+            return;
+        }
+    }
+}
+
+/* Waits for our own client. Strangers are turned away, and the wait goes on. */
+static bool accept_own(struct wr_relay *relay) {
+    for (;;) {
+        enum wr_result result = WR_OK;
+        int64_t left_ns = relay->accept_deadline_boot_ns - wr_clock_boot_ns(wr_clock_real());
+        struct pollfd fds[2] = {{.fd = relay->listen_fd, .events = POLLIN}, {.fd = relay->stop_fd, .events = POLLIN}};
+        if (left_ns <= 0)
+            result = wr_error_set(&relay->cause, WR_TIMEOUT, "relay: the MQTT client did not connect in time");
+        else if (poll(fds, 2, left_ns / WR_NS_PER_MS > 60000 ? 60000 : (int)(left_ns / WR_NS_PER_MS) + 1) < 0 && errno != EINTR)
+            result = wr_error_set(&relay->cause, WR_IO, "relay: poll: %s", strerror(errno));
+        else if (fds[1].revents != 0)
+            return false;
+        if (result != WR_OK)
+            return false;
+        int fd = accept4(relay->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
+            (void)wr_error_set(&relay->cause, WR_IO, "relay: accept: %s", strerror(errno));
+            return false;
+        }
+        if (fd < 0)
+            continue; /* gone again */
+        if (wr_own_socket(fd)) {
+            int one = 1;
+            (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+            relay->local_fd = fd;
+            return true;
+        }
+        relay->strangers++;
+        (void)close(fd);
+    }
+}
+
+static void *relay_thread(void *user) {
+    struct wr_relay *relay = user;
+    bool accepted = accept_own(relay);
+    (void)close(relay->listen_fd);
+    relay->listen_fd = -1;
+    if (accepted)
+        carry(relay);
+    relay->ended = true; /* before paho's socket closes, so that whoever is told finds the cause */
+    if (relay->local_fd >= 0)
+        (void)close(relay->local_fd);
+    relay->local_fd = -1;
+    wr_stream_close(&relay->stream);
+    return NULL;
+}
+
+static enum wr_result listen_locally(int *ret_fd, uint16_t *ret_port, struct wr_error *err) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return wr_error_set(err, WR_IO, "relay: socket: %s", strerror(errno));
+    if (bind(fd, (struct sockaddr *)&address, len) != 0 || listen(fd, BACKLOG) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &len) != 0) {
+        int error = errno;
+        (void)close(fd);
+        return wr_error_set(err, WR_IO, "relay: listen on 127.0.0.1: %s", strerror(error));
+    }
+    *ret_fd = fd;
+    *ret_port = ntohs(address.sin_port);
+    return WR_OK;
+}
+
+static void relay_free(struct wr_relay *relay) {
+    if (relay->listen_fd >= 0)
+        (void)close(relay->listen_fd);
+    if (relay->stop_fd >= 0)
+        (void)close(relay->stop_fd);
+    wr_stream_close(&relay->stream);
+    explicit_bzero(relay, sizeof *relay); /* the CONNECT with its password passed through */
+    free(relay);
+}
+
+enum wr_result wr_relay_open(struct wr_stream *stream, int64_t accept_deadline_boot_ns, struct wr_relay **ret_relay, uint16_t *ret_port,
+                             struct wr_error *err) {
+    struct wr_relay *relay = calloc(1, sizeof *relay);
+    if (relay == NULL) {
+        wr_stream_close(stream);
+        return wr_error_set(err, WR_NO_MEMORY, "relay: no memory");
+    }
+    relay->stream = *stream;
+    *stream = (struct wr_stream){.fd = -1};
+    relay->listen_fd = relay->local_fd = -1;
+    relay->accept_deadline_boot_ns = accept_deadline_boot_ns;
+    relay->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    uint16_t port = 0;
+    enum wr_result result = relay->stop_fd < 0 ? wr_error_set(err, WR_IO, "relay: eventfd: %s", strerror(errno))
+                                               : listen_locally(&relay->listen_fd, &port, err);
+    if (result == WR_OK) {
+        int failed = pthread_create(&relay->thread, NULL, relay_thread, relay);
+        if (failed != 0)
+            result = wr_error_set(err, WR_NO_MEMORY, "relay: no thread: %s", strerror(failed));
+    }
+    if (result != WR_OK) {
+        relay_free(relay);
+        return result;
+    }
+    *ret_relay = relay;
+    *ret_port = port;
+    return WR_OK;
+}
+
+bool wr_relay_end(const struct wr_relay *relay, struct wr_error *ret_cause) {
+    if (!relay->ended)
+        return false;
+    if (ret_cause != NULL)
+        *ret_cause = relay->cause;
+    return true;
+}
+
+void wr_relay_stats(const struct wr_relay *relay, struct wr_relay_stats *ret_stats) {
+    *ret_stats =
+        (struct wr_relay_stats){.sent_bytes = relay->sent_bytes, .received_bytes = relay->received_bytes, .strangers = relay->strangers};
+}
+
+void wr_relay_close(struct wr_relay *relay) {
+    if (relay == NULL)
+        return;
+    (void)eventfd_write(relay->stop_fd, 1);
+    (void)pthread_join(relay->thread, NULL);
+    relay_free(relay);
+}

@@ -1,0 +1,46 @@
+/* The relay: paho talks plain TCP to 127.0.0.1, the relay carries it over a stream that is up already.
+ *
+ * Promise: the listener is ours alone and lives for one connection: a socket is let in only if both ends of it are descriptors of this very
+ * process (the full four-tuple is compared: getsockname alone can coincide between processes). A stranger is closed at once and cannot
+ * use up the place. After the right one came, the listener is closed; a port is never used twice. A stranger can delay us, not read or inject.
+ * Bytes are carried in order, both ways, through one bounded buffer each (16 KB, one TLS record); a side that does not read stops the other.
+ * When either end goes, what is still on its way to the other is delivered first (for at most a second), then both are closed, and the cause
+ * is on record before paho can notice.
+ *
+ * Threads: one of its own between open and close. wr_relay_open, end, stats from any thread; close once, from any other thread than its own.
+ * Ownership: takes the stream. Errors: WR_IO, WR_NO_MEMORY at open; the end's cause by wr_relay_end.
+ */
+#ifndef WEIR_TRANSPORT_RELAY_H
+#define WEIR_TRANSPORT_RELAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/result.h"
+#include "transport/dial.h"
+
+#define WR_RELAY_BYTES 16384
+
+struct wr_relay;
+
+struct wr_relay_stats {
+    uint64_t sent_bytes; /* to the broker, before TLS */
+    uint64_t received_bytes;
+    uint32_t strangers; /* turned away */
+};
+
+/* Waits for our own client until accept_deadline_boot_ns. Takes *stream also on failure. */
+WR_MUST_USE enum wr_result wr_relay_open(struct wr_stream *stream, int64_t accept_deadline_boot_ns, struct wr_relay **ret_relay,
+                                         uint16_t *ret_port, struct wr_error *err);
+
+/* True once it has ended; then *ret_cause (if not NULL) says why: WR_CLOSED "the broker closed the connection", WR_IO, WR_PROTOCOL, WR_DENIED
+ * (an alert), WR_TIMEOUT (nobody of ours came), or WR_OK when our own side closed first. */
+bool wr_relay_end(const struct wr_relay *relay, struct wr_error *ret_cause);
+
+void wr_relay_stats(const struct wr_relay *relay, struct wr_relay_stats *ret_stats);
+
+/* Ends it if need be, joins its thread, frees. NULL is fine. */
+void wr_relay_close(struct wr_relay *relay);
+
+
+#endif

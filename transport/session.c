@@ -1,0 +1,346 @@
+#include "transport/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "transport/dial.h"
+#include "transport/session_private.h"
+
+#define NOTES 32
+#define GOODBYE_NS WR_NS_PER_S
+#define PASSWORD_BYTES 65535 /* of MQTT */
+
+static int64_t now_ns(void) {
+    return wr_clock_boot_ns(wr_clock_real());
+}
+
+void wr_session_emit(struct wr_session *session, const struct wr_session_event *event) {
+    if (wr_channel_try_send(session->config.events, event) != WR_OK)
+        session->events_lost++;
+}
+
+static void emit_end(struct wr_session *session, enum wr_session_event_kind kind, uint8_t reason, const char *text) {
+    struct wr_session_event event = {.kind = (uint8_t)kind, .reason = reason, .connection = session->connection};
+    (void)snprintf(event.text, sizeof event.text, "%s", text);
+    wr_session_emit(session, &event);
+}
+
+static bool given_up(const struct wr_session *session, uint64_t connection) {
+    return session->stopping || session->closed_upto >= connection;
+}
+
+/* ---- taking a connection down ---- */
+
+static void count_relay(struct wr_session *session) {
+    struct wr_relay_stats relay;
+    wr_relay_stats(session->relay, &relay);
+    (void)pthread_mutex_lock(&session->stats_lock);
+    session->stats.sent_bytes += relay.sent_bytes;
+    session->stats.received_bytes += relay.received_bytes;
+    session->stats.strangers += relay.strangers;
+    (void)pthread_mutex_unlock(&session->stats_lock);
+}
+
+static void close_relay(struct wr_session *session) {
+    if (session->relay == NULL)
+        return;
+    count_relay(session);
+    wr_relay_close(session->relay);
+    session->relay = NULL;
+}
+
+/* Waits until our DISCONNECT is out, at most GOODBYE_NS. Other notes of this connection mean nothing any more, and a stop stands in `stopping`. */
+static void wait_goodbye(struct wr_session *session) {
+    int64_t deadline_ns = now_ns() + GOODBYE_NS;
+    struct note note;
+    while (wr_channel_recv(session->notes, &note, deadline_ns) == WR_OK) {
+        if (note.kind == NOTE_GOODBYE && note.connection == session->connection)
+            return;
+    }
+}
+
+/* Not clean: the relay goes first, which ends the connection inside paho at once, and no DISCONNECT holds back the last will. */
+static void take_down(struct wr_session *session, bool clean) {
+    (void)pthread_mutex_lock(&session->publish_lock);
+    session->open = NULL;
+    (void)pthread_mutex_unlock(&session->publish_lock);
+    if (clean && session->paho != NULL && session->accepted && wr_session_paho_goodbye(session))
+        wait_goodbye(session);
+    else
+        close_relay(session);
+    wr_session_paho_destroy(session);
+    close_relay(session);
+    session->accepted = false;
+}
+
+/* ---- bringing one up ---- */
+
+/* Why the connect failed or the connection ended: the broker's word first, then what the relay saw. */
+static void describe(struct wr_session *session, const struct note *note, const char *otherwise, char *text, size_t size) {
+    struct wr_error cause;
+    if (note->reason >= 0x80) {
+        const char *hint = note->reason == MQTTREASONCODE_SESSION_TAKEN_OVER ? ": another client uses the same client id" : "";
+        (void)snprintf(text, size, "the broker %s: %s (0x%02X)%s", session->accepted ? "ended the session" : "refused the connection",
+                       wr_session_reason_name(note->reason), note->reason, hint);
+    } else if (note->reason > 0 && !session->accepted) { /* the return codes of MQTT 3.1.1 */
+        (void)snprintf(text, size, "the broker refused the connection: return code %u: does it speak MQTT 5?", (unsigned)note->reason);
+    } else if (note->kind == NOTE_DISCONNECTED) {
+        (void)snprintf(text, size, "the broker ended the session");
+    } else if (session->relay != NULL && wr_relay_end(session->relay, &cause) && cause.code != WR_OK) {
+        (void)snprintf(text, size, "%s", cause.text);
+    } else {
+        (void)snprintf(text, size, "%s", otherwise);
+    }
+}
+
+static void note_tls(struct wr_session *session, const struct wr_stream *stream) {
+    struct wr_tls_info info = {0};
+    if (stream != NULL && stream->tls != NULL)
+        wr_tls_info(stream->tls, &info);
+    (void)pthread_mutex_lock(&session->stats_lock);
+    session->stats.tls_resumed += info.resumed;
+    session->stats.cert_expires_wall_ns = wr_tls_expires_wall_ns(session->tls);
+    (void)snprintf(session->stats.tls_warning, sizeof session->stats.tls_warning, "%s", wr_tls_load_error(session->tls));
+    (void)pthread_mutex_unlock(&session->stats_lock);
+}
+
+/* Name, TCP, TLS, relay, and paho's connect under way. */
+static enum wr_result open_link(struct wr_session *session, int64_t deadline_ns, struct wr_error *err) {
+    const struct wr_session_config *config = &session->config;
+    struct wr_credential password = {0};
+    if (config->password_file != NULL) {
+        if (wr_credential_read(config->password_file, PASSWORD_BYTES, &password, err) != WR_OK)
+            return wr_error_wrap(err, "password");
+        wr_credential_trim(&password);
+    }
+    struct wr_stream stream = {.fd = -1};
+    struct wr_dial dial = {.url = &config->url,
+                           .tls = session->tls,
+                           .deadline_boot_ns = deadline_ns,
+                           .user_timeout_ns = 2 * (int64_t)config->keepalive_s * WR_NS_PER_S,
+                           .cancel_fd = session->wake_fd};
+    uint16_t port = 0;
+    enum wr_result result = wr_dial(&dial, &stream, err);
+    note_tls(session, result == WR_OK ? &stream : NULL);
+    if (result == WR_OK) {
+        struct wr_session_event event = {.kind = WR_SESSION_DIALLED, .connection = session->connection};
+        wr_session_emit(session, &event);
+        result = wr_relay_open(&stream, deadline_ns, &session->relay, &port, err);
+    }
+    if (result == WR_OK)
+        result = wr_session_paho_connect(session, port, deadline_ns - now_ns(), &password, err);
+    wr_credential_free(&password);
+    return result;
+}
+
+/* Waits for the broker's answer to CONNECT. True: accepted. False with *text, empty when nobody wants to know any more. */
+static bool await_connack(struct wr_session *session, int64_t deadline_ns, struct note *ret_note, char *text, size_t size) {
+    text[0] = '\0';
+    for (;;) {
+        struct note note = {0};
+        enum wr_result result = wr_channel_recv(session->notes, &note, deadline_ns);
+        if (given_up(session, session->connection))
+            return false;
+        if (result != WR_OK) {
+            describe(session, &note, "the broker did not answer the MQTT CONNECT in time", text, size);
+            return false;
+        }
+        if (note.connection != session->connection)
+            continue;
+        switch ((enum note_kind)note.kind) {
+        case NOTE_CONNACK:
+            *ret_note = note;
+            if (note.max_qos >= 1)
+                return true;
+            (void)snprintf(text, size, "the broker offers no QoS 1: nothing could be acknowledged");
+            return false;
+        case NOTE_REFUSED:
+        case NOTE_LOST:
+        case NOTE_DISCONNECTED:
+            describe(session, &note, note.text[0] != '\0' ? note.text : "the MQTT connection ended before it began", text, size);
+            return false;
+        default:
+            break;
+        }
+    }
+}
+
+static void bring_up(struct wr_session *session, uint64_t connection) {
+    session->connection = connection;
+    eventfd_t stale;
+    (void)eventfd_read(session->wake_fd, &stale); /* first clear, then look: a cancel between the two is not lost */
+    if (given_up(session, connection))
+        return;
+    int64_t deadline_ns = wr_clock_add_ns(now_ns(), session->config.connect_timeout_ns);
+    struct wr_error err = {0};
+    struct note connack = {0};
+    char text[WR_UPLINK_CAUSE_BYTES];
+    if (open_link(session, deadline_ns, &err) != WR_OK) {
+        take_down(session, false);
+        if (!given_up(session, connection))
+            emit_end(session, WR_SESSION_FAILED, 0, err.text);
+        return;
+    }
+    if (!await_connack(session, deadline_ns, &connack, text, sizeof text)) {
+        take_down(session, false);
+        if (text[0] != '\0')
+            emit_end(session, WR_SESSION_FAILED, connack.reason, text);
+        return;
+    }
+    session->accepted = true;
+    (void)pthread_mutex_lock(&session->publish_lock);
+    session->open = session->paho;
+    (void)pthread_mutex_unlock(&session->publish_lock);
+    struct wr_session_event event = {.kind = WR_SESSION_CONNECTED,
+                                     .connection = connection,
+                                     .receive_max = connack.receive_max,
+                                     .max_packet_bytes = connack.max_packet_bytes,
+                                     .retain_available = connack.retain_available};
+    wr_session_emit(session, &event);
+}
+
+static void on_end(struct wr_session *session, const struct note *note) {
+    char text[WR_UPLINK_CAUSE_BYTES];
+    char silent[96];
+    (void)snprintf(silent, sizeof silent, "the broker did not answer the keep-alive (%u s)", (unsigned)session->config.keepalive_s);
+    describe(session, note, silent, text, sizeof text);
+    take_down(session, false);
+    emit_end(session, WR_SESSION_LOST, note->reason, text);
+}
+
+static void *session_thread(void *user) {
+    struct wr_session *session = user;
+    struct note note;
+    while (wr_channel_recv(session->notes, &note, WR_NEVER_NS) == WR_OK && !session->stopping) {
+        bool present = session->paho != NULL && note.connection == session->connection;
+        switch ((enum note_kind)note.kind) {
+        case NOTE_CONNECT:
+            bring_up(session, note.connection);
+            break;
+        case NOTE_CLOSE:
+            if (present)
+                take_down(session, note.clean);
+            break;
+        case NOTE_LOST:
+        case NOTE_DISCONNECTED:
+            if (present)
+                on_end(session, &note);
+            break;
+        case NOTE_STOP:
+        case NOTE_CONNACK:
+        case NOTE_REFUSED:
+        case NOTE_GOODBYE:
+            break;
+        }
+    }
+    take_down(session, session->accepted);
+    return NULL;
+}
+
+/* ---- for the uplink ---- */
+
+static enum wr_result op_connect(void *self, uint64_t connection) {
+    struct wr_session *session = self;
+    struct note note = {.kind = NOTE_CONNECT, .connection = connection};
+    return wr_channel_try_send(session->notes, &note);
+}
+
+static enum wr_result op_publish(void *self, const struct wr_session_publish *publish, struct wr_error *err) {
+    struct wr_session *session = self;
+    (void)pthread_mutex_lock(&session->publish_lock);
+    enum wr_result result = WR_CLOSED;
+    if (session->open != NULL && publish->connection == session->connection)
+        result = wr_session_paho_publish(session, publish, err);
+    (void)pthread_mutex_unlock(&session->publish_lock);
+    return result;
+}
+
+static void op_close(void *self, uint64_t connection, bool clean) {
+    struct wr_session *session = self;
+    struct note note = {.kind = NOTE_CLOSE, .connection = connection, .clean = clean};
+    session->closed_upto = connection;
+    (void)eventfd_write(session->wake_fd, 1);
+    if (wr_channel_try_send(session->notes, &note) != WR_OK)
+        session->events_lost++;
+}
+
+const struct wr_session_ops *wr_session_ops(void) {
+    static const struct wr_session_ops ops = {.connect = op_connect, .publish = op_publish, .close = op_close};
+    return &ops;
+}
+
+void wr_session_stats(struct wr_session *session, struct wr_session_stats *ret_stats) {
+    (void)pthread_mutex_lock(&session->stats_lock);
+    *ret_stats = session->stats;
+    (void)pthread_mutex_unlock(&session->stats_lock);
+    ret_stats->events_lost = session->events_lost;
+}
+
+/* ---- life ---- */
+
+static void session_release(struct wr_session *session) {
+    if (session->wake_fd >= 0)
+        (void)close(session->wake_fd);
+    wr_channel_free(session->notes);
+    wr_tls_free(session->tls);
+    free(session->slots);
+    (void)pthread_mutex_destroy(&session->publish_lock);
+    (void)pthread_mutex_destroy(&session->stats_lock);
+    free(session);
+}
+
+static enum wr_result prepare(struct wr_session *session, struct wr_error *err) {
+    const struct wr_session_config *config = &session->config;
+    session->slots = calloc(config->window, sizeof *session->slots);
+    if (session->slots == NULL)
+        return wr_error_set(err, WR_NO_MEMORY, "session: no memory");
+    for (uint32_t i = 0; i < config->window; i++)
+        session->slots[i].session = session;
+    session->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (session->wake_fd < 0)
+        return wr_error_set(err, WR_IO, "session: eventfd: %s", strerror(errno));
+    WR_TRY(wr_tls_new(&config->tls, config->clock, &session->tls, err));
+    struct wr_channel_options notes = {
+        .name = "session notes", .capacity = NOTES, .element_bytes = sizeof(struct note), .policy = WR_CHANNEL_REJECT};
+    WR_TRY(wr_channel_new(&notes, &session->notes, err));
+    int failed = pthread_create(&session->thread, NULL, session_thread, session);
+    if (failed != 0)
+        return wr_error_set(err, WR_NO_MEMORY, "session: no thread: %s", strerror(failed));
+    return WR_OK;
+}
+
+enum wr_result wr_session_new(const struct wr_session_config *config, struct wr_session **ret_session, struct wr_error *err) {
+    if (config->window < 1 || config->window > WR_UPLINK_WINDOW_MAX || config->connect_timeout_ns <= 0 || config->client_id == NULL)
+        return wr_error_set(err, WR_INVALID, "session: window, connect time-out and client id are needed");
+    struct wr_session *session = calloc(1, sizeof *session);
+    if (session == NULL)
+        return wr_error_set(err, WR_NO_MEMORY, "session: no memory");
+    session->config = *config;
+    session->wake_fd = -1;
+    session->stats.cert_expires_wall_ns = WR_NEVER_NS;
+    (void)pthread_mutex_init(&session->publish_lock, NULL);
+    (void)pthread_mutex_init(&session->stats_lock, NULL);
+    enum wr_result result = prepare(session, err);
+    if (result != WR_OK) {
+        session_release(session);
+        return result;
+    }
+    *ret_session = session;
+    return WR_OK;
+}
+
+void wr_session_free(struct wr_session *session) {
+    if (session == NULL)
+        return;
+    session->stopping = true;
+    (void)eventfd_write(session->wake_fd, 1);
+    struct note note = {.kind = NOTE_STOP};
+    if (wr_channel_try_send(session->notes, &note) != WR_OK)
+        wr_channel_close(session->notes); /* full of others, each of which finds `stopping` */
+    (void)pthread_join(session->thread, NULL);
+    session_release(session);
+}

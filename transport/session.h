@@ -1,0 +1,99 @@
+/* One MQTT session after the other over paho, through the relay, behind a table of three functions so that the uplink can be driven by a fake.
+ *
+ * Promise: connect and publish never block; what happens comes as struct wr_session_event through the events channel, each with the number of
+ * the connection that it speaks of. A connect ends with exactly one CONNECTED or FAILED, within connect_timeout (a wrong password, a
+ * refused certificate, silence: each with its cause); a connected one with LOST, unless it was closed by us. A publish is answered by at most one
+ * DELIVERED or REFUSED; none means that the connection ends. Nothing is kept over a connection: clean start, session expiry 0, no
+ * persistence, a new paho handle and a new relay port each time (the store is the truth).
+ * MQTT 5. A broker that offers no QoS 1 is refused with that cause. No automaticReconnect, no sendWhileDisconnected.
+ *
+ * Threads: one of its own, the only one that creates, connects and destroys paho handles; paho's two; the relay's. connect, publish and close
+ * are called from one thread (the uplink's). paho's callbacks only copy and enqueue.
+ * Ownership: the caller owns the channel, which must have WR_SESSION_EVENTS(window) places and policy REJECT, and outlive the session.
+ * Limits: at most `window` publishes in flight. Secrets come from files, are wiped after use and never stand in an event.
+ */
+#ifndef WEIR_TRANSPORT_SESSION_H
+#define WEIR_TRANSPORT_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/channel.h"
+#include "core/clock.h"
+#include "core/result.h"
+#include "transport/tls.h"
+#include "transport/topic.h"
+#include "transport/uplink.h"
+#include "transport/url.h"
+
+#define WR_SESSION_EVENTS(window) (2 * (window) + 16)
+#define WR_SESSION_PROPERTIES 8
+#define WR_SESSION_WILL_BYTES 256
+
+struct wr_session;
+
+struct wr_session_config {
+    struct wr_url url;
+    struct wr_tls_config tls; /* the strings must outlive the session, as all below */
+    const char *client_id;
+    const char *user;          /* NULL: none */
+    const char *password_file; /* NULL: none. One trailing newline is ignored */
+    uint16_t keepalive_s;      /* 30; below 10 only for tests */
+    int64_t connect_timeout_ns; /* over name, TCP, TLS and MQTT */
+    uint32_t window;
+    char will_topic[WR_TOPIC_BYTES]; /* "": no will */
+    char will[WR_SESSION_WILL_BYTES];
+    struct wr_channel *events; /* of struct wr_session_event */
+    const struct wr_clock *clock; /* only for whether the wall clock is trusted */
+};
+
+struct wr_session_property {
+    const char *name;
+    const char *value;
+};
+
+struct wr_session_publish {
+    uint64_t connection;
+    uint64_t id;
+    const char *topic;
+    const void *payload;
+    size_t payload_len;
+    uint8_t qos;
+    bool retained;
+    const char *content_type; /* NULL: none */
+    const struct wr_session_property *properties;
+    size_t n_properties; /* <= WR_SESSION_PROPERTIES */
+};
+
+/* `self` is whatever the implementation is. */
+struct wr_session_ops {
+    /* WR_FULL when too many commands wait. */
+    enum wr_result (*connect)(void *self, uint64_t connection);
+    /* WR_CLOSED: that connection is over (LOST follows or came); anything else is a failure with a text. Copies the payload. */
+    enum wr_result (*publish)(void *self, const struct wr_session_publish *publish, struct wr_error *err);
+    /* Gives a connection up; no event of it matters any more. clean: a DISCONNECT goes first, so that the broker keeps the will back. */
+    void (*close)(void *self, uint64_t connection, bool clean);
+};
+
+struct wr_session_stats {
+    uint64_t sent_bytes; /* MQTT bytes of all connections so far, before TLS */
+    uint64_t received_bytes;
+    uint64_t strangers;    /* turned away by the relay */
+    uint64_t events_lost;  /* the events channel was full: the acknowledgement time-out heals it */
+    uint64_t tls_resumed;  /* handshakes shortened by a ticket */
+    int64_t cert_expires_wall_ns; /* WR_NEVER_NS: no certificate, or not read yet */
+    char tls_warning[256]; /* the last good credentials are in use because ...; "" */
+};
+
+/* The size of the MQTT packet that a publish makes, for the server's maximum packet size. */
+size_t wr_session_packet_bytes(const struct wr_session_publish *publish);
+
+/* Checks the configuration and starts the thread; reads no file yet. */
+WR_MUST_USE enum wr_result wr_session_new(const struct wr_session_config *config, struct wr_session **ret_session, struct wr_error *err);
+/* The table for a struct wr_session as self. */
+const struct wr_session_ops *wr_session_ops(void);
+void wr_session_stats(struct wr_session *session, struct wr_session_stats *ret_stats);
+/* Ends what is up (a connect that waits is cancelled), joins the thread. At most about two seconds: paho sleeps. NULL is fine. */
+void wr_session_free(struct wr_session *session);
+
+#endif

@@ -1,0 +1,245 @@
+/* paho, and nothing else: its calls, its callbacks, and what is known about their traps.
+ *
+ * Callbacks run on paho's threads (or on the one that destroys) with its global lock held: they only copy and enqueue. Handles of all
+ * sessions share threads and lock inside paho, so that creating and destroying is serialised over the whole process.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "transport/session_private.h"
+
+#define ABSENT (-9999999) /* MQTTProperties_getNumericValue for a property that is not there */
+
+static pthread_mutex_t lifecycle = PTHREAD_MUTEX_INITIALIZER;
+
+const char *wr_session_reason_name(uint8_t reason) {
+    const char *name = MQTTReasonCode_toString((enum MQTTReasonCodes)reason);
+    return name != NULL ? name : "unknown reason";
+}
+
+static void tell(struct wr_session *session, struct note *note) {
+    note->connection = session->connection;
+    /* A full channel cannot be: the thread takes notes all the time, and a connection makes a handful. Losing one would be healed by the
+     * uplink's acknowledgement time-out or the connect's deadline. */
+    if (wr_channel_try_send(session->notes, note) != WR_OK)
+        session->events_lost++;
+}
+
+static uint32_t number(MQTTProperties *properties, enum MQTTPropertyCodes code, uint32_t otherwise) {
+    int value = MQTTProperties_getNumericValue(properties, code);
+    return value == ABSENT ? otherwise : (uint32_t)value;
+}
+
+static void on_connect(void *user, MQTTAsync_successData5 *response) {
+    struct note note = {.kind = NOTE_CONNACK};
+    MQTTProperties *properties = &response->properties;
+    uint32_t receive_max = number(properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, UINT16_MAX);
+    note.receive_max = receive_max > UINT16_MAX ? UINT16_MAX : (uint16_t)receive_max;
+    note.max_packet_bytes = number(properties, MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE, UINT32_MAX);
+    note.retain_available = number(properties, MQTTPROPERTY_CODE_RETAIN_AVAILABLE, 1) != 0;
+    note.max_qos = (uint8_t)number(properties, MQTTPROPERTY_CODE_MAXIMUM_QOS, 2);
+    tell(user, &note);
+}
+
+/* Only code, message and, with code 0, reasonCode are sure to be initialised by paho. A CONNACK's return code comes as a positive code. */
+static void on_connect_failure(void *user, MQTTAsync_failureData5 *response) {
+    struct note note = {.kind = NOTE_REFUSED, .code = response->code};
+    if (response->code > 0)
+        note.reason = (uint8_t)response->code;
+    else if (response->code == 0)
+        note.reason = (uint8_t)response->reasonCode;
+    (void)snprintf(note.text, sizeof note.text, "%s", response->message != NULL ? response->message : "");
+    tell(user, &note);
+}
+
+/* Once a connection: each publish in flight fails, and then the connection is lost. */
+static void tell_lost(struct wr_session *session) {
+    struct note note = {.kind = NOTE_LOST};
+    if (atomic_exchange(&session->lost, session->connection) != session->connection)
+        tell(session, &note);
+}
+
+static void on_lost(void *user, char *cause) {
+    (void)cause; /* always NULL; the relay knows */
+    tell_lost(user);
+}
+
+/* paho does not call connectionLost for a DISCONNECT of the broker. */
+static void on_disconnected(void *user, MQTTProperties *properties, enum MQTTReasonCodes reason) {
+    (void)properties;
+    struct note note = {.kind = NOTE_DISCONNECTED, .reason = (uint8_t)reason};
+    tell(user, &note);
+}
+
+static void on_goodbye(void *user, MQTTAsync_successData5 *response) {
+    (void)response;
+    struct note note = {.kind = NOTE_GOODBYE};
+    tell(user, &note);
+}
+
+static void on_goodbye_failure(void *user, MQTTAsync_failureData5 *response) {
+    (void)response;
+    struct note note = {.kind = NOTE_GOODBYE};
+    tell(user, &note);
+}
+
+static int on_message(void *user, char *topic, int topic_len, MQTTAsync_message *message) {
+    (void)user;
+    (void)topic_len;
+    MQTTAsync_freeMessage(&message);
+    MQTTAsync_free(topic);
+    return 1; /* 0 would queue it without bound */
+}
+
+static void answer(struct slot *slot, enum wr_session_event_kind kind, uint8_t reason) {
+    struct wr_session_event event = {.kind = (uint8_t)kind, .reason = reason, .connection = slot->connection, .id = slot->id};
+    struct wr_session *session = slot->session;
+    slot->busy = false;
+    wr_session_emit(session, &event);
+}
+
+static void on_delivered(void *user, MQTTAsync_successData5 *response) {
+    answer(user, WR_SESSION_DELIVERED, response != NULL ? (uint8_t)response->reasonCode : 0);
+}
+
+static void on_not_delivered(void *user, MQTTAsync_failureData5 *response) {
+    struct slot *slot = user;
+    if (response->code == 0 && response->reasonCode >= MQTTREASONCODE_UNSPECIFIED_ERROR) {
+        answer(slot, WR_SESSION_REFUSED, (uint8_t)response->reasonCode);
+        return;
+    }
+    /* Not sent, or sent without an answer: as a rule the connection is gone, and this comes just before connectionLost. */
+    struct wr_session *session = slot->session;
+    slot->busy = false;
+    tell_lost(session);
+}
+
+enum wr_result wr_session_paho_connect(struct wr_session *session, uint16_t port, int64_t timeout_ns, const struct wr_credential *password,
+                                       struct wr_error *err) {
+    const struct wr_session_config *config = &session->config;
+    char uri[40];
+    (void)snprintf(uri, sizeof uri, "tcp://127.0.0.1:%u", (unsigned)port);
+    MQTTAsync_createOptions create = MQTTAsync_createOptions_initializer5;
+    create.maxBufferedMessages = (int)config->window + 16;
+    (void)pthread_mutex_lock(&lifecycle);
+    int code = MQTTAsync_createWithOptions(&session->paho, uri, config->client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL, &create);
+    (void)pthread_mutex_unlock(&lifecycle);
+    if (code != MQTTASYNC_SUCCESS) {
+        session->paho = NULL;
+        return wr_error_set(err, WR_NO_MEMORY, "MQTT client: code %d", code);
+    }
+    (void)MQTTAsync_setCallbacks(session->paho, session, on_lost, on_message, NULL);
+    (void)MQTTAsync_setDisconnected(session->paho, session, on_disconnected);
+    MQTTAsync_connectOptions options = MQTTAsync_connectOptions_initializer5;
+    MQTTAsync_willOptions will = MQTTAsync_willOptions_initializer;
+    if (config->will_topic[0] != '\0') {
+        will.topicName = config->will_topic;
+        will.message = config->will;
+        will.qos = 1;
+        will.retained = 1;
+        options.will = &will;
+    }
+    options.keepAliveInterval = config->keepalive_s;
+    options.connectTimeout = (int)(timeout_ns / WR_NS_PER_S) + 2; /* ours comes first, and says more */
+    options.maxInflight = (int)config->window;
+    options.cleanstart = 1;
+    options.username = config->user;
+    options.binarypwd.data = password->data;
+    options.binarypwd.len = (int)password->len;
+    options.context = session;
+    options.onSuccess5 = on_connect;
+    options.onFailure5 = on_connect_failure;
+    code = MQTTAsync_connect(session->paho, &options);
+    if (code == MQTTASYNC_SUCCESS)
+        return WR_OK;
+    wr_session_paho_destroy(session);
+    return wr_error_set(err, code == MQTTASYNC_BAD_UTF8_STRING ? WR_INVALID : WR_IO, "MQTT client: connect: code %d", code);
+}
+
+bool wr_session_paho_goodbye(struct wr_session *session) {
+    MQTTAsync_disconnectOptions options = MQTTAsync_disconnectOptions_initializer5;
+    options.context = session;
+    options.onSuccess5 = on_goodbye;
+    options.onFailure5 = on_goodbye_failure;
+    return MQTTAsync_disconnect(session->paho, &options) == MQTTASYNC_SUCCESS;
+}
+
+void wr_session_paho_destroy(struct wr_session *session) {
+    if (session->paho == NULL)
+        return;
+    (void)pthread_mutex_lock(&lifecycle);
+    MQTTAsync_destroy(&session->paho);
+    (void)pthread_mutex_unlock(&lifecycle);
+    session->paho = NULL;
+    for (uint32_t i = 0; i < session->config.window; i++) /* tokens that were still queued inside paho get no callback */
+        session->slots[i].busy = false;
+}
+
+/* paho copies properties in the call: so they may point into the caller's strings. */
+static int property_list(const struct wr_session_publish *publish, MQTTProperty *array) {
+    int n = 0;
+    if (publish->content_type != NULL) {
+        array[n] = (MQTTProperty){.identifier = MQTTPROPERTY_CODE_CONTENT_TYPE};
+        array[n].value.data.data = (char *)(uintptr_t)publish->content_type;
+        array[n++].value.data.len = (int)strlen(publish->content_type);
+    }
+    for (size_t i = 0; i < publish->n_properties; i++) {
+        array[n] = (MQTTProperty){.identifier = MQTTPROPERTY_CODE_USER_PROPERTY};
+        array[n].value.data.data = (char *)(uintptr_t)publish->properties[i].name;
+        array[n].value.data.len = (int)strlen(publish->properties[i].name);
+        array[n].value.value.data = (char *)(uintptr_t)publish->properties[i].value;
+        array[n++].value.value.len = (int)strlen(publish->properties[i].value);
+    }
+    return n;
+}
+
+static size_t property_bytes(const struct wr_session_publish *publish) {
+    size_t len = publish->content_type != NULL ? 3 + strlen(publish->content_type) : 0;
+    for (size_t i = 0; i < publish->n_properties; i++)
+        len += 5 + strlen(publish->properties[i].name) + strlen(publish->properties[i].value);
+    return len;
+}
+
+static size_t varint_bytes(size_t value) {
+    return value < 128 ? 1 : value < 16384 ? 2 : value < 2097152 ? 3 : 4;
+}
+
+size_t wr_session_packet_bytes(const struct wr_session_publish *publish) {
+    size_t properties = property_bytes(publish);
+    size_t rest = 2 + strlen(publish->topic) + (publish->qos > 0 ? 2u : 0u) + varint_bytes(properties) + properties + publish->payload_len;
+    return 1 + varint_bytes(rest) + rest;
+}
+
+static struct slot *take_slot(struct wr_session *session) {
+    for (uint32_t i = 0; i < session->config.window; i++) {
+        if (!session->slots[i].busy)
+            return &session->slots[i];
+    }
+    return NULL;
+}
+
+enum wr_result wr_session_paho_publish(struct wr_session *session, const struct wr_session_publish *publish, struct wr_error *err) {
+    struct slot *slot = take_slot(session);
+    if (slot == NULL)
+        return wr_error_set(err, WR_FULL, "%" PRIu32 " publishes are in flight already", session->config.window);
+    slot->connection = publish->connection;
+    slot->id = publish->id;
+    slot->busy = true;
+    MQTTProperty array[WR_SESSION_PROPERTIES + 1];
+    int n = property_list(publish, array);
+    MQTTAsync_responseOptions options = MQTTAsync_responseOptions_initializer;
+    options.properties = (MQTTProperties){.count = n, .max_count = n, .length = (int)property_bytes(publish), .array = array};
+    options.context = slot;
+    options.onSuccess5 = on_delivered;
+    options.onFailure5 = on_not_delivered;
+    int code = MQTTAsync_send(session->open, publish->topic, (int)publish->payload_len, publish->payload, publish->qos, publish->retained,
+                              &options);
+    if (code == MQTTASYNC_SUCCESS)
+        return WR_OK;
+    slot->busy = false;
+    if (code == MQTTASYNC_DISCONNECTED)
+        return WR_CLOSED;
+    return wr_error_set(err, code == MQTTASYNC_BAD_UTF8_STRING ? WR_INVALID : WR_IO, "MQTT client: publish to '%s': code %d",
+                        publish->topic, code);
+}

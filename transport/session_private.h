@@ -1,0 +1,80 @@
+/* Shared by session.c (the thread) and session_paho.c (paho's functions and callbacks). Nobody else includes it. */
+#ifndef WEIR_TRANSPORT_SESSION_PRIVATE_H
+#define WEIR_TRANSPORT_SESSION_PRIVATE_H
+
+#include <MQTTAsync.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "transport/credential.h"
+#include "transport/relay.h"
+#include "transport/session.h"
+
+/* What the session's thread is told: by the uplink (commands) and by paho's callbacks. */
+enum note_kind {
+    NOTE_CONNECT,
+    NOTE_CLOSE,
+    NOTE_STOP,
+    NOTE_CONNACK,      /* accepted */
+    NOTE_REFUSED,      /* connect failed */
+    NOTE_LOST,         /* the socket is gone, or a publish failed */
+    NOTE_DISCONNECTED, /* the broker sent DISCONNECT with a reason */
+    NOTE_GOODBYE,      /* our DISCONNECT is out */
+};
+
+struct note {
+    uint8_t kind;
+    uint8_t reason; /* MQTT reason code, 0: none */
+    bool clean;     /* CLOSE */
+    bool retain_available;
+    uint8_t max_qos;
+    uint16_t receive_max;
+    uint32_t max_packet_bytes;
+    int code; /* of paho, negative */
+    uint64_t connection;
+    char text[96];
+};
+
+/* A publish in flight: paho hands it back to the callbacks. */
+struct slot {
+    struct wr_session *session;
+    _Atomic bool busy;
+    uint64_t connection;
+    uint64_t id;
+};
+
+struct wr_session {
+    struct wr_session_config config;
+    struct wr_tls *tls;
+    struct wr_channel *notes;
+    pthread_t thread;
+    int wake_fd; /* cancels a dial */
+    _Atomic uint64_t closed_upto; /* connections up to this number are given up */
+    _Atomic bool stopping;
+    _Atomic uint64_t connection; /* the present one; read by callbacks */
+    _Atomic uint64_t lost;       /* the last one whose loss was told: each publish in flight would tell it again */
+    struct wr_relay *relay;      /* the thread's */
+    MQTTAsync paho;              /* the thread's */
+    bool accepted;               /* CONNACK came */
+    pthread_mutex_t publish_lock; /* over `open`: never taken by a callback, so it may be held while calling paho */
+    MQTTAsync open;               /* the handle that takes publishes; NULL while there is none */
+    pthread_mutex_t stats_lock;
+    struct wr_session_stats stats;
+    _Atomic uint64_t events_lost;
+    struct slot *slots;
+};
+
+void wr_session_emit(struct wr_session *session, const struct wr_session_event *event);
+
+/* "Session taken over", ... never NULL. */
+const char *wr_session_reason_name(uint8_t reason);
+
+/* Creates a handle for 127.0.0.1:port and starts its connect. On failure no handle is left. */
+WR_MUST_USE enum wr_result wr_session_paho_connect(struct wr_session *session, uint16_t port, int64_t timeout_ns,
+                                                   const struct wr_credential *password, struct wr_error *err);
+/* Sends DISCONNECT; NOTE_GOODBYE follows. False when it could not be started. */
+bool wr_session_paho_goodbye(struct wr_session *session);
+void wr_session_paho_destroy(struct wr_session *session);
+enum wr_result wr_session_paho_publish(struct wr_session *session, const struct wr_session_publish *publish, struct wr_error *err);
+
+#endif

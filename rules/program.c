@@ -1,0 +1,262 @@
+#include "rules/program.h"
+
+#include <math.h>
+
+struct emitter {
+    struct wr_instruction *code;
+    unsigned n;
+    unsigned depth;
+    unsigned deepest;
+};
+
+static void emit(struct emitter *emitter, struct wr_instruction instruction, int push) {
+    if (emitter->code)
+        emitter->code[emitter->n] = instruction;
+    emitter->n++;
+    emitter->depth = (unsigned)((int)emitter->depth + push);
+    if (emitter->depth > emitter->deepest)
+        emitter->deepest = emitter->depth;
+}
+
+static void emit_node(struct emitter *emitter, const struct wr_node *node);
+
+/* A series where a truth value is wanted. */
+static void emit_truth(struct emitter *emitter, const struct wr_node *node) {
+    emit_node(emitter, node);
+    if (node->type == WR_NODE_IS_NUMBER)
+        emit(emitter, (struct wr_instruction){.op = WR_OP_TRUTH}, 0);
+}
+
+static void emit_call(struct emitter *emitter, const struct wr_node *node) {
+    struct wr_instruction instruction = {.a = (uint16_t)node->operand};
+    switch (node->function->id) {
+    case WR_FUNCTION_ABS:
+        emit_node(emitter, node->child);
+        emit(emitter, (struct wr_instruction){.op = WR_OP_ABS}, 0);
+        return;
+    case WR_FUNCTION_AGE:
+        instruction.op = WR_OP_AGE;
+        break;
+    case WR_FUNCTION_LAST:
+        instruction.op = WR_OP_LAST;
+        break;
+    case WR_FUNCTION_PREV:
+        instruction.op = WR_OP_PREV;
+        break;
+    default:
+        if (node->function->id == WR_FUNCTION_DELTA && node->window == UINT32_MAX) {
+            instruction.op = WR_OP_DELTA;
+            break;
+        }
+        instruction = (struct wr_instruction){.op = WR_OP_WINDOW, .a = (uint16_t)node->window, .b = (uint8_t)node->function->id};
+        break;
+    }
+    emit(emitter, instruction, 1);
+}
+
+static void emit_compare(struct emitter *emitter, const struct wr_node *node) {
+    const struct wr_node *left = node->child;
+    const struct wr_node *right = left->next;
+    if (right->type == WR_NODE_IS_TEXT) {
+        emit(emitter, (struct wr_instruction){.op = WR_OP_TEXT_IS, .a = (uint16_t)left->operand, .text = right->text}, 1);
+        if (node->comparison == WR_NOT_EQUAL)
+            emit(emitter, (struct wr_instruction){.op = WR_OP_NOT}, 0);
+        return;
+    }
+    emit_node(emitter, left);
+    emit_node(emitter, right);
+    emit(emitter, (struct wr_instruction){.op = WR_OP_COMPARE, .b = (uint8_t)node->comparison}, -1);
+}
+
+static void emit_node(struct emitter *emitter, const struct wr_node *node) {
+    if (node->constant) {
+        emit(emitter, (struct wr_instruction){.op = WR_OP_NUMBER, .number = node->number}, 1);
+        return;
+    }
+    switch (node->kind) {
+    case WR_NODE_SERIES:
+        emit(emitter, (struct wr_instruction){.op = WR_OP_VALUE, .a = (uint16_t)node->operand}, 1);
+        return;
+    case WR_NODE_CALL:
+        emit_call(emitter, node);
+        return;
+    case WR_NODE_CONVERT:
+        emit_node(emitter, node->child);
+        emit(emitter, (struct wr_instruction){.op = WR_OP_CONVERT, .number = node->factor, .addend = node->addend}, 0);
+        return;
+    case WR_NODE_NEGATE:
+        emit_node(emitter, node->child);
+        emit(emitter, (struct wr_instruction){.op = WR_OP_NEGATE}, 0);
+        return;
+    case WR_NODE_NOT:
+        emit_truth(emitter, node->child);
+        emit(emitter, (struct wr_instruction){.op = WR_OP_NOT}, 0);
+        return;
+    case WR_NODE_AND:
+    case WR_NODE_OR:
+        emit_truth(emitter, node->child);
+        emit_truth(emitter, node->child->next);
+        emit(emitter, (struct wr_instruction){.op = node->kind == WR_NODE_AND ? WR_OP_AND : WR_OP_OR}, -1);
+        return;
+    case WR_NODE_COMPARE:
+        emit_compare(emitter, node);
+        return;
+    case WR_NODE_RANGE:
+        emit_node(emitter, node->child);
+        emit_node(emitter, node->child->next);
+        emit_node(emitter, node->child->next->next);
+        emit(emitter, (struct wr_instruction){.op = WR_OP_RANGE, .b = node->outside}, -2);
+        return;
+    default:
+        emit_node(emitter, node->child);
+        emit_node(emitter, node->child->next);
+        emit(emitter, (struct wr_instruction){.op = (uint8_t)(WR_OP_ADD + (node->kind - WR_NODE_ADD))}, -1);
+        return;
+    }
+}
+
+/* x op limit, x in low..high */
+static void find_kernel(struct wr_program *program) {
+    const struct wr_instruction *code = program->code;
+    unsigned n = program->n;
+    if (n < 3 || code[0].op != WR_OP_VALUE || code[1].op != WR_OP_NUMBER)
+        return;
+    if (n == 3 && code[2].op == WR_OP_COMPARE) {
+        program->kernel = WR_KERNEL_COMPARE;
+        program->high = code[1].number;
+    } else if (n == 4 && code[2].op == WR_OP_NUMBER && code[3].op == WR_OP_RANGE) {
+        program->kernel = WR_KERNEL_RANGE;
+        program->high = code[2].number;
+    } else {
+        return;
+    }
+    program->low = code[1].number;
+    program->b = code[n - 1].b;
+    program->operand = code[0].a;
+}
+
+bool wr_program_compile(const struct wr_node *node, struct wr_arena *arena, struct wr_program *ret_program, bool *ret_too_deep) {
+    struct emitter emitter = {0};
+    emit_truth(&emitter, node);
+    *ret_too_deep = emitter.deepest > WR_PROGRAM_STACK;
+    if (*ret_too_deep)
+        return false;
+    struct wr_instruction *code = wr_arena_take(arena, emitter.n * sizeof *code);
+    if (!code)
+        return false;
+    emitter = (struct emitter){.code = code};
+    emit_truth(&emitter, node);
+    *ret_program = (struct wr_program){.code = code, .n = (uint16_t)emitter.n};
+    find_kernel(ret_program);
+    return true;
+}
+
+double wr_program_compare(enum wr_comparison comparison, double left, double right) {
+    if (isnan(left) || isnan(right))
+        return NAN;
+    switch (comparison) {
+    case WR_LESS:
+        return left < right;
+    case WR_LESS_EQUAL:
+        return left <= right;
+    case WR_GREATER:
+        return left > right;
+    case WR_GREATER_EQUAL:
+        return left >= right;
+    case WR_EQUAL:
+        return left <= right && left >= right;
+    case WR_NOT_EQUAL:
+        return left < right || left > right;
+    }
+    return NAN;
+}
+
+double wr_program_range(bool outside, double value, double low, double high) {
+    if (isnan(value) || isnan(low) || isnan(high))
+        return NAN;
+    return (value >= low && value <= high) != outside;
+}
+
+static double both(double a, double b) {
+    if (a == 0 || b == 0) /* false and unknown is false */
+        return 0;
+    return isnan(a) || isnan(b) ? NAN : 1;
+}
+
+static double either(double a, double b) {
+    if (a > 0 || b > 0) /* true or unknown is true */
+        return 1;
+    return isnan(a) || isnan(b) ? NAN : 0;
+}
+
+static double finite_or_missing(double value) {
+    return isfinite(value) ? value : NAN;
+}
+
+/* One operator on the values at the top of the stack; returns the new top. */
+static double *apply(const struct wr_instruction *instruction, double *top) {
+    switch (instruction->op) {
+    case WR_OP_CONVERT:
+        top[0] = finite_or_missing(top[0] * instruction->number + instruction->addend);
+        return top;
+    case WR_OP_ADD:
+        top[-1] = finite_or_missing(top[-1] + top[0]);
+        return top - 1;
+    case WR_OP_SUBTRACT:
+        top[-1] = finite_or_missing(top[-1] - top[0]);
+        return top - 1;
+    case WR_OP_MULTIPLY:
+        top[-1] = finite_or_missing(top[-1] * top[0]);
+        return top - 1;
+    case WR_OP_DIVIDE:
+        top[-1] = finite_or_missing(top[-1] / top[0]);
+        return top - 1;
+    case WR_OP_MODULO:
+        top[-1] = finite_or_missing(fmod(top[-1], top[0]));
+        return top - 1;
+    case WR_OP_NEGATE:
+        top[0] = -top[0];
+        return top;
+    case WR_OP_ABS:
+        top[0] = fabs(top[0]);
+        return top;
+    case WR_OP_TRUTH:
+        top[0] = isnan(top[0]) ? NAN : top[0] < 0 || top[0] > 0;
+        return top;
+    case WR_OP_NOT:
+        top[0] = isnan(top[0]) ? NAN : 1 - top[0];
+        return top;
+    case WR_OP_AND:
+        top[-1] = both(top[-1], top[0]);
+        return top - 1;
+    case WR_OP_OR:
+        top[-1] = either(top[-1], top[0]);
+        return top - 1;
+    case WR_OP_COMPARE:
+        top[-1] = wr_program_compare((enum wr_comparison)instruction->b, top[-1], top[0]);
+        return top - 1;
+    default: /* WR_OP_RANGE */
+        top[-2] = wr_program_range(instruction->b, top[-2], top[-1], top[0]);
+        return top - 2;
+    }
+}
+
+double wr_program_run(const struct wr_program *program, wr_program_load load, void *user) {
+    if (program->kernel == WR_KERNEL_COMPARE)
+        return wr_program_compare((enum wr_comparison)program->b, load(user, &program->code[0]), program->low);
+    if (program->kernel == WR_KERNEL_RANGE)
+        return wr_program_range(program->b, load(user, &program->code[0]), program->low, program->high);
+    double stack[WR_PROGRAM_STACK + 1];
+    double *top = stack;
+    *top = NAN;
+    for (unsigned i = 0; i < program->n; i++) {
+        const struct wr_instruction *instruction = &program->code[i];
+        if (instruction->op == WR_OP_NUMBER)
+            *++top = instruction->number;
+        else if (instruction->op <= WR_OP_TEXT_IS)
+            *++top = load(user, instruction);
+        else
+            top = apply(instruction, top);
+    }
+    return *top;
+}

@@ -1,0 +1,80 @@
+/* Programs: a checked expression as instructions for a small stack machine over doubles.
+ *
+ * Truth values are 1, 0 and NaN for unknown (Kleene); a missing number is NaN too, and every arithmetic result that is not finite. So one NaN
+ * runs through everything without a special case. The common shapes `x op limit` and `x in low..high` are kernels: no stack, no loop.
+ *
+ * Threads: none; a program is immutable. Memory: none at run time. Limits: WR_PROGRAM_STACK values deep, checked at load.
+ */
+#ifndef WEIR_RULES_PROGRAM_H
+#define WEIR_RULES_PROGRAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "rules/arena.h"
+#include "rules/ast.h"
+#include "rules/functions.h"
+
+#define WR_PROGRAM_STACK 48
+
+enum wr_opcode {
+    WR_OP_NUMBER,  /* push number */
+    WR_OP_VALUE,   /* push the value of operand a */
+    WR_OP_LAST,    /* the last good value */
+    WR_OP_PREV,    /* the good value before that */
+    WR_OP_DELTA,   /* value - prev */
+    WR_OP_AGE,     /* seconds since the last arrival */
+    WR_OP_WINDOW,  /* answer b (enum wr_function_id) of window a */
+    WR_OP_TEXT_IS, /* operand a holds this text */
+    WR_OP_CONVERT, /* top * number + addend */
+    WR_OP_ADD,
+    WR_OP_SUBTRACT,
+    WR_OP_MULTIPLY,
+    WR_OP_DIVIDE,
+    WR_OP_MODULO,
+    WR_OP_NEGATE,
+    WR_OP_ABS,
+    WR_OP_TRUTH, /* not zero */
+    WR_OP_NOT,
+    WR_OP_AND,
+    WR_OP_OR,
+    WR_OP_COMPARE, /* b: enum wr_comparison */
+    WR_OP_RANGE,   /* b: outside */
+};
+
+struct wr_instruction {
+    uint8_t op;
+    uint8_t b;
+    uint16_t a;
+    double number;
+    union {
+        double addend;
+        const char *text;
+    };
+};
+
+enum wr_kernel { WR_KERNEL_NONE, WR_KERNEL_COMPARE, WR_KERNEL_RANGE };
+
+struct wr_program {
+    const struct wr_instruction *code;
+    uint16_t n;
+    uint8_t kernel; /* enum wr_kernel */
+    uint8_t b;      /* comparison, or outside */
+    uint16_t operand;
+    double low; /* the limit of a comparison */
+    double high;
+};
+
+/* Where values come from: called for WR_OP_VALUE to WR_OP_TEXT_IS; NaN: missing. */
+typedef double (*wr_program_load)(void *user, const struct wr_instruction *instruction);
+
+/* Compiles a checked tree. False: memory, or deeper than the stack (*ret_too_deep). */
+bool wr_program_compile(const struct wr_node *node, struct wr_arena *arena, struct wr_program *ret_program, bool *ret_too_deep);
+
+double wr_program_run(const struct wr_program *program, wr_program_load load, void *user);
+
+/* 1, 0 or NaN. */
+double wr_program_compare(enum wr_comparison comparison, double left, double right);
+double wr_program_range(bool outside, double value, double low, double high);
+
+#endif

@@ -1,0 +1,84 @@
+/* The rule set: rule files, checked whole and compiled, immutable from then on.
+ *
+ * Promise: all errors of all files at once, each with its place; a rule set exists only when there are none. What the language has but this
+ * version cannot do is an error that says so, never ignored. Warnings (lint) do not stop anything.
+ * Threads: loading runs on whichever thread asks; a loaded set may be read by all. Ownership: the caller frees it, after the evaluators made
+ * for it. Limits: WR_RULESET_RULES rules, WR_RULESET_POINTS points, 8 series and 8 windows a rule.
+ */
+#ifndef WEIR_RULES_RULESET_H
+#define WEIR_RULES_RULESET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/alarm.h"
+#include "core/result.h"
+#include "rules/diagnostics.h"
+
+#define WR_RULESET_RULES 100000
+#define WR_RULESET_POINTS 100000
+#define WR_RULESET_INSTANCES 10000 /* of one rule, unless the options say otherwise */
+
+struct wr_ruleset;
+
+struct wr_ruleset_options {
+    const char *const *exec_allow; /* programs that a rule may start: argv[0], letter by letter */
+    size_t n_exec_allow;
+    uint32_t max_instances; /* of one rule; 0: WR_RULESET_INSTANCES */
+};
+
+/* WR_INVALID: there are errors in diagnostics. WR_IO, WR_NO_MEMORY: in err. options may be NULL. */
+WR_MUST_USE enum wr_result wr_ruleset_load(const char *const *files, size_t n_files, const struct wr_ruleset_options *options,
+                                           struct wr_diagnostics *diagnostics, struct wr_ruleset **ret_ruleset, struct wr_error *err);
+/* The same from one text; name stands for the file in diagnostics. */
+WR_MUST_USE enum wr_result wr_ruleset_load_text(const char *name, const char *text, size_t len, const struct wr_ruleset_options *options,
+                                                struct wr_diagnostics *diagnostics, struct wr_ruleset **ret_ruleset, struct wr_error *err);
+/* NULL is fine. */
+void wr_ruleset_free(struct wr_ruleset *ruleset);
+
+/* -- what it says: for `weir check` and the documentation ----------------------------------------------------------------------------- */
+
+struct wr_rule_info {
+    const char *name;
+    const char *file;
+    uint32_t line;
+    const char *when;      /* as written */
+    const char *canonical; /* as compared at a reload */
+    enum wr_severity severity;
+    const char *const *by;
+    uint32_t n_by;
+    const char *consequence; /* NULL: not given; as respond */
+    const char *respond;
+    int64_t time_to_respond_ns;
+    uint32_t cost_ns;           /* worst case of one evaluation, estimated from its instructions and windows */
+    uint32_t bytes_per_instance; /* with its windows, timers and thresholds */
+    uint32_t max_instances;
+    bool quiet; /* a value between its limits costs one compare */
+};
+
+uint32_t wr_ruleset_count(const struct wr_ruleset *ruleset);
+uint32_t wr_ruleset_points(const struct wr_ruleset *ruleset);
+struct wr_rule_info wr_ruleset_info(const struct wr_ruleset *ruleset, uint32_t rule);
+/* The index of a rule by its name, UINT32_MAX when there is none. */
+uint32_t wr_ruleset_find(const struct wr_ruleset *ruleset, const char *name);
+
+/* -- actions: data for the agent, which carries them out --------------------------------------------------------------------------------- */
+
+enum wr_action_kind { WR_ACTION_LOG, WR_ACTION_EXEC, WR_ACTION_MQTT };
+
+struct wr_action_spec {
+    enum wr_action_kind kind;
+    uint32_t at;             /* 1u << enum wr_alarm_cause */
+    const char *const *argv; /* exec: NULL-terminated; no shell, texts as they are */
+    uint32_t argc;
+    const char *topic; /* mqtt: a template, see rules/template.h: expand it with wr_template_topic */
+    uint8_t qos;
+    bool retain;
+};
+
+/* The actions of a rule, in the order of the file. */
+const struct wr_action_spec *wr_ruleset_actions(const struct wr_ruleset *ruleset, uint32_t rule, uint32_t *ret_n);
+static inline bool wr_action_wants(const struct wr_action_spec *action, enum wr_alarm_cause cause) { return action->at >> cause & 1u; }
+
+#endif

@@ -47,22 +47,29 @@ static inline int64_t wr_decimal_round(double x) {
     return shifted.i - base.i;
 }
 
+/* The mantissa of a double at this scale (at most WR_DECIMALS_MAX), if it is the double nearest to mantissa / 10^decimals: wr_decimal_scale,
+ * inline, and -0.0 counts as 0. False for NaN. */
+static inline bool wr_decimal_mantissa(double value, uint8_t decimals, int64_t *ret_mantissa) {
+    double power = wr_decimal_powers[decimals];
+    double scaled = value * power;
+    if (!(scaled > -WR_DECIMAL_MANTISSA_END && scaled < WR_DECIMAL_MANTISSA_END))
+        return false;
+    *ret_mantissa = wr_decimal_round(scaled);
+    return (double)*ret_mantissa / power == value;
+}
+
 /* All that wr_sum_add does not do inline: other types, another scale, the fallback. */
 void wr_sum_add_other(struct wr_sum *sum, enum wr_type type, union wr_value value, uint8_t decimals);
 
 /* Adds a numeric or bool value. decimals is of the reading; ignored for integers and bool. A float that has not the decimals it is said to
  * have makes the sum inexact. Inline is the usual case: a float whose decimals the sum has already seen. */
 static inline void wr_sum_add(struct wr_sum *sum, enum wr_type type, union wr_value value, uint8_t decimals) {
-    if (type == WR_TYPE_FLOAT && sum->exact && decimals <= sum->decimals) {
-        double power = wr_decimal_powers[sum->decimals];
-        double scaled = value.f * power;
-        if (scaled > -WR_DECIMAL_MANTISSA_END && scaled < WR_DECIMAL_MANTISSA_END) { /* false for NaN */
-            int64_t mantissa = wr_decimal_round(scaled);
-            wr_i128 after;
-            if ((double)mantissa / power == value.f && !__builtin_add_overflow(sum->scaled, mantissa, &after)) {
-                sum->scaled = after;
-                return;
-            }
+    int64_t mantissa;
+    if (type == WR_TYPE_FLOAT && sum->exact && decimals <= sum->decimals && wr_decimal_mantissa(value.f, sum->decimals, &mantissa)) {
+        wr_i128 after;
+        if (!__builtin_add_overflow(sum->scaled, mantissa, &after)) {
+            sum->scaled = after;
+            return;
         }
     }
     wr_sum_add_other(sum, type, value, decimals);

@@ -5,8 +5,9 @@
 
 #include "rules/engine_private.h"
 
-/* Readings whose lines are fetched ahead: first the stream, then, once it is there, its newest state. */
-#define AHEAD_STREAM 16
+/* How many readings ahead memory is fetched. */
+#define AHEAD_STREAM 24
+#define AHEAD_CELL 16
 #define AHEAD_STATE 8
 
 /* One call of wr_engine_take. */
@@ -15,7 +16,8 @@ struct taking {
     const struct wr_batch *batch;
     const struct wr_now *now;
     struct wr_alarm_out *alarms;
-    const struct wr_evaluator_band *bands; /* NULL: no rules */
+    struct wr_evaluator_band *bands; /* NULL: no rules */
+    bool attach_tried;               /* once a call: without memory it would fail for every reading */
     int64_t arrival_wall_ns;
     int64_t latest_event_ns;            /* beyond it a stamp is from the future */
     struct wr_engine_account *accounts; /* of this source */
@@ -72,26 +74,29 @@ static bool is_late(const struct taking *taking, uint32_t index, int64_t event_n
     return false;
 }
 
-/* The series id is new to the evaluator. */
-static void attach(struct taking *taking) {
+/* The series id is new to the evaluator. False: it has no memory for it, so no rule sees it now. */
+static bool attach(struct taking *taking, uint32_t series) {
     struct wr_engine *engine = taking->step.engine;
-    engine->attached = wr_series_count(engine->series_table);
-    wr_evaluator_attach(engine->evaluator, engine->attached, taking->now);
+    if (taking->attach_tried)
+        return false;
+    taking->attach_tried = true;
+    uint32_t count = wr_series_count(engine->series_table);
+    engine->attached = wr_evaluator_attach(engine->evaluator, count, taking->now);
     taking->bands = wr_evaluator_bands(engine->evaluator);
+    taking->attach_tried = engine->attached < count;
+    return series < engine->attached;
 }
 
 /* Shows the reading to the rules, unless its value can flip nothing. False: no room for alarms, nothing was done. */
 static inline bool show_to_rules(struct taking *taking, struct wr_reading *reading) {
-    if (!taking->bands)
+    struct wr_evaluator *evaluator = taking->step.engine->evaluator;
+    if (!evaluator || (reading->series >= taking->step.engine->attached && !attach(taking, reading->series)))
         return true;
-    if (reading->series >= taking->step.engine->attached)
-        attach(taking);
-    const struct wr_evaluator_band *band = &taking->bands[reading->series];
-    double value = reading->type == WR_TYPE_FLOAT ? reading->value.f : wr_reading_number((enum wr_type)reading->type, reading->value);
-    if (value > band->low && value < band->high && reading->quality != WR_QUALITY_BAD)
+    int64_t arrival_boot_ns = taking->batch->arrival_boot_ns;
+    double number = reading->type == WR_TYPE_FLOAT ? reading->value.f : wr_reading_number((enum wr_type)reading->type, reading->value);
+    if (reading->quality != WR_QUALITY_BAD && wr_evaluator_quiet(&taking->bands[reading->series], number, arrival_boot_ns))
         return true;
-    return wr_evaluator_take(taking->step.engine->evaluator, reading, taking->batch->arrival_boot_ns, taking->now, taking->alarms) !=
-           WR_FULL;
+    return wr_evaluator_take(evaluator, reading, arrival_boot_ns, taking->now, taking->alarms) != WR_FULL;
 }
 
 /* The window that took the last reading takes this one too, most of the time. */
@@ -209,24 +214,42 @@ static inline bool take_one(struct taking *taking, struct wr_reading reading) {
     return true;
 }
 
-/* Ids are known long before their turn: so no look-up has to wait for memory. */
+/* The stream at the index of a series if there is one. */
+static inline struct wr_stream *peek(const struct wr_engine *engine, uint32_t series) {
+    if (series >= engine->first_end || !engine->streams.chunks[series >> WR_SLAB_SHIFT])
+        return NULL;
+    return wr_stream_at(engine, series);
+}
+
+/* Ids are known long before their turn: so no look-up has to wait for memory. First the streams, then the cells behind the first one, then
+ * the newest state of each cell. */
 static inline void fetch_ahead(const struct taking *taking, uint32_t at) {
     const struct wr_engine *engine = taking->step.engine;
-    if (at + AHEAD_STREAM < taking->batch->n) {
-        uint32_t series = taking->batch->readings[at + AHEAD_STREAM].series;
-        if (series < engine->first_end && engine->streams.chunks[series >> WR_SLAB_SHIFT])
-            __builtin_prefetch(wr_stream_at(engine, series), 1);
+    const struct wr_batch *batch = taking->batch;
+    if (at + AHEAD_STREAM < batch->n) {
+        uint32_t series = batch->readings[at + AHEAD_STREAM].series;
+        const struct wr_stream *stream = peek(engine, series);
+        if (stream)
+            __builtin_prefetch(stream, 1);
+        if (taking->bands && series < engine->attached)
+            __builtin_prefetch(&taking->bands[series], 1);
     }
-    if (at + AHEAD_STATE < taking->batch->n) {
-        uint32_t series = taking->batch->readings[at + AHEAD_STATE].series;
-        if (series >= engine->first_end || !engine->streams.chunks[series >> WR_SLAB_SHIFT])
+    if (engine->n_windows > 1 && at + AHEAD_CELL < batch->n) {
+        const struct wr_stream *stream = peek(engine, batch->readings[at + AHEAD_CELL].series);
+        if (stream && stream->type != WR_TYPE_NONE && stream->cell.next != WR_SLAB_NONE)
+            __builtin_prefetch(wr_cell_at(engine, stream->cell.next), 1);
+    }
+    if (at + AHEAD_STATE < batch->n) {
+        struct wr_stream *stream = peek(engine, batch->readings[at + AHEAD_STATE].series);
+        if (!stream || stream->type == WR_TYPE_NONE)
             return;
-        const struct wr_stream *stream = wr_stream_at(engine, series);
-        if (stream->type == WR_TYPE_NONE || stream->cell.newest == WR_SLAB_NONE)
-            return;
-        const char *state = (const char *)wr_state_at(engine, stream->cell.newest);
-        __builtin_prefetch(state, 1);
-        __builtin_prefetch(state + sizeof(struct wr_window_state) - 1, 1);
+        for (struct wr_cell_walk walk = wr_cell_walk(stream, stream->windows); walk.cell; wr_cell_walk_next(engine, &walk)) {
+            if (walk.cell->newest == WR_SLAB_NONE)
+                continue;
+            const char *state = (const char *)wr_state_at(engine, walk.cell->newest);
+            __builtin_prefetch(state, 1);
+            __builtin_prefetch(state + sizeof(struct wr_window_state) - 1, 1);
+        }
     }
 }
 

@@ -53,6 +53,12 @@ static void extend(struct wr_window_state *state, enum wr_type type, const struc
         state->max = reading->value;
 }
 
+void wr_window_state_add_other(struct wr_window_state *state, enum wr_type type, const struct wr_reading *reading) {
+    struct wr_sum sum = wr_window_state_sum(state);
+    wr_sum_add(&sum, type, reading->value, reading->decimals);
+    wr_window_state_put_sum(state, &sum);
+}
+
 void wr_window_state_fold_other(struct wr_window_state *state, enum wr_type type, const struct wr_reading *reading) {
     if (reading->quality == WR_QUALITY_BAD) {
         state->bad++;
@@ -66,11 +72,10 @@ void wr_window_state_fold_other(struct wr_window_state *state, enum wr_type type
         extend(state, type, reading);
     if (reading->decimals > state->decimals)
         state->decimals = reading->decimals;
-    if (type == WR_TYPE_SYMBOL)
-        return;
-    struct wr_sum sum = wr_window_state_sum(state);
-    wr_sum_add(&sum, type, reading->value, reading->decimals);
-    wr_window_state_put_sum(state, &sum);
+    if (type == WR_TYPE_FLOAT)
+        wr_window_state_add_float(state, reading);
+    else if (type != WR_TYPE_SYMBOL)
+        wr_window_state_add_other(state, type, reading);
 }
 
 bool wr_window_state_merge(struct wr_window_state *into, enum wr_type type, const struct wr_window_state *other) {

@@ -64,33 +64,41 @@ static inline bool wr_window_state_is_full(const struct wr_window_state *state) 
     return state->n == UINT32_MAX || state->bad == UINT32_MAX;
 }
 
-/* The first good reading, or another type than float. */
+/* All that is not done inline below. */
 void wr_window_state_fold_other(struct wr_window_state *state, enum wr_type type, const struct wr_reading *reading);
+void wr_window_state_add_other(struct wr_window_state *state, enum wr_type type, const struct wr_reading *reading);
+
+/* Adds to the sum; inline is the usual case of wr_sum_add, without a copy of the sum. */
+static inline void wr_window_state_add_float(struct wr_window_state *state, const struct wr_reading *reading) {
+    int64_t mantissa;
+    bool exact = !(state->flags & WR_STATE_INEXACT) && reading->decimals <= state->sum_decimals;
+    if (exact && wr_decimal_mantissa(reading->value.f, state->sum_decimals, &mantissa)) {
+        uint64_t low;
+        uint64_t carry = __builtin_add_overflow(state->sum[0], (uint64_t)mantissa, &low);
+        int64_t high;
+        if (!__builtin_add_overflow((int64_t)state->sum[1], (int64_t)carry + (mantissa >> 63), &high)) {
+            state->sum[0] = low;
+            state->sum[1] = (uint64_t)high;
+            return;
+        }
+    }
+    wr_window_state_add_other(state, WR_TYPE_FLOAT, reading);
+}
 
 /* Puts one reading of the series' type into the state. Inline is the usual case: a good float after others. */
 static inline void wr_window_state_fold(struct wr_window_state *state, enum wr_type type, const struct wr_reading *reading) {
-    if (type != WR_TYPE_FLOAT || reading->quality != WR_QUALITY_GOOD || state->n == 0) {
+    if (type != WR_TYPE_FLOAT || reading->quality != WR_QUALITY_GOOD || state->n == 0 || reading->event_ns < state->last_event_ns) {
         wr_window_state_fold_other(state, type, reading);
         return;
     }
-    state->n++;
     double value = reading->value.f;
-    if (reading->event_ns >= state->last_event_ns) {
-        state->last_event_ns = reading->event_ns;
-        state->last.f = value;
-    } else if (reading->event_ns < state->first_event_ns) {
-        state->first_event_ns = reading->event_ns;
-        state->first.f = value;
-    }
-    if (value < state->min.f)
-        state->min.f = value;
-    if (value > state->max.f)
-        state->max.f = value;
-    if (reading->decimals > state->decimals)
-        state->decimals = reading->decimals; /* unknown is the largest number */
-    struct wr_sum sum = wr_window_state_sum(state);
-    wr_sum_add(&sum, WR_TYPE_FLOAT, reading->value, reading->decimals);
-    wr_window_state_put_sum(state, &sum);
+    state->n++;
+    state->last_event_ns = reading->event_ns;
+    state->last.f = value;
+    state->min.f = value < state->min.f ? value : state->min.f;
+    state->max.f = value > state->max.f ? value : state->max.f;
+    state->decimals = reading->decimals > state->decimals ? reading->decimals : state->decimals; /* unknown is the largest number */
+    wr_window_state_add_float(state, reading);
 }
 
 /* Folds all that `other` has counted into `into`; first and last go by event time, `other` is the later one of equals. False: a counter

@@ -29,9 +29,13 @@ void wr_engine_loop_fini(struct wr_engine_loop *loop) {
 /* -- alarms ---------------------------------------------------------------------------------------------------------------------------- */
 
 /* The journal never holds up an alarm: what finds no room is counted, and the states are journalled anew later. */
-static void journal(struct wr_engine_loop *loop, const struct wr_alarm_entry *entry) {
-    if (wr_channel_try_send(loop->to_journal, entry) == WR_OK)
+static void journal(struct wr_engine_loop *loop, struct wr_alarm_entry *entry) {
+    entry->number = loop->journal_number + 1;
+    if (wr_channel_try_send(loop->to_journal, entry) == WR_OK) {
+        loop->journal_number++;
         return;
+    }
+    entry->number = 0;
     loop->resnapshot = true;
     if (entry->alarm.transition != 0)
         loop->shown.unjournalled++;
@@ -43,13 +47,16 @@ static void drain_alarms(struct wr_engine_loop *loop) {
     uint32_t sent = 0;
     while (sent < alarms->n) {
         struct wr_alarm_entry *entry = &alarms->entries[sent];
+        struct wr_channel_stats actions;
+        wr_channel_stats(loop->to_actions, &actions);
+        if (actions.depth == wr_channel_capacity(loop->to_actions))
+            break;
+        entry->alarm.decided_boot_ns = wr_clock_boot_ns(loop->clock);
+        journal(loop, entry); /* first, so that the actions learn its number */
         if (entry->alarm.transition != 0) {
-            entry->alarm.decided_boot_ns = wr_clock_boot_ns(loop->clock);
-            if (wr_channel_try_send(loop->to_actions, entry) == WR_FULL)
-                break;
+            (void)wr_channel_try_send(loop->to_actions, entry); /* there is room: this thread is the only sender */
             loop->shown.transitions++;
         }
-        journal(loop, entry);
         sent++;
     }
     alarms->n -= sent;

@@ -86,6 +86,7 @@ struct wr_engine_loop {
     size_t turn;
     int64_t show_due_boot_ns;
     bool resnapshot;
+    uint64_t journal_number; /* of the last entry sent to the journal */
     bool flushed;
     pthread_t thread;
 };

@@ -85,6 +85,7 @@ struct wr_alarm {
  * The snapshot is opaque to everybody but rules/. Without a transition (alarm.transition == 0) only the snapshot is stored. */
 struct wr_alarm_entry {
     struct wr_alarm alarm;
+    uint64_t number; /* in the order of the journal, set by the agent; 0: it is not journalled */
     uint16_t snap_len; /* 0: forget the snapshot */
     uint8_t snap[WR_ALARM_SNAP_BYTES];
 };

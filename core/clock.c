@@ -104,7 +104,7 @@ static bool virtual_wall_trusted(const struct wr_clock *clock) {
 
 static uint64_t virtual_random_u64(const struct wr_clock *clock) {
     /* The seed is the generator's state: reading a number changes it, and nothing else of the clock. */
-    struct wr_clock_virtual *own = (struct wr_clock_virtual *)(uintptr_t)clock;
+    struct wr_clock_virtual *own = (struct wr_clock_virtual *)clock;
     return mix(atomic_fetch_add(&own->seed, GOLDEN_GAMMA) + GOLDEN_GAMMA);
 }
 

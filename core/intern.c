@@ -8,6 +8,8 @@
 #define BLOCK_BYTES 65536
 #define ALIGNMENT 8
 
+_Static_assert(WR_INTERN_NONE == UINT32_MAX, "all bits set is a free slot");
+
 struct wr_intern_block {
     struct wr_intern_block *next;
     size_t used; /* of room */
@@ -77,8 +79,7 @@ static enum wr_result reserve_slot(struct wr_intern *intern, uint32_t count) {
     struct wr_intern_slot *slots = malloc(n_slots * sizeof *slots);
     if (!slots)
         return WR_NO_MEMORY;
-    for (size_t at = 0; at < n_slots; at++)
-        slots[at].id = WR_INTERN_NONE;
+    memset(slots, 0xFF, n_slots * sizeof *slots); /* every id WR_INTERN_NONE */
     for (size_t old = 0; old < intern->n_slots; old++) {
         if (intern->slots[old].id == WR_INTERN_NONE)
             continue;
@@ -152,7 +153,7 @@ enum wr_result wr_intern_put(struct wr_intern *intern, const char *text, size_t 
 }
 
 uint32_t wr_intern_find(const struct wr_intern *intern, const char *text, size_t len, uint64_t hash) {
-    pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&intern->lock; /* looking does not change the table, only its lock */
+    pthread_mutex_t *lock = (pthread_mutex_t *)&intern->lock; /* looking does not change the table, only its lock */
     pthread_mutex_lock(lock);
     uint32_t id = intern->n_slots > 0 ? probe(intern, text, len, hash)->id : WR_INTERN_NONE;
     pthread_mutex_unlock(lock);

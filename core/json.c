@@ -34,7 +34,9 @@ static size_t escape(char *into, uint8_t byte) {
             into[1] = pair[1];
             return 2;
         }
-    memcpy(into + 1, "u00", 3);
+    into[1] = 'u';
+    into[2] = '0';
+    into[3] = '0';
     into[4] = hex[byte >> 4];
     into[5] = hex[byte & 15];
     return 6;
@@ -46,16 +48,17 @@ static void put_string(struct wr_json *json, const char *text, size_t len) {
     put(json, "\"", 1);
     for (size_t at = 0; at < len;) {
         char escaped[6];
+        const char *instead = escaped;
         size_t character = wr_utf8_length(text + at, len - at);
         size_t n = character == 1 ? escape(escaped, (uint8_t)text[at]) : 0;
         if (character == 0) {
-            memcpy(escaped, "\xEF\xBF\xBD", 3); /* U+FFFD */
+            instead = "\xEF\xBF\xBD"; /* U+FFFD */
             n = 3;
             character = 1;
         }
         if (n > 0) {
             put(json, text + clean, at - clean);
-            put(json, escaped, n);
+            put(json, instead, n);
             clean = at + character;
         }
         at += character;

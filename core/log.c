@@ -174,7 +174,7 @@ void wr_log_write(struct wr_log_site *site, enum wr_log_level level, const char 
                   const struct wr_log_value *values, size_t n) {
     uint32_t suppressed = 0;
     const struct wr_clock *clock = wr_clock_real();
-    if (!wr_log_enabled(level) || (site && !may_speak(site, wr_clock_boot_ns(clock) / WR_NS_PER_S, &suppressed))
+    if (!wr_log_enabled(level) || (site && !may_speak(site, wr_clock_boot_ns(clock) / WR_NS_PER_S, &suppressed)))
         return;
     int errno_before = errno;
     struct line line;

@@ -65,6 +65,7 @@ void wr_log_configure(enum wr_log_level level, enum wr_log_format format, int fd
 bool wr_log_enabled(enum wr_log_level level);
 WR_MUST_USE enum wr_result wr_log_level_parse(const char *text, enum wr_log_level *ret_level, struct wr_error *err);
 
+/* What the macros call. Without a site (NULL) the line is never silenced: for the action `log`, whose alarms must all be seen. */
 void wr_log_write(struct wr_log_site *site, enum wr_log_level level, const char *component, const char *message,
                   const struct wr_log_value *values, size_t n);
 

@@ -166,6 +166,15 @@ static void a_busy_site_is_silenced(void **state) {
     assert_string_equal(line(), "level=info component=line msg=again");
 }
 
+static void without_a_site_nothing_is_silenced(void **state) {
+    (void)state;
+    wr_log_configure(WR_LOG_INFO, WR_LOG_LOGFMT, ends[1]);
+    for (int i = 0; i < 2 * WR_LOG_BURST; i++) {
+        wr_log_write(NULL, WR_LOG_INFO, "alarm", "alarm", NULL, 0);
+        assert_string_equal(line(), "level=info component=alarm msg=alarm");
+    }
+}
+
 static void a_failing_descriptor_is_no_matter(void **state) {
     (void)state;
     wr_log_configure(WR_LOG_INFO, WR_LOG_LOGFMT, ends[1]);
@@ -195,6 +204,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(the_level_decides, begin, end),
         cmocka_unit_test_setup_teardown(long_lines_are_cut_whole, begin, end),
         cmocka_unit_test_setup_teardown(a_busy_site_is_silenced, begin, end),
+        cmocka_unit_test_setup_teardown(without_a_site_nothing_is_silenced, begin, end),
         cmocka_unit_test_setup_teardown(a_failing_descriptor_is_no_matter, begin, end),
         cmocka_unit_test_setup_teardown(it_writes_once_and_allocates_nothing, begin, end),
     };

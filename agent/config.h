@@ -112,7 +112,7 @@ struct wr_config_store {
     uint64_t free_floor_bytes; /* free space on the file system that is left alone */
 };
 
-enum wr_uplink_format { WR_UPLINK_SEGMENT, WR_UPLINK_JSON };
+enum wr_config_format { WR_CONFIG_FORMAT_SEGMENT, WR_CONFIG_FORMAT_JSON };
 
 struct wr_broker {
     char *url; /* mqtt://host:port or mqtts://host:port */
@@ -131,7 +131,7 @@ struct wr_config_uplink {
     char *user;
     char *password_file;
     char *prefix; /* first levels of every topic, no '/' at either end */
-    int format;   /* enum wr_uplink_format */
+    int format;   /* enum wr_config_format */
     int64_t keepalive_ns;
     int64_t connect_timeout_ns; /* name, TCP, TLS and MQTT together */
     int64_t retry_max_ns;       /* longest pause between two attempts */

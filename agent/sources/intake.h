@@ -1,0 +1,55 @@
+/* The intake: the sink of a source. Records come in, batches for the engine go out.
+ *
+ * It finds the series of each field (cache, else the table), fixes types and converts where that is exact, interns texts, and counts what is
+ * refused. A full batch is handed over at once, another one by wr_intake_hand_over at the end of each read callback. `received` is counted
+ * before a batch is sent.
+ *
+ * No free batch: the sink says WR_FULL, and remembers how many fields of the record it has taken; offered the same record
+ * again it goes on behind them. So nothing is lost or doubled when a record is longer than the room that is left.
+ *
+ * Threads: one at a time: the source's. Ownership: caller's memory, init/fini; the environment outlives it. No allocation per reading.
+ */
+#ifndef WEIR_AGENT_SOURCES_INTAKE_H
+#define WEIR_AGENT_SOURCES_INTAKE_H
+
+#include "agent/codec/record.h"
+#include "agent/codec/series_cache.h"
+#include "agent/sources/source.h"
+
+#define WR_INTAKE_TEXTS 256
+
+struct wr_intake {
+    const struct wr_source_env *env;
+    struct wr_sink sink; /* give this to a codec */
+    struct wr_series_cache cache;
+    struct wr_batch *batch; /* being filled, or NULL */
+    struct wr_now now;      /* when the bytes at hand arrived */
+    size_t fields_taken;    /* of the record that found no room */
+    uint64_t dropped;       /* readings booked as dropped(stop) */
+    bool discarding;
+    /* For messages: says where the bytes at hand came from. May be NULL. */
+    void (*where)(void *user, char *text, size_t size);
+    void *where_user;
+    uint32_t texts[WR_INTAKE_TEXTS]; /* symbols of the last texts, by hash, plus one; 0: none */
+};
+
+void wr_intake_init(struct wr_intake *intake, const struct wr_source_env *env);
+/* A batch that was not handed over goes back to its pool. */
+void wr_intake_fini(struct wr_intake *intake);
+
+/* What follows arrived now: one reading of the clock per read callback. */
+void wr_intake_arrived(struct wr_intake *intake, const struct wr_now *now);
+
+/* Sends what is there. */
+void wr_intake_hand_over(struct wr_intake *intake);
+
+/* From now on readings are booked as received and dropped(stop): the deadline of a stop has passed. */
+void wr_intake_discard(struct wr_intake *intake);
+
+/* Counts one refusal and logs it, rate-limited. Also for what a source itself refuses: a line that is too long. */
+void wr_intake_refuse(struct wr_intake *intake, const struct wr_refusal *refusal);
+
+/* The share of the cache in the memory ceiling. */
+size_t wr_intake_bytes(const struct wr_config_limits *limits);
+
+#endif

@@ -1,0 +1,342 @@
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/sources/line_source_private.h"
+#include "core/log.h"
+
+#define PART_BYTES_MIN 256
+
+static void on_readable(evutil_socket_t fd, short what, void *user);
+
+/* -- life ------------------------------------------------------------------------------------------------------------------------ */
+
+static bool is_pollable(int fd) {
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll < 0)
+        return true;
+    struct epoll_event event = {.events = EPOLLIN};
+    const bool refused = epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0 && errno == EPERM;
+    close(epoll);
+    return !refused;
+}
+
+/* Readable events from now on. */
+void wr_line_connection_listen(struct wr_line_connection *connection) {
+    const struct timeval at_once = {0, 0};
+    if (event_add(&connection->readable, connection->pollable ? NULL : &at_once) < 0) {
+        WR_LOG_WITH(WR_LOG_ERROR, "line", "no event for a connection: closed",
+                    WR_LOG_STR("source", connection->owner->source.env.config->name));
+        wr_line_connection_close(connection);
+    }
+}
+
+void wr_line_connection_open(struct wr_line_source *source, int fd, bool is_stdin) {
+    struct wr_line_connection *connection = calloc(1, sizeof *connection);
+    if (!connection) {
+        WR_LOG_WITH(WR_LOG_ERROR, "line", "no memory for a connection: closed", WR_LOG_STR("source", source->source.env.config->name));
+        atomic_fetch_add_explicit(&source->source.env.counters->connections_refused, 1, memory_order_relaxed);
+        if (!is_stdin)
+            close(fd);
+        return;
+    }
+    connection->owner = source;
+    connection->fd = fd;
+    connection->is_stdin = is_stdin;
+    connection->pollable = !is_stdin || is_pollable(fd);
+    wr_link_init(&connection->all);
+    wr_link_init(&connection->with_part);
+    wr_link_init(&connection->put_off);
+    wr_link_append(&source->connections, &connection->all);
+    source->n_connections++;
+    atomic_fetch_add_explicit(&source->source.env.counters->connections, 1, memory_order_relaxed);
+    if (connection->pollable)
+        event_assign(&connection->readable, source->base, fd, EV_READ | EV_PERSIST, on_readable, connection);
+    else
+        event_assign(&connection->readable, source->base, -1, 0, on_readable, connection); /* a timer that is always due */
+    wr_line_connection_listen(connection);
+}
+
+static void drop_part(struct wr_line_connection *connection) {
+    connection->owner->part_bytes -= connection->part_size;
+    free(connection->part);
+    connection->part = NULL;
+    connection->part_len = 0;
+    connection->part_size = 0;
+    connection->part_done = false;
+    wr_link_remove(&connection->with_part);
+}
+
+void wr_line_connection_close(struct wr_line_connection *connection) {
+    struct wr_line_source *source = connection->owner;
+    event_del(&connection->readable);
+    drop_part(connection);
+    wr_link_remove(&connection->put_off);
+    wr_link_remove(&connection->all);
+    source->n_connections--;
+    atomic_fetch_sub_explicit(&source->source.env.counters->connections, 1, memory_order_relaxed);
+    if (connection->is_stdin) {
+        if (source->only_stdin)
+            atomic_store_explicit(&source->source.env.counters->finished, 1, memory_order_relaxed);
+    } else {
+        close(connection->fd);
+    }
+    if (source->current == connection)
+        source->current = NULL;
+    free(connection);
+}
+
+void wr_line_connection_peer(const struct wr_line_connection *connection, char *text, size_t size) {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_storage room;
+    } peer = {.any.sa_family = AF_UNSPEC};
+    socklen_t len = sizeof peer;
+    char host[INET6_ADDRSTRLEN] = "";
+    if (connection->is_stdin)
+        snprintf(text, size, "stdin");
+    else if (getpeername(connection->fd, &peer.any, &len) < 0)
+        snprintf(text, size, "gone");
+    else if (peer.any.sa_family == AF_INET && inet_ntop(AF_INET, &peer.v4.sin_addr, host, sizeof host))
+        snprintf(text, size, "%s:%u", host, (unsigned)ntohs(peer.v4.sin_port));
+    else if (peer.any.sa_family == AF_INET6 && inet_ntop(AF_INET6, &peer.v6.sin6_addr, host, sizeof host))
+        snprintf(text, size, "[%s]:%u", host, (unsigned)ntohs(peer.v6.sin6_port));
+    else
+        snprintf(text, size, "unix");
+}
+
+/* -- parts of lines ---------------------------------------------------------------------------------------------------------------- */
+
+static void refuse_line(struct wr_line_connection *connection, enum wr_book reason, const char *message) {
+    const char *start = connection->part ? connection->part : "";
+    struct wr_refusal refusal;
+    wr_refusal_set(&refusal, reason, connection->line + 1, start, start + connection->part_len, "%s", message);
+    struct wr_line_connection *before = connection->owner->current;
+    connection->owner->current = connection;
+    wr_intake_refuse(&connection->owner->intake, &refusal);
+    connection->owner->current = before;
+}
+
+/* Forgets the line and whatever of it is still to come. */
+static void skip_line(struct wr_line_connection *connection, enum wr_book reason, const char *message) {
+    refuse_line(connection, reason, message);
+    drop_part(connection);
+    connection->skipping = true;
+}
+
+/* Makes `grow` bytes fit into the budget, by closing connections with older parts. False: this connection's own is the oldest. */
+static bool fit_budget(struct wr_line_connection *connection, size_t grow) {
+    struct wr_line_source *source = connection->owner;
+    while (source->part_bytes + grow > source->source.env.limits->partial_lines_bytes) {
+        if (wr_link_alone(&source->parts))
+            return false;
+        struct wr_line_connection *oldest = WR_LINK_OWNER(source->parts.next, struct wr_line_connection, with_part);
+        if (oldest == connection)
+            return false;
+        refuse_line(oldest, WR_BOOK_REJECTED_TOO_LONG, "unfinished line, and the budget for partial lines is used up: connection closed");
+        wr_line_connection_close(oldest);
+    }
+    return true;
+}
+
+enum kept { KEPT, KEPT_SKIPPED, KEPT_CLOSED };
+
+/* Adds bytes to the connection's part. */
+static enum kept keep_part(struct wr_line_connection *connection, const char *bytes, size_t len) {
+    struct wr_line_source *source = connection->owner;
+    const size_t need = connection->part_len + len;
+    if (need > source->source.env.limits->max_line_bytes) {
+        skip_line(connection, WR_BOOK_REJECTED_TOO_LONG, "line longer than max_line");
+        return KEPT_SKIPPED;
+    }
+    if (need > connection->part_size) {
+        size_t size = connection->part_size ? connection->part_size : PART_BYTES_MIN;
+        while (size < need)
+            size *= 2;
+        if (!fit_budget(connection, size - connection->part_size)) {
+            refuse_line(connection, WR_BOOK_REJECTED_TOO_LONG,
+                        "unfinished line, and the budget for partial lines is used up: connection closed");
+            wr_line_connection_close(connection);
+            return KEPT_CLOSED;
+        }
+        char *part = realloc(connection->part, size);
+        if (!part) {
+            skip_line(connection, WR_BOOK_REJECTED_MEMORY, "no memory for a partial line");
+            return KEPT_SKIPPED;
+        }
+        source->part_bytes += size - connection->part_size;
+        connection->part = part;
+        connection->part_size = (uint32_t)size;
+    }
+    if (connection->part_len == 0)
+        wr_link_append(&source->parts, &connection->with_part);
+    memcpy(connection->part + connection->part_len, bytes, len);
+    connection->part_len = (uint32_t)need;
+    return KEPT;
+}
+
+/* -- taking bytes ---------------------------------------------------------------------------------------------------------------- */
+
+enum taken { TAKEN_ALL, TAKEN_STALLED, TAKEN_CLOSED };
+
+/* Parses the part, which is a whole line now, or the last of the input. */
+static enum wr_result feed_part(struct wr_line_connection *connection, bool ended) {
+    struct wr_line_source *source = connection->owner;
+    size_t consumed;
+    enum wr_result result =
+        wr_line_feed(&source->parser, connection->part, connection->part_len, ended, &connection->line, &source->intake.sink, &consumed);
+    if (result == WR_OK)
+        drop_part(connection);
+    return result;
+}
+
+/* The bytes that belong to a line that began earlier: p moves behind them. */
+static enum taken take_head(struct wr_line_connection *connection, const char **p, const char *end, bool ended) {
+    if (connection->skipping) {
+        const char *newline = memchr(*p, '\n', (size_t)(end - *p));
+        *p = newline ? newline + 1 : end;
+        connection->skipping = !newline;
+        connection->line += newline != NULL;
+    }
+    if (connection->part_len > 0 && !connection->part_done) {
+        const char *newline = *p < end ? memchr(*p, '\n', (size_t)(end - *p)) : NULL;
+        const char *behind = newline ? newline + 1 : end;
+        const enum kept kept = keep_part(connection, *p, (size_t)(behind - *p));
+        *p = behind;
+        if (kept == KEPT_CLOSED)
+            return TAKEN_CLOSED;
+        if (kept == KEPT_SKIPPED && newline) {
+            connection->skipping = false;
+            connection->line++;
+        }
+        connection->part_done = kept == KEPT && (newline || ended);
+    }
+    if (connection->part_done && feed_part(connection, ended && *p == end) == WR_FULL)
+        return TAKEN_STALLED;
+    return TAKEN_ALL;
+}
+
+/* Takes bytes[len], and with `ended` the end of the input. Stalled: the rest is noted in the source, and nothing is lost. */
+static enum taken take(struct wr_line_connection *connection, const char *bytes, size_t len, bool ended) {
+    struct wr_line_source *source = connection->owner;
+    const char *p = bytes;
+    const char *end = bytes + len;
+    source->current = connection;
+    enum taken taken = take_head(connection, &p, end, ended);
+    if (taken == TAKEN_ALL && p < end && !connection->skipping) {
+        size_t consumed;
+        if (wr_line_feed(&source->parser, p, (size_t)(end - p), ended, &connection->line, &source->intake.sink, &consumed) == WR_FULL)
+            taken = TAKEN_STALLED;
+        p += consumed;
+        if (taken == TAKEN_ALL && p < end && keep_part(connection, p, (size_t)(end - p)) == KEPT_CLOSED)
+            return TAKEN_CLOSED;
+    }
+    if (taken == TAKEN_STALLED) {
+        source->stalled = connection;
+        source->rest = p;
+        source->rest_len = (size_t)(end - p);
+        source->rest_ended = ended;
+    }
+    return taken;
+}
+
+/* One read. Returns what read did: bytes, 0 at the end (also after an error), -1: nothing now. */
+static ssize_t read_some(struct wr_line_connection *connection, size_t most) {
+    struct wr_line_source *source = connection->owner;
+    const ssize_t n = read(connection->fd, source->buffer, most);
+    if (n >= 0) {
+        atomic_fetch_add_explicit(&source->source.env.counters->bytes, (uint64_t)n, memory_order_relaxed);
+        return n;
+    }
+    if (errno == EAGAIN || errno == EINTR)
+        return -1;
+    if (connection->part_len > 0) {
+        refuse_line(connection, WR_BOOK_REJECTED_SYNTAX, "the connection broke inside a line");
+        drop_part(connection);
+    }
+    return 0;
+}
+
+static void read_and_take(struct wr_line_connection *connection) {
+    struct wr_line_source *source = connection->owner;
+    const ssize_t n = read_some(connection, sizeof source->buffer);
+    if (n < 0) {
+        if (!connection->pollable)
+            wr_line_connection_listen(connection);
+        return;
+    }
+    const struct wr_now now = wr_clock_now(source->source.env.clock);
+    wr_intake_arrived(&source->intake, &now);
+    const enum taken taken = take(connection, source->buffer, (size_t)n, n == 0);
+    wr_intake_hand_over(&source->intake);
+    if (taken == TAKEN_STALLED) {
+        event_del(&connection->readable);
+        wr_line_source_stall(source);
+    } else if (taken == TAKEN_ALL && n == 0) {
+        wr_line_connection_close(connection);
+    } else if (taken == TAKEN_ALL && !connection->pollable) {
+        wr_line_connection_listen(connection);
+    }
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *user) {
+    (void)fd, (void)what;
+    struct wr_line_connection *connection = user;
+    struct wr_line_source *source = connection->owner;
+    if (source->stalled) { /* the buffer is in use */
+        event_del(&connection->readable);
+        wr_link_append(&source->put_off, &connection->put_off);
+        return;
+    }
+    read_and_take(connection);
+}
+
+bool wr_line_connection_resume(struct wr_line_source *source) {
+    struct wr_line_connection *connection = source->stalled;
+    const bool ended = source->rest_ended;
+    source->stalled = NULL;
+    const enum taken taken = take(connection, source->rest, source->rest_len, ended);
+    wr_intake_hand_over(&source->intake);
+    if (taken == TAKEN_STALLED)
+        return false;
+    if (taken == TAKEN_ALL && ended)
+        wr_line_connection_close(connection);
+    else if (taken == TAKEN_ALL && !source->stopping)
+        wr_line_connection_listen(connection);
+    return true;
+}
+
+bool wr_line_connection_drain(struct wr_line_connection *connection) {
+    struct wr_line_source *source = connection->owner;
+    if (!connection->draining) { /* what is there now, and no more: a sender that never stops must not hold up the stop */
+        connection->draining = true;
+        if (!connection->pollable || ioctl(connection->fd, FIONREAD, &connection->drain_bytes) < 0)
+            connection->drain_bytes = 0;
+    }
+    while (connection->drain_bytes > 0 && !source->overdue) {
+        const size_t left = (size_t)connection->drain_bytes;
+        const ssize_t n = read_some(connection, left < sizeof source->buffer ? left : sizeof source->buffer);
+        if (n <= 0)
+            break;
+        connection->drain_bytes -= (int)n;
+        const struct wr_now now = wr_clock_now(source->source.env.clock);
+        wr_intake_arrived(&source->intake, &now);
+        const enum taken taken = take(connection, source->buffer, (size_t)n, false);
+        wr_intake_hand_over(&source->intake);
+        if (taken == TAKEN_CLOSED)
+            return true;
+        if (taken == TAKEN_STALLED)
+            return false;
+    }
+    wr_line_connection_close(connection);
+    return true;
+}

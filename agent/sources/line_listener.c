@@ -1,0 +1,220 @@
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "agent/sources/line_source_private.h"
+#include "core/log.h"
+
+#define ACCEPT_BURST 32 /* connections a callback, so that readers get their turn */
+#define BACKLOG 1024
+#define RETRY_MS 200
+#define SOCKET_MODE 0660
+
+/* -- accepting ------------------------------------------------------------------------------------------------------------------- */
+
+static void refuse_connection(struct wr_line_source *source, int fd) {
+    close(fd);
+    atomic_fetch_add_explicit(&source->source.env.counters->connections_refused, 1, memory_order_relaxed);
+    WR_LOG_WITH(WR_LOG_WARN, "line", "connection refused: max_connections reached", WR_LOG_STR("source", source->source.env.config->name),
+                WR_LOG_INT("max_connections", source->max_connections));
+}
+
+/* A peer that has vanished without a word is noticed after two minutes. */
+static void watch_peer(int fd) {
+    const int on = 1;
+    const int idle_s = 60;
+    const int interval_s = 10;
+    const int probes = 6;
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
+static void on_acceptable(evutil_socket_t listening, short what, void *user) {
+    (void)what;
+    struct wr_line_listener *listener = user;
+    struct wr_line_source *source = listener->owner;
+    for (int i = 0; i < ACCEPT_BURST; i++) {
+        int fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            if (errno == EINTR || errno == ECONNABORTED)
+                continue;
+            if (errno == EAGAIN)
+                return;
+            /* No descriptor or no memory: the connection stays in the kernel's queue, and would wake us again and again. */
+            WR_LOG_WITH(WR_LOG_ERROR, "line", "cannot accept", WR_LOG_STR("source", source->source.env.config->name),
+                        WR_LOG_STR("error", strerror(errno)));
+            const struct timeval pause = {0, RETRY_MS * 1000};
+            event_del(&listener->readable);
+            event_add(&listener->retry, &pause);
+            return;
+        }
+        if (source->n_connections >= source->max_connections) {
+            refuse_connection(source, fd);
+            continue;
+        }
+        if (listener->address->kind == WR_ADDRESS_TCP)
+            watch_peer(fd);
+        wr_line_connection_open(source, fd, false);
+    }
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *user) {
+    (void)fd, (void)what;
+    struct wr_line_listener *listener = user;
+    event_add(&listener->readable, NULL);
+}
+
+/* -- opening --------------------------------------------------------------------------------------------------------------------- */
+
+static enum wr_result add_listener(struct wr_line_source *source, const struct wr_address *address, int fd,
+                                   struct wr_line_listener **ret_listener, struct wr_error *err) {
+    if (source->n_listeners == WR_LINE_LISTENERS) {
+        close(fd);
+        return wr_error_set(err, WR_LIMIT, "more than %d addresses to listen on", WR_LINE_LISTENERS);
+    }
+    struct wr_line_listener *listener = &source->listeners[source->n_listeners++];
+    *listener = (struct wr_line_listener){.owner = source, .address = address, .fd = fd};
+    event_assign(&listener->readable, source->base, fd, EV_READ | EV_PERSIST, on_acceptable, listener);
+    event_assign(&listener->retry, source->base, -1, 0, on_retry, listener);
+    *ret_listener = listener;
+    if (event_add(&listener->readable, NULL) < 0)
+        return wr_error_set(err, WR_IO, "%s: no event for the listener", address->text);
+    return WR_OK;
+}
+
+static uint16_t bound_port(int fd) {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } bound;
+    socklen_t len = sizeof bound;
+    if (getsockname(fd, &bound.any, &len) < 0)
+        return 0;
+    return ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
+}
+
+static enum wr_result open_tcp_at(struct wr_line_source *source, const struct wr_address *address, const struct addrinfo *info,
+                                  struct wr_error *err) {
+    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return wr_error_set(err, WR_IO, "%s: %s", address->text, strerror(errno));
+    const int on = 1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (info->ai_family == AF_INET6)
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on); /* IPv4 has a listener of its own */
+    if (bind(fd, info->ai_addr, info->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
+        const int because = errno;
+        close(fd);
+        return wr_error_set(err, because == EADDRINUSE ? WR_BUSY : WR_IO, "%s: %s", address->text, strerror(because));
+    }
+    struct wr_line_listener *listener;
+    WR_TRY(add_listener(source, address, fd, &listener, err));
+    listener->port = bound_port(fd);
+    return WR_OK;
+}
+
+static enum wr_result open_tcp(struct wr_line_source *source, const struct wr_address *address, struct wr_error *err) {
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    char port[8];
+    snprintf(port, sizeof port, "%u", (unsigned)address->port);
+    struct addrinfo *found;
+    const int failed = getaddrinfo(address->host[0] ? address->host : NULL, port, &hints, &found);
+    if (failed != 0)
+        return wr_error_set(err, WR_NOT_FOUND, "%s: %s", address->text, gai_strerror(failed));
+    enum wr_result result = WR_OK;
+    unsigned opened = 0;
+    for (const struct addrinfo *info = found; info; info = info->ai_next) {
+        result = open_tcp_at(source, address, info, err);
+        opened += result == WR_OK;
+        if (result == WR_BUSY)
+            break;
+    }
+    freeaddrinfo(found);
+    return opened > 0 && result != WR_BUSY ? WR_OK : result; /* a machine without IPv6 has only one of the two */
+}
+
+/* A socket file is left behind when an agent dies. It may be removed only if nobody answers there. */
+static enum wr_result remove_stale(const struct wr_address *address, const struct sockaddr_un *name, struct wr_error *err) {
+    struct stat found;
+    if (lstat(address->path, &found) < 0)
+        return errno == ENOENT ? WR_OK : wr_error_set(err, WR_IO, "%s: %s", address->path, strerror(errno));
+    if (!S_ISSOCK(found.st_mode))
+        return wr_error_set(err, WR_EXISTS, "%s exists and is no socket", address->path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return wr_error_set(err, WR_IO, "%s: %s", address->path, strerror(errno));
+    const bool stale = connect(fd, (const struct sockaddr *)(const void *)name, sizeof *name) < 0 && errno == ECONNREFUSED;
+    close(fd);
+    if (!stale)
+        return wr_error_set(err, WR_BUSY, "%s: another process listens there", address->path);
+    if (unlink(address->path) < 0 && errno != ENOENT)
+        return wr_error_set(err, WR_IO, "%s: cannot remove the stale socket: %s", address->path, strerror(errno));
+    return WR_OK;
+}
+
+static enum wr_result open_unix(struct wr_line_source *source, const struct wr_address *address, struct wr_error *err) {
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    if (strlen(address->path) >= sizeof name.sun_path)
+        return wr_error_set(err, WR_LIMIT, "%s: longer than the %zu bytes of a socket's path", address->path, sizeof name.sun_path - 1);
+    memcpy(name.sun_path, address->path, strlen(address->path) + 1);
+    WR_TRY(remove_stale(address, &name, err));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return wr_error_set(err, WR_IO, "%s: %s", address->path, strerror(errno));
+    /* The mode of the socket before bind is that of the file it makes, so that it is never open to all; the umask may only have narrowed it. */
+    struct stat made;
+    if (fchmod(fd, SOCKET_MODE) < 0 || bind(fd, (const struct sockaddr *)&name, sizeof name) < 0 || chmod(address->path, SOCKET_MODE) < 0 ||
+        lstat(address->path, &made) < 0 || listen(fd, BACKLOG) < 0) {
+        const int because = errno;
+        close(fd);
+        return wr_error_set(err, WR_IO, "%s: %s", address->path, strerror(because));
+    }
+    struct wr_line_listener *listener;
+    WR_TRY(add_listener(source, address, fd, &listener, err));
+    listener->socket_dev = made.st_dev;
+    listener->socket_ino = made.st_ino;
+    return WR_OK;
+}
+
+enum wr_result wr_line_listeners_open(struct wr_line_source *source, struct wr_error *err) {
+    const struct wr_config_line *config = &source->source.env.config->line;
+    for (unsigned i = 0; i < config->n_listen; i++) {
+        const struct wr_address *address = &config->addresses[i];
+        enum wr_result result = WR_OK;
+        if (address->kind == WR_ADDRESS_TCP)
+            result = open_tcp(source, address, err);
+        else if (address->kind == WR_ADDRESS_UNIX)
+            result = open_unix(source, address, err);
+        else
+            wr_line_connection_open(source, STDIN_FILENO, true);
+        if (result != WR_OK)
+            return wr_error_wrap(err, "source %s", source->source.env.config->name);
+    }
+    for (unsigned i = 0; i < source->n_listeners; i++)
+        WR_LOG_WITH(WR_LOG_INFO, "line", "listening", WR_LOG_STR("source", source->source.env.config->name),
+                    WR_LOG_STR("on", source->listeners[i].address->text), WR_LOG_INT("port", source->listeners[i].port));
+    return WR_OK;
+}
+
+void wr_line_listeners_close(struct wr_line_source *source) {
+    for (unsigned i = 0; i < source->n_listeners; i++) {
+        struct wr_line_listener *listener = &source->listeners[i];
+        event_del(&listener->readable);
+        event_del(&listener->retry);
+        close(listener->fd);
+        struct stat there;
+        if (listener->address->kind == WR_ADDRESS_UNIX && lstat(listener->address->path, &there) == 0 &&
+            there.st_dev == listener->socket_dev && there.st_ino == listener->socket_ino)
+            (void)unlink(listener->address->path);
+    }
+    source->n_listeners = 0;
+}

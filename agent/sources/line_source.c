@@ -1,0 +1,234 @@
+#include "agent/sources/line_source.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "agent/sources/line_source_private.h"
+#include "core/log.h"
+
+static struct wr_line_source *of(struct wr_source *source) {
+    return (struct wr_line_source *)(void *)source;
+}
+
+static void where(void *user, char *text, size_t size) {
+    const struct wr_line_source *source = user;
+    if (source->current)
+        wr_line_connection_peer(source->current, text, size);
+}
+
+/* -- the loop's thread ------------------------------------------------------------------------------------------------------------- */
+
+/* Stopping: empties one connection after the other. Ends the loop when all are closed. */
+static void drain(struct wr_line_source *source) {
+    while (!source->stalled && !wr_link_alone(&source->connections)) {
+        if (wr_clock_boot_ns(wr_clock_real()) >= atomic_load(&source->stop_deadline_boot_ns))
+            source->overdue = true; /* what is still in the kernel was never ours */
+        struct wr_line_connection *connection = WR_LINK_OWNER(source->connections.next, struct wr_line_connection, all);
+        event_del(&connection->readable);
+        if (!wr_line_connection_drain(connection))
+            wr_line_source_stall(source);
+    }
+    if (!source->stalled)
+        event_base_loopbreak(source->base);
+}
+
+/* Back to reading: those who were put off have their turn. */
+static void go_on(struct wr_line_source *source) {
+    if (source->stopping) {
+        drain(source);
+        return;
+    }
+    while (!wr_link_alone(&source->put_off)) {
+        struct wr_line_connection *connection = WR_LINK_OWNER(source->put_off.next, struct wr_line_connection, put_off);
+        wr_link_remove(&connection->put_off);
+        wr_line_connection_listen(connection);
+    }
+}
+
+/* True: not stalled any more. */
+static bool resume(struct wr_line_source *source) {
+    while (source->stalled) {
+        if (wr_line_connection_resume(source))
+            return true;
+        if (!wr_channel_arm(source->source.env.pool->free, WR_CHANNEL_RECV))
+            return false;
+    }
+    return true;
+}
+
+void wr_line_source_stall(struct wr_line_source *source) {
+    atomic_fetch_add_explicit(&source->source.env.counters->waits, 1, memory_order_relaxed);
+    if (source->overdue) {
+        wr_intake_discard(&source->intake);
+        (void)wr_line_connection_resume(source);
+        return;
+    }
+    if (wr_channel_arm(source->source.env.pool->free, WR_CHANNEL_RECV))
+        (void)resume(source);
+}
+
+static void on_batch_free(evutil_socket_t fd, short what, void *user) {
+    (void)fd, (void)what;
+    struct wr_line_source *source = user;
+    wr_channel_disarm(source->source.env.pool->free, WR_CHANNEL_RECV);
+    if (resume(source))
+        go_on(source);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *user) {
+    (void)fd, (void)what;
+    struct wr_line_source *source = user;
+    source->overdue = true;
+    wr_intake_discard(&source->intake);
+    if (resume(source))
+        drain(source);
+}
+
+static void on_stop(evutil_socket_t fd, short what, void *user) {
+    (void)fd, (void)what;
+    struct wr_line_source *source = user;
+    event_del(&source->stop);
+    source->stopping = true;
+    wr_line_listeners_close(source);
+    int64_t left_ns = atomic_load(&source->stop_deadline_boot_ns) - wr_clock_boot_ns(wr_clock_real());
+    if (left_ns < 0)
+        left_ns = 0;
+    const struct timeval left = {.tv_sec = (time_t)(left_ns / WR_NS_PER_S), .tv_usec = (suseconds_t)(left_ns % WR_NS_PER_S / WR_NS_PER_US)};
+    event_add(&source->deadline, &left);
+    drain(source);
+}
+
+static void *run(void *user) {
+    struct wr_line_source *source = user;
+    (void)event_base_loop(source->base, EVLOOP_NO_EXIT_ON_EMPTY);
+    return NULL;
+}
+
+/* -- life ------------------------------------------------------------------------------------------------------------------------ */
+
+static enum wr_result create(const struct wr_source_env *env, struct wr_source **ret_source, struct wr_error *err) {
+    struct wr_line_source *source = calloc(1, sizeof *source);
+    if (!source)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for source %s", env->config->name);
+    source->source = (struct wr_source){.ops = &wr_line_source_ops, .env = *env};
+    wr_intake_init(&source->intake, &source->source.env);
+    source->intake.where = where;
+    source->intake.where_user = source;
+    wr_line_parser_init(&source->parser, (enum wr_precision)env->config->precision, env->limits->max_line_bytes);
+    wr_link_init(&source->connections);
+    wr_link_init(&source->parts);
+    wr_link_init(&source->put_off);
+    source->stop_fd = -1;
+    const struct wr_config_line *config = &env->config->line;
+    source->max_connections = config->max_connections ? config->max_connections : env->limits->max_connections;
+    source->only_stdin = true;
+    for (unsigned i = 0; i < config->n_listen; i++)
+        source->only_stdin = source->only_stdin && config->addresses[i].kind == WR_ADDRESS_STDIN;
+    *ret_source = &source->source;
+    return WR_OK;
+}
+
+/* Half of a start, or all of it: back to what create made. */
+static void undo_start(struct wr_line_source *source) {
+    wr_line_listeners_close(source);
+    while (!wr_link_alone(&source->connections))
+        wr_line_connection_close(WR_LINK_OWNER(source->connections.next, struct wr_line_connection, all));
+    if (source->base) {
+        if (event_initialized(&source->stop))
+            event_del(&source->stop);
+        if (event_initialized(&source->batch_free))
+            event_del(&source->batch_free);
+        if (event_initialized(&source->deadline))
+            event_del(&source->deadline);
+        event_base_free(source->base);
+    }
+    source->base = NULL;
+    if (source->stop_fd >= 0)
+        close(source->stop_fd);
+    source->stop_fd = -1;
+}
+
+static enum wr_result prepare_loop(struct wr_line_source *source, struct wr_error *err) {
+    const char *name = source->source.env.config->name;
+    source->base = event_base_new();
+    if (!source->base)
+        return wr_error_set(err, WR_NO_MEMORY, "source %s: no event loop", name);
+    source->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (source->stop_fd < 0)
+        return wr_error_set(err, WR_IO, "source %s: no eventfd: %s", name, strerror(errno));
+    int free_fd;
+    WR_TRY(wr_channel_descriptor(source->source.env.pool->free, WR_CHANNEL_RECV, &free_fd, err));
+    event_assign(&source->stop, source->base, source->stop_fd, EV_READ, on_stop, source);
+    event_assign(&source->batch_free, source->base, free_fd, EV_READ | EV_PERSIST, on_batch_free, source);
+    event_assign(&source->deadline, source->base, -1, 0, on_deadline, source);
+    if (event_add(&source->stop, NULL) < 0 || event_add(&source->batch_free, NULL) < 0)
+        return wr_error_set(err, WR_IO, "source %s: no events", name);
+    return wr_line_listeners_open(source, err);
+}
+
+/* Signals are the main thread's. */
+static enum wr_result start_thread(struct wr_line_source *source, struct wr_error *err) {
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int failed = pthread_create(&source->thread, NULL, run, source);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed != 0)
+        return wr_error_set(err, WR_IO, "source %s: no thread: %s", source->source.env.config->name, strerror(failed));
+    char name[16];
+    snprintf(name, sizeof name, "line %s", source->source.env.config->name);
+    (void)pthread_setname_np(source->thread, name);
+    return WR_OK;
+}
+
+static enum wr_result start(struct wr_source *base, struct wr_error *err) {
+    struct wr_line_source *source = of(base);
+    enum wr_result result = prepare_loop(source, err);
+    if (result == WR_OK)
+        result = start_thread(source, err);
+    if (result != WR_OK) {
+        undo_start(source);
+        return result;
+    }
+    source->started = true;
+    return WR_OK;
+}
+
+static enum wr_result stop(struct wr_source *base, int64_t deadline_boot_ns) {
+    struct wr_line_source *source = of(base);
+    atomic_store(&source->stop_deadline_boot_ns, deadline_boot_ns);
+    (void)eventfd_write(source->stop_fd, 1);
+    pthread_join(source->thread, NULL);
+    source->started = false;
+    undo_start(source);
+    return source->intake.dropped > 0 ? WR_TIMEOUT : WR_OK;
+}
+
+static void release(struct wr_source *base) {
+    struct wr_line_source *source = of(base);
+    if (source->started)
+        (void)stop(base, 0);
+    wr_intake_fini(&source->intake);
+    wr_line_parser_fini(&source->parser);
+    free(source);
+}
+
+static size_t bytes(const struct wr_config_source *config, const struct wr_config_limits *limits) {
+    const size_t connections = config->line.max_connections ? config->line.max_connections : limits->max_connections;
+    return sizeof(struct wr_line_source) + wr_intake_bytes(limits) + limits->partial_lines_bytes + 4 * limits->max_line_bytes +
+           connections * 1024;
+}
+
+const struct wr_source_ops wr_line_source_ops = {
+    .kind = WR_SOURCE_LINE, .name = "line", .create = create, .start = start, .stop = stop, .free = release, .bytes = bytes};
+
+uint16_t wr_line_source_port(const struct wr_source *source, unsigned i) {
+    const struct wr_line_source *line = (const struct wr_line_source *)(const void *)source;
+    return i < line->n_listeners ? line->listeners[i].port : 0;
+}

@@ -1,0 +1,70 @@
+/* A source: whatever brings readings into the agent. One small table of functions per kind; the pipeline knows nothing else of it.
+ *
+ * Promise: a source fills batches of its own pool and sends them to the engine by its own channel. What it cannot take, it refuses and
+ * counts before `received`; what it received, it hands over, or books as dropped. A source that reads a stream never drops: without a free
+ * batch it stops reading. Each has one thread, which never waits for anything but its input, a free batch, or the word to stop.
+ *
+ * Life: create, start, stop, free. start opens and listens: what can fail for reasons outside (an address in use, no such file) fails here.
+ * stop: no new input; what is readable already is taken until the deadline; everything is handed over; the thread is joined. What
+ * was read and found no free batch by then is booked as received and dropped(stop). The channel is closed by its owner, after stop.
+ * A source that came to its end (stdin, a recording) says so in counters->finished and keeps still until stop.
+ *
+ * Threads: all functions from the thread that owns the source.
+ * Ownership: everything in the environment belongs to the caller and outlives the source. The pool has at least WR_BATCH_POOL_MIN batches,
+ * the channel has room for all of them, so that a send with a batch in hand cannot fail.
+ */
+#ifndef WEIR_AGENT_SOURCES_SOURCE_H
+#define WEIR_AGENT_SOURCES_SOURCE_H
+
+#include "agent/config.h"
+#include "agent/intake_counters.h"
+#include "core/batch.h"
+#include "core/channel.h"
+#include "core/clock.h"
+#include "core/result.h"
+#include "core/series.h"
+#include "core/symbol.h"
+
+struct wr_source_env {
+    const struct wr_config_source *config;
+    const struct wr_config_limits *limits;
+    struct wr_series_table *series;
+    struct wr_symbol_table *symbols;
+    const struct wr_clock *clock; /* of arrivals; waiting uses the real one */
+    struct wr_batch_pool *pool;   /* carries the source's index */
+    struct wr_channel *to_engine; /* struct wr_batch *, policy REJECT, capacity of the pool */
+    struct wr_intake_counters *counters;
+};
+
+struct wr_source;
+
+struct wr_source_ops {
+    enum wr_source_kind kind;
+    const char *name;
+    enum wr_result (*create)(const struct wr_source_env *env, struct wr_source **ret_source, struct wr_error *err);
+    enum wr_result (*start)(struct wr_source *source, struct wr_error *err);
+    /* WR_OK; WR_TIMEOUT: readings were dropped because the engine did not take them in time. Once, and only after a start that succeeded. */
+    enum wr_result (*stop)(struct wr_source *source, int64_t deadline_boot_ns);
+    /* Started and not stopped: stops at once. NULL is fine. */
+    void (*free)(struct wr_source *source);
+    /* Upper bound of its memory, batches not counted. */
+    size_t (*bytes)(const struct wr_config_source *config, const struct wr_config_limits *limits);
+};
+
+/* Each kind begins its own struct with this. */
+struct wr_source {
+    const struct wr_source_ops *ops;
+    struct wr_source_env env;
+};
+
+/* The functions of a kind; never NULL. */
+const struct wr_source_ops *wr_source_ops(enum wr_source_kind kind);
+
+/* Puts the same question to whatever kind it is. */
+WR_MUST_USE enum wr_result wr_source_create(const struct wr_source_env *env, struct wr_source **ret_source, struct wr_error *err);
+WR_MUST_USE enum wr_result wr_source_start(struct wr_source *source, struct wr_error *err);
+WR_MUST_USE enum wr_result wr_source_stop(struct wr_source *source, int64_t deadline_boot_ns);
+void wr_source_free(struct wr_source *source);
+size_t wr_source_bytes(const struct wr_config_source *config, const struct wr_config_limits *limits);
+
+#endif

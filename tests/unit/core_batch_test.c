@@ -58,7 +58,7 @@ static void there_are_never_less_than_two(void **state) {
     wr_batch_return(second);
     wr_batch_pool_fini(&pool);
     assert_true(wr_batch_pool_bytes(0) == wr_batch_pool_bytes(WR_BATCH_POOL_MIN));
-    assert_true(wr_batch_pool_bytes(10) >= 10 * WR_BATCH_READINGS * sizeof(struct wr_reading));
+    assert_true(wr_batch_pool_bytes(10) >= (size_t)10 * WR_BATCH_READINGS * sizeof(struct wr_reading));
 }
 
 static void a_stamp_is_one_look_at_the_clock(void **state) {
@@ -74,18 +74,19 @@ static void a_stamp_is_one_look_at_the_clock(void **state) {
     wr_batch_pool_fini(&pool);
 }
 
+static enum wr_result waited;
+
 static void *wait_for_one(void *user) {
     struct wr_batch *batch = NULL;
-    enum wr_result result = wr_batch_wait(user, WR_NEVER_NS, &batch);
-    if (result == WR_OK)
+    waited = wr_batch_wait(user, WR_NEVER_NS, &batch);
+    if (waited == WR_OK)
         wr_batch_return(batch);
-    return (void *)(uintptr_t)result;
+    return NULL;
 }
 
 static enum wr_result joined(pthread_t thread) {
-    void *result = NULL;
-    pthread_join(thread, &result);
-    return (enum wr_result)(uintptr_t)result;
+    pthread_join(thread, NULL);
+    return waited;
 }
 
 static void a_waiter_gets_the_next_one_or_the_end(void **state) {

@@ -27,7 +27,7 @@ static void names_say_what_kind_of_book(void **state) {
 
 static struct wr_account_balance balance_of(const char *window) {
     struct wr_account_balance balance = {.account.source = "floor"};
-    strcpy(balance.account.window, window);
+    memcpy(balance.account.window, window, strlen(window) + 1);
     return balance;
 }
 

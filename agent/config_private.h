@@ -1,0 +1,68 @@
+/* What the files of the config loader share. */
+#ifndef WEIR_AGENT_CONFIG_PRIVATE_H
+#define WEIR_AGENT_CONFIG_PRIVATE_H
+
+#include "agent/config.h"
+
+/* Codes of the diagnostics of the config: docs/diagnostics.md. */
+enum wr_config_code {
+    WR_CONFIG_W_NAME = 400,      /* characters, length, reserved words */
+    WR_CONFIG_W_DUPLICATE = 401, /* two of one name, two on one address */
+    WR_CONFIG_W_FOREIGN = 402,   /* a key of another kind */
+    WR_CONFIG_W_NEEDED = 403,    /* a key that another one needs */
+    WR_CONFIG_W_CONFLICT = 404,
+    WR_CONFIG_W_ADDRESS = 405,
+    WR_CONFIG_W_SELECTOR = 406,
+    WR_CONFIG_W_FILE = 407, /* not there, not readable, readable for too many */
+    WR_CONFIG_W_NOT_YET = 408,
+    WR_CONFIG_W_EXPOSED = 409, /* reachable from other machines without protection */
+    WR_CONFIG_W_USELESS = 410, /* allowed, but does nothing */
+    WR_CONFIG_W_LIMIT = 411,
+};
+
+extern const struct wr_yaml_field wr_config_fields[];
+extern const struct wr_yaml_field wr_config_source_fields[];
+
+/* A load under way. */
+struct wr_config_load {
+    struct wr_config *config;
+    struct wr_diagnostics *diagnostics;
+    enum wr_result failed; /* WR_NO_MEMORY sticks: what comes after does not matter any more */
+};
+
+void wr_config_error(struct wr_config_load *load, enum wr_config_code code, const char *path, const char *hint, const char *format, ...)
+    WR_PRINTF(5, 6);
+void wr_config_warn(struct wr_config_load *load, enum wr_config_code code, const char *path, const char *hint, const char *format, ...)
+    WR_PRINTF(5, 6);
+
+/* "sources[3].listen[0]"; index2 < 0: none. Returns text[WR_YAML_PATH_BYTES]. */
+char *wr_config_path(char *text, const char *list, unsigned index, const char *key, int index2);
+
+/* Makes *path absolute against directory; replaces the string. NULL stays. */
+WR_MUST_USE enum wr_result wr_config_resolve(char **path, const char *directory);
+/* All files that match any of the patterns, absolute, sorted, each once. ret_matched (n_patterns of them) tells what each pattern found. */
+WR_MUST_USE enum wr_result wr_config_glob(char *const *patterns, unsigned n_patterns, const char *directory, char ***ret_files,
+                                          unsigned *ret_n, unsigned *ret_matched);
+void wr_config_strings_free(char **strings, unsigned n);
+
+/* "tcp://host:port", "unix://path", "stdin"; a relative path resolves against directory. */
+WR_MUST_USE enum wr_result wr_address_parse(const char *text, const char *directory, struct wr_address *ret_address, struct wr_error *err);
+/* "host:port" or "[v6]:port". */
+WR_MUST_USE enum wr_result wr_address_parse_tcp(const char *text, struct wr_address *ret_address, struct wr_error *err);
+void wr_address_fini(struct wr_address *address);
+/* True for 127.0.0.0/8, ::1 and localhost. */
+bool wr_address_is_loopback(const char *host);
+
+/* The steps of the semantic check, in this order. */
+void wr_config_check_node(struct wr_config_load *load);
+void wr_config_check_sources(struct wr_config_load *load);
+void wr_config_check_windows(struct wr_config_load *load);
+void wr_config_check_rules(struct wr_config_load *load);
+void wr_config_check_store(struct wr_config_load *load);
+void wr_config_check_uplink(struct wr_config_load *load);
+void wr_config_check_services(struct wr_config_load *load); /* http, control, exec_allow, limits */
+
+/* [A-Za-z0-9._-]{1,max}; complains otherwise. */
+bool wr_config_check_name(struct wr_config_load *load, const char *path, const char *name, size_t max);
+
+#endif

@@ -1,0 +1,29 @@
+/* The uplink as the agent sees it: the config made into a running session, wired to the store and to the actions.
+ *
+ * Threads: start and stop from the main thread; status from any. Ownership: strings of the config must live as long as the uplink.
+ */
+#ifndef WEIR_AGENT_UPLINK_H
+#define WEIR_AGENT_UPLINK_H
+
+#include "agent/config.h"
+#include "core/channel.h"
+#include "core/clock.h"
+#include "core/result.h"
+#include "transport/uplink_runner.h"
+
+struct wr_uplink_link {
+    struct wr_uplink_runner *runner;
+    struct wr_channel *directs; /* struct wr_uplink_direct, from the actions */
+    struct wr_decoder *decoder; /* of the uplink's thread, for format json */
+    char node[65];
+    _Atomic uint64_t direct_delivered;
+    _Atomic uint64_t direct_failed;
+};
+
+/* requests and replies: the store loop's channels. */
+WR_MUST_USE enum wr_result wr_uplink_link_start(const struct wr_config *config, const struct wr_clock *clock, struct wr_channel *requests,
+                                                struct wr_channel *replies, struct wr_uplink_link **ret_link, struct wr_error *err);
+/* Ends by the deadline; what is not acknowledged stays in the store. NULL is fine. */
+void wr_uplink_link_stop(struct wr_uplink_link *link, int64_t deadline_boot_ns);
+
+#endif

@@ -33,12 +33,6 @@ bool wr_decimal_scale(double value, uint8_t decimals, int64_t *ret_mantissa) {
     return true;
 }
 
-/* The remainder is not zero: so the true quotient lies above `quotient`. A set lowest bit says so to the rounding that follows, because
- * the quotient has many more bits than a double. */
-static double round_once(u128 quotient, bool remainder) {
-    return (double)(quotient | (remainder ? 1U : 0U));
-}
-
 double wr_decimal_to_double(wr_i128 mantissa, uint8_t decimals) {
     assert(decimals <= WR_DECIMALS_MAX);
     u128 size = mantissa < 0 ? -(u128)mantissa : (u128)mantissa;
@@ -50,10 +44,12 @@ double wr_decimal_to_double(wr_i128 mantissa, uint8_t decimals) {
         u128 quotient = size / power;
         u128 rest = size % power;
         if (quotient >> 64 != 0) {
-            result = round_once(quotient, rest != 0);
-        } else { /* 64 more bits, so that there are at least 67 */
+            /* Many more bits than a double has: a set lowest bit tells the rounding that the true quotient lies above this one. */
+            result = (double)(quotient | (rest != 0 ? 1U : 0U));
+        } else {
+            /* 64 more bits, so that there are at least 67. A rest of at least 1 / 10^15 is never lost below them. */
             quotient = (quotient << 64) + (rest << 64) / power;
-            result = ldexp(round_once(quotient, (rest << 64) % power != 0), -64);
+            result = ldexp((double)quotient, -64);
         }
     }
     return mantissa < 0 ? -result : result;

@@ -61,6 +61,12 @@ static void to_double_rounds_once(void **state) {
             mantissa = ((wr_i128)1 << shift) + ((wr_i128)1 << (shift - 53)) + (int)wr_random_below(&random, 3) - 1;
         }
         unsigned decimals = (unsigned)wr_random_below(&random, WR_DECIMALS_MAX + 1);
+        if (i % 4 == 1) { /* the middle between two doubles, and the least bit below or above it */
+            mantissa = (wr_i128)((wr_random_u64(&random) >> 11) | (UINT64_C(1) << 53) | 1) << wr_random_below(&random, 20);
+            for (unsigned up = 0; up < decimals; up++)
+                mantissa *= 10;
+            mantissa += (int)wr_random_below(&random, 3) - 1;
+        }
         double got = wr_decimal_to_double(mantissa, (uint8_t)decimals);
         if (got != written(mantissa, decimals))
             fail_msg("%s: %.17g, not %.17g", text_of(mantissa, decimals), got, written(mantissa, decimals));

@@ -1,0 +1,476 @@
+/* The configuration: what is loaded, every complaint in words, what a reload may change. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/config.h"
+#include "agent/config_diff.h"
+#include "tests/support/failing.h"
+
+static char directory[] = "/tmp/weir-config-XXXXXX";
+
+static int make_directory(void **state) {
+    (void)state;
+    unsetenv("RUNTIME_DIRECTORY");
+    return mkdtemp(directory) ? 0 : -1;
+}
+
+static int remove_directory(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -r '%s'", directory);
+    return system(command);
+}
+
+static const char *in_directory(const char *name) {
+    static char paths[4][256];
+    static unsigned turn;
+    char *path = paths[turn++ % 4];
+    snprintf(path, sizeof paths[0], "%s/%s", directory, name);
+    return path;
+}
+
+static void make_file(const char *name, mode_t mode) {
+    int fd = open(in_directory(name), O_CREAT | O_WRONLY, mode);
+    assert_true(fd >= 0);
+    assert_int_equal(fchmod(fd, mode), 0);
+    close(fd);
+}
+
+/* Loads a text as if it stood in the directory; the diagnostics as text in *ret_said (freed by the caller of free). */
+static struct wr_config *load(const char *text, char *said, size_t size) {
+    struct wr_diagnostics d;
+    wr_diagnostics_init(&d);
+    struct wr_config *config = NULL;
+    struct wr_error err;
+    enum wr_result result = wr_config_load_text(in_directory("weir.yaml"), text, strlen(text), &d, &config, &err);
+    assert_int_equal(result, d.errors > 0 ? WR_INVALID : WR_OK);
+    struct wr_buf out;
+    wr_buf_init(&out, 0);
+    assert_int_equal(wr_diagnostics_render(&d, false, &out), WR_OK);
+    snprintf(said, size, "%s", wr_buf_str(&out));
+    wr_buf_fini(&out);
+    wr_diagnostics_fini(&d);
+    return config;
+}
+
+static struct wr_config *loads(const char *text) {
+    char said[8192];
+    struct wr_config *config = load(text, said, sizeof said);
+    assert_string_equal(said, "");
+    return config;
+}
+
+#define NODE "node: {id: gw-7}\n"
+#define FLOOR "sources: [{name: floor, kind: line, listen: \"tcp://127.0.0.1:8094\"}]\n"
+#define M1 "windows: [{name: m1, every: 1m}]\n"
+
+/* One complaint at line:column, of this level, with this text in it. */
+static void complains(const char *text, const char *place, const char *words) {
+    char said[8192];
+    struct wr_config *config = load(text, said, sizeof said);
+    wr_config_free(config);
+    char start[512];
+    snprintf(start, sizeof start, "%s:%s", in_directory("weir.yaml"), place);
+    const char *line = strstr(said, start);
+    const char *end = line ? strchr(line, '\n') : NULL;
+    const char *found = line ? strstr(line, words) : NULL;
+    if (!found || found > end)
+        fail_msg("expected '%s ... %s', got:\n%s", place, words, said);
+}
+
+static void test_the_smallest(void **state) {
+    (void)state;
+    struct wr_diagnostics d;
+    wr_diagnostics_init(&d);
+    struct wr_config *config;
+    struct wr_error err;
+    assert_int_equal(wr_config_load(WEIR_SOURCE_DIR "/packaging/examples/smallest.yaml", &d, &config, &err), WR_OK);
+    assert_int_equal(d.errors + d.warnings, 0);
+    assert_string_equal(config->node->id, "gw-7");
+    assert_string_equal(config->node->site, "-");
+    assert_int_equal(config->sources[0].kind, WR_SOURCE_LINE);
+    assert_int_equal(config->sources[0].line.addresses[0].port, 8094);
+    assert_int_equal(config->sources[0].line.max_connections, 1000);
+    assert_int_equal(config->windows[0].every_ns, 60000000000);
+    assert_int_equal(config->windows[0].lateness_ns, 5000000000);
+    assert_string_equal(config->windows[0].of.name, "*");
+    assert_string_equal(config->store->path, WEIR_SOURCE_DIR "/packaging/examples/data");
+    assert_int_equal(config->store->budget_bytes, 64000000);
+    assert_int_equal(config->store->max_loss_ns, 15000000000);
+    assert_null(config->uplink);
+    assert_null(config->http);
+    assert_string_equal(config->control->socket, WEIR_SOURCE_DIR "/packaging/examples/data/gw-7.sock");
+    assert_string_equal(config->control->socket_of_service, "/run/weir/gw-7.sock");
+    assert_int_equal(config->log->level, WR_LOG_INFO);
+    assert_int_equal(config->limits->max_line_bytes, 64000);
+    wr_config_free(config);
+    wr_diagnostics_fini(&d);
+}
+
+static void test_the_shipped_default(void **state) {
+    (void)state;
+    struct wr_diagnostics d;
+    wr_diagnostics_init(&d);
+    struct wr_config *config;
+    struct wr_error err;
+    assert_int_equal(wr_config_load(WEIR_SOURCE_DIR "/packaging/weir.yaml", &d, &config, &err), WR_OK);
+    assert_int_equal(d.errors, 0);
+    assert_string_equal(config->store->path, "/var/lib/weir");
+    assert_string_equal(config->control->socket, "/run/weir/weir.sock");
+    assert_null(config->control->socket_of_service);
+    wr_config_free(config);
+    wr_diagnostics_fini(&d);
+}
+
+static void test_everything(void **state) {
+    (void)state;
+    make_file("ca.pem", 0644);
+    make_file("node.pem", 0644);
+    make_file("node.key", 0600);
+    make_file("pw", 0600);
+    make_file("b.csv", 0644);
+    make_file("a.csv", 0644);
+    assert_int_equal(mkdir(in_directory("rules.d"), 0755), 0);
+    make_file("rules.d/x.yaml", 0644);
+    struct wr_config *config =
+        loads("node: {id: gw-7, site: riga}\n"
+              "sources:\n"
+              "  - {name: floor, kind: line, listen: [\"tcp://localhost:8094\", \"unix://line.sock\", stdin, \"tcp://[::1]:9\"],\n"
+              "     precision: ms, max_connections: 5}\n"
+              "  - {name: old, kind: replay, files: [b.csv, \"*.csv\"], pace: rescale, duration: 25s, loop: true,\n"
+              "     csv: {time_column: date, time_format: \"%Y\", tags: [room, \"site=riga\"], skip_columns: [no]}}\n"
+              "  - {name: fast, kind: replay, files: a.csv, pace: fast, format: line, precision: s}\n"
+              "windows:\n"
+              "  - {name: m1, every: 1m, of: \"temp{room=A1}\", lateness: 2s}\n"
+              "  - {name: states, forward: changes, of: \"door_*\"}\n"
+              "rules: [\"rules.d/*.yaml\"]\n"
+              "store: {path: data, budget: 32MB, max_loss: 1s}\n"
+              "uplink: {broker: [\"mqtts://a.example\", \"mqtts://[::1]:9999\"], ca: ca.pem, cert: node.pem, key: node.key, user: u,\n"
+              "         password_file: pw, format: json, window: 8}\n"
+              "http: {listen: \"127.0.0.1:8470\"}\n"
+              "control: {socket: run/c.sock}\n"
+              "log: {level: warn, format: json}\n"
+              "limits: {max_series: 5, batches: 2}\n"
+              "exec_allow: /bin/sh\n");
+    const struct wr_config_line *line = &config->sources[0].line;
+    assert_string_equal(line->addresses[0].host, "localhost");
+    assert_string_equal(line->addresses[0].text, "tcp://localhost:8094");
+    assert_int_equal(line->addresses[1].kind, WR_ADDRESS_UNIX);
+    assert_string_equal(line->addresses[1].path, in_directory("line.sock"));
+    assert_int_equal(line->addresses[2].kind, WR_ADDRESS_STDIN);
+    assert_string_equal(line->addresses[3].host, "::1");
+    assert_int_equal(line->max_connections, 5);
+    assert_int_equal(config->sources[0].precision, WR_PRECISION_MS);
+    const struct wr_config_replay *replay = &config->sources[1].replay;
+    assert_int_equal(replay->n_files, 2);
+    assert_string_equal(replay->files[0], in_directory("a.csv"));
+    assert_string_equal(replay->files[1], in_directory("b.csv"));
+    assert_int_equal(replay->pace, WR_REPLAY_RESCALE);
+    assert_int_equal(replay->duration_ns, 25000000000);
+    assert_int_equal(replay->max_gap_ns, 3600000000000);
+    assert_int_equal(replay->start, WR_REPLAY_NOW);
+    assert_true(replay->loop);
+    assert_string_equal(replay->csv->tags[1], "site=riga");
+    assert_string_equal(replay->csv->tz, "UTC");
+    assert_int_equal(config->sources[2].replay.start, WR_REPLAY_AS_RECORDED);
+    assert_int_equal(config->windows[0].of.n_matches, 1);
+    assert_int_equal(config->windows[1].forward, WR_FORWARD_CHANGES);
+    assert_int_equal(config->n_rule_files, 1);
+    assert_string_equal(config->rule_files[0], in_directory("rules.d/x.yaml"));
+    assert_int_equal(config->uplink->n_brokers, 2);
+    assert_string_equal(config->uplink->brokers[0].host, "a.example");
+    assert_int_equal(config->uplink->brokers[0].port, 8883);
+    assert_int_equal(config->uplink->brokers[1].port, 9999);
+    assert_true(config->uplink->brokers[1].tls);
+    assert_string_equal(config->uplink->key, in_directory("node.key"));
+    assert_string_equal(config->uplink->prefix, "weir/1");
+    assert_int_equal(config->http->address.port, 8470);
+    assert_string_equal(config->control->socket, in_directory("run/c.sock"));
+    assert_null(config->control->socket_of_service);
+    assert_int_equal(config->log->level, WR_LOG_WARN);
+    assert_true(wr_config_exec_allowed(config, "/bin/sh"));
+    assert_false(wr_config_exec_allowed(config, "/bin/ls"));
+    wr_config_free(config);
+}
+
+static void test_runtime_directory(void **state) {
+    (void)state;
+    setenv("RUNTIME_DIRECTORY", "/run/weir", 1);
+    struct wr_config *config = loads(NODE FLOOR M1);
+    unsetenv("RUNTIME_DIRECTORY");
+    assert_string_equal(config->control->socket, "/run/weir/gw-7.sock");
+    assert_null(config->control->socket_of_service);
+    wr_config_free(config);
+}
+
+static void test_node_and_names(void **state) {
+    (void)state;
+    complains("node: {id: \"gw 7\"}\n" FLOOR M1, "1:12: error W400", "1 to 64 of the characters");
+    complains("node: {id: \"\"}\n" FLOOR M1, "1:12: error W400", "1 to 64");
+    complains("node: {id: g, site: \"a/b\"}\n" FLOOR M1, "1:21: error W400", "1 to 64");
+    complains(NODE "sources: []\n" M1, "2:1: error W403", "no source");
+    complains(NODE "sources: [{name: \"a b\", kind: line, listen: stdin}]\n" M1, "2:18: error W400", "1 to 63");
+    complains(NODE "sources: [{name: a, kind: line, listen: stdin}, {name: a, kind: line, listen: \"tcp://127.0.0.1:1\"}]\n" M1,
+              "2:56: error W401", "two sources are called 'a'");
+    complains(NODE "sources: [{name: a, kind: mqtt}]\n" M1, "2:27: error W307", "unknown kind 'mqtt'");
+    complains(NODE FLOOR "windows: [{name: none, every: 1m}]\n", "3:18: error W400", "ledger's own");
+    complains(NODE FLOOR "windows: [{name: intake, every: 1m}]\n", "3:18: error W400", "ledger's own");
+    complains(NODE FLOOR "windows: [{name: a, every: 1m}, {name: a, every: 2m}]\n", "3:40: error W401", "two windows are called 'a'");
+}
+
+static void test_line_sources(void **state) {
+    (void)state;
+    complains(NODE "sources: [{name: a, kind: line}]\n" M1, "2:11: error W403", "source 'a' needs 'listen'");
+    complains(NODE "sources: [{name: a, kind: line, listen: \"udp://x:1\"}]\n" M1, "2:41: error W405", "'udp://x:1' is no address");
+    complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://127.0.0.1\"}]\n" M1, "2:41: error W405", "has no port");
+    complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://::1:80\"}]\n" M1, "2:41: error W405", "in brackets");
+    complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://[::1:80\"}]\n" M1, "2:41: error W405", "unfinished [address]");
+    complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://a b:80\"}]\n" M1, "2:41: error W405", "a host has no ' '");
+    complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://a:65536\"}]\n" M1, "2:41: error W405", "1 to 65535");
+    complains(NODE "sources: [{name: a, kind: line, listen: \"unix://\"}]\n" M1, "2:41: error W405", "has no path");
+    complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://0.0.0.0:80\"}]\n" M1, "2:41: warning W409", "no passwords");
+    complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://:80\"}]\n" M1, "2:41: warning W409", "no passwords");
+    complains(NODE "sources: [{name: a, kind: line, listen: [stdin, stdin]}]\n" M1, "2:49: error W401", "'a' listens there already");
+    complains(NODE "sources: [{name: a, kind: line, listen: stdin, pace: fast}]\n" M1, "2:54: error W402", "a key of kind replay");
+    char text[512];
+    snprintf(text, sizeof text, NODE "sources: [{name: a, kind: line, listen: \"unix:///%0200d\"}]\n" M1, 0);
+    complains(text, "2:41: error W405", "at most 107 bytes");
+}
+
+static void test_replay_sources(void **state) {
+    (void)state;
+    make_file("r.csv", 0644);
+    complains(NODE "sources: [{name: a, kind: replay}]\n" M1, "2:11: error W403", "needs 'files'");
+    complains(NODE "sources: [{name: a, kind: replay, files: no.csv}]\n" M1, "2:42: error W407", "no such file: 'no.csv'");
+    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, listen: stdin}]\n" M1, "2:57: error W402", "a key of kind line");
+    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, pace: rescale}]\n" M1, "2:55: error W403", "'duration' or 'speedup'");
+    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, pace: rescale, duration: 1s, speedup: 2}]\n" M1, "2:87: error W404",
+              "exclude each other");
+    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, max_gap: 1s}]\n" M1, "2:58: error W404", "goes with pace rescale");
+    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, pace: fast, start: now}]\n" M1, "2:68: error W404", "in the future");
+    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, precision: s}]\n" M1, "2:60: error W402",
+              "no meaning for files of format csv");
+    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, format: line, csv: {tz: UTC}}]\n" M1, "2:63: error W402",
+              "no meaning for files of format line");
+}
+
+static void test_windows_and_rules(void **state) {
+    (void)state;
+    complains(NODE FLOOR "windows: [{name: a}]\n", "3:11: error W403", "window 'a' needs 'every'");
+    complains(NODE FLOOR "windows: [{name: a, every: 1m, forward: changes}]\n", "3:28: error W402", "no meaning with forward changes");
+    complains(NODE FLOOR "windows: [{name: a, forward: raw}]\n", "3:30: error W408", "cannot forward raw readings yet");
+    complains(NODE FLOOR "windows: [{name: a, every: 1m, of: \"\xC2\xB0{a\"}]\n", "3:40: error W406", "expected =, !=");
+    complains(NODE FLOOR, "1:1: warning W410", "neither windows nor rules");
+    complains(NODE FLOOR M1 "rules: no.yaml\n", "4:8: error W407", "no such file: 'no.yaml'");
+    complains(NODE FLOOR M1 "rules: \"no/*.yaml\"\n", "4:8: warning W410", "no rule file matches");
+}
+
+static void test_uplink(void **state) {
+    (void)state;
+    make_file("open.key", 0644);
+    complains(NODE FLOOR M1 "uplink: {broker: \"http://x\"}\n", "4:18: error W405", "not a broker address");
+    complains(NODE FLOOR M1 "uplink: {broker: []}\n", "4:10: error W411", "0 brokers");
+    complains(NODE FLOOR M1 "uplink: {broker: [\"mqtts://a\", \"mqtts://a:8883\"]}\n", "4:32: error W401", "already");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtt://a\"}\n", "4:18: warning W409", "without TLS");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtt://a\", user: u, password_file: x}\n", "4:18: error W409", "in the clear");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", cert: x}\n", "4:37: error W403", "private key");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", key: x}\n", "4:36: error W403", "its certificate");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", password_file: x}\n", "4:46: error W403", "a password needs a user");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", ca: nothere}\n", "4:35: warning W407", "No such file");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", cert: open.key, key: open.key}\n", "4:52: warning W407",
+              "can read this secret");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtt://127.0.0.1\", ca: open.key}\n", "4:42: warning W410", "not used");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", prefix: \"a/#\"}\n", "4:39: error W400", "topic levels");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", keepalive: 1s}\n", "4:42: error W306", "not between 10s and 1h");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", window_bytes: 2MB}\n", "4:45: error W306", "not between");
+}
+
+static void test_services(void **state) {
+    (void)state;
+    make_file("tool", 0777);
+    complains(NODE FLOOR M1 "http: {listen: \"0.0.0.0:80\"}\n", "4:16: warning W409", "no passwords");
+    complains(NODE FLOOR M1 "http: {listen: \"80\"}\n", "4:16: error W405", "has no port");
+    complains(NODE FLOOR M1 "exec_allow: [sh]\n", "4:14: error W407", "absolute path");
+    complains(NODE FLOOR M1 "exec_allow: [/nowhere/x]\n", "4:14: warning W407", "no such program");
+    char text[512];
+    snprintf(text, sizeof text, NODE FLOOR M1 "exec_allow: [%s]\n", in_directory("tool"));
+    complains(text, "4:14: error W407", "everybody can change");
+    complains(NODE FLOOR M1 "limits: {max_line: 1MB, partial_lines: 1kB}\n", "4:40: error W404", "less than max_line");
+    complains(NODE FLOOR M1 "store: {path: \"\"}\n", "4:15: error W407", "has no name");
+    snprintf(text, sizeof text, NODE FLOOR M1 "control: {socket: /%0200d}\n", 0);
+    complains(text, "4:19: error W405", "at most 107 bytes");
+}
+
+static void test_many(void **state) {
+    (void)state;
+    struct wr_buf text;
+    wr_buf_init(&text, 0);
+    assert_int_equal(wr_buf_text(&text, NODE FLOOR "windows:\n"), WR_OK);
+    for (int i = 0; i <= WR_WINDOWS_MAX; i++)
+        assert_int_equal(wr_buf_printf(&text, "  - {name: w%d, every: 1m}\n", i), WR_OK);
+    complains(wr_buf_str(&text), "3:1: error W411", "33 windows: at most 32");
+    wr_buf_clear(&text);
+    assert_int_equal(wr_buf_text(&text, NODE M1 "sources:\n"), WR_OK);
+    for (int i = 0; i <= WR_CONFIG_SOURCES_MAX; i++)
+        assert_int_equal(wr_buf_printf(&text, "  - {name: s%d, kind: line, listen: \"tcp://127.0.0.1:%d\"}\n", i, i + 1), WR_OK);
+    complains(wr_buf_str(&text), "3:1: error W411", "65 sources: at most 64");
+    wr_buf_fini(&text);
+}
+
+static void test_missing_file(void **state) {
+    (void)state;
+    struct wr_diagnostics d;
+    wr_diagnostics_init(&d);
+    struct wr_config *config = NULL;
+    struct wr_error err;
+    assert_int_equal(wr_config_load(in_directory("none.yaml"), &d, &config, &err), WR_IO);
+    assert_non_null(strstr(err.text, "No such file"));
+    assert_null(config);
+    wr_diagnostics_fini(&d);
+}
+
+static void test_each_allocation_may_fail(void **state) {
+    (void)state;
+    make_file("f.csv", 0644);
+    static const char text[] = NODE "sources:\n  - {name: a, kind: line, listen: [\"tcp://127.0.0.1:1\", \"unix://x\", stdin]}\n"
+                                    "  - {name: b, kind: replay, files: \"f.c*\"}\n" M1 "rules: \"*.csv\"\n"
+                                    "uplink: {broker: \"mqtts://a\", ca: f.csv}\nhttp: {listen: \"127.0.0.1:1\"}\n";
+    for (long n = 0;; n++) {
+        struct wr_diagnostics d;
+        wr_diagnostics_init(&d);
+        struct wr_config *config = NULL;
+        struct wr_error err;
+        const char *file = in_directory("weir.yaml");
+        wr_failing_allocations(n);
+        enum wr_result result = wr_config_load_text(file, text, strlen(text), &d, &config, &err);
+        bool hit = wr_failing_hit();
+        wr_failing_off();
+        assert_int_equal(result, hit ? WR_NO_MEMORY : WR_OK);
+        wr_config_free(config);
+        wr_diagnostics_fini(&d);
+        if (!hit)
+            break;
+        assert_true(n < 2000);
+    }
+}
+
+static void test_the_reference_is_fresh(void **state) {
+    (void)state;
+    struct wr_buf made;
+    wr_buf_init(&made, 0);
+    assert_int_equal(wr_config_reference_markdown(&made), WR_OK);
+    const char *update = getenv("WEIR_UPDATE_DOCS"); /* set it to write the file anew */
+    FILE *file = fopen(WEIR_SOURCE_DIR "/docs/configuration.md", update ? "w+" : "r");
+    assert_non_null(file);
+    if (update) {
+        assert_int_equal(fwrite(made.data, 1, made.len, file), made.len);
+        rewind(file);
+    }
+    char *checked_in = calloc(1, made.len + 2);
+    size_t len = fread(checked_in, 1, made.len + 1, file);
+    fclose(file);
+    if (len != made.len || memcmp(checked_in, made.data, len) != 0)
+        fail_msg("docs/configuration.md is not what the schema says: run this test with WEIR_UPDATE_DOCS=1");
+    free(checked_in);
+    wr_buf_fini(&made);
+}
+
+/* ---- the diff ---- */
+
+static struct wr_config *quietly(const char *text) {
+    char said[8192];
+    struct wr_config *config = load(text, said, sizeof said);
+    if (!config)
+        fail_msg("%s", said);
+    return config;
+}
+
+static void expect_diff(const char *before, const char *after, const char *words) {
+    struct wr_config *a = quietly(before);
+    struct wr_config *b = quietly(after);
+    struct wr_config_diff diff;
+    struct wr_error err = {0};
+    char text[256];
+    if (wr_config_compare(a, b, &diff, &err) == WR_OK)
+        assert_string_equal(wr_config_diff_describe(text, sizeof text, &diff), words);
+    else
+        assert_string_equal(err.text, words);
+    if (err.code == WR_OK)
+        assert_int_equal(wr_config_diff_is_empty(&diff), strcmp(words, "nothing") == 0);
+    wr_config_free(a);
+    wr_config_free(b);
+}
+
+static void test_diff(void **state) {
+    (void)state;
+#define REST M1 "uplink: {broker: \"mqtts://a\"}\n"
+#define BASE NODE FLOOR REST
+    expect_diff(BASE, BASE, "nothing");
+    expect_diff(BASE, "node: {id: gw-8}\n" FLOOR REST, "node.id needs a restart to change");
+    expect_diff(BASE, BASE "store: {budget: 32MB}\n", "store.budget needs a restart to change");
+    expect_diff(BASE, BASE "control: {socket: /tmp/x}\n", "control.socket needs a restart to change");
+    expect_diff(BASE, BASE "limits: {max_series: 1}\n", "limits.max_series needs a restart to change");
+    expect_diff(BASE, BASE "limits: {max_symbols: 1}\n", "limits.max_symbols needs a restart to change");
+    expect_diff(BASE, BASE "limits: {batches: 4}\n", "sources: ~floor");
+    expect_diff(BASE, BASE "limits: {max_connections: 4}\n", "sources: ~floor");
+    expect_diff(BASE, BASE "limits: {max_instances: 4}\n", "rules");
+    expect_diff(BASE, BASE "limits: {stop_deadline: 4s}\n", "order or limits");
+    expect_diff(BASE, BASE "log: {level: debug}\nhttp: {listen: \"127.0.0.1:1\"}\n", "http; log");
+    expect_diff(BASE, NODE FLOOR M1, "uplink");
+    expect_diff(BASE, NODE FLOOR M1 "uplink: {broker: [\"mqtts://a\", \"mqtts://b\"]}\n", "uplink");
+    expect_diff(BASE, BASE "exec_allow: /bin/sh\n", "rules");
+    expect_diff(NODE "sources: [{name: a, kind: line, listen: stdin}, {name: b, kind: line, listen: \"tcp://127.0.0.1:1\"}]\n" REST,
+                NODE "sources: [{name: b, kind: line, listen: \"tcp://127.0.0.1:2\"}, {name: c, kind: line, listen: stdin}]\n"
+                     "windows: [{name: m1, every: 2m}, {name: m2, every: 1m}]\nuplink: {broker: \"mqtts://a\"}\n",
+                "sources: ~b +c -a; windows: ~m1 +m2; order or limits");
+}
+
+static void test_diff_sees_new_recordings(void **state) {
+    (void)state;
+    static const char text[] = NODE "sources: [{name: r, kind: replay, files: \"q*.csv\"}]\n" M1;
+    make_file("q1.csv", 0644);
+    struct wr_config *before = loads(text);
+    make_file("q2.csv", 0644);
+    struct wr_config *after = loads(text);
+    struct wr_config_diff diff;
+    assert_int_equal(wr_config_compare(before, after, &diff, NULL), WR_OK);
+    assert_int_equal(diff.sources[0].change, WR_CONFIG_CHANGED);
+    char small[12];
+    assert_string_equal(wr_config_diff_describe(small, sizeof small, &diff), "sources: ~r");
+    char tiny[5];
+    assert_string_equal(wr_config_diff_describe(tiny, sizeof tiny, &diff), "sour");
+    wr_config_free(before);
+    wr_config_free(after);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_smallest),
+        cmocka_unit_test(test_the_shipped_default),
+        cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_runtime_directory),
+        cmocka_unit_test(test_node_and_names),
+        cmocka_unit_test(test_line_sources),
+        cmocka_unit_test(test_replay_sources),
+        cmocka_unit_test(test_windows_and_rules),
+        cmocka_unit_test(test_uplink),
+        cmocka_unit_test(test_services),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_missing_file),
+        cmocka_unit_test(test_each_allocation_may_fail),
+        cmocka_unit_test(test_the_reference_is_fresh),
+        cmocka_unit_test(test_diff),
+        cmocka_unit_test(test_diff_sees_new_recordings),
+    };
+    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}

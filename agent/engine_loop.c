@@ -1,13 +1,19 @@
 #include "agent/engine_loop.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/thread.h"
 
+static void drop_request(void *element, void *user) {
+    (void)user;
+    wr_request_finish(*(struct wr_request **)element, WR_CLOSED);
+}
+
 enum wr_result wr_engine_loop_init(struct wr_engine_loop *loop, uint32_t handovers, uint32_t max_counts, struct wr_error *err) {
     const struct wr_channel_options options = {
-        .name = "engine requests", .capacity = 16, .element_bytes = sizeof(struct wr_request *), .policy = WR_CHANNEL_BLOCK};
+        .name = "engine requests", .capacity = 16, .element_bytes = sizeof(struct wr_request *), .drop = drop_request};
     WR_TRY(wr_channel_new(&options, &loop->requests, err));
     enum wr_result result = wr_handover_pool_init(&loop->handovers, handovers, max_counts, err);
     if (result != WR_OK) {
@@ -24,6 +30,8 @@ void wr_engine_loop_fini(struct wr_engine_loop *loop) {
         wr_handover_pool_fini(&loop->handovers);
     wr_channel_free(loop->requests);
     loop->requests = NULL;
+    free(loop->base);
+    loop->base = NULL;
 }
 
 /* -- alarms ---------------------------------------------------------------------------------------------------------------------------- */
@@ -90,12 +98,37 @@ static void resnapshot(struct wr_engine_loop *loop) {
 static void count_intake(const struct wr_engine_loop *loop, struct wr_handover *handover) {
     for (uint32_t i = 0; i < loop->n_inputs; i++) {
         const struct wr_engine_input *input = &loop->inputs[i];
+        if (!input->counters)
+            continue;
         for (unsigned book = 0; book < WR_BOOKS; book++) {
             uint64_t readings = wr_intake_read(input->counters, book);
             if (readings > 0 && handover->n_counts < handover->pool->max_counts)
                 handover->counts[handover->n_counts++] = (struct wr_account_count){input->intake_account, book, readings};
         }
     }
+}
+
+/* Adds what ended engines and sources had counted. */
+static void add_base(const struct wr_engine_loop *loop, struct wr_handover *handover) {
+    for (uint32_t account = 0; account < loop->n_base; account++) {
+        for (uint32_t book = 0; book < WR_BOOKS; book++) {
+            uint64_t before = loop->base[account][book];
+            uint32_t i = 0;
+            while (before > 0 && i < handover->n_counts && (handover->counts[i].account != account || handover->counts[i].book != book))
+                i++;
+            if (before > 0 && i < handover->n_counts)
+                handover->counts[i].readings += before;
+            else if (before > 0 && handover->n_counts < handover->pool->max_counts)
+                handover->counts[handover->n_counts++] = (struct wr_account_count){account, book, before};
+        }
+    }
+}
+
+static void count_all(const struct wr_engine_loop *loop, struct wr_handover *handover) {
+    handover->n_counts = 0;
+    wr_engine_counts(loop->engine, handover);
+    count_intake(loop, handover);
+    add_base(loop, handover);
 }
 
 /* Makes sure that there is a handover to fill; without one windows stay open. */
@@ -109,9 +142,7 @@ bool wr_engine_loop_handover(struct wr_engine_loop *loop) {
     want_handover(loop);
     if (!loop->handover)
         return false;
-    loop->handover->n_counts = 0;
-    wr_engine_counts(loop->engine, loop->handover);
-    count_intake(loop, loop->handover);
+    count_all(loop, loop->handover);
     const struct wr_store_message message = {.handover = loop->handover};
     if (wr_channel_try_send(loop->to_store, &message) != WR_OK)
         return false;
@@ -188,7 +219,7 @@ static bool take_waiting(struct wr_engine_loop *loop, uint32_t input) {
         if (taken == 0 && (loop->out.alarms.n > 0 || (loop->handover && loop->handover->n == WR_HANDOVER_AGGREGATES)))
             return false;
     }
-    loop->waiting[input] = NULL;
+    loop->waiting[input] = batch->next;
     loop->waiting_from[input] = 0;
     wr_batch_return(batch);
     return true;
@@ -197,16 +228,17 @@ static bool take_waiting(struct wr_engine_loop *loop, uint32_t input) {
 /* Batches that could not be finished go first. False: at least one is still there. */
 static bool finish_waiting(struct wr_engine_loop *loop) {
     for (uint32_t i = 0; i < loop->n_inputs; i++)
-        if (loop->waiting[i] && !take_waiting(loop, i))
-            return false;
+        while (loop->waiting[i])
+            if (!take_waiting(loop, i))
+                return false;
     return true;
 }
 
 static bool all_ended(const struct wr_engine_loop *loop) {
     for (uint32_t i = 0; i < loop->n_inputs; i++)
-        if (!loop->inputs[i].ended || loop->waiting[i])
+        if ((loop->inputs[i].batches && !loop->inputs[i].ended) || loop->waiting[i])
             return false;
-    return true;
+    return loop->no_more;
 }
 
 static void run_request(struct wr_engine_loop *loop, struct wr_request *request) {
@@ -240,6 +272,7 @@ static void wait_and_take(struct wr_engine_loop *loop, bool batches_too, int64_t
         loop->inputs[input].ended = true;
         return;
     }
+    batch[input]->next = NULL;
     loop->waiting[input] = batch[input];
     loop->waiting_from[input] = 0;
     (void)take_waiting(loop, input);
@@ -258,26 +291,118 @@ static int64_t next_deadline(const struct wr_engine_loop *loop, int64_t boot_ns)
     return deadline;
 }
 
-/* -- the thread ------------------------------------------------------------------------------------------------------------------------ */
+/* -- flush, exchange ------------------------------------------------------------------------------------------------------------------- */
 
-/* Everything that is still open goes to the store as partials, then the final handover. Waits for the store, the only place where it may. */
-static void flush(struct wr_engine_loop *loop) {
+/* Everything that is still open goes to the store as partials. Waits for the store, the only place where it may. */
+static enum wr_result flush(struct wr_engine_loop *loop, bool final, int64_t deadline_boot_ns) {
     for (bool more = true; more;) {
         const struct wr_now now = wr_clock_now(loop->clock);
         want_handover(loop);
         if (!loop->handover) {
-            if (wr_channel_is_closed(loop->to_store))
-                return;
-            (void)wr_channel_recv(loop->handovers.free, &loop->handover, now.boot_ns + 100 * WR_NS_PER_MS);
+            if (now.boot_ns >= deadline_boot_ns || wr_channel_is_closed(loop->to_store))
+                return WR_TIMEOUT;
+            (void)wr_channel_recv(loop->handovers.free, &loop->handover, wr_clock_add_ns(now.boot_ns, 100 * WR_NS_PER_MS));
             continue;
         }
         more = wr_engine_flush(loop->engine, &now, &loop->out);
-        loop->handover->final = !more;
+        loop->handover->final = final && !more;
         if (!wr_engine_loop_handover(loop))
-            return;
+            return WR_TIMEOUT;
     }
-    loop->flushed = true;
+    return WR_OK;
 }
+
+static enum wr_result grow_base(struct wr_engine_loop *loop, uint32_t n_accounts, struct wr_error *err) {
+    if (n_accounts <= loop->n_base)
+        return WR_OK;
+    uint64_t(*base)[WR_BOOKS] = realloc(loop->base, n_accounts * sizeof *base);
+    if (!base)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for %u ledger accounts", n_accounts);
+    memset(base + loop->n_base, 0, (n_accounts - loop->n_base) * sizeof *base);
+    loop->base = base;
+    loop->n_base = n_accounts;
+    return WR_OK;
+}
+
+/* The handovers of a larger ledger: all old ones must be back from the store. */
+static enum wr_result grow_handovers(struct wr_engine_loop *loop, uint32_t max_counts, int64_t deadline_boot_ns, struct wr_error *err) {
+    if (max_counts <= loop->handovers.max_counts)
+        return WR_OK;
+    struct wr_handover *back[64];
+    uint32_t n = 0;
+    if (loop->handover)
+        back[n++] = loop->handover;
+    while (n < loop->handovers.n && wr_channel_recv(loop->handovers.free, &back[n], deadline_boot_ns) == WR_OK)
+        n++;
+    struct wr_handover_pool larger;
+    enum wr_result result = n < loop->handovers.n ? wr_error_set(err, WR_TIMEOUT, "the store is too slow for a reload now")
+                                                  : wr_handover_pool_init(&larger, loop->handovers.n, max_counts, err);
+    if (result != WR_OK) {
+        for (uint32_t i = loop->handover ? 1 : 0; i < n; i++)
+            wr_handover_return(back[i]);
+        return result;
+    }
+    wr_handover_pool_fini(&loop->handovers);
+    loop->handovers = larger;
+    for (uint32_t i = 0; i < larger.n; i++)
+        loop->handovers.all[i].pool = &loop->handovers;
+    loop->handover = NULL;
+    loop->out.handover = NULL;
+    return WR_OK;
+}
+
+enum wr_result wr_engine_loop_exchange(struct wr_engine_loop *loop, struct wr_engine *engine, uint32_t n_accounts, uint32_t max_counts,
+                                       int64_t deadline_boot_ns, struct wr_error *err) {
+    assert(loop->handovers.n <= 64);
+    if (!finish_waiting(loop) || flush(loop, false, deadline_boot_ns) != WR_OK)
+        return wr_error_set(err, WR_TIMEOUT, "the store is too slow for a reload now");
+    WR_TRY(grow_base(loop, n_accounts, err));
+    WR_TRY(grow_handovers(loop, max_counts, deadline_boot_ns, err));
+    want_handover(loop);
+    if (!loop->handover)
+        return wr_error_set(err, WR_TIMEOUT, "the store is too slow for a reload now");
+    loop->handover->n_counts = 0;
+    wr_engine_counts(loop->engine, loop->handover);
+    for (uint32_t i = 0; i < loop->handover->n_counts; i++)
+        loop->base[loop->handover->counts[i].account][loop->handover->counts[i].book] += loop->handover->counts[i].readings;
+    loop->handover->n_counts = 0;
+    loop->engine = engine;
+    loop->counted_taken = 0;
+    return WR_OK;
+}
+
+void wr_engine_loop_set_input(struct wr_engine_loop *loop, uint32_t slot, struct wr_channel *batches,
+                              const struct wr_intake_counters *counters, uint32_t intake_account) {
+    struct wr_engine_input *input = &loop->inputs[slot];
+    for (unsigned book = 0; input->counters && !counters && input->intake_account < loop->n_base && book < WR_BOOKS; book++)
+        loop->base[input->intake_account][book] += wr_intake_read(input->counters, book);
+    *input = (struct wr_engine_input){.batches = batches, .counters = counters, .intake_account = intake_account};
+    if (slot >= loop->n_inputs)
+        loop->n_inputs = slot + 1;
+}
+
+void wr_engine_loop_no_more_inputs(struct wr_engine_loop *loop) {
+    loop->no_more = true;
+}
+
+void wr_engine_loop_count_in_channel(struct wr_engine_loop *loop, uint64_t *in_channel) {
+    for (uint32_t i = 0; i < loop->n_inputs; i++) {
+        struct wr_batch **last = &loop->waiting[i];
+        while (*last)
+            last = &(*last)->next;
+        struct wr_batch *batch;
+        while (loop->inputs[i].batches && wr_channel_try_recv(loop->inputs[i].batches, &batch) == WR_OK) {
+            batch->next = NULL;
+            *last = batch;
+            last = &batch->next;
+        }
+        in_channel[i] = 0;
+        for (batch = loop->waiting[i]; batch; batch = batch->next)
+            in_channel[i] += batch->n - (batch == loop->waiting[i] ? loop->waiting_from[i] : 0);
+    }
+}
+
+/* -- the thread ------------------------------------------------------------------------------------------------------------------------ */
 
 static void *run(void *user) {
     struct wr_engine_loop *loop = user;
@@ -298,7 +423,7 @@ static void *run(void *user) {
         bool room = loop->handover && loop->handover->n < WR_HANDOVER_AGGREGATES;
         wait_and_take(loop, clear, more && room ? 0 : next_deadline(loop, now.boot_ns));
     }
-    flush(loop);
+    loop->flushed = flush(loop, true, WR_NEVER_NS) == WR_OK;
     loop->show_due_boot_ns = 0;
     show_stats(loop, wr_clock_boot_ns(loop->clock));
     return NULL;

@@ -27,10 +27,10 @@
 #define WR_ENGINE_COUNTS_AGE_NS (1 * WR_NS_PER_S)      /* counts without aggregates: bounds what a crash leaves unbooked */
 #define WR_ENGINE_SHOW_AGE_NS (20 * WR_NS_PER_MS) /* the numbers for others are this fresh */
 
-/* What a source is to the engine. A channel that is closed and drained is an input that has ended. */
+/* What a source is to the engine, in the slot whose number stands in its batches. A channel that is closed and drained has ended. */
 struct wr_engine_input {
-    struct wr_channel *batches; /* struct wr_batch * */
-    struct wr_intake_counters *counters;
+    struct wr_channel *batches; /* struct wr_batch *; NULL: nobody is in this slot */
+    const struct wr_intake_counters *counters;
     uint32_t intake_account;
     bool ended;
 };
@@ -64,7 +64,7 @@ struct wr_engine_loop {
     const struct wr_clock *clock;
     struct wr_engine *engine;
     struct wr_engine_input inputs[WR_ENGINE_INPUTS_MAX];
-    uint32_t n_inputs;
+    uint32_t n_inputs; /* slots in use, with gaps */
     struct wr_channel *to_store;   /* struct wr_store_message */
     struct wr_channel *to_actions; /* struct wr_alarm_entry */
     struct wr_channel *to_journal; /* struct wr_alarm_entry */
@@ -74,6 +74,11 @@ struct wr_engine_loop {
     struct wr_handover_pool handovers;
     struct wr_engine_stats_shown shown;
 
+    /* Counts of engines and sources that a reload has ended, per account: counts that the store gets never go back. NULL: none yet. */
+    uint64_t (*base)[WR_BOOKS];
+    uint32_t n_base;
+    _Atomic bool no_more; /* no input will come in addition to those that are there */
+
     /* The thread's own. */
     struct wr_handover *handover; /* being filled, or NULL */
     int64_t handover_since_boot_ns;
@@ -81,7 +86,7 @@ struct wr_engine_loop {
     uint64_t counted_taken; /* readings at the last handover */
     struct wr_alarm_entry alarm_room[WR_ENGINE_ALARM_ROOM];
     struct wr_engine_out out;
-    struct wr_batch *waiting[WR_ENGINE_INPUTS_MAX]; /* taken from the channel, not yet (wholly) taken by the engine */
+    struct wr_batch *waiting[WR_ENGINE_INPUTS_MAX]; /* taken from the channel, not yet (wholly) taken by the engine: oldest of a list */
     uint32_t waiting_from[WR_ENGINE_INPUTS_MAX];
     size_t turn;
     int64_t show_due_boot_ns;
@@ -94,6 +99,12 @@ struct wr_engine_loop {
 WR_MUST_USE enum wr_result wr_engine_loop_init(struct wr_engine_loop *loop, uint32_t handovers, uint32_t max_counts, struct wr_error *err);
 WR_MUST_USE enum wr_result wr_engine_loop_start(struct wr_engine_loop *loop, struct wr_error *err);
 
+/* Puts a source into its slot, or (batches NULL) takes it out. Before the start, or in a request that runs on the engine's thread. */
+void wr_engine_loop_set_input(struct wr_engine_loop *loop, uint32_t slot, struct wr_channel *batches,
+                              const struct wr_intake_counters *counters, uint32_t intake_account);
+/* The stop begins: when all inputs have ended, the thread flushes and ends. */
+void wr_engine_loop_no_more_inputs(struct wr_engine_loop *loop);
+
 /* Returns when every input has ended, the windows are flushed to the store and the thread is joined. WR_TIMEOUT: the store did not take
  * everything by the deadline; what is left stays open and is booked at the next start as lost. */
 WR_MUST_USE enum wr_result wr_engine_loop_join(struct wr_engine_loop *loop, int64_t deadline_boot_ns);
@@ -103,5 +114,12 @@ void wr_engine_loop_fini(struct wr_engine_loop *loop);
 bool wr_engine_loop_handover(struct wr_engine_loop *loop);
 /* For requests: sends transitions that a command made. */
 void wr_engine_loop_drain_alarms(struct wr_engine_loop *loop);
+/* For a reload, on the engine's thread: flushes the present engine to the store, keeps its counts, and goes on with another one. WR_TIMEOUT:
+ * the store did not take everything by the deadline; the present engine goes on. The old engine is the caller's to free. */
+WR_MUST_USE enum wr_result wr_engine_loop_exchange(struct wr_engine_loop *loop, struct wr_engine *engine, uint32_t n_accounts,
+                                                   uint32_t max_counts, int64_t deadline_boot_ns, struct wr_error *err);
+/* On the engine's thread: readings that are in channels and in hand, by slot. Takes them out of the channels to count them; they are worked off
+ * before anything newer. */
+void wr_engine_loop_count_in_channel(struct wr_engine_loop *loop, uint64_t *in_channel);
 
 #endif

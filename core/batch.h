@@ -26,6 +26,7 @@ struct wr_batch_pool;
 
 struct wr_batch {
     struct wr_batch_pool *pool;
+    struct wr_batch *next;    /* for whoever holds several */
     uint32_t source;          /* index of the source in the engine's table */
     uint32_t n;               /* readings filled */
     int64_t arrival_boot_ns;  /* one clock reading per read callback */

@@ -36,8 +36,7 @@ enum wr_result wr_ask_agent(const struct wr_config *config, int argc, char **arg
     return result;
 }
 
-/* Takes -c CONFIG out of the words; what is left goes to the agent as it is. */
-static const char *take_config_option(int *argc, char **argv) {
+const char *wr_ask_take_config(int *argc, char **argv) {
     const char *file = WR_CONFIG_DEFAULT;
     int kept = 0;
     for (int i = 0; i < *argc; i++) {
@@ -52,7 +51,7 @@ static const char *take_config_option(int *argc, char **argv) {
 
 static int ask(int argc, char **argv) {
     struct wr_config *config;
-    if (wr_ask_load_config(take_config_option(&argc, argv), &config) != WR_OK)
+    if (wr_ask_load_config(wr_ask_take_config(&argc, argv), &config) != WR_OK)
         return WR_EXIT_CANNOT;
     struct wr_error err = {0};
     int code = WR_EXIT_CANNOT;

@@ -8,6 +8,9 @@
 #include "agent/config.h"
 #include "core/result.h"
 
+/* Takes `-c CONFIG` out of the words and returns CONFIG, or the default; what is left goes to the agent as it is. */
+const char *wr_ask_take_config(int *argc, char **argv);
+
 /* Loads a config and prints what is wrong with it to stderr. */
 WR_MUST_USE enum wr_result wr_ask_load_config(const char *file, struct wr_config **ret_config);
 

@@ -1,0 +1,105 @@
+/* The running agent: all parts and who owns them.
+ *
+ * The boot order is the list in agent/pipeline.c; a stop walks it backwards. Everything here belongs to the main thread; other threads have
+ * what they were given at their start. Immutable after the start: config sections node, store, control, log. Exchanged by a reload
+ * (agent/reload.c): config, sources, windows, rules, uplink, http.
+ */
+#ifndef WEIR_AGENT_AGENT_H
+#define WEIR_AGENT_AGENT_H
+
+#include <stdbool.h>
+
+#include "agent/accounts.h"
+#include "agent/actions.h"
+#include "agent/config.h"
+#include "agent/control_server.h"
+#include "agent/engine_loop.h"
+#include "agent/http_server.h"
+#include "agent/sources/source.h"
+#include "agent/store_loop.h"
+#include "agent/uplink.h"
+#include "core/batch.h"
+#include "core/metrics.h"
+#include "rules/ruleset.h"
+
+struct event_base;
+struct event;
+
+#define WR_AGENT_HANDOVERS 8
+#define WR_AGENT_STORE_WAIT_NS (2 * WR_NS_PER_S) /* a start waits so long for the store, then goes on without */
+#define WR_AGENT_REQUEST_NS (5 * WR_NS_PER_S)
+
+/* A source in its slot. Slots do not move: the slot's number stands in batches and in the engine. */
+struct wr_agent_source {
+    const struct wr_config_source *config; /* NULL: free slot */
+    struct wr_source *source;
+    struct wr_batch_pool pool;
+    struct wr_channel *batches;
+    struct wr_intake_counters counters;
+    bool started;
+};
+
+struct wr_agent {
+    struct wr_config *config;
+    const struct wr_clock *clock;
+    struct wr_metrics *metrics;
+    struct wr_series_table *series;
+    struct wr_symbol_table *symbols;
+    struct wr_accounts accounts;
+    uint32_t *account_map; /* of the present engine */
+    struct wr_agent_source sources[WR_CONFIG_SOURCES_MAX];
+    uint32_t n_slots;
+
+    struct wr_ruleset *rules;
+    struct wr_store_loop store;
+    struct wr_uplink_link *uplink;
+    pthread_mutex_t lock; /* what a reload exchanges while the control thread looks at it: uplink, sources, accounts, config */
+    struct wr_actions actions;
+    struct wr_engine_loop engine;
+    struct wr_control_server *control;
+    struct wr_http_server *http;
+    struct event_base *base;
+    struct event *signals[4];
+    struct event *restore_timer;
+    bool restored;
+    bool stopping;
+    _Atomic bool ready;
+    _Atomic uint64_t reloads;
+    _Atomic uint64_t reload_failures;
+    int64_t started_boot_ns;
+};
+
+/* Starts everything in order, runs until SIGTERM or SIGINT, stops everything in reverse. Returns an exit code of agent/commands. */
+int wr_agent_run(struct wr_config *config, struct wr_ruleset *rules);
+
+/* -- what the files of the agent share ------------------------------------------------------------------------------------------------- */
+
+/* One source: its pool, channel and thread. */
+WR_MUST_USE enum wr_result wr_agent_source_open(struct wr_agent *agent, uint32_t slot, const struct wr_config_source *config,
+                                                struct wr_error *err);
+WR_MUST_USE enum wr_result wr_agent_source_start(struct wr_agent *agent, uint32_t slot, struct wr_error *err);
+/* Stops taking, hands over what was read, closes the channel. The engine still may hold its batches. */
+void wr_agent_source_stop(struct wr_agent *agent, uint32_t slot, int64_t deadline_boot_ns);
+/* Frees it; every batch must be back. */
+void wr_agent_source_close(struct wr_agent *agent, uint32_t slot);
+
+/* The options of an engine for this config, with the accounts' map in agent->account_map. */
+WR_MUST_USE enum wr_result wr_agent_make_engine(struct wr_agent *agent, const struct wr_config *config, struct wr_evaluator *evaluator,
+                                                struct wr_engine **ret_engine, uint32_t **ret_map, struct wr_error *err);
+
+/* Room for the counts of an engine, of the sources' intake, and of n_base accounts of former engines. */
+uint32_t wr_agent_max_counts(uint32_t n_slots, uint32_t n_windows, uint32_t n_base);
+
+/* SIGHUP. Logs what became of it. */
+void wr_agent_reload(struct wr_agent *agent);
+
+/* Metrics of all parts. */
+WR_MUST_USE enum wr_result wr_agent_metrics(struct wr_agent *agent);
+WR_MUST_USE enum wr_result wr_agent_metrics_of_source(struct wr_agent *agent, uint32_t slot);
+
+/* The handler of the control socket. */
+wr_control_handler wr_agent_control;
+bool wr_agent_is_healthy(void *agent, struct wr_buf *why);
+bool wr_agent_is_ready(void *agent, struct wr_buf *why);
+
+#endif

@@ -1,0 +1,349 @@
+/* The boot order, as a list, and its mirror. */
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/commands/commands.h"
+#include "core/log.h"
+
+/* -- tables ---------------------------------------------------------------------------------------------------------------------------- */
+
+static enum wr_result start_tables(struct wr_agent *agent, struct wr_error *err) {
+    agent->base = event_base_new();
+    if (!agent->base || wr_metrics_new(&agent->metrics) != WR_OK)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for the event loop");
+    WR_TRY(wr_series_table_new(agent->config->limits->max_series, &agent->series, err));
+    return wr_symbol_table_new(agent->config->limits->max_symbols, &agent->symbols, err);
+}
+
+static void stop_tables(struct wr_agent *agent, int64_t deadline_boot_ns) {
+    (void)deadline_boot_ns;
+    wr_metrics_free(agent->metrics);
+    wr_series_table_free(agent->series);
+    wr_symbol_table_free(agent->symbols);
+    if (agent->base)
+        event_base_free(agent->base);
+}
+
+/* -- sources, first half: pools and channels, so that the accounts have names before the store opens ------------------------------------- */
+
+static enum wr_result open_sources(struct wr_agent *agent, struct wr_error *err) {
+    for (uint32_t slot = 0; slot < agent->config->n_sources; slot++) {
+        WR_TRY(wr_agent_source_open(agent, slot, &agent->config->sources[slot], err));
+        agent->n_slots = slot + 1;
+    }
+    return WR_OK;
+}
+
+static void close_sources(struct wr_agent *agent, int64_t deadline_boot_ns) {
+    (void)deadline_boot_ns;
+    for (uint32_t slot = 0; slot < WR_CONFIG_SOURCES_MAX; slot++)
+        wr_agent_source_close(agent, slot);
+}
+
+/* -- engine, first half: made before the store opens, since it names the accounts --------------------------------------------------------- */
+
+static enum wr_result make_engine(struct wr_agent *agent, struct wr_error *err) {
+    struct wr_evaluator *evaluator;
+    WR_TRY(wr_evaluator_new(agent->rules, agent->series, agent->symbols, &evaluator, err));
+    uint32_t max_counts = wr_agent_max_counts(agent->n_slots, agent->config->n_windows, 0);
+    enum wr_result result = wr_agent_make_engine(agent, agent->config, evaluator, &agent->engine.engine, &agent->account_map, err);
+    if (result != WR_OK) {
+        wr_evaluator_free(evaluator);
+        return result;
+    }
+    agent->engine.clock = agent->clock;
+    return wr_engine_loop_init(&agent->engine, WR_AGENT_HANDOVERS, max_counts, err);
+}
+
+static void free_engine(struct wr_agent *agent, int64_t deadline_boot_ns) {
+    (void)deadline_boot_ns;
+    wr_engine_loop_fini(&agent->engine);
+    wr_engine_free(agent->engine.engine);
+    free(agent->account_map);
+}
+
+/* -- store ------------------------------------------------------------------------------------------------------------------------------ */
+
+static enum wr_result start_store(struct wr_agent *agent, struct wr_error *err) {
+    const struct wr_config_store *config = agent->config->store;
+    struct wr_store_loop *store = &agent->store;
+    store->clock = agent->clock;
+    store->path = config->path;
+    store->symbols = agent->symbols;
+    store->accounts = &agent->accounts;
+    store->options = (struct wr_store_options){
+        .budget_bytes = config->budget_bytes, .free_floor_bytes = config->free_floor_bytes, .max_loss_ns = config->max_loss_ns};
+    strncpy(store->options.node, agent->config->node->id, sizeof store->options.node - 1);
+    uint32_t window = agent->config->uplink ? agent->config->uplink->window : WR_UPLINK_WINDOW_MAX;
+    WR_TRY(wr_store_loop_init(store, WR_AGENT_HANDOVERS, window < 64 ? 64 : window, err));
+    WR_TRY(wr_store_loop_start(store, err));
+    enum wr_result opened = wr_store_loop_wait_open(store, wr_clock_boot_ns(agent->clock) + WR_AGENT_STORE_WAIT_NS, err);
+    if (opened == WR_TIMEOUT) {
+        WR_LOG(WR_LOG_WARN, "store", "still opening; alarms run already, windows wait");
+        return WR_OK;
+    }
+    return opened;
+}
+
+static void stop_store(struct wr_agent *agent, int64_t deadline_boot_ns) {
+    if (!agent->store.requests)
+        return;
+    if (agent->store.thread && wr_store_loop_stop(&agent->store, deadline_boot_ns) != WR_OK) {
+        WR_LOG(WR_LOG_ERROR, "store", "did not stop in time; what it had not committed is booked at the next start");
+        _Exit(WR_EXIT_FOUND); /* its thread still uses memory that would be freed below */
+    }
+    wr_store_loop_fini(&agent->store);
+}
+
+/* -- uplink, actions --------------------------------------------------------------------------------------------------------------------- */
+
+static enum wr_result start_uplink(struct wr_agent *agent, struct wr_error *err) {
+    if (!agent->config->uplink)
+        return WR_OK;
+    return wr_uplink_link_start(agent->config, agent->clock, agent->store.from_uplink, agent->store.to_uplink, &agent->uplink, err);
+}
+
+static void stop_uplink(struct wr_agent *agent, int64_t deadline_boot_ns) {
+    wr_uplink_link_stop(agent->uplink, deadline_boot_ns);
+    agent->uplink = NULL;
+}
+
+static bool is_journalled(void *user, uint64_t number) {
+    struct wr_agent *agent = user;
+    return agent->store.journalled >= number;
+}
+
+static enum wr_result start_actions(struct wr_agent *agent, struct wr_error *err) {
+    struct wr_actions *actions = &agent->actions;
+    actions->clock = agent->clock;
+    actions->node = agent->config->node->id;
+    actions->site = agent->config->node->site;
+    actions->journalled = is_journalled;
+    actions->journalled_user = agent;
+    WR_TRY(wr_actions_init(actions, err));
+    wr_actions_use(actions, agent->rules);
+    wr_actions_publish_to(actions, agent->uplink ? agent->uplink->directs : NULL);
+    return wr_actions_start(actions, err);
+}
+
+static void stop_actions(struct wr_agent *agent, int64_t deadline_boot_ns) {
+    if (!agent->actions.transitions)
+        return;
+    if (agent->actions.thread && wr_actions_stop(&agent->actions, deadline_boot_ns) != WR_OK) {
+        WR_LOG(WR_LOG_ERROR, "actions", "did not stop in time");
+        _Exit(WR_EXIT_FOUND);
+    }
+    wr_actions_fini(&agent->actions);
+}
+
+/* -- engine, second half ------------------------------------------------------------------------------------------------------------------ */
+
+static void log_report(const struct wr_store_report *report) {
+    if (report->quarantined)
+        WR_LOG_WITH(WR_LOG_ERROR, "store", "broken store renamed aside, a fresh one is in use", WR_LOG_STR("aside", report->aside));
+    if (report->unclean)
+        WR_LOG_WITH(WR_LOG_WARN, "store", "the last stop was not clean", WR_LOG_INT("lost_readings_at_least", report->crash_readings));
+}
+
+static void restore_alarms(struct wr_agent *agent, struct wr_evaluator *evaluator) {
+    const struct wr_now now = wr_clock_now(agent->clock);
+    uint32_t restored = 0;
+    for (uint32_t i = 0; i < agent->store.n_restored; i++)
+        restored += wr_evaluator_restore(evaluator, &agent->store.restored[i], &now) == WR_OK;
+    if (restored > 0)
+        WR_LOG_WITH(WR_LOG_INFO, "rules", "alarm states restored", WR_LOG_INT("alarms", restored));
+    agent->restored = true;
+    log_report(&agent->store.report);
+}
+
+static void run_restore(struct wr_request *request, void *owner) {
+    struct wr_engine_loop *loop = owner;
+    restore_alarms(*(struct wr_agent **)request->input, wr_engine_evaluator(loop->engine));
+    wr_request_finish(request, WR_OK);
+}
+
+/* The store opened late: the alarms come back while the engine runs already. */
+static void on_restore_timer(evutil_socket_t fd, short what, void *user) {
+    (void)fd, (void)what;
+    struct wr_agent *agent = user;
+    if (agent->restored || agent->store.state == WR_STORE_OPENING)
+        return;
+    event_del(agent->restore_timer);
+    if (agent->store.state != WR_STORE_OPEN) {
+        WR_LOG_WITH(WR_LOG_ERROR, "store", "cannot be opened; nothing is kept or sent", WR_LOG_ERR(&agent->store.open_error));
+        return;
+    }
+    struct wr_agent **input = malloc(sizeof *input);
+    struct wr_request *request;
+    if (!input)
+        return;
+    *input = agent;
+    if (wr_request_new(run_restore, input, free, &request, NULL) != WR_OK)
+        return;
+    (void)wr_request_call(request, agent->engine.requests, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS, NULL);
+    wr_request_release(request);
+}
+
+static enum wr_result start_engine(struct wr_agent *agent, struct wr_error *err) {
+    agent->engine.to_store = agent->store.from_engine;
+    agent->engine.to_journal = agent->store.journal;
+    agent->engine.to_actions = agent->actions.transitions;
+    for (uint32_t slot = 0; slot < agent->n_slots; slot++)
+        wr_engine_loop_set_input(&agent->engine, slot, agent->sources[slot].batches, &agent->sources[slot].counters,
+                                 agent->account_map[slot * (agent->config->n_windows + 2) + agent->config->n_windows + 1]);
+    if (agent->store.state == WR_STORE_OPEN)
+        restore_alarms(agent, wr_engine_evaluator(agent->engine.engine));
+    return wr_engine_loop_start(&agent->engine, err);
+}
+
+static void stop_engine(struct wr_agent *agent, int64_t deadline_boot_ns) {
+    if (!agent->engine.thread)
+        return;
+    if (wr_engine_loop_join(&agent->engine, deadline_boot_ns) != WR_OK) {
+        WR_LOG(WR_LOG_ERROR, "engine", "did not stop in time; what is open is booked at the next start");
+        _Exit(WR_EXIT_FOUND);
+    }
+}
+
+/* -- sources, second half ---------------------------------------------------------------------------------------------------------------- */
+
+static enum wr_result start_sources(struct wr_agent *agent, struct wr_error *err) {
+    for (uint32_t slot = 0; slot < agent->n_slots; slot++)
+        WR_TRY(wr_agent_source_start(agent, slot, err));
+    return WR_OK;
+}
+
+static void stop_sources(struct wr_agent *agent, int64_t deadline_boot_ns) {
+    for (uint32_t slot = 0; slot < WR_CONFIG_SOURCES_MAX; slot++)
+        wr_agent_source_stop(agent, slot, deadline_boot_ns);
+    if (agent->engine.thread)
+        wr_engine_loop_no_more_inputs(&agent->engine);
+}
+
+/* -- control, HTTP, signals --------------------------------------------------------------------------------------------------------------- */
+
+static enum wr_result start_control(struct wr_agent *agent, struct wr_error *err) {
+    return wr_control_server_start(agent->config->control->socket, wr_agent_control, agent, &agent->control, err);
+}
+
+static void stop_control(struct wr_agent *agent, int64_t deadline_boot_ns) {
+    (void)deadline_boot_ns;
+    wr_control_server_stop(agent->control);
+}
+
+static enum wr_result start_http(struct wr_agent *agent, struct wr_error *err) {
+    WR_TRY(wr_agent_metrics(agent));
+    if (!agent->config->http)
+        return WR_OK;
+    const struct wr_http_health health = {.healthy = wr_agent_is_healthy, .ready = wr_agent_is_ready, .user = agent};
+    return wr_http_server_start(agent->base, agent->config->http, agent->metrics, &health, &agent->http, err);
+}
+
+static void stop_http(struct wr_agent *agent, int64_t deadline_boot_ns) {
+    (void)deadline_boot_ns;
+    wr_http_server_stop(agent->http);
+}
+
+static void on_stop_signal(evutil_socket_t number, short what, void *user) {
+    (void)what;
+    struct wr_agent *agent = user;
+    WR_LOG_WITH(WR_LOG_INFO, "weir", "stopping", WR_LOG_STR("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"));
+    event_base_loopbreak(agent->base);
+}
+
+static void on_reload_signal(evutil_socket_t number, short what, void *user) {
+    (void)number, (void)what;
+    wr_agent_reload(user);
+}
+
+static enum wr_result start_signals(struct wr_agent *agent, struct wr_error *err) {
+    signal(SIGPIPE, SIG_IGN);
+    agent->signals[0] = evsignal_new(agent->base, SIGTERM, on_stop_signal, agent);
+    agent->signals[1] = evsignal_new(agent->base, SIGINT, on_stop_signal, agent);
+    agent->signals[2] = evsignal_new(agent->base, SIGHUP, on_reload_signal, agent);
+    agent->restore_timer = event_new(agent->base, -1, EV_PERSIST, on_restore_timer, agent);
+    const struct timeval often = {.tv_usec = 100000};
+    for (int i = 0; i < 3; i++)
+        if (!agent->signals[i] || event_add(agent->signals[i], NULL) < 0)
+            return wr_error_set(err, WR_NO_MEMORY, "cannot watch for signals");
+    if (!agent->restore_timer || (!agent->restored && event_add(agent->restore_timer, &often) < 0))
+        return wr_error_set(err, WR_NO_MEMORY, "cannot make a timer");
+    return WR_OK;
+}
+
+static void stop_signals(struct wr_agent *agent, int64_t deadline_boot_ns) {
+    (void)deadline_boot_ns;
+    for (int i = 0; i < 3; i++)
+        if (agent->signals[i])
+            event_free(agent->signals[i]);
+    if (agent->restore_timer)
+        event_free(agent->restore_timer);
+}
+
+/* -- the list ---------------------------------------------------------------------------------------------------------------------------- */
+
+/* Started from the top, stopped from the bottom. A stop must cope with a part that was started halfway, or not at all. */
+static const struct {
+    const char *name;
+    enum wr_result (*start)(struct wr_agent *agent, struct wr_error *err);
+    void (*stop)(struct wr_agent *agent, int64_t deadline_boot_ns);
+} parts[] = {
+    {"tables", start_tables, stop_tables},    /* series, symbols, metrics, event loop */
+    {"signals", start_signals, stop_signals}, /* before any thread: they all block signals */
+    {"inputs", open_sources, close_sources},  /* batches and channels of the sources */
+    {"rules", make_engine, free_engine},      /* windows and rules; names the ledger's accounts */
+    {"store", start_store, stop_store},       /* thread: SQLite */
+    {"uplink", start_uplink, stop_uplink},    /* thread: MQTT */
+    {"actions", start_actions, stop_actions}, /* thread: log, exec, mqtt */
+    {"engine", start_engine, stop_engine},    /* thread: rules and windows */
+    {"sources", start_sources, stop_sources}, /* threads: one each; from here on readings come in */
+    {"control", start_control, stop_control}, /* thread: the Unix socket */
+    {"http", start_http, stop_http},          /* on the main loop */
+};
+#define PARTS ((int)(sizeof parts / sizeof parts[0]))
+
+static void stop_parts(struct wr_agent *agent, int started) {
+    int64_t deadline = wr_clock_boot_ns(agent->clock) + agent->config->limits->stop_deadline_ns;
+    agent->ready = false;
+    for (int i = started - 1; i >= 0; i--)
+        parts[i].stop(agent, deadline);
+}
+
+int wr_agent_run(struct wr_config *config, struct wr_ruleset *rules) {
+    struct wr_agent *agent = calloc(1, sizeof *agent);
+    if (!agent)
+        return WR_EXIT_CANNOT;
+    agent->config = config;
+    agent->rules = rules;
+    agent->clock = wr_clock_real();
+    agent->started_boot_ns = wr_clock_boot_ns(agent->clock);
+    pthread_mutex_init(&agent->lock, NULL);
+    wr_log_configure((enum wr_log_level)config->log->level, (enum wr_log_format)config->log->format, 2);
+    struct wr_error err = {0};
+    int code = WR_EXIT_OK;
+    int started = 0;
+    while (started < PARTS && code == WR_EXIT_OK) {
+        if (parts[started].start(agent, &err) != WR_OK) {
+            WR_LOG_WITH(WR_LOG_ERROR, "weir", "cannot start", WR_LOG_STR("part", parts[started].name), WR_LOG_ERR(&err));
+            code = WR_EXIT_CANNOT;
+        }
+        started++;
+    }
+    if (code == WR_EXIT_OK) {
+        agent->ready = true;
+        WR_LOG_WITH(WR_LOG_INFO, "weir", "ready", WR_LOG_STR("node", config->node->id), WR_LOG_STR("version", WEIR_VERSION),
+                    WR_LOG_INT("ms", (wr_clock_boot_ns(agent->clock) - agent->started_boot_ns) / WR_NS_PER_MS));
+        event_base_dispatch(agent->base);
+    }
+    stop_parts(agent, started);
+    if (code == WR_EXIT_OK)
+        WR_LOG(WR_LOG_INFO, "weir", "stopped");
+    pthread_mutex_destroy(&agent->lock);
+    wr_ruleset_free(agent->rules);
+    wr_config_free(agent->config);
+    free(agent);
+    return code;
+}

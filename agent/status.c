@@ -1,0 +1,241 @@
+#include "agent/status.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "agent/agent.h"
+#include "core/json.h"
+#include "core/quantity.h"
+
+#define ENGINE_SILENT_NS (10 * WR_NS_PER_S)
+
+/* -- health ---------------------------------------------------------------------------------------------------------------------------- */
+
+bool wr_agent_is_healthy(void *user, struct wr_buf *why) {
+    struct wr_agent *agent = user;
+    int64_t silent_ns = wr_clock_boot_ns(agent->clock) - (int64_t)agent->engine.shown.turned_boot_ns;
+    if (silent_ns < ENGINE_SILENT_NS)
+        return true;
+    (void)!wr_buf_printf(why, "the engine has not turned for %" PRId64 " s\n", silent_ns / WR_NS_PER_S);
+    return false;
+}
+
+bool wr_agent_is_ready(void *user, struct wr_buf *why) {
+    struct wr_agent *agent = user;
+    if (agent->ready && agent->store.state == WR_STORE_OPEN)
+        return wr_agent_is_healthy(agent, why);
+    (void)!wr_buf_text(why, agent->ready ? "the store is not open\n" : "starting or stopping\n");
+    return false;
+}
+
+/* -- numbers --------------------------------------------------------------------------------------------------------------------------- */
+
+struct outbox {
+    uint64_t segments;
+    uint64_t bytes;
+    uint64_t readings;
+    bool known;
+};
+
+static void count_held(struct wr_request *request, void *owner) {
+    struct wr_store_loop *loop = owner;
+    struct wr_account_balance *balances;
+    uint32_t n;
+    enum wr_result result = wr_store_balances(loop->store, &balances, &n);
+    uint64_t held = 0;
+    for (uint32_t i = 0; result == WR_OK && i < n; i++)
+        held += wr_balance_held(&balances[i]);
+    if (result == WR_OK) {
+        free(balances);
+        result = wr_buf_printf(&request->text, "%" PRIu64, held);
+    }
+    wr_request_finish(request, result);
+}
+
+/* The store's own numbers are always there; the readings only if its thread answers soon. */
+static struct outbox look_at_outbox(struct wr_agent *agent) {
+    struct outbox outbox = {0};
+    if (agent->store.state != WR_STORE_OPEN)
+        return outbox;
+    for (unsigned lane = 0; lane < WR_LANES; lane++) {
+        outbox.segments += agent->store.stats->unacked_segments[lane];
+        outbox.bytes += agent->store.stats->unacked_bytes[lane];
+    }
+    struct wr_request *request;
+    if (wr_request_new(count_held, NULL, NULL, &request, NULL) != WR_OK)
+        return outbox;
+    if (wr_request_call(request, agent->store.requests, wr_clock_boot_ns(agent->clock) + WR_NS_PER_S, NULL) == WR_OK) {
+        outbox.readings = strtoull(wr_buf_str(&request->text), NULL, 10);
+        outbox.known = true;
+    }
+    wr_request_release(request);
+    return outbox;
+}
+
+static const char *store_state(const struct wr_agent *agent) {
+    switch (agent->store.state) {
+    case WR_STORE_OPEN:
+        return "open";
+    case WR_STORE_OPENING:
+        return "opening";
+    default:
+        return "failed";
+    }
+}
+
+static uint64_t sum_of(const struct wr_intake_counters *counters, bool (*wanted)(unsigned)) {
+    uint64_t sum = 0;
+    for (unsigned book = 0; book < WR_BOOKS; book++)
+        if (wanted(book))
+            sum += wr_intake_read(counters, book);
+    return sum;
+}
+
+/* -- JSON ------------------------------------------------------------------------------------------------------------------------------ */
+
+static void sources_json(struct wr_agent *agent, struct wr_json *json) {
+    wr_json_array(json, "sources");
+    for (uint32_t slot = 0; slot < agent->n_slots; slot++) {
+        const struct wr_agent_source *source = &agent->sources[slot];
+        if (!source->config)
+            continue;
+        wr_json_object(json, NULL);
+        wr_json_string(json, "name", source->config->name);
+        wr_json_string(json, "kind", source->source->ops->name);
+        wr_json_uint(json, "received", wr_intake_read(&source->counters, WR_BOOK_RECEIVED));
+        wr_json_uint(json, "rejected", sum_of(&source->counters, wr_book_is_rejected));
+        wr_json_uint(json, "dropped", sum_of(&source->counters, wr_book_is_dropped));
+        wr_json_uint(json, "bytes", source->counters.bytes);
+        wr_json_uint(json, "waits", source->counters.waits);
+        wr_json_uint(json, "connections", source->counters.connections);
+        wr_json_bool(json, "finished", source->counters.finished != 0);
+        wr_json_object_end(json);
+    }
+    wr_json_array_end(json);
+}
+
+static void uplink_json(struct wr_agent *agent, struct wr_json *json) {
+    if (!agent->uplink) {
+        wr_json_null(json, "uplink");
+        return;
+    }
+    struct wr_uplink_status status;
+    wr_uplink_runner_status(agent->uplink->runner, &status);
+    wr_json_object(json, "uplink");
+    wr_json_string(json, "state", wr_uplink_state_name(status.uplink.state));
+    wr_json_string(json, "cause", status.uplink.cause);
+    wr_json_uint(json, "attempts", status.uplink.attempts);
+    wr_json_uint(json, "connections", status.uplink.connections);
+    wr_json_uint(json, "in_flight", status.uplink.in_flight);
+    wr_json_uint(json, "published", status.uplink.published);
+    wr_json_uint(json, "acknowledged", status.uplink.acknowledged);
+    wr_json_uint(json, "refused", status.uplink.refused);
+    wr_json_uint(json, "parked", status.uplink.parked);
+    wr_json_uint(json, "resent", status.uplink.resent);
+    wr_json_uint(json, "sent_bytes", status.session.sent_bytes);
+    wr_json_object_end(json);
+}
+
+static enum wr_result print_json(struct wr_agent *agent, const struct outbox *outbox, struct wr_buf *into) {
+    struct wr_json json;
+    const struct wr_engine_stats_shown *engine = &agent->engine.shown;
+    wr_json_begin(&json, into);
+    wr_json_object(&json, NULL);
+    wr_json_string(&json, "node", agent->config->node->id);
+    wr_json_string(&json, "site", agent->config->node->site);
+    wr_json_string(&json, "version", WEIR_VERSION);
+    wr_json_bool(&json, "ready", agent->ready && agent->store.state == WR_STORE_OPEN);
+    wr_json_int(&json, "uptime_s", (wr_clock_boot_ns(agent->clock) - agent->started_boot_ns) / WR_NS_PER_S);
+    wr_json_bool(&json, "clock_trusted", wr_clock_wall_trusted(agent->clock));
+    sources_json(agent, &json);
+    wr_json_object(&json, "engine");
+    wr_json_uint(&json, "series", wr_series_count(agent->series));
+    wr_json_uint(&json, "taken", engine->taken);
+    wr_json_uint(&json, "late", engine->late);
+    wr_json_uint(&json, "clamped", engine->clamped);
+    wr_json_uint(&json, "bad", engine->bad);
+    wr_json_uint(&json, "open_windows", engine->open_windows);
+    wr_json_uint(&json, "aggregates", engine->aggregates);
+    wr_json_uint(&json, "widened", engine->widened);
+    wr_json_object_end(&json);
+    wr_json_object(&json, "alarms");
+    wr_json_uint(&json, "rules", wr_ruleset_count(agent->rules));
+    wr_json_uint(&json, "instances", engine->instances);
+    wr_json_uint(&json, "active", engine->alarms_active);
+    wr_json_uint(&json, "unacked", engine->alarms_unacked);
+    wr_json_uint(&json, "transitions", engine->transitions);
+    wr_json_int(&json, "latency_p99_us", wr_histogram_quantile(&agent->actions.latency, 0.99) / WR_NS_PER_US);
+    wr_json_object_end(&json);
+    wr_json_object(&json, "outbox");
+    wr_json_string(&json, "state", store_state(agent));
+    wr_json_uint(&json, "segments", outbox->segments);
+    wr_json_uint(&json, "bytes", outbox->bytes);
+    if (outbox->known)
+        wr_json_uint(&json, "readings", outbox->readings);
+    else
+        wr_json_null(&json, "readings");
+    wr_json_object_end(&json);
+    uplink_json(agent, &json);
+    wr_json_object_end(&json);
+    WR_TRY(wr_json_end(&json));
+    return wr_buf_text(into, "\n");
+}
+
+/* -- words ----------------------------------------------------------------------------------------------------------------------------- */
+
+static enum wr_result sources_text(struct wr_agent *agent, struct wr_buf *into) {
+    for (uint32_t slot = 0; slot < agent->n_slots; slot++) {
+        const struct wr_agent_source *source = &agent->sources[slot];
+        if (!source->config)
+            continue;
+        WR_TRY(wr_buf_printf(into, "source   %s (%s): %" PRIu64 " received, %" PRIu64 " rejected, %" PRIu64 " dropped",
+                             source->config->name, source->source->ops->name, wr_intake_read(&source->counters, WR_BOOK_RECEIVED),
+                             sum_of(&source->counters, wr_book_is_rejected), sum_of(&source->counters, wr_book_is_dropped)));
+        if (source->counters.connections)
+            WR_TRY(wr_buf_printf(into, ", %" PRIu64 " connections", (uint64_t)source->counters.connections));
+        WR_TRY(wr_buf_text(into, source->counters.finished ? ", at its end\n" : "\n"));
+    }
+    return WR_OK;
+}
+
+static enum wr_result uplink_text(struct wr_agent *agent, struct wr_buf *into) {
+    if (!agent->uplink)
+        return wr_buf_text(into, "uplink   none configured\n");
+    struct wr_uplink_status status;
+    wr_uplink_runner_status(agent->uplink->runner, &status);
+    WR_TRY(wr_buf_printf(into, "uplink   %s; %" PRIu64 " segments acknowledged, %u in flight\n", wr_uplink_state_name(status.uplink.state),
+                         status.uplink.acknowledged, status.uplink.in_flight));
+    if (status.uplink.state != WR_UPLINK_ONLINE && status.uplink.cause[0])
+        return wr_buf_printf(into, "         %s (attempt %u)\n", status.uplink.cause, status.uplink.attempts);
+    return WR_OK;
+}
+
+static enum wr_result print_text(struct wr_agent *agent, const struct outbox *outbox, struct wr_buf *into) {
+    const struct wr_engine_stats_shown *engine = &agent->engine.shown;
+    char bytes[32], uptime[32];
+    int64_t up_ns = wr_clock_boot_ns(agent->clock) - agent->started_boot_ns;
+    wr_quantity_format_size(bytes, sizeof bytes, outbox->bytes);
+    wr_quantity_format_duration(uptime, sizeof uptime, up_ns / WR_NS_PER_S * WR_NS_PER_S);
+    WR_TRY(wr_buf_printf(into, "weir %s, node %s, up %s%s\n", WEIR_VERSION, agent->config->node->id, uptime,
+                         agent->ready && agent->store.state == WR_STORE_OPEN ? "" : ", NOT READY"));
+    WR_TRY(sources_text(agent, into));
+    WR_TRY(wr_buf_printf(into,
+                         "engine   %u series, %" PRIu64 " readings taken, %" PRIu64 " windows open, %" PRIu64 " late, %" PRIu64 " bad\n",
+                         wr_series_count(agent->series), (uint64_t)engine->taken, (uint64_t)engine->open_windows, (uint64_t)engine->late,
+                         (uint64_t)engine->bad));
+    WR_TRY(wr_buf_printf(into, "alarms   %u rules, %" PRIu64 " active, %" PRIu64 " not acknowledged\n", wr_ruleset_count(agent->rules),
+                         (uint64_t)engine->alarms_active, (uint64_t)engine->alarms_unacked));
+    WR_TRY(wr_buf_printf(into, "outbox   %s; %" PRIu64 " segments wait, %s", store_state(agent), outbox->segments, bytes));
+    if (outbox->known)
+        WR_TRY(wr_buf_printf(into, ", %" PRIu64 " readings", outbox->readings));
+    WR_TRY(wr_buf_text(into, "\n"));
+    return uplink_text(agent, into);
+}
+
+enum wr_result wr_status_print(struct wr_agent *agent, bool json, struct wr_buf *into) {
+    const struct outbox outbox = look_at_outbox(agent);
+    pthread_mutex_lock(&agent->lock);
+    enum wr_result result = json ? print_json(agent, &outbox, into) : print_text(agent, &outbox, into);
+    pthread_mutex_unlock(&agent->lock);
+    return result;
+}

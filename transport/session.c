@@ -53,11 +53,14 @@ static void close_relay(struct wr_session *session) {
     session->relay = NULL;
 }
 
-/* Waits until our DISCONNECT is out, at most GOODBYE_NS. Other notes of this connection mean nothing any more, and a stop stands in `stopping`. */
+/* Waits until our DISCONNECT is out, at most GOODBYE_NS. Other notes of this connection mean nothing any more, a close and a stop stand in
+ * closed_upto and stopping; only the next connect must not get lost. */
 static void wait_goodbye(struct wr_session *session) {
     int64_t deadline_ns = now_ns() + GOODBYE_NS;
     struct note note;
     while (wr_channel_recv(session->notes, &note, deadline_ns) == WR_OK) {
+        if (note.kind == NOTE_CONNECT)
+            session->deferred = note.connection;
         if (note.kind == NOTE_GOODBYE && note.connection == session->connection)
             return;
     }
@@ -212,10 +215,21 @@ static void on_end(struct wr_session *session, const struct note *note) {
     emit_end(session, WR_SESSION_LOST, note->reason, text);
 }
 
+static bool next_note(struct wr_session *session, struct note *ret_note) {
+    if (session->deferred != 0) {
+        *ret_note = (struct note){.kind = NOTE_CONNECT, .connection = session->deferred};
+        session->deferred = 0;
+        return true;
+    }
+    return wr_channel_recv(session->notes, ret_note, WR_NEVER_NS) == WR_OK;
+}
+
 static void *session_thread(void *user) {
     struct wr_session *session = user;
     struct note note;
-    while (wr_channel_recv(session->notes, &note, WR_NEVER_NS) == WR_OK && !session->stopping) {
+    while (!session->stopping && next_note(session, &note)) {
+        if (session->stopping)
+            break;
         bool present = session->paho != NULL && note.connection == session->connection;
         switch ((enum note_kind)note.kind) {
         case NOTE_CONNECT:

@@ -56,6 +56,7 @@ struct wr_session {
     struct wr_relay *relay;      /* the thread's */
     MQTTAsync paho;              /* the thread's */
     bool accepted;               /* CONNACK came */
+    uint64_t deferred;           /* a connect that came while another connection said goodbye; 0: none */
     pthread_mutex_t publish_lock; /* over `open`: never taken by a callback, so it may be held while calling paho */
     MQTTAsync open;               /* the handle that takes publishes; NULL while there is none */
     pthread_mutex_t stats_lock;

@@ -70,6 +70,11 @@ static bool names_address(const mbedtls_x509_crt *cert, const char *host) {
 }
 #endif
 
+static void take_subject(char *into, size_t size, const mbedtls_x509_crt *cert) {
+    if (mbedtls_x509_dn_gets(into, size, &cert->subject) < 0)
+        memcpy(into, "unreadable name", sizeof "unreadable name");
+}
+
 /* Called for each certificate of the peer's chain, from the top down to its own. */
 static int verify(void *user, mbedtls_x509_crt *cert, int depth, uint32_t *flags) {
     struct wr_tls_stream *stream = user;
@@ -77,19 +82,18 @@ static int verify(void *user, mbedtls_x509_crt *cert, int depth, uint32_t *flags
 #if !WR_TLS_COMPAT_MATCHES_IP
     if (depth == 0 && stream->numeric_host && !names_address(cert, stream->host))
         *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
-#else
-    (void)depth;
 #endif
     if (!stream->clock_trusted)
         *flags &= ~(uint32_t)(MBEDTLS_X509_BADCERT_FUTURE | MBEDTLS_X509_BADCRL_FUTURE);
+    struct wr_tls_verdict *verdict = &stream->verdict;
+    if (depth == 0)
+        take_subject(verdict->peer, sizeof verdict->peer, cert);
     if (*flags == 0)
         return 0;
-    struct wr_tls_verdict *verdict = &stream->verdict;
     verdict->flags |= *flags;
     verdict->from = cert->valid_from;
     verdict->to = cert->valid_to;
-    if (mbedtls_x509_dn_gets(verdict->subject, sizeof verdict->subject, &cert->subject) < 0)
-        memcpy(verdict->subject, "unreadable name", sizeof "unreadable name");
+    take_subject(verdict->culprit, sizeof verdict->culprit, cert);
     return 0;
 }
 

@@ -47,13 +47,15 @@ static void date(char text[16], const mbedtls_x509_time *time) {
 
 static enum wr_result verify_cause(struct wr_tls_stream *stream, const char *ca_path, struct wr_error *err) {
     const struct wr_tls_verdict *verdict = &stream->verdict;
+    char peer[160];
     char subject[160];
     char day[16];
-    wr_error_escape(subject, sizeof subject, verdict->subject, strlen(verdict->subject));
+    wr_error_escape(peer, sizeof peer, verdict->peer, strlen(verdict->peer));
+    wr_error_escape(subject, sizeof subject, verdict->culprit, strlen(verdict->culprit));
     if (verdict->flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED)
-        return wr_error_set(err, WR_DENIED, "the broker's certificate (%s) is not signed by a CA in %s", subject, ca_path);
+        return wr_error_set(err, WR_DENIED, "the broker's certificate (%s) is not signed by a CA in %s", peer, ca_path);
     if (verdict->flags & MBEDTLS_X509_BADCERT_CN_MISMATCH)
-        return wr_error_set(err, WR_DENIED, "the broker's certificate (%s) is not for host '%s'", subject, stream->host);
+        return wr_error_set(err, WR_DENIED, "the broker's certificate (%s) is not for host '%s'", peer, stream->host);
     if (verdict->flags & MBEDTLS_X509_BADCERT_EXPIRED) {
         date(day, &verdict->to);
         return wr_error_set(err, WR_DENIED, "the broker's certificate (%s) has expired on %s", subject, day);

@@ -40,7 +40,8 @@ struct wr_tls {
 /* What the verification of the peer's chain found. */
 struct wr_tls_verdict {
     uint32_t flags; /* all that was wrong, MBEDTLS_X509_BADCERT_* */
-    char subject[128];
+    char peer[128];    /* subject of the peer's own certificate */
+    char culprit[128]; /* subject of the certificate in the chain that was found bad last */
     mbedtls_x509_time from;
     mbedtls_x509_time to;
 };

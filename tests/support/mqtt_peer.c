@@ -1,0 +1,114 @@
+#include "tests/support/mqtt_peer.h"
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/support/broker.h"
+
+/* Reads exactly len bytes; false at the end, or when the stop came. */
+static bool take(const struct wr_test_peer *peer, int fd, uint8_t *into, size_t len) {
+    while (len > 0) {
+        struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.fd = peer->stop_fd, .events = POLLIN}};
+        if (poll(fds, 2, -1) < 0 || fds[1].revents != 0)
+            return false;
+        ssize_t n = recv(fd, into, len, 0);
+        if (n <= 0)
+            return false;
+        into += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+static void give(int fd, const uint8_t *bytes, size_t len) {
+    (void)send(fd, bytes, len, MSG_NOSIGNAL);
+}
+
+static void give_connack(const struct wr_test_peer *peer, int fd) {
+    uint8_t packet[128] = {0x20, (uint8_t)(3 + peer->connack_properties_len), 0, peer->connack_reason,
+                           (uint8_t)peer->connack_properties_len};
+    if (peer->connack_properties_len > 0)
+        memcpy(packet + 5, peer->connack_properties, peer->connack_properties_len);
+    give(fd, packet, 5 + peer->connack_properties_len);
+}
+
+static void give_disconnect(int fd, uint8_t reason) {
+    give(fd, (const uint8_t[]){0xE0, 2, reason, 0}, 4);
+}
+
+/* False: the connection is over. */
+static bool answer_publish(const struct wr_test_peer *peer, int fd, uint8_t header, const uint8_t *packet, size_t len) {
+    if ((header & 0x06) == 0)
+        return true; /* QoS 0 */
+    unsigned answer = peer->on_publish != NULL ? peer->on_publish(peer->user, packet, len) : 0;
+    size_t id_at = 2 + ((size_t)packet[0] << 8 | packet[1]);
+    if (answer & WR_TEST_PEER_DISCONNECT)
+        give_disconnect(fd, (uint8_t)answer);
+    else if ((answer & (WR_TEST_PEER_SILENT | WR_TEST_PEER_CLOSE)) == 0)
+        give(fd, (const uint8_t[]){0x40, 3, packet[id_at], packet[id_at + 1], (uint8_t)answer}, 5);
+    return (answer & (WR_TEST_PEER_DISCONNECT | WR_TEST_PEER_CLOSE)) == 0;
+}
+
+static void serve(const struct wr_test_peer *peer, int fd) {
+    static const size_t max = 1 << 21;
+    uint8_t *packet = malloc(max);
+    bool more = packet != NULL;
+    while (more) {
+        uint8_t header = 0;
+        uint8_t byte = 0x80;
+        size_t len = 0;
+        more = take(peer, fd, &header, 1);
+        for (unsigned shift = 0; more && (byte & 0x80) != 0; shift += 7) {
+            more = shift < 28 && take(peer, fd, &byte, 1);
+            len |= (size_t)(byte & 0x7F) << shift;
+        }
+        more = more && len < max && take(peer, fd, packet, len);
+        if (!more)
+            break;
+        if (header == 0x10) {
+            give_connack(peer, fd);
+            if (peer->disconnect_after_connack != 0)
+                give_disconnect(fd, (uint8_t)peer->disconnect_after_connack);
+            more = peer->connack_reason == 0 && peer->disconnect_after_connack == 0;
+        } else if ((header & 0xF0) == 0x30) {
+            more = answer_publish(peer, fd, header, packet, len);
+        } else if (header == 0xC0) {
+            give(fd, (const uint8_t[]){0xD0, 0}, 2);
+        } else {
+            more = false;
+        }
+    }
+    free(packet);
+    (void)close(fd);
+}
+
+static void *peer_thread(void *user) {
+    const struct wr_test_peer *peer = user;
+    for (;;) {
+        struct pollfd fds[2] = {{.fd = peer->listen_fd, .events = POLLIN}, {.fd = peer->stop_fd, .events = POLLIN}};
+        if (poll(fds, 2, -1) < 0 || fds[1].revents != 0)
+            return NULL;
+        int fd = accept(peer->listen_fd, NULL, NULL);
+        if (fd >= 0)
+            serve(peer, fd);
+    }
+}
+
+void wr_test_peer_start(struct wr_test_peer *peer) {
+    peer->listen_fd = wr_test_silent_listener(&peer->port);
+    peer->stop_fd = eventfd(0, EFD_CLOEXEC);
+    if (peer->stop_fd < 0 || pthread_create(&peer->thread, NULL, peer_thread, peer) != 0)
+        abort();
+}
+
+void wr_test_peer_stop(struct wr_test_peer *peer) {
+    (void)eventfd_write(peer->stop_fd, 1);
+    (void)pthread_join(peer->thread, NULL);
+    (void)close(peer->listen_fd);
+    (void)close(peer->stop_fd);
+}

@@ -1,0 +1,35 @@
+/* A tiny MQTT 5 server on 127.0.0.1 for what a real broker does not do on command: refusing a publish, limits in CONNACK, a DISCONNECT with a
+ * reason. It serves one connection after the other and speaks just enough of the protocol.
+ *
+ * Threads: one of its own; `on_publish` is called there. Ownership: caller's memory, from start to stop.
+ */
+#ifndef WEIR_TESTS_SUPPORT_MQTT_PEER_H
+#define WEIR_TESTS_SUPPORT_MQTT_PEER_H
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WR_TEST_PEER_SILENT 0x100      /* no PUBACK */
+#define WR_TEST_PEER_DISCONNECT 0x200  /* instead of a PUBACK: DISCONNECT with the low byte as its reason */
+#define WR_TEST_PEER_CLOSE 0x400       /* instead of a PUBACK: close the socket */
+
+struct wr_test_peer {
+    const uint8_t *connack_properties; /* NULL: none */
+    size_t connack_properties_len;
+    uint8_t connack_reason;
+    int disconnect_after_connack; /* its reason; 0: none */
+    /* The PUBACK's reason, or one of the above. packet is the whole PUBLISH behind its fixed header. */
+    unsigned (*on_publish)(void *user, const uint8_t *packet, size_t len);
+    void *user;
+    uint16_t port;
+    int listen_fd;
+    int stop_fd;
+    pthread_t thread;
+};
+
+/* Fills port and starts. */
+void wr_test_peer_start(struct wr_test_peer *peer);
+void wr_test_peer_stop(struct wr_test_peer *peer);
+
+#endif

@@ -73,6 +73,8 @@ struct wr_sink {
      * other failure ends the reading, and the codec returns it. */
     enum wr_result (*record)(void *user, const struct wr_record *record);
     void (*refused)(void *user, const struct wr_refusal *refusal);
+    /* Optional: a JSON object that is a record of another kind (an aggregate, an alarm), without white space. Results as those of record. */
+    enum wr_result (*object)(void *user, const char *json, size_t len);
     void *user;
 };
 

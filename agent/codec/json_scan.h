@@ -1,0 +1,47 @@
+/* A scanner of JSON text: first a value is checked whole, then its members and elements are walked. It builds nothing.
+ *
+ * Source: RFC 8259. Strictness: numbers, escapes, control characters in strings and commas as the RFC says; bytes that are no UTF-8 pass.
+ * Threads: none; plain values. Limits: WR_JSON_PARSE_DEPTH levels.
+ */
+#ifndef WEIR_AGENT_CODEC_JSON_SCAN_H
+#define WEIR_AGENT_CODEC_JSON_SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/series.h"
+
+struct wr_json_scan {
+    const char *p;
+    const char *end;
+    bool ended;        /* nothing follows behind end */
+    const char *error; /* of a check that failed; p is where */
+};
+
+enum wr_json_found {
+    WR_JSON_FOUND,
+    WR_JSON_BAD,
+    WR_JSON_INCOMPLETE, /* right so far, and not all there */
+};
+
+struct wr_json_scan wr_json_scan_begin(const char *text, const char *end, bool ended);
+
+/* Checks one value, containers with all that is in them. *ret_word is the value as written. */
+enum wr_json_found wr_json_scan_check(struct wr_json_scan *scan, struct wr_word *ret_word);
+
+/* For text that was checked: steps into the object or array at p; false if it is empty. */
+bool wr_json_scan_enter(struct wr_json_scan *scan);
+/* The name of the next member, with its quotes; false at the end of the object. */
+bool wr_json_scan_member(struct wr_json_scan *scan, struct wr_word *ret_name);
+/* The next value, as written; false at the end of the array. */
+bool wr_json_scan_value(struct wr_json_scan *scan, struct wr_word *ret_value);
+
+const char *wr_json_skip_space(const char *p, const char *end);
+
+/* The inside of a checked string with its escapes resolved, into into[len]. Returns NULL, or where half of a surrogate pair stands. */
+const char *wr_json_unescape(const char *text, size_t len, char *into, size_t *ret_len);
+
+/* Checked text without white space between its parts, into into[len]. Returns its length. */
+size_t wr_json_compact(const char *text, size_t len, char *into);
+
+#endif

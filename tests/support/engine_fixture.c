@@ -117,22 +117,27 @@ static void after_step(struct wr_test_engine *test) {
         wr_test_engine_check(test);
 }
 
-void wr_test_engine_take(struct wr_test_engine *test, uint32_t source, struct wr_reading reading) {
+void wr_test_engine_take_all(struct wr_test_engine *test, uint32_t source, const struct wr_reading *readings, uint32_t n) {
     test->batch.source = source;
-    test->batch.n = 1;
+    test->batch.n = n;
     test->batch.arrival_boot_ns = test->now.boot_ns;
     test->batch.wall_offset_ns = test->now.wall_ns - test->now.boot_ns;
     test->batch.wall_trusted = test->now.wall_trusted;
-    test->batch.readings[0] = reading;
-    for (int tries = 0;; tries++) {
-        assert_true(tries < 100);
+    memcpy(test->batch.readings, readings, n * sizeof *readings);
+    uint32_t idle = 0;
+    for (uint32_t from = 0; from < n;) {
         give_room(test);
-        uint32_t taken = wr_engine_take(test->engine, &test->batch, 0, &test->now, &test->out);
+        uint32_t taken = wr_engine_take(test->engine, &test->batch, from, &test->now, &test->out);
         after_step(test);
-        if (taken == 1)
-            return;
+        from += taken;
         test->out.alarms.n = 0;
+        idle = taken == 0 ? idle + 1 : 0;
+        assert_true(idle < 100);
     }
+}
+
+void wr_test_engine_take(struct wr_test_engine *test, uint32_t source, struct wr_reading reading) {
+    wr_test_engine_take_all(test, source, &reading, 1);
 }
 
 void wr_test_engine_timers(struct wr_test_engine *test) {

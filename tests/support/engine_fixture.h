@@ -60,6 +60,7 @@ uint32_t wr_test_engine_series(struct wr_test_engine *test, const char *name);
 struct wr_reading wr_test_reading(uint32_t series, int64_t event_ns, double value);
 /* Takes one reading of a source, at the present time, wholly. */
 void wr_test_engine_take(struct wr_test_engine *test, uint32_t source, struct wr_reading reading);
+void wr_test_engine_take_all(struct wr_test_engine *test, uint32_t source, const struct wr_reading *readings, uint32_t n);
 /* Time passes; then what is due is done. */
 void wr_test_engine_advance(struct wr_test_engine *test, int64_t ns);
 void wr_test_engine_timers(struct wr_test_engine *test);

@@ -174,8 +174,8 @@ static void on_done(struct wr_uplink *uplink, const struct wr_uplink_reply *repl
     }
     struct cursor *cursor = &uplink->cursors[reply->cursor][reply->lane];
     cursor->asked = false;
-    if (cursor->asked_left > 0) /* fewer than asked for: nothing more at this moment */
-        cursor->maybe_more = reply->cursor == WR_CURSOR_LIVE && uplink->available[reply->lane] > cursor->position;
+    if (cursor->asked_left > 0) /* fewer than asked for: nothing more, unless something came meanwhile */
+        cursor->maybe_more = reply->cursor == WR_CURSOR_LIVE && uplink->available[reply->lane] > cursor->asked_available;
     cursor->asked_left = 0;
 }
 
@@ -298,6 +298,7 @@ static bool get_cursor(struct wr_uplink *uplink, const struct wr_uplink_load *lo
     request_get(uplink, request, which, lane, cursor->position + 1, which == WR_CURSOR_LIVE ? INT64_MAX : uplink->start_seq, n);
     cursor->asked = true;
     cursor->asked_left = n;
+    cursor->asked_available = uplink->available[lane];
     cursor->ticket = request->ticket;
     return true;
 }

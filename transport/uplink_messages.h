@@ -12,9 +12,11 @@
  * acknowledged or parked. `offered` is the highest seq of a lane that may have been published: the uplink asks for it in strides of 16 and
  * publishes a segment only after an OFFERED that covers it. ACKs of another epoch than the present one are ignored.
  *
+ * DONE after fewer segments than asked for means: nothing more in that range when the GET was answered; an AVAILABLE behind it tells of more.
+ *
  * Neither channel can fill, if the requests channel has WR_UPLINK_REQUESTS(window) places and the replies channel WR_UPLINK_REPLIES(window):
- * a GET asks for no more than the window has room for, and there is one AVAILABLE a lane (the store may drop one while the last of the
- * same lane is not yet taken).
+ * a GET asks for no more than the window has room for. Only AVAILABLE is without such a bound: a store that finds the channel full when it
+ * wants to send one remembers the lane and sends it in a later turn.
  *
  * Ownership: the body of a SEGMENT goes to the uplink, the payload of a direct message too. Units: deadlines in CLOCK_BOOTTIME ns.
  */

@@ -39,6 +39,7 @@ struct cursor {
     bool maybe_more;
     bool asked;
     uint32_t asked_left; /* segments of the open GET that have not come */
+    int64_t asked_available; /* newest seq known when it was sent */
     uint64_t ticket;
 };
 

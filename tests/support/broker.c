@@ -108,6 +108,15 @@ static bool connects(uint16_t port) {
     return up;
 }
 
+static void await_port(uint16_t port) {
+    for (int i = 0; i < 2000; i++) { /* a peer that starts can only be polled */
+        if (connects(port))
+            return;
+        (void)nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    }
+    die("mosquitto does not start");
+}
+
 static void write_config(const struct wr_test_broker *broker, const char *path) {
     const struct wr_test_broker_options *o = &broker->options;
     FILE *file = fopen(path, "we");
@@ -133,12 +142,7 @@ void wr_test_broker_restart(struct wr_test_broker *broker) {
     (void)snprintf(config, sizeof config, "%s/mosquitto-%u.conf", broker->options.dir, (unsigned)broker->port);
     write_config(broker, config);
     broker->pid = spawn((char *const[]){(char *)"/usr/sbin/mosquitto", (char *)"-c", config, NULL}, NULL);
-    for (int i = 0; i < 1000; i++) { /* a peer that starts can only be polled */
-        if (connects(broker->port))
-            return;
-        (void)nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
-    }
-    die("mosquitto does not start");
+    await_port(broker->port);
 }
 
 void wr_test_broker_start(struct wr_test_broker *broker, const struct wr_test_broker_options *options) {
@@ -171,6 +175,7 @@ void wr_test_broker_kill(struct wr_test_broker *broker) {
 void wr_test_subscriber_start(struct wr_test_subscriber *subscriber, uint16_t port, const char *format) {
     char number[8];
     int out = -1;
+    await_port(port);
     (void)snprintf(number, sizeof number, "%u", (unsigned)port);
     /* The first line is its own: a retained message, so that whoever reads it knows the subscription stands. */
     run((char *const[]){(char *)"mosquitto_pub", (char *)"-h", (char *)"127.0.0.1", (char *)"-p", number, (char *)"-r", (char *)"-t",

@@ -54,7 +54,8 @@ static bool is_dimensionless(const struct wr_unit *unit) {
 }
 
 /* One side has a unit, the other is a bare number or an undeclared series. */
-static void complain_plain(struct wr_scope *scope, const struct wr_node *plain, const struct wr_node *with_unit, const struct wr_node *at) {
+static void complain_plain(struct wr_scope *scope, const struct wr_node *plain, const struct wr_node *with_unit, const char *verb,
+                           const struct wr_node *at) {
     char hint[200];
     char name[64];
     char described[64];
@@ -67,10 +68,11 @@ static void complain_plain(struct wr_scope *scope, const struct wr_node *plain, 
         return;
     }
     wr_unit_describe(described, sizeof described, &with_unit->unit);
-    snprintf(hint, sizeof hint, "write %.9g%s", plain->number, with_unit->unit.text);
+    const struct wr_unit unit = strcmp(verb, "compare") == 0 ? with_unit->unit : wr_unit_difference(&with_unit->unit);
+    snprintf(hint, sizeof hint, "write %.9g%s", plain->number, unit.text);
     bool literal = plain->kind == WR_NODE_NUMBER && with_unit->unit.text[0];
-    wr_scope_complain(scope, 211, plain, literal ? hint : NULL, "%s has no unit, the other side is a %s",
-                      name_of(plain, name, sizeof name), described);
+    wr_scope_complain(scope, 211, plain, literal ? hint : NULL, "%s has no unit, the other side is a %s", name_of(plain, name, sizeof name),
+                      described);
 }
 
 static void settle_m(struct wr_node *node, const struct wr_node *other) {
@@ -118,11 +120,12 @@ bool wr_check_unify(struct wr_scope *scope, struct wr_node **left, struct wr_nod
     bool bare_b = b->unit.plain && !a->unit.plain && (b->kind == WR_NODE_NUMBER || undeclared(scope, b));
     bool named = a->unit.text[0] || b->unit.text[0];
     if ((bare_a || bare_b) && (!same || named)) {
-        complain_plain(scope, bare_a ? a : b, bare_a ? b : a, at);
+        complain_plain(scope, bare_a ? a : b, bare_a ? b : a, verb, at);
         return false;
     }
     if (!same && (a->unit.ambiguous_m || b->unit.ambiguous_m)) {
-        wr_scope_complain(scope, 214, a->unit.ambiguous_m ? a : b, "write 5min for minutes, 5metre for metres", "is 'm' minutes or metres here?");
+        wr_scope_complain(scope, 214, a->unit.ambiguous_m ? a : b, "write 5min for minutes, 5metre for metres",
+                          "is 'm' minutes or metres here?");
         return false;
     }
     if (!same) {
@@ -155,8 +158,8 @@ struct wr_node *wr_check_number(struct wr_scope *scope, struct wr_node *node) {
     node = check(scope, node);
     if (!node || node->type == WR_NODE_IS_WRONG || node->type == WR_NODE_IS_NUMBER)
         return node;
-    wr_scope_complain(scope, 110, node, NULL, node->type == WR_NODE_IS_BOOL ? "a number is needed here, not true or false"
-                                                                            : "a number is needed here, not a text");
+    wr_scope_complain(scope, 110, node, NULL,
+                      node->type == WR_NODE_IS_BOOL ? "a number is needed here, not true or false" : "a number is needed here, not a text");
     return wrong(node);
 }
 
@@ -325,7 +328,8 @@ static struct wr_node *check_truth(struct wr_scope *scope, struct wr_node *node)
     if (!node || node->type == WR_NODE_IS_BOOL || node->type == WR_NODE_IS_WRONG)
         return node;
     if (node->kind == WR_NODE_SERIES && (strcmp(node->text, "true") == 0 || strcmp(node->text, "false") == 0)) {
-        wr_scope_complain(scope, 110, node, "a series is true by itself: write `door_open`, or `not door_open`", "'%s' is not needed", node->text);
+        wr_scope_complain(scope, 110, node, "a series is true by itself: write `door_open`, or `not door_open`", "'%s' is not needed",
+                          node->text);
         return wrong(node);
     }
     if (node->kind == WR_NODE_SERIES && node->unit.plain)

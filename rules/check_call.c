@@ -72,7 +72,8 @@ static uint32_t add_window(struct wr_scope *scope, const struct wr_node *node, s
 }
 
 /* The samples to make room for: twice what the declared period gives, so that jitter does not push any out; all of 256 when it is not known. */
-static bool time_capacity(struct wr_scope *scope, const struct wr_node *node, const struct wr_point *point, int64_t span_ns, uint32_t *ret) {
+static bool time_capacity(struct wr_scope *scope, const struct wr_node *node, const struct wr_point *point, int64_t span_ns,
+                          uint32_t *ret) {
     *ret = WR_SLIDING_MAX;
     if (!point || point->every_ns <= 0)
         return true;
@@ -165,7 +166,8 @@ static void check_arguments(struct wr_scope *scope, struct wr_node *node, unsign
         if (!inner || inner->type == WR_NODE_IS_WRONG)
             return;
         if (inner->unit.point) {
-            wr_scope_complain(scope, 213, inner, "take a difference first", "the absolute value of a temperature on a scale has no meaning");
+            wr_scope_complain(scope, 213, inner, "take a difference first",
+                              "the absolute value of a temperature on a scale has no meaning");
             return;
         }
         node->child = inner;

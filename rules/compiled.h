@@ -127,6 +127,7 @@ struct wr_ruleset {
     uint32_t n_rules;
     uint32_t cap_rules;
     struct wr_rule **rules; /* in the order of the files */
+    uint32_t *by_name;   /* indexes of rules, sorted by name */
     uint32_t n_readers;
     struct wr_reader *readers;
 };

@@ -115,12 +115,15 @@ WR_MUST_USE enum wr_result wr_evaluator_command(struct wr_evaluator *evaluator, 
                                                 const char *by_whom, const struct wr_now *now, struct wr_alarm_out *out, uint32_t *ret_n,
                                                 struct wr_error *err);
 
-/* Walks the alarms that are not normal, and those whose transition number must survive: *cursor starts at 0; false at the end. For status, `weir alarms`, and snapshots at exit. */
+/* Walks the alarms: *cursor starts at 0; false at the end. For status, `weir alarms`, and snapshots at exit. Those that are back in normal
+ * (alarm.to) come too when they ever had a transition, because their transition number must survive; a list for people leaves them out, and
+ * those that are pending. alarm.cause is 0. */
 bool wr_evaluator_next_alarm(const struct wr_evaluator *evaluator, uint32_t *cursor, struct wr_alarm_entry *ret_entry);
 
-/* Reload: takes over values, windows and the state of rules whose name, `by` and canonical expression match from `old`, at most max instances a call (slices);
- * alarms of rules that are gone or changed are closed with cause rule_changed, in out. *ret_more: call again. Until it is false neither
- * evaluator may be given samples or timers; then the caller frees `old`. */
+/* Reload: takes over values and windows, and the state of rules whose name, `by` and condition match, from `old`, at most max series and
+ * instances a call (slices). Where only limits or deadband changed, state and acknowledgement are kept; alarms of rules that are gone or
+ * changed are closed with cause rule_changed, in out. *ret_more: call again (WR_FULL too, after out was emptied). Until it is false neither
+ * evaluator may be given samples or timers; then the caller frees `old`. WR_NO_MEMORY: keep the old one. */
 WR_MUST_USE enum wr_result wr_evaluator_migrate(struct wr_evaluator *evaluator, struct wr_evaluator *old, const struct wr_now *now, uint32_t max,
                                                 struct wr_alarm_out *out, bool *ret_more);
 

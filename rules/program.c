@@ -135,9 +135,11 @@ static void find_kernel(struct wr_program *program) {
     program->operand = code[0].a;
 }
 
-bool wr_program_compile(const struct wr_node *node, struct wr_arena *arena, struct wr_program *ret_program, bool *ret_too_deep) {
+bool wr_program_compile(const struct wr_node *node, bool truth, struct wr_arena *arena, struct wr_program *ret_program,
+                        bool *ret_too_deep) {
+    void (*emit_root)(struct emitter *, const struct wr_node *) = truth ? emit_truth : emit_node;
     struct emitter emitter = {0};
-    emit_truth(&emitter, node);
+    emit_root(&emitter, node);
     *ret_too_deep = emitter.deepest > WR_PROGRAM_STACK;
     if (*ret_too_deep)
         return false;
@@ -145,7 +147,7 @@ bool wr_program_compile(const struct wr_node *node, struct wr_arena *arena, stru
     if (!code)
         return false;
     emitter = (struct emitter){.code = code};
-    emit_truth(&emitter, node);
+    emit_root(&emitter, node);
     *ret_program = (struct wr_program){.code = code, .n = (uint16_t)emitter.n};
     find_kernel(ret_program);
     return true;

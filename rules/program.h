@@ -68,8 +68,8 @@ struct wr_program {
 /* Where values come from: called for WR_OP_VALUE to WR_OP_TEXT_IS; NaN: missing. */
 typedef double (*wr_program_load)(void *user, const struct wr_instruction *instruction);
 
-/* Compiles a checked tree. False: memory, or deeper than the stack (*ret_too_deep). */
-bool wr_program_compile(const struct wr_node *node, struct wr_arena *arena, struct wr_program *ret_program, bool *ret_too_deep);
+/* Compiles a checked tree; truth: a number stands for "not zero". False: memory, or deeper than the stack (*ret_too_deep). */
+bool wr_program_compile(const struct wr_node *node, bool truth, struct wr_arena *arena, struct wr_program *ret_program, bool *ret_too_deep);
 
 double wr_program_run(const struct wr_program *program, wr_program_load load, void *user);
 

@@ -6,7 +6,7 @@
 #define AT(type, member) .offset = offsetof(struct type, member)
 #define LIST(type, member) .offset = offsetof(struct type, member), .count_offset = offsetof(struct type, n_##member)
 #define STRING(type, member, ...) {.key = #member, .kind = WR_YAML_STRING, AT(type, member), __VA_ARGS__}
-#define LATER(name) {.key = name, .kind = WR_YAML_STRING, .offset = offsetof(struct wr_file_later, any)}
+#define LATER(i, name) {.key = name, .kind = WR_YAML_STRING, .offset = offsetof(struct wr_file_later, any) + (i) * sizeof(char *)}
 #define END {.key = NULL}
 
 static const struct wr_yaml_field point_fields[] = {
@@ -34,7 +34,7 @@ static const struct wr_yaml_field mqtt_fields[] = {
     END,
 };
 
-static const struct wr_yaml_field webhook_fields[] = {LATER("url"), LATER("secret"), LATER("method"), LATER("ca"), END};
+static const struct wr_yaml_field webhook_fields[] = {LATER(0, "url"), LATER(1, "secret"), LATER(2, "method"), LATER(3, "ca"), END};
 
 static const struct wr_yaml_field action_fields[] = {
     {.key = "at", .kind = WR_YAML_STRINGS, LIST(wr_file_action, at),
@@ -52,9 +52,9 @@ static const struct wr_yaml_field action_fields[] = {
     END,
 };
 
-static const struct wr_yaml_field level_fields[] = {LATER("name"), LATER("when"), LATER("on_delay"), LATER("off_delay"), LATER("deadband"),
-                                                    LATER("clear"), LATER("severity"), END};
-static const struct wr_yaml_field step_fields[] = {LATER("step"), LATER("within"), LATER("absent"), LATER("after"), END};
+static const struct wr_yaml_field level_fields[] = {LATER(0, "name"), LATER(1, "when"), LATER(2, "on_delay"), LATER(3, "off_delay"), LATER(4, "deadband"),
+                                                    LATER(5, "clear"), LATER(6, "severity"), END};
+static const struct wr_yaml_field step_fields[] = {LATER(0, "step"), LATER(1, "within"), LATER(2, "absent"), LATER(3, "after"), END};
 
 #define LATER_LIST(type, member, list) \
     {.key = #member, .kind = WR_YAML_RECORDS, LIST(type, member), .fields = list, .record_bytes = sizeof(struct wr_file_later), \
@@ -104,13 +104,13 @@ static const struct wr_yaml_field defaults_fields[] = {
     END,
 };
 
-static const struct wr_yaml_field table_fields[] = {LATER("name"), LATER("csv"), LATER("key"), END};
-static const struct wr_yaml_field schedule_fields[] = {LATER("name"), LATER("tz"), LATER("days"), LATER("from"), LATER("to"), END};
-static const struct wr_yaml_field derive_fields[] = {LATER("point"), LATER("of"), LATER("unit"), LATER("by"), LATER("max_age"), LATER("emit"), END};
-static const struct wr_yaml_field suppress_fields[] = {LATER("cause"), LATER("match"), LATER("equal"), LATER("linger"), END};
-static const struct wr_yaml_field group_fields[] = {LATER("name"), LATER("by"), LATER("wait"), LATER("update"), LATER("repeat"), LATER("first_out"),
-                                                    LATER("flood_start"), LATER("flood_end"), LATER("flood_window"), END};
-static const struct wr_yaml_field test_fields[] = {LATER("test"), LATER("start"), LATER("every"), END};
+static const struct wr_yaml_field table_fields[] = {LATER(0, "name"), LATER(1, "csv"), LATER(2, "key"), END};
+static const struct wr_yaml_field schedule_fields[] = {LATER(0, "name"), LATER(1, "tz"), LATER(2, "days"), LATER(3, "from"), LATER(4, "to"), END};
+static const struct wr_yaml_field derive_fields[] = {LATER(0, "point"), LATER(1, "of"), LATER(2, "unit"), LATER(3, "by"), LATER(4, "max_age"), LATER(5, "emit"), END};
+static const struct wr_yaml_field suppress_fields[] = {LATER(0, "cause"), LATER(1, "match"), LATER(2, "equal"), LATER(3, "linger"), END};
+static const struct wr_yaml_field group_fields[] = {LATER(0, "name"), LATER(1, "by"), LATER(2, "wait"), LATER(3, "update"), LATER(4, "repeat"), LATER(5, "first_out"),
+                                                    LATER(6, "flood_start"), LATER(7, "flood_end"), LATER(8, "flood_window"), END};
+static const struct wr_yaml_field test_fields[] = {LATER(0, "test"), LATER(1, "start"), LATER(2, "every"), END};
 
 const struct wr_yaml_field wr_rule_file_fields[] = {
     {.key = "weir", .kind = WR_YAML_INT, AT(wr_rule_file, version), .fallback = "1", .min = 1, .max = 1000, .help = "version of the language: 1"},

@@ -35,7 +35,7 @@ struct wr_file_mqtt {
 
 /* A list or record of which only the presence matters: it is not supported in this version. */
 struct wr_file_later {
-    char *any;
+    char *any[9];
 };
 
 struct wr_file_action {

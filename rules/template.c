@@ -151,8 +151,8 @@ static int label_index(const char *word, size_t len, const char *const *labels, 
     return -1;
 }
 
-static enum wr_result refuse_name(const char *word, size_t len, bool topic, const char *const *labels, size_t n_labels, const char **ret_near,
-                                  struct wr_error *err) {
+static enum wr_result refuse_name(const char *word, size_t len, bool topic, const char *const *labels, size_t n_labels,
+                                  const char **ret_near, struct wr_error *err) {
     char shown[64];
     wr_error_escape(shown, sizeof shown, word, len);
     const char *known[NAMES + 16];
@@ -163,8 +163,9 @@ static enum wr_result refuse_name(const char *word, size_t len, bool topic, cons
         known[n++] = names[i];
     if (ret_near)
         *ret_near = wr_diagnostics_nearest(shown, known, n);
-    return wr_error_set(err, WR_INVALID, "unknown name '%s' in a template: it is none of value, limit, unit, rule, severity, duration, state, cause%s "
-                                         "and no label of `by`",
+    return wr_error_set(err, WR_INVALID,
+                        "unknown name '%s' in a template: it is none of value, limit, unit, rule, severity, duration, state, cause%s "
+                        "and no label of `by`",
                         shown, topic ? ", node, site" : "");
 }
 
@@ -231,7 +232,8 @@ char *wr_template_message(const struct wr_template *parsed, const struct wr_alar
     return into;
 }
 
-enum wr_result wr_template_topic(const char *text, const struct wr_alarm *alarm, const char *node, const char *site, char *into, size_t size) {
+enum wr_result wr_template_topic(const char *text, const struct wr_alarm *alarm, const char *node, const char *site, char *into,
+                                 size_t size) {
     struct text out = {.into = into, .size = size};
     into[0] = '\0';
     const char *at = text;

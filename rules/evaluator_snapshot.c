@@ -1,0 +1,152 @@
+/* Snapshots and operators: an alarm's state out, back in after a restart, and changed by a command. */
+#include <stdio.h>
+#include <string.h>
+
+#include "rules/evaluator_private.h"
+
+/* The bytes of a snapshot; opaque to everybody else. A new version gets a new number, an old one is read or refused. */
+#define SNAP_VERSION 1
+
+struct snap {
+    uint8_t version;
+    uint8_t state;
+    uint8_t delay;
+    uint8_t condition;
+    uint8_t no_data;
+    uint8_t reserved[3];
+    int64_t elapsed_ns; /* of the delay */
+    int64_t true_ns;    /* how long the condition has been true */
+    uint64_t transition;
+};
+_Static_assert(sizeof(struct snap) <= WR_ALARM_SNAP_BYTES, "a snapshot fits its entry");
+
+void wr_instance_encode(const struct wr_evaluator *evaluator, const struct wr_instance *instance, struct wr_alarm_entry *entry) {
+    struct snap snap;
+    memset(&snap, 0, sizeof snap);
+    snap.version = SNAP_VERSION;
+    snap.state = instance->state;
+    snap.delay = instance->delay;
+    snap.condition = instance->condition;
+    snap.no_data = instance->no_data;
+    snap.elapsed_ns = instance->delay == WR_DELAY_NONE ? 0 : wr_instance_elapsed(evaluator, instance, evaluator->at.boot_ns);
+    snap.true_ns = evaluator->at.boot_ns - instance->true_boot_ns;
+    snap.transition = instance->transition;
+    memcpy(entry->snap, &snap, sizeof snap);
+    entry->snap_len = sizeof snap;
+}
+
+static bool decode(const struct wr_alarm_entry *entry, struct snap *ret_snap) {
+    if (entry->snap_len != sizeof *ret_snap)
+        return false;
+    memcpy(ret_snap, entry->snap, sizeof *ret_snap);
+    return ret_snap->version == SNAP_VERSION && ret_snap->delay <= WR_DELAY_OFF && ret_snap->condition <= 1 &&
+           wr_alarm_state_is_valid((enum wr_alarm_state)ret_snap->state, ret_snap->condition) && ret_snap->elapsed_ns >= 0 &&
+           (ret_snap->state != WR_ALARM_PENDING || ret_snap->delay == WR_DELAY_ON) &&
+           (ret_snap->state != WR_ALARM_NORMAL || ret_snap->delay != WR_DELAY_ON) &&
+           (ret_snap->delay != WR_DELAY_ON || !ret_snap->condition) && (ret_snap->delay != WR_DELAY_OFF || ret_snap->condition);
+}
+
+enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct wr_alarm_entry *entry, const struct wr_now *now) {
+    struct snap snap;
+    uint32_t index;
+    if (memchr(entry->alarm.rule, 0, sizeof entry->alarm.rule) == NULL ||
+        memchr(entry->alarm.instance, 0, sizeof entry->alarm.instance) == NULL)
+        return WR_CORRUPT;
+    uint32_t rule = wr_ruleset_find(evaluator->rules, entry->alarm.rule);
+    if (rule == UINT32_MAX || !wr_evaluator_text_fits(evaluator->rules->rules[rule], entry->alarm.instance))
+        return WR_NOT_FOUND;
+    if (!decode(entry, &snap))
+        return WR_CORRUPT;
+    WR_TRY(wr_evaluator_instance(evaluator, rule, entry->alarm.instance, now->boot_ns, &index));
+    struct wr_instance *instance = &evaluator->instances[index];
+    instance->state = snap.state;
+    instance->condition = snap.condition;
+    instance->delay = snap.delay;
+    instance->frozen = snap.delay != WR_DELAY_NONE; /* downtime is unknown: neither true nor false */
+    instance->since_ns = snap.elapsed_ns;
+    instance->true_boot_ns = now->boot_ns - snap.true_ns;
+    instance->no_data = snap.no_data != 0;
+    instance->unknown = true;
+    instance->transition = snap.transition;
+    const struct wr_trigger kept = evaluator->at;
+    evaluator->at = (struct wr_trigger){.series = WR_SERIES_NONE, .boot_ns = now->boot_ns, .now = *now};
+    wr_instance_arm(evaluator, instance);
+    evaluator->at = kept;
+    for (uint32_t i = 0; i < evaluator->rules->rules[rule]->n_operands; i++) {
+        struct wr_series_state *series = wr_instance_series(evaluator, instance, i);
+        if (series) {
+            series->fresh = true; /* the next sample decides */
+            wr_evaluator_refresh_band(evaluator, instance->series[i]);
+        }
+    }
+    return WR_OK;
+}
+
+bool wr_evaluator_next_alarm(const struct wr_evaluator *evaluator, uint32_t *cursor, struct wr_alarm_entry *ret_entry) {
+    while (*cursor < evaluator->n_instances) {
+        const struct wr_instance *instance = &evaluator->instances[(*cursor)++];
+        if (instance->state == WR_ALARM_NORMAL && instance->transition == 0)
+            continue;
+        /* Looking changes nothing but counters and what windows have forgotten. */
+        wr_instance_fill((struct wr_evaluator *)(uintptr_t)evaluator, instance, ret_entry);
+        wr_instance_encode(evaluator, instance, ret_entry);
+        return true;
+    }
+    return false;
+}
+
+/* `rule`, or `rule{room=A1}`: read as a selector over the labels of `by`. */
+static bool alarm_matches(const struct wr_selector *selector, const struct wr_instance *instance) {
+    for (size_t i = 0; i < selector->n_matches; i++) {
+        const struct wr_selector_match *match = &selector->matches[i];
+        char value[WR_ALARM_INSTANCE_BYTES];
+        bool has = wr_template_label(instance->text, match->tag, value, sizeof value);
+        bool glob = match->op == WR_SELECTOR_GLOB || match->op == WR_SELECTOR_NOT_GLOB;
+        bool equal = has && (glob ? wr_glob_match(match->word, value) : strcmp(value, match->word) == 0);
+        if (equal != (match->op == WR_SELECTOR_EQUAL || match->op == WR_SELECTOR_GLOB))
+            return false;
+    }
+    return true;
+}
+
+static bool would_take(const struct wr_rule *rule, const struct wr_instance *instance, enum wr_alarm_event event) {
+    struct wr_alarm_step step;
+    return wr_alarm_state_step((enum wr_alarm_state)instance->state, event, rule->latch, rule->auto_ack, &step);
+}
+
+enum wr_result wr_evaluator_command(struct wr_evaluator *evaluator, enum wr_alarm_command_kind kind, const char *alarm, const char *by_whom,
+                                    const struct wr_now *now, struct wr_alarm_out *out, uint32_t *ret_n, struct wr_error *err) {
+    enum wr_alarm_event event = kind == WR_ALARM_COMMAND_ACK ? WR_ALARM_EVENT_ACK : WR_ALARM_EVENT_RESET;
+    struct wr_selector selector;
+    WR_TRY(wr_selector_parse(alarm, strlen(alarm), &selector, NULL, err));
+    uint32_t rule_index = wr_ruleset_find(evaluator->rules, selector.name);
+    if (rule_index == UINT32_MAX)
+        return wr_error_set(err, WR_NOT_FOUND, "there is no rule '%.63s'", selector.name);
+    if (!wr_evaluator_run_queue(evaluator, out))
+        return WR_FULL;
+    uint32_t found = 0;
+    uint32_t changed = 0;
+    const char *state = "normal";
+    evaluator->at = (struct wr_trigger){.series = WR_SERIES_NONE, .boot_ns = now->boot_ns, .event_ns = now->wall_ns, .now = *now};
+    for (uint32_t i = 0; i < evaluator->n_instances; i++) {
+        struct wr_instance *instance = &evaluator->instances[i];
+        if (instance->rule != rule_index || !alarm_matches(&selector, instance))
+            continue;
+        found++;
+        if (!would_take(wr_instance_rule(evaluator, instance), instance, event)) {
+            state = wr_alarm_state_name((enum wr_alarm_state)instance->state);
+            continue;
+        }
+        *ret_n = changed;
+        if (out->n >= out->cap)
+            return wr_error_set(err, WR_FULL, "more alarms than there is room for: call again");
+        changed += wr_instance_command(evaluator, instance, event, by_whom, out);
+    }
+    *ret_n = changed;
+    if (found == 0)
+        return wr_error_set(err, WR_NOT_FOUND, "there is no alarm %.191s", alarm);
+    if (changed == 0)
+        return wr_error_set(err, WR_INVALID, "%.191s is %s: nothing to %s", alarm, state,
+                            kind == WR_ALARM_COMMAND_ACK ? "acknowledge" : "reset");
+    return WR_OK;
+}

@@ -1,0 +1,376 @@
+#include "rules/ruleset.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rules/compiled.h"
+#include "rules/evaluator_private.h"
+#include "rules/rule_compile.h"
+
+void wr_ruleset_free(struct wr_ruleset *ruleset) {
+    if (!ruleset)
+        return;
+    wr_arena_fini(&ruleset->arena);
+    free(ruleset);
+}
+
+const char *wr_ruleset_plain_name(const char *name, char *into, size_t size) {
+    size_t len = strlen(name);
+    if (len < 7 || strcmp(name + len - 6, ".value") != 0)
+        return name;
+    snprintf(into, size, "%.*s", (int)(len - 6), name);
+    return into;
+}
+
+/* -- points ------------------------------------------------------------------------------------------------------------------------------ */
+
+static int by_point_name(const void *a, const void *b) {
+    const struct wr_point *left = *(struct wr_point *const *)a;
+    const struct wr_point *right = *(struct wr_point *const *)b;
+    return strcmp(left->name, right->name);
+}
+
+const struct wr_point *wr_ruleset_point(const struct wr_ruleset *ruleset, const char *name) {
+    const struct wr_point wanted = {.name = name};
+    const struct wr_point *key = &wanted;
+    if (ruleset->n_points == 0)
+        return NULL;
+    struct wr_point *const *found = bsearch(&key, ruleset->points, ruleset->n_points, sizeof *ruleset->points, by_point_name);
+    return found ? *found : NULL;
+}
+
+static void refuse_later(const struct wr_yaml *yaml, struct wr_diagnostics *diagnostics) {
+    const struct wr_rule_file *file = yaml->record;
+    const struct {
+        const char *key;
+        bool present;
+    } later[] = {
+        {"tables", file->n_tables > 0},
+        {"schedules", file->n_schedules > 0},
+        {"derive", file->n_derive > 0},
+        {"suppress", file->n_suppress > 0},
+        {"groups", file->n_groups > 0},
+        {"tests", file->n_tests > 0},
+        {"defaults.shelve_max", file->defaults && file->defaults->shelve_max},
+    };
+    for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
+        if (later[i].present)
+            wr_yaml_complain(yaml, diagnostics, WR_DIAGNOSTIC_ERROR, 103, later[i].key, 0, 0, NULL, "'%s' is not supported in this version",
+                             later[i].key);
+    if (file->version != 1)
+        wr_yaml_complain(yaml, diagnostics, WR_DIAGNOSTIC_ERROR, 103, "weir", 0, 0, NULL, "this version reads the rule language 1");
+}
+
+/* Points of all files, before any rule: a rule may use a point of another file. */
+static bool add_points(struct wr_ruleset *ruleset, struct wr_compile *compile) {
+    const struct wr_rule_file *file = compile->yaml->record;
+    compile->list = "points";
+    for (unsigned i = 0; i < file->n_points; i++) {
+        struct wr_point *point = wr_arena_take(&ruleset->arena, sizeof *point);
+        if (!point)
+            return false;
+        compile->index = i;
+        wr_compile_point(compile, &file->points[i], point);
+        if (!point->name)
+            return false;
+        ruleset->points[ruleset->n_points++] = point;
+    }
+    return true;
+}
+
+static void sort_points(struct wr_ruleset *ruleset) {
+    if (ruleset->n_points > 1)
+        qsort(ruleset->points, ruleset->n_points, sizeof *ruleset->points, by_point_name);
+}
+
+static bool later_place(const struct wr_place *a, const struct wr_place *b) {
+    int files = strcmp(a->file, b->file);
+    return files != 0 ? files > 0 : a->at.line > b->at.line || (a->at.line == b->at.line && a->at.column > b->at.column);
+}
+
+/* Two of one name: an error at the later one that names the earlier one. */
+static void refuse_twice(struct wr_diagnostics *diagnostics, unsigned code, const char *what, const char *name, const struct wr_place *a,
+                         const struct wr_place *b) {
+    const struct wr_place *second = later_place(a, b) ? a : b;
+    const struct wr_place *first = second == a ? b : a;
+    wr_diagnostics_add(diagnostics, WR_DIAGNOSTIC_ERROR, code, second->file, NULL, 0, second->at, NULL,
+                       "%s '%.60s' is given twice: first at %s:%u:%u", what, name, first->file, first->at.line, first->at.column);
+}
+
+/* -- rules ------------------------------------------------------------------------------------------------------------------------------- */
+
+static bool add_rules(struct wr_ruleset *ruleset, struct wr_compile *compile) {
+    const struct wr_rule_file *file = compile->yaml->record;
+    compile->list = "rules";
+    for (unsigned i = 0; i < file->n_rules; i++) {
+        struct wr_rule *rule = wr_arena_take(&ruleset->arena, sizeof *rule);
+        if (!rule)
+            return false;
+        compile->index = i;
+        compile->rule = rule;
+        wr_compile_rule(compile, &file->rules[i], file->defaults);
+        if (ruleset->arena.failed)
+            return false;
+        ruleset->rules[ruleset->n_rules++] = rule;
+    }
+    return true;
+}
+
+struct named {
+    const char *name;
+    uint32_t rule;
+};
+
+static int by_name(const void *a, const void *b) {
+    const struct named *left = a;
+    const struct named *right = b;
+    int names = strcmp(left->name, right->name);
+    return names != 0 ? names : (left->rule > right->rule) - (left->rule < right->rule);
+}
+
+static bool sort_rules(struct wr_ruleset *ruleset, struct wr_diagnostics *diagnostics) {
+    struct named *sorted = wr_arena_take(&ruleset->arena, (ruleset->n_rules + 1) * sizeof *sorted);
+    ruleset->by_name = wr_arena_take(&ruleset->arena, (ruleset->n_rules + 1) * sizeof *ruleset->by_name);
+    if (!sorted || !ruleset->by_name)
+        return false;
+    for (uint32_t i = 0; i < ruleset->n_rules; i++)
+        sorted[i] = (struct named){ruleset->rules[i]->name, i};
+    if (ruleset->n_rules > 1)
+        qsort(sorted, ruleset->n_rules, sizeof *sorted, by_name);
+    for (uint32_t i = 0; i < ruleset->n_rules; i++) {
+        ruleset->by_name[i] = sorted[i].rule;
+        if (i > 0 && strcmp(sorted[i - 1].name, sorted[i].name) == 0)
+            refuse_twice(diagnostics, 320, "the rule", sorted[i].name, &ruleset->rules[sorted[i - 1].rule]->place,
+                         &ruleset->rules[sorted[i].rule]->place);
+    }
+    return true;
+}
+
+uint32_t wr_ruleset_find(const struct wr_ruleset *ruleset, const char *name) {
+    uint32_t low = 0;
+    uint32_t high = ruleset->n_rules;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = strcmp(ruleset->rules[ruleset->by_name[middle]]->name, name);
+        if (order == 0)
+            return ruleset->by_name[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return UINT32_MAX;
+}
+
+/* -- the index from the name of a series to its readers ------------------------------------------------------------------------------ */
+
+static int by_reader(const void *a, const void *b) {
+    const struct wr_reader *left = a;
+    const struct wr_reader *right = b;
+    int names = strcmp(left->name, right->name);
+    if (names != 0)
+        return names;
+    if (left->rule != right->rule)
+        return left->rule > right->rule ? 1 : -1;
+    return (left->operand > right->operand) - (left->operand < right->operand);
+}
+
+static bool index_readers(struct wr_ruleset *ruleset) {
+    size_t n = 0;
+    for (uint32_t i = 0; i < ruleset->n_rules; i++)
+        n += ruleset->rules[i]->n_operands;
+    ruleset->readers = wr_arena_take(&ruleset->arena, (n + 1) * sizeof *ruleset->readers);
+    if (!ruleset->readers)
+        return false;
+    for (uint32_t i = 0; i < ruleset->n_rules; i++)
+        for (uint32_t k = 0; k < ruleset->rules[i]->n_operands; k++) {
+            const char *name = ruleset->rules[i]->operands[k].selector->name;
+            char plain[WR_SELECTOR_BYTES];
+            if (wr_ruleset_plain_name(name, plain, sizeof plain) != name)
+                name = wr_arena_string(&ruleset->arena, plain);
+            if (!name)
+                return false;
+            ruleset->readers[ruleset->n_readers++] = (struct wr_reader){name, i, k};
+        }
+    if (ruleset->n_readers > 1)
+        qsort(ruleset->readers, ruleset->n_readers, sizeof *ruleset->readers, by_reader);
+    return true;
+}
+
+const struct wr_reader *wr_ruleset_readers(const struct wr_ruleset *ruleset, const char *name, uint32_t *ret_n) {
+    uint32_t low = 0;
+    uint32_t high = ruleset->n_readers;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (strcmp(ruleset->readers[middle].name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    uint32_t n = 0;
+    while (low + n < ruleset->n_readers && strcmp(ruleset->readers[low + n].name, name) == 0)
+        n++;
+    *ret_n = n;
+    return ruleset->readers + low;
+}
+
+/* -- loading ------------------------------------------------------------------------------------------------------------------------------ */
+
+static bool make_room(struct wr_ruleset *ruleset, const struct wr_yaml *yamls, size_t n, struct wr_diagnostics *diagnostics) {
+    size_t points = 0;
+    size_t rules = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct wr_rule_file *file = yamls[i].record;
+        points += file->n_points;
+        rules += file->n_rules;
+        if (points > WR_RULESET_POINTS || rules > WR_RULESET_RULES) {
+            wr_yaml_complain(&yamls[i], diagnostics, WR_DIAGNOSTIC_ERROR, 107, "rules", 0, 0, NULL, "more than %d points or %d rules",
+                             WR_RULESET_POINTS, WR_RULESET_RULES);
+            return true;
+        }
+    }
+    ruleset->points = wr_arena_take(&ruleset->arena, (points + 1) * sizeof *ruleset->points);
+    ruleset->rules = wr_arena_take(&ruleset->arena, (rules + 1) * sizeof *ruleset->rules);
+    return ruleset->points && ruleset->rules;
+}
+
+/* Everything from the loaded files; false: memory ran out. What is wrong is in diagnostics. */
+static bool compile_files(struct wr_ruleset *ruleset, const struct wr_yaml *yamls, size_t n, const struct wr_ruleset_options *options,
+                          struct wr_diagnostics *diagnostics) {
+    if (!make_room(ruleset, yamls, n, diagnostics))
+        return false;
+    if (diagnostics->errors > 0)
+        return true;
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < n; i++) {
+            struct wr_compile compile = {.ruleset = ruleset, .options = options, .yaml = &yamls[i], .diagnostics = diagnostics};
+            compile.file = wr_arena_string(&ruleset->arena, yamls[i].file);
+            if (!compile.file)
+                return false;
+            if (pass == 0)
+                refuse_later(&yamls[i], diagnostics);
+            if (!(pass == 0 ? add_points(ruleset, &compile) : add_rules(ruleset, &compile)))
+                return false;
+        }
+        sort_points(ruleset);
+    }
+    for (uint32_t i = 1; i < ruleset->n_points; i++)
+        if (strcmp(ruleset->points[i - 1]->name, ruleset->points[i]->name) == 0)
+            refuse_twice(diagnostics, 321, "the point", ruleset->points[i]->name, &ruleset->points[i - 1]->place,
+                         &ruleset->points[i]->place);
+    if (!sort_rules(ruleset, diagnostics))
+        return false;
+    if (diagnostics->errors > 0)
+        return true;
+    wr_lint_ruleset(ruleset, diagnostics);
+    return index_readers(ruleset);
+}
+
+static enum wr_result build(struct wr_yaml *yamls, size_t n, const struct wr_ruleset_options *options, struct wr_diagnostics *diagnostics,
+                            struct wr_ruleset **ret_ruleset, struct wr_error *err) {
+    struct wr_ruleset *ruleset = calloc(1, sizeof *ruleset);
+    if (!ruleset)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for the rules");
+    wr_arena_init(&ruleset->arena);
+    ruleset->max_instances = options && options->max_instances ? options->max_instances : WR_RULESET_INSTANCES;
+    enum wr_result result = WR_OK;
+    if (!compile_files(ruleset, yamls, n, options, diagnostics) || ruleset->arena.failed || diagnostics->out_of_memory)
+        result = wr_error_set(err, WR_NO_MEMORY, "no memory for the rules");
+    else if (diagnostics->errors > 0)
+        result = wr_error_set(err, WR_INVALID, "%zu errors in the rules", diagnostics->errors);
+    if (result != WR_OK) {
+        wr_ruleset_free(ruleset);
+        return result;
+    }
+    *ret_ruleset = ruleset;
+    return WR_OK;
+}
+
+enum wr_result wr_ruleset_load(const char *const *files, size_t n_files, const struct wr_ruleset_options *options,
+                               struct wr_diagnostics *diagnostics, struct wr_ruleset **ret_ruleset, struct wr_error *err) {
+    struct wr_yaml *yamls = calloc(n_files + 1, sizeof *yamls);
+    if (!yamls)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for the rules");
+    enum wr_result result = WR_OK;
+    size_t n = 0;
+    for (size_t i = 0; i < n_files; i++) {
+        enum wr_result loaded = wr_yaml_load_file(files[i], wr_rule_file_fields, sizeof(struct wr_rule_file), diagnostics, &yamls[n], err);
+        n += loaded == WR_OK;
+        if (loaded != WR_OK && (result == WR_OK || loaded != WR_INVALID))
+            result = loaded;
+        if (loaded != WR_OK && loaded != WR_INVALID)
+            break;
+    }
+    if (result == WR_OK)
+        result = build(yamls, n, options, diagnostics, ret_ruleset, err);
+    for (size_t i = 0; i < n; i++)
+        wr_yaml_free(&yamls[i]);
+    free(yamls);
+    return result;
+}
+
+enum wr_result wr_ruleset_load_text(const char *name, const char *text, size_t len, const struct wr_ruleset_options *options,
+                                    struct wr_diagnostics *diagnostics, struct wr_ruleset **ret_ruleset, struct wr_error *err) {
+    struct wr_yaml yaml;
+    WR_TRY(wr_yaml_load_text(name, text, len, wr_rule_file_fields, sizeof(struct wr_rule_file), diagnostics, &yaml, err));
+    enum wr_result result = build(&yaml, 1, options, diagnostics, ret_ruleset, err);
+    wr_yaml_free(&yaml);
+    return result;
+}
+
+/* -- listing ------------------------------------------------------------------------------------------------------------------------------ */
+
+uint32_t wr_ruleset_count(const struct wr_ruleset *ruleset) {
+    return ruleset->n_rules;
+}
+
+uint32_t wr_ruleset_points(const struct wr_ruleset *ruleset) {
+    return ruleset->n_points;
+}
+
+/* Measured on one core of a small gateway: an instruction takes about 3 ns, a sample in a window 1 ns, the step around it 60 ns. */
+static uint32_t cost_of(const struct wr_rule *rule) {
+    uint32_t cost = 60 + 3u * ((uint32_t)rule->when.n + rule->clear.n);
+    for (uint32_t i = 0; i < rule->n_windows; i++)
+        cost += rule->windows[i].capacity;
+    return cost;
+}
+
+static uint32_t bytes_of(const struct wr_rule *rule) {
+    size_t bytes = sizeof(struct wr_instance) + sizeof(struct wr_timer) + 2 * sizeof(uint32_t) + 32;
+    for (uint32_t i = 0; i < rule->n_operands; i++)
+        bytes += rule->operands[i].n_thresholds * sizeof(struct wr_threshold) + sizeof(struct wr_link);
+    for (uint32_t i = 0; i < rule->n_windows; i++)
+        bytes += wr_sliding_bytes(rule->windows[i].capacity);
+    return (uint32_t)bytes;
+}
+
+struct wr_rule_info wr_ruleset_info(const struct wr_ruleset *ruleset, uint32_t index) {
+    const struct wr_rule *rule = ruleset->rules[index];
+    struct wr_rule_info info = {
+        .name = rule->name,
+        .file = rule->place.file,
+        .line = rule->place.at.line,
+        .when = rule->when_text,
+        .canonical = rule->canonical,
+        .severity = rule->severity,
+        .by = rule->by,
+        .n_by = rule->n_by,
+        .consequence = rule->consequence,
+        .respond = rule->respond,
+        .time_to_respond_ns = rule->time_to_respond_ns,
+        .cost_ns = cost_of(rule),
+        .bytes_per_instance = bytes_of(rule),
+        .max_instances = rule->n_by > 0 ? ruleset->max_instances : 1,
+        .quiet = true,
+    };
+    for (uint32_t i = 0; i < rule->n_operands; i++)
+        info.quiet = info.quiet && !rule->operands[i].opaque;
+    return info;
+}
+
+const struct wr_action_spec *wr_ruleset_actions(const struct wr_ruleset *ruleset, uint32_t rule, uint32_t *ret_n) {
+    *ret_n = ruleset->rules[rule]->n_actions;
+    return ruleset->rules[rule]->actions;
+}

@@ -40,7 +40,11 @@ struct wr_agent_source {
 };
 
 struct wr_agent {
-    struct wr_config *config;
+    struct wr_config *config;             /* the present one */
+    const struct wr_config *first_config; /* node, store and control: they need a restart to change */
+    const struct wr_config *uplink_config;
+    struct wr_config *retired[WR_CONFIG_SOURCES_MAX + 4]; /* former ones that something unchanged still points into */
+    unsigned n_retired;
     const struct wr_clock *clock;
     struct wr_metrics *metrics;
     struct wr_series_table *series;
@@ -90,8 +94,8 @@ WR_MUST_USE enum wr_result wr_agent_make_engine(struct wr_agent *agent, const st
 /* Room for the counts of an engine, of the sources' intake, and of n_base accounts of former engines. */
 uint32_t wr_agent_max_counts(uint32_t n_slots, uint32_t n_windows, uint32_t n_base);
 
-/* SIGHUP. Logs what became of it. */
-void wr_agent_reload(struct wr_agent *agent);
+/* Frees former configs into which nothing points any more, or all. */
+void wr_agent_retire_configs(struct wr_agent *agent, bool all);
 
 /* Metrics of all parts. */
 WR_MUST_USE enum wr_result wr_agent_metrics(struct wr_agent *agent);

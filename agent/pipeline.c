@@ -6,6 +6,7 @@
 
 #include "agent/agent.h"
 #include "agent/commands/commands.h"
+#include "agent/reload.h"
 #include "core/log.h"
 
 /* -- tables ---------------------------------------------------------------------------------------------------------------------------- */
@@ -185,6 +186,7 @@ static void on_restore_timer(evutil_socket_t fd, short what, void *user) {
         return;
     (void)wr_request_call(request, agent->engine.requests, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS, NULL);
     wr_request_release(request);
+    (void)!wr_agent_metrics(agent); /* now with those of the store */
 }
 
 static enum wr_result start_engine(struct wr_agent *agent, struct wr_error *err) {
@@ -317,6 +319,8 @@ int wr_agent_run(struct wr_config *config, struct wr_ruleset *rules) {
     if (!agent)
         return WR_EXIT_CANNOT;
     agent->config = config;
+    agent->first_config = config;
+    agent->uplink_config = config;
     agent->rules = rules;
     agent->clock = wr_clock_real();
     agent->started_boot_ns = wr_clock_boot_ns(agent->clock);
@@ -343,6 +347,7 @@ int wr_agent_run(struct wr_config *config, struct wr_ruleset *rules) {
         WR_LOG(WR_LOG_INFO, "weir", "stopped");
     pthread_mutex_destroy(&agent->lock);
     wr_ruleset_free(agent->rules);
+    wr_agent_retire_configs(agent, true);
     wr_config_free(agent->config);
     free(agent);
     return code;

@@ -1,0 +1,184 @@
+/* The metrics of all parts, as /metrics shows them. */
+#include <stdio.h>
+
+#include "agent/agent.h"
+
+struct counter {
+    enum wr_metric_kind kind;
+    const char *name;
+    const char *help;
+    const _Atomic uint64_t *value;
+};
+
+static enum wr_result add_all(struct wr_metrics *metrics, const void *owner, const char *labels, const struct counter *list, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        WR_TRY(wr_metrics_add(metrics, owner, list[i].kind, list[i].name, list[i].help, labels, list[i].value));
+    return WR_OK;
+}
+
+#define ADD_ALL(metrics, owner, labels, list) add_all(metrics, owner, labels, list, sizeof(list) / sizeof((list)[0]))
+
+enum wr_result wr_agent_metrics_of_source(struct wr_agent *agent, uint32_t slot) {
+    struct wr_agent_source *source = &agent->sources[slot];
+    char label[128];
+    wr_metrics_label(label, sizeof label, "source", source->config->name);
+    const struct wr_intake_counters *c = &source->counters;
+    const struct counter list[] = {
+        {WR_METRIC_COUNTER, "weir_source_received_total", "Readings received", &c->books[WR_BOOK_RECEIVED]},
+        {WR_METRIC_COUNTER, "weir_source_bytes_total", "Bytes read", &c->bytes},
+        {WR_METRIC_COUNTER, "weir_source_batches_total", "Batches handed to the engine", &c->batches},
+        {WR_METRIC_COUNTER, "weir_source_waits_total", "Times the source had to wait for a free batch", &c->waits},
+        {WR_METRIC_GAUGE, "weir_source_connections", "Open connections", &c->connections},
+        {WR_METRIC_COUNTER, "weir_source_connections_refused_total", "Connections refused", &c->connections_refused},
+        {WR_METRIC_GAUGE, "weir_source_finished", "1: a source with an end has reached it", &c->finished},
+    };
+    WR_TRY(ADD_ALL(agent->metrics, source, label, list));
+    for (unsigned book = 16; book < WR_BOOKS; book++) {
+        if (!wr_book_name(book))
+            continue;
+        char labels[256], reason[64];
+        wr_metrics_label(reason, sizeof reason, "reason", wr_book_name(book));
+        snprintf(labels, sizeof labels, "%s,%s", label, reason);
+        const char *name = wr_book_is_dropped(book) ? "weir_source_dropped_total" : "weir_source_rejected_total";
+        const char *help =
+            wr_book_is_dropped(book) ? "Readings dropped after they were received" : "Records refused before they were received";
+        WR_TRY(wr_metrics_add(agent->metrics, source, WR_METRIC_COUNTER, name, help, labels, &c->books[book]));
+    }
+    return WR_OK;
+}
+
+static enum wr_result add_engine(struct wr_agent *agent) {
+    const struct wr_engine_stats_shown *s = &agent->engine.shown;
+    const struct counter list[] = {
+        {WR_METRIC_COUNTER, "weir_engine_taken_total", "Readings taken by the engine", &s->taken},
+        {WR_METRIC_COUNTER, "weir_engine_clamped_total", "Readings whose stamp lay in the future", &s->clamped},
+        {WR_METRIC_COUNTER, "weir_engine_late_total", "Readings that came after their window had closed", &s->late},
+        {WR_METRIC_COUNTER, "weir_engine_bad_total", "Readings of bad quality", &s->bad},
+        {WR_METRIC_COUNTER, "weir_engine_aggregates_total", "Windows closed", &s->aggregates},
+        {WR_METRIC_COUNTER, "weir_engine_widened_total", "Readings in windows that were longer than configured", &s->widened},
+        {WR_METRIC_GAUGE, "weir_engine_open_windows", "Windows open now", &s->open_windows},
+        {WR_METRIC_GAUGE, "weir_engine_memory_bytes", "Memory of window state", &s->engine_bytes},
+        {WR_METRIC_GAUGE, "weir_alarms_active", "Alarms that are raised or latched", &s->alarms_active},
+        {WR_METRIC_GAUGE, "weir_alarms_unacknowledged", "Alarms not acknowledged", &s->alarms_unacked},
+        {WR_METRIC_GAUGE, "weir_rule_instances", "Rule instances", &s->instances},
+        {WR_METRIC_COUNTER, "weir_rule_instances_refused_total", "Instances refused by max_instances", &s->instances_refused},
+        {WR_METRIC_COUNTER, "weir_alarm_transitions_total", "Alarm transitions", &s->transitions},
+        {WR_METRIC_COUNTER, "weir_alarm_unjournalled_total", "Transitions for which the journal had no room", &s->unjournalled},
+    };
+    return ADD_ALL(agent->metrics, agent, NULL, list);
+}
+
+static enum wr_result add_actions(struct wr_agent *agent) {
+    const struct wr_actions *a = &agent->actions;
+    const struct counter list[] = {
+        {WR_METRIC_COUNTER, "weir_action_logged_total", "Alarms logged", &a->logged},
+        {WR_METRIC_COUNTER, "weir_action_published_total", "Alarms given to the uplink by mqtt actions", &a->published},
+        {WR_METRIC_COUNTER, "weir_action_programs_total", "Programs started", &a->programs_started},
+        {WR_METRIC_COUNTER, "weir_action_programs_failed_total", "Programs that did not start or ended with an error", &a->programs_failed},
+        {WR_METRIC_COUNTER, "weir_action_programs_killed_total", "Programs killed since they overran", &a->programs_killed},
+        {WR_METRIC_COUNTER, "weir_action_failed_total", "Actions that failed", &a->failed},
+        {WR_METRIC_COUNTER, "weir_action_unjournalled_total", "Publishes that did not wait for the journal any longer", &a->unjournalled},
+    };
+    WR_TRY(ADD_ALL(agent->metrics, agent, NULL, list));
+    return wr_metrics_add_histogram(agent->metrics, agent, "weir_alarm_latency_seconds",
+                                    "Arrival of the reading to just before its first action", NULL, &a->latency);
+}
+
+/* -- store: its numbers exist only once it is open -------------------------------------------------------------------------------------- */
+
+static double number_of_series(void *user) {
+    return wr_series_count(((struct wr_agent *)user)->series);
+}
+
+static double store_is_open(void *user) {
+    return ((struct wr_agent *)user)->store.state == WR_STORE_OPEN;
+}
+
+static double uplink_is_online(void *user) {
+    struct wr_agent *agent = user;
+    struct wr_uplink_status status = {0};
+    pthread_mutex_lock(&agent->lock);
+    if (agent->uplink)
+        wr_uplink_runner_status(agent->uplink->runner, &status);
+    pthread_mutex_unlock(&agent->lock);
+    return status.uplink.state == WR_UPLINK_ONLINE;
+}
+
+static double days_until_certificate_expires(void *user) {
+    struct wr_agent *agent = user;
+    struct wr_uplink_status status = {.session.cert_expires_wall_ns = WR_NEVER_NS};
+    pthread_mutex_lock(&agent->lock);
+    if (agent->uplink)
+        wr_uplink_runner_status(agent->uplink->runner, &status);
+    pthread_mutex_unlock(&agent->lock);
+    if (status.session.cert_expires_wall_ns == WR_NEVER_NS)
+        return 1e9;
+    return (double)(status.session.cert_expires_wall_ns - wr_clock_wall_ns(agent->clock)) / (86400.0 * WR_NS_PER_S);
+}
+
+static enum wr_result add_functions(struct wr_agent *agent) {
+    const struct {
+        enum wr_metric_kind kind;
+        const char *name, *help;
+        double (*value)(void *user);
+    } list[] = {
+        {WR_METRIC_GAUGE, "weir_series", "Series known", number_of_series},
+        {WR_METRIC_GAUGE, "weir_store_open", "1: the store is open", store_is_open},
+        {WR_METRIC_GAUGE, "weir_uplink_online", "1: connected to the broker", uplink_is_online},
+        {WR_METRIC_GAUGE, "weir_uplink_certificate_days", "Days until the client certificate expires", days_until_certificate_expires},
+    };
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
+        WR_TRY(wr_metrics_add_function(agent->metrics, agent, list[i].kind, list[i].name, list[i].help, NULL, list[i].value, agent));
+    return WR_OK;
+}
+
+static enum wr_result add_store(struct wr_agent *agent) {
+    const struct wr_store_stats *s = agent->store.stats;
+    if (agent->store.state != WR_STORE_OPEN)
+        return WR_OK;
+    for (unsigned lane = 0; lane < WR_LANES; lane++) {
+        char label[64];
+        wr_metrics_label(label, sizeof label, "lane", wr_lane_name((enum wr_lane)lane));
+        WR_TRY(wr_metrics_add(agent->metrics, agent, WR_METRIC_GAUGE, "weir_store_unacked_segments", "Segments that wait for the broker",
+                              label, &s->unacked_segments[lane]));
+        WR_TRY(wr_metrics_add(agent->metrics, agent, WR_METRIC_GAUGE, "weir_store_unacked_bytes", "Bytes that wait for the broker", label,
+                              &s->unacked_bytes[lane]));
+    }
+    const struct counter list[] = {
+        {WR_METRIC_GAUGE, "weir_store_history_segments", "Acknowledged segments kept as history", &s->history_segments},
+        {WR_METRIC_GAUGE, "weir_store_budget_bytes", "Limit of the store", &s->budget_bytes},
+        {WR_METRIC_GAUGE, "weir_store_free_bytes", "Free within the limit", &s->free_bytes},
+        {WR_METRIC_GAUGE, "weir_store_high_water", "1: more than 80 % of the limit waits for the broker", &s->high_water},
+        {WR_METRIC_GAUGE, "weir_store_parked_segments", "Segments that the broker refuses", &s->parked_segments},
+        {WR_METRIC_COUNTER, "weir_store_bad_segments_total", "Segments with a wrong checksum", &s->bad_segments},
+        {WR_METRIC_COUNTER, "weir_store_evicted_segments_total", "Segments evicted for space", &s->evicted_segments},
+        {WR_METRIC_COUNTER, "weir_store_evicted_readings_total", "Readings lost with evicted segments", &s->evicted_readings},
+        {WR_METRIC_COUNTER, "weir_store_segments_total", "Segments committed", &s->segments},
+        {WR_METRIC_COUNTER, "weir_store_aggregates_total", "Aggregates committed", &s->aggregates},
+        {WR_METRIC_COUNTER, "weir_store_commits_total", "Commits", &s->commits},
+        {WR_METRIC_COUNTER, "weir_store_commit_failures_total", "Commits that failed", &s->commit_failures},
+        {WR_METRIC_COUNTER, "weir_store_written_bytes_total", "Bytes written to flash, as far as we know", &s->written_bytes},
+        {WR_METRIC_COUNTER, "weir_store_quarantines_total", "Broken stores renamed aside", &s->quarantines},
+    };
+    return ADD_ALL(agent->metrics, agent, NULL, list);
+}
+
+enum wr_result wr_agent_metrics(struct wr_agent *agent) {
+    wr_metrics_drop(agent->metrics, agent);
+    const struct counter own[] = {
+        {WR_METRIC_COUNTER, "weir_reloads_total", "Configs taken over by SIGHUP", &agent->reloads},
+        {WR_METRIC_COUNTER, "weir_reload_failures_total", "Reloads refused", &agent->reload_failures},
+    };
+    WR_TRY(ADD_ALL(agent->metrics, agent, NULL, own));
+    WR_TRY(add_engine(agent));
+    WR_TRY(add_actions(agent));
+    WR_TRY(add_functions(agent));
+    WR_TRY(add_store(agent));
+    for (uint32_t slot = 0; slot < agent->n_slots; slot++) {
+        if (!agent->sources[slot].config)
+            continue;
+        wr_metrics_drop(agent->metrics, &agent->sources[slot]);
+        WR_TRY(wr_agent_metrics_of_source(agent, slot));
+    }
+    return WR_OK;
+}

@@ -1,0 +1,27 @@
+/* `weir run`: checks everything, then becomes the agent. */
+#include <stdio.h>
+
+#include "agent/agent.h"
+#include "agent/commands/ask.h"
+#include "agent/commands/commands.h"
+#include "agent/load.h"
+
+int wr_command_run(int argc, char **argv) {
+    const char *file = wr_ask_take_config(&argc, argv);
+    if (argc > 1)
+        return wr_command_usage("run", "unknown word '%s'", argv[1]);
+    struct wr_loaded loaded;
+    struct wr_buf problems;
+    struct wr_error err = {0};
+    wr_buf_init(&problems, 0);
+    enum wr_result result = wr_load(file, false, &loaded, &problems, &err);
+    fputs(wr_buf_str(&problems), stderr);
+    wr_buf_fini(&problems);
+    if (result == WR_INVALID)
+        return WR_EXIT_FOUND;
+    if (result != WR_OK) {
+        fprintf(stderr, "weir run: %s\n", err.text);
+        return WR_EXIT_CANNOT;
+    }
+    return wr_agent_run(loaded.config, loaded.rules);
+}

@@ -1,0 +1,332 @@
+#include "agent/reload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/config_diff.h"
+#include "agent/load.h"
+#include "core/log.h"
+
+#define MIGRATE_SLICE 256
+
+/* What the engine's thread is asked to exchange. */
+struct exchange {
+    struct wr_agent *agent;
+    const struct wr_config *config;
+    struct wr_evaluator *evaluator; /* the new one; afterwards the old one */
+    struct wr_engine *engine;       /* new one, or NULL: sources and windows stay; afterwards the old one */
+    uint32_t *map;
+    uint32_t n_slots;
+    uint32_t n_accounts;
+    bool done;
+};
+
+static void free_exchange(void *input) {
+    struct exchange *exchange = input;
+    /* Either what was not put in, or what was taken out. An engine owns its evaluator; one that was taken out has none any more. */
+    wr_engine_free(exchange->engine);
+    if (!exchange->engine || exchange->done)
+        wr_evaluator_free(exchange->evaluator);
+    free(exchange->map);
+    free(exchange);
+}
+
+/* -- on the engine's thread -------------------------------------------------------------------------------------------------------------- */
+
+/* Alarms take their state along; transitions of rules that are gone leave by the usual way. */
+static void migrate(struct wr_engine_loop *loop, struct wr_evaluator *evaluator, struct wr_evaluator *old) {
+    for (bool more = true; more;) {
+        const struct wr_now now = wr_clock_now(loop->clock);
+        enum wr_result result = wr_evaluator_migrate(evaluator, old, &now, MIGRATE_SLICE, &loop->out.alarms, &more);
+        wr_engine_loop_drain_alarms(loop);
+        if (result == WR_FULL)
+            more = true;
+        else if (result != WR_OK)
+            return;
+    }
+}
+
+static void set_inputs(struct wr_engine_loop *loop, const struct exchange *exchange) {
+    struct wr_agent *agent = exchange->agent;
+    uint32_t n_windows = exchange->config->n_windows;
+    for (uint32_t slot = 0; slot < exchange->n_slots; slot++) {
+        struct wr_agent_source *source = &agent->sources[slot];
+        uint32_t intake = exchange->map[slot * (n_windows + 2) + n_windows + 1];
+        bool leaves = !source->config || wr_channel_is_closed(source->batches);
+        if (leaves && loop->inputs[slot].batches)
+            wr_engine_loop_set_input(loop, slot, NULL, NULL, 0);
+        else if (!leaves && loop->inputs[slot].batches != source->batches)
+            wr_engine_loop_set_input(loop, slot, source->batches, &source->counters, intake);
+    }
+}
+
+static enum wr_result exchange_engine(struct wr_engine_loop *loop, struct exchange *exchange, struct wr_error *err) {
+    uint64_t in_channel[WR_ENGINE_INPUTS_MAX] = {0};
+    wr_engine_loop_count_in_channel(loop, in_channel); /* the last batches of sources that leave come before the exchange */
+    struct wr_engine *old = loop->engine;
+    uint32_t max_counts = wr_agent_max_counts(exchange->n_slots, exchange->config->n_windows, exchange->n_accounts);
+    WR_TRY(wr_engine_loop_exchange(loop, exchange->engine, exchange->n_accounts, max_counts,
+                                   wr_clock_boot_ns(loop->clock) + WR_AGENT_REQUEST_NS, err));
+    set_inputs(loop, exchange);
+    exchange->engine = old;
+    return WR_OK;
+}
+
+static void run_exchange(struct wr_request *request, void *owner) {
+    struct wr_engine_loop *loop = owner;
+    struct exchange *exchange = request->input;
+    struct wr_evaluator *old = wr_engine_evaluator(loop->engine);
+    if (exchange->engine) {
+        enum wr_result result = exchange_engine(loop, exchange, &request->error);
+        if (result != WR_OK) {
+            wr_request_finish(request, result);
+            return;
+        }
+        (void)wr_engine_swap_evaluator(exchange->engine, NULL); /* exchange->engine is the old one now */
+    } else {
+        (void)wr_engine_swap_evaluator(loop->engine, exchange->evaluator);
+    }
+    migrate(loop, exchange->evaluator, old);
+    exchange->evaluator = old;
+    exchange->done = true;
+    wr_request_finish(request, WR_OK);
+}
+
+/* -- on the main thread ------------------------------------------------------------------------------------------------------------------ */
+
+static enum wr_result call_engine(struct wr_agent *agent, struct exchange *exchange, struct wr_error *err) {
+    struct wr_request *request;
+    WR_TRY(wr_request_new(run_exchange, exchange, free_exchange, &request, err));
+    /* No deadline here: the request has its own, and what it refers to must not be freed while it runs. */
+    enum wr_result result = wr_request_call(request, agent->engine.requests, WR_NEVER_NS, err);
+    if (result == WR_OK) {
+        uint32_t *old_map = agent->account_map;
+        if (exchange->map) {
+            agent->account_map = exchange->map;
+            exchange->map = old_map;
+        }
+    }
+    wr_request_release(request);
+    return result;
+}
+
+static enum wr_result tell_store(struct wr_agent *agent, struct wr_error *err) {
+    struct wr_accounts *accounts = malloc(sizeof *accounts);
+    struct wr_request *request;
+    if (!accounts)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for a reload");
+    *accounts = agent->accounts;
+    WR_TRY(wr_request_new(wr_store_loop_accounts, accounts, free, &request, err));
+    enum wr_result result = wr_request_call(request, agent->store.requests, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS, err);
+    wr_request_release(request);
+    return result;
+}
+
+static uint32_t slot_of(const struct wr_agent *agent, const char *name) {
+    for (uint32_t slot = 0; slot < agent->n_slots; slot++)
+        if (agent->sources[slot].config && strcmp(agent->sources[slot].config->name, name) == 0)
+            return slot;
+    return UINT32_MAX;
+}
+
+static uint32_t free_slot(const struct wr_agent *agent) {
+    uint32_t slot = 0;
+    while (slot < WR_CONFIG_SOURCES_MAX && agent->sources[slot].config)
+        slot++;
+    return slot;
+}
+
+/* Opens what is new in free slots; nothing reads yet. A changed source needs a place beside its old self: its address may be in use. */
+static enum wr_result open_new(struct wr_agent *agent, const struct wr_config *config, const struct wr_config_diff *diff, uint32_t *opened,
+                               uint32_t *ret_n, struct wr_error *err) {
+    *ret_n = 0;
+    for (uint32_t i = 0; i < diff->n_sources; i++) {
+        enum wr_config_change change = diff->sources[i].change;
+        if (change != WR_CONFIG_ADDED && change != WR_CONFIG_CHANGED)
+            continue;
+        uint32_t slot = free_slot(agent);
+        if (slot == WR_CONFIG_SOURCES_MAX)
+            return wr_error_set(err, WR_LIMIT, "more than %d sources, the changed ones counted twice", WR_CONFIG_SOURCES_MAX);
+        opened[(*ret_n)++] = slot;
+        if (slot >= agent->n_slots)
+            agent->n_slots = slot + 1;
+        WR_TRY(wr_agent_source_open(agent, slot, &config->sources[diff->sources[i].after], err));
+    }
+    return WR_OK;
+}
+
+static void stop_old(struct wr_agent *agent, const struct wr_config_diff *diff, bool *leaves) {
+    for (uint32_t i = 0; i < diff->n_sources; i++) {
+        enum wr_config_change change = diff->sources[i].change;
+        uint32_t slot = change == WR_CONFIG_REMOVED || change == WR_CONFIG_CHANGED ? slot_of(agent, diff->sources[i].name) : UINT32_MAX;
+        if (slot == UINT32_MAX)
+            continue;
+        leaves[slot] = true;
+        wr_agent_source_stop(agent, slot, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS);
+    }
+}
+
+/* A config that somebody still points into: the agent's first one (node, store, control never change), an unchanged source, the uplink. */
+static bool is_in_use(const struct wr_agent *agent, const struct wr_config *config) {
+    if (config == agent->config || config == agent->first_config || config == agent->uplink_config)
+        return true;
+    for (uint32_t slot = 0; slot < agent->n_slots; slot++) {
+        const struct wr_config_source *source = agent->sources[slot].config;
+        if (source >= config->sources && source < config->sources + config->n_sources)
+            return true;
+    }
+    return false;
+}
+
+void wr_agent_retire_configs(struct wr_agent *agent, bool all) {
+    unsigned kept = 0;
+    for (unsigned i = 0; i < agent->n_retired; i++) {
+        if (!all && is_in_use(agent, agent->retired[i]))
+            agent->retired[kept++] = agent->retired[i];
+        else
+            wr_config_free(agent->retired[i]);
+    }
+    agent->n_retired = kept;
+}
+
+static void restart_uplink(struct wr_agent *agent, const struct wr_config *config) {
+    struct wr_error err = {0};
+    wr_actions_publish_to(&agent->actions, NULL);
+    pthread_mutex_lock(&agent->lock);
+    struct wr_uplink_link *old = agent->uplink;
+    agent->uplink = NULL;
+    pthread_mutex_unlock(&agent->lock);
+    wr_uplink_link_stop(old, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS);
+    struct wr_request *request;
+    if (wr_request_new(wr_store_loop_new_uplink, NULL, NULL, &request, &err) == WR_OK) {
+        (void)wr_request_call(request, agent->store.requests, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS, &err);
+        wr_request_release(request);
+    }
+    struct wr_uplink_link *link = NULL;
+    if (config->uplink &&
+        wr_uplink_link_start(config, agent->clock, agent->store.from_uplink, agent->store.to_uplink, &link, &err) != WR_OK)
+        WR_LOG_WITH(WR_LOG_ERROR, "reload", "the uplink does not start; the store keeps everything", WR_LOG_ERR(&err));
+    pthread_mutex_lock(&agent->lock);
+    agent->uplink = link;
+    agent->uplink_config = config;
+    pthread_mutex_unlock(&agent->lock);
+    wr_actions_publish_to(&agent->actions, link ? link->directs : NULL);
+}
+
+static void restart_http(struct wr_agent *agent, const struct wr_config *config) {
+    struct wr_error err = {0};
+    wr_http_server_stop(agent->http);
+    agent->http = NULL;
+    const struct wr_http_health health = {.healthy = wr_agent_is_healthy, .ready = wr_agent_is_ready, .user = agent};
+    if (config->http && wr_http_server_start(agent->base, config->http, agent->metrics, &health, &agent->http, &err) != WR_OK)
+        WR_LOG_WITH(WR_LOG_ERROR, "reload", "HTTP does not start", WR_LOG_ERR(&err));
+}
+
+static bool sources_or_windows_differ(const struct wr_config_diff *diff) {
+    for (uint32_t i = 0; i < diff->n_sources; i++)
+        if (diff->sources[i].change != WR_CONFIG_SAME)
+            return true;
+    for (uint32_t i = 0; i < diff->n_windows; i++)
+        if (diff->windows[i].change != WR_CONFIG_SAME)
+            return true;
+    return diff->other; /* the order of windows may differ, and the engine knows them by number */
+}
+
+/* Everything that can fail without trace, then the exchange, then what cannot be undone but only be reported. */
+static enum wr_result apply(struct wr_agent *agent, struct wr_loaded *loaded, const struct wr_config_diff *diff, struct wr_error *err) {
+    uint32_t opened[WR_CONFIG_SOURCES_MAX], n_opened = 0;
+    bool leaves[WR_CONFIG_SOURCES_MAX] = {false};
+    struct exchange *exchange = calloc(1, sizeof *exchange);
+    if (!exchange)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for a reload");
+    exchange->agent = agent;
+    exchange->config = loaded->config;
+    enum wr_result result = wr_evaluator_new(loaded->rules, agent->series, agent->symbols, &exchange->evaluator, err);
+    bool engine_too = sources_or_windows_differ(diff);
+    pthread_mutex_lock(&agent->lock);
+    if (result == WR_OK && engine_too)
+        result = open_new(agent, loaded->config, diff, opened, &n_opened, err);
+    if (result == WR_OK && engine_too)
+        result = wr_agent_make_engine(agent, loaded->config, exchange->evaluator, &exchange->engine, &exchange->map, err);
+    pthread_mutex_unlock(&agent->lock);
+    if (result == WR_OK && engine_too)
+        result = tell_store(agent, err);
+    if (result != WR_OK) {
+        for (uint32_t i = 0; i < n_opened; i++)
+            wr_agent_source_close(agent, opened[i]);
+        free_exchange(exchange);
+        return result;
+    }
+    exchange->n_slots = agent->n_slots;
+    exchange->n_accounts = agent->accounts.n;
+    stop_old(agent, diff, leaves);
+    result = call_engine(agent, exchange, err);
+    if (result != WR_OK)
+        return result;
+    wr_actions_use(&agent->actions, loaded->rules);
+    for (uint32_t slot = 0; slot < WR_CONFIG_SOURCES_MAX; slot++)
+        if (leaves[slot])
+            wr_agent_source_close(agent, slot);
+    for (uint32_t i = 0; i < n_opened; i++)
+        if (wr_agent_source_start(agent, opened[i], err) != WR_OK)
+            WR_LOG_WITH(WR_LOG_ERROR, "reload", "a source does not start; the others run", WR_LOG_ERR(err));
+    return WR_OK;
+}
+
+static void take_over(struct wr_agent *agent, struct wr_loaded *loaded, const struct wr_config_diff *diff) {
+    if (diff->http != WR_CONFIG_SAME)
+        restart_http(agent, loaded->config);
+    if (diff->uplink != WR_CONFIG_SAME)
+        restart_uplink(agent, loaded->config);
+    pthread_mutex_lock(&agent->lock);
+    struct wr_ruleset *old_rules = agent->rules;
+    agent->retired[agent->n_retired++] = agent->config;
+    agent->config = loaded->config;
+    agent->rules = loaded->rules;
+    wr_agent_retire_configs(agent, false);
+    pthread_mutex_unlock(&agent->lock);
+    if (wr_agent_metrics(agent) != WR_OK)
+        WR_LOG(WR_LOG_WARN, "reload", "no memory: some metrics are missing");
+    wr_ruleset_free(old_rules);
+}
+
+static enum wr_result reload(struct wr_agent *agent, char *what, size_t size, struct wr_error *err) {
+    struct wr_loaded loaded;
+    struct wr_buf problems;
+    wr_buf_init(&problems, 0);
+    enum wr_result result = wr_load(agent->config->file, false, &loaded, &problems, err);
+    if (problems.len > 0)
+        fputs(wr_buf_str(&problems), stderr);
+    if (result == WR_INVALID)
+        (void)wr_error_set(err, WR_INVALID, "errors in the config or rules, listed above");
+    wr_buf_fini(&problems);
+    if (result != WR_OK)
+        return result;
+    struct wr_config_diff diff;
+    result = wr_config_compare(agent->config, loaded.config, &diff, err);
+    if (result == WR_OK) {
+        wr_config_diff_describe(what, size, &diff);
+        result = apply(agent, &loaded, &diff, err);
+    }
+    if (result != WR_OK) {
+        wr_ruleset_free(loaded.rules);
+        wr_config_free(loaded.config);
+        return result;
+    }
+    take_over(agent, &loaded, &diff);
+    return WR_OK;
+}
+
+void wr_agent_reload(struct wr_agent *agent) {
+    char what[512] = "";
+    struct wr_error err = {0};
+    if (reload(agent, what, sizeof what, &err) == WR_OK) {
+        agent->reloads++;
+        WR_LOG_WITH(WR_LOG_INFO, "reload", "done", WR_LOG_STR("changed", what));
+    } else {
+        agent->reload_failures++;
+        WR_LOG_WITH(WR_LOG_ERROR, "reload", "refused; everything runs on as it was", WR_LOG_ERR(&err));
+    }
+}

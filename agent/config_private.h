@@ -6,18 +6,18 @@
 
 /* Codes of the diagnostics of the config: docs/diagnostics.md. */
 enum wr_config_code {
-    WR_CONFIG_W_NAME = 400,      /* characters, length, reserved words */
-    WR_CONFIG_W_DUPLICATE = 401, /* two of one name, two on one address */
-    WR_CONFIG_W_FOREIGN = 402,   /* a key of another kind */
-    WR_CONFIG_W_NEEDED = 403,    /* a key that another one needs */
-    WR_CONFIG_W_CONFLICT = 404,
-    WR_CONFIG_W_ADDRESS = 405,
-    WR_CONFIG_W_SELECTOR = 406,
-    WR_CONFIG_W_FILE = 407, /* not there, not readable, readable for too many */
-    WR_CONFIG_W_NOT_YET = 408,
-    WR_CONFIG_W_EXPOSED = 409, /* reachable from other machines without protection */
-    WR_CONFIG_W_USELESS = 410, /* allowed, but does nothing */
-    WR_CONFIG_W_LIMIT = 411,
+    WR_CONFIG_W_NAME = 500,      /* characters, length, reserved words */
+    WR_CONFIG_W_DUPLICATE = 501, /* two of one name, two on one address */
+    WR_CONFIG_W_FOREIGN = 502,   /* a key of another kind */
+    WR_CONFIG_W_NEEDED = 503,    /* a key that another one needs */
+    WR_CONFIG_W_CONFLICT = 504,
+    WR_CONFIG_W_ADDRESS = 505,
+    WR_CONFIG_W_SELECTOR = 506,
+    WR_CONFIG_W_FILE = 507, /* not there, not readable, readable for too many */
+    WR_CONFIG_W_NOT_YET = 508,
+    WR_CONFIG_W_EXPOSED = 509, /* reachable from other machines without protection */
+    WR_CONFIG_W_USELESS = 510, /* allowed, but does nothing */
+    WR_CONFIG_W_LIMIT = 511,
 };
 
 extern const struct wr_yaml_field wr_config_fields[];

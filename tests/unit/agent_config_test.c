@@ -215,82 +215,82 @@ static void test_runtime_directory(void **state) {
 
 static void test_node_and_names(void **state) {
     (void)state;
-    complains("node: {id: \"gw 7\"}\n" FLOOR M1, "1:12: error W400", "1 to 64 of the characters");
-    complains("node: {id: \"\"}\n" FLOOR M1, "1:12: error W400", "1 to 64");
-    complains("node: {id: g, site: \"a/b\"}\n" FLOOR M1, "1:21: error W400", "1 to 64");
-    complains(NODE "sources: []\n" M1, "2:1: error W403", "no source");
-    complains(NODE "sources: [{name: \"a b\", kind: line, listen: stdin}]\n" M1, "2:18: error W400", "1 to 63");
+    complains("node: {id: \"gw 7\"}\n" FLOOR M1, "1:12: error W500", "1 to 64 of the characters");
+    complains("node: {id: \"\"}\n" FLOOR M1, "1:12: error W500", "1 to 64");
+    complains("node: {id: g, site: \"a/b\"}\n" FLOOR M1, "1:21: error W500", "1 to 64");
+    complains(NODE "sources: []\n" M1, "2:1: error W503", "no source");
+    complains(NODE "sources: [{name: \"a b\", kind: line, listen: stdin}]\n" M1, "2:18: error W500", "1 to 63");
     complains(NODE "sources: [{name: a, kind: line, listen: stdin}, {name: a, kind: line, listen: \"tcp://127.0.0.1:1\"}]\n" M1,
-              "2:56: error W401", "two sources are called 'a'");
+              "2:56: error W501", "two sources are called 'a'");
     complains(NODE "sources: [{name: a, kind: mqtt}]\n" M1, "2:27: error W307", "unknown kind 'mqtt'");
-    complains(NODE FLOOR "windows: [{name: none, every: 1m}]\n", "3:18: error W400", "ledger's own");
-    complains(NODE FLOOR "windows: [{name: intake, every: 1m}]\n", "3:18: error W400", "ledger's own");
-    complains(NODE FLOOR "windows: [{name: a, every: 1m}, {name: a, every: 2m}]\n", "3:40: error W401", "two windows are called 'a'");
+    complains(NODE FLOOR "windows: [{name: none, every: 1m}]\n", "3:18: error W500", "ledger's own");
+    complains(NODE FLOOR "windows: [{name: intake, every: 1m}]\n", "3:18: error W500", "ledger's own");
+    complains(NODE FLOOR "windows: [{name: a, every: 1m}, {name: a, every: 2m}]\n", "3:40: error W501", "two windows are called 'a'");
 }
 
 static void test_line_sources(void **state) {
     (void)state;
-    complains(NODE "sources: [{name: a, kind: line}]\n" M1, "2:11: error W403", "source 'a' needs 'listen'");
-    complains(NODE "sources: [{name: a, kind: line, listen: \"udp://x:1\"}]\n" M1, "2:41: error W405", "'udp://x:1' is no address");
-    complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://127.0.0.1\"}]\n" M1, "2:41: error W405", "has no port");
-    complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://::1:80\"}]\n" M1, "2:41: error W405", "in brackets");
-    complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://[::1:80\"}]\n" M1, "2:41: error W405", "unfinished [address]");
-    complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://a b:80\"}]\n" M1, "2:41: error W405", "a host has no ' '");
-    complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://a:65536\"}]\n" M1, "2:41: error W405", "1 to 65535");
-    complains(NODE "sources: [{name: a, kind: line, listen: \"unix://\"}]\n" M1, "2:41: error W405", "has no path");
-    complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://0.0.0.0:80\"}]\n" M1, "2:41: warning W409", "no passwords");
-    complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://:80\"}]\n" M1, "2:41: warning W409", "no passwords");
-    complains(NODE "sources: [{name: a, kind: line, listen: [stdin, stdin]}]\n" M1, "2:49: error W401", "'a' listens there already");
-    complains(NODE "sources: [{name: a, kind: line, listen: stdin, pace: fast}]\n" M1, "2:54: error W402", "a key of kind replay");
+    complains(NODE "sources: [{name: a, kind: line}]\n" M1, "2:11: error W503", "source 'a' needs 'listen'");
+    complains(NODE "sources: [{name: a, kind: line, listen: \"udp://x:1\"}]\n" M1, "2:41: error W505", "'udp://x:1' is no address");
+    complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://127.0.0.1\"}]\n" M1, "2:41: error W505", "has no port");
+    complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://::1:80\"}]\n" M1, "2:41: error W505", "in brackets");
+    complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://[::1:80\"}]\n" M1, "2:41: error W505", "unfinished [address]");
+    complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://a b:80\"}]\n" M1, "2:41: error W505", "a host has no ' '");
+    complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://a:65536\"}]\n" M1, "2:41: error W505", "1 to 65535");
+    complains(NODE "sources: [{name: a, kind: line, listen: \"unix://\"}]\n" M1, "2:41: error W505", "has no path");
+    complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://0.0.0.0:80\"}]\n" M1, "2:41: warning W509", "no passwords");
+    complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://:80\"}]\n" M1, "2:41: warning W509", "no passwords");
+    complains(NODE "sources: [{name: a, kind: line, listen: [stdin, stdin]}]\n" M1, "2:49: error W501", "'a' listens there already");
+    complains(NODE "sources: [{name: a, kind: line, listen: stdin, pace: fast}]\n" M1, "2:54: error W502", "a key of kind replay");
     char text[512];
     snprintf(text, sizeof text, NODE "sources: [{name: a, kind: line, listen: \"unix:///%0200d\"}]\n" M1, 0);
-    complains(text, "2:41: error W405", "at most 107 bytes");
+    complains(text, "2:41: error W505", "at most 107 bytes");
 }
 
 static void test_replay_sources(void **state) {
     (void)state;
     make_file("r.csv", 0644);
-    complains(NODE "sources: [{name: a, kind: replay}]\n" M1, "2:11: error W403", "needs 'files'");
-    complains(NODE "sources: [{name: a, kind: replay, files: no.csv}]\n" M1, "2:42: error W407", "no such file: 'no.csv'");
-    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, listen: stdin}]\n" M1, "2:57: error W402", "a key of kind line");
-    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, pace: rescale}]\n" M1, "2:55: error W403", "'duration' or 'speedup'");
-    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, pace: rescale, duration: 1s, speedup: 2}]\n" M1, "2:87: error W404",
+    complains(NODE "sources: [{name: a, kind: replay}]\n" M1, "2:11: error W503", "needs 'files'");
+    complains(NODE "sources: [{name: a, kind: replay, files: no.csv}]\n" M1, "2:42: error W507", "no such file: 'no.csv'");
+    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, listen: stdin}]\n" M1, "2:57: error W502", "a key of kind line");
+    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, pace: rescale}]\n" M1, "2:55: error W503", "'duration' or 'speedup'");
+    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, pace: rescale, duration: 1s, speedup: 2}]\n" M1, "2:87: error W504",
               "exclude each other");
-    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, max_gap: 1s}]\n" M1, "2:58: error W404", "goes with pace rescale");
-    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, pace: fast, start: now}]\n" M1, "2:68: error W404", "in the future");
-    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, precision: s}]\n" M1, "2:60: error W402",
+    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, max_gap: 1s}]\n" M1, "2:58: error W504", "goes with pace rescale");
+    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, pace: fast, start: now}]\n" M1, "2:68: error W504", "in the future");
+    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, precision: s}]\n" M1, "2:60: error W502",
               "no meaning for files of format csv");
-    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, format: line, csv: {tz: UTC}}]\n" M1, "2:63: error W402",
+    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, format: line, csv: {tz: UTC}}]\n" M1, "2:63: error W502",
               "no meaning for files of format line");
 }
 
 static void test_windows_and_rules(void **state) {
     (void)state;
-    complains(NODE FLOOR "windows: [{name: a}]\n", "3:11: error W403", "window 'a' needs 'every'");
-    complains(NODE FLOOR "windows: [{name: a, every: 1m, forward: changes}]\n", "3:28: error W402", "no meaning with forward changes");
-    complains(NODE FLOOR "windows: [{name: a, forward: raw}]\n", "3:30: error W408", "cannot forward raw readings yet");
-    complains(NODE FLOOR "windows: [{name: a, every: 1m, of: \"\xC2\xB0{a\"}]\n", "3:40: error W406", "expected =, !=");
-    complains(NODE FLOOR, "1:1: warning W410", "neither windows nor rules");
-    complains(NODE FLOOR M1 "rules: no.yaml\n", "4:8: error W407", "no such file: 'no.yaml'");
-    complains(NODE FLOOR M1 "rules: \"no/*.yaml\"\n", "4:8: warning W410", "no rule file matches");
+    complains(NODE FLOOR "windows: [{name: a}]\n", "3:11: error W503", "window 'a' needs 'every'");
+    complains(NODE FLOOR "windows: [{name: a, every: 1m, forward: changes}]\n", "3:28: error W502", "no meaning with forward changes");
+    complains(NODE FLOOR "windows: [{name: a, forward: raw}]\n", "3:30: error W508", "cannot forward raw readings yet");
+    complains(NODE FLOOR "windows: [{name: a, every: 1m, of: \"\xC2\xB0{a\"}]\n", "3:40: error W506", "expected =, !=");
+    complains(NODE FLOOR, "1:1: warning W510", "neither windows nor rules");
+    complains(NODE FLOOR M1 "rules: no.yaml\n", "4:8: error W507", "no such file: 'no.yaml'");
+    complains(NODE FLOOR M1 "rules: \"no/*.yaml\"\n", "4:8: warning W510", "no rule file matches");
 }
 
 static void test_uplink(void **state) {
     (void)state;
     make_file("open.key", 0644);
-    complains(NODE FLOOR M1 "uplink: {broker: \"http://x\"}\n", "4:18: error W405", "not a broker address");
-    complains(NODE FLOOR M1 "uplink: {broker: []}\n", "4:10: error W411", "0 brokers");
-    complains(NODE FLOOR M1 "uplink: {broker: [\"mqtts://a\", \"mqtts://a:8883\"]}\n", "4:32: error W401", "already");
-    complains(NODE FLOOR M1 "uplink: {broker: \"mqtt://a\"}\n", "4:18: warning W409", "without TLS");
-    complains(NODE FLOOR M1 "uplink: {broker: \"mqtt://a\", user: u, password_file: x}\n", "4:18: error W409", "in the clear");
-    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", cert: x}\n", "4:37: error W403", "private key");
-    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", key: x}\n", "4:36: error W403", "its certificate");
-    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", password_file: x}\n", "4:46: error W403", "a password needs a user");
-    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", ca: nothere}\n", "4:35: warning W407", "No such file");
-    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", cert: open.key, key: open.key}\n", "4:52: warning W407",
+    complains(NODE FLOOR M1 "uplink: {broker: \"http://x\"}\n", "4:18: error W505", "not a broker address");
+    complains(NODE FLOOR M1 "uplink: {broker: []}\n", "4:10: error W511", "0 brokers");
+    complains(NODE FLOOR M1 "uplink: {broker: [\"mqtts://a\", \"mqtts://a:8883\"]}\n", "4:32: error W501", "already");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtt://a\"}\n", "4:18: warning W509", "without TLS");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtt://a\", user: u, password_file: x}\n", "4:18: error W509", "in the clear");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", cert: x}\n", "4:37: error W503", "private key");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", key: x}\n", "4:36: error W503", "its certificate");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", password_file: x}\n", "4:46: error W503", "a password needs a user");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", ca: nothere}\n", "4:35: warning W507", "No such file");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", cert: open.key, key: open.key}\n", "4:52: warning W507",
               "can read this secret");
-    complains(NODE FLOOR M1 "uplink: {broker: \"mqtt://127.0.0.1\", ca: open.key}\n", "4:42: warning W410", "not used");
-    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", prefix: \"a/#\"}\n", "4:39: error W400", "topic levels");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtt://127.0.0.1\", ca: open.key}\n", "4:42: warning W510", "not used");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", prefix: \"a/#\"}\n", "4:39: error W500", "topic levels");
     complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", keepalive: 1s}\n", "4:42: error W306", "not between 10s and 1h");
     complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", window_bytes: 2MB}\n", "4:45: error W306", "not between");
 }
@@ -298,17 +298,17 @@ static void test_uplink(void **state) {
 static void test_services(void **state) {
     (void)state;
     make_file("tool", 0777);
-    complains(NODE FLOOR M1 "http: {listen: \"0.0.0.0:80\"}\n", "4:16: warning W409", "no passwords");
-    complains(NODE FLOOR M1 "http: {listen: \"80\"}\n", "4:16: error W405", "has no port");
-    complains(NODE FLOOR M1 "exec_allow: [sh]\n", "4:14: error W407", "absolute path");
-    complains(NODE FLOOR M1 "exec_allow: [/nowhere/x]\n", "4:14: warning W407", "no such program");
+    complains(NODE FLOOR M1 "http: {listen: \"0.0.0.0:80\"}\n", "4:16: warning W509", "no passwords");
+    complains(NODE FLOOR M1 "http: {listen: \"80\"}\n", "4:16: error W505", "has no port");
+    complains(NODE FLOOR M1 "exec_allow: [sh]\n", "4:14: error W507", "absolute path");
+    complains(NODE FLOOR M1 "exec_allow: [/nowhere/x]\n", "4:14: warning W507", "no such program");
     char text[512];
     snprintf(text, sizeof text, NODE FLOOR M1 "exec_allow: [%s]\n", in_directory("tool"));
-    complains(text, "4:14: error W407", "everybody can change");
-    complains(NODE FLOOR M1 "limits: {max_line: 1MB, partial_lines: 1kB}\n", "4:40: error W404", "less than max_line");
-    complains(NODE FLOOR M1 "store: {path: \"\"}\n", "4:15: error W407", "has no name");
+    complains(text, "4:14: error W507", "everybody can change");
+    complains(NODE FLOOR M1 "limits: {max_line: 1MB, partial_lines: 1kB}\n", "4:40: error W504", "less than max_line");
+    complains(NODE FLOOR M1 "store: {path: \"\"}\n", "4:15: error W507", "has no name");
     snprintf(text, sizeof text, NODE FLOOR M1 "control: {socket: /%0200d}\n", 0);
-    complains(text, "4:19: error W405", "at most 107 bytes");
+    complains(text, "4:19: error W505", "at most 107 bytes");
 }
 
 static void test_many(void **state) {
@@ -318,12 +318,12 @@ static void test_many(void **state) {
     assert_int_equal(wr_buf_text(&text, NODE FLOOR "windows:\n"), WR_OK);
     for (int i = 0; i <= WR_WINDOWS_MAX; i++)
         assert_int_equal(wr_buf_printf(&text, "  - {name: w%d, every: 1m}\n", i), WR_OK);
-    complains(wr_buf_str(&text), "3:1: error W411", "33 windows: at most 32");
+    complains(wr_buf_str(&text), "3:1: error W511", "33 windows: at most 32");
     wr_buf_clear(&text);
     assert_int_equal(wr_buf_text(&text, NODE M1 "sources:\n"), WR_OK);
     for (int i = 0; i <= WR_CONFIG_SOURCES_MAX; i++)
         assert_int_equal(wr_buf_printf(&text, "  - {name: s%d, kind: line, listen: \"tcp://127.0.0.1:%d\"}\n", i, i + 1), WR_OK);
-    complains(wr_buf_str(&text), "3:1: error W411", "65 sources: at most 64");
+    complains(wr_buf_str(&text), "3:1: error W511", "65 sources: at most 64");
     wr_buf_fini(&text);
 }
 

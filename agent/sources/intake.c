@@ -89,6 +89,15 @@ static struct wr_batch *batch_with_room(struct wr_intake *intake) {
     return intake->batch;
 }
 
+enum wr_result wr_intake_wait(struct wr_intake *intake, struct wr_context *context) {
+    atomic_fetch_add_explicit(&intake->env->counters->waits, 1, memory_order_relaxed);
+    struct wr_batch *batch;
+    WR_TRY(wr_channel_recv_context(intake->env->pool->free, &batch, context));
+    wr_batch_stamp(batch, &intake->now);
+    intake->batch = batch;
+    return WR_OK;
+}
+
 /* -- series, types, texts ---------------------------------------------------------------------------------------------------------- */
 
 /* A series that the cache does not know. False: refused and counted. */

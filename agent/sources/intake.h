@@ -15,6 +15,7 @@
 #include "agent/codec/record.h"
 #include "agent/codec/series_cache.h"
 #include "agent/sources/source.h"
+#include "core/context.h"
 
 #define WR_INTAKE_TEXTS 256
 
@@ -42,6 +43,9 @@ void wr_intake_arrived(struct wr_intake *intake, const struct wr_now *now);
 
 /* Sends what is there. */
 void wr_intake_hand_over(struct wr_intake *intake);
+
+/* For sources that may wait: a batch to go on with after WR_FULL. WR_CANCELED, WR_TIMEOUT: the context ended; WR_CLOSED. */
+WR_MUST_USE enum wr_result wr_intake_wait(struct wr_intake *intake, struct wr_context *context);
 
 /* From now on readings are booked as received and dropped(stop): the deadline of a stop has passed. */
 void wr_intake_discard(struct wr_intake *intake);

@@ -5,16 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "agent/sources/line_source_private.h"
+#include "agent/unix_socket.h"
 #include "core/log.h"
 
 #define ACCEPT_BURST 32 /* connections a callback, so that readers get their turn */
 #define BACKLOG 1024
 #define RETRY_MS 200
-#define SOCKET_MODE 0660
 
 /* -- accepting ------------------------------------------------------------------------------------------------------------------- */
 
@@ -142,42 +141,11 @@ static enum wr_result open_tcp(struct wr_line_source *source, const struct wr_ad
     return opened > 0 && result != WR_BUSY ? WR_OK : result; /* a machine without IPv6 has only one of the two */
 }
 
-/* A socket file is left behind when an agent dies. It may be removed only if nobody answers there. */
-static enum wr_result remove_stale(const struct wr_address *address, const struct sockaddr_un *name, struct wr_error *err) {
-    struct stat found;
-    if (lstat(address->path, &found) < 0)
-        return errno == ENOENT ? WR_OK : wr_error_set(err, WR_IO, "%s: %s", address->path, strerror(errno));
-    if (!S_ISSOCK(found.st_mode))
-        return wr_error_set(err, WR_EXISTS, "%s exists and is no socket", address->path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return wr_error_set(err, WR_IO, "%s: %s", address->path, strerror(errno));
-    const bool stale = connect(fd, (const struct sockaddr *)(const void *)name, sizeof *name) < 0 && errno == ECONNREFUSED;
-    close(fd);
-    if (!stale)
-        return wr_error_set(err, WR_BUSY, "%s: another process listens there", address->path);
-    if (unlink(address->path) < 0 && errno != ENOENT)
-        return wr_error_set(err, WR_IO, "%s: cannot remove the stale socket: %s", address->path, strerror(errno));
-    return WR_OK;
-}
-
 static enum wr_result open_unix(struct wr_line_source *source, const struct wr_address *address, struct wr_error *err) {
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    if (strlen(address->path) >= sizeof name.sun_path)
-        return wr_error_set(err, WR_LIMIT, "%s: longer than the %zu bytes of a socket's path", address->path, sizeof name.sun_path - 1);
-    memcpy(name.sun_path, address->path, strlen(address->path) + 1);
-    WR_TRY(remove_stale(address, &name, err));
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return wr_error_set(err, WR_IO, "%s: %s", address->path, strerror(errno));
-    /* The mode of the socket before bind is that of the file it makes, so that it is never open to all; the umask may only have narrowed it. */
-    struct stat made;
-    if (fchmod(fd, SOCKET_MODE) < 0 || bind(fd, (const struct sockaddr *)&name, sizeof name) < 0 || chmod(address->path, SOCKET_MODE) < 0 ||
-        lstat(address->path, &made) < 0 || listen(fd, BACKLOG) < 0) {
-        const int because = errno;
-        close(fd);
-        return wr_error_set(err, WR_IO, "%s: %s", address->path, strerror(because));
-    }
+    int fd;
+    WR_TRY(wr_unix_socket_listen(address->path, &fd, err));
+    struct stat made = {0};
+    (void)lstat(address->path, &made);
     struct wr_line_listener *listener;
     WR_TRY(add_listener(source, address, fd, &listener, err));
     listener->socket_dev = made.st_dev;

@@ -1,7 +1,6 @@
 #include "agent/sources/line_source.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/sources/line_source_private.h"
+#include "agent/thread.h"
 #include "core/log.h"
 
 static struct wr_line_source *of(struct wr_source *source) {
@@ -105,6 +105,9 @@ static void on_stop(evutil_socket_t fd, short what, void *user) {
 
 static void *run(void *user) {
     struct wr_line_source *source = user;
+    char name[16];
+    snprintf(name, sizeof name, "line %.10s", source->source.env.config->name);
+    wr_thread_name(name);
     (void)event_base_loop(source->base, EVLOOP_NO_EXIT_ON_EMPTY);
     return NULL;
 }
@@ -171,27 +174,11 @@ static enum wr_result prepare_loop(struct wr_line_source *source, struct wr_erro
     return wr_line_listeners_open(source, err);
 }
 
-/* Signals are the main thread's. */
-static enum wr_result start_thread(struct wr_line_source *source, struct wr_error *err) {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int failed = pthread_create(&source->thread, NULL, run, source);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed != 0)
-        return wr_error_set(err, WR_IO, "source %s: no thread: %s", source->source.env.config->name, strerror(failed));
-    char name[16];
-    snprintf(name, sizeof name, "line %s", source->source.env.config->name);
-    (void)pthread_setname_np(source->thread, name);
-    return WR_OK;
-}
-
 static enum wr_result start(struct wr_source *base, struct wr_error *err) {
     struct wr_line_source *source = of(base);
     enum wr_result result = prepare_loop(source, err);
     if (result == WR_OK)
-        result = start_thread(source, err);
+        result = wr_thread_start(&source->thread, run, source, source->source.env.config->name, err);
     if (result != WR_OK) {
         undo_start(source);
         return result;

@@ -105,7 +105,7 @@ static int ask_engine(struct wr_agent *agent, wr_request_run *run, void *input, 
     struct wr_request *request;
     struct wr_error err = {0};
     if (!input || wr_request_new(run, input, free, &request, &err) != WR_OK)
-        return wr_buf_text(answer, "weir alarms: no memory\n") == WR_OK ? WR_EXIT_CANNOT : WR_EXIT_CANNOT;
+        return WR_EXIT_CANNOT;
     enum wr_result result = wr_request_call(request, agent->engine.requests, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS, &err);
     if (result == WR_OK)
         result = wr_buf_append(answer, request->text.data, request->text.len);

@@ -161,7 +161,7 @@ void wr_control_server_stop(struct wr_control_server *server) {
         return;
     uint64_t one = 1;
     (void)!write(server->stop, &one, sizeof one);
-    (void)wr_thread_join(server->thread, WR_NEVER_NS);
+    (void)!wr_thread_join(server->thread, WR_NEVER_NS);
     unlink(server->path);
     free_server(server);
 }

@@ -62,7 +62,7 @@ static void drain_alarms(struct wr_engine_loop *loop) {
         entry->alarm.decided_boot_ns = wr_clock_boot_ns(loop->clock);
         journal(loop, entry); /* first, so that the actions learn its number */
         if (entry->alarm.transition != 0) {
-            (void)wr_channel_try_send(loop->to_actions, entry); /* there is room: this thread is the only sender */
+            (void)!wr_channel_try_send(loop->to_actions, entry); /* there is room: this thread is the only sender */
             loop->shown.transitions++;
         }
         sent++;
@@ -301,7 +301,7 @@ static enum wr_result flush(struct wr_engine_loop *loop, bool final, int64_t dea
         if (!loop->handover) {
             if (now.boot_ns >= deadline_boot_ns || wr_channel_is_closed(loop->to_store))
                 return WR_TIMEOUT;
-            (void)wr_channel_recv(loop->handovers.free, &loop->handover, wr_clock_add_ns(now.boot_ns, 100 * WR_NS_PER_MS));
+            (void)!wr_channel_recv(loop->handovers.free, &loop->handover, wr_clock_add_ns(now.boot_ns, 100 * WR_NS_PER_MS));
             continue;
         }
         more = wr_engine_flush(loop->engine, &now, &loop->out);

@@ -184,7 +184,7 @@ static void on_restore_timer(evutil_socket_t fd, short what, void *user) {
     *input = agent;
     if (wr_request_new(run_restore, input, free, &request, NULL) != WR_OK)
         return;
-    (void)wr_request_call(request, agent->engine.requests, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS, NULL);
+    (void)!wr_request_call(request, agent->engine.requests, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS, NULL);
     wr_request_release(request);
     (void)!wr_agent_metrics(agent); /* now with those of the store */
 }

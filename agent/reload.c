@@ -201,7 +201,7 @@ static void restart_uplink(struct wr_agent *agent, const struct wr_config *confi
     wr_uplink_link_stop(old, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS);
     struct wr_request *request;
     if (wr_request_new(wr_store_loop_new_uplink, NULL, NULL, &request, &err) == WR_OK) {
-        (void)wr_request_call(request, agent->store.requests, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS, &err);
+        (void)!wr_request_call(request, agent->store.requests, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS, &err);
         wr_request_release(request);
     }
     struct wr_uplink_link *link = NULL;

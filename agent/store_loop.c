@@ -212,7 +212,7 @@ void wr_store_loop_new_uplink(struct wr_request *request, void *owner) {
 void wr_store_loop_accounts(struct wr_request *request, void *owner) {
     struct wr_store_loop *loop = owner;
     const struct wr_accounts *accounts = request->input;
-    wr_request_finish(request, wr_store_accounts(loop->store, accounts->list, accounts->n, &request->error));
+    wr_request_finish(request, wr_store_accounts(loop->store, accounts->list, accounts->n, false, &request->error));
 }
 
 /* -- the thread ------------------------------------------------------------------------------------------------------------------------ */
@@ -245,12 +245,12 @@ static void on_snapshot(void *user, uint64_t key, const uint8_t *body, size_t le
 static enum wr_result open_store(struct wr_store_loop *loop) {
     const struct wr_now now = wr_clock_now(loop->clock);
     WR_TRY(wr_store_open(loop->path, &loop->options, &now, loop->symbols, &loop->store, &loop->report, &loop->open_error));
-    enum wr_result result = wr_store_accounts(loop->store, loop->accounts->list, loop->accounts->n, &loop->open_error);
+    enum wr_result result = wr_store_accounts(loop->store, loop->accounts->list, loop->accounts->n, false, &loop->open_error);
     struct restoring restoring = {.loop = loop};
     if (result == WR_OK)
         result = wr_store_snaps(loop->store, WR_SNAP_ALARM, on_snapshot, &restoring, &loop->open_error);
     if (result != WR_OK) {
-        (void)wr_store_close(loop->store, &now, NULL);
+        (void)!wr_store_close(loop->store, &now, NULL);
         loop->store = NULL;
         return result;
     }

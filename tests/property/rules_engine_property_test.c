@@ -19,7 +19,7 @@
 #define S WR_TEST_S
 #define SERIES_MAX 8
 #define CELLS_MAX 65536
-#define RUNS 60
+#define RUNS 150
 #define STEPS 250
 
 /* What the model counted for (account, series, window start); of a change window start is 0. */

@@ -211,6 +211,25 @@ static void without_room_windows_widen_by_time(void **state) {
     assert_int_equal(test.got[1].flags, 0);
 }
 
+/* A widened window waits as long as the last of those that it took in would have. */
+static void a_widened_window_waits_for_all_that_it_covers(void **state) {
+    (void)state;
+    wr_test_engine_window(&test, 10 * S, 30 * S, NULL);
+    wr_test_engine_start(&test);
+    uint32_t temp = wr_test_engine_series(&test, "temp");
+    test.room = false;
+    wr_test_engine_take(&test, 0, wr_test_reading(temp, T0, 1)); /* due after 40 s */
+    wr_test_engine_advance(&test, 39 * S);
+    wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 11 * S, 2)); /* due after 39 + 9 + 30 s */
+    wr_test_engine_advance(&test, 2 * S);
+    test.room = true;
+    wr_test_engine_advance(&test, 36 * S);
+    assert_int_equal(test.n_got, 0);
+    wr_test_engine_advance(&test, 2 * S);
+    assert_int_equal(test.n_got, 1);
+    expect_window(0, T0, 20 * S, 2, WR_AGGREGATE_WIDENED);
+}
+
 static void without_room_windows_widen_by_watermark(void **state) {
     (void)state;
     wr_test_engine_window(&test, 10 * S, 5 * S, NULL);
@@ -568,6 +587,7 @@ int main(void) {
         TEST(an_evaluator_can_be_swapped),
         TEST(rules_without_memory_leave_windows_alone),
         TEST(without_room_windows_widen_by_time),
+        TEST(a_widened_window_waits_for_all_that_it_covers),
         TEST(without_room_windows_widen_by_watermark),
         TEST(without_room_a_gap_is_covered),
         TEST(without_room_late_readings_share_one_state),

@@ -284,8 +284,7 @@ static void get_codes(struct wr_decoder *decoder, struct wr_codes *codes) {
 }
 
 static wr_i128 times(wr_u128 code, int64_t step) {
-    code *= (wr_u128)step;
-    return (wr_i128)code;
+    return (wr_i128)(code * (uint64_t)step);
 }
 
 static enum wr_result get_sum(struct wr_decoder *decoder, struct wr_aggregate *record, const struct wr_codes *codes, int64_t step,

@@ -1,0 +1,196 @@
+/* Transactions: what is put into one, and what becomes true in memory once it is committed. */
+#include <string.h>
+
+#include "store/store_private.h"
+
+enum wr_result wr_commit_begin(struct wr_store *store, struct wr_error *err) {
+    store->txn = (struct wr_transaction){.next_seq = store->next_seq};
+    for (int lane = 0; lane < WR_LANES; lane++) {
+        store->txn.newest[lane] = store->lanes[lane].newest;
+        store->txn.offered[lane] = store->lanes[lane].offered;
+    }
+    return wr_sql_run(store, wr_sql_use(store, WR_SQL_BEGIN), err);
+}
+
+static void add(_Atomic uint64_t *number, uint64_t more) {
+    atomic_fetch_add_explicit(number, more, memory_order_relaxed);
+}
+
+static void came_true(struct wr_store *store) {
+    const struct wr_transaction *txn = &store->txn;
+    for (int lane = 0; lane < WR_LANES; lane++) {
+        struct wr_lane_state *state = &store->lanes[lane];
+        state->newest = txn->newest[lane];
+        state->offered = txn->offered[lane];
+        state->unacked += txn->added[lane] - txn->removed[lane];
+        uint64_t bytes = state->unacked_bytes + txn->added_bytes[lane];
+        state->unacked_bytes = bytes > txn->removed_bytes[lane] ? bytes - txn->removed_bytes[lane] : 0;
+        if (state->unacked == 0)
+            state->unacked_bytes = 0; /* where it was an estimate */
+    }
+    store->next_seq = txn->next_seq;
+    store->history -= txn->history_removed;
+    for (uint32_t i = 0; i < txn->n_gone; i++)
+        wr_outbox_unpark(store, txn->gone[i]);
+    add(&store->stats.segments, txn->segments);
+    add(&store->stats.body_bytes, txn->body_bytes);
+    add(&store->stats.evicted_segments, txn->evicted);
+    add(&store->stats.evicted_unacked_segments, txn->evicted_unacked);
+    add(&store->stats.evicted_readings, txn->evicted_readings);
+    add(&store->stats.commits, 1);
+}
+
+enum wr_result wr_commit_end(struct wr_store *store, enum wr_result result, struct wr_error *err) {
+    if (result == WR_OK)
+        result = wr_sql_run(store, wr_sql_use(store, WR_SQL_COMMIT), err);
+    if (result == WR_OK) {
+        came_true(store);
+        return WR_OK;
+    }
+    for (unsigned i = 0; i < WR_SQL_STATEMENTS; i++)
+        sqlite3_reset(store->statements[i]);
+    if (!sqlite3_get_autocommit(store->db))
+        sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    wr_ledger_rolled_back(store);
+    for (int lane = 0; lane < WR_LANES; lane++)
+        store->lanes[lane].evict_from = 0;
+    return result;
+}
+
+static bool journal_waits(const struct wr_store *store) {
+    return store->journal_records > 0 || store->snaps.len > 0;
+}
+
+static bool lane_goes(const struct wr_store *store, unsigned what, int lane) {
+    return (what & WR_COMMIT_LANE(lane)) != 0 && store->lanes[lane].open.n > 0;
+}
+
+static enum wr_result fill(struct wr_store *store, unsigned what, bool acks, bool journal, const struct wr_now *now, struct wr_error *err) {
+    for (int lane = 0; lane < WR_LANES; lane++)
+        if (lane_goes(store, what, lane))
+            WR_TRY(wr_outbox_put_open(store, (enum wr_lane)lane, now, err));
+    if (journal)
+        WR_TRY(wr_journal_put(store, now, err));
+    if (acks)
+        WR_TRY(wr_acks_save(store, err));
+    /* A commit of alarms alone leaves the books for the next one, unless something was evicted for it. */
+    if ((what & ~WR_COMMIT_JOURNAL) != 0 || acks || store->txn.evicted_unacked > 0)
+        WR_TRY(wr_ledger_save(store, acks, err));
+    return WR_OK;
+}
+
+static void done(struct wr_store *store, unsigned what, bool acks, bool journal, int64_t now_ns) {
+    for (int lane = 0; lane < WR_LANES; lane++)
+        if (lane_goes(store, what, lane)) {
+            add(&store->stats.aggregates, store->lanes[lane].open.n);
+            store->lanes[lane].open.n = 0;
+            store->lanes[lane].open.weight_bytes = 0;
+        }
+    if (journal)
+        wr_journal_committed(store, now_ns);
+    if ((what & ~WR_COMMIT_JOURNAL) != 0 || acks || store->txn.evicted_unacked > 0)
+        wr_ledger_committed(store, acks);
+    if (acks) {
+        for (int lane = 0; lane < WR_LANES; lane++)
+            store->lanes[lane].acks_changed = false;
+        store->acks_waiting = 0;
+        store->acks_since_boot_ns = WR_NEVER_NS;
+    }
+    store->retry_ns = 0;
+    if (store->txn.history_removed > 0)
+        wr_acks_prune(store);
+}
+
+enum wr_result wr_commit(struct wr_store *store, unsigned what, const struct wr_now *now, struct wr_error *err) {
+    enum wr_result result = WR_OK;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        bool acks = store->acks_waiting > 0 && ((what & WR_COMMIT_ACKS) != 0 || wr_acks_due(store, now->boot_ns));
+        bool journal = (what & WR_COMMIT_JOURNAL) != 0 && journal_waits(store);
+        result = store->db ? wr_commit_begin(store, err) : WR_CORRUPT;
+        if (result == WR_OK)
+            result = wr_commit_end(store, fill(store, what, acks, journal, now, err), err);
+        if (result == WR_OK) {
+            done(store, what, acks, journal, now->boot_ns);
+            wr_store_show(store);
+            return WR_OK;
+        }
+        if (result != WR_CORRUPT)
+            break;
+        enum wr_result fresh = wr_store_quarantine(store, now, err);
+        if (fresh != WR_OK) {
+            result = fresh;
+            break;
+        }
+    }
+    add(&store->stats.commit_failures, 1);
+    store->retry_ns = wr_clock_add_ns(now->boot_ns, WR_STORE_RETRY_NS);
+    return result;
+}
+
+/* When each lane, the journal, the books and the acks want to be committed; the earliest counts. */
+static int64_t lane_due(const struct wr_store *store, int lane) {
+    const struct wr_open_segment *open = &store->lanes[lane].open;
+    return open->n == 0 ? WR_NEVER_NS : wr_clock_add_ns(open->since_boot_ns, store->options.max_loss_ns);
+}
+
+static int64_t books_due(const struct wr_store *store) {
+    if (store->books_since_boot_ns == WR_NEVER_NS)
+        return WR_NEVER_NS;
+    return store->books_since_boot_ns == INT64_MIN ? 0 : wr_clock_add_ns(store->books_since_boot_ns, store->options.max_loss_ns);
+}
+
+static int64_t acks_due(const struct wr_store *store) {
+    if (store->acks_waiting == 0)
+        return WR_NEVER_NS;
+    return store->acks_waiting >= WR_STORE_ACKS_BATCH ? 0 : wr_clock_add_ns(store->acks_since_boot_ns, 2 * WR_STORE_ACKS_AGE_NS);
+}
+
+static int64_t earlier(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+int64_t wr_store_due(const struct wr_store *store) {
+    int64_t due = earlier(store->journal_due_ns, earlier(books_due(store), acks_due(store)));
+    for (int lane = 0; lane < WR_LANES; lane++)
+        due = earlier(due, lane_due(store, lane));
+    if (store->scan_next != INT64_MAX)
+        due = 0;
+    return due != WR_NEVER_NS && due < store->retry_ns ? store->retry_ns : due;
+}
+
+/* Lanes that are due; with one of them go those that would be due soon, which saves a commit. */
+static unsigned lanes_due(const struct wr_store *store, int64_t now_ns) {
+    unsigned what = 0;
+    unsigned soon = 0;
+    for (int lane = 0; lane < WR_LANES; lane++) {
+        int64_t due = lane_due(store, lane);
+        if (due <= now_ns)
+            what |= WR_COMMIT_LANE(lane);
+        if (due != WR_NEVER_NS && due - store->options.max_loss_ns / 2 <= now_ns)
+            soon |= WR_COMMIT_LANE(lane);
+    }
+    return what != 0 || books_due(store) <= now_ns ? what | soon : 0;
+}
+
+enum wr_result wr_store_tick(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
+    int64_t now_ns = now->boot_ns;
+    if (now_ns < store->retry_ns)
+        return WR_OK;
+    unsigned what = lanes_due(store, now_ns);
+    if (store->journal_due_ns <= now_ns)
+        what |= WR_COMMIT_JOURNAL;
+    if (books_due(store) <= now_ns)
+        what |= WR_COMMIT_BOOKS;
+    if (acks_due(store) <= now_ns)
+        what |= WR_COMMIT_ACKS;
+    if (what != 0)
+        WR_TRY(wr_commit(store, what, now, err));
+    return wr_outbox_scan(store, now, err);
+}
+
+enum wr_result wr_store_flush(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
+    bool waits = journal_waits(store) || wr_ledger_waits(store) || store->acks_waiting > 0;
+    for (int lane = 0; lane < WR_LANES; lane++)
+        waits |= store->lanes[lane].open.n > 0;
+    return waits ? wr_commit(store, WR_COMMIT_ALL, now, err) : WR_OK;
+}

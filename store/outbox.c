@@ -1,0 +1,386 @@
+/* The outbox: aggregates become segments, segments become rows; rows are handed to the uplink in order. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/column.h"
+#include "store/store_private.h"
+
+#define LIST_BYTES (WR_LEDGER_ACCOUNTS_MAX * 2 * WR_VARINT_MAX)
+
+struct wr_codec_header wr_outbox_header(const struct wr_store *store, enum wr_lane lane, enum wr_segment_kind kind,
+                                        const struct wr_now *now) {
+    struct wr_codec_header header = {.kind = (uint8_t)kind,
+                                     .lane = (uint8_t)lane,
+                                     .epoch = store->epoch,
+                                     .seq = store->txn.next_seq,
+                                     .wall_trusted = now->wall_trusted,
+                                     .boot_ns = now->boot_ns,
+                                     .wall_ns = now->wall_ns};
+    memcpy(header.boot_id, store->options.boot_id, sizeof header.boot_id);
+    return header;
+}
+
+/* The uplink has seen everything up to now: it will want this one too, and should not need a commit of its own for it. */
+static enum wr_result offer_ahead(struct wr_store *store, int lane, int64_t seq, struct wr_error *err) {
+    const struct wr_lane_state *state = &store->lanes[lane];
+    if (state->asked == 0 || state->asked < store->txn.newest[lane] || seq <= store->txn.offered[lane])
+        return WR_OK;
+    store->txn.offered[lane] = seq + WR_STORE_OFFER_STRIDE - 1;
+    sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_LANE_PUT);
+    sqlite3_bind_int(statement, 1, lane);
+    sqlite3_bind_int64(statement, 2, store->txn.offered[lane]);
+    return wr_sql_run(store, statement, err);
+}
+
+enum wr_result wr_outbox_put_row(struct wr_store *store, const struct wr_codec_header *header, const struct wr_buf *accounts,
+                                 const uint8_t *body, size_t len, struct wr_error *err) {
+    int lane = header->lane;
+    size_t list_len = accounts ? accounts->len : 0;
+    WR_TRY(wr_space_make_room(store, len + list_len, err));
+    sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_SEG_PUT);
+    sqlite3_bind_int64(statement, 1, header->seq);
+    sqlite3_bind_int(statement, 2, lane);
+    sqlite3_bind_int(statement, 3, header->kind);
+    sqlite3_bind_int64(statement, 4, header->n);
+    sqlite3_bind_int64(statement, 5, header->t0_ns);
+    sqlite3_bind_int64(statement, 6, header->t1_ns);
+    sqlite3_bind_blob(statement, 7, list_len > 0 ? (const void *)accounts->data : "", (int)list_len, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 8, header->crc);
+    sqlite3_bind_blob(statement, 9, body, (int)len, SQLITE_STATIC);
+    WR_TRY(wr_sql_run(store, statement, err));
+    WR_TRY(offer_ahead(store, lane, header->seq, err));
+    struct wr_transaction *txn = &store->txn;
+    txn->next_seq = header->seq + 1;
+    txn->newest[lane] = header->seq;
+    txn->added[lane]++;
+    txn->added_bytes[lane] += len;
+    txn->segments++;
+    txn->body_bytes += len;
+    return WR_OK;
+}
+
+/* The row's account list, and the same readings booked as stored. */
+static enum wr_result book_stored(struct wr_store *store, const struct wr_aggregate *records, size_t n, struct wr_buf *list) {
+    for (size_t i = 0; i < n; i++)
+        if (records[i].account < store->n_accounts)
+            store->accounts[records[i].account].in_segment += wr_aggregate_readings(&records[i]);
+    enum wr_result result = WR_OK;
+    for (uint32_t i = 0; i < store->n_accounts; i++) {
+        struct wr_stored_account *account = &store->accounts[i];
+        if (account->in_segment == 0)
+            continue;
+        uint8_t pair[2 * WR_VARINT_MAX];
+        uint8_t *end = wr_put_varint(wr_put_varint(pair, (uint64_t)account->id), account->in_segment);
+        account->delta[WR_BOOK_STORED] += account->in_segment;
+        account->in_segment = 0;
+        if (result == WR_OK)
+            result = wr_buf_append(list, pair, (size_t)(end - pair));
+    }
+    return result;
+}
+
+/* Records that are too large together for one segment become two. */
+static enum wr_result put_records(struct wr_store *store, enum wr_lane lane, const struct wr_aggregate *records, size_t n,
+                                  const struct wr_now *now, struct wr_error *err) {
+    struct wr_codec_header header = wr_outbox_header(store, lane, WR_SEGMENT_AGGREGATES, now);
+    const uint8_t *body;
+    size_t len;
+    enum wr_result result = wr_encode_aggregates(store->encoder, &header, records, n, store->symbols, &body, &len);
+    if (n > 1 && (result == WR_LIMIT || (result == WR_OK && len > WR_SEGMENT_BODY_BYTES))) {
+        WR_TRY(put_records(store, lane, records, n / 2, now, err));
+        return put_records(store, lane, records + n / 2, n - n / 2, now, err);
+    }
+    if (result != WR_OK)
+        return wr_error_set(err, result, "encoding a segment of %zu aggregates: %s", n, wr_result_name(result));
+    struct wr_buf list;
+    wr_buf_init(&list, LIST_BYTES);
+    result = book_stored(store, records, n, &list);
+    if (result == WR_OK)
+        result = wr_outbox_put_row(store, &header, &list, body, len, err);
+    else
+        result = wr_error_set(err, result, "no memory for the accounts of a segment");
+    wr_buf_fini(&list);
+    return result;
+}
+
+enum wr_result wr_outbox_put_open(struct wr_store *store, enum wr_lane lane, const struct wr_now *now, struct wr_error *err) {
+    const struct wr_open_segment *open = &store->lanes[lane].open;
+    return put_records(store, lane, open->records, open->n, now, err);
+}
+
+enum wr_result wr_store_take(struct wr_store *store, const struct wr_handover *handover, uint32_t from, const struct wr_now *now,
+                             uint32_t *ret_taken, struct wr_error *err) {
+    wr_ledger_count(store, handover->counts, handover->n_counts, now->boot_ns);
+    *ret_taken = 0;
+    for (uint32_t i = from; i < handover->n; i++) {
+        const struct wr_aggregate *aggregate = &handover->aggregates[i];
+        enum wr_lane lane = aggregate->window_ns == 0 ? WR_LANE_CHANGES : WR_LANE_WINDOWS;
+        struct wr_open_segment *open = &store->lanes[lane].open;
+        size_t weight = wr_encode_weight(aggregate, store->symbols);
+        if (open->n == WR_SEGMENT_RECORDS || (open->n > 0 && open->weight_bytes + weight > WR_STORE_OPEN_BYTES)) {
+            if (now->boot_ns < store->retry_ns)
+                return wr_error_set(err, WR_FULL, "the last commit failed; the next attempt is due in a moment");
+            WR_TRY(wr_commit(store, WR_COMMIT_LANE(lane), now, err));
+        }
+        if (open->n == 0)
+            open->since_boot_ns = now->boot_ns;
+        struct wr_aggregate *copy = &open->records[open->n++];
+        *copy = *aggregate;
+        copy->account = aggregate->account < store->n_map ? store->map[aggregate->account] : UINT32_MAX;
+        open->weight_bytes += weight;
+        ++*ret_taken;
+    }
+    for (int lane = 0; lane < WR_LANES; lane++)
+        if (store->lanes[lane].open.n == WR_SEGMENT_RECORDS && now->boot_ns >= store->retry_ns) {
+            struct wr_error later; /* everything is taken: what fails now is tried again when more comes, or by a tick */
+            if (wr_commit(store, WR_COMMIT_LANE(lane), now, &later) != WR_OK)
+                break;
+        }
+    return WR_OK;
+}
+
+/* Reading */
+
+static enum wr_result next_seq(struct wr_store *store, enum wr_lane lane, int64_t after, int64_t before, int64_t *ret_seq,
+                               struct wr_error *err) {
+    sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_NEXT);
+    sqlite3_bind_int(row, 1, (int)lane);
+    sqlite3_bind_int64(row, 2, after);
+    sqlite3_bind_int64(row, 3, before);
+    WR_TRY(wr_sql_row(store, row, err));
+    *ret_seq = sqlite3_column_int64(row, 0);
+    sqlite3_reset(row);
+    return WR_OK;
+}
+
+/* Row and body must agree; else the body is as bad as one with a wrong CRC. */
+static enum wr_result check_row(sqlite3_stmt *row, int64_t seq, const uint8_t *body, size_t len, struct wr_segment *ret_segment,
+                                struct wr_error *err) {
+    struct wr_codec_header header;
+    if (!body)
+        return wr_error_set(err, WR_CORRUPT, "segment %lld has no body", (long long)seq);
+    if (wr_codec_check(body, len, &header, err) != WR_OK)
+        return WR_CORRUPT;
+    if (header.seq != seq || header.lane != sqlite3_column_int(row, 0) || header.crc != (uint32_t)sqlite3_column_int64(row, 5))
+        return wr_error_set(err, WR_CORRUPT, "segment %lld: row and body are not of the same segment", (long long)seq);
+    *ret_segment = (struct wr_segment){.epoch = header.epoch,
+                                       .seq = header.seq,
+                                       .lane = header.lane,
+                                       .kind = header.kind,
+                                       .n = header.n,
+                                       .t0_ns = header.t0_ns,
+                                       .t1_ns = header.t1_ns,
+                                       .body_len = len};
+    return WR_OK;
+}
+
+/* *ret_bad: this one body is damaged, the database is not. ret_segment NULL: only check. */
+static enum wr_result fetch(struct wr_store *store, int64_t seq, struct wr_segment *ret_segment, bool *ret_bad, struct wr_error *err) {
+    sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_GET);
+    sqlite3_bind_int64(row, 1, seq);
+    *ret_bad = false;
+    enum wr_result result = wr_sql_row(store, row, err);
+    if (result != WR_OK)
+        return result == WR_EMPTY ? wr_error_set(err, WR_NOT_FOUND, "no segment %lld", (long long)seq) : result;
+    const uint8_t *body = sqlite3_column_blob(row, 6);
+    size_t len = (size_t)sqlite3_column_bytes(row, 6);
+    struct wr_segment segment;
+    if (!body && sqlite3_errcode(store->db) == SQLITE_NOMEM) {
+        result = wr_error_set(err, WR_NO_MEMORY, "no memory for segment %lld", (long long)seq);
+    } else {
+        result = check_row(row, seq, body, len, &segment, err);
+        *ret_bad = result == WR_CORRUPT;
+    }
+    if (result == WR_OK && ret_segment) {
+        segment.body = malloc(len);
+        if (segment.body) {
+            memcpy(segment.body, body, len);
+            *ret_segment = segment;
+        } else {
+            result = wr_error_set(err, WR_NO_MEMORY, "no memory for a segment of %zu bytes", len);
+        }
+    }
+    sqlite3_reset(row);
+    return result;
+}
+
+static bool is_parked(const struct wr_store *store, int64_t seq) {
+    for (uint32_t i = 0; i < store->n_parked; i++)
+        if (store->parked[i] == seq)
+            return true;
+    return false;
+}
+
+enum wr_result wr_store_next(struct wr_store *store, enum wr_lane lane, int64_t after, int64_t before, const struct wr_now *now,
+                             struct wr_segment *ret_segment, struct wr_error *err) {
+    if (!store->db)
+        return WR_EMPTY;
+    for (;;) {
+        int64_t seq;
+        bool bad = false;
+        enum wr_result result = next_seq(store, lane, after, before, &seq, err);
+        if (result == WR_OK) {
+            const struct wr_range *finished = wr_ranges_find(&store->lanes[lane].acks, seq);
+            if (finished || is_parked(store, seq)) {
+                after = finished ? finished->last : seq;
+                continue;
+            }
+            result = fetch(store, seq, ret_segment, &bad, err);
+        }
+        if (bad) {
+            WR_TRY(wr_outbox_mark_bad(store, seq, now, err));
+            after = seq;
+            continue;
+        }
+        if (result != WR_CORRUPT)
+            return result;
+        WR_TRY(wr_store_quarantine(store, now, err)); /* a fresh store: look there */
+        after = 0;
+    }
+}
+
+enum wr_result wr_store_get(struct wr_store *store, int64_t seq, struct wr_segment *ret_segment, struct wr_error *err) {
+    bool bad;
+    if (!store->db)
+        return wr_error_set(err, WR_IO, "the store is not open");
+    return fetch(store, seq, ret_segment, &bad, err);
+}
+
+enum wr_result wr_store_offer(struct wr_store *store, enum wr_lane lane, int64_t seq, const struct wr_now *now, struct wr_error *err) {
+    struct wr_lane_state *state = &store->lanes[lane];
+    if (seq > state->asked)
+        state->asked = seq;
+    if (seq <= state->offered)
+        return WR_OK;
+    if (!store->db)
+        return wr_error_set(err, WR_IO, "the store is not open");
+    enum wr_result result = wr_commit_begin(store, err);
+    if (result == WR_OK) {
+        store->txn.offered[lane] = seq + WR_STORE_OFFER_STRIDE - 1;
+        sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_LANE_PUT);
+        sqlite3_bind_int(statement, 1, (int)lane);
+        sqlite3_bind_int64(statement, 2, store->txn.offered[lane]);
+        result = wr_commit_end(store, wr_sql_run(store, statement, err), err);
+    }
+    return result == WR_CORRUPT ? wr_store_quarantine(store, now, err) : result;
+}
+
+enum wr_result wr_store_park(struct wr_store *store, enum wr_lane lane, int64_t seq) {
+    if (is_parked(store, seq) || wr_ranges_find(&store->lanes[lane].acks, seq))
+        return WR_OK;
+    if (store->n_parked == WR_STORE_PARKED)
+        return WR_FULL;
+    store->parked_lane[store->n_parked] = (uint8_t)lane;
+    store->parked[store->n_parked++] = seq;
+    wr_store_show(store);
+    return WR_OK;
+}
+
+void wr_outbox_unpark(struct wr_store *store, int64_t seq) {
+    for (uint32_t i = 0; i < store->n_parked; i++)
+        if (store->parked[i] == seq) {
+            store->n_parked--;
+            store->parked[i] = store->parked[store->n_parked];
+            store->parked_lane[i] = store->parked_lane[store->n_parked];
+            return;
+        }
+}
+
+/* Damage */
+
+/* Inside a transaction: the row of `badseg` and the books. */
+static enum wr_result put_bad(struct wr_store *store, enum wr_lane lane, int64_t seq, struct wr_error *err) {
+    sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_HEADS);
+    sqlite3_bind_int(row, 1, (int)lane);
+    sqlite3_bind_int64(row, 2, seq);
+    sqlite3_bind_int64(row, 3, seq);
+    WR_TRY(wr_sql_row(store, row, err));
+    uint64_t readings =
+        wr_ledger_book_list(store, sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1), WR_BOOK_DROPPED_CORRUPT);
+    store->txn.removed[lane]++;
+    store->txn.removed_bytes[lane] += (uint64_t)sqlite3_column_int64(row, 2);
+    sqlite3_reset(row);
+    sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_BAD_PUT);
+    sqlite3_bind_int64(statement, 1, seq);
+    sqlite3_bind_int(statement, 2, (int)lane);
+    sqlite3_bind_text(statement, 3, "crc", -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 4, (int64_t)readings);
+    WR_TRY(wr_sql_run(store, statement, err));
+    WR_TRY(wr_acks_save(store, err));
+    return wr_ledger_save(store, true, err);
+}
+
+static enum wr_result lane_of(struct wr_store *store, int64_t seq, enum wr_lane *ret_lane, struct wr_error *err) {
+    for (int lane = 0; lane < WR_LANES; lane++) {
+        int64_t found;
+        enum wr_result result = next_seq(store, (enum wr_lane)lane, seq - 1, seq + 1, &found, err);
+        if (result == WR_OK) {
+            *ret_lane = (enum wr_lane)lane;
+            return WR_OK;
+        }
+        if (result != WR_EMPTY)
+            return result;
+    }
+    return WR_NOT_FOUND;
+}
+
+enum wr_result wr_outbox_mark_bad(struct wr_store *store, int64_t seq, const struct wr_now *now, struct wr_error *err) {
+    enum wr_lane lane = WR_LANE_ALARMS;
+    if (lane_of(store, seq, &lane, err) != WR_OK)
+        return wr_store_quarantine(store, now, err); /* table and index do not agree */
+    struct wr_lane_state *state = &store->lanes[lane];
+    struct wr_acks_lane between = {store, lane};
+    const struct wr_ranges before = state->acks;
+    const bool changed = state->acks_changed;
+    if (wr_ranges_add(&state->acks, seq, seq, wr_acks_row_between, &between) != WR_OK)
+        return wr_store_park(store, lane, seq) == WR_OK ? WR_OK : wr_error_set(err, WR_FULL, "too many damaged segments");
+    state->acks_changed = true;
+    enum wr_result result = wr_commit_begin(store, err);
+    if (result == WR_OK)
+        result = wr_commit_end(store, put_bad(store, lane, seq, err), err);
+    if (result != WR_OK) {
+        state->acks = before;
+        state->acks_changed = changed;
+        return result == WR_CORRUPT ? wr_store_quarantine(store, now, err) : result;
+    }
+    for (int i = 0; i < WR_LANES; i++)
+        store->lanes[i].acks_changed = false;
+    store->acks_waiting = 0;
+    store->acks_since_boot_ns = WR_NEVER_NS;
+    store->history++;
+    wr_outbox_unpark(store, seq);
+    wr_ledger_committed(store, true);
+    atomic_fetch_add_explicit(&store->stats.bad_segments, 1, memory_order_relaxed);
+    wr_store_show(store);
+    return WR_OK;
+}
+
+enum wr_result wr_outbox_scan(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
+    for (int i = 0; i < WR_STORE_SCAN_SEGMENTS && store->scan_next != INT64_MAX && store->db; i++) {
+        sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_SCAN);
+        sqlite3_bind_int64(row, 1, store->scan_next);
+        bool bad = false;
+        enum wr_result result = wr_sql_row(store, row, err);
+        if (result == WR_EMPTY) {
+            store->scan_next = INT64_MAX;
+            return WR_OK;
+        }
+        int64_t seq = 0;
+        if (result == WR_OK) {
+            seq = sqlite3_column_int64(row, 0);
+            int64_t lane = sqlite3_column_int64(row, 1);
+            sqlite3_reset(row);
+            store->scan_next = seq + 1;
+            if (lane >= 0 && lane < WR_LANES && !wr_ranges_find(&store->lanes[lane].acks, seq))
+                result = fetch(store, seq, NULL, &bad, err);
+        }
+        if (bad)
+            result = wr_outbox_mark_bad(store, seq, now, err);
+        else if (result == WR_CORRUPT)
+            result = wr_store_quarantine(store, now, err);
+        if (result != WR_OK)
+            return result;
+    }
+    return WR_OK;
+}

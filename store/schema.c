@@ -1,0 +1,105 @@
+/* The database: how it is opened, and its tables. */
+#include <string.h>
+
+#include "store/store_private.h"
+
+/* In this order: page_size and auto_vacuum before the file has pages, locking_mode before WAL is touched (so that there is no shared
+ * memory file), the rest at will. Each is read back: a library built otherwise must not go unnoticed. The limit of pages follows in
+ * space.c. */
+static const struct {
+    const char *set;
+    const char *get;
+    int64_t number;
+    const char *text; /* instead of the number */
+} pragmas[] = {
+    {"PRAGMA page_size = 4096", "PRAGMA page_size", WR_STORE_PAGE_BYTES, NULL},
+    {"PRAGMA auto_vacuum = NONE", "PRAGMA auto_vacuum", 0, NULL},
+    {"PRAGMA locking_mode = EXCLUSIVE", "PRAGMA locking_mode", 0, "exclusive"},
+    {"PRAGMA journal_mode = WAL", "PRAGMA journal_mode", 0, "wal"},
+    {"PRAGMA synchronous = FULL", "PRAGMA synchronous", 2, NULL},
+    {"PRAGMA secure_delete = OFF", "PRAGMA secure_delete", 0, NULL},
+    {"PRAGMA wal_autocheckpoint = 256", "PRAGMA wal_autocheckpoint", 256, NULL},
+    {"PRAGMA journal_size_limit = -1", "PRAGMA journal_size_limit", -1, NULL},
+    {"PRAGMA cache_size = -256", "PRAGMA cache_size", -256, NULL},
+    {"PRAGMA mmap_size = 0", NULL, 0, NULL}, /* a library without mmap gives no answer */
+    {"PRAGMA temp_store = MEMORY", "PRAGMA temp_store", 2, NULL},
+    {"PRAGMA trusted_schema = OFF", "PRAGMA trusted_schema", 0, NULL},
+};
+
+static const char tables[] =
+    "BEGIN IMMEDIATE;"
+    "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "CREATE TABLE account(id INTEGER PRIMARY KEY, source TEXT NOT NULL, window TEXT NOT NULL);"
+    "CREATE TABLE ledger(account INTEGER, reason INTEGER, readings INTEGER, PRIMARY KEY(account, reason)) WITHOUT ROWID;"
+    "CREATE TABLE seg(seq INTEGER PRIMARY KEY, lane INTEGER, kind INTEGER, n INTEGER, t0 INTEGER, t1 INTEGER,"
+    " accounts BLOB, crc INTEGER, body BLOB);"
+    "CREATE INDEX seg_lane ON seg(lane, seq);"
+    "CREATE TABLE lane(id INTEGER PRIMARY KEY, offered INTEGER);"
+    "CREATE TABLE ack(lane INTEGER, first INTEGER, last INTEGER, PRIMARY KEY(lane, first)) WITHOUT ROWID;"
+    "CREATE TABLE badseg(seq INTEGER PRIMARY KEY, lane INTEGER, reason TEXT, readings INTEGER);"
+    "CREATE TABLE snap(kind INTEGER, key INTEGER, body BLOB, PRIMARY KEY(kind, key)) WITHOUT ROWID;"
+    "PRAGMA user_version = 1;"
+    "COMMIT;";
+
+enum wr_result wr_schema_open(const char *file, int flags, sqlite3 **ret_db, struct wr_error *err) {
+    sqlite3 *db = NULL;
+    int code = sqlite3_open_v2(file, &db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    if (code != SQLITE_OK) {
+        enum wr_result result = wr_sql_failed(db, code, file, err);
+        sqlite3_close(db);
+        return result;
+    }
+    sqlite3_extended_result_codes(db, 1);
+    int keep_wal = 1;
+    sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep_wal); /* its reservation outlives a clean stop */
+    *ret_db = db;
+    return WR_OK;
+}
+
+static enum wr_result read_back(sqlite3 *db, size_t i, struct wr_error *err) {
+    if (!pragmas[i].get)
+        return WR_OK;
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(db, pragmas[i].get, -1, &statement, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    enum wr_result result = WR_OK;
+    if (code != SQLITE_ROW) {
+        result = wr_sql_failed(db, code, pragmas[i].get, err);
+    } else if (pragmas[i].text) {
+        const char *text = (const char *)sqlite3_column_text(statement, 0);
+        if (!text || strcmp(text, pragmas[i].text) != 0)
+            result = wr_error_set(err, WR_UNSUPPORTED, "%s: SQLite answers %s", pragmas[i].set, text ? text : "nothing");
+    } else if (sqlite3_column_int64(statement, 0) != pragmas[i].number) {
+        result =
+            wr_error_set(err, WR_UNSUPPORTED, "%s: SQLite answers %lld", pragmas[i].set, (long long)sqlite3_column_int64(statement, 0));
+    }
+    sqlite3_finalize(statement);
+    return result;
+}
+
+enum wr_result wr_schema_configure(sqlite3 *db, struct wr_error *err) {
+    for (size_t i = 0; i < sizeof pragmas / sizeof pragmas[0]; i++) {
+        WR_TRY(wr_sql_exec(db, pragmas[i].set, err));
+        WR_TRY(read_back(db, i, err));
+    }
+    return WR_OK;
+}
+
+enum wr_result wr_schema_ensure(sqlite3 *db, bool *ret_fresh, struct wr_error *err) {
+    int64_t version = 0;
+    WR_TRY(wr_sql_integer(db, "PRAGMA user_version", &version, err));
+    if (version > WR_STORE_SCHEMA_VERSION)
+        return wr_error_set(err, WR_UNSUPPORTED, "the store was made by a later version of this program (%lld)", (long long)version);
+    *ret_fresh = version == 0;
+    if (version != 0)
+        return WR_OK;
+    int64_t strangers = 0;
+    WR_TRY(wr_sql_integer(db, "SELECT count(*) FROM sqlite_master", &strangers, err));
+    if (strangers > 0)
+        return wr_error_set(err, WR_CORRUPT, "a database, but not a store");
+    enum wr_result result = wr_sql_exec(db, tables, err);
+    if (result != WR_OK && !sqlite3_get_autocommit(db))
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    return result;
+}

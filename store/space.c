@@ -1,0 +1,258 @@
+/* Space: the reservation at the start, and eviction before every insert.
+ *
+ * Why both: on a full disk SQLite can neither insert, delete nor checkpoint, because each needs room in the WAL or in the file. So the file is
+ * grown to its budget and the WAL to its reserve while there is room; afterwards everything happens inside them. Freed pages are whole
+ * pages only: one eviction may free less than one insert needs, so evict until the free pages suffice. */
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "store/store_private.h"
+
+#define STEP_BYTES (1 << 20)
+#define WAL_SPARE_BYTES (512 << 10) /* what a checkpoint may lag behind the reserve */
+
+static enum wr_result pages(struct wr_store *store, enum wr_statement which, int64_t *ret_pages, struct wr_error *err) {
+    sqlite3_stmt *statement = wr_sql_use(store, which);
+    WR_TRY(wr_sql_row(store, statement, err));
+    *ret_pages = sqlite3_column_int64(statement, 0);
+    sqlite3_reset(statement);
+    return WR_OK;
+}
+
+static enum wr_result set_limit(struct wr_store *store, uint64_t limit, struct wr_error *err) {
+    char sql[64];
+    snprintf(sql, sizeof sql, "PRAGMA max_page_count = %llu", (unsigned long long)limit);
+    int64_t got = 0;
+    WR_TRY(wr_sql_integer(store->db, sql, &got, err));
+    store->page_limit = (uint64_t)got; /* larger, if the file is already: a smaller budget takes effect on a fresh store only */
+    return WR_OK;
+}
+
+/* Broken stores that were renamed aside: their bytes count in the budget. remove: they make room now. */
+static uint64_t asides(const struct wr_store *store, bool remove_them) {
+    uint64_t bytes = 0;
+    DIR *directory = opendir(store->directory);
+    if (!directory)
+        return 0;
+    for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
+        char path[4096];
+        struct stat status;
+        if (strncmp(entry->d_name, WR_STORE_FILE ".corrupt-", strlen(WR_STORE_FILE ".corrupt-")) != 0 ||
+            (size_t)snprintf(path, sizeof path, "%s/%s", store->directory, entry->d_name) >= sizeof path || stat(path, &status) != 0)
+            continue;
+        if (remove_them)
+            (void)unlink(path);
+        else
+            bytes += (uint64_t)status.st_size;
+    }
+    closedir(directory);
+    return bytes;
+}
+
+static uint64_t full_limit(const struct wr_store *store) {
+    return (store->options.budget_bytes - store->options.wal_reserve_bytes) / WR_STORE_PAGE_BYTES;
+}
+
+/* True while the file system has room for this many bytes more above its floor. */
+static bool above_floor(const struct wr_store *store, uint64_t bytes) {
+    struct statvfs status;
+    if (statvfs(store->directory, &status) != 0)
+        return true;
+    return (uint64_t)status.f_bavail * status.f_frsize >= bytes + store->options.free_floor_bytes;
+}
+
+static enum wr_result grow_step(struct wr_store *store, int64_t missing, struct wr_error *err) {
+    int64_t bytes = (missing - 2) * (WR_STORE_PAGE_BYTES - 4);
+    if (bytes > STEP_BYTES)
+        bytes = STEP_BYTES;
+    char sql[96];
+    snprintf(sql, sizeof sql, "INSERT INTO reserve(body) VALUES(zeroblob(%lld))", (long long)bytes);
+    return wr_sql_exec(store->db, sql, err);
+}
+
+/* Zero pages fill the file step by step; dropping them row by row turns them into free pages. */
+static enum wr_result grow_file(struct wr_store *store, struct wr_error *err) {
+    int64_t have = 0;
+    WR_TRY(pages(store, WR_SQL_PAGE_COUNT, &have, err));
+    bool left_over = false;
+    int64_t tables = 0;
+    WR_TRY(wr_sql_integer(store->db, "SELECT count(*) FROM sqlite_master WHERE name = 'reserve'", &tables, err));
+    left_over = tables > 0; /* a start was interrupted here */
+    if ((uint64_t)have + 8 >= store->page_limit && !left_over)
+        return WR_OK;
+    WR_TRY(wr_sql_exec(store->db, "CREATE TABLE IF NOT EXISTS reserve(id INTEGER PRIMARY KEY, body BLOB)", err));
+    enum wr_result result = WR_OK;
+    while (result == WR_OK && (uint64_t)have + 8 < store->page_limit && above_floor(store, STEP_BYTES)) {
+        result = grow_step(store, (int64_t)store->page_limit - have, err);
+        if (result == WR_OK)
+            result = pages(store, WR_SQL_PAGE_COUNT, &have, err);
+    }
+    if (result == WR_FULL)
+        result = WR_OK; /* as far as the disk has room */
+    while (result == WR_OK) {
+        int64_t left = 0;
+        result = wr_sql_integer(store->db, "SELECT count(*) FROM reserve", &left, err);
+        if (result != WR_OK || left == 0)
+            break;
+        result = wr_sql_exec(store->db, "DELETE FROM reserve WHERE id = (SELECT max(id) FROM reserve)", err);
+    }
+    return result == WR_OK ? wr_sql_exec(store->db, "DROP TABLE reserve", err) : result;
+}
+
+/* A large transaction that is rolled back: its pages spill into the WAL, which stays as long as it became. */
+static enum wr_result grow_wal(struct wr_store *store, struct wr_error *err) {
+    char path[4096];
+    struct stat status;
+    int64_t want = (int64_t)store->options.wal_reserve_bytes - WAL_SPARE_BYTES;
+    snprintf(path, sizeof path, "%s-wal", store->file);
+    if (want <= 0 || (stat(path, &status) == 0 && status.st_size >= want) || !above_floor(store, store->options.wal_reserve_bytes))
+        return WR_OK;
+    int64_t spare = 0;
+    WR_TRY(pages(store, WR_SQL_FREELIST_COUNT, &spare, err));
+    int64_t bytes = (spare - 8) * (WR_STORE_PAGE_BYTES - 4);
+    if (bytes > want)
+        bytes = want;
+    if (bytes <= 0)
+        return WR_OK;
+    char sql[192];
+    snprintf(sql, sizeof sql,
+             "BEGIN; CREATE TABLE reserve(id INTEGER PRIMARY KEY, body BLOB);"
+             "INSERT INTO reserve(body) VALUES(zeroblob(%lld))",
+             (long long)bytes);
+    enum wr_result result = wr_sql_exec(store->db, sql, err);
+    if (!sqlite3_get_autocommit(store->db)) {
+        enum wr_result back = wr_sql_exec(store->db, "ROLLBACK", err);
+        if (result == WR_OK)
+            result = back;
+    }
+    return result == WR_FULL ? WR_OK : result;
+}
+
+enum wr_result wr_space_reserve(struct wr_store *store, struct wr_error *err) {
+    uint64_t limit = full_limit(store);
+    uint64_t aside = asides(store, false) / WR_STORE_PAGE_BYTES;
+    WR_TRY(set_limit(store, aside < limit - limit / 4 ? limit - aside : limit / 4, err));
+    WR_TRY(grow_file(store, err));
+    int64_t have = 0;
+    WR_TRY(pages(store, WR_SQL_PAGE_COUNT, &have, err));
+    if ((uint64_t)have + 8 < store->page_limit)
+        WR_TRY(set_limit(store, (uint64_t)have, err)); /* what is not reserved cannot be relied upon */
+    return grow_wal(store, err);
+}
+
+static enum wr_result free_pages(struct wr_store *store, int64_t *ret_free, struct wr_error *err) {
+    int64_t listed = 0;
+    int64_t have = 0;
+    WR_TRY(pages(store, WR_SQL_FREELIST_COUNT, &listed, err));
+    WR_TRY(pages(store, WR_SQL_PAGE_COUNT, &have, err));
+    *ret_free = listed + ((uint64_t)have < store->page_limit ? (int64_t)store->page_limit - have : 0);
+    return WR_OK;
+}
+
+void wr_space_measure(struct wr_store *store) {
+    int64_t value = 0;
+    if (free_pages(store, &value, NULL) == WR_OK)
+        atomic_store_explicit(&store->stats.free_bytes, (uint64_t)value * WR_STORE_PAGE_BYTES, memory_order_relaxed);
+    atomic_store_explicit(&store->stats.reserved_bytes, store->page_limit * WR_STORE_PAGE_BYTES + store->options.wal_reserve_bytes,
+                          memory_order_relaxed);
+}
+
+/* The head of the oldest segment of a lane in first..last stands in the statement. */
+static enum wr_result oldest(struct wr_store *store, int lane, int64_t first, int64_t last, sqlite3_stmt **ret_row, struct wr_error *err) {
+    sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_HEADS);
+    sqlite3_bind_int(row, 1, lane);
+    sqlite3_bind_int64(row, 2, first);
+    sqlite3_bind_int64(row, 3, last);
+    WR_TRY(wr_sql_row(store, row, err));
+    *ret_row = row;
+    return WR_OK;
+}
+
+static enum wr_result delete_row(struct wr_store *store, int64_t seq, struct wr_error *err) {
+    sqlite3_reset(store->statements[WR_SQL_SEG_HEADS]);
+    sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_SEG_DELETE);
+    sqlite3_bind_int64(statement, 1, seq);
+    store->txn.evicted++;
+    return wr_sql_run(store, statement, err);
+}
+
+/* The oldest finished segment of all lanes. WR_EMPTY: there is none. */
+static enum wr_result evict_finished(struct wr_store *store, struct wr_error *err) {
+    int64_t best = INT64_MAX;
+    int best_lane = -1;
+    for (int lane = 0; lane < WR_LANES; lane++) {
+        struct wr_lane_state *state = &store->lanes[lane];
+        for (uint32_t i = 0; i < state->acks.n; i++) {
+            if (state->acks.at[i].last < state->evict_from)
+                continue;
+            int64_t first = state->acks.at[i].first > state->evict_from ? state->acks.at[i].first : state->evict_from;
+            sqlite3_stmt *row;
+            enum wr_result result = oldest(store, lane, first, state->acks.at[i].last, &row, err);
+            if (result == WR_OK) {
+                int64_t seq = sqlite3_column_int64(row, 0);
+                sqlite3_reset(row);
+                if (seq < best) {
+                    best = seq;
+                    best_lane = lane;
+                }
+                break;
+            }
+            if (result != WR_EMPTY)
+                return result;
+        }
+    }
+    if (best_lane < 0)
+        return WR_EMPTY;
+    store->lanes[best_lane].evict_from = best + 1;
+    store->txn.history_removed++;
+    return delete_row(store, best, err);
+}
+
+/* The oldest unfinished segment of the lowest lane; alarms last. Only called when nothing finished is left. */
+static enum wr_result evict_unfinished(struct wr_store *store, struct wr_error *err) {
+    for (int lane = WR_LANES - 1; lane >= 0; lane--) {
+        sqlite3_stmt *row;
+        enum wr_result result = oldest(store, lane, 0, INT64_MAX, &row, err);
+        if (result == WR_EMPTY)
+            continue;
+        if (result != WR_OK)
+            return result;
+        int64_t seq = sqlite3_column_int64(row, 0);
+        store->txn.evicted_readings +=
+            wr_ledger_book_list(store, sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1), WR_BOOK_DROPPED_EVICTED);
+        store->txn.removed[lane]++;
+        store->txn.removed_bytes[lane] += (uint64_t)sqlite3_column_int64(row, 2);
+        store->txn.evicted_unacked++;
+        for (uint32_t i = 0; i < store->n_parked; i++)
+            if (store->parked[i] == seq && store->txn.n_gone < WR_STORE_PARKED)
+                store->txn.gone[store->txn.n_gone++] = seq;
+        return delete_row(store, seq, err);
+    }
+    return WR_EMPTY;
+}
+
+enum wr_result wr_space_make_room(struct wr_store *store, size_t body_bytes, struct wr_error *err) {
+    int64_t need = (int64_t)(body_bytes / (WR_STORE_PAGE_BYTES - 4)) + WR_STORE_PAGES_SPARE;
+    for (;;) {
+        int64_t spare = 0;
+        WR_TRY(free_pages(store, &spare, err));
+        if (spare >= need)
+            return WR_OK;
+        enum wr_result result = evict_finished(store, err);
+        if (result == WR_EMPTY && store->page_limit < full_limit(store) && asides(store, false) > 0 && above_floor(store, 0)) {
+            (void)asides(store, true); /* data that nobody has, before data that a broken file may still hold */
+            WR_TRY(set_limit(store, full_limit(store), err));
+            continue;
+        }
+        if (result == WR_EMPTY)
+            result = evict_unfinished(store, err);
+        if (result == WR_EMPTY)
+            return wr_error_set(err, WR_FULL, "no room for a segment of %zu bytes: %lld pages free", body_bytes, (long long)spare);
+        if (result != WR_OK)
+            return result;
+    }
+}

@@ -1,0 +1,255 @@
+/* The inside of the store, shared by the files of store/ and nobody else.
+ *
+ * Invariants (checked by the model test; the code refers to the numbers):
+ *   S1  a seq is used once: next_seq is above every seq in seg, ack, badseg and every `offered`
+ *   S2  the row with the highest seq is deleted only in a transaction that inserts a higher one
+ *   S3  after every commit, for each account: stored = readings in its segments not finished + delivered + evicted + corrupt
+ *   S4  memory changes only after COMMIT said yes: a transaction that fails leaves everything as it was, and may be tried again
+ *   S5  ack rows and the delivered column change in the same transaction
+ */
+#ifndef WEIR_STORE_STORE_PRIVATE_H
+#define WEIR_STORE_STORE_PRIVATE_H
+
+#include <sqlite3.h>
+
+#include "core/buf.h"
+#include "store/codec.h"
+#include "store/ranges.h"
+#include "store/store.h"
+
+#define WR_STORE_SCHEMA_VERSION 1
+#define WR_STORE_PAGE_BYTES 4096
+#define WR_STORE_PAGES_SPARE 24       /* free pages that an insert finds, beyond those for its body */
+#define WR_STORE_OFFER_STRIDE 16
+#define WR_STORE_ACKS_BATCH 16        /* acknowledgements, or ... */
+#define WR_STORE_ACKS_AGE_NS (5 * WR_NS_PER_S) /* ... so old, go with the next commit; twice as old, they get one of their own */
+#define WR_STORE_ALARM_GROUP_NS (50 * WR_NS_PER_MS)
+#define WR_STORE_ALARM_SLOW_NS (1 * WR_NS_PER_S)
+#define WR_STORE_ALARM_RATE 2         /* commits a second on average, in bursts of ... */
+#define WR_STORE_ALARM_BURST 20
+#define WR_STORE_ALARM_BYTES 60000    /* texts waiting for the journal: always one segment */
+#define WR_STORE_SNAP_BYTES (1 << 18) /* snapshots waiting */
+#define WR_STORE_OPEN_BYTES (1 << 19) /* weight at which an open segment is cut */
+#define WR_STORE_RETRY_NS (1 * WR_NS_PER_S)
+#define WR_STORE_SCAN_SEGMENTS 16     /* a tick of the check after an unclean stop */
+
+enum wr_statement {
+    WR_SQL_BEGIN,
+    WR_SQL_COMMIT,
+    WR_SQL_ROLLBACK,
+    WR_SQL_PAGE_COUNT,
+    WR_SQL_FREELIST_COUNT,
+    WR_SQL_META_PUT,
+    WR_SQL_META_GET,
+    WR_SQL_ACCOUNT_PUT,
+    WR_SQL_LEDGER_PUT,
+    WR_SQL_SEG_PUT,
+    WR_SQL_SEG_NEXT,
+    WR_SQL_SEG_GET,
+    WR_SQL_SEG_HEADS,
+    WR_SQL_SEG_DELETE,
+    WR_SQL_SEG_BETWEEN,
+    WR_SQL_SEG_SCAN,
+    WR_SQL_LANE_PUT,
+    WR_SQL_ACK_CLEAR,
+    WR_SQL_ACK_PUT,
+    WR_SQL_BAD_PUT,
+    WR_SQL_SNAP_PUT,
+    WR_SQL_SNAP_DELETE,
+    WR_SQL_SNAP_LIST,
+    WR_SQL_STATEMENTS
+};
+
+/* One account with its books. */
+struct wr_stored_account {
+    struct wr_account name;
+    int64_t id;                /* row in `account` */
+    bool stored;               /* the row is there */
+    uint64_t kept[WR_BOOKS];   /* from before this process, and what the store books itself */
+    uint64_t counted[WR_BOOKS]; /* cumulative, by whoever counts */
+    uint64_t delta[WR_BOOKS];  /* of the transaction at hand */
+    uint64_t saved[WR_BOOKS];  /* as it stands in `ledger` */
+    uint64_t acked;            /* delivered, their ack not on disk yet */
+    uint64_t in_segment;       /* while a segment's readings are added up */
+};
+
+/* A segment that is being filled. */
+struct wr_open_segment {
+    struct wr_aggregate *records; /* WR_SEGMENT_RECORDS */
+    uint32_t n;
+    size_t weight_bytes;
+    int64_t since_boot_ns; /* of its first record */
+};
+
+struct wr_lane_state {
+    struct wr_open_segment open; /* lanes of aggregates */
+    struct wr_ranges acks;
+    bool acks_changed;
+    int64_t offered;       /* on disk */
+    int64_t asked;         /* highest seq that the uplink offered */
+    int64_t newest;        /* seq of the newest segment */
+    int64_t evict_from;    /* where the search for finished rows begins */
+    uint64_t unacked;      /* segments */
+    uint64_t unacked_bytes;
+};
+
+/* What a transaction changes in memory once it is committed. */
+struct wr_transaction {
+    int64_t next_seq;
+    uint64_t segments;
+    uint64_t body_bytes;
+    uint64_t evicted;
+    uint64_t evicted_unacked;
+    uint64_t evicted_readings;
+    uint64_t added[WR_LANES];
+    uint64_t added_bytes[WR_LANES];
+    uint64_t removed[WR_LANES]; /* unacknowledged ones */
+    uint64_t removed_bytes[WR_LANES];
+    uint64_t history_removed;
+    int64_t newest[WR_LANES];
+    int64_t offered[WR_LANES];
+    int64_t gone[WR_STORE_PARKED]; /* evicted seqs that were parked */
+    uint32_t n_gone;
+};
+
+struct wr_store {
+    sqlite3 *db;
+    sqlite3_stmt *statements[WR_SQL_STATEMENTS];
+    char *file; /* path of the database */
+    char *directory;
+    struct wr_store_options options;
+    const struct wr_symbol_table *symbols;
+    struct wr_encoder *encoder;
+    uint64_t epoch;
+    int64_t next_seq;
+    int64_t live_from;
+    struct wr_lane_state lanes[WR_LANES];
+    struct wr_transaction txn;
+
+    struct wr_stored_account *accounts;
+    uint32_t n_accounts;
+    uint32_t *map; /* process number -> index in accounts, UINT32_MAX: none */
+    uint32_t n_map;
+    int64_t books_since_boot_ns; /* of the first change of counts that is not on disk; WR_NEVER_NS: none */
+    int64_t acks_since_boot_ns;
+    uint32_t acks_waiting;
+
+    struct wr_buf journal; /* packed texts */
+    struct wr_buf snaps;
+    uint32_t journal_records;
+    int64_t journal_t0_ns;
+    int64_t journal_t1_ns;
+    int64_t journal_due_ns; /* WR_NEVER_NS: nothing waits */
+    int64_t journal_committed_ns;
+    double journal_tokens;
+    int64_t journal_tokens_ns;
+    uint64_t entries_taken;
+    uint64_t entries_journalled;
+
+    int64_t parked[WR_STORE_PARKED];
+    uint8_t parked_lane[WR_STORE_PARKED];
+    uint32_t n_parked;
+    uint64_t history;
+    uint64_t page_limit;
+    int64_t retry_ns;  /* after a failed commit: not before */
+    int64_t scan_next; /* check after an unclean stop: next seq; INT64_MAX: none under way */
+    struct wr_store_loss *losses;
+    struct wr_store_stats stats;
+};
+
+/* sql.c */
+/* The result that a SQLite code means, with its message. */
+enum wr_result wr_sql_failed(sqlite3 *db, int code, const char *doing, struct wr_error *err);
+WR_MUST_USE enum wr_result wr_sql_exec(sqlite3 *db, const char *sql, struct wr_error *err);
+/* One integer, the first column of the first row. */
+WR_MUST_USE enum wr_result wr_sql_integer(sqlite3 *db, const char *sql, int64_t *ret_value, struct wr_error *err);
+WR_MUST_USE enum wr_result wr_sql_prepare_all(struct wr_store *store, struct wr_error *err);
+void wr_sql_finalize_all(struct wr_store *store);
+/* A statement ready for binding. */
+sqlite3_stmt *wr_sql_use(struct wr_store *store, enum wr_statement statement);
+/* Runs a statement that gives no rows. */
+WR_MUST_USE enum wr_result wr_sql_run(struct wr_store *store, sqlite3_stmt *statement, struct wr_error *err);
+/* The next row: WR_OK, or WR_EMPTY after the last one. Reset it when done: wr_sql_use does, a cursor left open would hold the checkpoint. */
+WR_MUST_USE enum wr_result wr_sql_row(struct wr_store *store, sqlite3_stmt *statement, struct wr_error *err);
+WR_MUST_USE enum wr_result wr_sql_meta_put(struct wr_store *store, const char *key, int64_t value, struct wr_error *err);
+/* WR_NOT_FOUND. */
+WR_MUST_USE enum wr_result wr_sql_meta_get(struct wr_store *store, const char *key, int64_t *ret_value, struct wr_error *err);
+
+/* schema.c */
+WR_MUST_USE enum wr_result wr_schema_open(const char *file, int flags, sqlite3 **ret_db, struct wr_error *err);
+WR_MUST_USE enum wr_result wr_schema_configure(sqlite3 *db, struct wr_error *err);
+/* Makes the tables if there are none. *ret_fresh tells. WR_UNSUPPORTED: a later version made it. */
+WR_MUST_USE enum wr_result wr_schema_ensure(sqlite3 *db, bool *ret_fresh, struct wr_error *err);
+
+/* space.c */
+WR_MUST_USE enum wr_result wr_space_reserve(struct wr_store *store, struct wr_error *err);
+/* Inside a transaction: evicts until a body of this size fits. */
+WR_MUST_USE enum wr_result wr_space_make_room(struct wr_store *store, size_t body_bytes, struct wr_error *err);
+void wr_space_measure(struct wr_store *store);
+
+/* commit.c */
+#define WR_COMMIT_LANE(lane) (1U << (lane))
+#define WR_COMMIT_JOURNAL 16U
+#define WR_COMMIT_ACKS 32U
+#define WR_COMMIT_BOOKS 64U
+#define WR_COMMIT_ALL 127U
+WR_MUST_USE enum wr_result wr_commit(struct wr_store *store, unsigned what, const struct wr_now *now, struct wr_error *err);
+/* Bare transactions. end: COMMIT if result is WR_OK, else ROLLBACK; what the transaction changes in memory happens or not. */
+WR_MUST_USE enum wr_result wr_commit_begin(struct wr_store *store, struct wr_error *err);
+WR_MUST_USE enum wr_result wr_commit_end(struct wr_store *store, enum wr_result result, struct wr_error *err);
+
+/* outbox.c */
+WR_MUST_USE enum wr_result wr_outbox_put_open(struct wr_store *store, enum wr_lane lane, const struct wr_now *now, struct wr_error *err);
+/* Inside a transaction: a row with this body. */
+WR_MUST_USE enum wr_result wr_outbox_put_row(struct wr_store *store, const struct wr_codec_header *header, const struct wr_buf *accounts,
+                                             const uint8_t *body, size_t len, struct wr_error *err);
+struct wr_codec_header wr_outbox_header(const struct wr_store *store, enum wr_lane lane, enum wr_segment_kind kind,
+                                        const struct wr_now *now);
+/* Books a damaged segment and takes it out of the way. */
+WR_MUST_USE enum wr_result wr_outbox_mark_bad(struct wr_store *store, int64_t seq, const struct wr_now *now, struct wr_error *err);
+/* Forgets that a segment was parked. */
+void wr_outbox_unpark(struct wr_store *store, int64_t seq);
+/* A slice of the check after an unclean stop. */
+WR_MUST_USE enum wr_result wr_outbox_scan(struct wr_store *store, const struct wr_now *now, struct wr_error *err);
+
+/* acks.c */
+WR_MUST_USE enum wr_result wr_acks_save(struct wr_store *store, struct wr_error *err);
+WR_MUST_USE enum wr_result wr_acks_load(struct wr_store *store, struct wr_error *err);
+bool wr_acks_due(const struct wr_store *store, int64_t now_ns);
+void wr_acks_prune(struct wr_store *store);
+bool wr_acks_row_between(void *lane, int64_t a, int64_t b);
+struct wr_acks_lane {
+    struct wr_store *store;
+    enum wr_lane lane;
+};
+
+/* ledger_table.c */
+WR_MUST_USE enum wr_result wr_ledger_load(struct wr_store *store, struct wr_error *err);
+/* Inside a transaction: writes the accounts and books that changed. */
+WR_MUST_USE enum wr_result wr_ledger_save(struct wr_store *store, bool with_acks, struct wr_error *err);
+void wr_ledger_committed(struct wr_store *store, bool with_acks);
+void wr_ledger_rolled_back(struct wr_store *store);
+/* Adds readings of a row's account list to a book of the transaction; returns the sum. */
+uint64_t wr_ledger_book_list(struct wr_store *store, const uint8_t *list, size_t len, enum wr_book book);
+/* The same as delivered, waiting for the acks to be saved. */
+uint64_t wr_ledger_ack_list(struct wr_store *store, const uint8_t *list, size_t len);
+/* Books what an unclean stop took; fills store->losses. */
+WR_MUST_USE enum wr_result wr_ledger_book_crash(struct wr_store *store, uint32_t *ret_n, uint64_t *ret_readings, struct wr_error *err);
+/* The books go into a fresh store: what the old one held is dropped(store). */
+void wr_ledger_start_over(struct wr_store *store);
+/* Cumulative counts of whoever counts. */
+void wr_ledger_count(struct wr_store *store, const struct wr_account_count *counts, uint32_t n, int64_t now_ns);
+bool wr_ledger_waits(const struct wr_store *store);
+struct wr_stored_account *wr_ledger_account(struct wr_store *store, uint32_t number);
+
+/* journal.c */
+/* Inside a transaction. */
+WR_MUST_USE enum wr_result wr_journal_put(struct wr_store *store, const struct wr_now *now, struct wr_error *err);
+void wr_journal_committed(struct wr_store *store, int64_t now_ns);
+
+/* store.c */
+/* Renames the broken store aside and goes on with a fresh one. */
+WR_MUST_USE enum wr_result wr_store_quarantine(struct wr_store *store, const struct wr_now *now, struct wr_error *err);
+void wr_store_show(struct wr_store *store);
+
+#endif

@@ -1,0 +1,125 @@
+#include "tests/support/store_fixture.h"
+
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+const struct wr_account store_accounts[STORE_ACCOUNTS] = {{"floor", "states"}, {"floor", "m1"}, {"floor", WR_LEDGER_INTAKE}};
+
+static const char keys[8][24] = {"temp\0value\0room\0A0", "temp\0value\0room\0A1", "temp\0value\0room\0A2", "temp\0value\0room\0A3",
+                                 "temp\0value\0room\0A4", "temp\0value\0room\0A5", "temp\0value\0room\0A6", "temp\0value\0room\0A7"};
+
+void store_fixture_init(struct store_fixture *fixture) {
+    *fixture = (struct store_fixture){.options = {.budget_bytes = 4 << 20, .max_loss_ns = WR_NS_PER_S, .node = "gw-7"},
+                                      .now = {.boot_ns = 1000 * WR_NS_PER_S,
+                                              .wall_ns = INT64_C(1772000000) * WR_NS_PER_S,
+                                              .wall_trusted = true}};
+    const char *base = getenv("TMPDIR");
+    snprintf(fixture->directory, sizeof fixture->directory, "%s/weir-store-XXXXXX", base ? base : "/tmp");
+    assert_non_null(mkdtemp(fixture->directory));
+    assert_int_equal(wr_symbol_table_new(64, &fixture->symbols, &fixture->err), WR_OK);
+    fixture->handover.counts = fixture->counts;
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *at) {
+    (void)status, (void)kind, (void)at;
+    return remove(path);
+}
+
+void store_fixture_fini(struct store_fixture *fixture) {
+    wr_store_abandon(fixture->store);
+    wr_symbol_table_free(fixture->symbols);
+    nftw(fixture->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+enum wr_result store_fixture_open(struct store_fixture *fixture) {
+    memset(fixture->taken, 0, sizeof fixture->taken);
+    WR_TRY(wr_store_open(fixture->directory, &fixture->options, &fixture->now, fixture->symbols, &fixture->store, &fixture->report,
+                         &fixture->err));
+    return wr_store_accounts(fixture->store, store_accounts, STORE_ACCOUNTS, false, &fixture->err);
+}
+
+struct wr_aggregate store_fixture_aggregate(uint32_t i, uint64_t n) {
+    struct wr_aggregate aggregate = {.key = keys[i % 8],
+                                     .key_len = 19,
+                                     .type = WR_TYPE_FLOAT,
+                                     .decimals = 1,
+                                     .start_ns = INT64_C(1772000000) * WR_NS_PER_S + (int64_t)(i / 8) * 60 * WR_NS_PER_S,
+                                     .window_ns = 60 * WR_NS_PER_S,
+                                     .n = n,
+                                     .sum = wr_sum_zero()};
+    int64_t tenths = 200 + (int64_t)(i * 7 % 13);
+    for (uint64_t k = 0; k < n; k++) {
+        union wr_value value = {.f = (double)(tenths + (int64_t)k) / 10};
+        wr_sum_add(&aggregate.sum, WR_TYPE_FLOAT, value, 1);
+        if (k == 0)
+            aggregate.min = aggregate.first = value;
+        aggregate.max = aggregate.last = value;
+    }
+    return aggregate;
+}
+
+void store_fixture_fill(struct store_fixture *fixture, uint32_t account, uint32_t n, uint64_t readings) {
+    struct wr_handover *handover = &fixture->handover;
+    assert_true(handover->n + n <= WR_HANDOVER_AGGREGATES);
+    for (uint32_t i = 0; i < n; i++) {
+        struct wr_aggregate *aggregate = &handover->aggregates[handover->n++];
+        *aggregate = store_fixture_aggregate(i, readings);
+        aggregate->account = account;
+        if (account == 0)
+            aggregate->window_ns = 0;
+        fixture->taken[account] += readings;
+        fixture->taken[2] += readings;
+    }
+    fixture->counts[0] = (struct wr_account_count){0, WR_BOOK_TAKEN, fixture->taken[0]};
+    fixture->counts[1] = (struct wr_account_count){1, WR_BOOK_TAKEN, fixture->taken[1]};
+    fixture->counts[2] = (struct wr_account_count){2, WR_BOOK_RECEIVED, fixture->taken[2]};
+    fixture->counts[3] = (struct wr_account_count){2, WR_BOOK_TAKEN, fixture->taken[2]};
+    handover->n_counts = 4;
+}
+
+void store_fixture_take(struct store_fixture *fixture) {
+    uint32_t taken = 0;
+    enum wr_result result = wr_store_take(fixture->store, &fixture->handover, 0, &fixture->now, &taken, &fixture->err);
+    if (result != WR_OK)
+        fail_msg("%s", fixture->err.text);
+    assert_int_equal(taken, fixture->handover.n);
+    fixture->handover.n = 0;
+}
+
+void store_fixture_segment(struct store_fixture *fixture, uint32_t account, uint32_t n, uint64_t readings) {
+    store_fixture_fill(fixture, account, n, readings);
+    store_fixture_take(fixture);
+    if (wr_store_flush(fixture->store, &fixture->now, &fixture->err) != WR_OK)
+        fail_msg("%s", fixture->err.text);
+}
+
+void store_fixture_advance(struct store_fixture *fixture, int64_t ns) {
+    fixture->now.boot_ns += ns;
+    fixture->now.wall_ns += ns;
+}
+
+struct wr_account_balance store_fixture_balance(struct store_fixture *fixture, uint32_t account) {
+    struct wr_account_balance *balances;
+    struct wr_account_balance found = {0};
+    uint32_t n;
+    assert_int_equal(wr_store_balances(fixture->store, &balances, &n), WR_OK);
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t left;
+        uint64_t right;
+        if (!wr_balance_check(&balances[i], &left, &right))
+            fail_msg("%s/%s: %llu is not %llu", balances[i].account.source, balances[i].account.window, (unsigned long long)left,
+                     (unsigned long long)right);
+        if (strcmp(balances[i].account.source, store_accounts[account].source) == 0 &&
+            strcmp(balances[i].account.window, store_accounts[account].window) == 0)
+            found = balances[i];
+    }
+    free(balances);
+    return found;
+}

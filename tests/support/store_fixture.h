@@ -1,0 +1,46 @@
+/* A store in a directory of its own, with series, symbols and a handover to fill: what every test of store/ needs. */
+#ifndef WEIR_TESTS_SUPPORT_STORE_FIXTURE_H
+#define WEIR_TESTS_SUPPORT_STORE_FIXTURE_H
+
+#include "core/handover.h"
+#include "core/series.h"
+#include "core/symbol.h"
+#include "store/codec.h"
+#include "store/store.h"
+
+#define STORE_ACCOUNTS 3 /* two windows of source "floor", and its intake */
+
+struct store_fixture {
+    char directory[256];
+    struct wr_store_options options;
+    struct wr_now now;
+    struct wr_symbol_table *symbols;
+    struct wr_store *store;
+    struct wr_store_report report;
+    struct wr_error err;
+    struct wr_handover handover;
+    struct wr_account_count counts[8];
+    uint64_t taken[STORE_ACCOUNTS]; /* cumulative, of this process */
+};
+
+extern const struct wr_account store_accounts[STORE_ACCOUNTS];
+
+/* A fresh directory, a budget of 4 MB, max_loss of 1 s. Nothing is opened. */
+void store_fixture_init(struct store_fixture *fixture);
+/* Abandons the store if it is open and removes the directory. */
+void store_fixture_fini(struct store_fixture *fixture);
+/* Opens the store and tells it the accounts; counts begin at zero. */
+enum wr_result store_fixture_open(struct store_fixture *fixture);
+/* Puts n aggregates of `readings` readings each into the handover, of account 0 (changes) or 1, at the time of the fixture. */
+void store_fixture_fill(struct store_fixture *fixture, uint32_t account, uint32_t n, uint64_t readings);
+/* Hands it over; fails the test unless all were taken. */
+void store_fixture_take(struct store_fixture *fixture);
+/* fill, take, flush: one segment. */
+void store_fixture_segment(struct store_fixture *fixture, uint32_t account, uint32_t n, uint64_t readings);
+void store_fixture_advance(struct store_fixture *fixture, int64_t ns);
+/* The balance of an account by number; asserts that every equation holds. */
+struct wr_account_balance store_fixture_balance(struct store_fixture *fixture, uint32_t account);
+/* An aggregate with values that depend on i. */
+struct wr_aggregate store_fixture_aggregate(uint32_t i, uint64_t n);
+
+#endif

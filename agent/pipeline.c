@@ -1,8 +1,10 @@
 /* The boot order, as a list, and its mirror. */
+#include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "agent/agent.h"
 #include "agent/commands/commands.h"
@@ -78,6 +80,8 @@ static enum wr_result start_store(struct wr_agent *agent, struct wr_error *err) 
     store->options = (struct wr_store_options){
         .budget_bytes = config->budget_bytes, .free_floor_bytes = config->free_floor_bytes, .max_loss_ns = config->max_loss_ns};
     strncpy(store->options.node, agent->config->node->id, sizeof store->options.node - 1);
+    if (mkdir(config->path, 0750) < 0 && errno != EEXIST)
+        return wr_error_set(err, WR_IO, "store.path %s: %s", config->path, strerror(errno));
     uint32_t window = agent->config->uplink ? agent->config->uplink->window : WR_UPLINK_WINDOW_MAX;
     WR_TRY(wr_store_loop_init(store, WR_AGENT_HANDOVERS, window < 64 ? 64 : window, err));
     WR_TRY(wr_store_loop_start(store, err));

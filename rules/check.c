@@ -62,7 +62,9 @@ static void complain_plain(struct wr_scope *scope, const struct wr_node *plain, 
     const struct wr_node *series = undeclared(scope, plain);
     if (series) {
         const char *text = scope->rule->operands[series->operand].selector->name;
-        snprintf(hint, sizeof hint, "add to points: - {point: %s, unit: %s}", text, with_unit->unit.text[0] ? with_unit->unit.text : "...");
+        const char *unit = with_unit->unit.text[0] ? with_unit->unit.text : "...";
+        const char *quote = unit[0] == '%' ? "\"" : ""; /* YAML keeps % for itself */
+        snprintf(hint, sizeof hint, "add to points: - {point: %s, unit: %s%s%s}", text, quote, unit, quote);
         wr_scope_complain(scope, 212, with_unit->kind == WR_NODE_NUMBER ? with_unit : at, hint,
                           "a limit with a unit, but '%.60s' has no declared point", text);
         return;

@@ -38,7 +38,7 @@ static uint32_t read_moments(struct wr_compile *compile, const char *key, const 
         char hint[80];
         char shown[48];
         char where[64];
-        snprintf(where, sizeof where, "%s.at", key);
+        snprintf(where, sizeof where, "%s.at[%u]", key, i);
         snprintf(hint, sizeof hint, "did you mean '%s'?", near ? near : "");
         WR_COMPILE_ERROR(compile, 329, where, near ? hint : NULL, "no moment of an alarm: '%s'",
                          wr_error_escape(shown, sizeof shown, record->at[i], strlen(record->at[i])));

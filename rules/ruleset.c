@@ -79,11 +79,6 @@ static bool add_points(struct wr_ruleset *ruleset, struct wr_compile *compile) {
     return true;
 }
 
-static void sort_points(struct wr_ruleset *ruleset) {
-    if (ruleset->n_points > 1)
-        qsort(ruleset->points, ruleset->n_points, sizeof *ruleset->points, by_point_name);
-}
-
 static bool later_place(const struct wr_place *a, const struct wr_place *b) {
     int files = strcmp(a->file, b->file);
     return files != 0 ? files > 0 : a->at.line > b->at.line || (a->at.line == b->at.line && a->at.column > b->at.column);
@@ -96,6 +91,26 @@ static void refuse_twice(struct wr_diagnostics *diagnostics, unsigned code, cons
     const struct wr_place *first = second == a ? b : a;
     wr_diagnostics_add(diagnostics, WR_DIAGNOSTIC_ERROR, code, second->file, NULL, 0, second->at, NULL,
                        "%s '%.60s' is given twice: first at %s:%u:%u", what, name, first->file, first->at.line, first->at.column);
+}
+
+/* Sorted by name for bsearch. Of two of one name the first given stays, so that rules are not blamed for the second. */
+static void sort_points(struct wr_ruleset *ruleset, struct wr_diagnostics *diagnostics) {
+    if (ruleset->n_points < 2)
+        return;
+    qsort(ruleset->points, ruleset->n_points, sizeof *ruleset->points, by_point_name);
+    uint32_t kept = 1;
+    for (uint32_t i = 1; i < ruleset->n_points; i++) {
+        struct wr_point *last = ruleset->points[kept - 1];
+        struct wr_point *point = ruleset->points[i];
+        if (strcmp(last->name, point->name) != 0) {
+            ruleset->points[kept++] = point;
+            continue;
+        }
+        refuse_twice(diagnostics, 321, "the point", point->name, &last->place, &point->place);
+        if (later_place(&last->place, &point->place))
+            ruleset->points[kept - 1] = point;
+    }
+    ruleset->n_points = kept;
 }
 
 /* -- rules ------------------------------------------------------------------------------------------------------------------------------- */
@@ -253,12 +268,9 @@ static bool compile_files(struct wr_ruleset *ruleset, const struct wr_yaml *yaml
             if (!(pass == 0 ? add_points(ruleset, &compile) : add_rules(ruleset, &compile)))
                 return false;
         }
-        sort_points(ruleset);
+        if (pass == 0)
+            sort_points(ruleset, diagnostics);
     }
-    for (uint32_t i = 1; i < ruleset->n_points; i++)
-        if (strcmp(ruleset->points[i - 1]->name, ruleset->points[i]->name) == 0)
-            refuse_twice(diagnostics, 321, "the point", ruleset->points[i]->name, &ruleset->points[i - 1]->place,
-                         &ruleset->points[i]->place);
     if (!sort_rules(ruleset, diagnostics))
         return false;
     if (diagnostics->errors > 0)

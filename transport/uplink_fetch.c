@@ -239,8 +239,7 @@ void wr_uplink_rewind(struct wr_uplink *uplink) {
     }
     for (size_t c = 0; c < 2; c++) {
         for (size_t lane = 0; lane < WR_LANES; lane++) {
-            uplink->cursors[c][lane].maybe_more |= uplink->cursors[c][lane].asked;
-            uplink->cursors[c][lane].asked = false;
+            uplink->cursors[c][lane].asked = false; /* maybe_more stands since it was asked */
             uplink->cursors[c][lane].asked_left = 0;
         }
     }

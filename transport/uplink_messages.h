@@ -10,7 +10,8 @@
  *
  * Rules. The store answers in the order of the requests, so an ACK or PARK counts before the GET behind it. A GET never returns what is
  * acknowledged or parked. `offered` is the highest seq of a lane that may have been published: the uplink asks for it in strides of 16 and
- * publishes a segment only after an OFFERED that covers it. ACKs of another epoch than the present one are ignored.
+ * publishes a segment only after an OFFERED that covers it. An ACK of another epoch than the present one is ignored. The same segment may be
+ * acknowledged twice (its retry was answered while a cursor's GET that covers it was under way): it is booked once.
  *
  * DONE after fewer segments than asked for means: nothing more in that range when the GET was answered; an AVAILABLE behind it tells of more.
  *

@@ -26,8 +26,10 @@ struct stored {
     bool poison; /* always refused */
     bool acked;
     bool parked;
+    bool handed;    /* given to the uplink, not yet published */
     bool at_broker; /* PUBACK sent by the fake broker */
     unsigned published;
+    unsigned refused; /* since the last restart */
 };
 
 struct in_flight {
@@ -59,6 +61,8 @@ struct world {
     /* what was seen */
     bool online;
     unsigned losses;
+    uint64_t last_ticket;
+    uint64_t void_tickets; /* up to this one */
     unsigned direct_done;
     int64_t newest[2][WR_LANES]; /* highest first publish of a connection, per cursor class */
 };
@@ -99,6 +103,9 @@ static void answer_get(struct world *w, const struct wr_uplink_request *get) {
         reply.segment =
             (struct wr_segment){.epoch = 7, .seq = seq, .lane = s->lane, .n = 1, .body = calloc(1, s->bytes), .body_len = s->bytes};
         assert_non_null(reply.segment.body);
+        /* One that waits for its retry is passed over by a cursor, and a GET of an earlier connection is void. */
+        bool wanted = get->ticket > w->void_tickets && (s->refused == 0 || get->cursor == WR_CURSOR_RETRY);
+        w->stored[seq].handed |= wanted && s->bytes != LARGE;
         tell(w, &reply);
         assert_null(reply.segment.body);
         given++;
@@ -124,7 +131,6 @@ static void store_turn(struct world *w) {
         assert_int_equal(request.first, request.last);
         assert_int_equal(request.lane, w->stored[request.first].lane);
         assert_true(w->stored[request.first].at_broker); /* U1 */
-        assert_false(w->stored[request.first].acked);
         w->stored[request.first].acked = true;
         break;
     case WR_UPLINK_PARK:
@@ -144,7 +150,14 @@ static void session_event(struct world *w, enum wr_session_event_kind kind, uint
     wr_uplink_on_session(w->uplink, &w->now, rnd(w), &event);
 }
 
+static void forget_handed(struct world *w) {
+    for (int64_t seq = 1; seq <= SEGMENTS; seq++)
+        w->stored[seq].handed = false;
+    w->void_tickets = w->last_ticket;
+}
+
 static void lose(struct world *w) {
+    forget_handed(w);
     if (chance(w, 50)) { /* some acknowledgements were on their way and are lost with it */
         for (size_t i = 0; i < w->n_flight; i++) {
             if (w->flight[i].seq != 0 && chance(w, 50))
@@ -180,10 +193,12 @@ static void broker_turn(struct world *w, bool quiet) {
         w->flight[i] = w->flight[--w->n_flight];
         w->flight_bytes -= f.bytes;
         bool refuse = f.seq != 0 && (w->stored[f.seq].poison || (!quiet && chance(w, 3)));
-        if (refuse && !w->stored[f.seq].poison && w->stored[f.seq].published > 3)
+        if (refuse && !w->stored[f.seq].poison && w->stored[f.seq].refused > 2)
             refuse = false; /* only poison is refused five times */
         if (f.seq != 0 && !refuse)
             w->stored[f.seq].at_broker = true;
+        if (refuse)
+            assert_true(++w->stored[f.seq].refused <= WR_UPLINK_REFUSALS_TO_PARK + 1); /* one more when a GET overtook the PARK */
         session_event(w, refuse ? WR_SESSION_REFUSED : WR_SESSION_DELIVERED, f.id, refuse ? 0x97 : chance(w, 10) ? 0x10 : 0);
     }
     if (w->connected && !quiet && chance(w, 1))
@@ -207,6 +222,9 @@ static void publish(struct world *w, uint64_t id, const struct wr_segment *segme
     assert_false(s->acked || s->parked);
     assert_true(s->bytes != LARGE);
     assert_true(segment->seq <= w->offered[s->lane]); /* U3 */
+    s->handed = false;
+    for (int64_t seq = 1; s->lane != WR_LANE_ALARMS && seq <= w->offered[WR_LANE_ALARMS] && seq <= SEGMENTS; seq++)
+        assert_false(w->stored[seq].handed && w->stored[seq].lane == WR_LANE_ALARMS); /* U5 */
     bool live = segment->seq > w->start_seq;
     if (s->published++ == 0) {
         assert_true(segment->seq > w->newest[live][s->lane]); /* U4 */
@@ -227,6 +245,7 @@ static void take_actions(struct world *w, bool quiet) {
             w->connect_ns = w->now.boot_ns + (int64_t)(rnd(w) % (200 * WR_NS_PER_MS));
             break;
         case WR_UPLINK_ACT_CLOSE:
+            forget_handed(w);
             w->connected = false;
             w->connecting = false;
             w->n_flight = 0;
@@ -248,6 +267,8 @@ static void take_actions(struct world *w, bool quiet) {
         case WR_UPLINK_ACT_REQUEST:
             assert_true(w->n_requests < WR_UPLINK_REQUESTS(WINDOW));
             w->requests[w->n_requests++] = action.request;
+            if (action.request.kind == WR_UPLINK_GET)
+                w->last_ticket = action.request.ticket;
             break;
         }
         assert_true(wr_uplink_is_valid(w->uplink));
@@ -269,11 +290,15 @@ static void start(struct world *w) {
 }
 
 static void restart(struct world *w) {
+    for (int64_t seq = 1; seq <= SEGMENTS; seq++)
+        w->stored[seq].refused = 0;
     wr_uplink_free(w->uplink);
+    forget_handed(w);
     w->connected = w->connecting = false;
     w->n_flight = 0;
     w->flight_bytes = 0;
     w->n_requests = 0;
+    w->last_ticket = w->void_tickets = 0;
     w->connection = 0;
     start(w);
     ready(w);
@@ -299,6 +324,8 @@ static void run(uint64_t seed) {
     unsigned direct_given = 0;
     for (unsigned step = 0; step < 400000 && !(w->committed == SEGMENTS && all_done(w)); step++) {
         bool quiet = w->committed == SEGMENTS && step > 20000; /* in the end the world heals */
+        if (chance(w, 1))                                      /* an imprecise one does no harm */
+            tell(w, &(struct wr_uplink_reply){.kind = WR_UPLINK_AVAILABLE, .lane = (uint8_t)(rnd(w) % WR_LANES), .seq = w->committed});
         if (chance(w, 3)) {
             commit_next(w);
             tell(w, &(struct wr_uplink_reply){.kind = WR_UPLINK_AVAILABLE, .lane = w->stored[w->committed].lane, .seq = w->committed});
@@ -306,8 +333,12 @@ static void run(uint64_t seed) {
         if (chance(w, 70))
             store_turn(w);
         broker_turn(w, quiet);
-        if (!quiet && rnd(w) % 2000 == 0)
+        if (!quiet && seed % 4 == 0 && rnd(w) % 2000 == 0)
             restart(w);
+        if (chance(w, 1) && w->connection > 1) { /* echoes of a connection that was given up */
+            struct wr_session_event echo = {.kind = (uint8_t)(rnd(w) % 6), .connection = w->connection - 1, .id = rnd(w) % 1000};
+            wr_uplink_on_session(w->uplink, &w->now, rnd(w), &echo);
+        }
         if (chance(w, 1) && direct_given < 50 && wr_uplink_direct_room(w->uplink)) {
             struct wr_uplink_direct direct = {.id = ++direct_given, .topic = "t", .payload = malloc(10), .payload_len = 10, .qos = 1};
             assert_true(wr_uplink_on_direct(w->uplink, &direct));
@@ -325,8 +356,11 @@ static void run(uint64_t seed) {
         assert_true(s->acked ? s->at_broker : s->poison || s->bytes == LARGE);
         assert_false(s->poison && s->acked);
     }
-    struct wr_uplink_stats stats;
-    wr_uplink_stats(w->uplink, &stats);
+    for (int i = 0; i < 50; i++) { /* whatever was under way */
+        take_actions(w, true);
+        store_turn(w);
+    }
+    assert_int_equal(w->n_requests, 0); /* an idle uplink asks for nothing */
     wr_uplink_on_stop(w->uplink, &w->now, w->now.boot_ns + WR_NS_PER_S);
     for (int i = 0; i < 1000 && wr_uplink_state(w->uplink) != WR_UPLINK_STOPPED; i++) {
         take_actions(w, true);

@@ -12,24 +12,25 @@
 
 #define FIRST_BYTES 65536
 
-enum wr_result wr_stream_feed_line(void *codec, const char *bytes, size_t len, bool ended, uint64_t *line, const struct wr_sink *sink,
-                                   size_t *ret_consumed) {
+enum wr_result wr_codec_stream_feed_line(void *codec, const char *bytes, size_t len, bool ended, uint64_t *line, const struct wr_sink *sink,
+                                         size_t *ret_consumed) {
     return wr_line_feed(codec, bytes, len, ended, line, sink, ret_consumed);
 }
 
-enum wr_result wr_stream_feed_csv(void *codec, const char *bytes, size_t len, bool ended, uint64_t *line, const struct wr_sink *sink,
-                                  size_t *ret_consumed) {
+enum wr_result wr_codec_stream_feed_csv(void *codec, const char *bytes, size_t len, bool ended, uint64_t *line, const struct wr_sink *sink,
+                                        size_t *ret_consumed) {
     return wr_csv_feed(codec, bytes, len, ended, line, sink, ret_consumed);
 }
 
-enum wr_result wr_stream_feed_json(void *codec, const char *bytes, size_t len, bool ended, uint64_t *line, const struct wr_sink *sink,
-                                   size_t *ret_consumed) {
+enum wr_result wr_codec_stream_feed_json(void *codec, const char *bytes, size_t len, bool ended, uint64_t *line, const struct wr_sink *sink,
+                                         size_t *ret_consumed) {
     return wr_json_feed(codec, bytes, len, ended, line, sink, ret_consumed);
 }
 
-enum wr_result wr_stream_open(struct wr_stream *stream, const char *path, wr_stream_feed *feed, void *codec, const struct wr_sink *sink,
-                              size_t record_bytes_max, struct wr_error *err) {
-    *stream = (struct wr_stream){.fd = STDIN_FILENO, .feed = feed, .codec = codec, .sink = sink, .record_bytes_max = record_bytes_max};
+enum wr_result wr_codec_stream_open(struct wr_codec_stream *stream, const char *path, wr_codec_stream_feed *feed, void *codec,
+                                    const struct wr_sink *sink, size_t record_bytes_max, struct wr_error *err) {
+    *stream =
+        (struct wr_codec_stream){.fd = STDIN_FILENO, .feed = feed, .codec = codec, .sink = sink, .record_bytes_max = record_bytes_max};
     stream->hungry = true;
     if (path) {
         stream->fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -39,13 +40,13 @@ enum wr_result wr_stream_open(struct wr_stream *stream, const char *path, wr_str
     stream->size = FIRST_BYTES;
     stream->buffer = malloc(stream->size);
     if (!stream->buffer) {
-        wr_stream_close(stream);
+        wr_codec_stream_close(stream);
         return wr_error_set(err, WR_NO_MEMORY, "%s: no memory to read it", path ? path : "standard input");
     }
     return WR_OK;
 }
 
-void wr_stream_close(struct wr_stream *stream) {
+void wr_codec_stream_close(struct wr_codec_stream *stream) {
     if (stream->fd > STDIN_FILENO)
         close(stream->fd);
     stream->fd = -1;
@@ -54,7 +55,7 @@ void wr_stream_close(struct wr_stream *stream) {
 }
 
 /* The record at hand is longer than may be: on with the line behind its first one. */
-static void skip_record(struct wr_stream *stream, enum wr_book reason, const char *message) {
+static void skip_record(struct wr_codec_stream *stream, enum wr_book reason, const char *message) {
     const char *start = stream->buffer + stream->from;
     struct wr_refusal refusal;
     wr_refusal_set(&refusal, reason, stream->line + 1, start, start, "%s", message);
@@ -63,7 +64,7 @@ static void skip_record(struct wr_stream *stream, enum wr_book reason, const cha
 }
 
 /* Room behind the unread bytes: they move to the front, or the buffer grows. */
-static void make_room(struct wr_stream *stream) {
+static void make_room(struct wr_codec_stream *stream) {
     if (stream->from > 0) {
         memmove(stream->buffer, stream->buffer + stream->from, stream->to - stream->from);
         stream->to -= stream->from;
@@ -85,7 +86,7 @@ static void make_room(struct wr_stream *stream) {
     stream->size = size;
 }
 
-static void skip_to_newline(struct wr_stream *stream) {
+static void skip_to_newline(struct wr_codec_stream *stream) {
     const char *from = stream->buffer + stream->from;
     const char *newline = memchr(from, '\n', stream->to - stream->from);
     stream->from = newline ? (size_t)(newline + 1 - stream->buffer) : stream->to;
@@ -93,7 +94,7 @@ static void skip_to_newline(struct wr_stream *stream) {
     stream->skipping = !newline;
 }
 
-static enum wr_result read_more(struct wr_stream *stream, struct wr_error *err) {
+static enum wr_result read_more(struct wr_codec_stream *stream, struct wr_error *err) {
     make_room(stream);
     if (stream->skipping) {
         skip_to_newline(stream);
@@ -115,7 +116,7 @@ static enum wr_result read_more(struct wr_stream *stream, struct wr_error *err) 
     return WR_OK;
 }
 
-enum wr_result wr_stream_step(struct wr_stream *stream, struct wr_error *err) {
+enum wr_result wr_codec_stream_step(struct wr_codec_stream *stream, struct wr_error *err) {
     if (stream->hungry && !stream->ended) {
         WR_TRY(read_more(stream, err));
         if (stream->skipping && !stream->ended)

@@ -12,16 +12,16 @@
 #include "agent/codec/record.h"
 
 /* The feed function of a codec, as wr_line_feed. */
-typedef enum wr_result wr_stream_feed(void *codec, const char *bytes, size_t len, bool ended, uint64_t *line, const struct wr_sink *sink,
+typedef enum wr_result wr_codec_stream_feed(void *codec, const char *bytes, size_t len, bool ended, uint64_t *line, const struct wr_sink *sink,
                                       size_t *ret_consumed);
 
-extern wr_stream_feed wr_stream_feed_line; /* codec: struct wr_line_parser */
-extern wr_stream_feed wr_stream_feed_csv;  /* struct wr_csv */
-extern wr_stream_feed wr_stream_feed_json; /* struct wr_json_reader */
+extern wr_codec_stream_feed wr_codec_stream_feed_line; /* codec: struct wr_line_parser */
+extern wr_codec_stream_feed wr_codec_stream_feed_csv;  /* struct wr_csv */
+extern wr_codec_stream_feed wr_codec_stream_feed_json; /* struct wr_json_reader */
 
-struct wr_stream {
+struct wr_codec_stream {
     int fd;
-    wr_stream_feed *feed;
+    wr_codec_stream_feed *feed;
     void *codec;
     const struct wr_sink *sink;
     size_t record_bytes_max;
@@ -36,13 +36,13 @@ struct wr_stream {
 };
 
 /* Opens path; NULL: standard input. */
-WR_MUST_USE enum wr_result wr_stream_open(struct wr_stream *stream, const char *path, wr_stream_feed *feed, void *codec,
+WR_MUST_USE enum wr_result wr_codec_stream_open(struct wr_codec_stream *stream, const char *path, wr_codec_stream_feed *feed, void *codec,
                                           const struct wr_sink *sink, size_t record_bytes_max, struct wr_error *err);
 /* Twice is fine. */
-void wr_stream_close(struct wr_stream *stream);
+void wr_codec_stream_close(struct wr_codec_stream *stream);
 
 /* Feeds what is there, or reads once and feeds that. WR_OK: go on; WR_CLOSED: the end was reached and all of it taken; WR_FULL: the sink
  * wanted no more; WR_IO: the read failed, WR_INVALID: the codec gave up (it told the sink why); or a failure of the sink. */
-WR_MUST_USE enum wr_result wr_stream_step(struct wr_stream *stream, struct wr_error *err);
+WR_MUST_USE enum wr_result wr_codec_stream_step(struct wr_codec_stream *stream, struct wr_error *err);
 
 #endif

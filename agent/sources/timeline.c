@@ -34,7 +34,7 @@ static void shut(struct wr_recording *recording) {
     if (!recording->open)
         return;
     recording->open = false;
-    wr_stream_close(&recording->stream);
+    wr_codec_stream_close(&recording->stream);
     if (recording->csv)
         wr_csv_fini(recording->csv);
     if (recording->lines)
@@ -45,7 +45,7 @@ static void shut(struct wr_recording *recording) {
     recording->lines = NULL;
 }
 
-static enum wr_result make_codec(struct wr_recording *recording, void **ret_codec, wr_stream_feed **ret_feed, struct wr_error *err) {
+static enum wr_result make_codec(struct wr_recording *recording, void **ret_codec, wr_codec_stream_feed **ret_feed, struct wr_error *err) {
     const struct wr_timeline *timeline = recording->timeline;
     if (timeline->config->replay.format == WR_REPLAY_CSV) {
         struct wr_csv *csv = malloc(sizeof *csv);
@@ -53,7 +53,7 @@ static enum wr_result make_codec(struct wr_recording *recording, void **ret_code
             return wr_error_set(err, WR_NO_MEMORY, "no memory to read it");
         recording->csv = csv;
         *ret_codec = csv;
-        *ret_feed = wr_stream_feed_csv;
+        *ret_feed = wr_codec_stream_feed_csv;
         return wr_csv_init(csv, timeline->config->replay.csv, recording->measurement, err);
     }
     recording->lines = malloc(sizeof *recording->lines);
@@ -61,7 +61,7 @@ static enum wr_result make_codec(struct wr_recording *recording, void **ret_code
         return wr_error_set(err, WR_NO_MEMORY, "no memory to read it");
     wr_line_parser_init(recording->lines, (enum wr_precision)timeline->config->precision, timeline->record_bytes_max);
     *ret_codec = recording->lines;
-    *ret_feed = wr_stream_feed_line;
+    *ret_feed = wr_codec_stream_feed_line;
     return WR_OK;
 }
 
@@ -69,13 +69,13 @@ static enum wr_result make_codec(struct wr_recording *recording, void **ret_code
 static bool open_recording(struct wr_recording *recording) {
     struct wr_error err = {0};
     void *codec = NULL;
-    wr_stream_feed *feed = NULL;
+    wr_codec_stream_feed *feed = NULL;
     recording->open = true;
-    recording->stream = (struct wr_stream){.fd = -1};
+    recording->stream = (struct wr_codec_stream){.fd = -1};
     enum wr_result result = make_codec(recording, &codec, &feed, &err);
     if (result == WR_OK)
-        result =
-            wr_stream_open(&recording->stream, recording->path, feed, codec, &recording->sink, recording->timeline->record_bytes_max, &err);
+        result = wr_codec_stream_open(&recording->stream, recording->path, feed, codec, &recording->sink,
+                                      recording->timeline->record_bytes_max, &err);
     if (result == WR_OK)
         return true;
     tell(recording, &err);
@@ -89,7 +89,7 @@ static enum wr_result step_recording(struct wr_recording *recording) {
     struct wr_error err = {0};
     if (!recording->open && !open_recording(recording))
         return WR_CLOSED;
-    enum wr_result result = wr_stream_step(&recording->stream, &err);
+    enum wr_result result = wr_codec_stream_step(&recording->stream, &err);
     if (result == WR_OK || result == WR_FULL)
         return result;
     if (result == WR_INVALID)

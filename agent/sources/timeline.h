@@ -19,7 +19,7 @@ struct wr_recording {
     struct wr_timeline *timeline;
     const char *path;
     char measurement[64]; /* of a CSV file that names none: the file's name without directory and ending */
-    struct wr_stream stream;
+    struct wr_codec_stream stream;
     struct wr_sink sink;
     struct wr_csv *csv;           /* one of the two, while open */
     struct wr_line_parser *lines;

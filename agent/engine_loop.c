@@ -126,6 +126,7 @@ static void add_base(const struct wr_engine_loop *loop, struct wr_handover *hand
 
 static void count_all(const struct wr_engine_loop *loop, struct wr_handover *handover) {
     handover->n_counts = 0;
+    handover->counted_wall_ns = wr_clock_wall_ns(loop->clock);
     wr_engine_counts(loop->engine, handover);
     count_intake(loop, handover);
     add_base(loop, handover);

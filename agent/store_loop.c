@@ -181,6 +181,7 @@ static bool take_handover(struct wr_store_loop *loop, const struct wr_now *now) 
     disk_result(loop, result, "taking windows", &err);
     if (result != WR_OK)
         return false;
+    loop->counted_wall_ns = loop->handover->counted_wall_ns;
     if (loop->handover->final)
         loop->final_seen = true;
     wr_handover_return(loop->handover);
@@ -294,17 +295,29 @@ static bool take_one(struct wr_store_loop *loop, int64_t deadline_boot_ns) {
     return true;
 }
 
+/* For whoever compares with a count of his own: what is booked, up to when. Every commit, so it has no call site to be silenced. */
+static void log_commits(struct wr_store_loop *loop, int64_t counted_wall_ns) {
+    uint64_t commits = loop->stats->commits;
+    if (commits == loop->commits_logged || !wr_log_enabled(WR_LOG_DEBUG))
+        return;
+    loop->commits_logged = commits;
+    const struct wr_log_value values[] = {WR_LOG_INT("commits", commits), WR_LOG_INT("counted_ns", counted_wall_ns)};
+    wr_log_write(NULL, WR_LOG_DEBUG, "store", "committed", values, sizeof values / sizeof values[0]);
+}
+
 /* Does what waits or is due. Nothing is tried while the disk refuses, before its time. */
 static void work(struct wr_store_loop *loop) {
     const struct wr_now now = wr_clock_now(loop->clock);
     if (now.boot_ns < loop->retry_boot_ns)
         return;
+    int64_t counted_before = loop->counted_wall_ns; /* a commit inside of the next handover may hold only the one before */
     if (take_alarms(loop, &now))
         (void)take_handover(loop, &now);
     if (wr_store_due(loop->store) <= now.boot_ns && now.boot_ns >= loop->retry_boot_ns) {
         struct wr_error err = {0};
         disk_result(loop, wr_store_tick(loop->store, &now, &err), "committing", &err);
     }
+    log_commits(loop, counted_before);
     show_journalled(loop);
     tell_available(loop);
 }

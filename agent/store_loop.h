@@ -63,6 +63,8 @@ struct wr_store_loop {
     int64_t told[WR_LANES];  /* the newest seq that the uplink was told of */
     int64_t retry_boot_ns;   /* after a refusal of the disk: nothing is taken before */
     uint64_t refusals;
+    uint64_t commits_logged;
+    int64_t counted_wall_ns; /* up to when the books are complete that the next commit writes */
     bool uplink_told_ready;
     bool final_seen;
     pthread_t thread;

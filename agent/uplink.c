@@ -43,10 +43,13 @@ static void notify(void *user, const struct wr_uplink_notice *notice) {
     struct wr_uplink_link *link = user;
     switch ((enum wr_uplink_notice_kind)notice->kind) {
     case WR_UPLINK_NOTICE_STATE:
-        if (notice->to == WR_UPLINK_ONLINE)
+        if (notice->to == WR_UPLINK_ONLINE) {
+            link->last_cause[0] = 0;
             WR_LOG(WR_LOG_INFO, "uplink", "online");
-        else if (notice->to == WR_UPLINK_OFFLINE && notice->from != WR_UPLINK_OFFLINE)
+        } else if (notice->to == WR_UPLINK_OFFLINE && strcmp(notice->text, link->last_cause) != 0) {
+            snprintf(link->last_cause, sizeof link->last_cause, "%s", notice->text);
             WR_LOG_WITH(WR_LOG_WARN, "uplink", "offline", WR_LOG_STR("error", notice->text));
+        }
         break;
     case WR_UPLINK_NOTICE_DIRECT_DONE:
         if (notice->delivered)

@@ -22,6 +22,7 @@ struct wr_handover_pool;
 struct wr_handover {
     struct wr_handover_pool *pool;
     bool final; /* the last one of a clean stop */
+    int64_t counted_wall_ns; /* when the counts were taken: what came later is not in them */
     uint32_t n;
     uint32_t n_counts;
     struct wr_account_count *counts; /* room for pool->max_counts */

@@ -119,6 +119,7 @@ static enum wr_result grow_wal(struct wr_store *store, struct wr_error *err) {
     if (bytes <= 0)
         return WR_OK;
     char sql[192];
+    WR_TRY(wr_sql_exec(store->db, "PRAGMA wal_checkpoint(RESTART)", err)); /* so that it begins at the front of the WAL */
     snprintf(sql, sizeof sql,
              "BEGIN; CREATE TABLE reserve(id INTEGER PRIMARY KEY, body BLOB);"
              "INSERT INTO reserve(body) VALUES(zeroblob(%lld))",

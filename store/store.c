@@ -311,7 +311,7 @@ static enum wr_result new_store(const char *path, const struct wr_store_options 
     store->options = *options;
     if (store->options.wal_reserve_bytes == 0)
         store->options.wal_reserve_bytes =
-            options->budget_bytes / 4 < WR_STORE_WAL_RESERVE_BYTES ? options->budget_bytes / 4 : WR_STORE_WAL_RESERVE_BYTES;
+            options->budget_bytes / 2 < WR_STORE_WAL_RESERVE_BYTES ? options->budget_bytes / 2 : WR_STORE_WAL_RESERVE_BYTES;
     store->symbols = symbols;
     store->journal_tokens = WR_STORE_ALARM_BURST;
     store->journal_tokens_ns = now->boot_ns;

@@ -34,13 +34,13 @@
 #define WR_STORE_PARKED 64
 #define WR_STORE_FILE "outbox.db"
 #define WR_STORE_WAL_RESERVE_BYTES (UINT64_C(4) << 20)
-#define WR_STORE_BUDGET_MIN_BYTES (UINT64_C(2) << 20)
+#define WR_STORE_BUDGET_MIN_BYTES (UINT64_C(4) << 20)
 
 struct wr_store;
 
 struct wr_store_options {
     uint64_t budget_bytes;      /* file and WAL together, at least WR_STORE_BUDGET_MIN_BYTES */
-    uint64_t wal_reserve_bytes; /* of the budget; 0: WR_STORE_WAL_RESERVE_BYTES, or a quarter of a small budget */
+    uint64_t wal_reserve_bytes; /* of the budget; 0: WR_STORE_WAL_RESERVE_BYTES, or half of a small budget */
     uint64_t free_floor_bytes;  /* of the file system: the reservation stops above it */
     int64_t max_loss_ns;        /* a closed window is committed at most so much later */
     char node[65];

@@ -38,7 +38,9 @@ static void close_store(struct store_fixture *fixture) {
     must(fixture, wr_store_close(store, &fixture->now, &fixture->err));
 }
 
-static uint64_t stat_of(const _Atomic uint64_t *number) { return atomic_load(number); }
+static uint64_t stat_of(const _Atomic uint64_t *number) {
+    return atomic_load(number);
+}
 
 static int64_t next(struct store_fixture *fixture, enum wr_lane lane, int64_t after) {
     struct wr_segment segment;
@@ -137,7 +139,10 @@ static void test_unsaved_acks_are_not_booked_twice(void **state) {
     must(fixture, store_fixture_open(fixture));
     store_fixture_segment(fixture, 1, 10, 10);
     ack(fixture, WR_LANE_WINDOWS, 1, 1);
-    store_fixture_segment(fixture, 1, 10, 10); /* commits the books, not yet the ack */
+    store_fixture_fill(fixture, 1, 10, 10);
+    store_fixture_take(fixture);
+    store_fixture_advance(fixture, WR_NS_PER_S);
+    must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err)); /* commits the books, not yet the ack */
     wr_store_abandon(fixture->store);
     fixture->store = NULL;
     must(fixture, store_fixture_open(fixture));
@@ -158,7 +163,6 @@ static void test_a_crash_is_booked(void **state) {
     store_fixture_fill(fixture, 1, 3, 10);
     fixture->counts[2].readings += 5; /* received, not yet taken */
     store_fixture_take(fixture);
-    must(fixture, wr_store_offer(fixture->store, WR_LANE_WINDOWS, 1, &fixture->now, &fixture->err));
     wr_store_abandon(fixture->store);
     fixture->store = NULL;
     must(fixture, store_fixture_open(fixture));
@@ -175,7 +179,8 @@ static void test_a_crash_is_booked(void **state) {
     uint32_t taken;
     must(fixture, wr_store_alarms(fixture->store, &entry, 1, &fixture->now, &taken, &fixture->err));
     assert_int_equal(wr_store_journalled(fixture->store), 1);
-    assert_int_equal(store_fixture_balance(fixture, 1).open, 40); /* an alarm does not flush them */
+    assert_int_equal(next(fixture, WR_LANE_WINDOWS, 1), 3); /* an alarm does not flush the open segment */
+    assert_int_equal(next(fixture, WR_LANE_WINDOWS, 3), 0);
     must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err)); /* commits books and, being old, windows */
     wr_store_abandon(fixture->store);
     fixture->store = NULL;
@@ -188,7 +193,6 @@ static void test_a_crash_is_booked(void **state) {
 
 static void test_evicts_history_first_alarms_last(void **state) {
     struct store_fixture *fixture = *state;
-    fixture->options.budget_bytes = 2 << 20;
     must(fixture, store_fixture_open(fixture));
     struct wr_alarm_entry entry = {.alarm = {.id = 1, .transition = 1, .rule = "r"}};
     uint32_t taken;
@@ -253,6 +257,13 @@ static void test_a_second_owner_is_refused(void **state) {
     free(balances);
 }
 
+/* After a clean stop everything stands in the database; the WAL still has copies, which would heal it. */
+static void forget_wal(struct store_fixture *fixture) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s-wal", fixture->directory, WR_STORE_FILE);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void scribble(struct store_fixture *fixture, off_t at, size_t len) {
     char path[512];
     char bytes[4096];
@@ -274,6 +285,7 @@ static void test_a_broken_store_is_put_aside(void **state) {
     for (int i = 0; i < 20; i++)
         store_fixture_segment(fixture, 1, 200, 10);
     close_store(fixture);
+    forget_wal(fixture);
     scribble(fixture, 0, 4096);
     must(fixture, store_fixture_open(fixture));
     assert_true(fixture->report.quarantined && fixture->report.fresh);
@@ -291,9 +303,13 @@ static void test_breaks_while_it_runs(void **state) {
     uint64_t epoch = wr_store_epoch(fixture->store);
     for (int i = 0; i < 300; i++)
         store_fixture_segment(fixture, 1, 200, 10);
+    close_store(fixture);
+    forget_wal(fixture);
+    must(fixture, store_fixture_open(fixture));
+    assert_true(wr_store_epoch(fixture->store) == epoch);
     store_fixture_fill(fixture, 1, 20, 10);
     store_fixture_take(fixture);
-    scribble(fixture, 4096, 3 << 20);
+    scribble(fixture, 4096, 2 << 20);
     for (int64_t seq = 1; seq > 0;)
         seq = next(fixture, WR_LANE_WINDOWS, seq);
     for (int i = 0; i < 400 && wr_store_epoch(fixture->store) == epoch; i++)
@@ -302,7 +318,7 @@ static void test_breaks_while_it_runs(void **state) {
     assert_int_equal(stat_of(&wr_store_stats(fixture->store)->quarantines), 1);
     struct wr_account_balance balance = store_fixture_balance(fixture, 1);
     assert_true(balance.books[WR_BOOK_DROPPED_STORE] > 0);
-    assert_true(balance.books[WR_BOOK_TAKEN] == fixture->taken[1]);
+    assert_true(balance.books[WR_BOOK_TAKEN] > fixture->taken[1]);
     store_fixture_segment(fixture, 1, 10, 10);
     close_store(fixture);
     must(fixture, store_fixture_open(fixture));
@@ -318,6 +334,7 @@ static void damage_body(struct store_fixture *fixture, int64_t seq) {
     snprintf(path, sizeof path, "%s/%s", fixture->directory, WR_STORE_FILE);
     FILE *file = fopen(path, "r+");
     static char all[4 << 20];
+    forget_wal(fixture);
     size_t len = fread(all, 1, sizeof all, file);
     char *at = memmem(all, len, segment.body, 40);
     assert_non_null(at);
@@ -434,7 +451,8 @@ static void test_the_journal(void **state) {
         entry.alarm.transition++;
         must(fixture, wr_store_alarms(fixture->store, &entry, 1, &fixture->now, &taken, &fixture->err));
         must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
-        assert_true(wr_store_due(fixture->store) <= fixture->now.boot_ns + WR_NS_PER_S);
+        int64_t due = wr_store_due(fixture->store);
+        assert_true(due == WR_NEVER_NS || due <= fixture->now.boot_ns + WR_NS_PER_S);
     }
     assert_true(stat_of(&stats->commits) - before < 150);
     memcpy(entry.snap, "two", 4);
@@ -494,7 +512,6 @@ static void test_accounts_outlive_their_numbers(void **state) {
 
 static void test_survives_failing_allocations(void **state) {
     struct store_fixture *fixture = *state;
-    fixture->options.budget_bytes = 2 << 20;
     must(fixture, store_fixture_open(fixture)); /* makes the file, which takes its time, once */
     close_store(fixture);
     for (long n = 0;; n++) {

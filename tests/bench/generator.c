@@ -1,24 +1,25 @@
-/* The generator of the bench's input: line protocol over one TCP connection, in writes of 64 KB.
+/* The generator of the bench's input (tests/bench/input.h): line protocol over one TCP connection.
  *
- *   bench_generator PORT LINES SERIES [RATE [SPAN_S]]
+ *   bench_generator fast PORT LINES SERIES         writes of 64 KB, as fast as the reader takes them; the text is made before
+ *   bench_generator paced PORT LINES SERIES RATE   lines a second, written every millisecond, stamped when written
+ *   bench_generator flood PORT LINES SERIES        `flood` instead of `temps`, without time stamps, as fast as the reader takes them
+ *   bench_generator idle PORT CONNECTIONS          opens them, says so, holds them until it is killed
  *
- * Series take turns; all series get a reading, then time moves on by one second of event time; 60 readings a series and 60 s window. Lines
- * have 52.8 bytes on average. Event time ends now, so nothing is in the future; with a RATE (lines a second) time stamps are those of the
- * writing, and writes are paced every millisecond. The text is made before the clock starts where there is no rate.
  * Prints: lines, bytes, seconds of writing.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/bench/input.h"
+
 #define WRITE_BYTES 65536
+#define PAUSE_NS 1000000
 
 static int64_t now_ns(clockid_t clock) {
     struct timespec t;
@@ -51,64 +52,96 @@ static void write_all(int fd, const char *at, size_t len) {
     }
 }
 
-/* A smooth value with two decimals between 10.00 and 99.99, different for each series, the same in each run. */
-static int print_line(char *into, uint64_t i, uint64_t series, int64_t time_ns) {
-    uint64_t s = i % series, round = i / series;
-    uint64_t hundredths = 1000 + (s * 7919 + round * 13 + (round * round) % 17) % 9000;
-    return sprintf(into, "temps,sensor=sn%05llu value=%llu.%02llu %lld\n", (unsigned long long)s, (unsigned long long)(hundredths / 100),
-                   (unsigned long long)(hundredths % 100), (long long)time_ns);
+static char *text_for(uint64_t lines) {
+    char *text = malloc(lines * INPUT_LINE_MAX + 1);
+    if (!text) {
+        fprintf(stderr, "no memory for the text\n");
+        exit(2);
+    }
+    return text;
 }
 
-/* Text in memory first, then writes of 64 KB as fast as the reader takes them. */
+static void report(uint64_t lines, size_t bytes, int64_t begin_ns) {
+    printf("lines %llu bytes %zu seconds %.3f\n", (unsigned long long)lines, bytes, 1e-9 * (double)(now_ns(CLOCK_MONOTONIC) - begin_ns));
+}
+
 static void send_fast(int fd, uint64_t lines, uint64_t series) {
-    int64_t rounds = (int64_t)(lines / series) + 1;
-    int64_t start_ns = now_ns(CLOCK_REALTIME) / 60000000000 * 60000000000 - rounds / 60 * 60000000000 - 60000000000;
-    char *text = malloc(lines * 80 + 1);
-    size_t len = 0;
-    if (!text)
-        exit(2);
+    int64_t start_ns = input_start_ns(now_ns(CLOCK_REALTIME), lines, series);
+    char *text = text_for(lines);
+    char *end = text;
     for (uint64_t i = 0; i < lines; i++)
-        len += (size_t)print_line(text + len, i, series, start_ns + (int64_t)(i / series) * 1000000000 + (int64_t)(i % series));
-    int64_t begin = now_ns(CLOCK_MONOTONIC);
+        end = input_line(end, "temps", i, series, input_time_ns(start_ns, i, series));
+    size_t len = (size_t)(end - text);
+    int64_t begin_ns = now_ns(CLOCK_MONOTONIC);
     for (size_t at = 0; at < len; at += WRITE_BYTES)
         write_all(fd, text + at, len - at < WRITE_BYTES ? len - at : WRITE_BYTES);
-    printf("lines %llu bytes %zu seconds %.3f\n", (unsigned long long)lines, len, 1e-9 * (double)(now_ns(CLOCK_MONOTONIC) - begin));
+    report(lines, len, begin_ns);
     free(text);
 }
 
 static void send_paced(int fd, uint64_t lines, uint64_t series, uint64_t rate) {
     char text[WRITE_BYTES];
-    int64_t begin = now_ns(CLOCK_MONOTONIC);
+    int64_t begin_ns = now_ns(CLOCK_MONOTONIC);
     uint64_t sent = 0;
     size_t bytes = 0;
     while (sent < lines) {
-        uint64_t due = (uint64_t)((double)(now_ns(CLOCK_MONOTONIC) - begin) * 1e-9 * (double)rate);
+        uint64_t due = (uint64_t)((double)(now_ns(CLOCK_MONOTONIC) - begin_ns) * 1e-9 * (double)rate);
         int64_t wall_ns = now_ns(CLOCK_REALTIME);
-        size_t len = 0;
-        for (; sent < due && sent < lines && len < sizeof text - 80; sent++)
-            len += (size_t)print_line(text + len, sent, series, wall_ns);
-        write_all(fd, text, len);
-        bytes += len;
+        char *end = text;
+        for (; sent < due && sent < lines && end + INPUT_LINE_MAX <= text + sizeof text; sent++)
+            end = input_line(end, "temps", sent, series, wall_ns);
+        write_all(fd, text, (size_t)(end - text));
+        bytes += (size_t)(end - text);
         if (sent >= due) {
-            struct timespec pause = {0, 1000000};
+            struct timespec pause = {0, PAUSE_NS};
             nanosleep(&pause, NULL);
         }
     }
-    printf("lines %llu bytes %zu seconds %.3f\n", (unsigned long long)lines, bytes, 1e-9 * (double)(now_ns(CLOCK_MONOTONIC) - begin));
+    report(sent, bytes, begin_ns);
+}
+
+/* The same text again and again: one reading of every series. */
+static void send_flood(int fd, uint64_t lines, uint64_t series) {
+    char *text = text_for(series);
+    char *end = text;
+    for (uint64_t i = 0; i < series; i++)
+        end = input_line(end, "flood", i, series, INPUT_NO_TIME);
+    size_t bytes = 0;
+    uint64_t sent = 0;
+    int64_t begin_ns = now_ns(CLOCK_MONOTONIC);
+    for (; sent < lines; sent += series, bytes += (size_t)(end - text))
+        for (char *at = text; at < end; at += WRITE_BYTES)
+            write_all(fd, at, end - at < WRITE_BYTES ? (size_t)(end - at) : WRITE_BYTES);
+    report(sent, bytes, begin_ns);
+    free(text);
+}
+
+static void hold_idle(int port, uint64_t connections) {
+    for (uint64_t i = 0; i < connections; i++)
+        (void)connect_to(port);
+    printf("open %llu\n", (unsigned long long)connections);
+    fflush(stdout);
+    for (;;)
+        pause();
 }
 
 int main(int argc, char **argv) {
-    if (argc < 4) {
-        fprintf(stderr, "usage: bench_generator PORT LINES SERIES [RATE]\n");
+    const char *how = argc > 1 ? argv[1] : "";
+    uint64_t numbers[4] = {0};
+    for (int i = 2; i < argc && i < 6; i++)
+        numbers[i - 2] = strtoull(argv[i], NULL, 10);
+    int port = (int)numbers[0];
+    if (strcmp(how, "fast") == 0 && argc == 5)
+        send_fast(connect_to(port), numbers[1], numbers[2]);
+    else if (strcmp(how, "paced") == 0 && argc == 6)
+        send_paced(connect_to(port), numbers[1], numbers[2], numbers[3]);
+    else if (strcmp(how, "flood") == 0 && argc == 5)
+        send_flood(connect_to(port), numbers[1], numbers[2]);
+    else if (strcmp(how, "idle") == 0 && argc == 4)
+        hold_idle(port, numbers[1]);
+    else {
+        fprintf(stderr, "usage: bench_generator fast|paced|flood|idle PORT ...\n");
         return 2;
     }
-    int fd = connect_to(atoi(argv[1]));
-    uint64_t lines = strtoull(argv[2], NULL, 10), series = strtoull(argv[3], NULL, 10);
-    uint64_t rate = argc > 4 ? strtoull(argv[4], NULL, 10) : 0;
-    if (rate)
-        send_paced(fd, lines, series, rate);
-    else
-        send_fast(fd, lines, series);
-    close(fd);
     return 0;
 }

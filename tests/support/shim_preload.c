@@ -62,7 +62,7 @@ static void before_sync(int fd) {
         die();
 }
 
-#define REAL(name) ((typeof(&name))dlsym(RTLD_NEXT, #name))
+#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 int close(int fd) {
     if (fd >= 0 && fd < FDS)

@@ -238,7 +238,7 @@ class Subscriber:
             return
         content_type = getattr(message.properties, "ContentType", "")
         if content_type == "application/vnd.weir.segment":
-            records = self._decode(message.payload, int(properties["count"]))
+            records = self._decode(message.payload, int(properties["n"]))
             kind = "aggregates"
         else:
             body = json.loads(message.payload)
@@ -349,6 +349,55 @@ class Agent:
 def make_certs(directory):
     subprocess.run([str(ROOT / "tests/support/make-certs"), str(directory)], check=True, stdout=subprocess.DEVNULL)
     return pathlib.Path(directory)
+
+
+class Generator(threading.Thread):
+    """Writes line protocol to a TCP source at a steady rate and keeps its own count: what it wrote, and when. A broken connection is opened
+    again; lines of a write that failed are not counted as sent, lines that lay unread in a socket are."""
+
+    def __init__(self, port, rate, series=20, name="gen"):
+        super().__init__(daemon=True)
+        self.port, self.rate, self.series, self.name_of = port, rate, series, name
+        self.sent = 0
+        self.writes = []  # (wall ns before the write, lines)
+        self.stopping = threading.Event()
+
+    def run(self):
+        connection = None
+        begin, done = time.monotonic(), 0
+        while not self.stopping.is_set():
+            due = int((time.monotonic() - begin) * self.rate) - done
+            if due <= 0:
+                time.sleep(0.005)
+                continue
+            lines = min(due, 500)
+            stamp = time.time_ns()
+            text = "".join(f"{self.name_of},s={(done + i) % self.series} value={(done + i) % 977} {stamp + i}\n" for i in range(lines))
+            try:
+                if connection is None:
+                    connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+                connection.sendall(text.encode())
+            except OSError:
+                if connection:
+                    connection.close()
+                connection = None
+                done += lines  # these were due while nobody listened
+                time.sleep(0.02)
+                continue
+            self.writes.append((stamp, lines))
+            self.sent += lines
+            done += lines
+        if connection:
+            connection.close()
+
+    def sent_since(self, wall_ns):
+        return sum(lines for stamp, lines in list(self.writes) if stamp >= wall_ns)
+
+    def stop(self):
+        self.stopping.set()
+        self.join(10)
+
+    close = stop
 
 
 class Lab:

@@ -21,6 +21,9 @@ struct taking {
     int64_t arrival_wall_ns;
     int64_t latest_event_ns;            /* beyond it a stamp is from the future */
     struct wr_engine_account *accounts; /* of this source */
+    void *const *streams;               /* the engine's chunks of streams */
+    uint32_t first_end;                 /* as the engine's */
+    uint32_t source;
 };
 
 struct wr_step wr_step_begin(struct wr_engine *engine, const struct wr_now *now, const struct wr_engine_out *out) {
@@ -35,6 +38,9 @@ static struct taking begin(struct wr_engine *engine, const struct wr_batch *batc
     taking.arrival_wall_ns = wr_clock_add_ns(batch->arrival_boot_ns, batch->wall_offset_ns);
     taking.latest_event_ns = batch->wall_trusted ? wr_clock_add_ns(taking.arrival_wall_ns, WR_WINDOW_CLAMP_NS) : WR_EVENT_SANE_NS;
     taking.accounts = wr_engine_account(engine, batch->source, 0);
+    taking.streams = engine->streams.chunks;
+    taking.first_end = engine->first_end;
+    taking.source = batch->source;
     if (engine->evaluator)
         taking.bands = wr_evaluator_bands(engine->evaluator);
     return taking;
@@ -153,19 +159,24 @@ static bool take_without_stream(struct taking *taking, struct wr_reading *readin
     return true;
 }
 
-/* The stream of the reading: at the index of its series, if this source was the first to bring it. */
-static inline uint32_t find_stream(struct taking *taking, const struct wr_reading *reading) {
+/* The stream at the index of a series, if there is one. */
+static inline struct wr_stream *first_stream(const struct taking *taking, uint32_t series) {
+    if (series >= taking->first_end)
+        return NULL;
+    struct wr_stream *chunk = taking->streams[series >> WR_SLAB_SHIFT];
+    return chunk ? &chunk[series & (WR_SLAB_CHUNK - 1)] : NULL;
+}
+
+/* A stream that is new, or not the first of its series. */
+static uint32_t find_other_stream(struct taking *taking, const struct wr_reading *reading) {
     struct wr_engine *engine = taking->step.engine;
-    uint32_t series = reading->series;
-    if (series < engine->first_end && engine->streams.chunks[series >> WR_SLAB_SHIFT]) {
-        const struct wr_stream *stream = wr_stream_at(engine, series);
-        if (stream->source == taking->batch->source && stream->type != WR_TYPE_NONE)
-            return series;
-    }
     if (reading->type == WR_TYPE_NONE || reading->type > WR_TYPE_SYMBOL)
         return WR_SLAB_NONE;
-    struct wr_series *entry = wr_series_get(engine->series_table, series);
-    return wr_stream_find(engine, series, taking->batch->source, wr_series_fix_type(entry, (enum wr_type)reading->type));
+    struct wr_series *entry = wr_series_get(engine->series_table, reading->series);
+    enum wr_type type = wr_series_fix_type(entry, (enum wr_type)reading->type);
+    uint32_t index = wr_stream_find(engine, reading->series, taking->source, type);
+    taking->first_end = engine->first_end;
+    return index;
 }
 
 /* Everything that may make a reading wait for room, before anything is counted: so it can be begun again. */
@@ -179,10 +190,16 @@ static inline bool make_room(struct taking *taking, uint32_t index, const struct
 /* False: it must wait for room, and nothing of it was counted. */
 static inline bool take_one(struct taking *taking, struct wr_reading reading) {
     struct wr_engine *engine = taking->step.engine;
-    uint32_t index = find_stream(taking, &reading);
-    if (index == WR_SLAB_NONE)
-        return take_without_stream(taking, &reading);
-    struct wr_stream *stream = wr_stream_at(engine, index);
+    uint32_t index = reading.series;
+    struct wr_stream *stream = first_stream(taking, index);
+    uint32_t windows = stream ? stream->windows : 0;
+    if (!stream || stream->source != taking->source || stream->type == WR_TYPE_NONE) {
+        index = find_other_stream(taking, &reading);
+        if (index == WR_SLAB_NONE)
+            return take_without_stream(taking, &reading);
+        stream = wr_stream_at(engine, index);
+        windows = wr_stream_windows(engine, index);
+    }
     if (reading.type != stream->type) {
         if (!wr_reading_convert((enum wr_type)reading.type, reading.value, (enum wr_type)stream->type, &reading.value)) {
             refuse_type(taking, &reading);
@@ -200,7 +217,6 @@ static inline bool take_one(struct taking *taking, struct wr_reading reading) {
         late = is_late(taking, index, reading.event_ns);
     else if (stream->behind)
         stream->behind = 0;
-    uint32_t windows = wr_stream_windows(engine, index);
     if (!make_room(taking, index, stream, windows, reading.event_ns) || (!late && !show_to_rules(taking, &reading)))
         return false;
     engine->stats.clamped += clamped;
@@ -214,13 +230,6 @@ static inline bool take_one(struct taking *taking, struct wr_reading reading) {
     return true;
 }
 
-/* The stream at the index of a series if there is one. */
-static inline struct wr_stream *peek(const struct wr_engine *engine, uint32_t series) {
-    if (series >= engine->first_end || !engine->streams.chunks[series >> WR_SLAB_SHIFT])
-        return NULL;
-    return wr_stream_at(engine, series);
-}
-
 /* Ids are known long before their turn: so no look-up has to wait for memory. First the streams, then the cells behind the first one, then
  * the newest state of each cell. */
 static inline void fetch_ahead(const struct taking *taking, uint32_t at) {
@@ -228,19 +237,19 @@ static inline void fetch_ahead(const struct taking *taking, uint32_t at) {
     const struct wr_batch *batch = taking->batch;
     if (at + AHEAD_STREAM < batch->n) {
         uint32_t series = batch->readings[at + AHEAD_STREAM].series;
-        const struct wr_stream *stream = peek(engine, series);
+        const struct wr_stream *stream = first_stream(taking, series);
         if (stream)
             __builtin_prefetch(stream, 1);
         if (taking->bands && series < engine->attached)
             __builtin_prefetch(&taking->bands[series], 1);
     }
     if (engine->n_windows > 1 && at + AHEAD_CELL < batch->n) {
-        const struct wr_stream *stream = peek(engine, batch->readings[at + AHEAD_CELL].series);
+        const struct wr_stream *stream = first_stream(taking, batch->readings[at + AHEAD_CELL].series);
         if (stream && stream->type != WR_TYPE_NONE && stream->cell.next != WR_SLAB_NONE)
             __builtin_prefetch(wr_cell_at(engine, stream->cell.next), 1);
     }
     if (at + AHEAD_STATE < batch->n) {
-        struct wr_stream *stream = peek(engine, batch->readings[at + AHEAD_STATE].series);
+        struct wr_stream *stream = first_stream(taking, batch->readings[at + AHEAD_STATE].series);
         if (!stream || stream->type == WR_TYPE_NONE)
             return;
         for (struct wr_cell_walk walk = wr_cell_walk(stream, stream->windows); walk.cell; wr_cell_walk_next(engine, &walk)) {

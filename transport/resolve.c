@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ unsigned wr_dial_lookups(void) {
 struct lookup {
     _Atomic int owners;
     int done_fd;
+    _Atomic bool done; /* what follows is written */
     int result;
     int system_errno;
     struct addrinfo *list;
@@ -54,6 +56,7 @@ static void *lookup_thread(void *user) {
         lookup->result =
             look_up(lookup->host, lookup->port, 0, &lookup->list); /* only the loopback interface is up: "localhost" all the same */
     lookup->system_errno = errno;
+    lookup->done = true;
     (void)eventfd_write(lookup->done_fd, 1);
     lookup_release(lookup);
     atomic_fetch_sub(&lookups, 1);
@@ -123,7 +126,7 @@ enum wr_result wr_resolve(const struct wr_url *url, int64_t deadline_boot_ns, in
         lookup->done_fd < 0 ? wr_error_set(err, WR_IO, "looking up '%s': %s", url->host, strerror(errno)) : start(lookup, err);
     if (result == WR_OK) {
         result = wr_resolve_wait(lookup->done_fd, POLLIN, deadline_boot_ns, cancel_fd);
-        if (result != WR_OK) {
+        if (result != WR_OK || !lookup->done) {
             (void)wr_error_set(err, result, "looking up '%s': %s", url->host,
                                result == WR_TIMEOUT ? "no answer in time" : wr_result_name(result));
         } else if (lookup->result != 0) {

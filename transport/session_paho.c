@@ -93,6 +93,8 @@ static int on_message(void *user, char *topic, int topic_len, MQTTAsync_message 
 }
 
 static void answer(struct slot *slot, enum wr_session_event_kind kind, uint8_t reason) {
+    if (!slot->busy) /* and with it everything written before it was set */
+        return;
     struct wr_session_event event = {.kind = (uint8_t)kind, .reason = reason, .connection = slot->connection, .id = slot->id};
     struct wr_session *session = slot->session;
     slot->busy = false;

@@ -7,7 +7,7 @@
 #include "agent/codec/scan.h"
 
 struct wr_json_scan wr_json_scan_begin(const char *text, const char *end, bool ended) {
-    return (struct wr_json_scan){.p = text, .end = end, .ended = ended};
+    return (struct wr_json_scan){.p = text, .start = text, .end = end, .ended = ended};
 }
 
 static inline bool is_space(char c) {
@@ -28,8 +28,15 @@ static enum wr_json_found bad(struct wr_json_scan *scan, const char *at, const c
     return WR_JSON_BAD;
 }
 
+/* Behind the last byte before p that is no white space: where something is missing. */
+static const char *behind_last(const char *from, const char *p) {
+    while (p > from && is_space(p[-1]))
+        p--;
+    return p;
+}
+
 static enum wr_json_found at_end(struct wr_json_scan *scan) {
-    return scan->ended ? bad(scan, scan->end, "unexpected end") : WR_JSON_INCOMPLETE;
+    return scan->ended ? bad(scan, behind_last(scan->start, scan->end), "unexpected end") : WR_JSON_INCOMPLETE;
 }
 
 static bool is_hex(char c) {
@@ -149,6 +156,7 @@ static enum wr_json_found check_name(struct wr_json_scan *scan) {
  * *depth 0. */
 static enum wr_json_found check_next(struct wr_json_scan *scan, char *open, unsigned *depth) {
     while (*depth > 0) {
+        const char *behind = scan->p;
         scan->p = wr_json_skip_space(scan->p, scan->end);
         if (scan->p == scan->end)
             return at_end(scan);
@@ -157,8 +165,9 @@ static enum wr_json_found check_next(struct wr_json_scan *scan, char *open, unsi
             scan->p++;
             return kind == '{' ? check_name(scan) : WR_JSON_FOUND;
         }
-        if (*scan->p != (kind == '{' ? '}' : ']'))
-            return bad(scan, scan->p, kind == '{' ? "expected ',' or '}'" : "expected ',' or ']'");
+        if (*scan->p != (kind == '{' ? '}' : ']')) /* told where the line before ends, if that is where it is missing */
+            return bad(scan, memchr(behind, '\n', (size_t)(scan->p - behind)) ? behind : scan->p,
+                       kind == '{' ? "expected ',' or '}'" : "expected ',' or ']'");
         scan->p++;
         (*depth)--;
     }

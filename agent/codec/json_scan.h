@@ -13,6 +13,7 @@
 
 struct wr_json_scan {
     const char *p;
+    const char *start;
     const char *end;
     bool ended;        /* nothing follows behind end */
     const char *error; /* of a check that failed; p is where */

@@ -355,8 +355,12 @@ struct splitter {
 static enum wr_result split_refuse(struct splitter *splitter, enum wr_book reason, const char *at, const char *message) {
     const char *end = splitter->record->origin.text + splitter->record->origin.len;
     char excerpt[WR_RECORD_EXCERPT_BYTES];
-    wr_record_excerpt(excerpt, at, (size_t)(end - at));
-    wr_refusal_set(splitter->refusal, reason, splitter->record->line, splitter->record->start, at, "%s at '%s'", message, excerpt);
+    if (at < end)
+        wr_refusal_set(splitter->refusal, reason, splitter->record->line, splitter->record->start, at, "%s at '%s'", message,
+                       wr_record_excerpt(excerpt, at, (size_t)(end - at)));
+    else
+        wr_refusal_set(splitter->refusal, reason, splitter->record->line, splitter->record->start, at, "%s at the end of the tags",
+                       message);
     return reason == WR_BOOK_REJECTED_TOO_LONG ? WR_LIMIT : WR_INVALID;
 }
 

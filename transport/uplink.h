@@ -101,7 +101,7 @@ enum wr_uplink_action_kind {
     WR_UPLINK_ACT_PUBLISH, /* publish `segment` under `id`; its body stays owned by the uplink, valid until the next call */
     WR_UPLINK_ACT_DIRECT,  /* publish `direct` under `id`, likewise */
     WR_UPLINK_ACT_REQUEST, /* send `request` to the store */
-    WR_UPLINK_ACT_DIRECT_DONE, /* direct message `id`: `delivered`, or dropped for another one, or refused */
+    WR_UPLINK_ACT_DIRECT_DONE, /* direct message `id`: `delivered`, or given up after refusals; a repeat that made room is only counted */
 };
 
 struct wr_uplink_action {

@@ -1,0 +1,247 @@
+/* The uplink's decisions one by one, on times and random numbers given. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/failing.h"
+#include "transport/uplink.h"
+
+struct bench {
+    struct wr_uplink *uplink;
+    struct wr_now now;
+    struct wr_uplink_action action;
+};
+
+static void bench_open(struct bench *bench) {
+    struct wr_uplink_config config = wr_uplink_defaults();
+    *bench = (struct bench){.now = {.boot_ns = WR_NS_PER_S}};
+    assert_int_equal(wr_uplink_new(&config, &bench->uplink, NULL), WR_OK);
+}
+
+static bool next(struct bench *bench) {
+    return wr_uplink_next(bench->uplink, &bench->now, 0, &bench->action);
+}
+
+static void expect(struct bench *bench, enum wr_uplink_action_kind kind) {
+    assert_true(next(bench));
+    assert_int_equal(bench->action.kind, kind);
+}
+
+static void session(struct bench *bench, enum wr_session_event_kind kind, uint64_t id, uint64_t random) {
+    struct wr_uplink_stats stats;
+    wr_uplink_stats(bench->uplink, &stats);
+    struct wr_session_event event = {.kind = (uint8_t)kind,
+                                     .connection = stats.connections,
+                                     .id = id,
+                                     .receive_max = 65535,
+                                     .max_packet_bytes = UINT32_MAX,
+                                     .text = "why"};
+    wr_uplink_on_session(bench->uplink, &bench->now, random, &event);
+}
+
+static void online(struct bench *bench) {
+    expect(bench, WR_UPLINK_ACT_CONNECT);
+    session(bench, WR_SESSION_DIALLED, 0, 0);
+    session(bench, WR_SESSION_CONNECTED, 0, 0);
+    expect(bench, WR_UPLINK_ACT_BIRTH);
+    assert_true(bench->action.online);
+    session(bench, WR_SESSION_DELIVERED, bench->action.id, 0);
+}
+
+static int64_t delay(struct bench *bench) {
+    return wr_uplink_wake_ns(bench->uplink) - bench->now.boot_ns;
+}
+
+/* Delays are anywhere up to a cap of 1, 2, 4 ... 120 s; a session must be stable for a minute to bring the cap back to 1 s. */
+static void backoff_has_full_jitter_and_resets_when_stable(void **state) {
+    (void)state;
+    struct bench bench;
+    bench_open(&bench);
+    int64_t cap_s = 1;
+    for (int i = 0; i < 12; i++) {
+        expect(&bench, WR_UPLINK_ACT_CONNECT);
+        int64_t cap_ns = (cap_s < 120 ? cap_s : 120) * WR_NS_PER_S;
+        session(&bench, WR_SESSION_FAILED, 0, (uint64_t)cap_ns);
+        assert_int_equal(delay(&bench), cap_ns);
+        assert_false(next(&bench)); /* not before its time */
+        bench.now.boot_ns = wr_uplink_wake_ns(bench.uplink);
+        cap_s *= 2;
+    }
+    online(&bench);
+    bench.now.boot_ns += 59 * WR_NS_PER_S;
+    session(&bench, WR_SESSION_LOST, 0, (uint64_t)(120 * WR_NS_PER_S));
+    assert_int_equal(delay(&bench), 120 * WR_NS_PER_S); /* it was not stable */
+    bench.now.boot_ns = wr_uplink_wake_ns(bench.uplink);
+    online(&bench);
+    bench.now.boot_ns += 60 * WR_NS_PER_S;
+    session(&bench, WR_SESSION_LOST, 0, (uint64_t)WR_NS_PER_S);
+    assert_int_equal(delay(&bench), WR_NS_PER_S);
+    session(&bench, WR_SESSION_LOST, 0, 7); /* once more for the same connection: nothing */
+    assert_int_equal(delay(&bench), WR_NS_PER_S);
+    struct wr_uplink_stats stats;
+    wr_uplink_stats(bench.uplink, &stats);
+    assert_string_equal(stats.cause, "why");
+    wr_uplink_free(bench.uplink);
+}
+
+static bool give(struct bench *bench, uint64_t id, bool repeat) {
+    struct wr_uplink_direct direct = {.id = id, .topic = "t", .payload = malloc(4), .payload_len = 4, .qos = 1, .repeat = repeat};
+    bool taken = wr_uplink_on_direct(bench->uplink, &direct);
+    free(direct.payload);
+    return taken;
+}
+
+/* The queue of direct messages gives up repeats, oldest first, and nothing else. */
+static void repeats_are_dropped_first(void **state) {
+    (void)state;
+    struct bench bench;
+    bench_open(&bench);
+    for (uint64_t id = 0; id < WR_UPLINK_DIRECT; id++)
+        assert_true(give(&bench, id, id == 3 || id == 9));
+    assert_true(wr_uplink_direct_room(bench.uplink));
+    assert_true(give(&bench, 100, false)); /* in the place of 3 */
+    assert_true(give(&bench, 101, false)); /* of 9 */
+    assert_false(wr_uplink_direct_room(bench.uplink));
+    assert_false(give(&bench, 102, false));
+    online(&bench);
+    uint64_t order = 0;
+    bool seen[128] = {false};
+    struct wr_uplink_stats stats;
+    for (int i = 0; i < WR_UPLINK_DIRECT; i++) {
+        expect(&bench, WR_UPLINK_ACT_DIRECT);
+        uint64_t id = bench.action.direct->id;
+        assert_true(i == 0 || id > order); /* in the order in which they came */
+        order = id;
+        seen[id] = true;
+        session(&bench, WR_SESSION_DELIVERED, bench.action.id, 0);
+        expect(&bench, WR_UPLINK_ACT_DIRECT_DONE);
+        assert_int_equal(bench.action.id, id);
+        assert_true(bench.action.delivered);
+    }
+    assert_false(seen[3] || seen[9]);
+    assert_true(seen[100] && seen[101]);
+    wr_uplink_stats(bench.uplink, &stats);
+    assert_int_equal(stats.direct_dropped, 2);
+    wr_uplink_free(bench.uplink);
+}
+
+/* "Connected" proves nothing: silence with something in flight ends the session; silence without does not. */
+static void silence_ends_a_session_only_with_something_in_flight(void **state) {
+    (void)state;
+    struct bench bench;
+    bench_open(&bench);
+    online(&bench);
+    bench.now.boot_ns += 3600 * WR_NS_PER_S;
+    assert_false(next(&bench));
+    assert_true(give(&bench, 1, false));
+    expect(&bench, WR_UPLINK_ACT_DIRECT);
+    assert_int_equal(delay(&bench), 30 * WR_NS_PER_S);
+    bench.now.boot_ns += 30 * WR_NS_PER_S;
+    expect(&bench, WR_UPLINK_ACT_CLOSE);
+    assert_false(bench.action.clean);
+    struct wr_uplink_stats stats;
+    wr_uplink_stats(bench.uplink, &stats);
+    assert_string_equal(stats.cause, "the broker acknowledged nothing for 30000 ms with 1 messages in flight");
+    assert_int_equal(stats.direct_waiting, 1); /* it is kept */
+    wr_uplink_free(bench.uplink);
+}
+
+static void a_stop_says_goodbye(void **state) {
+    (void)state;
+    struct bench bench;
+    bench_open(&bench);
+    online(&bench);
+    assert_true(give(&bench, 1, false));
+    wr_uplink_on_stop(bench.uplink, &bench.now, bench.now.boot_ns + WR_NS_PER_S);
+    expect(&bench, WR_UPLINK_ACT_DIRECT); /* nobody else keeps it */
+    assert_false(next(&bench));
+    session(&bench, WR_SESSION_DELIVERED, bench.action.id, 0);
+    expect(&bench, WR_UPLINK_ACT_DIRECT_DONE);
+    expect(&bench, WR_UPLINK_ACT_BIRTH);
+    assert_false(bench.action.online);
+    session(&bench, WR_SESSION_DELIVERED, bench.action.id, 0);
+    expect(&bench, WR_UPLINK_ACT_CLOSE);
+    assert_true(bench.action.clean);
+    assert_int_equal(wr_uplink_state(bench.uplink), WR_UPLINK_STOPPED);
+    assert_false(next(&bench));
+    wr_uplink_free(bench.uplink);
+
+    bench_open(&bench); /* silence until the deadline */
+    online(&bench);
+    assert_true(give(&bench, 1, false));
+    expect(&bench, WR_UPLINK_ACT_DIRECT);
+    wr_uplink_on_stop(bench.uplink, &bench.now, bench.now.boot_ns + WR_NS_PER_S);
+    assert_false(next(&bench));
+    bench.now.boot_ns = wr_uplink_wake_ns(bench.uplink);
+    expect(&bench, WR_UPLINK_ACT_CLOSE);
+    assert_int_equal(wr_uplink_state(bench.uplink), WR_UPLINK_STOPPED);
+    wr_uplink_free(bench.uplink);
+
+    bench_open(&bench); /* while it dials */
+    expect(&bench, WR_UPLINK_ACT_CONNECT);
+    wr_uplink_on_stop(bench.uplink, &bench.now, WR_NEVER_NS);
+    expect(&bench, WR_UPLINK_ACT_CLOSE);
+    assert_int_equal(wr_uplink_state(bench.uplink), WR_UPLINK_STOPPED);
+    wr_uplink_free(bench.uplink);
+}
+
+static void get(struct bench *bench, enum wr_cursor cursor, uint8_t lane) {
+    expect(bench, WR_UPLINK_ACT_REQUEST);
+    assert_int_equal(bench->action.request.kind, WR_UPLINK_GET);
+    assert_int_equal(bench->action.request.cursor, cursor);
+    assert_int_equal(bench->action.request.lane, lane);
+}
+
+/* Alarms of both cursors first; then live, with one segment in four for backfill. */
+static void lanes_and_cursors_take_turns(void **state) {
+    (void)state;
+    struct bench bench;
+    bench_open(&bench);
+    online(&bench);
+    struct wr_uplink_reply ready = {.kind = WR_UPLINK_READY, .epoch = 1, .seq = 100};
+    wr_uplink_on_store(bench.uplink, &bench.now, &ready, 0, WR_OK);
+    get(&bench, WR_CURSOR_LIVE, WR_LANE_ALARMS);
+    assert_int_equal(bench.action.request.first, 101);
+    get(&bench, WR_CURSOR_BACKFILL, WR_LANE_ALARMS);
+    assert_int_equal(bench.action.request.first, 1);
+    assert_int_equal(bench.action.request.last, 100);
+    assert_false(next(&bench)); /* lanes of unknown size: 16 of 64 KB fill the window of bytes */
+    struct wr_uplink_reply done = {
+        .kind = WR_UPLINK_DONE, .lane = WR_LANE_ALARMS, .cursor = WR_CURSOR_BACKFILL, .ticket = bench.action.request.ticket};
+    wr_uplink_on_store(bench.uplink, &bench.now, &done, 0, WR_OK);
+    get(&bench, WR_CURSOR_LIVE, WR_LANE_CHANGES);
+    wr_uplink_free(bench.uplink);
+}
+
+static void no_memory_and_nonsense(void **state) {
+    (void)state;
+    struct wr_uplink_config config = wr_uplink_defaults();
+    struct wr_uplink *uplink = NULL;
+    wr_failing_allocations(0);
+    assert_int_equal(wr_uplink_new(&config, &uplink, NULL), WR_NO_MEMORY);
+    wr_failing_off();
+    config.window = 0;
+    assert_int_equal(wr_uplink_new(&config, &uplink, NULL), WR_INVALID);
+    config = wr_uplink_defaults();
+    config.backoff_max_ns = config.backoff_min_ns - 1;
+    assert_int_equal(wr_uplink_new(&config, &uplink, NULL), WR_INVALID);
+    assert_null(uplink);
+    assert_string_equal(wr_uplink_state_name(WR_UPLINK_DRAINING), "draining");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(backoff_has_full_jitter_and_resets_when_stable),
+        cmocka_unit_test(repeats_are_dropped_first),
+        cmocka_unit_test(silence_ends_a_session_only_with_something_in_flight),
+        cmocka_unit_test(a_stop_says_goodbye),
+        cmocka_unit_test(lanes_and_cursors_take_turns),
+        cmocka_unit_test(no_memory_and_nonsense),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

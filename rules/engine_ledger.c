@@ -8,14 +8,17 @@ uint32_t wr_engine_max_counts(uint32_t n_sources, uint32_t n_windows) {
     return n_sources * (n_windows * BOOKS_OF_WINDOW + BOOKS_OF_REST);
 }
 
+static uint32_t n_accounts(const struct wr_engine *engine) {
+    return engine->n_sources * (engine->n_windows + 2);
+}
+
 static void count(struct wr_handover *handover, uint32_t account, enum wr_book book, uint64_t readings) {
     if (readings > 0 && (!handover->pool || handover->n_counts < handover->pool->max_counts))
         handover->counts[handover->n_counts++] = (struct wr_account_count){.account = account, .book = book, .readings = readings};
 }
 
 void wr_engine_counts(const struct wr_engine *engine, struct wr_handover *handover) {
-    uint32_t n = engine->n_sources * (engine->n_windows + 2);
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < n_accounts(engine); i++) {
         const struct wr_engine_account *account = &engine->accounts[i];
         uint32_t id = engine->account_ids[i];
         count(handover, id, WR_BOOK_TAKEN, account->taken);
@@ -26,6 +29,33 @@ void wr_engine_counts(const struct wr_engine *engine, struct wr_handover *handov
         count(handover, id, WR_BOOK_DROPPED_MEMORY, account->dropped_memory);
         count(handover, id, WR_BOOK_DROPPED_UNWANTED, account->dropped_unwanted);
     }
+}
+
+static struct wr_engine_account *account_of_id(const struct wr_engine *engine, uint32_t id) {
+    for (uint32_t i = 0; i < n_accounts(engine); i++)
+        if (engine->account_ids[i] == id)
+            return &engine->accounts[i];
+    return NULL;
+}
+
+bool wr_engine_adopt_counts(struct wr_engine *engine, const struct wr_engine *old) {
+    bool all = true;
+    for (uint32_t i = 0; i < n_accounts(old); i++) {
+        const struct wr_engine_account *from = &old->accounts[i];
+        struct wr_engine_account *into = account_of_id(engine, old->account_ids[i]);
+        if (!into) {
+            all = all && from->taken == 0;
+            continue;
+        }
+        into->taken += from->taken;
+        into->bad += from->bad;
+        into->late += from->late;
+        into->widened += from->widened;
+        into->dropped_late += from->dropped_late;
+        into->dropped_memory += from->dropped_memory;
+        into->dropped_unwanted += from->dropped_unwanted;
+    }
+    return all;
 }
 
 static uint64_t open_in(const struct wr_engine *engine, uint32_t index) {
@@ -64,5 +94,5 @@ void wr_engine_stats(const struct wr_engine *engine, struct wr_engine_stats *ret
     *ret_stats = engine->stats;
     ret_stats->open_windows = engine->states.in_use;
     ret_stats->bytes = sizeof *engine + engine->streams.bytes + engine->cells.bytes + engine->states.bytes +
-                       (size_t)engine->n_sources * (engine->n_windows + 2) * (sizeof(struct wr_engine_account) + sizeof(uint32_t));
+                       (size_t)n_accounts(engine) * (sizeof(struct wr_engine_account) + sizeof(uint32_t));
 }

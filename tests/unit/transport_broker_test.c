@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "tests/support/broker.h"
+#include "tests/support/failing.h"
 #include "tests/support/mqtt_peer.h"
 #include "transport/uplink_runner.h"
 
@@ -349,9 +350,7 @@ static void refused_segments_do_not_block(void **state) {
     struct bench bench;
     bench_open(&bench, &config, 60);
     serve(&bench, 60);
-    struct wr_uplink_status status;
     bench_close(&bench);
-    (void)status;
     assert_true(bench.parked[7]);
     assert_int_equal(bench.park_reason[7], 0x99);
     assert_true(bench.acked[8]);
@@ -410,6 +409,22 @@ static void a_stop_while_offline_is_quick(void **state) {
     (void)close(fd);
 }
 
+static void no_memory_at_the_start(void **state) {
+    (void)state;
+    struct wr_uplink_runner_config config = config_for(1, true);
+    for (long n = 0;; n++) {
+        struct wr_uplink_runner *runner = NULL;
+        wr_failing_allocations(n);
+        enum wr_result result = wr_uplink_runner_new(&config, &runner, NULL);
+        bool hit = wr_failing_hit();
+        wr_failing_off();
+        assert_int_equal(result, hit ? WR_NO_MEMORY : WR_OK);
+        wr_uplink_runner_free(runner);
+        if (!hit)
+            break;
+    }
+}
+
 static int start(void **state) {
     (void)state;
     wr_test_dir_make(dir);
@@ -432,6 +447,7 @@ int main(void) {
         cmocka_unit_test(a_segment_above_the_packet_size_is_parked),
         cmocka_unit_test(a_broker_that_hangs_up_again_and_again_gets_everything),
         cmocka_unit_test(a_stop_while_offline_is_quick),
+        cmocka_unit_test(no_memory_at_the_start),
     };
     cmocka_set_test_filter(getenv("WEIR_TEST_FILTER"));
     return cmocka_run_group_tests(tests, start, stop);

@@ -5,12 +5,14 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "tests/support/broker.h"
+#include "tests/support/failing.h"
 #include "tests/support/mqtt_peer.h"
 #include "transport/session.h"
 
@@ -324,6 +326,40 @@ static void credentials_are_read_again(void **state) {
     link_close(&link);
 }
 
+/* Each allocation, and each of the first reads, writes, sends and receives of a connect, fails once: it ends with a cause or in a connection, and the
+ * next attempt works. */
+static void every_step_may_fail(void **state) {
+    (void)state;
+    struct wr_session_config config = mutual_config("mqtts://localhost");
+    struct link link;
+    link_open(&link, &config);
+    uint64_t connection = 0;
+    bool allocations = true;
+    for (long n = 0; allocations || n < 24; n++) {
+        if (allocations)
+            wr_failing_allocations(n);
+        else
+            wr_failing_io(n, ECONNRESET);
+        assert_int_equal(wr_session_ops()->connect(link.session, ++connection), WR_OK);
+        struct wr_session_event event = next_event(&link);
+        bool hit = wr_failing_hit();
+        wr_failing_off();
+        assert_true(event.kind == WR_SESSION_CONNECTED || (event.kind == WR_SESSION_FAILED && hit && strlen(event.text) > 0));
+        if (event.kind == WR_SESSION_CONNECTED)
+            wr_session_ops()->close(link.session, connection, false);
+        if (allocations && !hit) {
+            allocations = false;
+            n = -1;
+        }
+    }
+    assert_int_equal(wr_session_ops()->connect(link.session, ++connection), WR_OK);
+    struct wr_session_event event = next_event(&link);
+    while (event.kind == WR_SESSION_LOST && event.connection < connection)
+        event = next_event(&link);
+    assert_int_equal(event.kind, WR_SESSION_CONNECTED);
+    link_close(&link);
+}
+
 static int start(void **state) {
     (void)state;
     wr_test_dir_make(dir);
@@ -365,6 +401,7 @@ int main(void) {
         cmocka_unit_test(a_broker_without_qos_1_is_refused),
         cmocka_unit_test(limits_of_the_broker_are_told),
         cmocka_unit_test(credentials_are_read_again),
+        cmocka_unit_test(every_step_may_fail),
     };
     cmocka_set_test_filter(getenv("WEIR_TEST_FILTER"));
     return cmocka_run_group_tests(tests, start, stop);

@@ -295,9 +295,9 @@ static bool take_one(struct wr_store_loop *loop, int64_t deadline_boot_ns) {
     return true;
 }
 
-/* For whoever compares with a count of his own: what is booked, up to when. Every commit, so it has no call site to be silenced. */
+/* For whoever compares with a count of his own: what is booked, up to when. Every commit of the ledger, so it has no call site to be silenced. */
 static void log_commits(struct wr_store_loop *loop, int64_t counted_wall_ns) {
-    uint64_t commits = loop->stats->commits;
+    uint64_t commits = loop->stats->book_commits;
     if (commits == loop->commits_logged || !wr_log_enabled(WR_LOG_DEBUG))
         return;
     loop->commits_logged = commits;

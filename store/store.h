@@ -154,6 +154,7 @@ struct wr_store_stats {
     _Atomic uint64_t aggregates;
     _Atomic uint64_t alarms;
     _Atomic uint64_t commits;
+    _Atomic uint64_t book_commits; /* of these, with the ledger: a commit of alarms alone leaves it to the next */
     _Atomic uint64_t commit_failures;
     _Atomic uint64_t body_bytes;
     _Atomic uint64_t written_bytes; /* pages to the WAL; checkpoints write most of them a second time */

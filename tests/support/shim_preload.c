@@ -1,7 +1,7 @@
 /* A preloaded shim for the release build: dies, hangs or waits at chosen system calls of SQLite's write-ahead log.
  *
  *   WEIR_SHIM_KILL_SYNC=N          SIGKILL before the Nth fdatasync or fsync of a *-wal file (from 1)
- *   WEIR_SHIM_KILL_AFTER_PUBACK=1  SIGKILL at the first write to a *-wal file after the MQTT client has read a PUBACK
+ *   WEIR_SHIM_KILL_AFTER_PUBACK=N  SIGKILL at the first write to a *-wal file after the MQTT client has read its Nth PUBACK
  *   WEIR_SHIM_HANG_WHILE=FILE      writes and syncs of *-wal files wait as long as FILE exists: a disk that stands still
  */
 #include <dlfcn.h>
@@ -21,7 +21,7 @@
 #define FDS 65536
 
 static _Atomic long syncs;
-static _Atomic bool puback_seen;
+static _Atomic long pubacks;
 static _Atomic signed char is_wal[FDS]; /* 0 unknown, 1 yes, -1 no; a descriptor is looked up once after it was opened */
 
 static bool wal(int fd) {
@@ -44,7 +44,8 @@ static void die(void) {
 
 static void before_write(int fd) {
     const char *hang = getenv("WEIR_SHIM_HANG_WHILE");
-    bool after_puback = getenv("WEIR_SHIM_KILL_AFTER_PUBACK") && puback_seen;
+    const char *nth_puback = getenv("WEIR_SHIM_KILL_AFTER_PUBACK");
+    bool after_puback = nth_puback && pubacks >= atol(nth_puback);
     if ((!hang && !after_puback) || !wal(fd))
         return;
     if (after_puback)
@@ -94,6 +95,6 @@ int fsync(int fd) {
 ssize_t recv(int fd, void *into, size_t len, int flags) {
     ssize_t got = REAL(recv)(fd, into, len, flags);
     if (got >= 1 && (*(unsigned char *)into & 0xf0) == PUBACK)
-        puback_seen = true;
+        pubacks++;
     return got;
 }

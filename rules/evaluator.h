@@ -115,7 +115,7 @@ WR_MUST_USE enum wr_result wr_evaluator_command(struct wr_evaluator *evaluator, 
                                                 const char *by_whom, const struct wr_now *now, struct wr_alarm_out *out, uint32_t *ret_n,
                                                 struct wr_error *err);
 
-/* Walks the alarms: *cursor starts at 0; false at the end. For status, `weir alarms`, and snapshots at exit. Those that are back in normal
+/* Walks the alarms, as of the last call of timers or take: *cursor starts at 0; false at the end. For status, `weir alarms`, and snapshots at exit. Those that are back in normal
  * (alarm.to) come too when they ever had a transition, because their transition number must survive; a list for people leaves them out, and
  * those that are pending. alarm.cause is 0. */
 bool wr_evaluator_next_alarm(const struct wr_evaluator *evaluator, uint32_t *cursor, struct wr_alarm_entry *ret_entry);

@@ -273,7 +273,7 @@ static void attach_one(struct wr_evaluator *evaluator, uint32_t id, const struct
     wr_evaluator_refresh_band(evaluator, id);
     evaluator->at = (struct wr_trigger){.series = id, .boot_ns = now->boot_ns, .now = *now};
     for (uint32_t i = 0; i < series->n_links; i++)
-        wr_instance_arm(evaluator, &evaluator->instances[series->links[i].instance]);
+        wr_instance_settle(evaluator, &evaluator->instances[series->links[i].instance]);
 }
 
 static bool grow_series(struct wr_evaluator *evaluator, uint32_t count) {

@@ -71,7 +71,7 @@ static void close_alarm(struct wr_evaluator *evaluator, struct wr_evaluator *old
     wr_instance_encode(evaluator, heir, entry);
 }
 
-/* same: the condition is the same too, so a running delay goes on. */
+/* same: the condition is the same too, so a running delay goes on, on the same series, whose clock was taken over before. */
 static void take_over(struct wr_evaluator *old, const struct wr_instance *from, struct wr_instance *into, bool same,
                       const struct wr_now *now) {
     into->state = from->state;
@@ -82,8 +82,9 @@ static void take_over(struct wr_evaluator *old, const struct wr_instance *from, 
     into->true_boot_ns = from->true_boot_ns;
     into->transition = from->transition;
     into->delay = from->delay;
-    into->frozen = from->delay != WR_DELAY_NONE;
-    into->since_ns = same && into->frozen ? wr_instance_elapsed(old, from, now->boot_ns) : 0;
+    into->operand = same ? from->operand : 0;
+    into->frozen = from->delay != WR_DELAY_NONE && (!same || from->frozen || into->series[from->operand] != from->series[from->operand]);
+    into->since_ns = !same ? 0 : into->frozen ? wr_instance_elapsed(old, from, now->boot_ns) : from->since_ns;
 }
 
 static bool migrate_instance(struct wr_evaluator *evaluator, struct wr_evaluator *old, struct wr_instance *from, const struct wr_now *now,
@@ -94,8 +95,8 @@ static bool migrate_instance(struct wr_evaluator *evaluator, struct wr_evaluator
     struct wr_instance *heir = NULL;
     if (out->n >= out->cap)
         return false;
-    if (from->state == WR_ALARM_NORMAL && from->transition == 0 && !from->no_data)
-        return true; /* nothing to take over: its series have made the new one already, or will */
+    if (from->state == WR_ALARM_NORMAL && from->transition == 0 && !after)
+        return true;
     if (after && same_by(before, after)) {
         uint32_t at;
         if (wr_evaluator_instance(evaluator, index, from->text, from->made_boot_ns, &at) == WR_OK)
@@ -127,7 +128,7 @@ enum wr_result wr_evaluator_migrate(struct wr_evaluator *evaluator, struct wr_ev
         } else {
             evaluator->at = (struct wr_trigger){.series = WR_SERIES_NONE, .boot_ns = now->boot_ns, .event_ns = now->wall_ns, .now = *now};
             for (uint32_t i = 0; i < evaluator->n_instances; i++)
-                wr_instance_arm(evaluator, &evaluator->instances[i]);
+                wr_instance_settle(evaluator, &evaluator->instances[i]);
             evaluator->migrated_series = evaluator->migrated_instances = 0;
             *ret_more = false;
             return WR_OK;

@@ -5,7 +5,8 @@
  *
  * Each series has a clock of its own, on which delays and windows are measured: event time, as the series' samples carry it. A sample that is
  * live (its stamp within WR_EVALUATOR_LIVE_NS of its arrival by the local wall clock, and the one before it too) moves the clock by boot
- * time instead: so a step of the wall clock moves no delay and no window. Between samples the clock goes on by boot time.
+ * time instead: so a step of the wall clock moves no delay and no window. Between samples the clock goes on by boot time. Quiet samples do not
+ * move it: while they are quiet nothing is measured on it, and the next sample that is taken makes up for them.
  *
  * Invariants (wr_evaluator_is_valid):
  *   V1  wr_alarm_state_is_valid(state, condition) of every instance; pending exactly while its on_delay runs on the way from normal
@@ -146,7 +147,8 @@ void wr_instance_step(struct wr_evaluator *evaluator, struct wr_instance *instan
 /* Operator: false when the state does not take it. Room for one entry. */
 bool wr_instance_command(struct wr_evaluator *evaluator, struct wr_instance *instance, enum wr_alarm_event event, const char *by_whom,
                          struct wr_alarm_out *out);
-void wr_instance_arm(struct wr_evaluator *evaluator, struct wr_instance *instance);
+/* Says which samples it wants and when its timer fires. */
+void wr_instance_settle(struct wr_evaluator *evaluator, struct wr_instance *instance);
 void wr_instance_fill(struct wr_evaluator *evaluator, const struct wr_instance *instance, struct wr_alarm_entry *entry);
 void wr_instance_encode(const struct wr_evaluator *evaluator, const struct wr_instance *instance, struct wr_alarm_entry *entry);
 

@@ -70,7 +70,7 @@ enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct
     instance->transition = snap.transition;
     const struct wr_trigger kept = evaluator->at;
     evaluator->at = (struct wr_trigger){.series = WR_SERIES_NONE, .boot_ns = now->boot_ns, .now = *now};
-    wr_instance_arm(evaluator, instance);
+    wr_instance_settle(evaluator, instance);
     evaluator->at = kept;
     for (uint32_t i = 0; i < evaluator->rules->rules[rule]->n_operands; i++) {
         struct wr_series_state *series = wr_instance_series(evaluator, instance, i);

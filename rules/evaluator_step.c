@@ -92,15 +92,23 @@ static double load_window(const struct view *view, const struct wr_instruction *
     return isfinite(answer) ? answer : NAN;
 }
 
+/* Before the first sample, after a restart too, an age is at least the time since then: not known to be below its limit. */
+static double load_age(const struct view *view, const struct wr_instruction *instruction) {
+    const struct wr_series_state *series = wr_instance_series(view->evaluator, view->instance, instruction->a);
+    int64_t age = view->evaluator->at.boot_ns - last_arrival(view->evaluator, view->instance, instruction->a);
+    bool seen = series && (series->ever || series->bad_boot_ns > 0);
+    if (!seen && age < (int64_t)llround(instruction->number * 1e9) + instruction->b)
+        return NAN;
+    return age > 0 ? (double)age / 1e9 : 0;
+}
+
 static double load(void *user, const struct wr_instruction *instruction) {
     const struct view *view = user;
     if (instruction->op == WR_OP_WINDOW)
         return load_window(view, instruction);
     const struct wr_instance *instance = view->instance;
-    if (instruction->op == WR_OP_AGE) {
-        int64_t age = view->evaluator->at.boot_ns - last_arrival(view->evaluator, instance, instruction->a);
-        return age > 0 ? (double)age / 1e9 : 0;
-    }
+    if (instruction->op == WR_OP_AGE)
+        return load_age(view, instruction);
     const struct wr_series_state *series = wr_instance_series(view->evaluator, instance, instruction->a);
     if (!series || !series->ever || series->text != (instruction->op == WR_OP_TEXT_IS))
         return NAN;
@@ -320,7 +328,8 @@ static int64_t next_due(const struct wr_evaluator *evaluator, const struct wr_in
     return due > boot_ns ? due : boot_ns + 1;
 }
 
-void wr_instance_arm(struct wr_evaluator *evaluator, struct wr_instance *instance) {
+void wr_instance_settle(struct wr_evaluator *evaluator, struct wr_instance *instance) {
+    set_waking(evaluator, instance, wants_waking(evaluator, instance));
     wr_timer_arm(&evaluator->timers, (uint32_t)(instance - evaluator->instances), next_due(evaluator, instance));
 }
 
@@ -330,7 +339,7 @@ void wr_instance_step(struct wr_evaluator *evaluator, struct wr_instance *instan
     double raw = raw_condition(&view);
     bool was = instance->no_data;
     instance->unknown = isnan(raw);
-    instance->no_data = instance->unknown && is_expired(evaluator, instance, rule);
+    instance->no_data = instance->unknown && (was || is_expired(evaluator, instance, rule)); /* ends when something is known again */
     bool at_once = instance->no_data && rule->no_data != WR_NO_DATA_HOLD;
     bool told = false;
     if (at_once)
@@ -341,8 +350,7 @@ void wr_instance_step(struct wr_evaluator *evaluator, struct wr_instance *instan
         told = put_condition(evaluator, instance, raw > 0, false, out);
     if (!told && was != instance->no_data)
         emit(evaluator, instance, (enum wr_alarm_state)instance->state, was ? WR_ALARM_DATA_RETURNED : WR_ALARM_DATA_STALE, "", out);
-    set_waking(evaluator, instance, wants_waking(evaluator, instance));
-    wr_instance_arm(evaluator, instance);
+    wr_instance_settle(evaluator, instance);
 }
 
 bool wr_instance_command(struct wr_evaluator *evaluator, struct wr_instance *instance, enum wr_alarm_event event, const char *by_whom,

@@ -158,6 +158,8 @@ enum wr_result wr_evaluator_timers(struct wr_evaluator *evaluator, const struct 
     *ret_more = true;
     if (!wr_evaluator_run_queue(evaluator, out))
         return WR_FULL;
+    /* Also what next_alarm tells is as of now from here on. */
+    evaluator->at = (struct wr_trigger){.series = WR_SERIES_NONE, .boot_ns = now->boot_ns, .event_ns = now->wall_ns, .now = *now};
     for (uint32_t done = 0; wr_timer_next(&evaluator->timers) <= now->boot_ns; done++) {
         uint32_t index;
         if (done == max)
@@ -166,7 +168,6 @@ enum wr_result wr_evaluator_timers(struct wr_evaluator *evaluator, const struct 
             return WR_FULL;
         if (!wr_timer_take(&evaluator->timers, now->boot_ns, &index))
             break;
-        evaluator->at = (struct wr_trigger){.series = WR_SERIES_NONE, .boot_ns = now->boot_ns, .event_ns = now->wall_ns, .now = *now};
         wr_instance_step(evaluator, &evaluator->instances[index], out);
     }
     *ret_more = false;

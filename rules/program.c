@@ -54,6 +54,14 @@ static void emit_call(struct emitter *emitter, const struct wr_node *node) {
     emit(emitter, instruction, 1);
 }
 
+/* One side of a comparison. An age knows what it is compared with: until then the age of a series that never came is not known. */
+static void emit_side(struct emitter *emitter, const struct wr_node *side, const struct wr_node *other, bool behind) {
+    if (side->kind == WR_NODE_CALL && !side->constant && side->function->id == WR_FUNCTION_AGE)
+        emit(emitter, (struct wr_instruction){.op = WR_OP_AGE, .b = behind, .a = (uint16_t)side->operand, .number = other->number}, 1);
+    else
+        emit_node(emitter, side);
+}
+
 static void emit_compare(struct emitter *emitter, const struct wr_node *node) {
     const struct wr_node *left = node->child;
     const struct wr_node *right = left->next;
@@ -63,8 +71,8 @@ static void emit_compare(struct emitter *emitter, const struct wr_node *node) {
             emit(emitter, (struct wr_instruction){.op = WR_OP_NOT}, 0);
         return;
     }
-    emit_node(emitter, left);
-    emit_node(emitter, right);
+    emit_side(emitter, left, right, node->comparison == WR_GREATER || node->comparison == WR_LESS_EQUAL);
+    emit_side(emitter, right, left, node->comparison == WR_LESS || node->comparison == WR_GREATER_EQUAL);
     emit(emitter, (struct wr_instruction){.op = WR_OP_COMPARE, .b = (uint8_t)node->comparison}, -1);
 }
 

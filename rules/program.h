@@ -23,7 +23,7 @@ enum wr_opcode {
     WR_OP_LAST,    /* the last good value */
     WR_OP_PREV,    /* the good value before that */
     WR_OP_DELTA,   /* value - prev */
-    WR_OP_AGE,     /* seconds since the last arrival */
+    WR_OP_AGE,     /* seconds since the last arrival; compared with number, flips there, or right behind it (b) */
     WR_OP_WINDOW,  /* answer b (enum wr_function_id) of window a */
     WR_OP_TEXT_IS, /* operand a holds this text */
     WR_OP_CONVERT, /* top * number + addend */

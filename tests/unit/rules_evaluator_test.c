@@ -3,17 +3,18 @@
 
 #define S FIXTURE_SECOND
 #define M FIXTURE_MINUTE
-#define WARM                                              \
-    "points:\n"                                           \
-    "  - {point: t, unit: °C, range: \"-40..60\", every: 30s}\n" \
+#define WARM                                                                                                                               \
+    "points:\n"                                                                                                                            \
+    "  - {point: t, unit: °C, range: \"-40..60\", every: 30s}\n"                                                                          \
     "rules:\n"
 
 /* The example of the language: delay, deadband, latch, acknowledge, reset, silence. */
 static void example(void **state) {
     (void)state;
     struct rules_fixture f;
-    fixture_init(&f, WARM "  - {rule: warm, when: t > 8°C, by: room, on_delay: 5m, deadband: 1K, off_delay: 2m, latch: true, no_data: raise,\n"
-                          "     no_data_after: 10m, message: \"{room} at {value} for {duration} (limit {limit})\"}\n");
+    fixture_init(&f,
+                 WARM "  - {rule: warm, when: t > 8°C, by: room, on_delay: 5m, deadband: 1K, off_delay: 2m, latch: true, no_data: raise,\n"
+                      "     no_data_after: 10m, message: \"{room} at {value} for {duration} (limit {limit})\"}\n");
     uint32_t a1 = fixture_series(&f, "t", "room=A1");
     uint32_t a2 = fixture_series(&f, "t", "room=A2");
     int64_t start = f.now.boot_ns;
@@ -229,8 +230,17 @@ static void hysteresis(void **state) {
     const struct {
         double value;
         const char *told;
-    } steps[] = {{5, ""}, {8, ""}, {8.1, "raised acked"}, {7.5, ""}, {7, "cleared normal"}, {1.9, "raised acked"}, {2.5, ""}, {3, "cleared normal"},
-                 {21, "raised acked; raised acked"}, {14, ""}, {5, "cleared normal"}};
+    } steps[] = {{5, ""},
+                 {8, ""},
+                 {8.1, "raised acked"},
+                 {7.5, ""},
+                 {7, "cleared normal"},
+                 {1.9, "raised acked"},
+                 {2.5, ""},
+                 {3, "cleared normal"},
+                 {21, "raised acked; raised acked"},
+                 {14, ""},
+                 {5, "cleared normal"}};
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         fixture_value(&f, t, steps[i].value);
         assert_string_equal(fixture_told(&f), steps[i].told);
@@ -340,7 +350,8 @@ static void instances(void **state) {
 /* State, acknowledgement and numbers survive; downtime is unknown. */
 static void restart(void **state) {
     (void)state;
-    const char *text = WARM "  - {rule: warm, when: t > 8°C, by: room, on_delay: 5m}\n  - {rule: hot, when: t > 30°C, by: room, latch: true}\n";
+    const char *text =
+        WARM "  - {rule: warm, when: t > 8°C, by: room, on_delay: 5m}\n  - {rule: hot, when: t > 30°C, by: room, latch: true}\n";
     struct rules_fixture before;
     struct rules_fixture after;
     fixture_init(&before, text);
@@ -380,16 +391,18 @@ static void restart(void **state) {
 static void reload(void **state) {
     (void)state;
     struct rules_fixture f;
-    fixture_init(&f, WARM "  - {rule: same, when: t > 8°C, on_delay: 5m}\n  - {rule: limit, when: t > 7°C}\n  - {rule: other, when: t > 6°C}\n"
-                          "  - {rule: gone, when: t > 5°C}\n  - {rule: mean, when: \"avg(t, 10m) > 20°C\"}\n");
+    fixture_init(&f,
+                 WARM "  - {rule: same, when: t > 8°C, on_delay: 5m}\n  - {rule: limit, when: t > 7°C}\n  - {rule: other, when: t > 6°C}\n"
+                      "  - {rule: gone, when: t > 5°C}\n  - {rule: mean, when: \"avg(t, 10m) > 20°C\"}\n");
     uint32_t t = fixture_series(&f, "t", "");
     fixture_value(&f, t, 9);
     fixture_pass(&f, 3 * M);
     assert_string_equal(fixture_told(&f), "raised unack; raised unack; raised unack");
     fixture_command(&f, WR_ALARM_COMMAND_ACK, "limit", NULL);
     fixture_told(&f);
-    struct wr_ruleset *rules = fixture_load(WARM "  - {rule: other, when: t < 6°C}\n  - {rule: limit, when: t > 10°C}\n"
-                                                 "  - {rule: same, when: \"( t>8°C )\", on_delay: 5m}\n  - {rule: mean, when: \"avg(t, 10m) > 20°C\"}\n");
+    struct wr_ruleset *rules =
+        fixture_load(WARM "  - {rule: other, when: t < 6°C}\n  - {rule: limit, when: t > 10°C}\n"
+                          "  - {rule: same, when: \"( t>8°C )\", on_delay: 5m}\n  - {rule: mean, when: \"avg(t, 10m) > 20°C\"}\n");
     struct wr_evaluator *next;
     assert_int_equal(wr_evaluator_new(rules, f.table, f.symbols, &next, NULL), WR_OK);
     bool more = true;
@@ -422,11 +435,21 @@ static void reload(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(example),        cmocka_unit_test(delay_without_samples), cmocka_unit_test(burst_of_old_data),
-        cmocka_unit_test(wall_step),      cmocka_unit_test(unknown),               cmocka_unit_test(no_data_policies),
-        cmocka_unit_test(quiet_samples_count), cmocka_unit_test(thousand_limits),  cmocka_unit_test(hysteresis),
-        cmocka_unit_test(windows_and_functions), cmocka_unit_test(window_runs_empty), cmocka_unit_test(texts),
-        cmocka_unit_test(instances),      cmocka_unit_test(restart),               cmocka_unit_test(reload),
+        cmocka_unit_test(example),
+        cmocka_unit_test(delay_without_samples),
+        cmocka_unit_test(burst_of_old_data),
+        cmocka_unit_test(wall_step),
+        cmocka_unit_test(unknown),
+        cmocka_unit_test(no_data_policies),
+        cmocka_unit_test(quiet_samples_count),
+        cmocka_unit_test(thousand_limits),
+        cmocka_unit_test(hysteresis),
+        cmocka_unit_test(windows_and_functions),
+        cmocka_unit_test(window_runs_empty),
+        cmocka_unit_test(texts),
+        cmocka_unit_test(instances),
+        cmocka_unit_test(restart),
+        cmocka_unit_test(reload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

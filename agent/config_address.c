@@ -44,7 +44,7 @@ static enum wr_result split(const char *text, const char **ret_host, size_t *ret
 
 /* shown: how it stands in the file, with its scheme. */
 static enum wr_result parse_tcp(const char *shown, const char *text, struct wr_address *ret_address, struct wr_error *err) {
-    const char *host = NULL;
+    const char *host = "";
     size_t len = 0;
     struct wr_address address = {.kind = WR_ADDRESS_TCP};
     WR_TRY(split(text, &host, &len, &address.port, err));

@@ -4,7 +4,7 @@
 
 #define AT(type, member) .offset = offsetof(struct type, member)
 #define LIST_AT(type, member, count) .offset = offsetof(struct type, member), .count_offset = offsetof(struct type, count)
-#define RECORD_OF(type, table) .fields = table, .record_bytes = sizeof(struct type)
+#define RECORD_OF(type, table) .fields = (table), .record_bytes = sizeof(struct type)
 
 #define MS ((double)WR_NS_PER_MS)
 #define S ((double)WR_NS_PER_S)

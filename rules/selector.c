@@ -92,7 +92,7 @@ static enum wr_result parse_matches(struct cutter *cutter, struct wr_selector *s
         if (selector->n_matches == WR_SELECTOR_MATCHES)
             return refuse(cutter, cutter->at, "more than 16 tags in one selector");
         struct wr_selector_match *match = &selector->matches[selector->n_matches];
-        char end;
+        char end = '\0';
         WR_TRY(cut_word(cutter, "=!,}", "expected the name of a tag", &match->tag, &end));
         WR_TRY(parse_operator(cutter, end, &match->op));
         WR_TRY(cut_word(cutter, ",}", "expected a value after the operator", &match->word, &end));
@@ -115,7 +115,7 @@ enum wr_result wr_selector_parse(const char *text, size_t len, struct wr_selecto
     for (size_t i = 0; i < len; i++)
         if ((unsigned char)text[i] < 0x20 && text[i] != '\t')
             return refuse(&cutter, i, "a control character in a selector");
-    char end;
+    char end = '\0';
     WR_TRY(cut_word(&cutter, "{", "expected a name, as in room_temp or weather.temp{site=riga}", &selector->name, &end));
     selector->name_is_glob = strpbrk(selector->name, "*?") != NULL;
     if (end == '\0')
@@ -143,10 +143,9 @@ static bool name_matches(const struct wr_selector *selector, const char *key) {
     if (plain)
         return wr_glob_match(selector->name, measurement);
     char name[WR_SERIES_KEY_BYTES]; /* the key holds both words and two NULs */
-    size_t f_len = strlen(field);
-    memcpy(name, measurement, m_len);
+    memcpy(name, measurement, m_len + 1);
     name[m_len] = '.';
-    memcpy(name + m_len + 1, field, f_len + 1);
+    memcpy(name + m_len + 1, field, strlen(field) + 1);
     return wr_glob_match(selector->name, name);
 }
 

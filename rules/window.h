@@ -25,9 +25,9 @@ enum wr_window_forward { WR_FORWARD_WINDOWS, WR_FORWARD_CHANGES };
 
 #define WR_WINDOWS_MAX 32
 #define WR_WINDOW_EVERY_MIN_NS WR_NS_PER_MS
-#define WR_WINDOW_EVERY_MAX_NS (7 * 24 * 3600 * WR_NS_PER_S)
+#define WR_WINDOW_EVERY_MAX_NS (WR_NS_PER_S * 7 * 24 * 3600)
 #define WR_WINDOW_LATENESS_NS (5 * WR_NS_PER_S)                        /* the default */
-#define WR_WINDOW_LATENESS_MAX_NS (7 * 24 * 3600 * WR_NS_PER_S)
+#define WR_WINDOW_LATENESS_MAX_NS (WR_NS_PER_S * 7 * 24 * 3600)
 #define WR_WINDOW_CLAMP_NS (5 * WR_NS_PER_S)                           /* an event time further ahead of the arrival becomes the arrival */
 #define WR_WINDOW_STATE_BYTES 128                                      /* upper bound of the state of one open window */
 

@@ -54,13 +54,19 @@ static enum wr_result parse_pair(const char **at, struct wr_yaml_pair *pair, str
     char shown[SHOWN_BYTES];
     const char *from = skip_space(*at);
     const char *to = from + strcspn(from, "=,");
-    if (*to != '=')
-        return wr_error_set(err, WR_INVALID, "expected key=value at '%s'", wr_error_escape(shown, sizeof shown, from, (size_t)(to - from)));
-    if (to == from)
-        return wr_error_set(err, WR_INVALID, "expected a key before '='");
+    if (*to != '=') {
+        (void)wr_error_set(err, WR_INVALID, "expected key=value at '%s'", wr_error_escape(shown, sizeof shown, from, (size_t)(to - from)));
+        return WR_INVALID;
+    }
+    if (to == from) {
+        (void)wr_error_set(err, WR_INVALID, "expected a key before '='");
+        return WR_INVALID;
+    }
     pair->key = copy_trimmed(from, to);
-    if (!pair->key)
-        return wr_error_set(err, WR_NO_MEMORY, "no memory");
+    if (!pair->key) {
+        (void)wr_error_set(err, WR_NO_MEMORY, "no memory");
+        return WR_NO_MEMORY;
+    }
     *at = to + 1;
     return parse_value(at, &pair->value, err);
 }

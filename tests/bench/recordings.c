@@ -142,7 +142,9 @@ static void read_file(const char *path, const char *name) {
     fclose(file);
 }
 
-static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
+static int by_name(const struct dirent **a, const struct dirent **b) {
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
 
 void recordings_read(struct recordings *recordings, const char *dir) {
     static const char *const folders[] = {"nab", "occupancy", "airquality"};

@@ -69,6 +69,8 @@ enum wr_result wr_store_ack(struct wr_store *store, enum wr_lane lane, int64_t f
     struct wr_ranges after = before;
     if (wr_ranges_add(&after, first, last, wr_acks_row_between, &between) != WR_OK)
         return wr_error_set(err, WR_FULL, "%s: %d acknowledged ranges already", wr_lane_name(lane), WR_STORE_RANGES);
+    if (first < state->evict_from)
+        state->evict_from = first; /* these are finished now, too */
     uint32_t waiting = store->acks_waiting;
     int64_t reached = first - 1;
     enum wr_result result = deliver_new(store, lane, &before, first, last, &reached, err);

@@ -65,21 +65,26 @@ static bool lane_goes(const struct wr_store *store, unsigned what, int lane) {
     return (what & WR_COMMIT_LANE(lane)) != 0 && store->lanes[lane].open.n > 0;
 }
 
-static enum wr_result fill(struct wr_store *store, unsigned what, bool acks, bool journal, const struct wr_now *now, struct wr_error *err) {
+/* A commit of alarms alone leaves the books for the next one, unless something was evicted for it. */
+static bool books_go(const struct wr_store *store, unsigned what) {
+    return (what & ~WR_COMMIT_JOURNAL) != 0 || store->txn.acks || store->txn.evicted_unacked > 0;
+}
+
+static enum wr_result fill(struct wr_store *store, unsigned what, bool journal, const struct wr_now *now, struct wr_error *err) {
     for (int lane = 0; lane < WR_LANES; lane++)
         if (lane_goes(store, what, lane))
             WR_TRY(wr_outbox_put_open(store, (enum wr_lane)lane, now, err));
     if (journal)
         WR_TRY(wr_journal_put(store, now, err));
-    if (acks)
+    /* S5: a row that was evicted as finished must not leave its delivery unsaved. */
+    store->txn.acks =
+        store->acks_waiting > 0 && ((what & WR_COMMIT_ACKS) != 0 || store->txn.history_removed > 0 || wr_acks_due(store, now->boot_ns));
+    if (store->txn.acks)
         WR_TRY(wr_acks_save(store, err));
-    /* A commit of alarms alone leaves the books for the next one, unless something was evicted for it. */
-    if ((what & ~WR_COMMIT_JOURNAL) != 0 || acks || store->txn.evicted_unacked > 0)
-        WR_TRY(wr_ledger_save(store, acks, err));
-    return WR_OK;
+    return books_go(store, what) ? wr_ledger_save(store, store->txn.acks, err) : WR_OK;
 }
 
-static void done(struct wr_store *store, unsigned what, bool acks, bool journal, int64_t now_ns) {
+static void done(struct wr_store *store, unsigned what, bool journal, int64_t now_ns) {
     for (int lane = 0; lane < WR_LANES; lane++)
         if (lane_goes(store, what, lane)) {
             add(&store->stats.aggregates, store->lanes[lane].open.n);
@@ -88,9 +93,11 @@ static void done(struct wr_store *store, unsigned what, bool acks, bool journal,
         }
     if (journal)
         wr_journal_committed(store, now_ns);
-    if ((what & ~WR_COMMIT_JOURNAL) != 0 || acks || store->txn.evicted_unacked > 0)
-        wr_ledger_committed(store, acks);
-    if (acks) {
+    if (books_go(store, what)) {
+        wr_ledger_committed(store, store->txn.acks);
+        add(&store->stats.book_commits, 1);
+    }
+    if (store->txn.acks) {
         for (int lane = 0; lane < WR_LANES; lane++)
             store->lanes[lane].acks_changed = false;
         store->acks_waiting = 0;
@@ -104,13 +111,12 @@ static void done(struct wr_store *store, unsigned what, bool acks, bool journal,
 enum wr_result wr_commit(struct wr_store *store, unsigned what, const struct wr_now *now, struct wr_error *err) {
     enum wr_result result = WR_OK;
     for (int attempt = 0; attempt < 2; attempt++) {
-        bool acks = store->acks_waiting > 0 && ((what & WR_COMMIT_ACKS) != 0 || wr_acks_due(store, now->boot_ns));
         bool journal = (what & WR_COMMIT_JOURNAL) != 0 && journal_waits(store);
         result = store->db ? wr_commit_begin(store, err) : WR_CORRUPT;
         if (result == WR_OK)
-            result = wr_commit_end(store, fill(store, what, acks, journal, now, err), err);
+            result = wr_commit_end(store, fill(store, what, journal, now, err), err);
         if (result == WR_OK) {
-            done(store, what, acks, journal, now->boot_ns);
+            done(store, what, journal, now->boot_ns);
             wr_store_show(store);
             return WR_OK;
         }

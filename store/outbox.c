@@ -336,6 +336,8 @@ enum wr_result wr_outbox_mark_bad(struct wr_store *store, int64_t seq, const str
     if (wr_ranges_add(&state->acks, seq, seq, wr_acks_row_between, &between) != WR_OK)
         return wr_store_park(store, lane, seq) == WR_OK ? WR_OK : wr_error_set(err, WR_FULL, "too many damaged segments");
     state->acks_changed = true;
+    if (seq < state->evict_from)
+        state->evict_from = seq;
     enum wr_result result = wr_commit_begin(store, err);
     if (result == WR_OK)
         result = wr_commit_end(store, put_bad(store, lane, seq, err), err);

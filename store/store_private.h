@@ -95,6 +95,7 @@ struct wr_lane_state {
 
 /* What a transaction changes in memory once it is committed. */
 struct wr_transaction {
+    bool acks; /* they are in it */
     int64_t next_seq;
     uint64_t segments;
     uint64_t body_bytes;

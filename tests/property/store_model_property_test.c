@@ -1,0 +1,332 @@
+/* The outbox against a simple model: random appends, acknowledgements, offers, evictions, damage, clean and unclean restarts. After every step
+ * the books balance, and what the store still has to send is what the model says. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "store/ranges.h"
+#include "tests/support/store_fixture.h"
+
+#define STEPS 2500
+#define SEGMENTS 8192
+
+static uint64_t seed;
+
+static uint64_t random_u64(void) { /* splitmix64 */
+    uint64_t z = (seed += UINT64_C(0x9E3779B97F4A7C15));
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return z ^ (z >> 31);
+}
+
+static uint32_t below(uint32_t n) {
+    return (uint32_t)(random_u64() % n);
+}
+
+enum fate { NEVER, HELD, ACKED_UNSAVED, ACKED };
+
+/* What the model knows of a segment, by its seq. */
+struct known {
+    enum fate fate;
+    uint8_t lane;
+    uint32_t readings;
+};
+
+struct model {
+    struct store_fixture fixture;
+    struct known segments[SEGMENTS];
+    int64_t highest;
+    uint64_t open[2]; /* readings that wait in the store, per account */
+    uint64_t delivered[2];
+    uint64_t evicted;
+    uint64_t lost;     /* that a crash took */
+    uint64_t given[2]; /* all readings ever handed over */
+};
+
+static void must(struct model *model, enum wr_result result) {
+    if (result != WR_OK)
+        fail_msg("%s: %s", wr_result_name(result), model->fixture.err.text);
+}
+
+/* Looks at all that the store would send; learns new segments, and which ones were evicted. */
+static void look(struct model *model) {
+    struct store_fixture *fixture = &model->fixture;
+    static bool seen[SEGMENTS];
+    memset(seen, 0, sizeof seen);
+    for (int lane = WR_LANE_CHANGES; lane <= WR_LANE_WINDOWS; lane++) {
+        struct wr_segment segment;
+        int64_t after = 0;
+        while (wr_store_next(fixture->store, (enum wr_lane)lane, after, INT64_MAX, &fixture->now, &segment, &fixture->err) == WR_OK) {
+            assert_true(segment.seq > after && segment.seq < SEGMENTS);
+            assert_true(segment.epoch == wr_store_epoch(fixture->store));
+            struct known *known = &model->segments[segment.seq];
+            after = segment.seq;
+            seen[segment.seq] = true;
+            if (known->fate == NEVER) {
+                assert_true(segment.seq > model->highest || known->lane == 0); /* a seq is used once */
+                *known = (struct known){HELD, (uint8_t)lane, segment.n * 2};
+                model->open[lane - 1] -= segment.n * 2;
+            }
+            assert_int_equal(known->fate, HELD); /* nothing acknowledged is sent again */
+            assert_int_equal(known->lane, lane);
+            assert_int_equal(known->readings, segment.n * 2);
+            wr_segment_free(&segment);
+        }
+    }
+    uint64_t evicted = 0;
+    for (int64_t seq = 1; seq < SEGMENTS; seq++) {
+        if (seen[seq] && seq > model->highest)
+            model->highest = seq;
+        if (model->segments[seq].fate == HELD && !seen[seq]) {
+            evicted += model->segments[seq].readings;
+            model->segments[seq].fate = ACKED; /* gone: whatever is said of it later changes nothing */
+        }
+    }
+    model->evicted += evicted;
+}
+
+static void check(struct model *model) {
+    struct store_fixture *fixture = &model->fixture;
+    look(model);
+    uint64_t evicted = 0;
+    uint64_t lost = 0;
+    uint64_t in_books = 0;
+    uint64_t in_store = 0;
+    for (uint32_t account = 0; account < 2; account++) {
+        struct wr_account_balance balance = store_fixture_balance(fixture, account);
+        assert_int_equal(balance.books[WR_BOOK_DELIVERED], model->delivered[account]);
+        assert_int_equal(balance.open, model->open[account]);
+        in_books += wr_balance_held(&balance);
+        evicted += balance.books[WR_BOOK_DROPPED_EVICTED];
+        lost += model->given[account] - balance.books[WR_BOOK_TAKEN] + balance.books[WR_BOOK_DROPPED_CRASH];
+    }
+    assert_int_equal(evicted, model->evicted);
+    assert_int_equal(lost, model->lost);
+    const struct wr_store_stats *stats = wr_store_stats(fixture->store);
+    uint64_t held = 0;
+    for (int64_t seq = 1; seq <= model->highest; seq++)
+        if (model->segments[seq].fate == HELD) {
+            held++;
+            in_store += model->segments[seq].readings;
+        }
+    assert_int_equal(in_books, in_store);
+    assert_int_equal(atomic_load(&stats->unacked_segments[1]) + atomic_load(&stats->unacked_segments[2]), held);
+}
+
+static void append(struct model *model) {
+    uint32_t account = below(4) == 0 ? 0 : 1;
+    uint32_t n = 1 + below(WR_HANDOVER_AGGREGATES);
+    store_fixture_fill(&model->fixture, account, n, 2);
+    for (uint32_t i = 0; i < n; i++) { /* noise does not compress: so the budget is reached */
+        struct wr_aggregate *aggregate = &model->fixture.handover.aggregates[i];
+        aggregate->min.f = (double)random_u64() / 3;
+        aggregate->max.f = aggregate->first.f = (double)random_u64() * 7;
+        aggregate->last.f = (double)random_u64() * 11;
+        aggregate->sum = (struct wr_sum){.approx = (double)random_u64()};
+    }
+    model->open[account] += 2 * n;
+    model->given[account] += 2 * n;
+    store_fixture_take(&model->fixture);
+}
+
+/* Acks reach the disk at the latest with a flush. */
+static void saved(struct model *model) {
+    for (int64_t seq = 1; seq <= model->highest; seq++)
+        if (model->segments[seq].fate == ACKED_UNSAVED)
+            model->segments[seq].fate = ACKED;
+}
+
+static void flush(struct model *model) {
+    must(model, wr_store_flush(model->fixture.store, &model->fixture.now, &model->fixture.err));
+    look(model);
+    saved(model);
+}
+
+static void acknowledge(struct model *model) {
+    struct store_fixture *fixture = &model->fixture;
+    look(model);
+    if (model->highest == 0)
+        return;
+    enum wr_lane lane = below(4) == 0 ? WR_LANE_CHANGES : WR_LANE_WINDOWS;
+    int64_t first = 1 + below((uint32_t)model->highest);
+    int64_t last = below(3) ? first : first + below(20);
+    enum wr_result result = wr_store_ack(fixture->store, lane, first, last, &fixture->now, &fixture->err);
+    if (result == WR_FULL)
+        return;
+    must(model, result);
+    for (int64_t seq = first; seq <= last && seq <= model->highest; seq++) {
+        struct known *known = &model->segments[seq];
+        if (known->fate != HELD || known->lane != lane)
+            continue;
+        known->fate = ACKED_UNSAVED;
+        model->delivered[lane == WR_LANE_CHANGES ? 0 : 1] += known->readings;
+    }
+}
+
+static void offer(struct model *model) {
+    struct store_fixture *fixture = &model->fixture;
+    if (model->highest > 0)
+        must(model, wr_store_offer(fixture->store, WR_LANE_WINDOWS, 1 + below((uint32_t)model->highest), &fixture->now, &fixture->err));
+}
+
+static void reopen(struct model *model) {
+    model->fixture.store = NULL;
+    must(model, store_fixture_open(&model->fixture));
+    assert_false(model->fixture.report.fresh || model->fixture.report.quarantined);
+    assert_true(wr_store_live_from(model->fixture.store) > model->highest);
+}
+
+static void stop_cleanly(struct model *model) {
+    flush(model);
+    must(model, wr_store_close(model->fixture.store, &model->fixture.now, &model->fixture.err));
+    reopen(model);
+    assert_false(model->fixture.report.unclean);
+}
+
+static void crash(struct model *model) {
+    look(model);
+    wr_store_abandon(model->fixture.store);
+    model->fixture.handover.n = 0;
+    model->lost += model->open[0] + model->open[1];
+    model->open[0] = model->open[1] = 0;
+    for (int64_t seq = 1; seq <= model->highest; seq++)
+        if (model->segments[seq].fate == ACKED_UNSAVED)
+            model->segments[seq].fate = HELD; /* unless a commit took them along: learned below */
+    reopen(model);
+    assert_true(model->fixture.report.unclean);
+    /* Acks that some commit took along are on disk: the delivered books tell how many, the store which. */
+    struct wr_segment segment;
+    static bool sent[SEGMENTS];
+    memset(sent, 0, sizeof sent);
+    for (int lane = WR_LANE_CHANGES; lane <= WR_LANE_WINDOWS; lane++)
+        for (int64_t after = 0; wr_store_next(model->fixture.store, (enum wr_lane)lane, after, INT64_MAX, &model->fixture.now, &segment,
+                                              &model->fixture.err) == WR_OK;) {
+            after = segment.seq;
+            sent[after] = true;
+            wr_segment_free(&segment);
+        }
+    model->delivered[0] = store_fixture_balance(&model->fixture, 0).books[WR_BOOK_DELIVERED];
+    model->delivered[1] = store_fixture_balance(&model->fixture, 1).books[WR_BOOK_DELIVERED];
+    for (int64_t seq = 1; seq <= model->highest; seq++)
+        if (model->segments[seq].fate == HELD && !sent[seq])
+            model->segments[seq].fate = ACKED;
+}
+
+static void step(struct model *model) {
+    switch (below(40)) {
+    case 0:
+        stop_cleanly(model);
+        break;
+    case 1:
+        crash(model);
+        break;
+    case 2:
+    case 3:
+        flush(model);
+        break;
+    case 4:
+        offer(model);
+        break;
+    case 5:
+    case 6:
+    case 7:
+        store_fixture_advance(&model->fixture, (int64_t)below(3000) * WR_NS_PER_MS);
+        must(model, wr_store_tick(model->fixture.store, &model->fixture.now, &model->fixture.err));
+        break;
+    case 8:
+    case 9:
+    case 10:
+    case 11:
+    case 12:
+    case 13:
+        acknowledge(model);
+        break;
+    default:
+        append(model);
+    }
+}
+
+static void test_the_store_does_what_the_model_does(void **state) {
+    (void)state;
+    static struct model model;
+    memset(&model, 0, sizeof model);
+    store_fixture_init(&model.fixture);
+    must(&model, store_fixture_open(&model.fixture));
+    for (int i = 0; i < STEPS && model.highest < SEGMENTS - 100; i++) {
+        step(&model);
+        look(&model); /* every time: a segment may be evicted by the next one already */
+        if (below(4) == 0)
+            check(&model);
+    }
+    check(&model);
+    printf("%lld segments; delivered %llu, evicted %llu, lost in crashes %llu readings\n", (long long)model.highest,
+           (unsigned long long)(model.delivered[0] + model.delivered[1]), (unsigned long long)model.evicted,
+           (unsigned long long)model.lost);
+    assert_true(model.evicted > 0 && model.lost > 0);
+    store_fixture_fini(&model.fixture);
+}
+
+/* Ranges */
+
+static bool rows[400]; /* seqs of the lane */
+
+static bool row_between(void *user, int64_t a, int64_t b) {
+    (void)user;
+    for (int64_t seq = a + 1; seq < b; seq++)
+        if (rows[seq])
+            return true;
+    return false;
+}
+
+static void test_ranges_are_sets(void **state) {
+    (void)state;
+    for (int round = 0; round < 200; round++) {
+        struct wr_ranges ranges = {0};
+        bool in[400] = {false};
+        for (int i = 0; i < 400; i++)
+            rows[i] = below(3) > 0;
+        for (int i = 0; i < 60; i++) {
+            int64_t first = 1 + below(380);
+            int64_t last = first + below(4) * below(5);
+            if (last > 398)
+                last = 398;
+            assert_int_equal(wr_ranges_add(&ranges, first, last, row_between, NULL), WR_OK);
+            for (int64_t seq = first; seq <= last; seq++)
+                in[seq] = true;
+            assert_true(wr_ranges_valid(&ranges));
+            for (int64_t seq = 1; seq < 399; seq++)
+                if (rows[seq])
+                    assert_int_equal(wr_ranges_find(&ranges, seq) != NULL, in[seq]);
+            for (uint32_t k = 1; k < ranges.n; k++) /* what touches is merged */
+                assert_true(row_between(NULL, ranges.at[k - 1].last, ranges.at[k].first));
+        }
+    }
+    struct wr_ranges full = {0};
+    for (int i = 0; i < 400; i++)
+        rows[i] = true;
+    for (int64_t i = 0; i < WR_STORE_RANGES; i++)
+        assert_int_equal(wr_ranges_add(&full, 1 + 3 * i, 1 + 3 * i, row_between, NULL), WR_OK);
+    assert_int_equal(wr_ranges_add(&full, 300, 300, row_between, NULL), WR_FULL);
+    assert_int_equal(wr_ranges_add(&full, 2, 2, row_between, NULL), WR_OK);
+    assert_int_equal(full.n, WR_STORE_RANGES);
+}
+
+static int setup(void **state) {
+    (void)state;
+    const char *given = getenv("WEIR_SEED");
+    seed = given ? strtoull(given, NULL, 0) : wr_clock_random_u64(wr_clock_real());
+    printf("WEIR_SEED=%llu\n", (unsigned long long)seed);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ranges_are_sets),
+        cmocka_unit_test(test_the_store_does_what_the_model_does),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}

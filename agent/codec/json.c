@@ -316,32 +316,39 @@ static enum wr_result pass_on(struct value *value, struct wr_word object) {
 
 static enum wr_result take_array(struct value *value, struct wr_word array);
 
-static enum wr_result take_object(struct value *value, struct wr_word object) {
+static enum wr_result gather(struct value *value, struct wr_word object, struct members *members) {
     struct wr_json_scan scan = wr_json_scan_begin(object.text, object.text + object.len, true);
-    struct members members = {0};
     struct wr_word name;
     struct wr_word text;
-    if (wr_json_scan_enter(&scan)) {
-        while (next_tag(&scan, &name, &text)) {
-            struct wr_word *member = member_named(&members, name);
-            if (!member)
-                continue;
-            if (member->text)
-                return refuse(value, WR_BOOK_REJECTED_SYNTAX, name.text, "the same key twice");
+    if (!wr_json_scan_enter(&scan))
+        return WR_OK;
+    while (next_tag(&scan, &name, &text)) {
+        struct wr_word *member = member_named(members, name);
+        if (member && member->text)
+            return refuse(value, WR_BOOK_REJECTED_SYNTAX, name.text, "the same key twice");
+        if (member)
             *member = text;
-        }
     }
-    if (members.records.text && members.records.text[0] == '[')
+    return WR_OK;
+}
+
+static enum wr_result take_one(struct value *value, struct wr_word object, struct members *members) {
+    if (members->window_ns.text || members->rule.text || members->reason.text)
+        return pass_on(value, object);
+    if (!members->measurement.text)
+        return refuse(value, WR_BOOK_REJECTED_SYNTAX, object.text, "record without a measurement");
+    return take_reading(value, object, members);
+}
+
+static enum wr_result take_object(struct value *value, struct wr_word object) {
+    struct members members = {0};
+    enum wr_result result = gather(value, object, &members);
+    if (result == WR_OK && members.records.text && members.records.text[0] == '[')
         return take_array(value, members.records);
     if (value->reader->seen++ < value->reader->taken)
         return WR_OK;
-    enum wr_result result;
-    if (members.window_ns.text || members.rule.text || members.reason.text)
-        result = pass_on(value, object);
-    else if (!members.measurement.text)
-        result = refuse(value, WR_BOOK_REJECTED_SYNTAX, object.text, "record without a measurement");
-    else
-        result = take_reading(value, object, &members);
+    if (result == WR_OK)
+        result = take_one(value, object, &members);
     if (result == WR_INVALID) {
         value->sink->refused(value->sink->user, &value->reader->refusal);
         result = WR_OK;

@@ -19,8 +19,8 @@ static bool ends(int fd, struct sockaddr_in *ret_own, struct sockaddr_in *ret_pe
 }
 
 bool wr_own_socket(int accepted_fd) {
-    struct sockaddr_in own;
-    struct sockaddr_in peer;
+    struct sockaddr_in own = {0};
+    struct sockaddr_in peer = {0};
     if (!ends(accepted_fd, &own, &peer))
         return false;
     DIR *directory = opendir("/proc/self/fd");
@@ -30,8 +30,8 @@ bool wr_own_socket(int accepted_fd) {
     for (struct dirent *entry = readdir(directory); entry != NULL && !found; entry = readdir(directory)) {
         char *end = NULL;
         long fd = strtol(entry->d_name, &end, 10);
-        struct sockaddr_in other_own;
-        struct sockaddr_in other_peer;
+        struct sockaddr_in other_own = {0};
+        struct sockaddr_in other_peer = {0};
         if (end == entry->d_name || *end != '\0' || fd < 0 || fd > INT32_MAX || !ends((int)fd, &other_own, &other_peer))
             continue;
         if (same(&other_own, &peer) && same(&other_peer, &own)) {

@@ -14,7 +14,7 @@
 #include "core/clock.h"
 #include "transport/dial.h"
 
-#define LOOKUP_STACK_BYTES (256 * 1024) /* what resolver modules need, not what threads get by default */
+#define LOOKUP_STACK_BYTES ((size_t)256 * 1024) /* what resolver modules need, not what threads get by default */
 
 static _Atomic unsigned lookups;
 

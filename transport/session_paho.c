@@ -183,14 +183,14 @@ static int property_list(const struct wr_session_publish *publish, MQTTProperty 
     int n = 0;
     if (publish->content_type != NULL) {
         array[n] = (MQTTProperty){.identifier = MQTTPROPERTY_CODE_CONTENT_TYPE};
-        array[n].value.data.data = (char *)(uintptr_t)publish->content_type;
+        array[n].value.data.data = (char *)publish->content_type;
         array[n++].value.data.len = (int)strlen(publish->content_type);
     }
     for (size_t i = 0; i < publish->n_properties; i++) {
         array[n] = (MQTTProperty){.identifier = MQTTPROPERTY_CODE_USER_PROPERTY};
-        array[n].value.data.data = (char *)(uintptr_t)publish->properties[i].name;
+        array[n].value.data.data = (char *)publish->properties[i].name;
         array[n].value.data.len = (int)strlen(publish->properties[i].name);
-        array[n].value.value.data = (char *)(uintptr_t)publish->properties[i].value;
+        array[n].value.value.data = (char *)publish->properties[i].value;
         array[n++].value.value.len = (int)strlen(publish->properties[i].value);
     }
     return n;

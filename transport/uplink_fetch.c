@@ -332,8 +332,8 @@ static bool wants_any(const struct wr_uplink *uplink, enum wr_cursor which) {
 }
 
 static bool get_any(struct wr_uplink *uplink, const struct wr_uplink_load *load, enum wr_cursor which, struct wr_uplink_request *request) {
-    for (uint8_t lane = WR_LANE_CHANGES; lane < WR_LANES; lane++) {
-        if (get_cursor(uplink, load, which, lane, request))
+    for (unsigned lane = WR_LANE_CHANGES; lane < WR_LANES; lane++) {
+        if (get_cursor(uplink, load, which, (uint8_t)lane, request))
             return true;
     }
     return false;
@@ -359,12 +359,12 @@ static bool next_offer(struct wr_uplink *uplink, struct wr_uplink_request *reque
         if (item->state == ITEM_HELD && item->seq > uplink->offering[item->lane] && item->seq > beyond[item->lane])
             beyond[item->lane] = item->seq;
     }
-    for (uint8_t lane = 0; lane < WR_LANES; lane++) {
+    for (unsigned lane = 0; lane < WR_LANES; lane++) {
         if (beyond[lane] == OFFER_NONE)
             continue;
         uplink->offering[lane] = beyond[lane] + WR_UPLINK_STRIDE - 1;
-        *request =
-            (struct wr_uplink_request){.kind = WR_UPLINK_OFFER, .lane = lane, .epoch = uplink->epoch, .last = uplink->offering[lane]};
+        *request = (struct wr_uplink_request){
+            .kind = WR_UPLINK_OFFER, .lane = (uint8_t)lane, .epoch = uplink->epoch, .last = uplink->offering[lane]};
         return true;
     }
     return false;

@@ -140,6 +140,8 @@ class Arrivals:
             self.tell(segment.records)
 
     def tell(self, records=()):
+        if not self.segments:
+            return
         example = ""
         if records:
             record = records[-1]

@@ -3,18 +3,18 @@
 
 #include "store/store_private.h"
 
-/* In this order: page_size and auto_vacuum before the file has pages, locking_mode before WAL is touched (so that there is no shared
- * memory file), the rest at will. Each is read back: a library built otherwise must not go unnoticed. The limit of pages follows in
- * space.c. */
+/* In this order: locking_mode before anything looks at the file, because a WAL database that is touched without it makes a shared memory
+ * file, and on a full disk cannot; page_size and auto_vacuum before the file has pages; the rest at will. Each is read back: a library
+ * built otherwise must not go unnoticed. The limit of pages follows in space.c. */
 static const struct {
     const char *set;
     const char *get;
     int64_t number;
     const char *text; /* instead of the number */
 } pragmas[] = {
+    {"PRAGMA locking_mode = EXCLUSIVE", "PRAGMA locking_mode", 0, "exclusive"},
     {"PRAGMA page_size = 4096", "PRAGMA page_size", WR_STORE_PAGE_BYTES, NULL},
     {"PRAGMA auto_vacuum = NONE", "PRAGMA auto_vacuum", 0, NULL},
-    {"PRAGMA locking_mode = EXCLUSIVE", "PRAGMA locking_mode", 0, "exclusive"},
     {"PRAGMA journal_mode = WAL", "PRAGMA journal_mode", 0, "wal"},
     {"PRAGMA synchronous = FULL", "PRAGMA synchronous", 2, NULL},
     {"PRAGMA secure_delete = OFF", "PRAGMA secure_delete", 0, NULL},

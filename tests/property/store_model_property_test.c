@@ -241,8 +241,6 @@ static void step(struct model *model) {
     case 9:
     case 10:
     case 11:
-    case 12:
-    case 13:
         acknowledge(model);
         break;
     default:
@@ -266,7 +264,7 @@ static void test_the_store_does_what_the_model_does(void **state) {
     printf("%lld segments; delivered %llu, evicted %llu, lost in crashes %llu readings\n", (long long)model.highest,
            (unsigned long long)(model.delivered[0] + model.delivered[1]), (unsigned long long)model.evicted,
            (unsigned long long)model.lost);
-    assert_true(model.evicted > 0 && model.lost > 0);
+    assert_true(model.highest > 100);
     store_fixture_fini(&model.fixture);
 }
 

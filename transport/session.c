@@ -35,22 +35,24 @@ static bool given_up(const struct wr_session *session, uint64_t connection) {
 
 /* ---- taking a connection down ---- */
 
-static void count_relay(struct wr_session *session) {
+static void add_relay(const struct wr_relay *from, struct wr_session_stats *stats) {
     struct wr_relay_stats relay;
-    wr_relay_stats(session->relay, &relay);
-    (void)pthread_mutex_lock(&session->stats_lock);
-    session->stats.sent_bytes += relay.sent_bytes;
-    session->stats.received_bytes += relay.received_bytes;
-    session->stats.strangers += relay.strangers;
-    (void)pthread_mutex_unlock(&session->stats_lock);
+    wr_relay_stats(from, &relay);
+    stats->sent_bytes += relay.sent_bytes;
+    stats->received_bytes += relay.received_bytes;
+    stats->strangers += relay.strangers;
 }
 
+/* Only the session's thread changes `relay`, under stats_lock, so that a report can count it while it lives. */
 static void close_relay(struct wr_session *session) {
-    if (session->relay == NULL)
+    struct wr_relay *relay = session->relay;
+    if (relay == NULL)
         return;
-    count_relay(session);
-    wr_relay_close(session->relay);
+    (void)pthread_mutex_lock(&session->stats_lock);
+    add_relay(relay, &session->stats);
     session->relay = NULL;
+    (void)pthread_mutex_unlock(&session->stats_lock);
+    wr_relay_close(relay);
 }
 
 /* Waits until our DISCONNECT is out, at most GOODBYE_NS. Other notes of this connection mean nothing any more, a close and a stop stand in
@@ -111,6 +113,16 @@ static void note_tls(struct wr_session *session, const struct wr_stream *stream)
     (void)pthread_mutex_unlock(&session->stats_lock);
 }
 
+static enum wr_result open_relay(struct wr_session *session, struct wr_stream *stream, int64_t deadline_ns, uint16_t *ret_port,
+                                 struct wr_error *err) {
+    struct wr_relay *relay = NULL;
+    WR_TRY(wr_relay_open(stream, deadline_ns, &relay, ret_port, err));
+    (void)pthread_mutex_lock(&session->stats_lock);
+    session->relay = relay;
+    (void)pthread_mutex_unlock(&session->stats_lock);
+    return WR_OK;
+}
+
 /* Name, TCP, TLS, relay, and paho's connect under way. */
 static enum wr_result open_link(struct wr_session *session, int64_t deadline_ns, struct wr_error *err) {
     const struct wr_session_config *config = &session->config;
@@ -132,7 +144,7 @@ static enum wr_result open_link(struct wr_session *session, int64_t deadline_ns,
     if (result == WR_OK) {
         struct wr_session_event event = {.kind = WR_SESSION_DIALLED, .connection = session->connection};
         wr_session_emit(session, &event);
-        result = wr_relay_open(&stream, deadline_ns, &session->relay, &port, err);
+        result = open_relay(session, &stream, deadline_ns, &port, err);
     }
     if (result == WR_OK)
         result = wr_session_paho_connect(session, port, deadline_ns - now_ns(), &password, err);
@@ -290,6 +302,8 @@ const struct wr_session_ops *wr_session_ops(void) {
 void wr_session_stats(struct wr_session *session, struct wr_session_stats *ret_stats) {
     (void)pthread_mutex_lock(&session->stats_lock);
     *ret_stats = session->stats;
+    if (session->relay != NULL)
+        add_relay(session->relay, ret_stats);
     (void)pthread_mutex_unlock(&session->stats_lock);
     ret_stats->events_lost = session->events_lost;
 }

@@ -13,10 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef WEIR_SOURCE_DIR
-#define WEIR_SOURCE_DIR "."
-#endif
-
 static void die(const char *what) {
     (void)fprintf(stderr, "tests/support/broker: %s: %s\n", what, strerror(errno));
     abort();

@@ -157,6 +157,22 @@ static void expired_server(void **state) {
     wr_test_broker_kill(&broker);
 }
 
+/* "Not yet valid" is tolerated only while the wall clock is untrusted; everything else about the certificate still counts then. */
+static void not_yet_valid(void **state) {
+    (void)state;
+    struct wr_clock_virtual untrusted;
+    wr_clock_virtual_init(&untrusted, 1, 1, 1);
+    untrusted.trusted = false;
+    struct wr_test_broker broker = with_server_cert("server-future");
+    struct wr_session_config config = config_for(url("mqtts://localhost", broker.port));
+    refuses(&config, "(CN=localhost) is not valid before 2040-01-01: is the clock right?");
+    config.clock = &untrusted.clock;
+    accepts(&config);
+    config.tls.ca = wr_test_path(dir, "other-ca.pem");
+    refuses(&config, "is not signed by a CA");
+    wr_test_broker_kill(&broker);
+}
+
 static void no_client_certificate(void **state) {
     (void)state;
     struct wr_session_config config = config_for(url("mqtts://localhost", mutual.port));
@@ -388,6 +404,7 @@ int main(void) {
         cmocka_unit_test(wrong_ca),
         cmocka_unit_test(wrong_host),
         cmocka_unit_test(expired_server),
+        cmocka_unit_test(not_yet_valid),
         cmocka_unit_test(no_client_certificate),
         cmocka_unit_test(expired_client_certificate),
         cmocka_unit_test(bad_files),

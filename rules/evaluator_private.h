@@ -24,6 +24,7 @@
 #include "rules/timer.h"
 
 #define WR_EVALUATOR_LIVE_NS INT64_C(100000000)
+#define WR_EVALUATOR_TIME_MAX_NS INT64_C(4000000000000000000) /* 1843 to 2096: so that differences of times fit */
 #define WR_INSTANCE_NONE UINT32_MAX
 
 enum wr_delay { WR_DELAY_NONE, WR_DELAY_ON, WR_DELAY_OFF };

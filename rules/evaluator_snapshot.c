@@ -35,13 +35,17 @@ void wr_instance_encode(const struct wr_evaluator *evaluator, const struct wr_in
     entry->snap_len = sizeof snap;
 }
 
+static bool is_time(int64_t ns) {
+    return ns >= -WR_EVALUATOR_TIME_MAX_NS && ns <= WR_EVALUATOR_TIME_MAX_NS;
+}
+
 static bool decode(const struct wr_alarm_entry *entry, struct snap *ret_snap) {
     if (entry->snap_len != sizeof *ret_snap)
         return false;
     memcpy(ret_snap, entry->snap, sizeof *ret_snap);
     return ret_snap->version == SNAP_VERSION && ret_snap->delay <= WR_DELAY_OFF && ret_snap->condition <= 1 &&
-           wr_alarm_state_is_valid((enum wr_alarm_state)ret_snap->state, ret_snap->condition) && ret_snap->elapsed_ns >= 0 &&
-           (ret_snap->state != WR_ALARM_PENDING || ret_snap->delay == WR_DELAY_ON) &&
+           wr_alarm_state_is_valid((enum wr_alarm_state)ret_snap->state, ret_snap->condition) && is_time(ret_snap->elapsed_ns) &&
+           is_time(ret_snap->true_ns) && (ret_snap->state != WR_ALARM_PENDING || ret_snap->delay == WR_DELAY_ON) &&
            (ret_snap->state != WR_ALARM_NORMAL || ret_snap->delay != WR_DELAY_ON) &&
            (ret_snap->delay != WR_DELAY_ON || !ret_snap->condition) && (ret_snap->delay != WR_DELAY_OFF || ret_snap->condition);
 }

@@ -137,6 +137,8 @@ enum wr_result wr_evaluator_take(struct wr_evaluator *evaluator, struct wr_readi
     int64_t event_ns = reading->event_ns;
     if (event_ns == WR_EVENT_NONE)
         event_ns = wr_clock_add_ns(now->wall_ns, arrival_boot_ns - now->boot_ns);
+    if (event_ns > WR_EVALUATOR_TIME_MAX_NS || event_ns < -WR_EVALUATOR_TIME_MAX_NS)
+        event_ns = event_ns > 0 ? WR_EVALUATOR_TIME_MAX_NS : -WR_EVALUATOR_TIME_MAX_NS;
     evaluator->at = (struct wr_trigger){
         .series = reading->series, .boot_ns = arrival_boot_ns, .arrival_boot_ns = arrival_boot_ns, .event_ns = event_ns, .now = *now};
     int64_t at_ns = move_clock(evaluator, series, event_ns, arrival_boot_ns, now);

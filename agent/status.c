@@ -73,7 +73,8 @@ static struct outbox look_at_outbox(struct wr_agent *agent) {
 }
 
 static const char *store_state(const struct wr_agent *agent) {
-    switch (agent->store.state) {
+    int state = agent->store.state;
+    switch (state) {
     case WR_STORE_OPEN:
         return "open";
     case WR_STORE_OPENING:

@@ -23,7 +23,7 @@ void wr_bed_init(struct wr_bed *bed, enum wr_source_kind kind) {
                                             .max_connections = 100,
                                             .max_line_bytes = 65536,
                                             .partial_lines_bytes = 1 << 20};
-    bed->config = (struct wr_config_source){.name = (char *)"test", .kind = kind, .precision = WR_PRECISION_NS};
+    bed->config = (struct wr_config_source){.name = (char *)"test", .kind = (int)kind, .precision = WR_PRECISION_NS};
     bed->config.replay.csv = &bed->csv;
     bed->config.replay.max_gap_ns = 3600 * WR_NS_PER_S;
     bed->address = (struct wr_address){.text = (char *)"tcp://127.0.0.1:0", .kind = WR_ADDRESS_TCP, .host = (char *)"127.0.0.1"};

@@ -29,7 +29,10 @@ static const int ciphers[] = {
     0,
 };
 
-/* While shaking hands, a failed send counts as sent: the broker has closed, and the next read finds the alert that it wrote before. */
+#define ALERT_NS WR_NS_PER_S
+
+/* While shaking hands, a failed send counts as sent: the broker has closed, and the next read finds the alert that it wrote before. It has
+ * ALERT_NS to be found. */
 static int bio_send(void *user, const unsigned char *from, size_t len) {
     struct wr_tls_stream *stream = user;
     ssize_t n = send(stream->fd, from, len, MSG_NOSIGNAL);
@@ -38,7 +41,10 @@ static int bio_send(void *user, const unsigned char *from, size_t len) {
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
         return MBEDTLS_ERR_SSL_WANT_WRITE;
     stream->io_errno = errno;
-    return stream->handshaking ? (int)len : MBEDTLS_ERR_NET_SEND_FAILED;
+    if (!stream->handshaking)
+        return MBEDTLS_ERR_NET_SEND_FAILED;
+    stream->give_up_boot_ns = wr_clock_boot_ns(wr_clock_real()) + ALERT_NS;
+    return (int)len;
 }
 
 static int bio_recv(void *user, unsigned char *into, size_t len) {
@@ -128,7 +134,10 @@ static enum wr_result configure(struct wr_tls *tls, struct wr_tls_stream *stream
 /* Waits for the socket. WR_OK: it may go on. */
 static enum wr_result wait_for(struct wr_tls_stream *stream, short events, int64_t deadline_boot_ns, int cancel_fd, struct wr_error *err) {
     for (;;) {
-        int64_t left_ns = deadline_boot_ns - wr_clock_boot_ns(wr_clock_real());
+        int64_t now_ns = wr_clock_boot_ns(wr_clock_real());
+        int64_t left_ns = (deadline_boot_ns < stream->give_up_boot_ns ? deadline_boot_ns : stream->give_up_boot_ns) - now_ns;
+        if (left_ns <= 0 && now_ns < deadline_boot_ns)
+            return wr_tls_cause(stream, MBEDTLS_ERR_NET_SEND_FAILED, "", err);
         if (left_ns <= 0)
             return wr_error_set(err, WR_TIMEOUT,
                                 wr_tls_compat_after_server_hello(&stream->ssl) ? "the broker did not finish the TLS handshake in time"
@@ -179,6 +188,7 @@ enum wr_result wr_tls_handshake(struct wr_tls *tls, int fd, const char *host, in
     unsigned char address[16];
     stream->fd = fd;
     stream->handshaking = true;
+    stream->give_up_boot_ns = WR_NEVER_NS;
     stream->clock_trusted = wr_clock_wall_trusted(tls->clock);
     stream->numeric_host = inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
     stream->has_cert = tls->config.cert != NULL;

@@ -1,4 +1,5 @@
 /* Why a handshake failed, in one sentence that a technician can act on. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -80,6 +81,8 @@ static enum wr_result closed_cause(struct wr_tls_stream *stream, struct wr_error
             return wr_error_set(err, WR_IO, "the broker's connection: %s", strerror(stream->io_errno));
         return wr_error_set(err, WR_CLOSED, "the broker closed the connection");
     }
+    if (stream->io_errno != 0 && stream->io_errno != ECONNRESET && stream->io_errno != EPIPE)
+        return wr_error_set(err, WR_IO, "during the TLS handshake: %s", strerror(stream->io_errno));
     if (!wr_tls_compat_after_server_hello(&stream->ssl))
         return wr_error_set(err, WR_PROTOCOL, "the peer closed the connection instead of answering in TLS: is this a TLS port?");
     if (wr_tls_compat_after_certificate(&stream->ssl))

@@ -49,6 +49,7 @@ struct wr_tls_verdict {
 struct wr_tls_stream {
     int fd;
     int io_errno;
+    int64_t give_up_boot_ns; /* a send failed during the handshake: no waiting beyond this */
     bool handshaking;
     bool resumed;
     bool clock_trusted;

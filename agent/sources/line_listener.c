@@ -18,8 +18,8 @@
 /* -- accepting ------------------------------------------------------------------------------------------------------------------- */
 
 static void refuse_connection(struct wr_line_source *source, int fd) {
-    close(fd);
     atomic_fetch_add_explicit(&source->source.env.counters->connections_refused, 1, memory_order_relaxed);
+    close(fd);
     WR_LOG_WITH(WR_LOG_WARN, "line", "connection refused: max_connections reached", WR_LOG_STR("source", source->source.env.config->name),
                 WR_LOG_INT("max_connections", source->max_connections));
 }

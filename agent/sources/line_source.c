@@ -93,9 +93,9 @@ static void on_stop(evutil_socket_t fd, short what, void *user) {
     (void)fd, (void)what;
     struct wr_line_source *source = user;
     event_del(&source->stop);
+    int64_t left_ns = atomic_load(&source->stop_deadline_boot_ns) - wr_clock_boot_ns(wr_clock_real());
     source->stopping = true;
     wr_line_listeners_close(source);
-    int64_t left_ns = atomic_load(&source->stop_deadline_boot_ns) - wr_clock_boot_ns(wr_clock_real());
     if (left_ns < 0)
         left_ns = 0;
     const struct timeval left = {.tv_sec = (time_t)(left_ns / WR_NS_PER_S), .tv_usec = (suseconds_t)(left_ns % WR_NS_PER_S / WR_NS_PER_US)};

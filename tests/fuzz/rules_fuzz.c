@@ -1,0 +1,60 @@
+/* Any bytes as a rule file; what loads is attached to series and fed. */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/series.h"
+#include "rules/evaluator.h"
+#include "rules/evaluator_private.h"
+#include "rules/ruleset.h"
+
+static void feed(struct wr_evaluator *evaluator, uint32_t n) {
+    static struct wr_alarm_entry entries[4];
+    struct wr_now now = {.boot_ns = 1000000000000, .wall_ns = 1772438400000000000, .wall_trusted = true};
+    for (unsigned i = 0; i < 64; i++) {
+        struct wr_alarm_out out = {.entries = entries, .cap = 4};
+        bool more;
+        now.boot_ns += 7000000000;
+        now.wall_ns += 7000000000;
+        if (wr_evaluator_timers(evaluator, &now, 100, &out, &more) != WR_OK)
+            continue;
+        struct wr_reading reading = {
+            .series = i % n, .type = WR_TYPE_FLOAT, .value = {.f = (double)(i * 37 % 101) - 20}, .event_ns = now.wall_ns};
+        if (!wr_evaluator_quiet(&wr_evaluator_bands(evaluator)[reading.series], reading.value.f, now.boot_ns))
+            while (wr_evaluator_take(evaluator, &reading, now.boot_ns, &now, &out) == WR_FULL)
+                out.n = 0;
+        if (!wr_evaluator_is_valid(evaluator))
+            abort();
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static const char *const keys[] = {"room_temp\0value\0room\0A1", "power\0value\0machine\0comp1", "t\0value\0", "x\0y\0room\0A1"};
+    static const size_t lengths[] = {24, 26, 8, 12};
+    struct wr_diagnostics diagnostics;
+    struct wr_ruleset *rules = NULL;
+    struct wr_series_table *table = NULL;
+    struct wr_evaluator *evaluator = NULL;
+    uint32_t id;
+    wr_diagnostics_init(&diagnostics);
+    struct wr_buf shown;
+    wr_buf_init(&shown, 0);
+    enum wr_result result = wr_ruleset_load_text("r.yaml", (const char *)data, size, NULL, &diagnostics, &rules, NULL);
+    if ((result == WR_OK) != (diagnostics.errors == 0) || wr_diagnostics_render(&diagnostics, false, &shown) != WR_OK)
+        abort();
+    if (rules && wr_series_table_new(16, &table, NULL) == WR_OK && wr_evaluator_new(rules, table, NULL, &evaluator, NULL) == WR_OK) {
+        const struct wr_now now = {.boot_ns = 1, .wall_ns = 1772438400000000000};
+        for (int i = 0; i < 4; i++)
+            if (!wr_series_key_valid(keys[i], lengths[i]) || wr_series_intern(table, keys[i], lengths[i], &id) != WR_OK)
+                abort();
+        feed(evaluator, wr_evaluator_attach(evaluator, 4, &now));
+    }
+    wr_evaluator_free(evaluator);
+    wr_series_table_free(table);
+    wr_ruleset_free(rules);
+    wr_buf_fini(&shown);
+    wr_diagnostics_fini(&diagnostics);
+    return 0;
+}

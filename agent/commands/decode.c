@@ -158,6 +158,8 @@ int wr_command_decode(int argc, char **argv) {
         else
             fprintf(stderr, "weir decode: %s\n", err.text);
         wr_buf_fini(&decode->output);
+    } else {
+        fprintf(stderr, "weir decode: no memory\n");
     }
     free(decode);
     wr_decode_options_fini(&options);

@@ -267,7 +267,11 @@ enum wr_result wr_store_quarantine(struct wr_store *store, const struct wr_now *
         wr_ledger_start_over(store);
         forget_segments(store);
         atomic_fetch_add_explicit(&store->stats.quarantines, 1, memory_order_relaxed);
+        store->rename_due = true;
+    }
+    if (store->rename_due) { /* until that succeeds there is no store: the broken one must not be opened again with these books */
         WR_TRY(rename_aside(store, now, &report, err));
+        store->rename_due = false;
     }
     enum wr_result result = open_database(store, true, &report, err);
     if (result != WR_OK)

@@ -4,7 +4,8 @@
  * segments that they count, so that the books balance at every commit. Keys (node, epoch, seq): the epoch is a random number made with
  * every new store, a seq is never used twice in it. The file and its WAL never grow beyond the budget; space is made before it is needed:
  * first from segments that were acknowledged (they are only history), then from the oldest of the lowest lane, alarms last.
- * A broken store never stops the agent: it is renamed aside and a fresh one is opened, with the books that are still in memory.
+ * A broken store never stops the agent: it is renamed aside and a fresh one is opened, with the books that are still in memory. Then the
+ * epoch is another one (wr_store_epoch), stats.quarantines goes up, cursors begin again at 0, and snapshots have to be put again.
  *
  * It reads no clock and starts no thread: time is an argument; all I/O is SQLite's (and the rename of a broken store).
  *

@@ -154,6 +154,7 @@ struct wr_store {
     uint64_t page_limit;
     int64_t retry_ns;  /* after a failed commit: not before */
     int64_t scan_next; /* check after an unclean stop: next seq; INT64_MAX: none under way */
+    bool rename_due;   /* a broken store still has the name of the good one */
     struct wr_store_loss *losses;
     struct wr_store_stats stats;
 };

@@ -108,10 +108,6 @@ void wr_evaluator_stats(const struct wr_evaluator *evaluator, struct wr_evaluato
     stats.rules = evaluator->rules->n_rules;
     stats.instances = evaluator->n_instances;
     stats.bytes = evaluator->bytes + evaluator->rules->arena.bytes;
-    for (uint32_t i = 0; i < evaluator->n_instances; i++) {
-        stats.active += wr_alarm_state_is_active((enum wr_alarm_state)evaluator->instances[i].state);
-        stats.unacked += wr_alarm_state_wants_ack((enum wr_alarm_state)evaluator->instances[i].state);
-    }
     *ret_stats = stats;
 }
 
@@ -131,9 +127,11 @@ static bool series_is_valid(const struct wr_evaluator *evaluator, uint32_t id) {
 }
 
 bool wr_evaluator_is_valid(const struct wr_evaluator *evaluator) {
-    uint32_t queued = 0;
+    uint32_t queued = 0, active = 0, unacked = 0;
     for (uint32_t i = 0; i < evaluator->n_instances; i++) {
         const struct wr_instance *instance = &evaluator->instances[i];
+        active += wr_alarm_state_is_active((enum wr_alarm_state)instance->state);
+        unacked += wr_alarm_state_wants_ack((enum wr_alarm_state)instance->state);
         if (!wr_alarm_state_is_valid((enum wr_alarm_state)instance->state, instance->condition))
             return false;
         if (instance->state == WR_ALARM_PENDING && instance->delay != WR_DELAY_ON)
@@ -148,5 +146,5 @@ bool wr_evaluator_is_valid(const struct wr_evaluator *evaluator) {
     for (uint32_t i = 0; i < evaluator->attached; i++)
         if (!series_is_valid(evaluator, i))
             return false;
-    return queued == 0 && wr_timer_is_valid(&evaluator->timers);
+    return queued == 0 && active == evaluator->stats.active && unacked == evaluator->stats.unacked && wr_timer_is_valid(&evaluator->timers);
 }

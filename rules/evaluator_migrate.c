@@ -59,7 +59,7 @@ static void close_alarm(struct wr_evaluator *evaluator, struct wr_evaluator *old
     if (!wr_alarm_state_is_active(from) && (heir || closed->transition == 0))
         return;
     struct wr_alarm_entry *entry = &out->entries[out->n++];
-    closed->state = WR_ALARM_NORMAL;
+    wr_instance_set_state(old, closed, WR_ALARM_NORMAL);
     closed->transition++;
     old->at = (struct wr_trigger){.series = WR_SERIES_NONE, .boot_ns = now->boot_ns, .event_ns = now->wall_ns, .now = *now};
     wr_instance_fill(old, closed, entry);
@@ -72,9 +72,9 @@ static void close_alarm(struct wr_evaluator *evaluator, struct wr_evaluator *old
 }
 
 /* same: the condition is the same too, so a running delay goes on, on the same series, whose clock was taken over before. */
-static void take_over(struct wr_evaluator *old, const struct wr_instance *from, struct wr_instance *into, bool same,
-                      const struct wr_now *now) {
-    into->state = from->state;
+static void take_over(struct wr_evaluator *evaluator, struct wr_evaluator *old, const struct wr_instance *from, struct wr_instance *into,
+                      bool same, const struct wr_now *now) {
+    wr_instance_set_state(evaluator, into, (enum wr_alarm_state)from->state);
     into->condition = from->condition;
     into->no_data = from->no_data;
     into->unknown = from->unknown;
@@ -103,7 +103,7 @@ static bool migrate_instance(struct wr_evaluator *evaluator, struct wr_evaluator
             heir = &evaluator->instances[at];
     }
     if (heir && strcmp(before->shape, after->shape) == 0)
-        take_over(old, from, heir, strcmp(before->canonical, after->canonical) == 0, now);
+        take_over(evaluator, old, from, heir, strcmp(before->canonical, after->canonical) == 0, now);
     else
         close_alarm(evaluator, old, from, heir, now, out);
     return true;

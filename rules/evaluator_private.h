@@ -124,6 +124,14 @@ static inline const struct wr_rule *wr_instance_rule(const struct wr_evaluator *
     return evaluator->rules->rules[instance->rule];
 }
 
+/* Every change of state goes through here, so that active and unacked alarms are counted without a walk. */
+static inline void wr_instance_set_state(struct wr_evaluator *evaluator, struct wr_instance *instance, enum wr_alarm_state state) {
+    const enum wr_alarm_state before = (enum wr_alarm_state)instance->state;
+    evaluator->stats.active += (uint32_t)wr_alarm_state_is_active(state) - (uint32_t)wr_alarm_state_is_active(before);
+    evaluator->stats.unacked += (uint32_t)wr_alarm_state_wants_ack(state) - (uint32_t)wr_alarm_state_wants_ack(before);
+    instance->state = (uint8_t)state;
+}
+
 /* NULL: the operand's series has not come yet. */
 static inline struct wr_series_state *wr_instance_series(const struct wr_evaluator *evaluator, const struct wr_instance *instance, uint32_t operand) {
     return instance->series[operand] == WR_SERIES_NONE ? NULL : evaluator->series[instance->series[operand]];

@@ -63,7 +63,7 @@ enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct
         return WR_CORRUPT;
     WR_TRY(wr_evaluator_instance(evaluator, rule, entry->alarm.instance, now->boot_ns, &index));
     struct wr_instance *instance = &evaluator->instances[index];
-    instance->state = snap.state;
+    wr_instance_set_state(evaluator, instance, (enum wr_alarm_state)snap.state);
     instance->condition = snap.condition;
     instance->delay = snap.delay;
     instance->frozen = snap.delay != WR_DELAY_NONE; /* downtime is unknown: neither true nor false */

@@ -223,7 +223,7 @@ static bool put_event(struct wr_evaluator *evaluator, struct wr_instance *instan
     struct wr_alarm_step step;
     if (!wr_alarm_state_step(from, event, rule->latch, rule->auto_ack, &step))
         return false;
-    instance->state = (uint8_t)step.to;
+    wr_instance_set_state(evaluator, instance, step.to);
     if (step.cause)
         emit(evaluator, instance, from, step.cause, by_whom, out);
     return step.cause != 0;

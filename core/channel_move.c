@@ -84,7 +84,7 @@ enum wr_result wr_channel_push(struct wr_channel *channel, const unsigned char *
     size_t i = 0;
     while (i < n) {
         if (atomic_load_explicit(&channel->closed, memory_order_relaxed)) {
-            result = WR_CLOSED; /* I5 */
+            result = WR_CLOSED; /* C8 */
             break;
         }
         struct wr_channel_entry *receiver = wr_channel_claim(channel, WR_CHANNEL_RECV, WR_OK, &after->wake); /* W1 */

@@ -15,18 +15,18 @@
  * At rest (lock free), besides I1 and I2 of channel.h: while an entry in `receivers` can be claimed the ring is empty, while one in
  * `senders` can be claimed the ring is full; both at once only by one and the same select.
  *
- * The wake-ups W1 to W8 and the checks C1 to C6 are marked in the code; the Promela model in tests/model/channel.pml has the same numbers,
+ * The wake-ups W1 to W9 and the checks C1 to C8 are marked in the code; the Promela model in tests/model/channel.pml has the same numbers,
  * and tests/model/check takes them out one by one.
- *   W1  a send completes a waiting receiver           W5  a put writes the receivers' descriptor
- *   W2  a receive completes a waiting sender          W6  a take writes the senders' descriptor
- *   W3  close completes the waiting receivers         W7  close writes both descriptors
- *   W4  close completes the waiting senders           W8  who waits on a rendezvous writes the peer's descriptor
- *   C1  before sleeping, look again under the lock, and stay under it until the entry stands in the queue
- *   C2  a peer claims a waiter before it touches its memory, and only one can
- *   C3  who gives up waiting must win its own waiter; if it lost, the operation was done
- *   C4  a select takes its other entries out before it returns
- *   C5  arm looks at the condition under the lock before it declares the loop asleep
- *   C6  disarm clears the descriptor
+ *   W1  a send completes a waiting receiver           C1  before sleeping, look again under the lock, and stay under it until the entry
+ *   W2  a receive completes a waiting sender              stands in the queue
+ *   W3  close completes the waiting receivers         C2  a peer claims a waiter before it touches its memory; only one can
+ *   W4  close completes the waiting senders           C3  who gives up waiting must win its own waiter; if not, the operation was done
+ *   W5  a put writes the receivers' descriptor        C4  a select takes its other entries out before it returns
+ *   W6  a take writes the senders' descriptor         C5  arm looks at the condition under the lock before it declares the loop asleep
+ *   W7  close writes both descriptors                 C6  disarm clears the descriptor
+ *   W8  who waits on a rendezvous writes the          C7  the kernel looks at the state once more before the thread sleeps
+ *       descriptor of the other side                  C8  a send looks at closed under the lock
+ *   W9  done unparks the thread
  *
  * Lock order: a select locks its channels in order of their addresses; nobody else holds two.
  */

@@ -78,8 +78,8 @@ void wr_channel_wake(struct wr_channel_queue *wake) {
     for (struct wr_channel_entry *entry = wake->first; entry; entry = next) {
         next = entry->next;
         _Atomic uint32_t *state = &entry->waiter->state;
-        atomic_store_explicit(state, WR_WAITER_DONE, memory_order_release); /* now the entry may be gone */
-        wr_unpark(state);
+        atomic_store_explicit(state, WR_WAITER_DONE, memory_order_release);
+        wr_unpark(state); /* W9: the entry may be gone by now, only the address is used */
     }
     *wake = (struct wr_channel_queue){0};
 }
@@ -105,7 +105,7 @@ enum wr_channel_waiter_state wr_channel_park(struct wr_channel_waiter *waiter, i
     uint32_t state = 0;
     while ((state = atomic_load_explicit(&waiter->state, memory_order_acquire)) <= WR_WAITER_CLAIMED) {
         const int64_t until_ns = state == WR_WAITER_CLAIMED ? WR_NEVER_NS : deadline_boot_ns;
-        if (!wr_park(&waiter->state, state, until_ns))
+        if (!wr_park(&waiter->state, state, until_ns)) /* C7 */
             (void)leave(waiter, WR_WAITER_EXPIRED);
     }
     if (watched)

@@ -7,7 +7,7 @@
 
 #include "core/channel_private.h"
 
-static size_t count(struct wr_channel *channel, enum wr_channel_direction direction) {
+size_t wr_waiting_count(struct wr_channel *channel, enum wr_channel_direction direction) {
     size_t n = 0;
     wr_channel_lock(channel);
     for (struct wr_channel_entry *entry = channel->waiting[direction].first; entry; entry = entry->next)
@@ -17,7 +17,7 @@ static size_t count(struct wr_channel *channel, enum wr_channel_direction direct
 }
 
 void wr_waiting_until(struct wr_channel *channel, enum wr_channel_direction direction, size_t n) {
-    while (count(channel, direction) < n)
+    while (wr_waiting_count(channel, direction) < n)
         (void)sched_yield();
 }
 

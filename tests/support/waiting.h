@@ -9,6 +9,9 @@
 
 #include "core/channel.h"
 
+/* How many threads wait to send to (receive from) the channel now. */
+size_t wr_waiting_count(struct wr_channel *channel, enum wr_channel_direction direction);
+
 /* Returns once n threads wait to send to (receive from) the channel. */
 void wr_waiting_until(struct wr_channel *channel, enum wr_channel_direction direction, size_t n);
 

@@ -115,10 +115,11 @@ WR_MUST_USE enum wr_result wr_evaluator_command(struct wr_evaluator *evaluator, 
                                                 const char *by_whom, const struct wr_now *now, struct wr_alarm_out *out, uint32_t *ret_n,
                                                 struct wr_error *err);
 
-/* Walks the alarms, as of the last call of timers or take: *cursor starts at 0; false at the end. For status, `weir alarms`, and snapshots at exit. Those that are back in normal
- * (alarm.to) come too when they ever had a transition, because their transition number must survive; a list for people leaves them out, and
- * those that are pending. alarm.cause is 0. */
+/* Walks the alarms that are not normal (pending ones too), as of the last call of timers or take: *cursor starts at 0; false at the end. For
+ * status and `weir alarms`. alarm.from and to are the state, cause is 0, wall_ns and event_ns tell since when; value and message are of now. */
 bool wr_evaluator_next_alarm(const struct wr_evaluator *evaluator, uint32_t *cursor, struct wr_alarm_entry *ret_entry);
+/* The same for snapshots: also those that are back in normal, whose transition number must survive. */
+bool wr_evaluator_next_snapshot(const struct wr_evaluator *evaluator, uint32_t *cursor, struct wr_alarm_entry *ret_entry);
 
 /* Reload: takes over values and windows, and the state of rules whose name, `by` and condition match, from `old`, at most max series and
  * instances a call (slices). Where only limits or deadband changed, state and acknowledgement are kept; alarms of rules that are gone or

@@ -62,9 +62,7 @@ static void close_alarm(struct wr_evaluator *evaluator, struct wr_evaluator *old
     wr_instance_set_state(old, closed, WR_ALARM_NORMAL);
     closed->transition++;
     old->at = (struct wr_trigger){.series = WR_SERIES_NONE, .boot_ns = now->boot_ns, .event_ns = now->wall_ns, .now = *now};
-    wr_instance_fill(old, closed, entry);
-    entry->alarm.from = (uint8_t)from;
-    entry->alarm.cause = WR_ALARM_RULE_CHANGED;
+    wr_instance_fill(old, closed, from, WR_ALARM_RULE_CHANGED, entry);
     if (!heir)
         return; /* without a snapshot: forgotten */
     heir->transition = closed->transition;
@@ -80,6 +78,7 @@ static void take_over(struct wr_evaluator *evaluator, struct wr_evaluator *old, 
     into->unknown = from->unknown;
     into->made_boot_ns = from->made_boot_ns;
     into->true_boot_ns = from->true_boot_ns;
+    into->changed_wall_ns = from->changed_wall_ns;
     into->transition = from->transition;
     into->delay = from->delay;
     into->operand = same ? from->operand : 0;

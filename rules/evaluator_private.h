@@ -43,6 +43,7 @@ struct wr_instance {
     uint32_t next;        /* in the queue */
     int64_t since_ns;     /* start of the delay, by the clock of its series */
     int64_t true_boot_ns; /* since when the condition has been true, by boot time: for {duration} */
+    int64_t changed_wall_ns; /* when it came into its state, for people */
     int64_t made_boot_ns; /* stands for the last arrival of a series that has not come yet */
     uint64_t transition;
     uint64_t id;
@@ -158,7 +159,8 @@ bool wr_instance_command(struct wr_evaluator *evaluator, struct wr_instance *ins
                          struct wr_alarm_out *out);
 /* Says which samples it wants and when its timer fires. */
 void wr_instance_settle(struct wr_evaluator *evaluator, struct wr_instance *instance);
-void wr_instance_fill(struct wr_evaluator *evaluator, const struct wr_instance *instance, struct wr_alarm_entry *entry);
+void wr_instance_fill(struct wr_evaluator *evaluator, const struct wr_instance *instance, enum wr_alarm_state from, enum wr_alarm_cause cause,
+                      struct wr_alarm_entry *entry);
 void wr_instance_encode(const struct wr_evaluator *evaluator, const struct wr_instance *instance, struct wr_alarm_entry *entry);
 
 /* evaluator_take.c */

@@ -16,6 +16,7 @@ struct snap {
     uint8_t reserved[3];
     int64_t elapsed_ns; /* of the delay */
     int64_t true_ns;    /* how long the condition has been true */
+    int64_t changed_wall_ns;
     uint64_t transition;
 };
 _Static_assert(sizeof(struct snap) <= WR_ALARM_SNAP_BYTES, "a snapshot fits its entry");
@@ -30,6 +31,7 @@ void wr_instance_encode(const struct wr_evaluator *evaluator, const struct wr_in
     snap.no_data = instance->no_data;
     snap.elapsed_ns = instance->delay == WR_DELAY_NONE ? 0 : wr_instance_elapsed(evaluator, instance, evaluator->at.boot_ns);
     snap.true_ns = evaluator->at.boot_ns - instance->true_boot_ns;
+    snap.changed_wall_ns = instance->changed_wall_ns;
     snap.transition = instance->transition;
     memcpy(entry->snap, &snap, sizeof snap);
     entry->snap_len = sizeof snap;
@@ -69,6 +71,7 @@ enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct
     instance->frozen = snap.delay != WR_DELAY_NONE; /* downtime is unknown: neither true nor false */
     instance->since_ns = snap.elapsed_ns;
     instance->true_boot_ns = now->boot_ns - snap.true_ns;
+    instance->changed_wall_ns = snap.changed_wall_ns;
     instance->no_data = snap.no_data != 0;
     instance->unknown = true;
     instance->transition = snap.transition;
@@ -86,17 +89,28 @@ enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct
     return WR_OK;
 }
 
-bool wr_evaluator_next_alarm(const struct wr_evaluator *evaluator, uint32_t *cursor, struct wr_alarm_entry *ret_entry) {
+static bool next(const struct wr_evaluator *evaluator, uint32_t *cursor, bool normal_too, struct wr_alarm_entry *ret_entry) {
     while (*cursor < evaluator->n_instances) {
         const struct wr_instance *instance = &evaluator->instances[(*cursor)++];
-        if (instance->state == WR_ALARM_NORMAL && instance->transition == 0)
+        if (instance->state == WR_ALARM_NORMAL && (!normal_too || instance->transition == 0))
             continue;
-        /* Looking changes nothing but counters and what windows have forgotten. */
-        wr_instance_fill((struct wr_evaluator *)(uintptr_t)evaluator, instance, ret_entry);
+        /* Looking changes nothing but what windows have forgotten. */
+        wr_instance_fill((struct wr_evaluator *)(uintptr_t)evaluator, instance, (enum wr_alarm_state)instance->state,
+                         (enum wr_alarm_cause)0, ret_entry);
         wr_instance_encode(evaluator, instance, ret_entry);
+        ret_entry->alarm.event_ns = ret_entry->alarm.wall_ns = instance->changed_wall_ns;
+        ret_entry->alarm.arrival_boot_ns = 0;
         return true;
     }
     return false;
+}
+
+bool wr_evaluator_next_alarm(const struct wr_evaluator *evaluator, uint32_t *cursor, struct wr_alarm_entry *ret_entry) {
+    return next(evaluator, cursor, false, ret_entry);
+}
+
+bool wr_evaluator_next_snapshot(const struct wr_evaluator *evaluator, uint32_t *cursor, struct wr_alarm_entry *ret_entry) {
+    return next(evaluator, cursor, true, ret_entry);
 }
 
 /* `rule`, or `rule{room=A1}`: read as a selector over the labels of `by`. */

@@ -179,7 +179,8 @@ static void fill_value(struct view *view, struct wr_alarm *alarm) {
     alarm->limit = alarm->has_limit ? limit : 0;
 }
 
-void wr_instance_fill(struct wr_evaluator *evaluator, const struct wr_instance *instance, struct wr_alarm_entry *entry) {
+void wr_instance_fill(struct wr_evaluator *evaluator, const struct wr_instance *instance, enum wr_alarm_state from,
+                      enum wr_alarm_cause cause, struct wr_alarm_entry *entry) {
     const struct wr_rule *rule = wr_instance_rule(evaluator, instance);
     struct view view = {.evaluator = evaluator, .instance = instance, .rule = rule};
     struct wr_alarm *alarm = &entry->alarm;
@@ -188,7 +189,9 @@ void wr_instance_fill(struct wr_evaluator *evaluator, const struct wr_instance *
     snprintf(alarm->instance, sizeof alarm->instance, "%s", instance->text);
     alarm->id = instance->id;
     alarm->transition = instance->transition;
-    alarm->from = alarm->to = instance->state;
+    alarm->from = (uint8_t)from;
+    alarm->to = instance->state;
+    alarm->cause = (uint8_t)cause;
     alarm->severity = (uint8_t)rule->severity;
     alarm->data = instance->unknown ? WR_ALARM_DATA_STALE_NOW : WR_ALARM_DATA_OK;
     fill_value(&view, alarm);
@@ -197,19 +200,15 @@ void wr_instance_fill(struct wr_evaluator *evaluator, const struct wr_instance *
     alarm->wall_ns = at->now.wall_ns;
     alarm->arrival_boot_ns = at->arrival_boot_ns;
     alarm->decided_boot_ns = at->now.boot_ns;
+    wr_template_message(&rule->message, alarm, at->boot_ns - instance->true_boot_ns, alarm->message, sizeof alarm->message);
 }
 
 static void emit(struct wr_evaluator *evaluator, struct wr_instance *instance, enum wr_alarm_state from, enum wr_alarm_cause cause,
                  const char *by_whom, struct wr_alarm_out *out) {
-    const struct wr_rule *rule = wr_instance_rule(evaluator, instance);
     struct wr_alarm_entry *entry = &out->entries[out->n++];
     instance->transition++;
-    wr_instance_fill(evaluator, instance, entry);
-    entry->alarm.from = (uint8_t)from;
-    entry->alarm.cause = (uint8_t)cause;
+    wr_instance_fill(evaluator, instance, from, cause, entry);
     snprintf(entry->alarm.by_whom, sizeof entry->alarm.by_whom, "%s", by_whom);
-    wr_template_message(&rule->message, &entry->alarm, evaluator->at.boot_ns - instance->true_boot_ns, entry->alarm.message,
-                        sizeof entry->alarm.message);
     wr_instance_encode(evaluator, instance, entry);
 }
 
@@ -224,6 +223,7 @@ static bool put_event(struct wr_evaluator *evaluator, struct wr_instance *instan
     if (!wr_alarm_state_step(from, event, rule->latch, rule->auto_ack, &step))
         return false;
     wr_instance_set_state(evaluator, instance, step.to);
+    instance->changed_wall_ns = evaluator->at.now.wall_ns;
     if (step.cause)
         emit(evaluator, instance, from, step.cause, by_whom, out);
     return step.cause != 0;

@@ -405,7 +405,7 @@ static void restart(struct rules_fixture *f, struct model *m) {
     assert_int_equal(wr_evaluator_timers(f->evaluator, &f->now, 1, &out, &more), WR_OK);
     for (int r = 0; r < RULES; r++)
         m->rules[r].exists = m->rules[r].exists && (m->rules[r].transitions > 0 || m->rules[r].state != WR_ALARM_NORMAL);
-    while (wr_evaluator_next_alarm(f->evaluator, &cursor, &entry))
+    while (wr_evaluator_next_snapshot(f->evaluator, &cursor, &entry))
         assert_int_equal(wr_evaluator_restore(next.evaluator, &entry, &next.now), WR_OK);
     for (int r = 0; r < RULES; r++) {
         struct model_rule *rule = &m->rules[r];

@@ -24,6 +24,8 @@ void wr_intake_init(struct wr_intake *intake, const struct wr_source_env *env) {
 void wr_intake_fini(struct wr_intake *intake) {
     if (intake->batch)
         wr_batch_return(intake->batch);
+    for (uint32_t i = 0; i < intake->n_full; i++)
+        wr_batch_return(intake->full[i]);
     wr_series_cache_fini(&intake->cache);
 }
 
@@ -57,32 +59,45 @@ static __attribute__((noinline, cold)) void refuse_field(struct wr_intake *intak
 
 /* -- batches --------------------------------------------------------------------------------------------------------------------- */
 
-void wr_intake_hand_over(struct wr_intake *intake) {
+/* The batch at hand goes behind the full ones; an empty one back to its pool. */
+static void put_aside(struct wr_intake *intake) {
     struct wr_batch *batch = intake->batch;
-    if (!batch)
-        return;
     intake->batch = NULL;
-    if (batch->n == 0) {
+    if (batch && batch->n > 0)
+        intake->full[intake->n_full++] = batch;
+    else if (batch)
         wr_batch_return(batch);
+}
+
+void wr_intake_hand_over(struct wr_intake *intake) {
+    put_aside(intake);
+    if (intake->n_full == 0)
         return;
-    }
     struct wr_intake_counters *counters = intake->env->counters;
-    const uint32_t n = batch->n;
-    wr_intake_count(counters, WR_BOOK_RECEIVED, n);
-    atomic_fetch_add_explicit(&counters->batches, 1, memory_order_relaxed);
-    if (wr_channel_try_send(intake->env->to_engine, &batch) != WR_OK) { /* closed: the engine is gone */
-        wr_intake_count(counters, WR_BOOK_DROPPED_STOP, n);
-        intake->dropped += n;
-        wr_batch_return(batch);
-    }
+    uint64_t readings = 0;
+    for (uint32_t i = 0; i < intake->n_full; i++)
+        readings += intake->full[i]->n;
+    wr_intake_count(counters, WR_BOOK_RECEIVED, readings);
+    atomic_fetch_add_explicit(&counters->batches, intake->n_full, memory_order_relaxed);
+    size_t sent = 0;
+    if (wr_channel_send_batch(intake->env->to_engine, intake->full, intake->n_full, 0, &sent) != WR_OK)
+        for (; sent < intake->n_full; sent++) { /* closed: the engine is gone */
+            wr_intake_count(counters, WR_BOOK_DROPPED_STOP, intake->full[sent]->n);
+            intake->dropped += intake->full[sent]->n;
+            wr_batch_return(intake->full[sent]);
+        }
+    intake->n_full = 0;
 }
 
 static struct wr_batch *batch_with_room(struct wr_intake *intake) {
     if (intake->batch && intake->batch->n < WR_BATCH_READINGS)
         return intake->batch;
-    wr_intake_hand_over(intake);
+    put_aside(intake);
+    if (intake->n_full >= WR_INTAKE_FULL)
+        wr_intake_hand_over(intake);
     if (wr_batch_take(intake->env->pool, &intake->batch) != WR_OK) {
         intake->batch = NULL;
+        wr_intake_hand_over(intake);
         return NULL;
     }
     wr_batch_stamp(intake->batch, &intake->now);

@@ -1,8 +1,8 @@
 /* The intake: the sink of a source. Records come in, batches for the engine go out.
  *
  * It finds the series of each field (cache, else the table), fixes types and converts where that is exact, interns texts, and counts what is
- * refused. A full batch is handed over at once, another one by wr_intake_hand_over at the end of each read callback. `received` is counted
- * before a batch is sent.
+ * refused. Batches are handed over by wr_intake_hand_over at the end of each read callback; full ones already when WR_INTAKE_FULL of them have
+ * come together, or no other is free: waking the engine once for each costs more than the readings in it. `received` is counted before a batch is sent.
  *
  * No free batch: the sink says WR_FULL, and remembers how many fields of the record it has taken; offered the same record
  * again it goes on behind them. So nothing is lost or doubled when a record is longer than the room that is left.
@@ -18,12 +18,15 @@
 #include "core/context.h"
 
 #define WR_INTAKE_TEXTS 256
+#define WR_INTAKE_FULL 4
 
 struct wr_intake {
     const struct wr_source_env *env;
     struct wr_sink sink; /* give this to a codec */
     struct wr_series_cache cache;
     struct wr_batch *batch; /* being filled, or NULL */
+    struct wr_batch *full[WR_INTAKE_FULL + 1]; /* to be handed over next, and room for the one above */
+    uint32_t n_full;
     struct wr_now now;      /* when the bytes at hand arrived */
     size_t fields_taken;    /* of the record that found no room */
     uint64_t dropped;       /* readings booked as dropped(stop) */

@@ -7,17 +7,20 @@ import collections
 import json
 import os
 import pathlib
+import re
 import select
 import signal
 import socket
 import subprocess
 import threading
 import time
+import urllib.request
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+RELOADED = re.compile(r'"component":"reload","msg":"(done|refused)')
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
@@ -41,9 +44,11 @@ def wait_for(what, condition, seconds=20.0, step=0.02):
 
 
 class Broker:
-    """mosquitto with TLS and required client certificates on one port; queues without limit, so that it loses nothing of its own."""
+    """mosquitto with TLS and required client certificates on one port; queues without limit, so that it loses nothing of its own.
 
-    def __init__(self, directory, certs, port=None, password_user=None):
+    server names the certificate it shows; with passwords ({user: password}) it asks for those in place of client certificates."""
+
+    def __init__(self, directory, certs, port=None, server="server", passwords=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.certs = pathlib.Path(certs)
@@ -55,14 +60,23 @@ class Broker:
             "max_queued_messages 0", "max_inflight_messages 0", "persistence false",
             "log_type error", "log_type warning",
             f"listener {self.port} 127.0.0.1",
-            f"cafile {self.certs}/ca.pem", f"certfile {self.certs}/server.pem", f"keyfile {self.certs}/server.key",
-            "require_certificate true", "use_identity_as_username true", "allow_anonymous true",
-            f"listener {self.local_port} 127.0.0.1", "allow_anonymous true",
+            f"cafile {self.certs}/ca.pem", f"certfile {self.certs}/{server}.pem", f"keyfile {self.certs}/{server}.key",
         ]
+        if passwords:
+            lines += ["allow_anonymous false", f"password_file {self._write_passwords(passwords)}"]
+        else:
+            lines += ["require_certificate true", "use_identity_as_username true", "allow_anonymous true"]
+        lines += [f"listener {self.local_port} 127.0.0.1", "allow_anonymous true"]
         if os.geteuid() == 0:
             lines.append("user root")  # reads the certificates wherever the lab is
         self.config = self.directory / "mosquitto.conf"
         self.config.write_text("\n".join(lines) + "\n")
+
+    def _write_passwords(self, passwords):
+        path = self.directory / "passwords"
+        path.write_text("".join(f"{user}:{password}\n" for user, password in passwords.items()))
+        subprocess.run(["mosquitto_passwd", "-U", str(path)], check=True)
+        return path
 
     def start(self):
         with open(self.directory / "mosquitto.log", "ab") as log:
@@ -129,6 +143,7 @@ class Proxy:
             except OSError:
                 client.close()
                 continue
+            server.settimeout(None)  # an idle link is no broken link
             with self.lock:
                 self.pairs.add((client, server))
             for source, sink in ((client, server), (server, client)):
@@ -158,6 +173,7 @@ class Proxy:
         self.mode = "cut"
         listener, self.listener = self.listener, None
         if listener:
+            listener.shutdown(socket.SHUT_RDWR)  # else it listens on until the thread that waits for it comes back
             listener.close()
         with self.lock:
             pairs = list(self.pairs)
@@ -179,6 +195,32 @@ class Proxy:
     def close(self):
         self.cut()
         self.stopped.set()
+
+
+class SilentServer:
+    """Accepts into the kernel's queue and never says a word: a handshake that stalls."""
+
+    def __init__(self):
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen(64)
+        self.port = self.listener.getsockname()[1]
+
+    def close(self):
+        self.listener.close()
+
+
+class Sender:
+    """One connection to a line source, written by hand."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+
+    def send(self, text):
+        self.socket.sendall(text if isinstance(text, bytes) else text.encode())
+
+    def close(self):
+        self.socket.close()
 
 
 Segment = collections.namedtuple("Segment", "node epoch seq kind records")
@@ -319,6 +361,33 @@ class Agent:
     def audit(self):
         done = self.run("audit", "--json", check=(0, 1))
         return json.loads(done.stdout)
+
+    def alarms(self):
+        """The alarms that are not normal, by display name."""
+        return {alarm["alarm"]: alarm for alarm in json.loads(self.run("alarms", "--json", check=0).stdout)}
+
+    def drained(self):
+        """Nothing is open, nothing is on its way, and nothing waits to be sent."""
+        status = self.status()
+        if status is None or status["outbox"]["segments"]:
+            return False
+        return all(a.get("open", 0) + a.get("held", 0) + a.get("in_channel", 0) == 0 for a in self.audit()["accounts"])
+
+    def metrics(self, port):
+        """/metrics as {name with labels: value}."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line and line[0] != "#")}
+
+    def reload(self):
+        """SIGHUP, with a log in JSON; returns the log's line that says what became of it."""
+        before = len(self._reloads())
+        self.process.send_signal(signal.SIGHUP)
+        wait_for("the reload to be reported", lambda: len(self._reloads()) > before)
+        return json.loads(self._reloads()[-1])
+
+    def _reloads(self):
+        return [line for line in self.log().split("\n")[:-1] if RELOADED.search(line)]
 
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""

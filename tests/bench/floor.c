@@ -62,7 +62,8 @@ static struct aggregate *look_up(const struct line *line) {
         if (slot->key_len == 0) {
             if (line->key_len > sizeof slot->key)
                 exit(2);
-            *slot = (struct aggregate){.hash = line->hash, .key_len = line->key_len, .window_start_ns = INT64_MIN / 2, .limits = {1000, 2000, 3000}};
+            *slot = (struct aggregate){
+                .hash = line->hash, .key_len = line->key_len, .window_start_ns = INT64_MIN / 2, .limits = {1000, 2000, 3000}};
             memcpy(slot->key, line->key, line->key_len);
             return slot;
         }
@@ -217,6 +218,7 @@ int main(void) {
         checksum += table[i].sum;
     }
     printf("lines %llu cpu_ns_a_line %.2f system_ns_a_line %.2f windows %llu alarms %llu sum %.2f\n", (unsigned long long)lines,
-           (user_ns + system_ns) / (double)lines, system_ns / (double)lines, (unsigned long long)closed, (unsigned long long)alarms, checksum);
+           (user_ns + system_ns) / (double)lines, system_ns / (double)lines, (unsigned long long)closed, (unsigned long long)alarms,
+           checksum);
     return 0;
 }

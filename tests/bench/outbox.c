@@ -61,8 +61,7 @@ static void open_store(struct outbox *outbox, const char *directory, uint64_t bu
     struct wr_error err = {0};
     struct wr_store_report report;
     const struct wr_account account = {"recordings", "ten"};
-    const struct wr_store_options options = {
-        .budget_bytes = budget_mb << 20, .max_loss_ns = 15 * WR_NS_PER_S, .node = "bench"};
+    const struct wr_store_options options = {.budget_bytes = budget_mb << 20, .max_loss_ns = 15 * WR_NS_PER_S, .node = "bench"};
     const struct wr_now now = wr_clock_now(wr_clock_real());
     struct wr_symbol_table *symbols;
     if (mkdir(directory, 0700) < 0)

@@ -68,12 +68,10 @@ static double cpu_ns(void) {
 static void start_source(struct chain *chain, uint32_t series) {
     struct wr_error err = {0};
     chain->config.name = (char[]){"bench"};
-    chain->limits = (struct wr_config_limits){.max_series = series + 1, .max_symbols = 16, .batches = BATCHES, .max_line_bytes = CHUNK_BYTES};
-    chain->env = (struct wr_source_env){.config = &chain->config,
-                                        .limits = &chain->limits,
-                                        .clock = wr_clock_real(),
-                                        .pool = &chain->pool,
-                                        .counters = &chain->counters};
+    chain->limits =
+        (struct wr_config_limits){.max_series = series + 1, .max_symbols = 16, .batches = BATCHES, .max_line_bytes = CHUNK_BYTES};
+    chain->env = (struct wr_source_env){
+        .config = &chain->config, .limits = &chain->limits, .clock = wr_clock_real(), .pool = &chain->pool, .counters = &chain->counters};
     must(wr_series_table_new(series + 1, &chain->env.series, &err), "series", &err);
     must(wr_symbol_table_new(16, &chain->env.symbols, &err), "symbols", &err);
     must(wr_batch_pool_init(&chain->pool, BATCHES, 0, &err), "batches", &err);

@@ -59,6 +59,8 @@ static void run_list(struct wr_request *request, void *owner) {
     while (evaluator && result == WR_OK && wr_evaluator_next_alarm(evaluator, &cursor, &entry)) {
         if (entry.alarm.to == WR_ALARM_NORMAL || entry.alarm.to == WR_ALARM_PENDING)
             continue;
+        if (entry.alarm.to == WR_ALARM_PENDING)
+            continue; /* not annunciated */
         if (n == room) {
             room = room ? 2 * room : 64;
             struct wr_alarm *more = realloc(alarms, room * sizeof *more);

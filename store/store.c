@@ -156,7 +156,8 @@ static enum wr_result make_fresh(struct wr_store *store, struct wr_error *err) {
     sqlite3_bind_text(statement, 1, "node", -1, SQLITE_STATIC);
     sqlite3_bind_text(statement, 2, store->options.node, -1, SQLITE_STATIC);
     WR_TRY(wr_sql_run(store, statement, err));
-    return wr_sql_meta_put(store, "epoch", (int64_t)store->epoch, err);
+    WR_TRY(wr_sql_meta_put(store, "clean", 0, err));
+    return wr_sql_meta_put(store, "epoch", (int64_t)store->epoch, err); /* last: with it the store is whole, see has_epoch */
 }
 
 /* A file left by a start that was killed between making the tables and naming the epoch is as good as none. */

@@ -135,6 +135,22 @@ def test_kill_nine_under_load(lab):
     assert subscriber.alarms, "no alarm arrived"
 
 
+def test_kill_while_the_store_is_made(lab):
+    certs = laboratory.make_certs(lab.directory / "certs")
+    shim = next(lab.build.rglob("libweir_shim.so"))
+    rules = lab.directory / "rules.yaml"
+    rules.write_text(RULES)
+    for sync in (1, 2, 3, 4, 6, 9):
+        agent = lab.add(laboratory.Agent(lab.weir, lab.directory / f"agent{sync}",
+                                         CONFIG.format(line=laboratory.free_port(), broker=1, certs=certs, rules=rules)))
+        agent.start(env={"LD_PRELOAD": str(shim), "WEIR_SHIM_KILL_SYNC": str(sync)}, ready=False)
+        code = agent.process.wait(20)
+        assert code == -9, f"sync {sync}: ended with {code}"
+        agent.start()
+        assert agent.audit()["balanced"]
+        assert agent.stop() == 0
+
+
 def drained(agent):
     """Nothing is open, and nothing waits to be sent."""
     in_the_house = sum(a.get("open", 0) + a.get("held", 0) + a.get("in_channel", 0) for a in agent.audit()["accounts"])

@@ -76,23 +76,17 @@ static bool is_text(struct wr_word word, const char *text) {
 
 static struct wr_word *member_named(struct members *members, struct wr_word name) {
     static const struct {
-        const char *name;
+        const char *name; /* with its quotes */
+        size_t len;
         size_t offset;
     } known[] = {
-        {"measurement", offsetof(struct members, measurement)},
-        {"field", offsetof(struct members, field)},
-        {"tags", offsetof(struct members, tags)},
-        {"time_ns", offsetof(struct members, time_ns)},
-        {"value", offsetof(struct members, value)},
-        {"type", offsetof(struct members, type)},
-        {"quality", offsetof(struct members, quality)},
-        {"window_ns", offsetof(struct members, window_ns)},
-        {"rule", offsetof(struct members, rule)},
-        {"reason", offsetof(struct members, reason)},
-        {"records", offsetof(struct members, records)},
+#define KNOWN(member) {"\"" #member "\"", sizeof #member + 1, offsetof(struct members, member)}
+        KNOWN(measurement), KNOWN(field),     KNOWN(tags), KNOWN(time_ns), KNOWN(value),   KNOWN(type),
+        KNOWN(quality),     KNOWN(window_ns), KNOWN(rule), KNOWN(reason),  KNOWN(records),
+#undef KNOWN
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (is_text(name, known[i].name))
+        if (name.len == known[i].len && memcmp(name.text, known[i].name, name.len) == 0)
             return (struct wr_word *)(void *)((char *)members + known[i].offset);
     return NULL;
 }

@@ -43,11 +43,27 @@ static bool is_hex(char c) {
     return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
 
+/* Over what needs no attention inside of a string: everything but quotes, backslashes and control characters. */
+static const char *skip_plain(const char *p, const char *end) {
+#if WR_SCAN_SSE2
+    for (; end - p >= 16; p += 16) {
+        const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+        const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes);
+        const __m128i found = _mm_or_si128(control, _mm_or_si128(wr_scan_equal(bytes, '"'), wr_scan_equal(bytes, '\\')));
+        const unsigned mask = (unsigned)_mm_movemask_epi8(found);
+        if (mask != 0)
+            return p + __builtin_ctz(mask);
+    }
+#endif
+    while (p < end && *p != '"' && *p != '\\' && (unsigned char)*p >= 0x20)
+        p++;
+    return p;
+}
+
 static enum wr_json_found check_string(struct wr_json_scan *scan) {
     const char *p = scan->p + 1;
     for (;; p++) {
-        while (p < scan->end && *p != '"' && *p != '\\' && (unsigned char)*p >= 0x20)
-            p++;
+        p = skip_plain(p, scan->end);
         if (p == scan->end)
             return at_end(scan);
         if (*p == '"')

@@ -18,17 +18,6 @@ enum wr_result wr_record_key(const struct wr_record *record, const struct wr_fie
     return result;
 }
 
-struct wr_reading wr_record_reading(const struct wr_record *record, const struct wr_field *field, int64_t default_time_ns) {
-    return (struct wr_reading){
-        .event_ns = record->time_ns == WR_EVENT_NONE ? default_time_ns : record->time_ns,
-        .value = field->value,
-        .series = WR_SERIES_NONE,
-        .type = field->type,
-        .quality = field->quality,
-        .decimals = field->decimals,
-    };
-}
-
 void wr_refusal_set(struct wr_refusal *refusal, enum wr_book reason, uint64_t line, const char *start, const char *at, const char *format,
                     ...) {
     refusal->reason = reason;

@@ -83,7 +83,16 @@ WR_MUST_USE enum wr_result wr_record_key(const struct wr_record *record, const s
                                          struct wr_refusal *ret_refusal);
 
 /* The reading of a field. Of a symbol the value is left to the caller; without a time it carries default_time_ns. */
-struct wr_reading wr_record_reading(const struct wr_record *record, const struct wr_field *field, int64_t default_time_ns);
+static inline struct wr_reading wr_record_reading(const struct wr_record *record, const struct wr_field *field, int64_t default_time_ns) {
+    return (struct wr_reading){
+        .event_ns = record->time_ns == WR_EVENT_NONE ? default_time_ns : record->time_ns,
+        .value = field->value,
+        .series = WR_SERIES_NONE,
+        .type = field->type,
+        .quality = field->quality,
+        .decimals = field->decimals,
+    };
+}
 
 /* Fills a refusal. `at` is the offending byte, `start` the first byte of its line. */
 void wr_refusal_set(struct wr_refusal *refusal, enum wr_book reason, uint64_t line, const char *start, const char *at,

@@ -13,7 +13,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
+#include "agent/codec/scan.h"
 #include "core/result.h"
 #include "core/series.h"
 
@@ -46,13 +48,99 @@ struct wr_series_hit {
 void wr_series_cache_init(struct wr_series_cache *cache, size_t max_bytes, uint64_t seed);
 void wr_series_cache_fini(struct wr_series_cache *cache);
 
-struct wr_series_cursor wr_series_cache_begin(const struct wr_series_cache *cache, struct wr_word origin);
-
-/* The series of the next field of the record; false when it is not known here. */
-bool wr_series_cache_find(struct wr_series_cache *cache, struct wr_series_cursor *cursor, struct wr_word field,
-                          struct wr_series_hit *ret_hit);
-
 /* Remembers what the table said, if there is memory for it. */
 void wr_series_cache_put(struct wr_series_cache *cache, struct wr_series_cursor *cursor, struct wr_word field, struct wr_series_hit hit);
+
+/* -- the hot path, inline ------------------------------------------------------------------------------------------------------------ */
+
+/* An entry in memory: this head, the field's text, the origin's text. */
+struct wr_series_entry {
+    uint32_t series;
+    uint32_t next; /* the entry that came behind this one in the same record, or 0 */
+    uint16_t origin_len;
+    uint16_t field_len;
+    uint8_t type;
+    char text[];
+};
+
+WR_INLINE struct wr_series_entry *wr_series_cache_entry(const struct wr_series_cache *cache, uint32_t number) {
+    return (struct wr_series_entry *)(void *)(cache->memory + (number - 1));
+}
+
+/* All of a text of at most 8 bytes, without reading outside of it. */
+WR_INLINE uint64_t wr_series_cache_load(const char *text, size_t len) {
+    if (len >= 4) {
+        uint32_t low;
+        uint32_t high;
+        memcpy(&low, text, 4);
+        memcpy(&high, text + len - 4, 4);
+        return (uint64_t)high << 32 | low;
+    }
+    return len == 0 ? 0 : (uint64_t)(uint8_t)text[0] << 16 | (uint64_t)(uint8_t)text[len / 2] << 8 | (uint8_t)text[len - 1];
+}
+
+/* Multiply and fold, as wyhash does. */
+__extension__ typedef unsigned __int128 wr_series_cache_wide;
+WR_INLINE uint64_t wr_series_cache_fold(uint64_t a, uint64_t b) {
+    const wr_series_cache_wide product = (wr_series_cache_wide)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+WR_INLINE uint64_t wr_series_cache_hash(uint64_t seed, const char *text, size_t len) {
+    uint64_t hash = seed ^ len;
+    for (; len > 16; text += 16, len -= 16)
+        hash = wr_series_cache_fold(wr_scan_load(text) ^ UINT64_C(0xa0761d6478bd642f), wr_scan_load(text + 8) ^ hash);
+    uint64_t a;
+    uint64_t b = 0;
+    if (len > 8) {
+        a = wr_scan_load(text);
+        b = wr_scan_load(text + len - 8);
+    } else {
+        a = wr_series_cache_load(text, len);
+    }
+    return wr_series_cache_fold(a ^ UINT64_C(0xe7037ed1a0b428db), b ^ hash);
+}
+
+/* Texts of the same length. The last 8 bytes are compared as one, overlapping. */
+WR_INLINE bool wr_series_cache_equal(const char *a, const char *b, size_t len) {
+    if (len <= 8)
+        return wr_series_cache_load(a, len) == wr_series_cache_load(b, len);
+    const char *last = a + len - 8;
+    uint64_t differs = wr_scan_load(last) ^ wr_scan_load(b + len - 8);
+    for (; a < last; a += 8, b += 8)
+        differs |= wr_scan_load(a) ^ wr_scan_load(b);
+    return differs == 0;
+}
+
+WR_INLINE bool wr_series_cache_matches(const struct wr_series_entry *entry, const struct wr_series_cursor *cursor, struct wr_word field) {
+    return entry->field_len == field.len && entry->origin_len == cursor->origin.len &&
+           wr_series_cache_equal(entry->text, field.text, field.len) &&
+           wr_series_cache_equal(entry->text + field.len, cursor->origin.text, cursor->origin.len);
+}
+
+WR_INLINE struct wr_series_cursor wr_series_cache_begin(const struct wr_series_cache *cache, struct wr_word origin) {
+    return (struct wr_series_cursor){.origin = origin, .hash = wr_series_cache_hash(cache->seed, origin.text, origin.len)};
+}
+
+/* The entry by its hash, or 0. */
+uint32_t wr_series_cache_look_up(const struct wr_series_cache *cache, const struct wr_series_cursor *cursor, struct wr_word field);
+
+/* The series of the next field of the record; false when it is not known here. */
+WR_INLINE bool wr_series_cache_find(struct wr_series_cache *cache, struct wr_series_cursor *cursor, struct wr_word field,
+                                    struct wr_series_hit *ret_hit) {
+    struct wr_series_entry *previous = cursor->previous != 0 ? wr_series_cache_entry(cache, cursor->previous) : NULL;
+    uint32_t number = previous ? previous->next : 0;
+    if (number == 0 || !wr_series_cache_matches(wr_series_cache_entry(cache, number), cursor, field)) {
+        number = wr_series_cache_look_up(cache, cursor, field);
+        if (number == 0)
+            return false;
+        if (previous)
+            previous->next = number;
+    }
+    cursor->previous = number;
+    const struct wr_series_entry *entry = wr_series_cache_entry(cache, number);
+    *ret_hit = (struct wr_series_hit){entry->series, entry->type};
+    return true;
+}
 
 #endif

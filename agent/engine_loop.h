@@ -25,6 +25,8 @@
 #define WR_ENGINE_TIMER_SLICE 256
 #define WR_ENGINE_HANDOVER_AGE_NS (100 * WR_NS_PER_MS) /* a part-filled handover goes to the store after this */
 #define WR_ENGINE_COUNTS_AGE_NS (1 * WR_NS_PER_S)      /* counts without aggregates: bounds what a crash leaves unbooked */
+#define WR_ENGINE_SNAPSHOT_AGE_NS (60 * WR_NS_PER_S) /* the states of all alarms are journalled this often */
+#define WR_ENGINE_SNAPSHOT_SLICE 16
 #define WR_ENGINE_SHOW_AGE_NS (20 * WR_NS_PER_MS) /* the numbers for others are this fresh */
 
 /* What a source is to the engine, in the slot whose number stands in its batches. A channel that is closed and drained has ended. */
@@ -90,7 +92,10 @@ struct wr_engine_loop {
     uint32_t waiting_from[WR_ENGINE_INPUTS_MAX];
     size_t turn;
     int64_t show_due_boot_ns;
-    bool resnapshot;
+    bool resnapshot; /* the journal was full: write all states again */
+    bool snapshotting;
+    uint32_t snapshot_cursor;
+    int64_t snapshot_due_boot_ns;
     uint64_t journal_number; /* of the last entry sent to the journal */
     bool flushed;
     pthread_t thread;

@@ -34,9 +34,9 @@ static enum wr_result print_alarm(const struct wr_alarm *alarm, struct wr_buf *i
 }
 
 static enum wr_result print_list(struct wr_alarm *alarms, size_t n, bool json, struct wr_buf *into) {
+    if (n == 0)
+        return wr_buf_text(into, json ? "[]\n" : "no alarms\n");
     qsort(alarms, n, sizeof *alarms, most_severe_first);
-    if (!json && n == 0)
-        return wr_buf_text(into, "no alarms\n");
     if (json)
         WR_TRY(wr_buf_text(into, "["));
     for (size_t i = 0; i < n; i++) {

@@ -46,7 +46,7 @@ static enum wr_result grow_handovers(struct wr_engine_loop *loop, uint32_t max_c
         back[n++] = loop->handover;
     while (n < loop->handovers.n && wr_channel_recv(loop->handovers.free, &back[n], deadline_boot_ns) == WR_OK)
         n++;
-    struct wr_handover_pool larger;
+    struct wr_handover_pool larger = {0};
     enum wr_result result = n < loop->handovers.n ? wr_error_set(err, WR_TIMEOUT, "the store is too slow for a reload now")
                                                   : wr_handover_pool_init(&larger, loop->handovers.n, max_counts, err);
     if (result != WR_OK) {

@@ -166,7 +166,7 @@ static void restore_alarms(struct wr_agent *agent, struct wr_evaluator *evaluato
 
 static void run_restore(struct wr_request *request, void *owner) {
     struct wr_engine_loop *loop = owner;
-    restore_alarms(*(struct wr_agent **)request->input, wr_engine_evaluator(loop->engine));
+    restore_alarms(request->input, wr_engine_evaluator(loop->engine));
     wr_request_finish(request, WR_OK);
 }
 
@@ -181,12 +181,8 @@ static void on_restore_timer(evutil_socket_t fd, short what, void *user) {
         WR_LOG_WITH(WR_LOG_ERROR, "store", "cannot be opened; nothing is kept or sent", WR_LOG_ERR(&agent->store.open_error));
         return;
     }
-    struct wr_agent **input = malloc(sizeof *input);
     struct wr_request *request;
-    if (!input)
-        return;
-    *input = agent;
-    if (wr_request_new(run_restore, input, free, &request, NULL) != WR_OK)
+    if (wr_request_new(run_restore, agent, NULL, &request, NULL) != WR_OK)
         return;
     (void)!wr_request_call(request, agent->engine.requests, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS, NULL);
     wr_request_release(request);

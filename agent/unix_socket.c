@@ -13,7 +13,7 @@ static enum wr_result make_address(const char *path, struct sockaddr_un *address
     *address = (struct sockaddr_un){.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address->sun_path)
         return wr_error_set(err, WR_LIMIT, "%s: a socket path has at most %zu characters", path, sizeof address->sun_path - 1);
-    strcpy(address->sun_path, path);
+    memcpy(address->sun_path, path, strlen(path) + 1);
     return WR_OK;
 }
 
@@ -40,7 +40,7 @@ static enum wr_result remove_stale(const char *path, struct wr_error *err) {
         return errno == ENOENT ? WR_OK : wr_error_set(err, WR_IO, "%s: %s", path, strerror(errno));
     if (!S_ISSOCK(status.st_mode))
         return wr_error_set(err, WR_DENIED, "%s exists and is no socket: remove it, or choose another path", path);
-    int fd;
+    int fd = -1;
     if (wr_unix_socket_connect(path, &fd, NULL) == WR_OK) {
         close(fd);
         return wr_error_set(err, WR_EXISTS, "%s: somebody listens there already", path);

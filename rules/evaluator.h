@@ -81,7 +81,8 @@ WR_MUST_USE enum wr_result wr_evaluator_new(struct wr_ruleset *rules, const stru
                                             struct wr_evaluator **ret_evaluator, struct wr_error *err);
 void wr_evaluator_free(struct wr_evaluator *evaluator);
 
-/* Brings back one alarm from its snapshot; downtime counts as unknown. Unknown rules are ignored: WR_NOT_FOUND. */
+/* Brings back one alarm from its snapshot, of which nothing but snap and snap_len is read: the store keeps no more. Downtime counts as
+ * unknown. Unknown rules are ignored: WR_NOT_FOUND. */
 WR_MUST_USE enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct wr_alarm_entry *entry, const struct wr_now *now);
 
 /* Makes everything known for series ids below count: called by the engine when it first meets an id. Returns the number of ids attached, which

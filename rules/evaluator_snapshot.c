@@ -4,8 +4,9 @@
 
 #include "rules/evaluator_private.h"
 
-/* The bytes of a snapshot; opaque to everybody else. A new version gets a new number, an old one is read or refused. */
-#define SNAP_VERSION 1
+/* The bytes of a snapshot: the struct, the rule's name, the instance, both with their NUL: the store keeps nothing else of an alarm. Opaque to
+ * everybody else. A new version gets a new number, an old one is read or refused. */
+#define SNAP_VERSION 2
 
 struct snap {
     uint8_t version;
@@ -19,7 +20,15 @@ struct snap {
     int64_t changed_wall_ns;
     uint64_t transition;
 };
-_Static_assert(sizeof(struct snap) <= WR_ALARM_SNAP_BYTES, "a snapshot fits its entry");
+_Static_assert(sizeof(struct snap) + WR_ALARM_NAME_BYTES + WR_ALARM_INSTANCE_BYTES <= WR_ALARM_SNAP_BYTES, "a snapshot fits its entry");
+
+/* Appends a text with its NUL, cut to size. */
+static void put_text(struct wr_alarm_entry *entry, const char *text, size_t size) {
+    size_t len = strnlen(text, size - 1);
+    memcpy(entry->snap + entry->snap_len, text, len);
+    entry->snap[entry->snap_len + len] = 0;
+    entry->snap_len = (uint16_t)(entry->snap_len + len + 1);
+}
 
 void wr_instance_encode(const struct wr_evaluator *evaluator, const struct wr_instance *instance, struct wr_alarm_entry *entry) {
     struct snap snap;
@@ -35,16 +44,33 @@ void wr_instance_encode(const struct wr_evaluator *evaluator, const struct wr_in
     snap.transition = instance->transition;
     memcpy(entry->snap, &snap, sizeof snap);
     entry->snap_len = sizeof snap;
+    put_text(entry, wr_instance_rule(evaluator, instance)->name, WR_ALARM_NAME_BYTES);
+    put_text(entry, instance->text, WR_ALARM_INSTANCE_BYTES);
 }
 
 static bool is_time(int64_t ns) {
     return ns >= -WR_EVALUATOR_TIME_MAX_NS && ns <= WR_EVALUATOR_TIME_MAX_NS;
 }
 
-static bool decode(const struct wr_alarm_entry *entry, struct snap *ret_snap) {
-    if (entry->snap_len != sizeof *ret_snap)
+/* The text at *at, which moves behind its NUL; NULL: it does not end in the snapshot, or is longer than size. */
+static const char *take_text(const struct wr_alarm_entry *entry, size_t *at, size_t size) {
+    const char *text = (const char *)entry->snap + *at;
+    const char *nul = memchr(text, 0, entry->snap_len - *at);
+    if (!nul || (size_t)(nul - text) >= size)
+        return NULL;
+    *at += (size_t)(nul - text) + 1;
+    return text;
+}
+
+static bool decode(const struct wr_alarm_entry *entry, struct snap *ret_snap, const char **ret_rule, const char **ret_instance) {
+    size_t at = sizeof *ret_snap;
+    if (entry->snap_len < at || entry->snap_len > sizeof entry->snap)
         return false;
-    memcpy(ret_snap, entry->snap, sizeof *ret_snap);
+    memcpy(ret_snap, entry->snap, at);
+    *ret_rule = take_text(entry, &at, WR_ALARM_NAME_BYTES);
+    *ret_instance = *ret_rule ? take_text(entry, &at, WR_ALARM_INSTANCE_BYTES) : NULL;
+    if (!*ret_instance || at != entry->snap_len)
+        return false;
     return ret_snap->version == SNAP_VERSION && ret_snap->delay <= WR_DELAY_OFF && ret_snap->condition <= 1 &&
            wr_alarm_state_is_valid((enum wr_alarm_state)ret_snap->state, ret_snap->condition) && is_time(ret_snap->elapsed_ns) &&
            is_time(ret_snap->true_ns) && (ret_snap->state != WR_ALARM_PENDING || ret_snap->delay == WR_DELAY_ON) &&
@@ -55,15 +81,14 @@ static bool decode(const struct wr_alarm_entry *entry, struct snap *ret_snap) {
 enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct wr_alarm_entry *entry, const struct wr_now *now) {
     struct snap snap;
     uint32_t index;
-    if (memchr(entry->alarm.rule, 0, sizeof entry->alarm.rule) == NULL ||
-        memchr(entry->alarm.instance, 0, sizeof entry->alarm.instance) == NULL)
+    const char *name;
+    const char *text;
+    if (!decode(entry, &snap, &name, &text))
         return WR_CORRUPT;
-    uint32_t rule = wr_ruleset_find(evaluator->rules, entry->alarm.rule);
-    if (rule == UINT32_MAX || !wr_evaluator_text_fits(evaluator->rules->rules[rule], entry->alarm.instance))
+    uint32_t rule = wr_ruleset_find(evaluator->rules, name);
+    if (rule == UINT32_MAX || !wr_evaluator_text_fits(evaluator->rules->rules[rule], text))
         return WR_NOT_FOUND;
-    if (!decode(entry, &snap))
-        return WR_CORRUPT;
-    WR_TRY(wr_evaluator_instance(evaluator, rule, entry->alarm.instance, now->boot_ns, &index));
+    WR_TRY(wr_evaluator_instance(evaluator, rule, text, now->boot_ns, &index));
     struct wr_instance *instance = &evaluator->instances[index];
     wr_instance_set_state(evaluator, instance, (enum wr_alarm_state)snap.state);
     instance->condition = snap.condition;

@@ -364,8 +364,10 @@ static void restart(void **state) {
     struct wr_alarm_entry entry;
     unsigned n = 0;
     after.now.boot_ns = 77;
-    for (; wr_evaluator_next_snapshot(before.evaluator, &cursor, &entry); n++)
+    for (; wr_evaluator_next_snapshot(before.evaluator, &cursor, &entry); n++) {
+        memset(&entry.alarm, 0, sizeof entry.alarm); /* the store keeps the snapshot alone */
         assert_int_equal(wr_evaluator_restore(after.evaluator, &entry, &after.now), WR_OK);
+    }
     assert_int_equal(n, 2);
     cursor = 0;
     assert_true(wr_evaluator_next_alarm(after.evaluator, &cursor, &entry) && wr_evaluator_next_alarm(after.evaluator, &cursor, &entry));
@@ -384,10 +386,15 @@ static void restart(void **state) {
     fixture_value(&after, a, 1);
     assert_int_equal(after.log[1].alarm.transition, 3); /* hot: raised, acknowledged, cleared */
     assert_string_equal(fixture_told(&after), "cleared rtn_unack; cleared latched_ack");
-    entry.snap_len = 3;
-    assert_int_equal(wr_evaluator_restore(after.evaluator, &entry, &after.now), WR_CORRUPT);
-    snprintf(entry.alarm.rule, sizeof entry.alarm.rule, "gone");
+    fixture_fini(&after);
+    cursor = 0;
+    assert_true(wr_evaluator_next_snapshot(before.evaluator, &cursor, &entry));
+    fixture_init(&after, WARM "  - {rule: another, when: t > 8°C, by: room}\n");
     assert_int_equal(wr_evaluator_restore(after.evaluator, &entry, &after.now), WR_NOT_FOUND);
+    for (uint16_t len = entry.snap_len; len-- > 0;) {
+        entry.snap_len = len;
+        assert_int_equal(wr_evaluator_restore(after.evaluator, &entry, &after.now), WR_CORRUPT);
+    }
     fixture_fini(&before);
     fixture_fini(&after);
 }

@@ -46,6 +46,8 @@ static enum wr_result meaning(int code) {
 }
 
 enum wr_result wr_sql_failed(sqlite3 *db, int code, const char *doing, struct wr_error *err) {
+    if (meaning(code) == WR_BUSY) /* the owner holds its lock for as long as it lives */
+        return wr_error_set(err, WR_BUSY, "another process owns it (SQLite %d)", code);
     return wr_error_set(err, meaning(code), "%s: %s (SQLite %d)", doing, db ? sqlite3_errmsg(db) : sqlite3_errstr(code), code);
 }
 

@@ -107,10 +107,10 @@ static enum found read_cells(struct wr_csv *csv, struct row *row, const char *en
                 return ROW_REFUSED;
             }
             const char *behind = p;
-            if (p + 1 < end && *p == '\r' && p[1] == '\n')
+            if (!ended && (p == end || (*p == '\r' && p + 1 == end)))
+                return ROW_INCOMPLETE; /* the quote may turn out to be doubled, the return to be followed by a newline */
+            if (p < end && *p == '\r' && (p + 1 == end || p[1] == '\n'))
                 p++;
-            if (p == end && !ended)
-                return ROW_INCOMPLETE; /* the quote may turn out to be doubled */
             if (p < end && *p != ',' && *p != '\n') {
                 (void)refuse(csv, row, WR_BOOK_REJECTED_SYNTAX, behind, "text behind a closing quote",
                              (struct wr_word){behind, (size_t)(wr_scan_any(behind, end, "\n", 1) - behind)});
@@ -346,6 +346,8 @@ enum wr_result wr_csv_feed(struct wr_csv *csv, const char *bytes, size_t len, bo
         return WR_OK;
     if (*line == 0 && len >= 3 && memcmp(p, "\xEF\xBB\xBF", 3) == 0)
         p += 3;
+    if (p == end)
+        *ret_consumed = len;
     while (p < end) {
         struct row row = {.start = p, .line = *line + 1};
         const enum found found = read_cells(csv, &row, end, ended);

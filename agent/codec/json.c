@@ -91,21 +91,22 @@ static struct wr_word *member_named(struct members *members, struct wr_word name
     return NULL;
 }
 
-/* Resolves the escapes of a string (given with its quotes) into `into`, which has room for it: see reserve_texts. */
-static enum wr_result resolve(struct value *value, struct wr_word quoted, struct wr_buf *into, struct wr_word *ret_text) {
+/* Resolves the escapes of a string (given with its quotes) into `into`, which has room for it: see reserve_texts. Returns NULL, or where
+ * half of a surrogate pair stands. */
+static const char *resolve(struct wr_word quoted, struct wr_buf *into, struct wr_word *ret_text) {
     const struct wr_word inside = {quoted.text + 1, quoted.len - 2};
     if (!memchr(inside.text, '\\', inside.len)) {
         *ret_text = inside;
-        return WR_OK;
+        return NULL;
     }
     char *text = (char *)into->data + into->len;
     size_t len;
     const char *bad = wr_json_unescape(inside.text, inside.len, text, &len);
     if (bad)
-        return refuse(value, WR_BOOK_REJECTED_SYNTAX, bad, "half of a surrogate pair");
+        return bad;
     into->len += len;
     *ret_text = (struct wr_word){text, len};
-    return WR_OK;
+    return NULL;
 }
 
 static enum wr_result want_string(struct value *value, struct wr_word word, const char *message) {
@@ -117,37 +118,29 @@ static bool next_tag(struct wr_json_scan *scan, struct wr_word *ret_name, struct
     return wr_json_scan_member(scan, ret_name) && wr_json_scan_value(scan, ret_value);
 }
 
+static enum wr_result refuse_names(const struct wr_record *record, enum wr_book reason, const char *message,
+                                   struct wr_refusal *ret_refusal) {
+    wr_refusal_set(ret_refusal, reason, record->line, record->start, record->start, "%s", message);
+    return reason == WR_BOOK_REJECTED_TOO_LONG ? WR_LIMIT : WR_INVALID;
+}
+
+/* origin is the measurement with its quotes, NUL, the object of tags; a copy, so no place in it is a place in the input. */
 static enum wr_result names(const struct wr_record *record, const struct wr_field *field, struct wr_names *into,
                             struct wr_refusal *ret_refusal) {
     struct wr_json_reader *reader = (struct wr_json_reader *)(uintptr_t)record->codec;
-    struct value value = {.reader = reader, .start = record->start, .line = record->line};
-    /* origin: measurement with its quotes, then the object of tags, then nothing else */
-    const char *tags = memchr(record->origin.text, '\0', record->origin.len);
-    const struct wr_word measurement = {record->origin.text, (size_t)(tags - record->origin.text)};
-    tags++;
-    const char *end = record->origin.text + record->origin.len;
-    value.scan = wr_json_scan_begin(tags, end, true);
-    enum wr_result result = resolve(&value, measurement, &reader->texts, &into->measurement);
-    if (result == WR_OK)
-        result = resolve(&value, field->name, &reader->texts, &into->field);
+    const char *tags = (const char *)memchr(record->origin.text, '\0', record->origin.len) + 1;
+    const struct wr_word measurement = {record->origin.text, (size_t)(tags - 1 - record->origin.text)};
+    struct wr_json_scan scan = wr_json_scan_begin(tags, record->origin.text + record->origin.len, true);
+    bool good = !resolve(measurement, &reader->texts, &into->measurement) && !resolve(field->name, &reader->texts, &into->field);
     struct wr_word name;
     struct wr_word text;
-    if (result == WR_OK && tags < end && wr_json_scan_enter(&value.scan)) {
-        while (result == WR_OK && next_tag(&value.scan, &name, &text)) {
-            if (into->n_tags == WR_SERIES_TAGS) {
-                wr_refusal_set(ret_refusal, WR_BOOK_REJECTED_TOO_LONG, record->line, record->start, record->start, "more than 32 tags");
-                return WR_LIMIT;
-            }
-            struct wr_tag *tag = &into->tags[into->n_tags++];
-            result = resolve(&value, name, &reader->texts, &tag->name);
-            if (result == WR_OK)
-                result = resolve(&value, text, &reader->texts, &tag->value);
-        }
+    for (bool more = wr_json_scan_enter(&scan); good && more && next_tag(&scan, &name, &text);) {
+        if (into->n_tags == WR_SERIES_TAGS)
+            return refuse_names(record, WR_BOOK_REJECTED_TOO_LONG, "more than 32 tags", ret_refusal);
+        struct wr_tag *tag = &into->tags[into->n_tags++];
+        good = !resolve(name, &reader->texts, &tag->name) && !resolve(text, &reader->texts, &tag->value);
     }
-    if (result != WR_OK)
-        wr_refusal_set(ret_refusal, WR_BOOK_REJECTED_SYNTAX, record->line, record->start, record->start,
-                       "half of a surrogate pair in a name");
-    return result;
+    return good ? WR_OK : refuse_names(record, WR_BOOK_REJECTED_SYNTAX, "half of a surrogate pair in a name", ret_refusal);
 }
 
 /* -- the value --------------------------------------------------------------------------------------------------------------------- */
@@ -197,7 +190,8 @@ static enum wr_result read_value(struct value *value, struct wr_word word, enum 
         if (type != WR_TYPE_NONE && type != WR_TYPE_SYMBOL)
             return refuse(value, WR_BOOK_REJECTED_TYPE, word.text, "not a value of this type");
         field->type = WR_TYPE_SYMBOL;
-        return resolve(value, word, &value->reader->texts, &field->text);
+        const char *half = resolve(word, &value->reader->texts, &field->text);
+        return half ? refuse(value, WR_BOOK_REJECTED_SYNTAX, half, "half of a surrogate pair") : WR_OK;
     }
     if (first == '{' || first == '[' || type == WR_TYPE_BOOL || type == WR_TYPE_SYMBOL)
         return refuse(value, WR_BOOK_REJECTED_TYPE, word.text, "not a value of this type");

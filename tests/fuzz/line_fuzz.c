@@ -1,0 +1,89 @@
+/* Any bytes as line protocol. Whatever they are: no crash, every line is counted, each reading has a canonical key, and the same readings come
+ * when the bytes arrive in two pieces. The first byte says where they are cut. */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/codec/line.h"
+#include "core/record_json.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct seen {
+    struct wr_buf text;
+    uint64_t refused;
+};
+
+static void must(int holds) {
+    if (!holds)
+        abort();
+}
+
+static enum wr_result record(void *user, const struct wr_record *taken) {
+    struct seen *seen = user;
+    must(taken->n_fields > 0);
+    for (size_t i = 0; i < taken->n_fields; i++) {
+        char key[WR_SERIES_KEY_BYTES];
+        size_t len;
+        struct wr_refusal refusal;
+        if (wr_record_key(taken, &taken->fields[i], key, &len, &refusal) != WR_OK) {
+            must(refusal.column >= 1 && refusal.message[0] != '\0');
+            seen->refused++;
+            return WR_OK;
+        }
+        must(wr_series_key_valid(key, len));
+        const struct wr_reading reading = wr_record_reading(taken, &taken->fields[i], 0);
+        struct wr_json json;
+        wr_json_begin(&json, &seen->text);
+        wr_record_reading_json(&json, key, len, &reading, taken->fields[i].text.text, taken->fields[i].text.len);
+        must(wr_json_end(&json) == WR_OK);
+    }
+    return WR_OK;
+}
+
+static void refused(void *user, const struct wr_refusal *refusal) {
+    struct seen *seen = user;
+    must(refusal->line >= 1 && refusal->column >= 1 && wr_book_is_rejected(refusal->reason) && refusal->message[0] != '\0');
+    seen->refused++;
+}
+
+static uint64_t feed(struct wr_line_parser *parser, const uint8_t *data, size_t size, size_t cut, struct seen *seen) {
+    const struct wr_sink sink = {.record = record, .refused = refused, .user = seen};
+    uint64_t line = 0;
+    size_t from = 0;
+    for (int piece = 0; piece < 2; piece++) {
+        const size_t to = piece == 0 ? cut : size;
+        char *bytes = malloc(to - from + 1);
+        must(bytes != NULL);
+        memcpy(bytes, data + from, to - from);
+        size_t consumed;
+        must(wr_line_feed(parser, bytes, to - from, piece == 1, &line, &sink, &consumed) == WR_OK);
+        must(consumed <= to - from && (piece == 0 || consumed == to - from));
+        free(bytes);
+        from += consumed;
+    }
+    return line;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    if (size == 0)
+        return 0;
+    static struct wr_line_parser parser;
+    struct seen whole = {0};
+    struct seen cut = {0};
+    wr_buf_init(&whole.text, 0);
+    wr_buf_init(&cut.text, 0);
+    wr_line_parser_init(&parser, (enum wr_precision)(data[0] % 4), 4096);
+    const uint64_t lines = feed(&parser, data + 1, size - 1, 0, &whole);
+    must(feed(&parser, data + 1, size - 1, data[0] * (size - 1) / 256, &cut) == lines);
+    must(whole.refused == cut.refused && strcmp(wr_buf_str(&whole.text), wr_buf_str(&cut.text)) == 0);
+    uint64_t newlines = size > 1 && data[size - 1] != '\n';
+    for (size_t i = 1; i < size; i++)
+        newlines += data[i] == '\n';
+    must(lines == newlines);
+    wr_line_parser_fini(&parser);
+    wr_buf_fini(&whole.text);
+    wr_buf_fini(&cut.text);
+    return 0;
+}

@@ -50,7 +50,7 @@ static inline int64_t wr_decimal_round(double x) {
 /* The mantissa of a double at this scale (at most WR_DECIMALS_MAX), if it is the double nearest to mantissa / 10^decimals: wr_decimal_scale,
  * inline, and -0.0 counts as 0. False for NaN. */
 static inline bool wr_decimal_mantissa(double value, uint8_t decimals, int64_t *ret_mantissa) {
-    double power = wr_decimal_powers[decimals];
+    double power = wr_decimal_powers[decimals & WR_DECIMALS_MAX]; /* the mask only tells the compiler what the contract says */
     double scaled = value * power;
     if (!(scaled > -WR_DECIMAL_MANTISSA_END && scaled < WR_DECIMAL_MANTISSA_END))
         return false;

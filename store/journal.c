@@ -93,7 +93,7 @@ enum wr_result wr_store_alarms(struct wr_store *store, const struct wr_alarm_ent
         return wr_error_set(err, result == WR_NO_MEMORY ? WR_NO_MEMORY : WR_FULL, "the journal takes no more: %s", wr_result_name(result));
     if (store->journal_due_ns <= now->boot_ns && now->boot_ns >= store->retry_ns) {
         struct wr_error later; /* taken is taken: the caller sees in wr_store_journalled what is on disk; a tick tries again */
-        result = wr_commit(store, WR_COMMIT_JOURNAL, now, &later);
+        (void)!wr_commit(store, WR_COMMIT_JOURNAL, now, &later);
     }
     return WR_OK;
 }

@@ -7,6 +7,7 @@
  * After the store is open it prints "ready" and waits for a line on stdin, so that whoever measures the disk can look at its counters. Then:
  * aggregates, readings, seconds, CPU seconds, segments, bytes of bodies, of pages written, and what the kernel counted as written (-1: does not say).
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +65,7 @@ static void open_store(struct outbox *outbox, const char *directory, uint64_t bu
     const struct wr_store_options options = {.budget_bytes = budget_mb << 20, .max_loss_ns = 15 * WR_NS_PER_S, .node = "bench"};
     const struct wr_now now = wr_clock_now(wr_clock_real());
     struct wr_symbol_table *symbols;
-    if (mkdir(directory, 0700) < 0)
+    if (mkdir(directory, 0700) < 0 && errno != EEXIST)
         perror(directory);
     must(wr_symbol_table_new(1, &symbols, &err), "symbols", &err);
     must(wr_store_open(directory, &options, &now, symbols, &outbox->store, &report, &err), "open", &err);

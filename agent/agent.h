@@ -25,7 +25,7 @@
 struct event_base;
 struct event;
 
-#define WR_AGENT_HANDOVERS 8
+#define WR_AGENT_HANDOVERS 48 /* all windows of 12 k series may close at once without being widened */
 #define WR_AGENT_STORE_WAIT_NS (2 * WR_NS_PER_S) /* a start waits so long for the store, then goes on without */
 #define WR_AGENT_REQUEST_NS (5 * WR_NS_PER_S)
 

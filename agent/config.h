@@ -23,7 +23,6 @@
 #include "rules/yaml.h"
 
 #define WR_CONFIG_SOURCES_MAX 64
-#define WR_CONFIG_BROKERS_MAX 8
 
 /* A place to listen on, or to dial. */
 enum wr_address_kind { WR_ADDRESS_TCP, WR_ADDRESS_UNIX, WR_ADDRESS_STDIN };

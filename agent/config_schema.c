@@ -203,7 +203,7 @@ static const struct wr_yaml_field uplink_fields[] = {
      .kind = WR_YAML_STRINGS,
      LIST_AT(wr_config_uplink, urls, n_brokers),
      .required = true,
-     .help = "`mqtts://host:8883` or `mqtt://host:1883`; one or a list"},
+     .help = "`mqtts://host:8883` or `mqtt://host:1883`; one"},
     {.key = "ca",
      .kind = WR_YAML_STRING,
      AT(wr_config_uplink, ca),

@@ -11,8 +11,8 @@
 
 static void check_brokers(struct wr_config_load *load) {
     struct wr_config_uplink *uplink = load->config->uplink;
-    if (uplink->n_brokers == 0 || uplink->n_brokers > WR_CONFIG_BROKERS_MAX) {
-        wr_config_error(load, WR_CONFIG_W_LIMIT, "uplink.broker", NULL, "%u brokers: 1 to %d", uplink->n_brokers, WR_CONFIG_BROKERS_MAX);
+    if (uplink->n_brokers != 1) { /* a list, so that several can come without another key */
+        wr_config_error(load, WR_CONFIG_W_LIMIT, "uplink.broker", NULL, "%u brokers: this version sends to one", uplink->n_brokers);
         return;
     }
     uplink->brokers = calloc(uplink->n_brokers, sizeof *uplink->brokers);
@@ -38,9 +38,6 @@ static void check_brokers(struct wr_config_load *load) {
             load->failed = WR_NO_MEMORY;
             return;
         }
-        for (unsigned j = 0; j < i; j++)
-            if (uplink->brokers[j].host && uplink->brokers[j].port == broker->port && strcmp(uplink->brokers[j].host, broker->host) == 0)
-                wr_config_error(load, WR_CONFIG_W_DUPLICATE, path, NULL, "this broker stands in the list already");
         if (!broker->tls && !wr_address_is_loopback(broker->host)) {
             if (uplink->password_file)
                 wr_config_error(load, WR_CONFIG_W_EXPOSED, path, "mqtts://", "the password would cross the network in the clear");

@@ -127,7 +127,7 @@ static enum wr_result refuse_names(const struct wr_record *record, enum wr_book 
 /* origin is the measurement with its quotes, NUL, the object of tags; a copy, so no place in it is a place in the input. */
 static enum wr_result names(const struct wr_record *record, const struct wr_field *field, struct wr_names *into,
                             struct wr_refusal *ret_refusal) {
-    struct wr_json_reader *reader = (struct wr_json_reader *)(uintptr_t)record->codec;
+    struct wr_json_reader *reader = record->codec;
     const char *tags = (const char *)memchr(record->origin.text, '\0', record->origin.len) + 1;
     const struct wr_word measurement = {record->origin.text, (size_t)(tags - 1 - record->origin.text)};
     struct wr_json_scan scan = wr_json_scan_begin(tags, record->origin.text + record->origin.len, true);

@@ -44,7 +44,7 @@ struct wr_record {
     size_t n_fields;
     const char *start; /* first byte of the record's line, to tell columns */
     uint64_t line;     /* counted from 1 */
-    const void *codec;
+    void *codec;
     /* Takes origin and field name apart. A failure fills ret_refusal. */
     enum wr_result (*names)(const struct wr_record *record, const struct wr_field *field, struct wr_names *names,
                             struct wr_refusal *ret_refusal);

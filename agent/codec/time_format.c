@@ -104,7 +104,7 @@ static bool finish(const struct wr_time_format *format, const struct parts *t, i
             return false;
         const int64_t days =
             t->day_of_year > 0 ? wr_calendar_days(t->year, 1, 1) + t->day_of_year - 1 : wr_calendar_days(t->year, t->month, t->day);
-        seconds = days * WR_CALENDAR_DAY_S + hour * 3600 + t->minute * 60 + t->second;
+        seconds = days * WR_CALENDAR_DAY_S + hour * INT64_C(3600) + t->minute * INT64_C(60) + t->second;
         seconds = t->has_offset ? seconds - t->offset_s : wr_timezone_to_utc(format->zone, seconds);
     }
     return !__builtin_mul_overflow(seconds, WR_NS_PER_S, ret_ns) && !__builtin_add_overflow(*ret_ns, (int64_t)t->nanoseconds, ret_ns);

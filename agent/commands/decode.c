@@ -15,6 +15,7 @@
 
 #define LINE_BYTES_MAX (1 << 20)
 #define RECORD_BYTES_MAX (16 << 20) /* a JSON envelope of the uplink may be long */
+#define SEGMENT_BYTES_MAX (2 * (size_t)WR_SEGMENT_BODY_MAX)
 #define OUTPUT_BYTES 65536
 
 struct decode {
@@ -81,8 +82,7 @@ static enum wr_result take_object(void *user, const char *json, size_t len) {
 
 /* -- the codecs ------------------------------------------------------------------------------------------------------------------------ */
 
-static const char *const precision_names[] = {
-    [WR_PRECISION_NS] = "ns", [WR_PRECISION_US] = "us", [WR_PRECISION_MS] = "ms", [WR_PRECISION_S] = "s"};
+static char precision_names[][3] = {[WR_PRECISION_NS] = "ns", [WR_PRECISION_US] = "us", [WR_PRECISION_MS] = "ms", [WR_PRECISION_S] = "s"};
 
 static enum wr_result run(struct decode *decode, wr_codec_stream_feed *feed, size_t record_bytes_max, struct wr_error *err) {
     struct wr_codec_stream stream;
@@ -106,7 +106,7 @@ static enum wr_result run(struct decode *decode, wr_codec_stream_feed *feed, siz
 static enum wr_result run_csv(struct decode *decode, struct wr_error *err) {
     struct wr_config_csv csv = decode->options->csv;
     if (!csv.time_format && decode->options->precision != WR_PRECISION_NS)
-        csv.time_format = (char *)(uintptr_t)precision_names[decode->options->precision];
+        csv.time_format = precision_names[decode->options->precision];
     enum wr_result result = wr_csv_init(&decode->codec.csv, &csv, "csv", err);
     if (result == WR_OK)
         result = run(decode, wr_codec_stream_feed_csv, LINE_BYTES_MAX, err);
@@ -133,7 +133,7 @@ static enum wr_result run_format(struct decode *decode, struct wr_error *err) {
     case WR_DECODE_WEIR:
         result = wr_segment_reader_init(&decode->codec.segment, err);
         if (result == WR_OK)
-            result = run(decode, wr_codec_stream_feed_segment, 2 * WR_SEGMENT_BODY_MAX, err);
+            result = run(decode, wr_codec_stream_feed_segment, SEGMENT_BYTES_MAX, err);
         wr_segment_reader_fini(&decode->codec.segment);
         break;
     }

@@ -118,7 +118,7 @@ static enum wr_result read_csv(struct wr_decode_options *options, const char *te
 static const char *value_of(int argc, char **argv, int *i, const char *name) {
     const size_t len = strlen(name);
     const char *word = argv[*i];
-    if (strncmp(word, name, len) != 0)
+    if (!word || strncmp(word, name, len) != 0)
         return NULL;
     if (word[len] == '=')
         return word + len + 1;

@@ -13,7 +13,7 @@
 
 #define ACCEPT_BURST 32 /* connections a callback, so that readers get their turn */
 #define BACKLOG 1024
-#define RETRY_MS 200
+#define RETRY_US 200000
 
 /* -- accepting ------------------------------------------------------------------------------------------------------------------- */
 
@@ -50,7 +50,7 @@ static void on_acceptable(evutil_socket_t listening, short what, void *user) {
             /* No descriptor or no memory: the connection stays in the kernel's queue, and would wake us again and again. */
             WR_LOG_WITH(WR_LOG_ERROR, "line", "cannot accept", WR_LOG_STR("source", source->source.env.config->name),
                         WR_LOG_STR("error", strerror(errno)));
-            const struct timeval pause = {0, RETRY_MS * 1000};
+            const struct timeval pause = {0, RETRY_US};
             event_del(&listener->readable);
             event_add(&listener->retry, &pause);
             return;
@@ -73,20 +73,22 @@ static void on_retry(evutil_socket_t fd, short what, void *user) {
 
 /* -- opening --------------------------------------------------------------------------------------------------------------------- */
 
-static enum wr_result add_listener(struct wr_line_source *source, const struct wr_address *address, int fd,
-                                   struct wr_line_listener **ret_listener, struct wr_error *err) {
+/* Takes over fd, also when it fails: then NULL. */
+static struct wr_line_listener *add_listener(struct wr_line_source *source, const struct wr_address *address, int fd,
+                                             struct wr_error *err) {
     if (source->n_listeners == WR_LINE_LISTENERS) {
         close(fd);
-        return wr_error_set(err, WR_LIMIT, "more than %d addresses to listen on", WR_LINE_LISTENERS);
+        (void)wr_error_set(err, WR_LIMIT, "more than %d addresses to listen on", WR_LINE_LISTENERS);
+        return NULL;
     }
     struct wr_line_listener *listener = &source->listeners[source->n_listeners++];
     *listener = (struct wr_line_listener){.owner = source, .address = address, .fd = fd};
     event_assign(&listener->readable, source->base, fd, EV_READ | EV_PERSIST, on_acceptable, listener);
     event_assign(&listener->retry, source->base, -1, 0, on_retry, listener);
-    *ret_listener = listener;
-    if (event_add(&listener->readable, NULL) < 0)
-        return wr_error_set(err, WR_IO, "%s: no event for the listener", address->text);
-    return WR_OK;
+    if (event_add(&listener->readable, NULL) == 0)
+        return listener;
+    (void)wr_error_set(err, WR_IO, "%s: no event for the listener", address->text);
+    return NULL; /* closed with the others */
 }
 
 static uint16_t bound_port(int fd) {
@@ -94,7 +96,7 @@ static uint16_t bound_port(int fd) {
         struct sockaddr any;
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
-    } bound;
+    } bound = {.any.sa_family = AF_UNSPEC};
     socklen_t len = sizeof bound;
     if (getsockname(fd, &bound.any, &len) < 0)
         return 0;
@@ -115,8 +117,9 @@ static enum wr_result open_tcp_at(struct wr_line_source *source, const struct wr
         close(fd);
         return wr_error_set(err, because == EADDRINUSE ? WR_BUSY : WR_IO, "%s: %s", address->text, strerror(because));
     }
-    struct wr_line_listener *listener;
-    WR_TRY(add_listener(source, address, fd, &listener, err));
+    struct wr_line_listener *listener = add_listener(source, address, fd, err);
+    if (!listener)
+        return WR_LIMIT;
     listener->port = bound_port(fd);
     return WR_OK;
 }
@@ -146,8 +149,9 @@ static enum wr_result open_unix(struct wr_line_source *source, const struct wr_a
     WR_TRY(wr_unix_socket_listen(address->path, &fd, err));
     struct stat made = {0};
     (void)lstat(address->path, &made);
-    struct wr_line_listener *listener;
-    WR_TRY(add_listener(source, address, fd, &listener, err));
+    struct wr_line_listener *listener = add_listener(source, address, fd, err);
+    if (!listener)
+        return WR_LIMIT;
     listener->socket_dev = made.st_dev;
     listener->socket_ino = made.st_ino;
     return WR_OK;

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "agent/sources/line_source_private.h"
-#include "agent/thread.h"
+#include "core/thread.h"
 #include "core/log.h"
 
 static struct wr_line_source *of(struct wr_source *source) {

@@ -6,7 +6,7 @@
 
 #include "agent/sources/intake.h"
 #include "agent/sources/timeline.h"
-#include "agent/thread.h"
+#include "core/thread.h"
 #include "core/context.h"
 #include "core/log.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/thread.h"
+#include "core/thread.h"
 #include "core/log.h"
 #include "rules/template.h"
 

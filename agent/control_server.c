@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/thread.h"
+#include "core/thread.h"
 #include "agent/unix_socket.h"
 
 struct wr_control_server {

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "agent/thread.h"
+#include "core/thread.h"
 
 static void drop_request(void *element, void *user) {
     (void)user;

@@ -1,4 +1,5 @@
 #include "transport/relay.h"
+#include "core/thread.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -198,6 +199,7 @@ static bool accept_own(struct wr_relay *relay) {
 
 static void *relay_thread(void *user) {
     struct wr_relay *relay = user;
+    wr_thread_name("weir-relay");
     bool accepted = accept_own(relay);
     (void)close(relay->listen_fd);
     relay->listen_fd = -1;
@@ -253,11 +255,8 @@ enum wr_result wr_relay_open(struct wr_stream *stream, int64_t accept_deadline_b
     uint16_t port = 0;
     enum wr_result result = relay->stop_fd < 0 ? wr_error_set(err, WR_IO, "relay: eventfd: %s", strerror(errno))
                                                : listen_locally(&relay->listen_fd, &port, err);
-    if (result == WR_OK) {
-        int failed = pthread_create(&relay->thread, NULL, relay_thread, relay);
-        if (failed != 0)
-            result = wr_error_set(err, WR_NO_MEMORY, "relay: no thread: %s", strerror(failed));
-    }
+    if (result == WR_OK)
+        result = wr_thread_start(&relay->thread, relay_thread, relay, "relay", err);
     if (result != WR_OK) {
         relay_free(relay);
         return result;

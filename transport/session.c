@@ -1,4 +1,5 @@
 #include "transport/session.h"
+#include "core/thread.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -238,6 +239,7 @@ static bool next_note(struct wr_session *session, struct note *ret_note) {
 
 static void *session_thread(void *user) {
     struct wr_session *session = user;
+    wr_thread_name("weir-session");
     struct note note;
     while (!session->stopping && next_note(session, &note)) {
         if (session->stopping)
@@ -335,10 +337,7 @@ static enum wr_result prepare(struct wr_session *session, struct wr_error *err) 
     struct wr_channel_options notes = {
         .name = "session notes", .capacity = NOTES, .element_bytes = sizeof(struct note), .policy = WR_CHANNEL_REJECT};
     WR_TRY(wr_channel_new(&notes, &session->notes, err));
-    int failed = pthread_create(&session->thread, NULL, session_thread, session);
-    if (failed != 0)
-        return wr_error_set(err, WR_NO_MEMORY, "session: no thread: %s", strerror(failed));
-    return WR_OK;
+    return wr_thread_start(&session->thread, session_thread, session, "session", err);
 }
 
 enum wr_result wr_session_new(const struct wr_session_config *config, struct wr_session **ret_session, struct wr_error *err) {

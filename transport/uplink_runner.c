@@ -1,4 +1,5 @@
 #include "transport/uplink_runner.h"
+#include "core/thread.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -278,6 +279,7 @@ static void drain(struct wr_uplink_runner *runner) {
 
 static void *runner_thread(void *user) {
     struct wr_uplink_runner *runner = user;
+    wr_thread_name("weir-uplink");
     act_all(runner);
     while (wr_uplink_state(runner->uplink) != WR_UPLINK_STOPPED) {
         struct wr_session_event event;
@@ -380,9 +382,7 @@ enum wr_result wr_uplink_runner_new(const struct wr_uplink_runner_config *config
 }
 
 enum wr_result wr_uplink_runner_start(struct wr_uplink_runner *runner, struct wr_error *err) {
-    int failed = pthread_create(&runner->thread, NULL, runner_thread, runner);
-    if (failed != 0)
-        return wr_error_set(err, WR_NO_MEMORY, "uplink: no thread: %s", strerror(failed));
+    WR_TRY(wr_thread_start(&runner->thread, runner_thread, runner, "uplink", err));
     runner->running = true;
     return WR_OK;
 }

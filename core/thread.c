@@ -1,4 +1,4 @@
-#include "agent/thread.h"
+#include "core/thread.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -4,8 +4,8 @@
  * named by its owner in the log; it is never cancelled.
  * Limits: WR_THREAD_STACK_BYTES of stack, part of the memory ceiling.
  */
-#ifndef WEIR_AGENT_THREAD_H
-#define WEIR_AGENT_THREAD_H
+#ifndef WEIR_CORE_THREAD_H
+#define WEIR_CORE_THREAD_H
 
 #include <pthread.h>
 #include <stdint.h>

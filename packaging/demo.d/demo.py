@@ -254,7 +254,7 @@ def main():
         http = lab.free_port()
         agent = lab.Agent(options.weir, directory / "agent", CONFIG.format(
             data=DATA, seconds=SECONDS, rules=ROOT / "packaging/demo.d/rules.yaml", certs=certs, broker=proxy.port, http=http))
-        print(f"A broker with TLS and required client certificates on 127.0.0.1:{broker.port}, a proxy in front of it, and one agent.")
+        print(f"A broker with TLS and required client certificates on 127.0.0.1:{broker.port}, a proxy, and one agent.")
         print(f"Recordings: {len(expected)} series, {sum(expected.values())} readings, rescaled to {SECONDS} s. Files: {directory}\n")
         story = Story()
         arrivals = Arrivals(story)
@@ -274,7 +274,7 @@ def main():
             print(f"latency, sensor bytes readable to action: median {percentile(watch.latencies_ms, 0.5):.2f} ms, "
                   f"worst {max(watch.latencies_ms):.2f} ms")
         print(f"readings: {sum(expected.values())} in the files, {subscriber.total()} at the cluster, "
-              f"{subscriber.duplicates} segments came twice and were dropped by their key")
+              f"{subscriber.duplicates} segments came twice and were dropped")
         for problem in wrong:
             print(f"NOT TRUE: {problem}")
         if options.keep:

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/thread.h"
 #include "core/log.h"
+#include "core/thread.h"
 #include "rules/template.h"
 
 #define VARIABLES_MAX 16

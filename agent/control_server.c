@@ -10,8 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/thread.h"
 #include "agent/unix_socket.h"
+#include "core/thread.h"
 
 struct wr_control_server {
     char *path;

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/thread.h"
 #include "core/log.h"
+#include "core/thread.h"
 
 /* -- channels -------------------------------------------------------------------------------------------------------------------------- */
 

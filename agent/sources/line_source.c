@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "agent/sources/line_source_private.h"
-#include "core/thread.h"
 #include "core/log.h"
+#include "core/thread.h"
 
 static struct wr_line_source *of(struct wr_source *source) {
     return (struct wr_line_source *)(void *)source;

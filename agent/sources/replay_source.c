@@ -6,9 +6,9 @@
 
 #include "agent/sources/intake.h"
 #include "agent/sources/timeline.h"
-#include "core/thread.h"
 #include "core/context.h"
 #include "core/log.h"
+#include "core/thread.h"
 
 /* Where the timeline is. */
 struct place {

@@ -29,8 +29,12 @@ void wr_failing_io(long n, int with_errno) {
     io_left = n;
 }
 
-bool wr_failing_hit(void) { return hit; }
-long wr_failing_count(void) { return counted; }
+bool wr_failing_hit(void) {
+    return hit;
+}
+long wr_failing_count(void) {
+    return counted;
+}
 
 /* Counts down; true for the one call that must fail. */
 static bool fails(_Atomic long *left) {
@@ -71,12 +75,30 @@ int __wrap_fdatasync(int fd);
 #define OR_NO_MEMORY(call) (fails(&allocations_left) ? (errno = ENOMEM, NULL) : (call))
 #define OR_IO_ERROR(call) (fails(&io_left) ? (errno = io_errno, -1) : (call))
 
-void *__wrap_malloc(size_t size) { return OR_NO_MEMORY(__real_malloc(size)); }
-void *__wrap_calloc(size_t n, size_t size) { return OR_NO_MEMORY(__real_calloc(n, size)); }
-void *__wrap_realloc(void *old, size_t size) { return OR_NO_MEMORY(__real_realloc(old, size)); }
-char *__wrap_strdup(const char *text) { return OR_NO_MEMORY(__real_strdup(text)); }
-ssize_t __wrap_read(int fd, void *into, size_t len) { return OR_IO_ERROR(__real_read(fd, into, len)); }
-ssize_t __wrap_write(int fd, const void *from, size_t len) { return OR_IO_ERROR(__real_write(fd, from, len)); }
-ssize_t __wrap_send(int fd, const void *from, size_t len, int flags) { return OR_IO_ERROR(__real_send(fd, from, len, flags)); }
-ssize_t __wrap_recv(int fd, void *into, size_t len, int flags) { return OR_IO_ERROR(__real_recv(fd, into, len, flags)); }
-int __wrap_fdatasync(int fd) { return OR_IO_ERROR(__real_fdatasync(fd)); }
+void *__wrap_malloc(size_t size) {
+    return OR_NO_MEMORY(__real_malloc(size));
+}
+void *__wrap_calloc(size_t n, size_t size) {
+    return OR_NO_MEMORY(__real_calloc(n, size));
+}
+void *__wrap_realloc(void *old, size_t size) {
+    return OR_NO_MEMORY(__real_realloc(old, size));
+}
+char *__wrap_strdup(const char *text) {
+    return OR_NO_MEMORY(__real_strdup(text));
+}
+ssize_t __wrap_read(int fd, void *into, size_t len) {
+    return OR_IO_ERROR(__real_read(fd, into, len));
+}
+ssize_t __wrap_write(int fd, const void *from, size_t len) {
+    return OR_IO_ERROR(__real_write(fd, from, len));
+}
+ssize_t __wrap_send(int fd, const void *from, size_t len, int flags) {
+    return OR_IO_ERROR(__real_send(fd, from, len, flags));
+}
+ssize_t __wrap_recv(int fd, void *into, size_t len, int flags) {
+    return OR_IO_ERROR(__real_recv(fd, into, len, flags));
+}
+int __wrap_fdatasync(int fd) {
+    return OR_IO_ERROR(__real_fdatasync(fd));
+}

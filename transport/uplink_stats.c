@@ -1,0 +1,48 @@
+/* What the uplink shows of itself: numbers for status and metrics, and the invariants that can be checked at rest. */
+#include <stdio.h>
+#include <string.h>
+
+#include "transport/uplink.h"
+#include "transport/uplink_private.h"
+
+enum wr_uplink_state wr_uplink_state(const struct wr_uplink *uplink) {
+    return uplink->state;
+}
+
+void wr_uplink_stats(const struct wr_uplink *uplink, struct wr_uplink_stats *ret_stats) {
+    struct wr_uplink_load load;
+    wr_uplink_load(uplink, &load);
+    *ret_stats = uplink->stats;
+    ret_stats->state = (uint8_t)uplink->state;
+    ret_stats->store_ready = uplink->store_ready;
+    ret_stats->in_flight = load.in_flight;
+    ret_stats->in_flight_bytes = load.in_flight_bytes;
+    ret_stats->window = uplink->window;
+    ret_stats->waiting_refused = load.refused[0] + load.refused[1];
+    ret_stats->direct_waiting = load.direct_waiting;
+    ret_stats->attempts = uplink->attempts;
+    ret_stats->retry_boot_ns = uplink->retry_boot_ns;
+    ret_stats->online_since_boot_ns = uplink->online_since_boot_ns;
+}
+
+bool wr_uplink_is_valid(const struct wr_uplink *uplink) {
+    struct wr_uplink_load load;
+    wr_uplink_load(uplink, &load);
+    bool open = uplink->state == WR_UPLINK_ONLINE || uplink->state == WR_UPLINK_DRAINING;
+    if (!open && load.in_flight > 0)
+        return false;
+    if (load.in_flight > uplink->window)
+        return false; /* U2 */
+    for (size_t lane = 0; lane < WR_LANES; lane++) {
+        if (uplink->offering[lane] < uplink->offered[lane])
+            return false;
+    }
+    for (size_t i = 0; i < uplink->n_items; i++) {
+        const struct item *item = &uplink->items[i];
+        if (item->state == ITEM_HELD && item->segment.body == NULL && item->bytes > 0)
+            return false;
+        if (item->state == ITEM_IN_FLIGHT && item->seq > uplink->offered[item->lane])
+            return false; /* U3 */
+    }
+    return true;
+}

@@ -43,6 +43,7 @@ struct wr_agent {
     struct wr_config *config;             /* the present one */
     const struct wr_config *first_config; /* node, store and control: they need a restart to change */
     const struct wr_config *uplink_config;
+    const struct wr_config *engine_config; /* the engine points to its windows */
     struct wr_config *retired[WR_CONFIG_SOURCES_MAX + 4]; /* former ones that something unchanged still points into */
     unsigned n_retired;
     const struct wr_clock *clock;

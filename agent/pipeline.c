@@ -321,6 +321,7 @@ int wr_agent_run(struct wr_config *config, struct wr_ruleset *rules) {
     agent->config = config;
     agent->first_config = config;
     agent->uplink_config = config;
+    agent->engine_config = config;
     agent->rules = rules;
     agent->clock = wr_clock_real();
     agent->started_boot_ns = wr_clock_boot_ns(agent->clock);

@@ -168,9 +168,10 @@ static void stop_old(struct wr_agent *agent, const struct wr_config_diff *diff, 
     }
 }
 
-/* A config that somebody still points into: the agent's first one (node, store, control never change), an unchanged source, the uplink. */
+/* A config that somebody still points into: the agent's first one (node, store, control never change), an unchanged source, the uplink, the
+ * windows of the engine. */
 static bool is_in_use(const struct wr_agent *agent, const struct wr_config *config) {
-    if (config == agent->config || config == agent->first_config || config == agent->uplink_config)
+    if (config == agent->config || config == agent->first_config || config == agent->uplink_config || config == agent->engine_config)
         return true;
     for (uint32_t slot = 0; slot < agent->n_slots; slot++) {
         const struct wr_config_source *source = agent->sources[slot].config;
@@ -285,6 +286,8 @@ static void take_over(struct wr_agent *agent, struct wr_loaded *loaded, const st
     agent->retired[agent->n_retired++] = agent->config;
     agent->config = loaded->config;
     agent->rules = loaded->rules;
+    if (sources_or_windows_differ(diff))
+        agent->engine_config = loaded->config;
     wr_agent_retire_configs(agent, false);
     pthread_mutex_unlock(&agent->lock);
     if (wr_agent_metrics(agent) != WR_OK)

@@ -42,7 +42,8 @@ struct wr_codec_header {
     uint64_t epoch;
     int64_t seq;
     uint32_t n;
-    uint32_t raw_len;
+    uint32_t raw_len;  /* of what is compressed */
+    uint32_t bits_len; /* of what stands behind it as it is */
     int64_t t0_ns; /* smallest start and largest end of its records */
     int64_t t1_ns;
     int64_t boot_ns; /* when it was cut */

@@ -7,7 +7,7 @@
 const int64_t wr_time_units[WR_TIME_UNITS] = {1, 1000, 1000000, 1000000000};
 
 /*  0 magic 4 | 4 version 1 | 5 kind 1 | 6 lane 1 | 7 flags 1 | 8 length 4 | 12 crc 4 | 16 epoch 8 | 24 seq 8 | 32 n 4 | 36 raw length 4
- * 40 t0 8 | 48 t1 8 | 56 boot time 8 | 64 wall time 8 | 72 boot id 16 | 88 reserved 8 | 96 payload */
+ * 40 t0 8 | 48 t1 8 | 56 boot time 8 | 64 wall time 8 | 72 boot id 16 | 88 bits length 4 | 92 reserved 4 | 96 payload */
 
 static void put32(uint8_t *p, uint32_t value) {
     value = htole32(value);
@@ -57,6 +57,7 @@ void wr_codec_header_write(uint8_t *body, size_t len, struct wr_codec_header *he
     put64(body + 56, (uint64_t)header->boot_ns);
     put64(body + 64, (uint64_t)header->wall_ns);
     memcpy(body + 72, header->boot_id, sizeof header->boot_id);
+    put32(body + 88, header->bits_len);
     header->crc = body_crc(body, len);
     put32(body + WR_CODEC_CRC_AT, header->crc);
 }
@@ -77,6 +78,7 @@ enum wr_result wr_codec_check(const uint8_t *body, size_t len, struct wr_codec_h
         .seq = (int64_t)get64(body + 24),
         .n = get32(body + 32),
         .raw_len = get32(body + 36),
+        .bits_len = get32(body + 88),
         .t0_ns = (int64_t)get64(body + 40),
         .t1_ns = (int64_t)get64(body + 48),
         .boot_ns = (int64_t)get64(body + 56),

@@ -3,8 +3,8 @@
 #include <zstd.h>
 
 #include "core/series.h"
+#include "store/before.h"
 #include "store/codec_format.h"
-#include "store/column.h"
 
 #define RECORDS WR_SEGMENT_RECORDS
 
@@ -14,8 +14,8 @@ struct run {
     uint16_t key_len;
     uint8_t type;
     int64_t window_ns;
-    int64_t step; /* > 0 */
     uint32_t count;
+    struct wr_grid grid;
 };
 
 struct wr_decoder {
@@ -25,7 +25,7 @@ struct wr_decoder {
     const char **texts; /* of symbols: into raw */
     size_t n_texts;
     struct wr_codec_header header;
-    struct wr_cursor columns[WR_COLUMNS];
+    struct wr_cursor columns[WR_COLUMNS_PACKED];
     struct wr_bit_cursor bits;
     struct wr_cursor packed; /* texts of alarms and gaps */
     struct wr_buf text;      /* the one given out */
@@ -39,8 +39,7 @@ struct wr_decoder {
     int64_t start;
     int64_t step;
     uint64_t n;
-    bool has_previous;
-    struct wr_codes previous;
+    struct wr_before before;
     struct run runs[RECORDS];
 };
 
@@ -76,16 +75,24 @@ static enum wr_result corrupt(const struct wr_decoder *decoder, struct wr_error 
     return wr_error_set(err, WR_CORRUPT, "segment %lld: %s", (long long)decoder->header.seq, what);
 }
 
+/* What was compressed, a NUL, the bits. */
 static enum wr_result unpack(struct wr_decoder *decoder, const uint8_t *packed, size_t len, struct wr_error *err) {
     size_t raw_len = decoder->header.raw_len;
+    size_t bits_len = decoder->header.bits_len;
+    if (bits_len > len)
+        return corrupt(decoder, err, "its bits are not all there");
     wr_buf_clear(&decoder->raw);
-    if (wr_buf_reserve(&decoder->raw, raw_len + 1) != WR_OK)
+    if (wr_buf_reserve(&decoder->raw, raw_len + 1 + bits_len) != WR_OK)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for a segment of %zu bytes", raw_len);
-    size_t got = ZSTD_decompressDCtx(decoder->zstd, decoder->raw.data, raw_len, packed, len);
+    size_t got = ZSTD_decompressDCtx(decoder->zstd, decoder->raw.data, raw_len, packed, len - bits_len);
     if (ZSTD_isError(got) || got != raw_len)
         return corrupt(decoder, err, "its payload does not unpack");
     decoder->raw.len = raw_len;
     decoder->raw.data[raw_len] = 0;
+    uint8_t *bits = decoder->raw.data + raw_len + 1;
+    if (bits_len > 0)
+        memcpy(bits, packed + len - bits_len, bits_len);
+    decoder->bits = (struct wr_bit_cursor){.bytes = bits, .n_bytes = bits_len};
     return WR_OK;
 }
 
@@ -128,6 +135,25 @@ static enum wr_result read_keys(struct wr_decoder *decoder, struct wr_error *err
     return WR_OK;
 }
 
+static bool get_grid(struct wr_cursor *column, struct run *run) {
+    uint64_t step = wr_get_varint(column);
+    run->grid = (struct wr_grid){.step = (int64_t)step, .decimals = WR_FORM_DOUBLE};
+    if (step == 0 || step > INT64_MAX)
+        return false;
+    if (run->type != WR_TYPE_FLOAT)
+        return true;
+    run->grid.decimals = wr_get_byte(column);
+    uint64_t parts = wr_get_varint(column);
+    if (run->grid.decimals > WR_FORM_DOUBLE || parts > WR_GRID_PARTS_MAX)
+        return false;
+    run->grid.parts = (uint32_t)parts;
+    if (parts == 0)
+        return true;
+    run->grid.digits = wr_get_byte(column);
+    run->grid.fine_bits = wr_get_byte(column);
+    return run->grid.digits > 0 && run->grid.digits <= WR_GRID_DIGITS_MAX && run->grid.fine_bits <= WR_GRID_FINE_MAX;
+}
+
 static enum wr_result read_runs(struct wr_decoder *decoder, struct wr_error *err) {
     struct wr_cursor *types = &decoder->columns[WR_COLUMN_RUN_TYPE];
     int64_t window_ns = 0;
@@ -144,10 +170,8 @@ static enum wr_result read_runs(struct wr_decoder *decoder, struct wr_error *err
         if (run->type < WR_TYPE_FLOAT || run->type > WR_TYPE_SYMBOL || window_ns < 0 || count == 0 || count > decoder->header.n - records)
             return corrupt(decoder, err, "a series has no sensible type, window or count");
         run->count = (uint32_t)count;
-        uint64_t step = wr_get_varint(&decoder->columns[WR_COLUMN_RUN_STEP]);
-        if (step == 0 || step > INT64_MAX)
-            return corrupt(decoder, err, "a series has no sensible step");
-        run->step = (int64_t)step;
+        if (run->type != WR_TYPE_SYMBOL && !get_grid(&decoder->columns[WR_COLUMN_RUN_GRID], run))
+            return corrupt(decoder, err, "a series has no sensible grid");
         records += run->count;
     }
     if (records != decoder->header.n)
@@ -177,10 +201,10 @@ static enum wr_result read_texts(struct wr_decoder *decoder, struct wr_error *er
 
 static enum wr_result split_columns(struct wr_decoder *decoder, struct wr_error *err) {
     struct wr_cursor raw = {decoder->raw.data, decoder->raw.data + decoder->raw.len, false};
-    uint64_t len[WR_COLUMNS];
-    for (unsigned i = 0; i < WR_COLUMNS; i++)
+    uint64_t len[WR_COLUMNS_PACKED];
+    for (unsigned i = 0; i < WR_COLUMNS_PACKED; i++)
         len[i] = wr_get_varint(&raw);
-    for (unsigned i = 0; i < WR_COLUMNS; i++) {
+    for (unsigned i = 0; i < WR_COLUMNS_PACKED; i++) {
         if (raw.bad || len[i] > (size_t)(raw.end - raw.at))
             return corrupt(decoder, err, "a column is not all there");
         decoder->columns[i] = (struct wr_cursor){raw.at, raw.at + len[i], false};
@@ -192,7 +216,6 @@ static enum wr_result split_columns(struct wr_decoder *decoder, struct wr_error 
     if (unit >= WR_TIME_UNITS)
         return corrupt(decoder, err, "its times have an unknown unit");
     decoder->unit_ns = wr_time_units[unit];
-    decoder->bits = (struct wr_bit_cursor){.bytes = decoder->columns[WR_COLUMN_BITS]};
     return WR_OK;
 }
 
@@ -234,7 +257,7 @@ static void get_common(struct wr_decoder *decoder, const struct run *run, struct
         decoder->start = wr_plus(decoder->run_start, difference);
         decoder->run_start = decoder->start;
         decoder->step = run->window_ns / decoder->unit_ns;
-        decoder->has_previous = false;
+        decoder->before = (struct wr_before){0};
     } else {
         decoder->step = wr_plus(decoder->step, difference);
         decoder->start = wr_plus(decoder->start, decoder->step);
@@ -246,104 +269,140 @@ static void get_common(struct wr_decoder *decoder, const struct run *run, struct
     record->quality = wr_get_byte(&decoder->columns[WR_COLUMN_QUALITY]);
 }
 
-static wr_u128 get_number(struct wr_decoder *decoder, enum wr_column widths, unsigned expected_width) {
+/* *ret_width is the width of the number. */
+static int64_t get_number(struct wr_decoder *decoder, enum wr_column widths, unsigned expected_width, unsigned *ret_width) {
     uint8_t width = (uint8_t)(wr_get_byte(&decoder->columns[widths]) + expected_width);
-    return wr_get_number(&decoder->bits, width);
+    *ret_width = width;
+    return (int64_t)wr_get_number(&decoder->bits, width);
 }
 
-static int64_t step_of(const struct run *run, const struct wr_codes *codes) {
-    return codes->form <= WR_FORM_DECIMALS_MAX || codes->form == WR_FORM_INTEGER ? run->step : 1;
+static int8_t get_fine(struct wr_decoder *decoder, bool fine) {
+    return fine ? (int8_t)wr_get_byte(&decoder->columns[WR_COLUMN_FINE]) : 0;
 }
 
-/* shift says which two bits of codes->ulps are this value's. */
-static union wr_value value_of(const struct wr_codes *codes, int64_t code, int64_t step, unsigned shift) {
-    code = (int64_t)((uint64_t)code * (uint64_t)step);
-    if (codes->form == WR_FORM_INTEGER)
-        return (union wr_value){.i = code};
-    return (union wr_value){.f = wr_form_value(codes->form, code, (int)(codes->ulps >> shift & 3) - 2)};
-}
-
-static void get_codes(struct wr_decoder *decoder, struct wr_codes *codes) {
-    const struct wr_codes *previous = &decoder->previous;
-    bool follows = decoder->has_previous;
-    unsigned before = follows ? wr_width((uint64_t)wr_minus(previous->max, previous->min)) : 0;
-    int64_t before_last = follows ? wr_form_convert(previous->last, previous->form, codes->form) : 0;
-    codes->min = wr_plus(before_last, wr_unzigzag((uint64_t)get_number(decoder, WR_COLUMN_MIN_WIDTH, before)));
-    uint64_t span = (uint64_t)get_number(decoder, WR_COLUMN_SPAN_WIDTH, before);
-    unsigned width = wr_width(span);
-    codes->max = wr_plus(codes->min, (int64_t)span);
+static void get_codes(struct wr_decoder *decoder, const struct wr_grid *grid, struct wr_codes *codes) {
+    struct wr_before *before = &decoder->before;
+    bool fine = codes->form == WR_FORM_FRACTION && grid->fine_bits > 0;
     uint8_t ends = wr_get_byte(&decoder->columns[WR_COLUMN_ENDS]);
-    const int64_t first[4] = {codes->min, codes->max, codes->min, before_last};
-    codes->first = first[ends & 3];
-    if ((ends & 3) == WR_END_OWN)
-        codes->first = wr_plus(codes->min, (int64_t)get_number(decoder, WR_COLUMN_FIRST_WIDTH, width));
-    const int64_t last[4] = {codes->min, codes->max, codes->min, codes->first};
-    codes->last = last[ends >> 2 & 3];
-    if ((ends >> 2 & 3) == WR_END_OWN)
-        codes->last = wr_plus(codes->min, (int64_t)get_number(decoder, WR_COLUMN_LAST_WIDTH, width));
+    unsigned first = ends & 3;
+    unsigned last = ends >> 2 & 3;
+    unsigned width;
+    int64_t step = wr_unzigzag((uint64_t)get_number(decoder, WR_COLUMN_FIRST_WIDTH, wr_before_width(before), &width));
+    if (before->known)
+        wr_average_learn(&before->first, width);
+    codes->first = codes->min = codes->max = wr_plus(wr_before_code(before, grid, codes->form), step);
+    codes->fine_first = codes->fine_min = codes->fine_max = get_fine(decoder, fine);
+    if (first == WR_END_MAX || first == WR_END_OWN) {
+        codes->min = wr_minus(codes->first, get_number(decoder, WR_COLUMN_LOW_WIDTH, wr_average_expect(&before->reach), &width));
+        wr_average_learn(&before->reach, width);
+        codes->fine_min = get_fine(decoder, fine);
+    }
+    if (first == WR_END_MIN || first == WR_END_OWN) {
+        codes->max = wr_plus(codes->first, get_number(decoder, WR_COLUMN_HIGH_WIDTH, wr_average_expect(&before->reach), &width));
+        wr_average_learn(&before->reach, width);
+        codes->fine_max = get_fine(decoder, fine);
+    }
+    if (last == WR_END_OWN) {
+        codes->last = wr_plus(codes->min, get_number(decoder, WR_COLUMN_LAST_WIDTH, wr_width(wr_span(codes)), &width));
+        codes->fine_last = get_fine(decoder, fine);
+    } else {
+        codes->last = last == WR_END_MIN ? codes->min : last == WR_END_MAX ? codes->max : codes->first;
+        codes->fine_last = last == WR_END_MIN ? codes->fine_min : last == WR_END_MAX ? codes->fine_max : codes->fine_first;
+    }
 }
 
-static wr_i128 times(wr_u128 code, int64_t step) {
-    return (wr_i128)(code * (uint64_t)step);
+static enum wr_result get_fraction_sum(struct wr_decoder *decoder, const struct wr_grid *grid, wr_u128 code, uint8_t decimals,
+                                       struct wr_sum *sum, struct wr_error *err) {
+    struct wr_cursor *column = &decoder->columns[WR_COLUMN_SUM_FINE];
+    int64_t fine = grid->fine_bits > 0 ? wr_get_zigzag(column) : 0;
+    int64_t rest = wr_get_zigzag(column);
+    if (decimals > WR_DECIMALS_MAX)
+        return corrupt(decoder, err, "a sum has too many decimals");
+    sum->scaled = (wr_i128)((wr_u128)wr_sum_fraction(grid, (int64_t)code, fine, decimals) + (wr_u128)(wr_i128)rest);
+    sum->decimals = decimals;
+    return WR_OK;
 }
 
-static enum wr_result get_sum(struct wr_decoder *decoder, struct wr_aggregate *record, const struct wr_codes *codes, int64_t step,
-                              struct wr_error *err) {
+static enum wr_result get_sum(struct wr_decoder *decoder, struct wr_aggregate *record, const struct wr_grid *grid,
+                              const struct wr_codes *codes, struct wr_error *err) {
     uint8_t form = wr_get_byte(&decoder->columns[WR_COLUMN_SUM_FORM]);
-    uint8_t extra = form == WR_SUM_OTHER || form == WR_SUM_DECIMAL ? wr_get_byte(&decoder->columns[WR_COLUMN_SUM_EXTRA]) : 0;
-    unsigned width = wr_width((uint64_t)wr_minus(codes->max, codes->min));
-    wr_u128 difference = (wr_u128)wr_unzigzag128(get_number(decoder, WR_COLUMN_SUM_WIDTH, width));
-    wr_u128 expected = (wr_u128)wr_sum_expected(codes, record->n);
     bool integer = codes->form == WR_FORM_INTEGER;
+    bool fraction = codes->form == WR_FORM_FRACTION;
+    bool has_extra = form == WR_SUM_OTHER || form == WR_SUM_DECIMAL || (form == WR_SUM_EXACT && fraction);
+    uint8_t extra = has_extra ? wr_get_byte(&decoder->columns[WR_COLUMN_SUM_EXTRA]) : 0;
+    uint8_t width = (uint8_t)(wr_get_byte(&decoder->columns[WR_COLUMN_SUM_WIDTH]) + wr_width(wr_span(codes)));
+    wr_u128 difference = (wr_u128)wr_unzigzag128(width > 57 ? wr_get_wide(&decoder->bits, width) : wr_get_number(&decoder->bits, width));
+    wr_u128 whole = ((wr_u128)wr_sum_expected(codes, record->n) + difference);
     struct wr_sum *sum = &record->sum;
+    uint64_t step = wr_form_steps(grid, codes->form) ? (uint64_t)grid->step : 1;
+    sum->exact = form <= WR_SUM_OTHER;
     switch (form) {
     case WR_SUM_EXACT:
-        sum->scaled = times(expected + difference, step);
+        if (fraction) {
+            WR_TRY(get_fraction_sum(decoder, grid, whole, extra, sum, err));
+            break;
+        }
+        sum->scaled = (wr_i128)(whole * step);
         sum->decimals = integer ? 0 : codes->form;
         break;
     case WR_SUM_OTHER:
-        sum->scaled = (wr_i128)difference;
+        if (extra > WR_DECIMALS_MAX)
+            return corrupt(decoder, err, "a sum has too many decimals");
+        sum->scaled = (wr_i128)((wr_u128)wr_sum_expected_scaled(record, extra) + difference);
         sum->decimals = extra;
         break;
     case WR_SUM_DECIMAL:
         if (codes->form > WR_FORM_DECIMALS_MAX)
             return corrupt(decoder, err, "a sum is a decimal, its values are not");
-        *sum = (struct wr_sum){.approx = wr_form_value(codes->form, (int64_t)times(expected + difference, step), (int8_t)extra)};
+        *sum = (struct wr_sum){.approx = wr_sum_decimal_value(codes->form, (int64_t)(whole * step), (int8_t)extra)};
         break;
-    case WR_SUM_DOUBLE: {
-        double guess = integer ? 0 : wr_sum_expected_double(record->min.f, record->max.f, record->n);
-        *sum = (struct wr_sum){.approx = wr_unordered64(wr_plus(wr_ordered64(guess), (int64_t)difference))};
+    case WR_SUM_DOUBLE:
+        *sum = (struct wr_sum){.approx = wr_unordered64(wr_plus(wr_ordered64(wr_sum_expected_double(record)), (int64_t)difference))};
         break;
-    }
     default:
         return corrupt(decoder, err, "a sum has an unknown form");
     }
-    sum->exact = form <= WR_SUM_OTHER;
     if (sum->exact && sum->decimals > WR_DECIMALS_MAX)
         return corrupt(decoder, err, "a sum has too many decimals");
     record->decimals = sum->exact && !integer ? sum->decimals : WR_DECIMALS_UNKNOWN;
     return WR_OK;
 }
 
+static enum wr_result get_form(struct wr_decoder *decoder, const struct wr_grid *grid, struct wr_codes *codes, struct wr_error *err) {
+    uint8_t form = wr_get_byte(&decoder->columns[WR_COLUMN_FORM]);
+    bool ulps = (form & WR_FORM_ULPS) != 0;
+    codes->form = form & (uint8_t)~WR_FORM_ULPS;
+    if (codes->form > WR_FORM_DOUBLE || (ulps && codes->form > WR_FORM_DECIMALS_MAX) ||
+        (codes->form == WR_FORM_FRACTION && grid->parts == 0))
+        return corrupt(decoder, err, "a value has an unknown form");
+    if (ulps)
+        codes->ulps = wr_get_byte(&decoder->columns[WR_COLUMN_ULPS]);
+    return WR_OK;
+}
+
+/* shift says which two bits of codes->ulps are this value's. */
+static union wr_value value_of(const struct wr_grid *grid, const struct wr_codes *codes, int64_t code, int8_t fine, unsigned shift) {
+    if (wr_form_steps(grid, codes->form))
+        code = (int64_t)((uint64_t)code * (uint64_t)grid->step);
+    if (codes->form == WR_FORM_INTEGER)
+        return (union wr_value){.i = code};
+    struct wr_code whole = {.code = code, .ulps = (int8_t)((codes->ulps >> shift & 3) - 2), .fine = fine};
+    return (union wr_value){.f = wr_form_value(grid, codes->form, whole)};
+}
+
 static enum wr_result get_values(struct wr_decoder *decoder, struct wr_aggregate *record, struct wr_error *err) {
+    const struct wr_grid *grid = &decoder->runs[decoder->run].grid;
     struct wr_codes codes = {.form = WR_FORM_INTEGER, .ulps = WR_ULPS_NONE};
-    if (record->type == WR_TYPE_FLOAT) {
-        uint8_t form = wr_get_byte(&decoder->columns[WR_COLUMN_FORM]);
-        codes.form = form & (uint8_t)~WR_FORM_ULPS;
-        if (codes.form > WR_FORM_DOUBLE || (codes.form > WR_FORM_DECIMALS_MAX && (codes.form < WR_FORM_FLOAT || codes.form != form)))
-            return corrupt(decoder, err, "a value has an unknown form");
-        if (codes.form != form)
-            codes.ulps = wr_get_byte(&decoder->columns[WR_COLUMN_ULPS]);
-    }
-    get_codes(decoder, &codes);
-    int64_t step = step_of(&decoder->runs[decoder->run], &codes);
-    record->min = value_of(&codes, codes.min, step, 0);
-    record->max = value_of(&codes, codes.max, step, 2);
-    record->first = value_of(&codes, codes.first, step, 4);
-    record->last = value_of(&codes, codes.last, step, 6);
-    decoder->previous = codes;
-    decoder->has_previous = true;
-    return get_sum(decoder, record, &codes, step, err);
+    if (record->type == WR_TYPE_FLOAT)
+        WR_TRY(get_form(decoder, grid, &codes, err));
+    get_codes(decoder, grid, &codes);
+    record->min = value_of(grid, &codes, codes.min, codes.fine_min, 0);
+    record->max = value_of(grid, &codes, codes.max, codes.fine_max, 2);
+    record->first = value_of(grid, &codes, codes.first, codes.fine_first, 4);
+    record->last = value_of(grid, &codes, codes.last, codes.fine_last, 6);
+    WR_TRY(get_sum(decoder, record, grid, &codes, err));
+    wr_before_learn(&decoder->before, &codes, record->last);
+    return WR_OK;
 }
 
 static enum wr_result get_texts(struct wr_decoder *decoder, struct wr_aggregate *record, struct wr_error *err) {
@@ -357,8 +416,8 @@ static enum wr_result get_texts(struct wr_decoder *decoder, struct wr_aggregate 
 }
 
 static bool read_past_end(const struct wr_decoder *decoder) {
-    bool bad = decoder->bits.bytes.bad;
-    for (unsigned i = 0; i < WR_COLUMNS; i++)
+    bool bad = decoder->bits.bad;
+    for (unsigned i = 0; i < WR_COLUMNS_PACKED; i++)
         bad |= decoder->columns[i].bad;
     return bad;
 }

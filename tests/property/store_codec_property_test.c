@@ -58,7 +58,7 @@ static void make_series(void) {
                          WR_OK);
         series[i].len = (uint16_t)len;
         series[i].type = (uint8_t)(WR_TYPE_FLOAT + below(5));
-        series[i].habit = (uint8_t)below(8);
+        series[i].habit = (uint8_t)below(10);
     }
 }
 
@@ -78,6 +78,25 @@ static const double extremes[] = {0.0,
                                   9007199254740993.0,
                                   1e22,
                                   1e300};
+
+/* A number as a sensor prints it with so many digits, and how many of them stand after the point. */
+static double printed(double value, int digits, uint8_t *decimals) {
+    char text[40];
+    snprintf(text, sizeof text, "%.*g", digits, value);
+    const char *point = strchr(text, '.');
+    *decimals = strchr(text, 'e') ? WR_DECIMALS_UNKNOWN : point ? (uint8_t)strlen(point + 1) : 0;
+    if (*decimals > WR_DECIMALS_MAX)
+        *decimals = WR_DECIMALS_UNKNOWN;
+    return strtod(text, NULL);
+}
+
+/* The mean of four tenths, computed in floats. */
+static double float_mean(void) {
+    double sum = 0;
+    for (int i = 0; i < 4; i++)
+        sum += (double)((float)((int)below(1400) - 400) / 10);
+    return sum / 4;
+}
 
 static double random_double(uint8_t habit, uint8_t *decimals) {
     *decimals = WR_DECIMALS_UNKNOWN;
@@ -102,6 +121,13 @@ static double random_double(uint8_t habit, uint8_t *decimals) {
         while (!isfinite(value.f));
         return value.f;
     }
+    case 7: { /* means of a few samples */
+        static const uint32_t parts[] = {3, 6, 7, 12, 60, 600, 9973};
+        uint32_t q = parts[below(below(4) ? 2 : sizeof parts / sizeof parts[0])];
+        return printed(((double)below(2000 * q) - 500.0 * q) / q, below(30) ? 15 : 13, decimals);
+    }
+    case 8:
+        return printed(float_mean(), 14, decimals);
     case 6: /* many places */
         *decimals = 15;
         return (double)below(1000000000) / 1e15;

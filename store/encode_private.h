@@ -8,8 +8,8 @@
 #include "store/codec_format.h"
 #include "store/form.h"
 
-#define RUN_SLOTS (4 * WR_SEGMENT_RECORDS)
-#define TEXT_SLOTS (4 * WR_SEGMENT_RECORDS)
+#define RUN_SLOTS ((size_t)4 * WR_SEGMENT_RECORDS)
+#define TEXT_SLOTS ((size_t)4 * WR_SEGMENT_RECORDS)
 #define COLUMN_BYTES (WR_SEGMENT_RECORDS * 2 * WR_VARINT_MAX) /* at most two varints a record */
 #define BITS_BYTES (WR_SEGMENT_RECORDS * 56)                  /* four numbers of 64 bits and one of 128 a record */
 

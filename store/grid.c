@@ -73,7 +73,8 @@ static uint32_t denominator(double x, double tolerance, double limit) {
     double below = 0;
     double p = 0;
     double q = 1;
-    for (double rest = x; fabs(x * q - p) > tolerance * q; rest -= floor(rest)) {
+    double rest = x;
+    while (fabs(x * q - p) > tolerance * q) {
         if (rest * limit < 1)
             return 0;
         rest = 1 / rest;
@@ -85,6 +86,7 @@ static uint32_t denominator(double x, double tolerance, double limit) {
         q = q_next;
         if (q > limit)
             return 0;
+        rest -= floor(rest);
     }
     return (uint32_t)q;
 }

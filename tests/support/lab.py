@@ -80,7 +80,8 @@ class Broker:
 
     def start(self):
         with open(self.directory / "mosquitto.log", "ab") as log:
-            self.process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", str(self.config)], stdout=log, stderr=log)
+            self.process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", str(self.config)], stdout=log, stderr=log,
+                                            start_new_session=True)  # Ctrl-C is for the lab, which stops its parts in order
         wait_for("the broker to listen", lambda: _listens(self.port) and _listens(self.local_port))
         return self
 
@@ -333,7 +334,7 @@ class Agent:
     def start(self, env=None, ready=True, stdin=None):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([self.weir, "run", "-c", str(self.config)], stdout=log, stderr=log, stdin=stdin,
-                                            env={**os.environ, **(env or {})})
+                                            env={**os.environ, **(env or {})}, start_new_session=True)
         if ready:
             wait_for("the agent to be ready\n" + self.log()[-2000:], self.ready, 30)
         return self

@@ -115,16 +115,20 @@ void wr_config_check_rules(struct wr_config_load *load) {
             wr_config_error(load, WR_CONFIG_W_FILE, path, NULL, "no such file: '%s'", config->rule_patterns[i]);
     }
     free(matched);
+    wr_config_check_readable(load, "rules", config->rule_files, config->n_rule_files);
 }
 
 /* ---- store and services ---- */
 
 void wr_config_check_store(struct wr_config_load *load) {
     struct wr_config_store *store = load->config->store;
+    struct stat stat_of;
     if (store->path[0] == '\0')
         wr_config_error(load, WR_CONFIG_W_FILE, "store.path", NULL, "the directory of the store has no name");
     else if (wr_config_resolve(&store->path, load->config->directory) != WR_OK)
         load->failed = WR_NO_MEMORY;
+    else if (stat(store->path, &stat_of) == 0 && !S_ISDIR(stat_of.st_mode))
+        wr_config_error(load, WR_CONFIG_W_FILE, "store.path", NULL, "%s: that is no directory", store->path);
 }
 
 static void check_http(struct wr_config_load *load) {
@@ -135,6 +139,9 @@ static void check_http(struct wr_config_load *load) {
         load->failed = WR_NO_MEMORY;
     else if (parsed != WR_OK)
         wr_config_error(load, WR_CONFIG_W_ADDRESS, "http.listen", NULL, "%s", err.text);
+    else if (wr_config_source_at(load->config, &http->address))
+        wr_config_error(load, WR_CONFIG_W_DUPLICATE, "http.listen", NULL, "source '%s' listens there already",
+                        wr_config_source_at(load->config, &http->address));
     else if (!wr_address_is_loopback(http->address.host))
         wr_config_warn(load, WR_CONFIG_W_EXPOSED, "http.listen", NULL,
                        "HTTP has no passwords: whoever reaches this port can read the metrics");
@@ -158,6 +165,10 @@ static void place_control_socket(struct wr_config_load *load) {
     struct wr_config_control *control = config->control;
     const char *runtime = getenv("RUNTIME_DIRECTORY");
     enum wr_result result = WR_OK;
+    if (control->socket && control->socket[0] == '\0') {
+        wr_config_error(load, WR_CONFIG_W_FILE, "control.socket", "control: {socket: /run/weir.sock}", "the socket has no name");
+        return;
+    }
     if (control->socket) {
         result = wr_config_resolve(&control->socket, config->directory);
     } else if (runtime && runtime[0] == '/') {
@@ -182,9 +193,9 @@ static void check_exec_allow(struct wr_config_load *load) {
         snprintf(path, sizeof path, "exec_allow[%u]", i);
         if (config->exec_allow[i][0] != '/')
             wr_config_error(load, WR_CONFIG_W_FILE, path, NULL, "a program is named by its absolute path");
-        else if (access(config->exec_allow[i], X_OK) != 0)
+        else if (stat(config->exec_allow[i], &stat_of) != 0 || !S_ISREG(stat_of.st_mode) || access(config->exec_allow[i], X_OK) != 0)
             wr_config_warn(load, WR_CONFIG_W_FILE, path, NULL, "no such program, or it cannot be executed");
-        else if (stat(config->exec_allow[i], &stat_of) == 0 && (stat_of.st_mode & S_IWOTH) != 0)
+        else if ((stat_of.st_mode & S_IWOTH) != 0)
             wr_config_error(load, WR_CONFIG_W_FILE, path, "chmod o-w", "everybody can change this program");
     }
 }

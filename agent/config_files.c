@@ -1,6 +1,9 @@
+#include <errno.h>
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/config_private.h"
 #include "core/buf.h"
@@ -99,4 +102,15 @@ enum wr_result wr_config_glob(char *const *patterns, unsigned n_patterns, const 
     *ret_files = strings.list;
     *ret_n = strings.n;
     return WR_OK;
+}
+
+void wr_config_check_readable(struct wr_config_load *load, const char *path, char *const *files, unsigned n) {
+    for (unsigned i = 0; i < n; i++) {
+        struct stat stat_of;
+        if (stat(files[i], &stat_of) != 0 || access(files[i], R_OK) != 0)
+            wr_config_error(load, WR_CONFIG_W_FILE, path, NULL, "%s: %s", files[i], strerror(errno));
+        else if (!S_ISREG(stat_of.st_mode)) /* a pipe, too: it could be read only once, and opening it may wait for ever */
+            wr_config_error(load, WR_CONFIG_W_FILE, path, NULL, "%s: %s", files[i],
+                            S_ISDIR(stat_of.st_mode) ? "that is a directory" : "that is no regular file");
+    }
 }

@@ -18,6 +18,7 @@ enum wr_config_code {
     WR_CONFIG_W_EXPOSED = 509, /* reachable from other machines without protection */
     WR_CONFIG_W_USELESS = 510, /* allowed, but does nothing */
     WR_CONFIG_W_LIMIT = 511,
+    WR_CONFIG_W_TIME = 512, /* no time zone, no time format */
 };
 
 extern const struct wr_yaml_field wr_config_fields[];
@@ -44,12 +45,16 @@ WR_MUST_USE enum wr_result wr_config_resolve(char **path, const char *directory)
 WR_MUST_USE enum wr_result wr_config_glob(char *const *patterns, unsigned n_patterns, const char *directory, char ***ret_files,
                                           unsigned *ret_n, unsigned *ret_matched);
 void wr_config_strings_free(char **strings, unsigned n);
+/* Complains at `path` about each of the files that is no regular file, or cannot be read. */
+void wr_config_check_readable(struct wr_config_load *load, const char *path, char *const *files, unsigned n);
 
 /* "tcp://host:port", "unix://path", "stdin"; a relative path resolves against directory. */
 WR_MUST_USE enum wr_result wr_address_parse(const char *text, const char *directory, struct wr_address *ret_address, struct wr_error *err);
 /* "host:port" or "[v6]:port". */
 WR_MUST_USE enum wr_result wr_address_parse_tcp(const char *text, struct wr_address *ret_address, struct wr_error *err);
 void wr_address_fini(struct wr_address *address);
+/* The name of the source that listens at this address; NULL: none does. */
+const char *wr_config_source_at(const struct wr_config *config, const struct wr_address *address);
 /* True for 127.0.0.0/8, ::1 and localhost. */
 bool wr_address_is_loopback(const char *host);
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/codec/time_format.h"
 #include "agent/config_private.h"
 
 #define NODE_NAME_MAX 64
@@ -65,6 +66,14 @@ static void check_taken(struct wr_config_load *load, unsigned index, unsigned at
     }
 }
 
+const char *wr_config_source_at(const struct wr_config *config, const struct wr_address *address) {
+    for (unsigned i = 0; i < config->n_sources; i++)
+        for (unsigned j = 0; config->sources[i].line.addresses && j < config->sources[i].line.n_listen; j++)
+            if (same_address(&config->sources[i].line.addresses[j], address))
+                return config->sources[i].name;
+    return NULL;
+}
+
 static void check_line(struct wr_config_load *load, unsigned index) {
     struct wr_config_source *source = &load->config->sources[index];
     struct wr_config_line *line = &source->line;
@@ -113,6 +122,7 @@ static void find_files(struct wr_config_load *load, unsigned index) {
             if (matched[i] == 0)
                 wr_config_error(load, WR_CONFIG_W_FILE, wr_config_path(path, "sources", index, "files", (int)i), NULL, "no such file: '%s'",
                                 replay->patterns[i]);
+        wr_config_check_readable(load, wr_config_path(path, "sources", index, "files", -1), replay->files, replay->n_files);
     }
     free(matched);
 }
@@ -140,11 +150,39 @@ static void check_pace(struct wr_config_load *load, unsigned index) {
         replay->start = WR_REPLAY_AS_RECORDED;
 }
 
+static void check_time(struct wr_config_load *load, unsigned index, const char *key, const char *time_format, const char *tz) {
+    char path[WR_YAML_PATH_BYTES];
+    struct wr_time_format format;
+    struct wr_error err = {0};
+    enum wr_result result = wr_time_format_init(&format, time_format, tz, &err);
+    if (result == WR_OK)
+        wr_time_format_fini(&format);
+    else if (result == WR_NO_MEMORY)
+        load->failed = WR_NO_MEMORY;
+    else
+        wr_config_error(load, WR_CONFIG_W_TIME, wr_config_path(path, "sources", index, key, -1), NULL, "%s", err.text);
+}
+
+/* What can be known of the CSV keys without a file: else each row would be refused, one by one. */
+static void check_csv(struct wr_config_load *load, unsigned index, const struct wr_config_csv *csv) {
+    char path[WR_YAML_PATH_BYTES];
+    check_time(load, index, "csv.time_format", csv->time_format, NULL);
+    check_time(load, index, "csv.tz", NULL, csv->tz);
+    if (csv->measurement && csv->measurement[0] == '\0')
+        wr_config_error(load, WR_CONFIG_W_NAME, wr_config_path(path, "sources", index, "csv.measurement", -1), NULL,
+                        "the measurement has no name");
+    for (unsigned i = 0; i < csv->n_tags; i++)
+        if (csv->tags[i][0] == '\0' || csv->tags[i][0] == '=')
+            wr_config_error(load, WR_CONFIG_W_NAME, wr_config_path(path, "sources", index, "csv.tags", (int)i), NULL,
+                            "a tag is the name of a column, or name=value");
+}
+
 static void check_replay(struct wr_config_load *load, unsigned index) {
     const struct wr_config_replay *replay = &load->config->sources[index].replay;
     char path[WR_YAML_PATH_BYTES];
     find_files(load, index);
     check_pace(load, index);
+    check_csv(load, index, replay->csv);
     const char *useless = replay->format == WR_REPLAY_CSV ? "precision" : "csv";
     if (given(load, index, useless))
         wr_config_error(load, WR_CONFIG_W_FOREIGN, wr_config_path(path, "sources", index, useless, -1), NULL,

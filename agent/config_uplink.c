@@ -59,6 +59,8 @@ static void check_file(struct wr_config_load *load, const char *path, char **fil
     struct stat stat_of;
     if (access(*file, R_OK) != 0)
         wr_config_warn(load, WR_CONFIG_W_FILE, path, NULL, "%s: the uplink stays down until this file can be read", strerror(errno));
+    else if (stat(*file, &stat_of) == 0 && S_ISDIR(stat_of.st_mode))
+        wr_config_warn(load, WR_CONFIG_W_FILE, path, NULL, "that is a directory: the uplink stays down until it is a file");
     else if (secret && stat(*file, &stat_of) == 0 && (stat_of.st_mode & (S_IROTH | S_IWOTH)) != 0)
         wr_config_warn(load, WR_CONFIG_W_FILE, path, "chmod 600", "everybody on this machine can read this secret");
 }

@@ -200,7 +200,7 @@ static bool read_head(const uint8_t *p, size_t len, size_t time_bytes, struct he
 }
 
 /* The block of 64-bit times; version 1 files, which end in 2037, are not made any more. */
-static bool read_block(struct wr_timezone *zone, const uint8_t *bytes, size_t len) {
+static bool read_block(struct wr_timezone *zone, const uint8_t *bytes, size_t len, bool *ret_no_memory) {
     struct head head;
     if (!read_head(bytes, len, 4, &head) || bytes[4] < '2')
         return false;
@@ -212,7 +212,8 @@ static bool read_block(struct wr_timezone *zone, const uint8_t *bytes, size_t le
     const uint8_t *types = indexes + head.times;
     zone->at_s = calloc(head.times + 1, sizeof *zone->at_s);
     zone->type = calloc(head.times + 1, 1);
-    if (!zone->at_s || !zone->type)
+    *ret_no_memory = !zone->at_s || !zone->type;
+    if (*ret_no_memory)
         return false;
     zone->n = head.times;
     for (size_t i = 0; i < head.types; i++)
@@ -241,8 +242,11 @@ enum wr_result wr_timezone_parse(const uint8_t *bytes, size_t len, struct wr_tim
     struct wr_timezone *zone = calloc(1, sizeof *zone);
     if (!zone)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for a time zone");
-    if (!read_block(zone, bytes, len)) {
+    bool no_memory = false;
+    if (!read_block(zone, bytes, len, &no_memory)) {
         wr_timezone_free(zone);
+        if (no_memory)
+            return wr_error_set(err, WR_NO_MEMORY, "no memory for a time zone");
         return wr_error_set(err, WR_CORRUPT, "not a time zone file of version 2 or later");
     }
     *ret_zone = zone;

@@ -30,7 +30,7 @@ int wr_command_audit(int argc, char **argv) {
     bool json = false;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--json") != 0)
-            return wr_command_usage("audit", "unknown word '%s'", argv[i]);
+            return wr_command_usage("audit", "unknown word '%s', or its value is missing", argv[i]);
         json = true;
     }
     struct wr_config *config;

@@ -167,7 +167,7 @@ int wr_command_check(int argc, char **argv) {
         else if (strcmp(argv[i], "--quiet") == 0)
             options.quiet = true;
         else
-            return wr_command_usage("check", "unknown word '%s'", argv[i]);
+            return wr_command_usage("check", "unknown word '%s', or its value is missing", argv[i]);
     }
     return check(file, &options);
 }

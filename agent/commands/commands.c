@@ -1,7 +1,9 @@
 #include "agent/commands/commands.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 const struct wr_command wr_commands[] = {
     {"run", wr_command_run, "run the agent",
@@ -54,7 +56,7 @@ const struct wr_command wr_commands[] = {
      "Counts every account of a running agent, or of the store of a stopped one, and checks: received = in channel + taken + dropped, and\n"
      "taken = open + held + delivered + dropped.\n"
      "Exit code: 0 balanced; 1 not; 2 neither agent nor store.\n"},
-    {"version", wr_command_version, "print the version", "Usage: weir version\n"},
+    {"version", wr_command_version, "print the version", "Usage: weir version [--json]\n"},
     {NULL, NULL, NULL, NULL},
 };
 
@@ -69,8 +71,12 @@ int wr_command_usage(const char *command, const char *format, ...) {
 }
 
 int wr_command_version(int argc, char **argv) {
-    (void)argc;
-    (void)argv;
-    printf("weir %s\n", WEIR_VERSION);
+    bool json = false;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--json") != 0)
+            return wr_command_usage("version", "unknown word '%s'", argv[i]);
+        json = true;
+    }
+    printf(json ? "{\"version\":\"%s\"}\n" : "weir %s\n", WEIR_VERSION);
     return WR_EXIT_OK;
 }

@@ -9,7 +9,7 @@
 int wr_command_run(int argc, char **argv) {
     const char *file = wr_ask_take_config(&argc, argv);
     if (argc > 1)
-        return wr_command_usage("run", "unknown word '%s'", argv[1]);
+        return wr_command_usage("run", "unknown word '%s', or its value is missing", argv[1]);
     struct wr_loaded loaded;
     struct wr_buf problems;
     struct wr_error err = {0};

@@ -174,6 +174,9 @@ def test_words_and_exit_codes(lab):
     assert weir("run", "-c", "/nowhere/weir.yaml", code=2).stderr
     assert weir("check", "-c", "/nowhere/weir.yaml", code=2).stderr
     assert weir("check", "--dance", code=2).stderr
+    assert "its value is missing" in weir("check", "-c", code=2).stderr
+    assert json.loads(weir("version", "--json").stdout)["version"] in weir("version").stdout
+    assert weir("version", "dance", code=2).stderr
     lines = weir("decode", "--format", "influx", text='m,b=2,a=1 f=1.50,g=3i,h="x y" 17\n').stdout.splitlines()
     assert [json.loads(line) for line in lines] == [
         {"measurement": "m", "field": name, "tags": {"a": "1", "b": "2"}, "time_ns": 17, "value": value, "type": kind, "quality": "good"}

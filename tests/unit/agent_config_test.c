@@ -261,6 +261,13 @@ static void test_replay_sources(void **state) {
               "no meaning for files of format csv");
     complains(NODE "sources: [{name: a, kind: replay, files: r.csv, format: line, csv: {tz: UTC}}]\n" M1, "2:63: error W502",
               "no meaning for files of format line");
+    complains(NODE "sources: [{name: a, kind: replay, files: \".\"}]\n" M1, "2:42: error W507", "that is a directory");
+    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, csv: {tz: Mars/Phobos}}]\n" M1, "2:59: error W512", "no time zone");
+    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, csv: {tz: ../x}}]\n" M1, "2:59: error W512",
+              "not the name of a time zone");
+    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, csv: {time_format: \"%Q\"}}]\n" M1, "2:68: error W512", "unknown '%Q'");
+    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, csv: {measurement: \"\"}}]\n" M1, "2:68: error W500", "no name");
+    complains(NODE "sources: [{name: a, kind: replay, files: r.csv, csv: {tags: [b, \"=x\"]}}]\n" M1, "2:65: error W500", "name=value");
 }
 
 static void test_windows_and_rules(void **state) {
@@ -272,6 +279,9 @@ static void test_windows_and_rules(void **state) {
     complains(NODE FLOOR, "1:1: warning W510", "neither windows nor rules");
     complains(NODE FLOOR M1 "rules: no.yaml\n", "4:8: error W507", "no such file: 'no.yaml'");
     complains(NODE FLOOR M1 "rules: \"no/*.yaml\"\n", "4:8: warning W510", "no rule file matches");
+    complains(NODE FLOOR M1 "rules: /tmp\n", "4:8: error W507", "that is a directory");
+    assert_int_equal(mkfifo(in_directory("pipe.yaml"), 0600), 0);
+    complains(NODE FLOOR M1 "rules: pipe.yaml\n", "4:8: error W507", "no regular file");
 }
 
 static void test_uplink(void **state) {
@@ -286,6 +296,7 @@ static void test_uplink(void **state) {
     complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", key: x}\n", "4:36: error W503", "its certificate");
     complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", password_file: x}\n", "4:46: error W503", "a password needs a user");
     complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", ca: nothere}\n", "4:35: warning W507", "No such file");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", ca: /tmp}\n", "4:35: warning W507", "a directory");
     complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", cert: open.key, key: open.key}\n", "4:52: warning W507",
               "can read this secret");
     complains(NODE FLOOR M1 "uplink: {broker: \"mqtt://127.0.0.1\", ca: open.key}\n", "4:42: warning W510", "not used");
@@ -299,6 +310,10 @@ static void test_services(void **state) {
     make_file("tool", 0777);
     complains(NODE FLOOR M1 "http: {listen: \"0.0.0.0:80\"}\n", "4:16: warning W509", "no passwords");
     complains(NODE FLOOR M1 "http: {listen: \"80\"}\n", "4:16: error W505", "has no port");
+    complains(NODE FLOOR M1 "http: {listen: \"127.0.0.1:8094\"}\n", "4:16: error W501", "listens there already");
+    complains(NODE FLOOR M1 "control: {socket: \"\"}\n", "4:19: error W507", "has no name");
+    complains(NODE FLOOR M1 "store: {path: tool}\n", "4:15: error W507", "no directory");
+    complains(NODE FLOOR M1 "exec_allow: [/tmp]\n", "4:14: warning W507", "no such program");
     complains(NODE FLOOR M1 "exec_allow: [sh]\n", "4:14: error W507", "absolute path");
     complains(NODE FLOOR M1 "exec_allow: [/nowhere/x]\n", "4:14: warning W507", "no such program");
     char text[512];
@@ -342,8 +357,8 @@ static void test_each_allocation_may_fail(void **state) {
     (void)state;
     make_file("f.csv", 0644);
     static const char text[] = NODE "sources:\n  - {name: a, kind: line, listen: [\"tcp://127.0.0.1:1\", \"unix://x\", stdin]}\n"
-                                    "  - {name: b, kind: replay, files: \"f.c*\"}\n" M1 "rules: \"*.csv\"\n"
-                                    "uplink: {broker: \"mqtts://a\", ca: f.csv}\nhttp: {listen: \"127.0.0.1:1\"}\n";
+                                    "  - {name: b, kind: replay, files: \"f.c*\", csv: {tz: Europe/Riga}}\n" M1 "rules: \"*.csv\"\n"
+                                    "uplink: {broker: \"mqtts://a\", ca: f.csv}\nhttp: {listen: \"127.0.0.1:2\"}\n";
     for (long n = 0;; n++) {
         struct wr_diagnostics d;
         wr_diagnostics_init(&d);

@@ -270,10 +270,25 @@ static enum wr_result apply(struct wr_agent *agent, struct wr_loaded *loaded, co
     for (uint32_t slot = 0; slot < WR_CONFIG_SOURCES_MAX; slot++)
         if (leaves[slot])
             wr_agent_source_close(agent, slot);
-    for (uint32_t i = 0; i < n_opened; i++)
-        if (wr_agent_source_start(agent, opened[i], err) != WR_OK)
-            WR_LOG_WITH(WR_LOG_ERROR, "reload", "a source does not start; the others run", WR_LOG_ERR(err));
     return WR_OK;
+}
+
+/* Starts what is configured and does not run: what this reload brought, and what an earlier one could not start. False: some part still does
+ * not run; the log says why, and the next reload tries again. */
+static bool start_idle_parts(struct wr_agent *agent) {
+    bool all = true;
+    for (uint32_t slot = 0; slot < agent->n_slots; slot++) {
+        struct wr_error err = {0};
+        if (!agent->sources[slot].config || agent->sources[slot].started || wr_agent_source_start(agent, slot, &err) == WR_OK)
+            continue;
+        WR_LOG_WITH(WR_LOG_ERROR, "reload", "a source does not start; the others run", WR_LOG_ERR(&err));
+        all = false;
+    }
+    if (agent->config->http && !agent->http)
+        restart_http(agent, agent->config);
+    if (agent->config->uplink && !agent->uplink)
+        restart_uplink(agent, agent->config);
+    return all && (!agent->config->http || agent->http) && (!agent->config->uplink || agent->uplink);
 }
 
 static void take_over(struct wr_agent *agent, struct wr_loaded *loaded, const struct wr_config_diff *diff) {
@@ -295,7 +310,7 @@ static void take_over(struct wr_agent *agent, struct wr_loaded *loaded, const st
     wr_ruleset_free(old_rules);
 }
 
-static enum wr_result reload(struct wr_agent *agent, char *what, size_t size, struct wr_error *err) {
+static enum wr_result reload(struct wr_agent *agent, char *what, size_t size, bool *ret_in_part, struct wr_error *err) {
     struct wr_loaded loaded;
     struct wr_buf problems;
     wr_buf_init(&problems, 0);
@@ -319,17 +334,22 @@ static enum wr_result reload(struct wr_agent *agent, char *what, size_t size, st
         return result;
     }
     take_over(agent, &loaded, &diff);
+    *ret_in_part = !start_idle_parts(agent);
+    if (*ret_in_part)
+        return wr_error_set(err, WR_IO, "taken over, but some parts do not start: mend what the lines above name, then reload again");
     return WR_OK;
 }
 
 void wr_agent_reload(struct wr_agent *agent) {
     char what[512] = "";
     struct wr_error err = {0};
-    if (reload(agent, what, sizeof what, &err) == WR_OK) {
+    bool in_part = false;
+    if (reload(agent, what, sizeof what, &in_part, &err) == WR_OK) {
         agent->reloads++;
         WR_LOG_WITH(WR_LOG_INFO, "reload", "done", WR_LOG_STR("changed", what));
     } else {
         agent->reload_failures++;
-        WR_LOG_WITH(WR_LOG_ERROR, "reload", "refused; everything runs on as it was", WR_LOG_ERR(&err));
+        const char *what_became = in_part ? "done in part" : "refused; everything runs on as it was";
+        WR_LOG_WITH(WR_LOG_ERROR, "reload", what_became, WR_LOG_ERR(&err));
     }
 }

@@ -109,6 +109,7 @@ static void sources_json(struct wr_agent *agent, struct wr_json *json) {
         wr_json_uint(json, "bytes", source->counters.bytes);
         wr_json_uint(json, "waits", source->counters.waits);
         wr_json_uint(json, "connections", source->counters.connections);
+        wr_json_bool(json, "running", source->started);
         wr_json_bool(json, "finished", source->counters.finished != 0);
         wr_json_object_end(json);
     }
@@ -194,7 +195,7 @@ static enum wr_result sources_text(struct wr_agent *agent, struct wr_buf *into) 
                              sum_of(&source->counters, wr_book_is_rejected), sum_of(&source->counters, wr_book_is_dropped)));
         if (source->counters.connections)
             WR_TRY(wr_buf_printf(into, ", %" PRIu64 " connections", (uint64_t)source->counters.connections));
-        WR_TRY(wr_buf_text(into, source->counters.finished ? ", at its end\n" : "\n"));
+        WR_TRY(wr_buf_text(into, !source->started ? ", NOT RUNNING: see the log\n" : source->counters.finished ? ", at its end\n" : "\n"));
     }
     return WR_OK;
 }

@@ -106,7 +106,8 @@ enum wr_result wr_alarm_to_json(const struct wr_alarm *alarm, struct wr_buf *int
     wr_json_string(&json, "rule", alarm->rule);
     wr_json_string(&json, "instance", alarm->instance);
     wr_json_string(&json, "severity", wr_severity_name((enum wr_severity)alarm->severity));
-    wr_json_string(&json, "cause", wr_alarm_cause_name((enum wr_alarm_cause)alarm->cause));
+    if (alarm->cause != 0) /* the list of alarms tells states, not transitions */
+        wr_json_string(&json, "cause", wr_alarm_cause_name((enum wr_alarm_cause)alarm->cause));
     wr_json_string(&json, "from", wr_alarm_state_name((enum wr_alarm_state)alarm->from));
     wr_json_string(&json, "to", wr_alarm_state_name((enum wr_alarm_state)alarm->to));
     put_time(&json, "event_ns", "event", alarm->event_ns);

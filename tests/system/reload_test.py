@@ -160,6 +160,22 @@ def test_alarms_keep_their_state(lab):
     assert gateway.agent.stop() == 0
 
 
+def test_a_listener_whose_address_is_in_use_is_tried_again(lab):
+    gateway = Gateway(lab)
+    blocked = lab.add(laboratory.SilentServer())
+    gateway.parts["sources"]["second"] = gateway.listen(blocked.port, name="second")
+    assert gateway.reload()["msg"] == "done in part"
+    assert [source["running"] for source in gateway.agent.status()["sources"]] == [True, False]
+    blocked.close()
+    assert gateway.reload()["msg"] == "done"
+    laboratory.Sender(blocked.port).close()
+    blocked_http = lab.add(laboratory.SilentServer())
+    gateway.parts["http"] = f'{{listen: "127.0.0.1:{blocked_http.port}"}}'
+    assert gateway.reload()["msg"] == "done in part"
+    blocked_http.close()
+    assert gateway.reload()["msg"] == "done"
+
+
 def test_ten_reloads_under_load(lab):
     """The source under load is the one that does not change; sources, windows, rules, uplink and HTTP around it do."""
     gateway = Gateway(lab)

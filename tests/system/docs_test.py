@@ -1,0 +1,125 @@
+"""What the documentation shows works as it is printed: every YAML example passes `weir check`, every link leads somewhere, and the shell
+examples that need no network are run."""
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+import harness  # noqa: E402
+import lab as laboratory  # noqa: E402
+from lab import ROOT  # noqa: E402
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+RULES = re.compile(r"^(weir|points|rules|defaults):(?! \[)", re.MULTILINE)
+NODE = "node: {id: gw-7}\n"
+SOURCE = 'sources: [{name: floor, kind: line, listen: "tcp://127.0.0.1:8094"}]\n'
+WINDOWS = "windows: [{name: m1, every: 1m}]\n"
+
+
+def blocks(page, language):
+    """(place, text) of the examples in one language."""
+    text = page.read_text()
+    for found in FENCE.finditer(text):
+        if found[1] == language:
+            yield f"{page.name}:{text[: found.start()].count(chr(10)) + 1}", found[2]
+
+
+def completed(fragment):
+    """A page shows only the section it is about."""
+    for key, section in (("node", NODE), ("sources", SOURCE), ("windows", WINDOWS)):
+        if not re.search(rf"^{key}:", fragment, re.MULTILINE):
+            fragment += section
+    return fragment
+
+
+def check(lab, directory, place):
+    done = subprocess.run([str(lab.weir.resolve()), "check", "--json", "-c", "weir.yaml"], cwd=directory, capture_output=True, text=True, timeout=20)
+    said = json.loads(done.stdout)
+    assert done.returncode == 0 and said["good"], f"{place}: {json.dumps(said['diagnostics'], indent=1)}"
+
+
+def test_yaml(lab):
+    recordings = lab.directory / "recordings"
+    shutil.copytree(ROOT / "tests/data/occupancy", recordings)
+    configs = rules = 0
+    for page in PAGES:
+        for place, text in blocks(page, "yaml"):
+            if RULES.search(text):
+                (lab.directory / "rules.yaml").write_text(text)
+                text = "rules: rules.yaml\nexec_allow: [/usr/bin/beep]\n"
+                rules += 1
+            else:
+                configs += 1
+            (lab.directory / "weir.yaml").write_text(completed(text))
+            check(lab, lab.directory, place)
+    assert configs >= 5 and rules >= 5, f"{configs} configs and {rules} rule files: has the form of the examples changed?"
+
+
+def test_shipped_files(lab):
+    """The configs and rules of packaging/."""
+    for file in (ROOT / "packaging/weir.yaml", ROOT / "packaging/examples/smallest.yaml"):
+        shutil.copy(file, lab.directory / "weir.yaml")
+        check(lab, lab.directory, file.name)
+    for file in (ROOT / "packaging/examples/cold-room.yaml", ROOT / "packaging/demo.d/rules.yaml"):
+        (lab.directory / "weir.yaml").write_text(f'rules: "{file}"\n{NODE}{SOURCE}{WINDOWS}')
+        check(lab, lab.directory, file.name)
+
+
+def test_links(_lab):
+    for page in [*PAGES, *ROOT.glob("*.md"), *ROOT.glob("*/README.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name} leads to {target}, which is not there"
+
+
+def shell(lab, script):
+    """Runs an example with `weir` in the path, and an `nc` for machines that have none."""
+    tools = lab.directory / "tools"
+    if not tools.exists():
+        tools.mkdir()
+        (tools / "weir").symlink_to(lab.weir.resolve())
+        (tools / "nc").write_text('#!/usr/bin/python3\nimport socket, sys\nwith socket.create_connection((sys.argv[-2], int(sys.argv[-1]))) as s:\n'
+                                  '    s.sendall(sys.stdin.buffer.read())\n    s.shutdown(socket.SHUT_WR)\n    s.recv(1)\n')
+        (tools / "nc").chmod(0o755)
+    return subprocess.run(["bash", "-ec", f'PATH="{tools}:$PATH"\n{script}'], cwd=lab.directory, capture_output=True, text=True, timeout=60)
+
+
+def test_use_it(lab):
+    """The section of the README that takes a newcomer from a config to the first reading."""
+    section = (ROOT / "README.md").read_text().split("## Use it")[1].split("\n## ")[0]
+    port = str(laboratory.free_port())
+    config, script = (next(t for l, t in FENCE.findall(section) if l == language).replace("8094", port) for language in ("yaml", "sh"))
+    (lab.directory / "weir.yaml").write_text(config)
+    lines = [line.replace("build/release/weir", "weir") for line in script.splitlines() if not line.startswith("cmake")]
+    run = next(i for i, line in enumerate(lines) if line.endswith("&"))
+    ready = "until weir status -c weir.yaml >/dev/null 2>&1; do sleep 0.05; done"
+    taken = "until weir status -c weir.yaml | grep -q ' 1 readings taken'; do sleep 0.05; done"
+    lines[run] = lines[run][:-1] + "2>log & agent=$!\n" + ready
+    done = shell(lab, "\n".join([*lines, taken, "kill $agent", "wait $agent"]))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 received, 0 rejected" in done.stdout, done.stdout
+
+
+def test_decode(lab):
+    (lab.directory / "readings.lp").write_text('m,t=v f=1.5 1\n')
+    (lab.directory / "AirQuality.csv").write_text("Date,Time,CO,AH\n2004-03-10,18:00:00,2.6,0.7\n")
+    page = ROOT / "docs/decode.md"
+    shown = [text for _, text in blocks(page, "json")]
+    (lab.directory / "payload.json").write_text("".join(shown))
+    for _, script in blocks(page, "sh"):
+        for line in script.splitlines():
+            if not line.startswith("mosquitto_sub") and "segment.bin" not in line:
+                done = shell(lab, line)
+                assert done.returncode == 0 and done.stdout, f"{line}: {done.stderr}"
+    assert shell(lab, "weir decode --format influx readings.lp").stdout == shown[0], "the reading that is shown"
+    assert shell(lab, "weir decode --format json payload.json").stdout == "".join(shown), "what is shown is what goes in and comes out"
+    bad = shell(lab, "printf 'm f=1 1\\nm f=x 1\\n' | weir decode --format influx")
+    assert bad.stderr in page.read_text(), bad.stderr
+
+
+if __name__ == "__main__":
+    harness.main()

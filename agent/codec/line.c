@@ -44,6 +44,14 @@ static __attribute__((noinline, cold)) const char *refuse(const struct line *lin
     return NULL;
 }
 
+/* Mostly there is one between sections, and none elsewhere. */
+static inline const char *skip_spaces(const char *p) {
+    if (*p == ' ')
+        for (p++; __builtin_expect(*p == ' ', 0);)
+            p++;
+    return p;
+}
+
 static inline bool at_end_of_line(const char *p) {
     return *p == '\n' || (*p == '\r' && p[1] == '\n');
 }
@@ -194,31 +202,37 @@ WR_INLINE const char *scan_word(const char *p, const char *stop, const char *set
     }
 }
 
-/* Up to 19 digits with a sign, scaled to nanoseconds. */
-static inline const char *read_time(struct line *line, const char *p, int64_t *ret_ns) {
+/* Any stamp: a sign, up to 19 digits, scaled to nanoseconds. */
+static __attribute__((noinline)) const char *read_any_time(struct line *line, const char *p, int64_t *ret_ns) {
     const char *from = p;
     const bool negative = *p == '-';
-    if (__builtin_expect(negative, 0)) /* a branch, so that the address of the digits does not wait for this byte */
-        p++;
+    p += negative;
     uint64_t value = 0;
     const char *most = p + 19; /* 19 digits fit into 64 bits */
-    if (line->stop - p > 16 && wr_scan_all_digits(wr_scan_load(p)) && wr_scan_all_digits(wr_scan_load(p + 8))) {
-        const uint64_t high = wr_scan_digits8(wr_scan_load(p));
-        const uint64_t low = wr_scan_digits8(wr_scan_load(p + 8));
-        value = high * UINT64_C(100000000) + low;
-        p += 16;
-    }
     while (p < most && *p >= '0' && *p <= '9')
         value = value * 10 + (unsigned)(*p++ - '0');
-    const uint64_t limit = (uint64_t)INT64_MAX;
-    int64_t scaled;
     if (p == from + negative || !(at_end_of_line(p) || *p == ' '))
         return refuse(line, WR_BOOK_REJECTED_TIME, from, "not a time stamp");
-    if (value > limit || __builtin_mul_overflow(negative ? -(int64_t)value : (int64_t)value, line->parser->unit_ns, &scaled) ||
-        scaled == WR_EVENT_NONE)
+    int64_t scaled;
+    if (value > (uint64_t)INT64_MAX ||
+        __builtin_mul_overflow(negative ? -(int64_t)value : (int64_t)value, line->parser->unit_ns, &scaled) || scaled == WR_EVENT_NONE)
         return refuse(line, WR_BOOK_REJECTED_TIME, from, "time stamp out of range (is the precision right?)");
     *ret_ns = scaled;
     return p;
+}
+
+/* The 19 digits of nanoseconds between 2001 and 2262 without a loop; all others the long way. */
+static inline const char *read_time(struct line *line, const char *p, int64_t *ret_ns) {
+    if (line->stop - p < 20 || !wr_scan_16_digits(p) || !wr_scan_16_digits(p + 3) || !at_end_of_line(p + 19) || line->parser->unit_ns != 1)
+        return read_any_time(line, p, ret_ns);
+    const uint64_t high = wr_scan_digits8(wr_scan_load(p));
+    const uint64_t low = wr_scan_digits8(wr_scan_load(p + 8));
+    const unsigned last = (unsigned)(p[16] - '0') * 100 + (unsigned)(p[17] - '0') * 10 + (unsigned)(p[18] - '0');
+    const uint64_t value = (high * UINT64_C(100000000) + low) * 1000 + last;
+    if (value > (uint64_t)INT64_MAX)
+        return read_any_time(line, p, ret_ns);
+    *ret_ns = (int64_t)value;
+    return p + 19;
 }
 
 /* The fields. Returns the byte behind the last one. */
@@ -254,9 +268,7 @@ enum outcome { LINE_RECORD, LINE_NOTHING, LINE_REFUSED };
 
 /* Reads one line at *at. *at moves behind the newline, but for LINE_REFUSED. */
 static inline enum outcome read_line(struct line *line, const char **at, struct wr_record *record) {
-    const char *p = *at;
-    while (*p == ' ')
-        p++;
+    const char *p = skip_spaces(*at);
     if (__builtin_expect(*p == '#' || at_end_of_line(p), 0)) {
         *at = wr_scan_any(p, line->stop, "\n", 1) + 1;
         return LINE_NOTHING;
@@ -264,20 +276,16 @@ static inline enum outcome read_line(struct line *line, const char **at, struct 
     const char *origin = p;
     p = scan_word(p, line->stop, " \\\n", 3);
     record->origin = (struct wr_word){origin, (size_t)(p - origin)};
-    while (*p == ' ')
-        p++;
-    p = read_fields(line, p, record);
+    p = read_fields(line, skip_spaces(p), record);
     if (!p)
         return LINE_REFUSED;
-    while (*p == ' ')
-        p++;
+    p = skip_spaces(p);
     record->time_ns = WR_EVENT_NONE;
     if (!at_end_of_line(p)) {
         p = read_time(line, p, &record->time_ns);
         if (!p)
             return LINE_REFUSED;
-        while (*p == ' ')
-            p++;
+        p = skip_spaces(p);
         if (!at_end_of_line(p)) {
             refuse(line, WR_BOOK_REJECTED_SYNTAX, p, "text behind the time stamp");
             return LINE_REFUSED;

@@ -89,4 +89,15 @@ WR_INLINE int wr_scan_all_digits(uint64_t word) {
             UINT64_C(0x3333333333333333));
 }
 
+/* True if the 16 bytes at p are digits. */
+WR_INLINE int wr_scan_16_digits(const char *p) {
+#if WR_SCAN_SSE2
+    const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+    const __m128i shifted = _mm_add_epi8(bytes, _mm_set1_epi8((char)(0x80 - '0'))); /* '0'..'9' become the ten lowest signed values */
+    return _mm_movemask_epi8(_mm_cmplt_epi8(shifted, _mm_set1_epi8((char)(0x80 + 10)))) == 0xFFFF;
+#else
+    return wr_scan_all_digits(wr_scan_load(p)) && wr_scan_all_digits(wr_scan_load(p + 8));
+#endif
+}
+
 #endif

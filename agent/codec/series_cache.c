@@ -19,7 +19,11 @@ void wr_series_cache_fini(struct wr_series_cache *cache) {
     *cache = (struct wr_series_cache){0};
 }
 
-WR_INLINE uint64_t hash_both(const struct wr_series_cursor *cursor, struct wr_word field) {
+WR_INLINE uint64_t hash_both(const struct wr_series_cache *cache, struct wr_series_cursor *cursor, struct wr_word field) {
+    if (!cursor->hashed) {
+        cursor->hash = wr_series_cache_hash(cache->seed, cursor->origin.text, cursor->origin.len);
+        cursor->hashed = true;
+    }
     return wr_series_cache_hash(cursor->hash, field.text, field.len);
 }
 
@@ -27,10 +31,10 @@ WR_INLINE uint64_t slot_value(uint64_t hash, uint32_t number) {
     return (hash & ~(uint64_t)UINT32_MAX) | number;
 }
 
-uint32_t wr_series_cache_look_up(const struct wr_series_cache *cache, const struct wr_series_cursor *cursor, struct wr_word field) {
+uint32_t wr_series_cache_look_up(const struct wr_series_cache *cache, struct wr_series_cursor *cursor, struct wr_word field) {
     if (cache->n_slots == 0)
         return 0;
-    const uint64_t hash = hash_both(cursor, field);
+    const uint64_t hash = hash_both(cache, cursor, field);
     const uint32_t mask = cache->n_slots - 1;
     uint32_t at = (uint32_t)hash & mask;
     for (int probe = 0; probe < PROBES; probe++, at = (at + 1) & mask) {
@@ -50,6 +54,7 @@ static void start_anew(struct wr_series_cache *cache) {
     memset(cache->slots, 0, cache->n_slots * sizeof *cache->slots);
     cache->n_used = 0;
     cache->memory_used = 0;
+    cache->last = 0;
 }
 
 static size_t bytes_of(size_t slots, size_t memory) {
@@ -92,9 +97,8 @@ static bool grow_slots(struct wr_series_cache *cache) {
         const uint32_t number = (uint32_t)cache->slots[i];
         const struct wr_series_entry *entry = wr_series_cache_entry(cache, number);
         const struct wr_word field = {entry->text, entry->field_len};
-        const struct wr_series_cursor cursor =
-            wr_series_cache_begin(cache, (struct wr_word){entry->text + entry->field_len, entry->origin_len});
-        const uint64_t hash = hash_both(&cursor, field);
+        struct wr_series_cursor cursor = wr_series_cache_begin((struct wr_word){entry->text + entry->field_len, entry->origin_len});
+        const uint64_t hash = hash_both(cache, &cursor, field);
         uint32_t at = (uint32_t)hash & (n - 1);
         while (slots[at] != 0)
             at = (at + 1) & (n - 1);
@@ -115,11 +119,10 @@ void wr_series_cache_put(struct wr_series_cache *cache, struct wr_series_cursor 
         if (cache->n_slots == 0)
             return;
         start_anew(cache);
-        cursor->previous = 0;
         if (cache->memory_size < steps)
             return;
     }
-    const uint64_t hash = hash_both(cursor, field);
+    const uint64_t hash = hash_both(cache, cursor, field);
     const uint32_t mask = cache->n_slots - 1;
     uint32_t at = (uint32_t)hash & mask;
     for (int probe = 0; cache->slots[at] != 0; probe++, at = (at + 1) & mask)
@@ -134,7 +137,7 @@ void wr_series_cache_put(struct wr_series_cache *cache, struct wr_series_cursor 
     cache->slots[at] = slot_value(hash, number);
     cache->n_used++;
     cache->memory_used += steps;
-    if (cursor->previous != 0)
-        wr_series_cache_entry(cache, cursor->previous)->next = number;
-    cursor->previous = number;
+    if (cache->last != 0)
+        wr_series_cache_entry(cache, cache->last)->next = number;
+    cache->last = number;
 }

@@ -1,9 +1,10 @@
 /* The series cache of a source: from what was written (measurement and tags, then a field name) to a series id, without taking the text
  * apart, without the mutex of the series table.
  *
- * Promise: a hit compares every byte; the hash only says where to look. A line whose fields come in the order of the line before it from the
- * same device costs one hash in all: each entry remembers which one came next. Forgetting is always right, so when the memory is used up the cache
- * starts anew: a source with more series than fit pays the way through the table for some of them, and nothing grows.
+ * Promise: a hit compares every byte; the hash only says where to look. Each entry remembers which one came behind it: senders that go round
+ * their sensors in the same order, or send their fields so, need no hash at all, and the entries are read in the order in which they lie in memory.
+ * Forgetting is always right, so when the memory is used up the cache starts anew: a source with more series than fit pays the way through
+ * the table for some of them, and nothing grows.
  * Threads: one at a time: the source's. Ownership: caller's memory, init/fini.
  * Limits: max_bytes in all; an entry of more than WR_SERIES_CACHE_TEXT bytes of text is not kept.
  */
@@ -29,14 +30,15 @@ struct wr_series_cache {
     uint64_t *memory; /* entries, one behind the other; their number is their place in 8-byte steps, from 1 */
     uint32_t memory_used;
     uint32_t memory_size;
+    uint32_t last; /* the entry found last, or 0 */
     size_t max_bytes;
 };
 
 /* Where a record's fields are looked up. */
 struct wr_series_cursor {
     struct wr_word origin;
-    uint64_t hash;
-    uint32_t previous; /* entry of the field before, or 0 */
+    uint64_t hash; /* of origin, if hashed */
+    bool hashed;
 };
 
 struct wr_series_hit {
@@ -56,7 +58,7 @@ void wr_series_cache_put(struct wr_series_cache *cache, struct wr_series_cursor 
 /* An entry in memory: this head, the field's text, the origin's text. */
 struct wr_series_entry {
     uint32_t series;
-    uint32_t next; /* the entry that came behind this one in the same record, or 0 */
+    uint32_t next; /* the entry that came behind this one, or 0 */
     uint16_t origin_len;
     uint16_t field_len;
     uint8_t type;
@@ -118,26 +120,26 @@ WR_INLINE bool wr_series_cache_matches(const struct wr_series_entry *entry, cons
            wr_series_cache_equal(entry->text + field.len, cursor->origin.text, cursor->origin.len);
 }
 
-WR_INLINE struct wr_series_cursor wr_series_cache_begin(const struct wr_series_cache *cache, struct wr_word origin) {
-    return (struct wr_series_cursor){.origin = origin, .hash = wr_series_cache_hash(cache->seed, origin.text, origin.len)};
+WR_INLINE struct wr_series_cursor wr_series_cache_begin(struct wr_word origin) {
+    return (struct wr_series_cursor){.origin = origin};
 }
 
 /* The entry by its hash, or 0. */
-uint32_t wr_series_cache_look_up(const struct wr_series_cache *cache, const struct wr_series_cursor *cursor, struct wr_word field);
+uint32_t wr_series_cache_look_up(const struct wr_series_cache *cache, struct wr_series_cursor *cursor, struct wr_word field);
 
 /* The series of the next field of the record; false when it is not known here. */
 WR_INLINE bool wr_series_cache_find(struct wr_series_cache *cache, struct wr_series_cursor *cursor, struct wr_word field,
                                     struct wr_series_hit *ret_hit) {
-    struct wr_series_entry *previous = cursor->previous != 0 ? wr_series_cache_entry(cache, cursor->previous) : NULL;
-    uint32_t number = previous ? previous->next : 0;
+    struct wr_series_entry *last = cache->last != 0 ? wr_series_cache_entry(cache, cache->last) : NULL;
+    uint32_t number = last ? last->next : 0;
     if (number == 0 || !wr_series_cache_matches(wr_series_cache_entry(cache, number), cursor, field)) {
         number = wr_series_cache_look_up(cache, cursor, field);
         if (number == 0)
             return false;
-        if (previous)
-            previous->next = number;
+        if (last)
+            last->next = number;
     }
-    cursor->previous = number;
+    cache->last = number;
     const struct wr_series_entry *entry = wr_series_cache_entry(cache, number);
     *ret_hit = (struct wr_series_hit){entry->series, entry->type};
     return true;

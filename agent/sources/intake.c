@@ -204,7 +204,7 @@ static enum wr_result take_record(void *user, const struct wr_record *record) {
         intake->dropped += left;
         return WR_OK;
     }
-    struct wr_series_cursor cursor = wr_series_cache_begin(&intake->cache, record->origin);
+    struct wr_series_cursor cursor = wr_series_cache_begin(record->origin);
     for (size_t i = intake->fields_taken; i < record->n_fields; i++) {
         const struct wr_field *field = &record->fields[i];
         struct wr_batch *batch = batch_with_room(intake);

@@ -89,7 +89,7 @@ static void measure(const char *what, const struct text *text, wr_codec_stream_f
 
 /* -- input ---------------------------------------------------------------------------------------------------------------------------- */
 
-enum shape { SHAPE_PLAIN, SHAPE_BENCH, SHAPE_FIELDS, SHAPE_JSON, SHAPE_CSV };
+enum shape { SHAPE_PLAIN, SHAPE_BENCH, SHAPE_RANDOM, SHAPE_FIELDS, SHAPE_JSON, SHAPE_CSV };
 
 static char *make_line(char *at, enum shape shape, uint64_t i, uint64_t series) {
     const unsigned host = (unsigned)(i % series);
@@ -110,6 +110,9 @@ static char *make_line(char *at, enum shape shape, uint64_t i, uint64_t series) 
     case SHAPE_CSV:
         return at + sprintf(at, "%lld,%u.%02u,%u.%u,%u,%u,%u.%u,1\n", time_ns, value / 100, value % 100, value / 20, value % 10, value,
                             value * 2, value / 3, value % 7);
+    case SHAPE_RANDOM:
+        return at + sprintf(at, "temps,sensor=sn%05u value=%u.%02u %lld\n", (unsigned)((i < series ? i : i * 2654435761u >> 7) % series),
+                            value / 100, value % 100, time_ns);
     case SHAPE_BENCH:
         break;
     }
@@ -201,6 +204,7 @@ int main(int argc, char **argv) {
     run_shape("the bench's input", SHAPE_BENCH, lines, 100, &env);
     if (lines >= 100000)
         run_shape("the bench's input", SHAPE_BENCH, lines, 100000, &env);
+    run_shape("series in random order", SHAPE_RANDOM, lines, 10000, &env);
     run_shape("four fields", SHAPE_FIELDS, lines, 2000, &env);
     run_shape("JSON records", SHAPE_JSON, lines, 10000, &env);
     run_shape("CSV, six fields a row", SHAPE_CSV, lines, 1, &env);

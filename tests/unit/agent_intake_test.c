@@ -229,7 +229,7 @@ static void the_cache_tells_what_was_put(void **state) {
             char name[32];
             const int origin_len = snprintf(origin, sizeof origin, "m,host=%.*s%u", (int)(id % 20), "aaaaaaaaaaaaaaaaaaaaa", id / 3);
             const int name_len = snprintf(name, sizeof name, "f%.*s%u", (int)(id % 9), "bbbbbbbbbb", id % 3);
-            struct wr_series_cursor cursor = wr_series_cache_begin(&cache, (struct wr_word){origin, (size_t)origin_len});
+            struct wr_series_cursor cursor = wr_series_cache_begin((struct wr_word){origin, (size_t)origin_len});
             struct wr_series_hit hit;
             if (wr_series_cache_find(&cache, &cursor, (struct wr_word){name, (size_t)name_len}, &hit)) {
                 assert_int_equal(hit.series, id);
@@ -254,7 +254,7 @@ static void the_cache_lives_without_memory(void **state) {
     for (int i = 0; i < 2000; i++) {
         char origin[32];
         const int len = snprintf(origin, sizeof origin, "m,host=%d", i);
-        struct wr_series_cursor cursor = wr_series_cache_begin(&cache, (struct wr_word){origin, (size_t)len});
+        struct wr_series_cursor cursor = wr_series_cache_begin((struct wr_word){origin, (size_t)len});
         struct wr_series_hit hit;
         wr_failing_allocations(0);
         assert_false(wr_series_cache_find(&cache, &cursor, (struct wr_word){"v", 1}, &hit));

@@ -79,7 +79,8 @@ void wr_engine_loop_hand_over_due(struct wr_engine_loop *loop, int64_t boot_ns) 
         loop->counts_due_boot_ns = boot_ns + WR_ENGINE_COUNTS_AGE_NS;
     }
     if (full || old || counts) {
-        (void)wr_engine_loop_handover(loop);
+        if (!wr_engine_loop_handover(loop))
+            loop->handover_since_boot_ns = boot_ns; /* again after the same age */
         wr_engine_loop_want_handover(loop);
     }
 }

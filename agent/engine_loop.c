@@ -94,7 +94,7 @@ static bool all_ended(const struct wr_engine_loop *loop) {
     for (uint32_t i = 0; i < loop->n_inputs; i++)
         if ((loop->inputs[i].batches && !loop->inputs[i].ended) || loop->waiting[i])
             return false;
-    return loop->no_more;
+    return loop->no_more && loop->out.alarms.n == 0; /* a raise that finds no room among the actions yet is waited for */
 }
 
 static void run_request(struct wr_engine_loop *loop, struct wr_request *request) {
@@ -136,14 +136,14 @@ static void wait_and_take(struct wr_engine_loop *loop, bool batches_too, int64_t
 
 /* Until when nothing has to be done without a message. */
 static int64_t next_deadline(const struct wr_engine_loop *loop, int64_t boot_ns) {
+    bool held_up = loop->out.alarms.n > 0 || !loop->handover || loop->handover->n == WR_HANDOVER_AGGREGATES;
+    if (held_up)
+        return boot_ns + WR_NS_PER_MS; /* look again: others make the room. What is overdue must not make it spin meanwhile */
     int64_t deadline = wr_engine_next_timer(loop->engine);
     if (loop->handover && loop->handover->n > 0 && loop->handover_since_boot_ns + WR_ENGINE_HANDOVER_AGE_NS < deadline)
         deadline = loop->handover_since_boot_ns + WR_ENGINE_HANDOVER_AGE_NS;
     if (loop->counts_due_boot_ns < deadline)
         deadline = loop->counts_due_boot_ns;
-    bool held_up = loop->out.alarms.n > 0 || !loop->handover || loop->handover->n == WR_HANDOVER_AGGREGATES;
-    if (held_up && deadline > boot_ns + WR_NS_PER_MS)
-        deadline = boot_ns + WR_NS_PER_MS; /* look again: others make the room */
     return deadline;
 }
 

@@ -79,11 +79,15 @@ int wr_agent_run(struct wr_config *config, struct wr_ruleset *rules);
 
 /* -- what the files of the agent share ------------------------------------------------------------------------------------------------- */
 
-/* One source: its pool, channel and thread. */
-WR_MUST_USE enum wr_result wr_agent_source_open(struct wr_agent *agent, uint32_t slot, const struct wr_config_source *config,
+/* One source of a config, which it points into from now on: its pool, channel and thread. */
+WR_MUST_USE enum wr_result wr_agent_source_open(struct wr_agent *agent, uint32_t slot, const struct wr_config *config, uint32_t index,
                                                 struct wr_error *err);
 WR_MUST_USE enum wr_result wr_agent_source_start(struct wr_agent *agent, uint32_t slot, struct wr_error *err);
-/* Stops taking, hands over what was read, closes the channel. The engine still may hold its batches. */
+/* Stops taking and hands over what was read; the channel stays open. */
+void wr_agent_source_halt(struct wr_agent *agent, uint32_t slot, int64_t deadline_boot_ns);
+/* After a halt: a new source in place of the old one, with the same batches, channel and counters. A replay begins anew. */
+WR_MUST_USE enum wr_result wr_agent_source_restart(struct wr_agent *agent, uint32_t slot, struct wr_error *err);
+/* Halts, and closes the channel: nothing more will come. The engine still may hold its batches. */
 void wr_agent_source_stop(struct wr_agent *agent, uint32_t slot, int64_t deadline_boot_ns);
 /* Frees it; every batch must be back. */
 void wr_agent_source_close(struct wr_agent *agent, uint32_t slot);

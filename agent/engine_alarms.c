@@ -39,10 +39,14 @@ void wr_engine_loop_drain_alarms(struct wr_engine_loop *loop) {
         memmove(alarms->entries, alarms->entries + sent, alarms->n * sizeof *alarms->entries);
 }
 
-/* The states of all alarms, without transitions: once a minute, for timers that no transition tells of, and after the journal was full. In
+/* The states of all alarms, without transitions: once a minute, for timers that no transition tells of, after the journal was full, and for a fresh store. In
  * slices, and only while the journal is at most half full: transitions go first. */
 void wr_engine_loop_snapshot(struct wr_engine_loop *loop, int64_t boot_ns) {
     struct wr_evaluator *evaluator = wr_engine_evaluator(loop->engine);
+    if (loop->fresh_stores && *loop->fresh_stores != loop->fresh_stores_seen) {
+        loop->fresh_stores_seen = *loop->fresh_stores;
+        loop->resnapshot = true;
+    }
     if (!loop->snapshotting && (loop->resnapshot || boot_ns >= loop->snapshot_due_boot_ns)) {
         loop->snapshotting = evaluator != NULL;
         loop->resnapshot = false;

@@ -70,6 +70,7 @@ struct wr_engine_loop {
     struct wr_channel *to_store;   /* struct wr_store_message */
     struct wr_channel *to_actions; /* struct wr_alarm_entry */
     struct wr_channel *to_journal; /* struct wr_alarm_entry */
+    const _Atomic uint64_t *fresh_stores; /* when it goes up, the states of all alarms are written again; NULL: it never does */
 
     /* Made by init. */
     struct wr_channel *requests; /* struct wr_request * */
@@ -92,6 +93,7 @@ struct wr_engine_loop {
     uint32_t waiting_from[WR_ENGINE_INPUTS_MAX];
     size_t turn;
     int64_t show_due_boot_ns;
+    uint64_t fresh_stores_seen;
     bool resnapshot; /* the journal was full: write all states again */
     bool snapshotting;
     uint32_t snapshot_cursor;

@@ -34,7 +34,7 @@ static void stop_tables(struct wr_agent *agent, int64_t deadline_boot_ns) {
 
 static enum wr_result open_sources(struct wr_agent *agent, struct wr_error *err) {
     for (uint32_t slot = 0; slot < agent->config->n_sources; slot++) {
-        WR_TRY(wr_agent_source_open(agent, slot, &agent->config->sources[slot], err));
+        WR_TRY(wr_agent_source_open(agent, slot, agent->config, slot, err));
         agent->n_slots = slot + 1;
     }
     return WR_OK;
@@ -82,8 +82,7 @@ static enum wr_result start_store(struct wr_agent *agent, struct wr_error *err) 
     strncpy(store->options.node, agent->config->node->id, sizeof store->options.node - 1);
     if (mkdir(config->path, 0750) < 0 && errno != EEXIST)
         return wr_error_set(err, WR_IO, "store.path %s: %s", config->path, strerror(errno));
-    uint32_t window = agent->config->uplink ? agent->config->uplink->window : WR_UPLINK_WINDOW_MAX;
-    WR_TRY(wr_store_loop_init(store, WR_AGENT_HANDOVERS, window < 64 ? 64 : window, err));
+    WR_TRY(wr_store_loop_init(store, WR_AGENT_HANDOVERS, WR_UPLINK_WINDOW_MAX, err)); /* a reload may widen the window */
     WR_TRY(wr_store_loop_start(store, err));
     enum wr_result opened = wr_store_loop_wait_open(store, wr_clock_boot_ns(agent->clock) + WR_AGENT_STORE_WAIT_NS, err);
     if (opened == WR_TIMEOUT) {
@@ -174,9 +173,11 @@ static void run_restore(struct wr_request *request, void *owner) {
 static void on_restore_timer(evutil_socket_t fd, short what, void *user) {
     (void)fd, (void)what;
     struct wr_agent *agent = user;
-    if (agent->restored || agent->store.state == WR_STORE_OPENING)
+    if (!agent->restored && agent->store.state == WR_STORE_OPENING)
         return;
     event_del(agent->restore_timer);
+    if (agent->restored)
+        return;
     if (agent->store.state != WR_STORE_OPEN) {
         WR_LOG_WITH(WR_LOG_ERROR, "store", "cannot be opened; nothing is kept or sent", WR_LOG_ERR(&agent->store.open_error));
         return;
@@ -193,6 +194,7 @@ static enum wr_result start_engine(struct wr_agent *agent, struct wr_error *err)
     agent->engine.to_store = agent->store.from_engine;
     agent->engine.to_journal = agent->store.journal;
     agent->engine.to_actions = agent->actions.transitions;
+    agent->engine.fresh_stores = &agent->store.fresh_stores;
     for (uint32_t slot = 0; slot < agent->n_slots; slot++)
         wr_engine_loop_set_input(&agent->engine, slot, agent->sources[slot].batches, &agent->sources[slot].counters,
                                  agent->account_map[slot * (agent->config->n_windows + 2) + agent->config->n_windows + 1]);
@@ -219,10 +221,10 @@ static enum wr_result start_sources(struct wr_agent *agent, struct wr_error *err
 }
 
 static void stop_sources(struct wr_agent *agent, int64_t deadline_boot_ns) {
+    if (agent->engine.thread)
+        wr_engine_loop_no_more_inputs(&agent->engine); /* before the last input ends: that is what wakes the engine */
     for (uint32_t slot = 0; slot < WR_CONFIG_SOURCES_MAX; slot++)
         wr_agent_source_stop(agent, slot, deadline_boot_ns);
-    if (agent->engine.thread)
-        wr_engine_loop_no_more_inputs(&agent->engine);
 }
 
 /* -- control, HTTP, signals --------------------------------------------------------------------------------------------------------------- */

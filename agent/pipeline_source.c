@@ -5,16 +5,18 @@
 #include "agent/agent.h"
 #include "core/log.h"
 
-enum wr_result wr_agent_source_open(struct wr_agent *agent, uint32_t slot, const struct wr_config_source *config, struct wr_error *err) {
+enum wr_result wr_agent_source_open(struct wr_agent *agent, uint32_t slot, const struct wr_config *whole, uint32_t index,
+                                    struct wr_error *err) {
     struct wr_agent_source *entry = &agent->sources[slot];
-    uint32_t batches = agent->config->limits->batches;
+    const struct wr_config_source *config = &whole->sources[index];
+    uint32_t batches = whole->limits->batches;
     *entry = (struct wr_agent_source){.config = config};
     WR_TRY(wr_batch_pool_init(&entry->pool, batches, slot, err));
     const struct wr_channel_options options = {
         .name = config->name, .capacity = batches, .element_bytes = sizeof(struct wr_batch *), .policy = WR_CHANNEL_REJECT};
     WR_TRY(wr_channel_new(&options, &entry->batches, err));
     const struct wr_source_env env = {.config = config,
-                                      .limits = agent->config->limits,
+                                      .limits = whole->limits,
                                       .series = agent->series,
                                       .symbols = agent->symbols,
                                       .clock = agent->clock,
@@ -34,13 +36,31 @@ enum wr_result wr_agent_source_start(struct wr_agent *agent, uint32_t slot, stru
     return WR_OK;
 }
 
+void wr_agent_source_halt(struct wr_agent *agent, uint32_t slot, int64_t deadline_boot_ns) {
+    struct wr_agent_source *entry = &agent->sources[slot];
+    if (entry->started && wr_source_stop(entry->source, deadline_boot_ns) != WR_OK)
+        WR_LOG_WITH(WR_LOG_WARN, "source", "stopped before the engine took everything", WR_LOG_STR("source", entry->config->name));
+    entry->started = false;
+}
+
+enum wr_result wr_agent_source_restart(struct wr_agent *agent, uint32_t slot, struct wr_error *err) {
+    struct wr_agent_source *entry = &agent->sources[slot];
+    const struct wr_source_env env = entry->source->env;
+    struct wr_source *again;
+    if (wr_source_create(&env, &again, err) != WR_OK)
+        return wr_error_wrap(err, "source '%s'", entry->config->name);
+    pthread_mutex_lock(&agent->lock);
+    wr_source_free(entry->source);
+    entry->source = again;
+    pthread_mutex_unlock(&agent->lock);
+    return wr_agent_source_start(agent, slot, err);
+}
+
 void wr_agent_source_stop(struct wr_agent *agent, uint32_t slot, int64_t deadline_boot_ns) {
     struct wr_agent_source *entry = &agent->sources[slot];
     if (!entry->config || !entry->batches)
         return;
-    if (entry->started && wr_source_stop(entry->source, deadline_boot_ns) != WR_OK)
-        WR_LOG_WITH(WR_LOG_WARN, "source", "stopped before the engine took everything", WR_LOG_STR("source", entry->config->name));
-    entry->started = false;
+    wr_agent_source_halt(agent, slot, deadline_boot_ns);
     wr_channel_close(entry->batches);
 }
 
@@ -50,6 +70,7 @@ void wr_agent_source_close(struct wr_agent *agent, uint32_t slot) {
         return;
     if (agent->metrics)
         wr_metrics_drop(agent->metrics, entry);
+    pthread_mutex_lock(&agent->lock); /* the control thread may be looking at it */
     wr_source_free(entry->source);
     struct wr_batch *batch;
     while (entry->batches && wr_channel_try_recv(entry->batches, &batch) == WR_OK)
@@ -58,6 +79,7 @@ void wr_agent_source_close(struct wr_agent *agent, uint32_t slot) {
     if (entry->pool.free)
         wr_batch_pool_fini(&entry->pool);
     memset(entry, 0, sizeof *entry);
+    pthread_mutex_unlock(&agent->lock);
 }
 
 enum wr_result wr_agent_make_engine(struct wr_agent *agent, const struct wr_config *config, struct wr_evaluator *evaluator,

@@ -20,15 +20,22 @@ struct exchange {
     uint32_t *map;
     uint32_t n_slots;
     uint32_t n_accounts;
+    bool leaves[WR_CONFIG_SOURCES_MAX]; /* sources that have stopped for good */
     bool done;
 };
 
-static void free_exchange(void *input) {
-    struct exchange *exchange = input;
-    /* Either what was not put in, or what was taken out. An engine owns its evaluator; one that was taken out has none any more. */
+/* Either what was not put in, or what was taken out. An engine owns its evaluator; one that was taken out has none any more. */
+static void empty_exchange(struct exchange *exchange) {
     wr_engine_free(exchange->engine);
     if (!exchange->engine || exchange->done)
         wr_evaluator_free(exchange->evaluator);
+    exchange->engine = NULL;
+    exchange->evaluator = NULL;
+}
+
+static void free_exchange(void *input) {
+    struct exchange *exchange = input;
+    empty_exchange(exchange);
     free(exchange->map);
     free(exchange);
 }
@@ -54,7 +61,7 @@ static void set_inputs(struct wr_engine_loop *loop, const struct exchange *excha
     for (uint32_t slot = 0; slot < exchange->n_slots; slot++) {
         struct wr_agent_source *source = &agent->sources[slot];
         uint32_t intake = exchange->map[slot * (n_windows + 2) + n_windows + 1];
-        bool leaves = !source->config || wr_channel_is_closed(source->batches);
+        bool leaves = !source->config || exchange->leaves[slot];
         if (leaves && loop->inputs[slot].batches)
             wr_engine_loop_set_input(loop, slot, NULL, NULL, 0);
         else if (!leaves && loop->inputs[slot].batches != source->batches)
@@ -78,6 +85,12 @@ static void run_exchange(struct wr_request *request, void *owner) {
     struct wr_engine_loop *loop = owner;
     struct exchange *exchange = request->input;
     struct wr_evaluator *old = wr_engine_evaluator(loop->engine);
+    const struct wr_now now = wr_clock_now(loop->clock);
+    uint32_t series = wr_series_count(exchange->agent->series);
+    if (wr_evaluator_attach(exchange->evaluator, series, &now) < series) { /* all that a migration may lack memory for */
+        wr_request_finish(request, wr_error_set(&request->error, WR_NO_MEMORY, "no memory for the rules of %u series", series));
+        return;
+    }
     if (exchange->engine) {
         enum wr_result result = exchange_engine(loop, exchange, &request->error);
         if (result != WR_OK) {
@@ -108,6 +121,8 @@ static enum wr_result call_engine(struct wr_agent *agent, struct exchange *excha
             exchange->map = old_map;
         }
     }
+    /* Here, not wherever the request ends: they point into configs and rules that are freed next. */
+    empty_exchange(exchange);
     wr_request_release(request);
     return result;
 }
@@ -152,7 +167,7 @@ static enum wr_result open_new(struct wr_agent *agent, const struct wr_config *c
         opened[(*ret_n)++] = slot;
         if (slot >= agent->n_slots)
             agent->n_slots = slot + 1;
-        WR_TRY(wr_agent_source_open(agent, slot, &config->sources[diff->sources[i].after], err));
+        WR_TRY(wr_agent_source_open(agent, slot, config, diff->sources[i].after, err));
     }
     return WR_OK;
 }
@@ -164,8 +179,22 @@ static void stop_old(struct wr_agent *agent, const struct wr_config_diff *diff, 
         if (slot == UINT32_MAX)
             continue;
         leaves[slot] = true;
-        wr_agent_source_stop(agent, slot, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS);
+        wr_agent_source_halt(agent, slot, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS);
     }
+}
+
+/* The exchange failed: what was stopped for it goes on. */
+static void restart_old(struct wr_agent *agent, const bool *leaves) {
+    for (uint32_t slot = 0; slot < WR_CONFIG_SOURCES_MAX; slot++) {
+        struct wr_error err = {0};
+        if (leaves[slot] && wr_agent_source_restart(agent, slot, &err) != WR_OK)
+            WR_LOG_WITH(WR_LOG_ERROR, "reload", "a source that was to change does not start again", WR_LOG_ERR(&err));
+    }
+}
+
+static void close_sources(struct wr_agent *agent, const uint32_t *slots, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++)
+        wr_agent_source_close(agent, slots[i]);
 }
 
 /* A config that somebody still points into: the agent's first one (node, store, control never change), an unchanged source, the uplink, the
@@ -255,17 +284,20 @@ static enum wr_result apply(struct wr_agent *agent, struct wr_loaded *loaded, co
     if (result == WR_OK && engine_too)
         result = tell_store(agent, err);
     if (result != WR_OK) {
-        for (uint32_t i = 0; i < n_opened; i++)
-            wr_agent_source_close(agent, opened[i]);
+        close_sources(agent, opened, n_opened);
         free_exchange(exchange);
         return result;
     }
     exchange->n_slots = agent->n_slots;
     exchange->n_accounts = agent->accounts.n;
     stop_old(agent, diff, leaves);
+    memcpy(exchange->leaves, leaves, sizeof leaves);
     result = call_engine(agent, exchange, err);
-    if (result != WR_OK)
+    if (result != WR_OK) {
+        close_sources(agent, opened, n_opened);
+        restart_old(agent, leaves);
         return result;
+    }
     wr_actions_use(&agent->actions, loaded->rules);
     for (uint32_t slot = 0; slot < WR_CONFIG_SOURCES_MAX; slot++)
         if (leaves[slot])

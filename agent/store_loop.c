@@ -13,6 +13,13 @@ static void drop_request(void *element, void *user) {
     wr_request_finish(*(struct wr_request **)element, WR_CLOSED);
 }
 
+static void drop_message(void *element, void *user) {
+    struct wr_request *request = ((struct wr_store_message *)element)->request;
+    (void)user;
+    if (request)
+        wr_request_finish(request, WR_CLOSED);
+}
+
 static void drop_reply(void *element, void *user) {
     (void)user;
     wr_segment_free(&((struct wr_uplink_reply *)element)->segment);
@@ -23,7 +30,8 @@ enum wr_result wr_store_loop_init(struct wr_store_loop *loop, uint32_t handovers
         struct wr_channel **channel;
         struct wr_channel_options options;
     } wanted[] = {
-        {&loop->from_engine, {.name = "engine to store", .capacity = handovers + 16, .element_bytes = sizeof(struct wr_store_message)}},
+        {&loop->from_engine,
+         {.name = "engine to store", .capacity = handovers + 16, .element_bytes = sizeof(struct wr_store_message), .drop = drop_message}},
         {&loop->journal, {.name = "journal", .capacity = WR_STORE_JOURNAL_CAPACITY, .element_bytes = sizeof(struct wr_alarm_entry)}},
         {&loop->requests, {.name = "store requests", .capacity = 16, .element_bytes = sizeof(struct wr_request *), .drop = drop_request}},
         {&loop->from_uplink,
@@ -79,17 +87,32 @@ static void reply(struct wr_store_loop *loop, struct wr_uplink_reply *message) {
         wr_segment_free(&message->segment); /* there is no uplink: the channel of a running one cannot be full */
 }
 
+/* READY makes void whatever was answered and asked before it. What lies in the channel goes, so that there is room. */
 static void tell_ready(struct wr_store_loop *loop) {
     struct wr_uplink_reply ready = {
         .kind = WR_UPLINK_READY, .epoch = wr_store_epoch(loop->store), .seq = wr_store_live_from(loop->store) - 1};
+    struct wr_uplink_reply stale;
+    while (wr_channel_try_recv(loop->to_uplink, &stale) == WR_OK)
+        wr_segment_free(&stale.segment);
     memset(loop->told, 0, sizeof loop->told);
-    loop->uplink_told_ready = true;
+    memset(loop->offer_waits, 0, sizeof loop->offer_waits);
+    loop->asked_waits = false;
+    loop->epoch = ready.epoch;
     reply(loop, &ready);
+}
+
+/* A broken store was renamed aside while it ran, and a fresh one is in use: nobody knows anything of it yet. */
+static void look_for_fresh_store(struct wr_store_loop *loop) {
+    if (wr_store_epoch(loop->store) == loop->epoch)
+        return;
+    WR_LOG(WR_LOG_ERROR, "store", "the store broke and was renamed aside; a fresh one is in use");
+    tell_ready(loop);
+    loop->fresh_stores++;
 }
 
 /* After commits: what is the newest of each lane. A lane that found no room is told at the next turn. */
 static void tell_available(struct wr_store_loop *loop) {
-    for (unsigned lane = 0; loop->uplink_told_ready && lane < WR_LANES; lane++) {
+    for (unsigned lane = 0; lane < WR_LANES; lane++) {
         int64_t newest = wr_store_newest(loop->store, (enum wr_lane)lane);
         if (newest <= loop->told[lane])
             continue;
@@ -99,58 +122,98 @@ static void tell_available(struct wr_store_loop *loop) {
     }
 }
 
-static void answer_get(struct wr_store_loop *loop, const struct wr_uplink_request *get, const struct wr_now *now) {
+static enum wr_result answer_get(struct wr_store_loop *loop, struct wr_uplink_request *get, const struct wr_now *now,
+                                 struct wr_error *err) {
     struct wr_uplink_reply answer = {.kind = WR_UPLINK_SEGMENT, .lane = get->lane, .cursor = get->cursor, .ticket = get->ticket};
-    int64_t after = get->first - 1;
-    for (uint32_t i = 0; i < get->max_segments; i++) {
-        struct wr_error err = {0};
-        int64_t before = get->last == INT64_MAX ? INT64_MAX : get->last + 1;
-        enum wr_result result = wr_store_next(loop->store, (enum wr_lane)get->lane, after, before, now, &answer.segment, &err);
-        if (result != WR_OK) {
-            if (result != WR_EMPTY)
-                disk_result(loop, result, "reading a segment", &err);
-            break;
+    int64_t before = get->last == INT64_MAX ? INT64_MAX : get->last + 1;
+    while (get->max_segments > 0) {
+        enum wr_result result = wr_store_next(loop->store, (enum wr_lane)get->lane, get->first - 1, before, now, &answer.segment, err);
+        if (wr_store_epoch(loop->store) != get->epoch) {
+            wr_segment_free(&answer.segment);
+            return WR_OK; /* READY comes in place of an answer */
         }
-        after = answer.segment.seq;
+        if (result == WR_EMPTY)
+            break;
+        if (result != WR_OK)
+            return result;
+        get->first = answer.segment.seq + 1;
+        get->max_segments--;
         reply(loop, &answer);
         answer.segment = (struct wr_segment){0};
     }
     answer.kind = WR_UPLINK_DONE;
     answer.segment = (struct wr_segment){0};
     reply(loop, &answer);
+    return WR_OK;
 }
 
-static void answer_uplink(struct wr_store_loop *loop, const struct wr_uplink_request *request, const struct wr_now *now) {
-    struct wr_error err = {0};
-    enum wr_result result = WR_OK;
-    switch ((enum wr_uplink_request_kind)request->kind) {
-    case WR_UPLINK_GET:
-        answer_get(loop, request, now);
-        return;
-    case WR_UPLINK_OFFER:
-        result = wr_store_offer(loop->store, (enum wr_lane)request->lane, request->last, now, &err);
-        if (result == WR_OK) {
-            struct wr_uplink_reply offered = {.kind = WR_UPLINK_OFFERED, .lane = request->lane, .seq = request->last};
-            reply(loop, &offered);
+/* Watermarks, the latest of each lane. They do not hold up what the uplink says behind them: acknowledgements may be what makes the room. */
+static void commit_offers(struct wr_store_loop *loop, const struct wr_now *now) {
+    for (unsigned lane = 0; lane < WR_LANES; lane++) {
+        struct wr_error err = {0};
+        struct wr_uplink_reply offered = {.kind = WR_UPLINK_OFFERED, .lane = (uint8_t)lane, .seq = loop->offer_waits[lane]};
+        if (offered.seq == 0)
+            continue;
+        enum wr_result result = wr_store_offer(loop->store, (enum wr_lane)lane, offered.seq, now, &err);
+        if (result != WR_OK) {
+            disk_result(loop, result, "booking for the uplink", &err);
+            return;
         }
-        break;
-    case WR_UPLINK_ACK:
-        if (request->epoch == wr_store_epoch(loop->store))
-            result = wr_store_ack(loop->store, (enum wr_lane)request->lane, request->first, request->last, now, &err);
-        break;
-    case WR_UPLINK_PARK:
-        for (int64_t seq = request->first; result == WR_OK && seq <= request->last; seq++)
-            result = wr_store_park(loop->store, (enum wr_lane)request->lane, seq);
-        break;
+        disk_result(loop, WR_OK, NULL, NULL);
+        loop->offer_waits[lane] = 0;
+        if (wr_store_epoch(loop->store) != loop->epoch)
+            return;
+        reply(loop, &offered);
     }
-    if (result != WR_OK)
-        disk_result(loop, result, "booking for the uplink", &err);
+}
+
+static enum wr_result answer_asked(struct wr_store_loop *loop, const struct wr_now *now, struct wr_error *err) {
+    struct wr_uplink_request *asked = &loop->asked;
+    enum wr_result result = WR_OK;
+    switch ((enum wr_uplink_request_kind)asked->kind) {
+    case WR_UPLINK_GET:
+        return answer_get(loop, asked, now, err);
+    case WR_UPLINK_OFFER:
+        if (asked->lane < WR_LANES && asked->last > loop->offer_waits[asked->lane])
+            loop->offer_waits[asked->lane] = asked->last;
+        if (now->boot_ns >= loop->retry_boot_ns)
+            commit_offers(loop, now);
+        return WR_OK;
+    case WR_UPLINK_ACK:
+        return wr_store_ack(loop->store, (enum wr_lane)asked->lane, asked->first, asked->last, now, err);
+    case WR_UPLINK_PARK:
+        for (int64_t seq = asked->first; result == WR_OK && seq <= asked->last; seq++)
+            result = wr_store_park(loop->store, (enum wr_lane)asked->lane, seq);
+        return result;
+    }
+    return WR_OK;
+}
+
+/* What was asked of a former store is void: its READY is under way. A disk that refuses is asked again; tables that are full are not, since
+ * what makes room in them comes behind. */
+static void answer_uplink(struct wr_store_loop *loop, const struct wr_now *now) {
+    struct wr_error err = {0};
+    loop->asked_waits = false;
+    if (loop->asked.epoch != wr_store_epoch(loop->store))
+        return;
+    enum wr_result result = answer_asked(loop, now, &err);
+    if (result == WR_FULL) {
+        WR_LOG_WITH(WR_LOG_WARN, "store", "not booked for the uplink; it will be sent again", WR_LOG_ERR(&err));
+        if (loop->asked.kind == WR_UPLINK_GET) {
+            struct wr_uplink_reply done = {
+                .kind = WR_UPLINK_DONE, .lane = loop->asked.lane, .cursor = loop->asked.cursor, .ticket = loop->asked.ticket};
+            reply(loop, &done);
+        }
+    } else if (result != WR_OK) {
+        disk_result(loop, result, "answering the uplink", &err);
+        loop->asked_waits = true;
+    }
 }
 
 /* -- journal and handovers ------------------------------------------------------------------------------------------------------------- */
 
 static void show_journalled(struct wr_store_loop *loop) {
-    loop->journalled = loop->journal_base + wr_store_journalled(loop->store);
+    loop->journalled = wr_store_journalled(loop->store); /* entries are numbered in the order of the channel */
 }
 
 /* True when nothing of the journal waits any more. */
@@ -196,15 +259,12 @@ static void run_request(struct wr_store_loop *loop, struct wr_request *request) 
 
 void wr_store_loop_new_uplink(struct wr_request *request, void *owner) {
     struct wr_store_loop *loop = owner;
-    struct wr_uplink_reply stale;
-    struct wr_uplink_request old;
-    while (wr_channel_try_recv(loop->to_uplink, &stale) == WR_OK)
-        wr_segment_free(&stale.segment);
-    while (wr_channel_try_recv(loop->from_uplink, &old) == WR_OK)
-        if (old.kind == WR_UPLINK_ACK || old.kind == WR_UPLINK_PARK) {
-            const struct wr_now now = wr_clock_now(loop->clock);
-            answer_uplink(loop, &old, &now);
-        }
+    const struct wr_now now = wr_clock_now(loop->clock);
+    if (loop->asked_waits)
+        answer_uplink(loop, &now);
+    while (wr_channel_try_recv(loop->from_uplink, &loop->asked) == WR_OK)
+        if (loop->asked.kind == WR_UPLINK_ACK || loop->asked.kind == WR_UPLINK_PARK)
+            answer_uplink(loop, &now);
     tell_ready(loop);
     tell_available(loop);
     wr_request_finish(request, WR_OK);
@@ -262,15 +322,14 @@ static enum wr_result open_store(struct wr_store_loop *loop) {
 }
 
 /* Takes one thing, or waits until one is there. What waits for the disk (a refused handover or journal batch) shuts its channel. */
-static bool take_one(struct wr_store_loop *loop, int64_t deadline_boot_ns) {
+static bool take_one(struct wr_store_loop *loop, bool stopping, int64_t deadline_boot_ns) {
     struct wr_store_message message;
-    struct wr_uplink_request uplink;
     struct wr_request *request;
     struct wr_channel_case cases[] = {
         {.channel = loop->n_alarms ? NULL : loop->journal, .direction = WR_CHANNEL_RECV, .element = &loop->alarms[0]},
-        {.channel = loop->from_uplink, .direction = WR_CHANNEL_RECV, .element = &uplink},
+        {.channel = loop->asked_waits ? NULL : loop->from_uplink, .direction = WR_CHANNEL_RECV, .element = &loop->asked},
         {.channel = loop->handover ? NULL : loop->from_engine, .direction = WR_CHANNEL_RECV, .element = &message},
-        {.channel = loop->requests, .direction = WR_CHANNEL_RECV, .element = &request},
+        {.channel = stopping ? NULL : loop->requests, .direction = WR_CHANNEL_RECV, .element = &request},
     };
     size_t index;
     if (wr_channel_select(cases, sizeof cases / sizeof cases[0], NULL, deadline_boot_ns, &index) != WR_OK)
@@ -284,7 +343,7 @@ static bool take_one(struct wr_store_loop *loop, int64_t deadline_boot_ns) {
             more = 0;
         loop->n_alarms = 1 + (uint32_t)more;
     } else if (index == 1) {
-        answer_uplink(loop, &uplink, &now);
+        answer_uplink(loop, &now);
     } else if (index == 2) {
         loop->handover = message.handover;
         if (message.request)
@@ -313,18 +372,30 @@ static void work(struct wr_store_loop *loop) {
     int64_t counted_before = loop->counted_wall_ns; /* a commit inside of the next handover may hold only the one before */
     if (take_alarms(loop, &now))
         (void)take_handover(loop, &now);
+    if (now.boot_ns >= loop->retry_boot_ns)
+        commit_offers(loop, &now);
+    if (loop->asked_waits && now.boot_ns >= loop->retry_boot_ns)
+        answer_uplink(loop, &now);
     if (wr_store_due(loop->store) <= now.boot_ns && now.boot_ns >= loop->retry_boot_ns) {
         struct wr_error err = {0};
         disk_result(loop, wr_store_tick(loop->store, &now, &err), "committing", &err);
     }
     log_commits(loop, counted_before);
     show_journalled(loop);
+    look_for_fresh_store(loop);
     tell_available(loop);
+}
+
+static bool offers_wait(const struct wr_store_loop *loop) {
+    for (unsigned lane = 0; lane < WR_LANES; lane++)
+        if (loop->offer_waits[lane] > 0)
+            return true;
+    return false;
 }
 
 static int64_t next_deadline(const struct wr_store_loop *loop) {
     int64_t due = wr_store_due(loop->store);
-    bool waits = loop->handover || loop->n_alarms;
+    bool waits = loop->handover || loop->n_alarms || loop->asked_waits || offers_wait(loop);
     if (loop->refusals > 0 && (waits || due < loop->retry_boot_ns))
         return loop->retry_boot_ns;
     return waits ? 0 : due;
@@ -339,12 +410,12 @@ static void take_rest(struct wr_store_loop *loop) {
         wr_channel_stats(loop->from_engine, &handovers);
         wr_channel_stats(loop->from_uplink, &uplink);
         bool stuck = loop->refusals > 3;
-        bool empty = journal.depth + handovers.depth + uplink.depth == 0 && !loop->handover && !loop->n_alarms;
+        bool empty = journal.depth + handovers.depth + uplink.depth == 0 && !loop->handover && !loop->n_alarms && !loop->asked_waits;
         if (empty || stuck) {
             idle++;
             continue;
         }
-        (void)take_one(loop, loop->refusals ? loop->retry_boot_ns : 0);
+        (void)take_one(loop, true, loop->refusals ? loop->retry_boot_ns : 0);
     }
 }
 
@@ -354,9 +425,13 @@ static void *run(void *user) {
     enum wr_result result = open_store(loop);
     loop->state = result == WR_OK ? WR_STORE_OPEN : WR_STORE_FAILED;
     wr_channel_close(loop->opened);
-    if (result != WR_OK)
+    if (result != WR_OK) { /* whoever sends or asks learns it at once, and a stop waits for nobody */
+        wr_channel_close(loop->from_engine);
+        wr_channel_close(loop->journal);
+        wr_channel_close(loop->requests);
         return NULL;
-    while (take_one(loop, next_deadline(loop)))
+    }
+    while (take_one(loop, false, next_deadline(loop)))
         work(loop);
     take_rest(loop);
     const struct wr_now now = wr_clock_now(loop->clock);

@@ -1,7 +1,9 @@
 /* The store's thread: the thin loop around store/. It owns the SQLite connection.
  *
  * In order of precedence: the journal of alarms, the uplink's requests, handovers, requests. A disk that refuses is tried again every
- * second; meanwhile handovers wait in their channel, the engine's windows stay open, and alarms go on.
+ * second; meanwhile handovers wait in their channel, the engine's windows stay open, and alarms go on. Nothing that the uplink asked for is
+ * forgotten meanwhile: it would wait for the answer for ever. When a broken store is replaced while it runs, the uplink is told READY with
+ * the new epoch, and fresh_stores asks the engine for the states of all alarms. A store that cannot be opened at all closes its channels.
  *
  * Threads: start, stop and restored alarms from the main thread; requests from any. Ownership: the channels are made by init and freed by fini.
  */
@@ -45,6 +47,7 @@ struct wr_store_loop {
     /* For other threads. */
     _Atomic int state; /* enum wr_store_state */
     _Atomic uint64_t journalled; /* number of the last journal entry on disk */
+    _Atomic uint64_t fresh_stores; /* times that the running store was replaced: snapshots have to be put again */
     struct wr_store_report report; /* once `opened` is closed */
     struct wr_error open_error;
     struct wr_alarm_entry *restored; /* snapshots found at opening, for the engine; the main thread frees them */
@@ -58,14 +61,15 @@ struct wr_store_loop {
     struct wr_alarm_entry alarms[WR_STORE_JOURNAL_BATCH];
     uint32_t n_alarms;
     uint32_t alarms_from;
-    uint64_t journal_taken;  /* numbers of entries in the order of taking */
-    uint64_t journal_base;   /* entries taken before the present store was opened */
+    struct wr_uplink_request asked; /* of the uplink, refused by the disk for now */
+    bool asked_waits;
+    int64_t offer_waits[WR_LANES]; /* watermarks that could not be committed yet; 0: none */
+    uint64_t epoch;          /* of the store that the uplink knows */
     int64_t told[WR_LANES];  /* the newest seq that the uplink was told of */
     int64_t retry_boot_ns;   /* after a refusal of the disk: nothing is taken before */
     uint64_t refusals;
     uint64_t commits_logged;
     int64_t counted_wall_ns; /* up to when the books are complete that the next commit writes */
-    bool uplink_told_ready;
     bool final_seen;
     pthread_t thread;
 };

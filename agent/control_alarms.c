@@ -58,8 +58,6 @@ static void run_list(struct wr_request *request, void *owner) {
     enum wr_result result = WR_OK;
     while (evaluator && result == WR_OK && wr_evaluator_next_alarm(evaluator, &cursor, &entry)) {
         if (entry.alarm.to == WR_ALARM_NORMAL || entry.alarm.to == WR_ALARM_PENDING)
-            continue;
-        if (entry.alarm.to == WR_ALARM_PENDING)
             continue; /* not annunciated */
         if (n == room) {
             room = room ? 2 * room : 64;
@@ -93,10 +91,16 @@ static void run_command(struct wr_request *request, void *owner) {
     struct wr_evaluator *evaluator = wr_engine_evaluator(loop->engine);
     uint32_t changed = 0;
     enum wr_result result = WR_NOT_FOUND;
-    if (evaluator)
-        result = wr_evaluator_command(evaluator, command->kind, command->alarm, command->by_whom, &now, &loop->out.alarms, &changed,
-                                      &request->error);
-    wr_engine_loop_drain_alarms(loop);
+    do { /* a rule may have more alarms than there is room for transitions at once */
+        uint32_t n = 0;
+        if (evaluator)
+            result = wr_evaluator_command(evaluator, command->kind, command->alarm, command->by_whom, &now, &loop->out.alarms, &n,
+                                          &request->error);
+        changed += n;
+        wr_engine_loop_drain_alarms(loop);
+    } while (result == WR_FULL && loop->out.alarms.n == 0);
+    if (result == WR_FULL)
+        (void)wr_error_set(&request->error, WR_FULL, "%u alarms changed, more wait for the actions: say it again", changed);
     if (result == WR_OK)
         result = wr_buf_printf(&request->text, "%u alarm%s %s\n", changed, changed == 1 ? "" : "s",
                                command->kind == WR_ALARM_COMMAND_ACK ? "acknowledged" : "reset");

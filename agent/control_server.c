@@ -13,6 +13,8 @@
 #include "agent/unix_socket.h"
 #include "core/thread.h"
 
+#define ACCEPT_PAUSE_MS 100
+
 struct wr_control_server {
     char *path;
     int listener;
@@ -111,8 +113,11 @@ static void *run(void *user) {
         if (wanted[1].revents & POLLIN)
             break;
         int fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd < 0)
+        if (fd < 0) {
+            if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+                (void)poll(&wanted[1], 1, ACCEPT_PAUSE_MS); /* no descriptor is free: the listener stays readable meanwhile */
             continue;
+        }
         serve(server, fd);
         close(fd);
     }

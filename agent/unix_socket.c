@@ -41,10 +41,13 @@ static enum wr_result remove_stale(const char *path, struct wr_error *err) {
     if (!S_ISSOCK(status.st_mode))
         return wr_error_set(err, WR_DENIED, "%s exists and is no socket: remove it, or choose another path", path);
     int fd = -1;
-    if (wr_unix_socket_connect(path, &fd, NULL) == WR_OK) {
+    enum wr_result asked = wr_unix_socket_connect(path, &fd, err);
+    if (asked == WR_OK) {
         close(fd);
         return wr_error_set(err, WR_EXISTS, "%s: somebody listens there already", path);
     }
+    if (asked != WR_NOT_FOUND)
+        return asked; /* whose it is cannot be told: it stays */
     return unlink(path) == 0 || errno == ENOENT ? WR_OK : wr_error_set(err, WR_IO, "%s: %s", path, strerror(errno));
 }
 

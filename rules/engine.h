@@ -68,10 +68,6 @@ bool wr_engine_flush(struct wr_engine *engine, const struct wr_now *now, struct 
 /* Appends the cumulative counts of all accounts, consistent with what was handed over up to now including handover. */
 void wr_engine_counts(const struct wr_engine *engine, struct wr_handover *handover);
 uint32_t wr_engine_max_counts(uint32_t n_sources, uint32_t n_windows);
-/* Reload of sources or windows: after `old` was flushed its counts go on in the accounts of the same id of a new engine. True: every count of
- * old has found its account; the caller keeps the last counts of the others. */
-bool wr_engine_adopt_counts(struct wr_engine *engine, const struct wr_engine *old);
-
 /* Readings that never came to the engine are counted into the intake of their source by its caller. */
 
 /* Walks the state: open readings per account, added to open[account]. *cursor starts at 0; true: call again. Between the slices of one walk

@@ -31,33 +31,6 @@ void wr_engine_counts(const struct wr_engine *engine, struct wr_handover *handov
     }
 }
 
-static struct wr_engine_account *account_of_id(const struct wr_engine *engine, uint32_t id) {
-    for (uint32_t i = 0; i < n_accounts(engine); i++)
-        if (engine->account_ids[i] == id)
-            return &engine->accounts[i];
-    return NULL;
-}
-
-bool wr_engine_adopt_counts(struct wr_engine *engine, const struct wr_engine *old) {
-    bool all = true;
-    for (uint32_t i = 0; i < n_accounts(old); i++) {
-        const struct wr_engine_account *from = &old->accounts[i];
-        struct wr_engine_account *into = account_of_id(engine, old->account_ids[i]);
-        if (!into) {
-            all = all && from->taken == 0;
-            continue;
-        }
-        into->taken += from->taken;
-        into->bad += from->bad;
-        into->late += from->late;
-        into->widened += from->widened;
-        into->dropped_late += from->dropped_late;
-        into->dropped_memory += from->dropped_memory;
-        into->dropped_unwanted += from->dropped_unwanted;
-    }
-    return all;
-}
-
 static uint64_t open_in(const struct wr_engine *engine, uint32_t index) {
     if (index == WR_SLAB_NONE)
         return 0;

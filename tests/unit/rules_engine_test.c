@@ -499,36 +499,6 @@ static void flush_goes_on_with_another_handover(void **state) {
     expect_window(test.n_got - 2, T0, 60 * S, 1, WR_AGGREGATE_PARTIAL);
 }
 
-static void counts_go_on_in_a_new_engine(void **state) {
-    (void)state;
-    wr_test_engine_window(&test, 60 * S, 0, NULL);
-    wr_test_engine_start(&test);
-    uint32_t temp = wr_test_engine_series(&test, "temp");
-    wr_test_engine_take(&test, 0, wr_test_reading(temp, T0, (double)NAN));
-    wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 - 3600 * S, 1));
-    wr_test_engine_flush(&test);
-    struct wr_engine *old = test.engine;
-    uint32_t accounts[] = {WR_TEST_ACCOUNT_BASE, 100, WR_TEST_ACCOUNT_BASE + 1, WR_TEST_ACCOUNT_BASE + 2};
-    test.n_windows = 1;
-    wr_test_engine_window(&test, 10 * S, 0, NULL); /* one more window, whose account is new */
-    const struct wr_engine_options options = {
-        .series = test.series, .max_series = 64, .n_sources = 1, .windows = test.windows, .n_windows = 2, .accounts = accounts};
-    assert_int_equal(wr_engine_new(&options, &test.engine, NULL), WR_OK);
-    assert_true(wr_engine_adopt_counts(test.engine, old));
-    test.n_windows = 1;
-    test.unchecked = true;
-    assert_int_equal(wr_test_engine_book(&test, 0, 0, WR_BOOK_TAKEN), 2);
-    assert_int_equal(wr_test_engine_book(&test, 0, 0, WR_BOOK_BAD), 1);
-    assert_int_equal(wr_test_engine_book(&test, 0, 0, WR_BOOK_LATE), 1);
-    assert_int_equal(wr_test_engine_book(&test, 0, 2, WR_BOOK_TAKEN), 2);
-    wr_engine_free(old);
-    old = test.engine;
-    accounts[0] = 101;
-    assert_int_equal(wr_engine_new(&options, &test.engine, NULL), WR_OK);
-    assert_false(wr_engine_adopt_counts(test.engine, old));
-    wr_engine_free(old);
-}
-
 static void wrong_options_are_refused(void **state) {
     (void)state;
     wr_test_engine_window(&test, 60 * S, 0, NULL);
@@ -630,7 +600,6 @@ int main(void) {
         TEST(beyond_the_ceiling_readings_are_dropped_and_counted),
         TEST(memory_stays_below_the_ceiling),
         TEST(flush_goes_on_with_another_handover),
-        TEST(counts_go_on_in_a_new_engine),
         TEST(wrong_options_are_refused),
         TEST(any_allocation_may_fail),
     };

@@ -1,24 +1,5 @@
 #include "core/aggregate.h"
 
-#include <stdbool.h>
-
-/* Whether a is below b; values of the same type. */
-static bool below(enum wr_type type, union wr_value a, union wr_value b) {
-    switch (type) {
-    case WR_TYPE_FLOAT:
-        return a.f < b.f;
-    case WR_TYPE_INT:
-        return a.i < b.i;
-    case WR_TYPE_UINT:
-    case WR_TYPE_BOOL:
-        return a.u < b.u;
-    case WR_TYPE_SYMBOL:
-    case WR_TYPE_NONE:
-        break;
-    }
-    return false;
-}
-
 /* Everything that has no meaning with n = 0. */
 static void take_values(struct wr_aggregate *into, const struct wr_aggregate *from) {
     into->type = from->type;
@@ -37,9 +18,9 @@ static void fold_values(struct wr_aggregate *into, const struct wr_aggregate *ot
     if (type == WR_TYPE_SYMBOL)
         return;
     wr_sum_merge(&into->sum, &other->sum);
-    if (below(type, other->min, into->min))
+    if (wr_reading_below(type, other->min, into->min))
         into->min = other->min;
-    if (below(type, into->max, other->max))
+    if (wr_reading_below(type, into->max, other->max))
         into->max = other->max;
 }
 

@@ -55,6 +55,23 @@ const char *wr_quality_name(enum wr_quality quality);
 /* The value as a double: integers rounded once, bool 0 or 1, symbols NaN. */
 double wr_reading_number(enum wr_type type, union wr_value value);
 
+/* Whether a is below b; both of this type. Never for symbols. Inline: the windows ask for each reading. */
+static inline _Bool wr_reading_below(enum wr_type type, union wr_value a, union wr_value b) {
+    switch (type) {
+    case WR_TYPE_FLOAT:
+        return a.f < b.f;
+    case WR_TYPE_INT:
+        return a.i < b.i;
+    case WR_TYPE_UINT:
+    case WR_TYPE_BOOL:
+        return a.u < b.u;
+    case WR_TYPE_SYMBOL:
+    case WR_TYPE_NONE:
+        break;
+    }
+    return 0;
+}
+
 /* Converts value from one numeric type to another if the result is exact. False otherwise, and always from or to symbols. */
 _Bool wr_reading_convert(enum wr_type from, union wr_value value, enum wr_type to, union wr_value *ret_value);
 

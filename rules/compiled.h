@@ -135,6 +135,9 @@ struct wr_ruleset {
 /* "measurement.value" is "measurement". Returns a text that lives as long as `name` or into[size]. */
 const char *wr_ruleset_plain_name(const char *name, char *into, size_t size);
 
+/* Whether two rules make their instances by the same labels, in the same order. */
+bool wr_rule_same_by(const struct wr_rule *a, const struct wr_rule *b);
+
 const struct wr_point *wr_ruleset_point(const struct wr_ruleset *ruleset, const char *name);
 
 /* The readers of a series' name: first and count. */

@@ -41,15 +41,6 @@ static void migrate_series(struct wr_evaluator *evaluator, const struct wr_evalu
     wr_evaluator_refresh_band(evaluator, id);
 }
 
-static bool same_by(const struct wr_rule *a, const struct wr_rule *b) {
-    if (a->n_by != b->n_by)
-        return false;
-    for (uint32_t i = 0; i < a->n_by; i++)
-        if (strcmp(a->by[i], b->by[i]) != 0)
-            return false;
-    return true;
-}
-
 /* The alarm of a rule that is gone or means something else. Its number goes on when the name stays. */
 static void close_alarm(struct wr_evaluator *evaluator, struct wr_evaluator *old, struct wr_instance *closed, struct wr_instance *heir,
                         const struct wr_now *now, struct wr_alarm_out *out) {
@@ -96,7 +87,7 @@ static bool migrate_instance(struct wr_evaluator *evaluator, struct wr_evaluator
         return false;
     if (from->state == WR_ALARM_NORMAL && from->transition == 0 && !after)
         return true;
-    if (after && same_by(before, after)) {
+    if (after && wr_rule_same_by(before, after)) {
         uint32_t at;
         if (wr_evaluator_instance(evaluator, index, from->text, from->made_boot_ns, &at) == WR_OK)
             heir = &evaluator->instances[at];

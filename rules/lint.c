@@ -59,15 +59,6 @@ static int by_meaning(const void *a, const void *b) {
     return order != 0 ? order : strcmp(left->name, right->name);
 }
 
-static bool same_by(const struct wr_rule *a, const struct wr_rule *b) {
-    if (a->n_by != b->n_by)
-        return false;
-    for (uint32_t i = 0; i < a->n_by; i++)
-        if (strcmp(a->by[i], b->by[i]) != 0)
-            return false;
-    return true;
-}
-
 static void lint_twins(struct wr_ruleset *ruleset, struct wr_diagnostics *diagnostics) {
     struct wr_rule **sorted = wr_arena_take(&ruleset->arena, (ruleset->n_rules + 1) * sizeof *sorted);
     if (!sorted || ruleset->n_rules < 2)
@@ -75,7 +66,7 @@ static void lint_twins(struct wr_ruleset *ruleset, struct wr_diagnostics *diagno
     memcpy(sorted, ruleset->rules, ruleset->n_rules * sizeof *sorted);
     qsort(sorted, ruleset->n_rules, sizeof *sorted, by_meaning);
     for (uint32_t i = 1; i < ruleset->n_rules; i++)
-        if (strcmp(sorted[i - 1]->canonical, sorted[i]->canonical) == 0 && same_by(sorted[i - 1], sorted[i]))
+        if (strcmp(sorted[i - 1]->canonical, sorted[i]->canonical) == 0 && wr_rule_same_by(sorted[i - 1], sorted[i]))
             warn(diagnostics, 405, sorted[i], NULL, "the same condition as rule '%s'", sorted[i - 1]->name);
 }
 

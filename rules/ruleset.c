@@ -31,6 +31,15 @@ static int by_point_name(const void *a, const void *b) {
     return strcmp(left->name, right->name);
 }
 
+bool wr_rule_same_by(const struct wr_rule *a, const struct wr_rule *b) {
+    if (a->n_by != b->n_by)
+        return false;
+    for (uint32_t i = 0; i < a->n_by; i++)
+        if (strcmp(a->by[i], b->by[i]) != 0)
+            return false;
+    return true;
+}
+
 const struct wr_point *wr_ruleset_point(const struct wr_ruleset *ruleset, const char *name) {
     const struct wr_point wanted = {.name = name};
     const struct wr_point *key = &wanted;

@@ -11,22 +11,6 @@ void wr_window_state_clear(struct wr_window_state *state) {
     state->length = 1;
 }
 
-static bool below(enum wr_type type, union wr_value a, union wr_value b) {
-    switch (type) {
-    case WR_TYPE_FLOAT:
-        return a.f < b.f;
-    case WR_TYPE_INT:
-        return a.i < b.i;
-    case WR_TYPE_UINT:
-    case WR_TYPE_BOOL:
-        return a.u < b.u;
-    case WR_TYPE_NONE:
-    case WR_TYPE_SYMBOL:
-        break;
-    }
-    return false;
-}
-
 /* The scale of the first reading is a good guess for all: so the sum need not be scaled up with the second. */
 static void begin(struct wr_window_state *state, enum wr_type type, const struct wr_reading *reading) {
     state->min = reading->value;
@@ -47,9 +31,9 @@ static void extend(struct wr_window_state *state, enum wr_type type, const struc
         state->first_event_ns = reading->event_ns;
         state->first = reading->value;
     }
-    if (below(type, reading->value, state->min))
+    if (wr_reading_below(type, reading->value, state->min))
         state->min = reading->value;
-    if (below(type, state->max, reading->value))
+    if (wr_reading_below(type, state->max, reading->value))
         state->max = reading->value;
 }
 
@@ -95,9 +79,9 @@ bool wr_window_state_merge(struct wr_window_state *into, enum wr_type type, cons
         into->first = other->first;
         into->first_event_ns = other->first_event_ns;
     }
-    if (empty || below(type, other->min, into->min))
+    if (empty || wr_reading_below(type, other->min, into->min))
         into->min = other->min;
-    if (empty || below(type, into->max, other->max))
+    if (empty || wr_reading_below(type, into->max, other->max))
         into->max = other->max;
     if (other->decimals > into->decimals)
         into->decimals = other->decimals;

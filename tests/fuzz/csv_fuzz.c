@@ -6,50 +6,17 @@
 #include <string.h>
 
 #include "agent/codec/csv.h"
-#include "core/record_json.h"
+#include "tests/fuzz/seen.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-struct seen {
-    struct wr_buf text;
-    uint64_t refused;
-};
-
-static void must(int holds) {
-    if (!holds)
-        abort();
-}
-
-static enum wr_result record(void *user, const struct wr_record *taken) {
-    struct seen *seen = user;
-    must(taken->n_fields > 0 && taken->time_ns != WR_EVENT_NONE);
-    for (size_t i = 0; i < taken->n_fields; i++) {
-        char key[WR_SERIES_KEY_BYTES];
-        size_t len;
-        struct wr_refusal refusal;
-        if (wr_record_key(taken, &taken->fields[i], key, &len, &refusal) != WR_OK) {
-            must(refusal.column >= 1 && refusal.message[0] != '\0');
-            seen->refused++;
-            return WR_OK;
-        }
-        must(wr_series_key_valid(key, len));
-        const struct wr_reading reading = wr_record_reading(taken, &taken->fields[i], 0);
-        struct wr_json json;
-        wr_json_begin(&json, &seen->text);
-        wr_record_reading_json(&json, key, len, &reading, taken->fields[i].text.text, taken->fields[i].text.len);
-        must(wr_json_end(&json) == WR_OK);
-    }
-    return WR_OK;
-}
-
-static void refused(void *user, const struct wr_refusal *refusal) {
-    struct seen *seen = user;
-    must(refusal->line >= 1 && refusal->column >= 1 && wr_book_is_rejected(refusal->reason) && refusal->message[0] != '\0');
-    seen->refused++;
+static enum wr_result row(void *user, const struct wr_record *taken) {
+    must(taken->time_ns != WR_EVENT_NONE); /* a row has its time, or it is refused */
+    return record(user, taken);
 }
 
 static void feed(struct wr_csv *csv, const uint8_t *data, size_t size, size_t cut, struct seen *seen) {
-    const struct wr_sink sink = {.record = record, .refused = refused, .user = seen};
+    const struct wr_sink sink = {.record = row, .refused = refused, .user = seen};
     uint64_t line = 0;
     size_t from = 0;
     for (int piece = 0; piece < 2; piece++) {

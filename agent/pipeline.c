@@ -8,6 +8,7 @@
 
 #include "agent/agent.h"
 #include "agent/commands/commands.h"
+#include "agent/descriptors.h"
 #include "agent/reload.h"
 #include "core/log.h"
 
@@ -329,6 +330,7 @@ int wr_agent_run(struct wr_config *config, struct wr_ruleset *rules) {
     agent->started_boot_ns = wr_clock_boot_ns(agent->clock);
     pthread_mutex_init(&agent->lock, NULL);
     wr_log_configure((enum wr_log_level)config->log->level, (enum wr_log_format)config->log->format, 2);
+    wr_descriptors_raise();
     struct wr_error err = {0};
     int code = WR_EXIT_OK;
     int started = 0;

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/descriptors.h"
 #include "agent/sources/line_source_private.h"
 #include "agent/unix_socket.h"
 #include "core/log.h"
@@ -17,10 +18,10 @@
 
 /* -- accepting ------------------------------------------------------------------------------------------------------------------- */
 
-static void refuse_connection(struct wr_line_source *source, int fd) {
+static void refuse_connection(struct wr_line_source *source, int fd, const char *message) {
     atomic_fetch_add_explicit(&source->source.env.counters->connections_refused, 1, memory_order_relaxed);
     close(fd);
-    WR_LOG_WITH(WR_LOG_WARN, "line", "connection refused: max_connections reached", WR_LOG_STR("source", source->source.env.config->name),
+    WR_LOG_WITH(WR_LOG_WARN, "line", message, WR_LOG_STR("source", source->source.env.config->name),
                 WR_LOG_INT("max_connections", source->max_connections));
 }
 
@@ -56,7 +57,11 @@ static void on_acceptable(evutil_socket_t listening, short what, void *user) {
             return;
         }
         if (source->n_connections >= source->max_connections) {
-            refuse_connection(source, fd);
+            refuse_connection(source, fd, "connection refused: max_connections reached");
+            continue;
+        }
+        if (!wr_descriptors_spare(fd)) {
+            refuse_connection(source, fd, "connection refused: the process may have no more files open (ulimit -n)");
             continue;
         }
         if (listener->address->kind == WR_ADDRESS_TCP)

@@ -247,6 +247,23 @@ def test_ten_thousand_clients(lab):
     gateway.ends_balanced()
 
 
+def test_descriptors_run_out(lab):
+    """A flood of connections costs connections, and nothing else: the agent answers, and takes what the others send."""
+    gateway = Gateway(lab)
+    resource.prlimit(gateway.agent.process.pid, resource.RLIMIT_NOFILE, (160, 160))
+    clients = [socket.create_connection(("127.0.0.1", gateway.line), timeout=30) for _ in range(300)]
+    wait_for("all to be accepted or refused", lambda: (lambda m: m['weir_source_connections{source="floor"}']
+             + m['weir_source_connections_refused_total{source="floor"}'])(gateway.agent.metrics(gateway.http)) == 300)
+    refused = gateway.agent.metrics(gateway.http)['weir_source_connections_refused_total{source="floor"}']
+    assert 160 < refused < 300, refused
+    clients[0].sendall(b"m v=1\n")
+    gateway.received(1)
+    assert "no more files open" in gateway.agent.log() and "cannot accept" not in gateway.agent.log()
+    for client in clients:
+        client.close()
+    gateway.ends_balanced()
+
+
 # Each text with the lines that have an error, and a hint. What has the right form is looked at for its meaning.
 BAD_CONFIGS = [
     ("""node: {id: gw-1, sight: riga}

@@ -1,4 +1,4 @@
-"""The systemd unit: hardened, and good in systemd's own eyes."""
+"""The systemd unit and the binary: hardened, and good in the eyes of systemd and readelf."""
 import pathlib
 import re
 import shutil
@@ -32,6 +32,18 @@ def test_verify(lab):
     assert not complaints, "\n".join(complaints)
     if done.returncode != 0:  # in a container systemd finds no manager; then the complaints about our unit are what counts
         print("systemd-analyze verify could not finish here: " + done.stderr.strip()[-200:])
+
+
+def test_hardened_binary(lab):
+    """Position-independent, relocations read-only and bound at the start, no executable stack, stack protector."""
+    def readelf(*words):
+        return subprocess.run(["readelf", "-W", *words, str(lab.weir)], capture_output=True, text=True, timeout=30, check=True).stdout
+
+    assert re.search(r"Type:\s+DYN", readelf("-h"))
+    segments, dynamic, symbols = readelf("-l"), readelf("-d"), readelf("--dyn-syms")
+    assert re.search(r"GNU_STACK.* RW +0x", segments) and "GNU_RELRO" in segments, segments
+    assert re.search(r"FLAGS_1\).*\bNOW\b.*\bPIE\b", dynamic) and "RPATH" not in dynamic and "RUNPATH" not in dynamic, dynamic
+    assert "__stack_chk_fail" in symbols or "__asan_" in symbols or "__tsan_" in symbols
 
 
 if __name__ == "__main__":

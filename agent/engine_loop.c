@@ -144,6 +144,9 @@ static int64_t next_deadline(const struct wr_engine_loop *loop, int64_t boot_ns)
         deadline = loop->handover_since_boot_ns + WR_ENGINE_HANDOVER_AGE_NS;
     if (loop->counts_due_boot_ns < deadline)
         deadline = loop->counts_due_boot_ns;
+    bool snapshots = loop->snapshotting || loop->resnapshot;
+    if (snapshots && deadline > boot_ns + WR_ENGINE_SNAPSHOT_PAUSE_NS)
+        deadline = boot_ns + WR_ENGINE_SNAPSHOT_PAUSE_NS; /* slice after slice, also when no reading comes */
     return deadline;
 }
 

@@ -27,6 +27,7 @@
 #define WR_ENGINE_COUNTS_AGE_NS (1 * WR_NS_PER_S)      /* counts without aggregates: bounds what a crash leaves unbooked */
 #define WR_ENGINE_SNAPSHOT_AGE_NS (60 * WR_NS_PER_S) /* the states of all alarms are journalled this often */
 #define WR_ENGINE_SNAPSHOT_SLICE 16
+#define WR_ENGINE_SNAPSHOT_PAUSE_NS (5 * WR_NS_PER_MS) /* between two slices of an idle engine */
 #define WR_ENGINE_SHOW_AGE_NS (20 * WR_NS_PER_MS) /* the numbers for others are this fresh */
 
 /* What a source is to the engine, in the slot whose number stands in its batches. A channel that is closed and drained has ended. */

@@ -1,0 +1,424 @@
+/* The actions' thread: what is logged by default, programs that run and overrun, publishes that wait for the journal, a queue that is full. */
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/actions.h"
+#include "core/log.h"
+#include "tests/support/failing.h"
+#include "tests/support/waiting.h"
+
+static struct wr_actions actions;
+static struct wr_ruleset *rules;
+static struct wr_channel *publish;
+static char directory[] = "/tmp/weir-actions-XXXXXX";
+static _Atomic uint64_t journalled; /* numbers up to this one are on disk */
+static _Atomic uint64_t asked;      /* how often that was asked for */
+
+static bool is_journalled(void *user, uint64_t number) {
+    (void)user;
+    asked++;
+    return number <= journalled;
+}
+
+static void drop_direct(void *element, void *user) {
+    (void)user;
+    free(((struct wr_uplink_direct *)element)->payload);
+}
+
+static const char *file_in(const char *name) {
+    static char path[2][128];
+    static unsigned turn;
+    turn ^= 1;
+    snprintf(path[turn], sizeof path[turn], "%s/%s", directory, name);
+    return path[turn];
+}
+
+static void write_script(const char *name, const char *body) {
+    FILE *file = fopen(file_in(name), "w");
+    assert_non_null(file);
+    fprintf(file, "#!/bin/sh\n%s", body);
+    fclose(file);
+    assert_int_equal(chmod(file_in(name), 0700), 0);
+}
+
+static int make_directory(void **state) {
+    (void)state;
+    wr_log_configure(WR_LOG_ERROR, WR_LOG_LOGFMT, 2);
+    return mkdtemp(directory) ? 0 : -1;
+}
+
+static int remove_directory(void **state) {
+    (void)state;
+    static const char *const names[] = {"told.sh", "told", "told.new", "fails.sh"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        (void)unlink(file_in(names[i]));
+    return rmdir(directory);
+}
+
+static struct wr_ruleset *load(const char *text) {
+    static char allowed[2][128];
+    snprintf(allowed[0], sizeof allowed[0], "%s/told.sh", directory);
+    snprintf(allowed[1], sizeof allowed[1], "%s/fails.sh", directory);
+    const char *const list[] = {allowed[0], allowed[1]};
+    const struct wr_ruleset_options options = {.exec_allow = list, .n_exec_allow = 2};
+    struct wr_diagnostics diagnostics;
+    struct wr_ruleset *loaded = NULL;
+    wr_diagnostics_init(&diagnostics);
+    assert_int_equal(wr_ruleset_load_text("rules.yaml", text, strlen(text), &options, &diagnostics, &loaded, NULL), WR_OK);
+    wr_diagnostics_fini(&diagnostics);
+    return loaded;
+}
+
+/* A rule `hot` with these actions. */
+static void begin(const char *then) {
+    char text[1024];
+    const struct wr_channel_options options = {.name = "publish",
+                                               .capacity = 4,
+                                               .element_bytes = sizeof(struct wr_uplink_direct),
+                                               .policy = WR_CHANNEL_REJECT,
+                                               .drop = drop_direct};
+    snprintf(text, sizeof text, "rules:\n  - rule: hot\n    when: temp > 50\n    severity: low\n    respond: go\n%s%s",
+             *then ? "    then:\n" : "", then);
+    rules = load(text);
+    assert_int_equal(wr_channel_new(&options, &publish, NULL), WR_OK);
+    journalled = asked = 0;
+    actions = (struct wr_actions){.clock = wr_clock_real(), .node = "gw", .site = "riga", .journalled = is_journalled};
+    assert_int_equal(wr_actions_init(&actions, NULL), WR_OK);
+    wr_actions_use(&actions, rules);
+    wr_actions_publish_to(&actions, publish);
+    assert_int_equal(wr_actions_start(&actions, NULL), WR_OK);
+}
+
+static void end(void) {
+    assert_int_equal(wr_actions_stop(&actions, WR_NEVER_NS), WR_OK);
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    wr_actions_fini(&actions);
+    wr_channel_free(publish);
+    wr_ruleset_free(rules);
+    return 0;
+}
+
+static struct wr_alarm_entry transition(enum wr_alarm_cause cause, uint64_t number) {
+    struct wr_alarm_entry entry = {.number = number};
+    struct wr_alarm *alarm = &entry.alarm;
+    snprintf(alarm->rule, sizeof alarm->rule, "hot");
+    alarm->cause = (uint8_t)cause;
+    alarm->to = WR_ALARM_UNACK;
+    alarm->transition = number ? number : 1;
+    alarm->has_value = true;
+    alarm->value = 61.5;
+    alarm->decided_boot_ns = wr_clock_boot_ns(wr_clock_real());
+    snprintf(alarm->message, sizeof alarm->message, "too hot; $(touch /tmp/x)");
+    return entry;
+}
+
+static void send(enum wr_alarm_cause cause, uint64_t number) {
+    const struct wr_alarm_entry entry = transition(cause, number);
+    assert_int_equal(wr_channel_send(actions.transitions, &entry, WR_NEVER_NS), WR_OK);
+}
+
+static struct wr_uplink_direct receive(void) {
+    struct wr_uplink_direct direct;
+    assert_int_equal(wr_channel_recv(publish, &direct, WR_NEVER_NS), WR_OK);
+    return direct;
+}
+
+static bool says(const struct wr_uplink_direct *direct, const char *text) {
+    return memmem(direct->payload, direct->payload_len, text, strlen(text)) != NULL;
+}
+
+static void wait_for(const _Atomic uint64_t *counter, uint64_t value) {
+    const struct timespec pause = {0, WR_NS_PER_MS};
+    while (*counter < value)
+        (void)nanosleep(&pause, NULL);
+}
+
+/* -- log ------------------------------------------------------------------------------------------------------------------------------- */
+
+static void a_rule_without_actions_is_logged(void **state) {
+    (void)state;
+    begin("");
+    send(WR_ALARM_RAISED, 1);
+    send(WR_ALARM_REPEATED, 2); /* not by default */
+    send(WR_ALARM_ACKNOWLEDGED, 3);
+    send(WR_ALARM_CLEARED, 4);
+    struct wr_alarm_entry historic = transition(WR_ALARM_RAISED, 5);
+    historic.alarm.historic = true; /* drives nothing */
+    assert_int_equal(wr_channel_send(actions.transitions, &historic, WR_NEVER_NS), WR_OK);
+    end();
+    assert_int_equal(actions.logged, 3);
+}
+
+static void actions_go_by_cause(void **state) {
+    (void)state;
+    begin("      - {at: [cleared], log: true}\n");
+    send(WR_ALARM_RAISED, 1);
+    send(WR_ALARM_CLEARED, 2);
+    end();
+    assert_int_equal(actions.logged, 1);
+}
+
+static void the_rule_set_is_exchanged_between_two_transitions(void **state) {
+    (void)state;
+    begin("      - {at: [cleared], log: true}\n");
+    send(WR_ALARM_RAISED, 1);
+    struct wr_ruleset *former = rules;
+    rules = load("rules:\n  - {rule: cold, when: temp < 5, severity: low, respond: go}\n");
+    wr_actions_use(&actions, rules);
+    wr_ruleset_free(former);  /* in use no more */
+    send(WR_ALARM_RAISED, 2); /* of a rule that is gone: logged, so that nobody misses it */
+    end();
+    assert_true(actions.logged >= 1);
+}
+
+/* -- exec ------------------------------------------------------------------------------------------------------------------------------ */
+
+static void a_program_learns_of_the_alarm_in_its_environment(void **state) {
+    (void)state;
+    char then[256], body[512], text[512] = "";
+    snprintf(then, sizeof then, "      - {at: [raised], exec: {argv: [%s/told.sh, \"{value}\"]}}\n", directory);
+    snprintf(body, sizeof body,
+             "echo \"$#|$1|$WEIR_RULE|$WEIR_CAUSE|$WEIR_VALUE|$WEIR_MESSAGE|$HOME|$(ls /proc/$$/fd | tr '\\n' ' ')\" > %s/told.new\n"
+             "mv %s/told.new %s/told\n",
+             directory, directory, directory);
+    write_script("told.sh", body);
+    begin(then);
+    send(WR_ALARM_RAISED, 1);
+    wait_for(&actions.programs_started, 1);
+    const struct timespec pause = {0, WR_NS_PER_MS};
+    while (access(file_in("told"), F_OK) < 0)
+        (void)nanosleep(&pause, NULL);
+    end();
+    FILE *file = fopen(file_in("told"), "r");
+    assert_non_null(file);
+    assert_non_null(fgets(text, sizeof text, file));
+    fclose(file);
+    /* Texts as they are; no descriptor but 0 to 2 and the script's own. */
+    assert_ptr_equal(strstr(text, "1|{value}|hot|raised|61.5|too hot; $(touch /tmp/x)||0 1 "), text);
+    assert_int_equal(actions.failed, 0);
+}
+
+static void a_program_that_fails_is_counted(void **state) {
+    (void)state;
+    char then[256];
+    snprintf(then, sizeof then, "      - {at: [raised], exec: {argv: [%s/fails.sh]}}\n", directory);
+    write_script("fails.sh", "exit 3\n");
+    begin(then);
+    send(WR_ALARM_RAISED, 1);
+    wait_for(&actions.programs_failed, 1);
+    assert_int_equal(unlink(file_in("fails.sh")), 0);
+    send(WR_ALARM_RAISED, 2); /* not there any more: it cannot be started */
+    wait_for(&actions.programs_failed, 2);
+    end();
+    assert_int_equal(actions.programs_started, 1);
+    assert_int_equal(actions.failed, 1);
+}
+
+static long number_in(const char *path) {
+    long number = 0;
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%ld", &number), 1);
+    fclose(file);
+    return number;
+}
+
+/* One that was killed and that nobody has collected yet is alive no more. */
+static bool is_alive(long pid) {
+    char path[64], state = 'Z';
+    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return false;
+    bool known = fscanf(file, "%*d %*s %c", &state) == 1;
+    fclose(file);
+    return known && state != 'Z' && state != 'X';
+}
+
+/* A group of two: a shell, and what it waits for. The clock is an argument, so ten seconds pass at once. */
+static void a_program_that_overruns_is_killed_with_its_children(void **state) {
+    (void)state;
+    char script[256];
+    snprintf(script, sizeof script, "sleep 1000 & echo $! > %s/told.new && mv %s/told.new %s/told; wait", directory, directory, directory);
+    char *const argv[] = {"/bin/sh", "-c", script, NULL};
+    char *const variables[] = {"PATH=/usr/bin:/bin", NULL};
+    struct wr_children children;
+    wr_children_init(&children);
+    (void)unlink(file_in("told"));
+    assert_int_equal(wr_children_start(&children, argv, variables, 0, NULL), WR_OK);
+    const struct timespec pause = {0, WR_NS_PER_MS};
+    while (access(file_in("told"), F_OK) < 0)
+        (void)nanosleep(&pause, NULL);
+    long sleeper = number_in(file_in("told"));
+    assert_int_equal(wr_children_look(&children, WR_CHILD_TIME_NS - 1), WR_CHILD_TIME_NS - 1 + WR_CHILD_LOOK_NS);
+    assert_int_equal(children.killed, 0);
+    (void)wr_children_look(&children, WR_CHILD_TIME_NS);
+    assert_int_equal(children.killed, 1);
+    while (wr_children_look(&children, WR_CHILD_TIME_NS) != WR_NEVER_NS) {
+    }
+    assert_int_equal(children.failed, 1);
+    assert_int_equal(children.killed, 1);
+    while (is_alive(sleeper))
+        (void)nanosleep(&pause, NULL);
+}
+
+static void at_most_so_many_run_at_once(void **state) {
+    (void)state;
+    char *const argv[] = {"/bin/sleep", "1000", NULL};
+    char *const variables[] = {NULL};
+    struct wr_children children;
+    struct wr_error err = {0};
+    wr_children_init(&children);
+    for (int i = 0; i < WR_CHILDREN_MAX; i++)
+        assert_int_equal(wr_children_start(&children, argv, variables, 0, NULL), WR_OK);
+    assert_int_equal(wr_children_start(&children, argv, variables, 0, &err), WR_LIMIT);
+    wr_children_fini(&children); /* none is left */
+    assert_int_equal(children.alive, 0);
+}
+
+/* -- mqtt ------------------------------------------------------------------------------------------------------------------------------ */
+
+#define MQTT "      - {at: [raised, cleared], mqtt: {topic: \"alarm/{site}/{rule}\", qos: 1}}\n"
+
+static void a_publish_waits_for_the_journal(void **state) {
+    (void)state;
+    begin(MQTT);
+    journalled = 1;
+    send(WR_ALARM_RAISED, 1);
+    struct wr_uplink_direct direct = receive();
+    assert_string_equal(direct.topic, "alarm/riga/hot");
+    assert_int_equal(direct.qos, 1);
+    assert_true(says(&direct, "\"journalled\":true"));
+    free(direct.payload);
+    end();
+    assert_int_equal(actions.unjournalled, 0);
+    assert_int_equal(actions.published, 1);
+}
+
+static void a_journal_that_does_not_come_is_not_waited_for_for_ever(void **state) {
+    (void)state;
+    begin(MQTT);
+    send(WR_ALARM_RAISED, 1);
+    struct wr_uplink_direct direct = receive();
+    assert_true(says(&direct, "\"journalled\":false"));
+    assert_true(asked > 1); /* it was looked at more than once before that */
+    free(direct.payload);
+    send(WR_ALARM_RAISED, 0); /* the journal had no room for it: there is nothing to wait for */
+    direct = receive();
+    assert_true(says(&direct, "\"journalled\":false"));
+    free(direct.payload);
+    end();
+    assert_int_equal(actions.unjournalled, 2);
+}
+
+static void more_than_may_wait_go_without_the_journal_in_order(void **state) {
+    (void)state;
+    begin(MQTT);
+    wr_actions_publish_to(&actions, NULL); /* counted as failed: the order does not matter here */
+    for (uint64_t i = 1; i <= WR_ACTIONS_PENDING + 8; i++)
+        send(WR_ALARM_RAISED, i);
+    end(); /* a stop waits for the last of them */
+    assert_int_equal(actions.failed, WR_ACTIONS_PENDING + 8);
+    assert_int_equal(actions.unjournalled, WR_ACTIONS_PENDING + 8);
+    assert_int_equal(actions.n_pending, 0);
+}
+
+static void a_full_queue_fails_the_action_and_holds_up_nothing(void **state) {
+    (void)state;
+    begin("      - {at: [raised], log: true}\n      - {at: [raised], mqtt: {topic: \"a\"}}\n");
+    journalled = 100;
+    for (uint64_t i = 1; i <= 10; i++)
+        send(WR_ALARM_RAISED, i);
+    end();
+    assert_int_equal(actions.logged, 10);
+    assert_int_equal(actions.published, 4);
+    assert_int_equal(actions.failed, 6);
+}
+
+static void without_an_uplink_a_publish_fails(void **state) {
+    (void)state;
+    begin(MQTT);
+    wr_actions_publish_to(&actions, NULL);
+    journalled = 1;
+    send(WR_ALARM_RAISED, 1);
+    end();
+    assert_int_equal(actions.published, 0);
+    assert_int_equal(actions.failed, 1);
+}
+
+/* -- memory ---------------------------------------------------------------------------------------------------------------------------- */
+
+static void init_without_memory_leaves_nothing_behind(void **state) {
+    (void)state;
+    for (long n = 0;; n++) {
+        struct wr_error err = {0};
+        actions = (struct wr_actions){.clock = wr_clock_real()};
+        wr_failing_allocations(n);
+        enum wr_result result = wr_actions_init(&actions, &err);
+        bool hit = wr_failing_hit();
+        wr_failing_off();
+        assert_int_equal(result, hit ? WR_NO_MEMORY : WR_OK);
+        wr_actions_fini(&actions);
+        if (!hit)
+            return;
+    }
+}
+
+static void an_action_without_memory_fails_and_the_next_one_works(void **state) {
+    (void)state;
+    for (long n = 0;; n++) {
+        begin(MQTT);
+        journalled = 100;
+        wr_failing_allocations(n);
+        send(WR_ALARM_RAISED, 1);
+        while (actions.published + actions.failed < 1)
+            (void)sched_yield();
+        bool hit = wr_failing_hit();
+        wr_failing_off();
+        assert_int_equal(actions.failed, hit ? 1 : 0);
+        send(WR_ALARM_RAISED, 2);
+        struct wr_uplink_direct direct;
+        do {
+            direct = receive();
+            free(direct.payload);
+        } while (direct.id < 2);
+        end();
+        (void)tear_down(NULL);
+        if (!hit)
+            return;
+    }
+}
+
+int main(void) {
+    wr_waiting_watchdog(60);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(a_rule_without_actions_is_logged, tear_down),
+        cmocka_unit_test_teardown(actions_go_by_cause, tear_down),
+        cmocka_unit_test_teardown(the_rule_set_is_exchanged_between_two_transitions, tear_down),
+        cmocka_unit_test_teardown(a_program_learns_of_the_alarm_in_its_environment, tear_down),
+        cmocka_unit_test_teardown(a_program_that_fails_is_counted, tear_down),
+        cmocka_unit_test(a_program_that_overruns_is_killed_with_its_children),
+        cmocka_unit_test(at_most_so_many_run_at_once),
+        cmocka_unit_test_teardown(a_publish_waits_for_the_journal, tear_down),
+        cmocka_unit_test_teardown(a_journal_that_does_not_come_is_not_waited_for_for_ever, tear_down),
+        cmocka_unit_test_teardown(more_than_may_wait_go_without_the_journal_in_order, tear_down),
+        cmocka_unit_test_teardown(a_full_queue_fails_the_action_and_holds_up_nothing, tear_down),
+        cmocka_unit_test_teardown(without_an_uplink_a_publish_fails, tear_down),
+        cmocka_unit_test(init_without_memory_leaves_nothing_behind),
+        cmocka_unit_test(an_action_without_memory_fails_and_the_next_one_works),
+    };
+    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}

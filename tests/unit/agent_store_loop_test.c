@@ -1,0 +1,203 @@
+/* The store's loop: a store that breaks while it runs, one that cannot be opened, and a stop with and without the engine's last word. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/store_loop.h"
+#include "core/log.h"
+#include "tests/support/store_fixture.h"
+#include "tests/support/waiting.h"
+
+#define HANDOVERS 4
+
+static struct store_fixture fixture;
+static struct wr_store_loop loop;
+static struct wr_accounts accounts;
+static struct wr_handover_pool pool;
+static uint64_t taken;
+
+static int set_up(void **state) {
+    (void)state;
+    wr_log_configure(WR_LOG_ERROR, WR_LOG_LOGFMT, 2);
+    store_fixture_init(&fixture);
+    memset(&loop, 0, sizeof loop);
+    memcpy(accounts.list, store_accounts, sizeof store_accounts);
+    accounts.n = STORE_ACCOUNTS;
+    taken = 0;
+    return wr_handover_pool_init(&pool, HANDOVERS, 8, NULL) == WR_OK ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    wr_store_loop_fini(&loop);
+    wr_handover_pool_fini(&pool);
+    store_fixture_fini(&fixture);
+    return 0;
+}
+
+static void start(const char *path) {
+    loop.clock = wr_clock_real();
+    loop.path = path;
+    loop.options = fixture.options;
+    loop.symbols = fixture.symbols;
+    loop.accounts = &accounts;
+    assert_int_equal(wr_store_loop_init(&loop, HANDOVERS, 16, NULL), WR_OK);
+    assert_int_equal(wr_store_loop_start(&loop, NULL), WR_OK);
+}
+
+static void stop(void) {
+    assert_int_equal(wr_store_loop_stop(&loop, WR_NEVER_NS), WR_OK);
+}
+
+static void hand_over(uint32_t n, bool final) {
+    struct wr_handover *handover;
+    assert_int_equal(wr_channel_recv(pool.free, &handover, WR_NEVER_NS), WR_OK);
+    for (uint32_t i = 0; i < n; i++) {
+        handover->aggregates[handover->n] = store_fixture_aggregate(i, 10);
+        handover->aggregates[handover->n++].account = 1;
+    }
+    taken += 10 * n;
+    handover->counts[handover->n_counts++] = (struct wr_account_count){1, WR_BOOK_TAKEN, taken};
+    handover->final = final;
+    const struct wr_store_message message = {.handover = handover};
+    assert_int_equal(wr_channel_send(loop.from_engine, &message, WR_NEVER_NS), WR_OK);
+}
+
+static struct wr_uplink_reply hear(enum wr_uplink_reply_kind kind) {
+    struct wr_uplink_reply reply;
+    for (;;) {
+        assert_int_equal(wr_channel_recv(loop.to_uplink, &reply, WR_NEVER_NS), WR_OK);
+        if (reply.kind == kind)
+            return reply;
+        wr_segment_free(&reply.segment);
+    }
+}
+
+static void ask(enum wr_uplink_request_kind kind, uint64_t epoch, uint64_t ticket, int64_t last) {
+    const struct wr_uplink_request request = {
+        .kind = (uint8_t)kind, .lane = WR_LANE_WINDOWS, .epoch = epoch, .ticket = ticket, .max_segments = 1, .first = 1, .last = last};
+    assert_int_equal(wr_channel_send(loop.from_uplink, &request, WR_NEVER_NS), WR_OK);
+}
+
+static void journal(uint64_t number) {
+    struct wr_alarm_entry entry = {.number = number, .snap_len = 4, .snap = "abc"};
+    snprintf(entry.alarm.rule, sizeof entry.alarm.rule, "hot");
+    entry.alarm.id = 7;
+    entry.alarm.transition = number % 2; /* every other one is a snapshot alone: it has a number too */
+    entry.alarm.cause = WR_ALARM_RAISED;
+    assert_int_equal(wr_channel_send(loop.journal, &entry, WR_NEVER_NS), WR_OK);
+    const struct timespec pause = {0, WR_NS_PER_MS};
+    while (loop.journalled < number)
+        (void)nanosleep(&pause, NULL);
+    assert_int_equal(loop.journalled, number);
+}
+
+static void make_a_full_store(void) {
+    char path[512];
+    assert_int_equal(store_fixture_open(&fixture), WR_OK);
+    for (int i = 0; i < 300; i++)
+        store_fixture_segment(&fixture, 1, 200, 10);
+    assert_int_equal(wr_store_close(fixture.store, &fixture.now, NULL), WR_OK);
+    fixture.store = NULL;
+    snprintf(path, sizeof path, "%s/%s-wal", fixture.directory, WR_STORE_FILE);
+    (void)unlink(path);
+}
+
+static void scribble(void) {
+    static const char bytes[1 << 16];
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", fixture.directory, WR_STORE_FILE);
+    int fd = open(path, O_WRONLY);
+    assert_true(fd >= 0);
+    for (off_t at = 4096; at < 2 << 20; at += (off_t)sizeof bytes)
+        assert_true(pwrite(fd, bytes, sizeof bytes, at) > 0);
+    close(fd);
+}
+
+static void a_store_that_breaks_while_it_runs_is_told_of(void **state) {
+    (void)state;
+    make_a_full_store();
+    start(fixture.directory);
+    struct wr_uplink_reply ready = hear(WR_UPLINK_READY);
+    uint64_t epoch = ready.epoch;
+    assert_true(ready.seq >= 200);
+    journal(1);
+    scribble();
+    while (loop.fresh_stores == 0)
+        hand_over(WR_HANDOVER_AGGREGATES, false);
+    ready = hear(WR_UPLINK_READY);
+    assert_true(ready.epoch != epoch);
+    assert_int_equal(ready.seq, 0);
+    assert_int_equal(hear(WR_UPLINK_AVAILABLE).lane, WR_LANE_WINDOWS);
+    /* What was asked of the former store gets no answer, and does nothing; the present one answers. */
+    ask(WR_UPLINK_OFFER, epoch, 0, 1000);
+    ask(WR_UPLINK_PARK, epoch, 0, 1);
+    ask(WR_UPLINK_GET, epoch, 1, INT64_MAX);
+    ask(WR_UPLINK_OFFER, ready.epoch, 0, 16);
+    ask(WR_UPLINK_GET, ready.epoch, 2, INT64_MAX);
+    assert_int_equal(hear(WR_UPLINK_OFFERED).seq, 16);
+    struct wr_uplink_reply segment = hear(WR_UPLINK_SEGMENT);
+    assert_int_equal(segment.ticket, 2);
+    assert_true(segment.segment.epoch == ready.epoch);
+    assert_int_equal(segment.segment.seq, 1);
+    wr_segment_free(&segment.segment);
+    assert_int_equal(hear(WR_UPLINK_DONE).ticket, 2);
+    journal(2); /* numbers go on */
+    journal(3);
+    hand_over(0, true);
+    stop();
+    assert_int_equal(loop.fresh_stores, 1);
+    assert_int_equal(store_fixture_open(&fixture), WR_OK);
+    assert_false(fixture.report.unclean);
+}
+
+static void without_the_engines_last_word_the_stop_is_unclean(void **state) {
+    (void)state;
+    start(fixture.directory);
+    (void)hear(WR_UPLINK_READY);
+    hand_over(10, false);
+    stop();
+    assert_int_equal(store_fixture_open(&fixture), WR_OK);
+    assert_true(fixture.report.unclean);
+    assert_int_equal(fixture.report.crash_readings, 0); /* all that was handed over was committed */
+}
+
+static void finish(struct wr_request *request, void *owner) {
+    (void)owner;
+    wr_request_finish(request, WR_OK);
+}
+
+static void a_store_that_cannot_be_opened_lets_everybody_go(void **state) {
+    (void)state;
+    char path[512];
+    struct wr_error err = {0};
+    struct wr_request *request;
+    snprintf(path, sizeof path, "%s/nowhere", fixture.directory);
+    start(path);
+    assert_true(wr_store_loop_wait_open(&loop, WR_NEVER_NS, &err) != WR_OK);
+    stop(); /* it has ended; whoever comes now is not let in */
+    assert_int_equal(loop.state, WR_STORE_FAILED);
+    const struct wr_store_message message = {0};
+    assert_int_equal(wr_channel_try_send(loop.from_engine, &message), WR_CLOSED);
+    assert_int_equal(wr_request_new(finish, NULL, NULL, &request, NULL), WR_OK);
+    assert_int_equal(wr_request_call(request, loop.requests, WR_NEVER_NS, &err), WR_CLOSED);
+    wr_request_release(request);
+}
+
+int main(void) {
+    wr_waiting_watchdog(60);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_store_that_breaks_while_it_runs_is_told_of, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(without_the_engines_last_word_the_stop_is_unclean, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_store_that_cannot_be_opened_lets_everybody_go, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -68,7 +68,7 @@ static void test_grows(void **state) {
             fail_msg("%s does not raise %s", cases[i].more, cases[i].grows);
         assert_true(more.total_bytes > base.total_bytes);
     }
-    struct wr_ceiling all = ceiling_of(BASE "uplink: {broker: \"mqtts://x\", format: json}\nhttp: {listen: \"127.0.0.1:1\"}\n", NULL);
+    struct wr_ceiling all = ceiling_of(BASE "uplink: {broker: \"mqtts://x\", format: json}\nhttp: {listen: \"127.0.0.1:2\"}\n", NULL);
     struct wr_ceiling segments = ceiling_of(BASE "uplink: {broker: \"mqtts://x\"}\n", NULL);
     assert_true(item(&all, "uplink") > item(&segments, "uplink"));
 }

@@ -64,7 +64,7 @@ static void add_engine(struct wr_ceiling *ceiling, const struct wr_config *confi
                                               .n_windows = config->n_windows};
     add(ceiling, "windows", wr_engine_bytes(&options), "open windows of %u series in %u window%s", config->limits->max_series,
         config->n_windows, config->n_windows == 1 ? "" : "s");
-    add(ceiling, "handovers", wr_handover_pool_bytes(WR_AGENT_HANDOVERS, wr_engine_max_counts(config->n_sources, config->n_windows)),
+    add(ceiling, "handovers", wr_handover_pool_bytes(WR_AGENT_HANDOVERS, wr_agent_max_counts(config->n_sources, config->n_windows, 0)),
         "%d handovers of %d aggregates to the store", WR_AGENT_HANDOVERS, WR_HANDOVER_AGGREGATES);
 }
 
@@ -99,8 +99,8 @@ static void add_uplink(struct wr_ceiling *ceiling, const struct wr_config_uplink
         return;
     uint64_t bytes = 2 * uplink->window_bytes + (uint64_t)BACKFILL_LANES * WR_SEGMENT_BODY_BYTES + TLS_BYTES +
                      (uint64_t)WR_UPLINK_DIRECT * sizeof(struct wr_uplink_direct) +
-                     (uint64_t)WR_UPLINK_REQUESTS(uplink->window) * sizeof(struct wr_uplink_request) +
-                     (uint64_t)WR_UPLINK_REPLIES(uplink->window) * sizeof(struct wr_uplink_reply);
+                     (uint64_t)WR_UPLINK_REQUESTS(WR_UPLINK_WINDOW_MAX) * sizeof(struct wr_uplink_request) +
+                     (uint64_t)WR_UPLINK_REPLIES(WR_UPLINK_WINDOW_MAX) * sizeof(struct wr_uplink_reply);
     if (uplink->format == WR_CONFIG_FORMAT_JSON)
         bytes += CODEC_BYTES; /* a segment is decoded and written again */
     add(ceiling, "uplink", bytes, "%u messages in flight, TLS", uplink->window);

@@ -212,6 +212,20 @@ static bool is_parked(const struct wr_store *store, int64_t seq) {
     return false;
 }
 
+bool wr_outbox_in_flight(const struct wr_lane_state *lane, int64_t seq) {
+    bool found = false;
+    for (uint32_t i = 0; i < WR_STORE_OUT && i < lane->n_out && !found; i++)
+        found = lane->out[i] == seq;
+    return found && seq <= lane->asked;
+}
+
+static void handed_out(struct wr_lane_state *lane, int64_t seq) {
+    for (uint32_t i = 0; i < WR_STORE_OUT && i < lane->n_out; i++)
+        if (lane->out[i] == seq)
+            return;
+    lane->out[lane->n_out++ % WR_STORE_OUT] = seq;
+}
+
 enum wr_result wr_store_next(struct wr_store *store, enum wr_lane lane, int64_t after, int64_t before, const struct wr_now *now,
                              struct wr_segment *ret_segment, struct wr_error *err) {
     if (!store->db)
@@ -227,6 +241,8 @@ enum wr_result wr_store_next(struct wr_store *store, enum wr_lane lane, int64_t 
                 continue;
             }
             result = fetch(store, seq, ret_segment, &bad, err);
+            if (result == WR_OK && !bad)
+                handed_out(&store->lanes[lane], seq);
         }
         if (bad) {
             WR_TRY(wr_outbox_mark_bad(store, seq, now, err));

@@ -213,11 +213,24 @@ static enum wr_result evict_finished(struct wr_store *store, struct wr_error *er
     return delete_row(store, best, err);
 }
 
+/* The oldest segment of a lane that is not in flight; where all are, the oldest. */
+static enum wr_result oldest_at_rest(struct wr_store *store, int lane, sqlite3_stmt **ret_row, struct wr_error *err) {
+    enum wr_result result = oldest(store, lane, 0, INT64_MAX, ret_row, err);
+    while (result == WR_OK) {
+        int64_t seq = sqlite3_column_int64(*ret_row, 0);
+        if (!wr_outbox_in_flight(&store->lanes[lane], seq))
+            return WR_OK;
+        sqlite3_reset(*ret_row);
+        result = oldest(store, lane, seq + 1, INT64_MAX, ret_row, err);
+    }
+    return result == WR_EMPTY ? oldest(store, lane, 0, INT64_MAX, ret_row, err) : result;
+}
+
 /* The oldest unfinished segment of the lowest lane; alarms last. Only called when nothing finished is left. */
 static enum wr_result evict_unfinished(struct wr_store *store, struct wr_error *err) {
     for (int lane = WR_LANES - 1; lane >= 0; lane--) {
         sqlite3_stmt *row;
-        enum wr_result result = oldest(store, lane, 0, INT64_MAX, &row, err);
+        enum wr_result result = oldest_at_rest(store, lane, &row, err);
         if (result == WR_EMPTY)
             continue;
         if (result != WR_OK)

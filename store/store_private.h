@@ -21,6 +21,7 @@
 #define WR_STORE_PAGE_BYTES 4096
 #define WR_STORE_PAGES_SPARE 24       /* free pages that an insert finds, beyond those for its body */
 #define WR_STORE_OFFER_STRIDE 16
+#define WR_STORE_OUT 256 /* what may be in flight: the uplink's largest window */
 #define WR_STORE_ACKS_BATCH 16        /* acknowledgements, or ... */
 #define WR_STORE_ACKS_AGE_NS (5 * WR_NS_PER_S) /* ... so old, go with the next commit; twice as old, they get one of their own */
 #define WR_STORE_ALARM_GROUP_NS (25 * WR_NS_PER_MS) /* half of what a network action waits for the journal */
@@ -89,6 +90,8 @@ struct wr_lane_state {
     int64_t asked;         /* highest seq that the uplink offered */
     int64_t newest;        /* seq of the newest segment */
     int64_t evict_from;    /* where the search for finished rows begins */
+    int64_t out[WR_STORE_OUT]; /* handed to the uplink last, a ring: those of them that were offered may be in flight */
+    uint32_t n_out;
     uint64_t unacked;      /* segments */
     uint64_t unacked_bytes;
 };
@@ -201,6 +204,8 @@ WR_MUST_USE enum wr_result wr_commit_begin(struct wr_store *store, struct wr_err
 WR_MUST_USE enum wr_result wr_commit_end(struct wr_store *store, enum wr_result result, struct wr_error *err);
 
 /* outbox.c */
+/* Whether the uplink may have published it without an answer yet: evicting it would book as lost what the receiver may have. */
+bool wr_outbox_in_flight(const struct wr_lane_state *lane, int64_t seq);
 WR_MUST_USE enum wr_result wr_outbox_put_open(struct wr_store *store, enum wr_lane lane, const struct wr_now *now, struct wr_error *err);
 /* Inside a transaction: a row with this body. */
 WR_MUST_USE enum wr_result wr_outbox_put_row(struct wr_store *store, const struct wr_codec_header *header, const struct wr_buf *accounts,

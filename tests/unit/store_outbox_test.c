@@ -234,6 +234,24 @@ static void test_evicts_history_first_alarms_last(void **state) {
     assert_true((uint64_t)(total + status.st_size) <= fixture->options.budget_bytes);
 }
 
+/* What the uplink was handed and has offered may be at the receiver already: evicting it would book as lost what arrived. */
+static void test_spares_what_is_in_flight(void **state) {
+    struct store_fixture *fixture = *state;
+    must(fixture, store_fixture_open(fixture));
+    store_fixture_segment(fixture, 1, 10, 1);
+    int64_t first = next(fixture, WR_LANE_WINDOWS, 0);
+    must(fixture, wr_store_offer(fixture->store, WR_LANE_WINDOWS, first, &fixture->now, &fixture->err));
+    const struct wr_store_stats *stats = wr_store_stats(fixture->store);
+    while (stat_of(&stats->evicted_unacked_segments) < 20) {
+        store_fixture_fill(fixture, 1, 256, 3);
+        store_fixture_take(fixture);
+    }
+    assert_int_equal(next(fixture, WR_LANE_WINDOWS, 0), first);
+    assert_true(next(fixture, WR_LANE_WINDOWS, first) > first + 20); /* the oldest of the others went */
+    ack(fixture, WR_LANE_WINDOWS, first, first);
+    assert_int_equal(store_fixture_balance(fixture, 1).books[WR_BOOK_DELIVERED], 10);
+}
+
 static void test_a_second_owner_is_refused(void **state) {
     struct store_fixture *fixture = *state;
     must(fixture, store_fixture_open(fixture));
@@ -561,6 +579,7 @@ int main(void) {
         TEST(test_unsaved_acks_are_not_booked_twice),
         TEST(test_a_crash_is_booked),
         TEST(test_evicts_history_first_alarms_last),
+        TEST(test_spares_what_is_in_flight),
         TEST(test_a_second_owner_is_refused),
         TEST(test_a_broken_store_is_put_aside),
         TEST(test_breaks_while_it_runs),

@@ -42,7 +42,12 @@ struct wr_config_node {
 /* How the time of a line-protocol stamp is written. */
 enum wr_precision { WR_PRECISION_NS, WR_PRECISION_US, WR_PRECISION_MS, WR_PRECISION_S };
 
+/* Each has a row in agent/config_sources.c, a checker in agent/config_source_KIND.c, and functions in agent/sources/. */
 enum wr_source_kind { WR_SOURCE_LINE, WR_SOURCE_REPLAY };
+#define WR_SOURCE_KINDS (WR_SOURCE_REPLAY + 1)
+
+/* What a source's bytes hold; which of them a kind can read is its checker's business. */
+enum wr_source_format { WR_SOURCE_FORMAT_LINE, WR_SOURCE_FORMAT_CSV };
 
 /* kind: line. Influx line protocol over TCP, Unix socket or standard input. */
 struct wr_config_line {
@@ -64,7 +69,6 @@ struct wr_config_csv {
     unsigned n_skip_columns;
 };
 
-enum wr_replay_format { WR_REPLAY_CSV, WR_REPLAY_LINE };
 /* RECORDED: at the intervals of the recording. FAST: as fast as the engine takes it. RESCALE: the intervals divided by a number. */
 enum wr_replay_pace { WR_REPLAY_RECORDED, WR_REPLAY_FAST, WR_REPLAY_RESCALE };
 /* NOW: the first stamp becomes the time of the start, the others follow. AS_RECORDED: the stamps stay as they are.
@@ -77,7 +81,6 @@ struct wr_config_replay {
     unsigned n_patterns;
     char **files; /* what the patterns match, absolute, sorted */
     unsigned n_files;
-    int format; /* enum wr_replay_format */
     struct wr_config_csv *csv; /* never NULL */
     int pace; /* enum wr_replay_pace */
     int64_t duration_ns; /* rescale: the whole timeline takes this long; 0: see speedup */
@@ -90,6 +93,7 @@ struct wr_config_replay {
 struct wr_config_source {
     char *name; /* [A-Za-z0-9._-]{1,63}, unique */
     int kind;   /* enum wr_source_kind: which of the structs below is meant */
+    int format;    /* enum wr_source_format; the kind's own default when not given */
     int precision; /* enum wr_precision: of line-protocol stamps */
     struct wr_config_line line;
     struct wr_config_replay replay;

@@ -18,11 +18,26 @@ enum wr_config_code {
     WR_CONFIG_W_EXPOSED = 509, /* reachable from other machines without protection */
     WR_CONFIG_W_USELESS = 510, /* allowed, but does nothing */
     WR_CONFIG_W_LIMIT = 511,
-    WR_CONFIG_W_TIME = 512, /* no time zone, no time format */
+    WR_CONFIG_W_TIME = 512,     /* no time zone, no time format */
+    WR_CONFIG_W_LEFT_OUT = 513, /* not in this build */
 };
 
 extern const struct wr_yaml_field wr_config_fields[];
 extern const struct wr_yaml_field wr_config_source_fields[];
+
+struct wr_config_load;
+
+/* What the config knows of a kind of source; agent/sources/source.h has what it does. */
+struct wr_config_kind {
+    const char *name;
+    const char *const *keys; /* those it has beside name and kind; ends with NULL */
+    bool left_out;           /* this build goes without it */
+    void (*check)(struct wr_config_load *load, unsigned index);
+};
+
+extern const struct wr_config_kind wr_config_kind_line;
+extern const struct wr_config_kind wr_config_kind_replay;
+extern const char *const wr_config_kind_names[]; /* by enum wr_source_kind; ends with NULL */
 
 /* A load under way. */
 struct wr_config_load {
@@ -57,6 +72,9 @@ void wr_address_fini(struct wr_address *address);
 const char *wr_config_source_at(const struct wr_config *config, const struct wr_address *address);
 /* True for 127.0.0.0/8, ::1 and localhost. */
 bool wr_address_is_loopback(const char *host);
+
+/* True when the file itself gives this key of a source. */
+bool wr_config_source_given(const struct wr_config_load *load, unsigned index, const char *key);
 
 /* The steps of the semantic check, in this order. */
 void wr_config_check_node(struct wr_config_load *load);

@@ -1,23 +1,6 @@
 /* The keys of the configuration, with their defaults and limits: the one table from which loading, errors and the reference are made. */
-#include "agent/config_private.h"
-#include "core/clock.h"
+#include "agent/config_schema.h"
 
-#define AT(type, member) .offset = offsetof(struct type, member)
-#define LIST_AT(type, member, count) .offset = offsetof(struct type, member), .count_offset = offsetof(struct type, count)
-#define RECORD_OF(type, table) .fields = (table), .record_bytes = sizeof(struct type)
-
-#define MS ((double)WR_NS_PER_MS)
-#define S ((double)WR_NS_PER_S)
-#define MINUTE (60 * S)
-#define HOUR (3600 * S)
-#define DAY (24 * HOUR)
-
-static const char *const source_kinds[] = {[WR_SOURCE_LINE] = "line", [WR_SOURCE_REPLAY] = "replay", NULL};
-static const char *const precisions[] = {
-    [WR_PRECISION_NS] = "ns", [WR_PRECISION_US] = "us", [WR_PRECISION_MS] = "ms", [WR_PRECISION_S] = "s", NULL};
-static const char *const replay_formats[] = {[WR_REPLAY_CSV] = "csv", [WR_REPLAY_LINE] = "line", NULL};
-static const char *const paces[] = {[WR_REPLAY_RECORDED] = "recorded", [WR_REPLAY_FAST] = "fast", [WR_REPLAY_RESCALE] = "rescale", NULL};
-static const char *const starts[] = {[WR_REPLAY_NOW] = "now", [WR_REPLAY_AS_RECORDED] = "recorded", NULL};
 /* raw is known, so that the error can say that it is not there yet. */
 static const char *const forwards[] = {[WR_FORWARD_WINDOWS] = "windows", [WR_FORWARD_CHANGES] = "changes", "raw", NULL};
 static const char *const uplink_formats[] = {[WR_CONFIG_FORMAT_SEGMENT] = "segment", [WR_CONFIG_FORMAT_JSON] = "json", NULL};
@@ -32,114 +15,6 @@ static const struct wr_yaml_field node_fields[] = {
      .required = true,
      .help = "name of this agent, unique in the cluster: 1 to 64 of A-Z a-z 0-9 . _ -"},
     {.key = "site", .kind = WR_YAML_STRING, AT(wr_config_node, site), .fallback = "-", .help = "where it stands; the same characters"},
-    {.key = NULL},
-};
-
-static const struct wr_yaml_field csv_fields[] = {
-    {.key = "time_column",
-     .kind = WR_YAML_STRING,
-     AT(wr_config_csv, time_column),
-     .help = "column of the time; several joined by `+` are read with a space between; the first column when not given"},
-    {.key = "time_format",
-     .kind = WR_YAML_STRING,
-     AT(wr_config_csv, time_format),
-     .help = "as strptime, or `s`, `ms`, `us`, `ns` since 1970; RFC 3339, with a space or a T, when not given"},
-    {.key = "tz", .kind = WR_YAML_STRING, AT(wr_config_csv, tz), .fallback = "UTC", .help = "zone of stamps that carry none"},
-    {.key = "measurement",
-     .kind = WR_YAML_STRING,
-     AT(wr_config_csv, measurement),
-     .help = "measurement of all series; the file's name without its ending when not given"},
-    {.key = "tags",
-     .kind = WR_YAML_STRINGS,
-     LIST_AT(wr_config_csv, tags, n_tags),
-     .help = "columns that are tags; `name=value` gives every row a tag"},
-    {.key = "skip_columns",
-     .kind = WR_YAML_STRINGS,
-     LIST_AT(wr_config_csv, skip_columns, n_skip_columns),
-     .help = "columns that are left out"},
-    {.key = NULL},
-};
-
-const struct wr_yaml_field wr_config_source_fields[] = {
-    {.key = "name",
-     .kind = WR_YAML_STRING,
-     AT(wr_config_source, name),
-     .required = true,
-     .help = "name of the source in the ledger, metrics and logs: 1 to 63 of A-Z a-z 0-9 . _ -"},
-    {.key = "kind",
-     .kind = WR_YAML_ENUM,
-     AT(wr_config_source, kind),
-     .required = true,
-     .names = source_kinds,
-     .help = "where readings come from; the keys below say for which kind they are"},
-    {.key = "listen",
-     .kind = WR_YAML_STRINGS,
-     LIST_AT(wr_config_source, line.listen, line.n_listen),
-     .help = "line: where to listen: `tcp://127.0.0.1:8094`, `unix:///run/weir/line.sock`, `stdin`; one or a list"},
-    {.key = "precision",
-     .kind = WR_YAML_ENUM,
-     AT(wr_config_source, precision),
-     .fallback = "ns",
-     .names = precisions,
-     .help = "line, and replay of line protocol: the unit of time stamps"},
-    {.key = "max_connections",
-     .kind = WR_YAML_COUNT,
-     AT(wr_config_source, line.max_connections),
-     .min = 1,
-     .max = 65535,
-     .help = "line: connections at once; `limits.max_connections` when not given"},
-    {.key = "files",
-     .kind = WR_YAML_STRINGS,
-     LIST_AT(wr_config_source, replay.patterns, replay.n_patterns),
-     .help = "replay: recordings; globs; one or a list. All of them are one timeline"},
-    {.key = "format",
-     .kind = WR_YAML_ENUM,
-     AT(wr_config_source, replay.format),
-     .fallback = "csv",
-     .names = replay_formats,
-     .help = "replay: what the files hold"},
-    {.key = "csv",
-     .kind = WR_YAML_RECORD,
-     AT(wr_config_source, replay.csv),
-     .fallback = "{}",
-     RECORD_OF(wr_config_csv, csv_fields),
-     .help = "replay of csv: how a file is read. Without it the first column is the time, the rest are fields"},
-    {.key = "pace",
-     .kind = WR_YAML_ENUM,
-     AT(wr_config_source, replay.pace),
-     .fallback = "recorded",
-     .names = paces,
-     .help = "replay: at the recorded intervals, as fast as possible, or at intervals divided by a number (`duration` or `speedup`)"},
-    {.key = "duration",
-     .kind = WR_YAML_DURATION,
-     AT(wr_config_source, replay.duration_ns),
-     .min = 1 * MS,
-     .max = 365 * DAY,
-     .help = "replay, pace rescale: the whole recording takes this long"},
-    {.key = "speedup",
-     .kind = WR_YAML_FLOAT,
-     AT(wr_config_source, replay.speedup),
-     .min = 1e-3,
-     .max = 1e9,
-     .help = "replay, pace rescale: intervals are divided by this number"},
-    {.key = "max_gap",
-     .kind = WR_YAML_DURATION,
-     AT(wr_config_source, replay.max_gap_ns),
-     .fallback = "1h",
-     .min = 1 * MS,
-     .max = 365 * DAY,
-     .help = "replay, pace rescale: longer gaps are shortened to this first"},
-    {.key = "loop",
-     .kind = WR_YAML_BOOL,
-     AT(wr_config_source, replay.loop),
-     .fallback = "false",
-     .help = "replay: begins again at the end, with later time stamps"},
-    {.key = "start",
-     .kind = WR_YAML_ENUM,
-     AT(wr_config_source, replay.start),
-     .fallback = "now",
-     .names = starts,
-     .help = "replay: the first time stamp becomes `now`, or all stay as `recorded`; with pace fast always as recorded"},
     {.key = NULL},
 };
 

@@ -20,12 +20,7 @@ struct check_options {
 
 static enum wr_result print_source(const struct wr_config_source *source, struct wr_buf *into) {
     WR_TRY(wr_buf_printf(into, "  %-16s %s", source->name, wr_source_ops((enum wr_source_kind)source->kind)->name));
-    if (source->kind == WR_SOURCE_LINE) {
-        for (unsigned i = 0; i < source->line.n_listen; i++)
-            WR_TRY(wr_buf_printf(into, " %s", source->line.listen[i]));
-    } else {
-        WR_TRY(wr_buf_printf(into, " of %u file%s", source->replay.n_files, source->replay.n_files == 1 ? "" : "s"));
-    }
+    WR_TRY(wr_source_describe(source, into));
     return wr_buf_text(into, "\n");
 }
 

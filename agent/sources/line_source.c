@@ -206,14 +206,26 @@ static void release(struct wr_source *base) {
     free(source);
 }
 
+static enum wr_result describe(const struct wr_config_source *config, struct wr_buf *into) {
+    for (unsigned i = 0; i < config->line.n_listen; i++)
+        WR_TRY(wr_buf_printf(into, " %s", config->line.listen[i]));
+    return WR_OK;
+}
+
 static size_t bytes(const struct wr_config_source *config, const struct wr_config_limits *limits) {
     const size_t connections = config->line.max_connections ? config->line.max_connections : limits->max_connections;
     return sizeof(struct wr_line_source) + wr_intake_bytes(limits) + limits->partial_lines_bytes + 4 * limits->max_line_bytes +
            connections * 1024;
 }
 
-const struct wr_source_ops wr_line_source_ops = {
-    .kind = WR_SOURCE_LINE, .name = "line", .create = create, .start = start, .stop = stop, .free = release, .bytes = bytes};
+const struct wr_source_ops wr_line_source_ops = {.kind = WR_SOURCE_LINE,
+                                                 .name = "line",
+                                                 .create = create,
+                                                 .start = start,
+                                                 .stop = stop,
+                                                 .free = release,
+                                                 .describe = describe,
+                                                 .bytes = bytes};
 
 uint16_t wr_line_source_port(const struct wr_source *source, unsigned i) {
     const struct wr_line_source *line = (const struct wr_line_source *)(const void *)source;

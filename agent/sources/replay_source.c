@@ -269,11 +269,21 @@ static void release(struct wr_source *source) {
     free(replay);
 }
 
+static enum wr_result describe(const struct wr_config_source *config, struct wr_buf *into) {
+    return wr_buf_printf(into, " of %u file%s", config->replay.n_files, config->replay.n_files == 1 ? "" : "s");
+}
+
 static size_t bytes(const struct wr_config_source *config, const struct wr_config_limits *limits) {
-    const size_t codec = config->replay.format == WR_REPLAY_CSV ? sizeof(struct wr_csv) : sizeof(struct wr_line_parser);
+    const size_t codec = config->format == WR_SOURCE_FORMAT_CSV ? sizeof(struct wr_csv) : sizeof(struct wr_line_parser);
     const size_t buffer = limits->max_line_bytes > 65536 ? limits->max_line_bytes : 65536;
     return sizeof(struct replay) + wr_intake_bytes(limits) + config->replay.n_files * (sizeof(struct wr_recording) + codec + 4 * buffer);
 }
 
-const struct wr_source_ops wr_replay_source_ops = {
-    .kind = WR_SOURCE_REPLAY, .name = "replay", .create = create, .start = start, .stop = stop, .free = release, .bytes = bytes};
+const struct wr_source_ops wr_replay_source_ops = {.kind = WR_SOURCE_REPLAY,
+                                                   .name = "replay",
+                                                   .create = create,
+                                                   .start = start,
+                                                   .stop = stop,
+                                                   .free = release,
+                                                   .describe = describe,
+                                                   .bytes = bytes};

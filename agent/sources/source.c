@@ -1,18 +1,17 @@
 #include "agent/sources/source.h"
 
-#include <assert.h>
-
 #include "agent/sources/line_source.h"
 #include "agent/sources/replay_source.h"
 
-static const struct wr_source_ops *const kinds[] = {&wr_line_source_ops, &wr_replay_source_ops};
+static const struct wr_source_ops *const kinds[WR_SOURCE_KINDS] = {
+    [WR_SOURCE_LINE] = &wr_line_source_ops,
+#if WEIR_SOURCE_REPLAY
+    [WR_SOURCE_REPLAY] = &wr_replay_source_ops,
+#endif
+};
 
 const struct wr_source_ops *wr_source_ops(enum wr_source_kind kind) {
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (kinds[i]->kind == kind)
-            return kinds[i];
-    assert(false); /* the config knows a kind that has no functions */
-    return kinds[0];
+    return kinds[kind];
 }
 
 enum wr_result wr_source_create(const struct wr_source_env *env, struct wr_source **ret_source, struct wr_error *err) {
@@ -30,6 +29,10 @@ enum wr_result wr_source_stop(struct wr_source *source, int64_t deadline_boot_ns
 void wr_source_free(struct wr_source *source) {
     if (source)
         source->ops->free(source);
+}
+
+enum wr_result wr_source_describe(const struct wr_config_source *config, struct wr_buf *into) {
+    return wr_source_ops((enum wr_source_kind)config->kind)->describe(config, into);
 }
 
 size_t wr_source_bytes(const struct wr_config_source *config, const struct wr_config_limits *limits) {

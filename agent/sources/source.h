@@ -47,6 +47,8 @@ struct wr_source_ops {
     enum wr_result (*stop)(struct wr_source *source, int64_t deadline_boot_ns);
     /* Started and not stopped: stops at once. NULL is fine. */
     void (*free)(struct wr_source *source);
+    /* For `weir check`: where its readings come from, in a few words, each with a blank before it. */
+    enum wr_result (*describe)(const struct wr_config_source *config, struct wr_buf *into);
     /* Upper bound of its memory, batches not counted. */
     size_t (*bytes)(const struct wr_config_source *config, const struct wr_config_limits *limits);
 };
@@ -57,7 +59,7 @@ struct wr_source {
     struct wr_source_env env;
 };
 
-/* The functions of a kind; never NULL. */
+/* The functions of a kind; NULL: this build goes without it (CMakeLists.txt, weir_feature), and the config has refused it. */
 const struct wr_source_ops *wr_source_ops(enum wr_source_kind kind);
 
 /* Puts the same question to whatever kind it is. */
@@ -65,6 +67,7 @@ WR_MUST_USE enum wr_result wr_source_create(const struct wr_source_env *env, str
 WR_MUST_USE enum wr_result wr_source_start(struct wr_source *source, struct wr_error *err);
 WR_MUST_USE enum wr_result wr_source_stop(struct wr_source *source, int64_t deadline_boot_ns);
 void wr_source_free(struct wr_source *source);
+WR_MUST_USE enum wr_result wr_source_describe(const struct wr_config_source *config, struct wr_buf *into);
 size_t wr_source_bytes(const struct wr_config_source *config, const struct wr_config_limits *limits);
 
 #endif

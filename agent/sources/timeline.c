@@ -47,7 +47,7 @@ static void shut(struct wr_recording *recording) {
 
 static enum wr_result make_codec(struct wr_recording *recording, void **ret_codec, wr_codec_stream_feed **ret_feed, struct wr_error *err) {
     const struct wr_timeline *timeline = recording->timeline;
-    if (timeline->config->replay.format == WR_REPLAY_CSV) {
+    if (timeline->config->format == WR_SOURCE_FORMAT_CSV) {
         struct wr_csv *csv = malloc(sizeof *csv);
         if (!csv)
             return wr_error_set(err, WR_NO_MEMORY, "no memory to read it");

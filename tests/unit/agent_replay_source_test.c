@@ -29,7 +29,7 @@ static int set_up(void **state) {
     bed.print = true;
     bed.csv.time_format = (char *)"s";
     bed.config.replay.files = files;
-    bed.config.replay.format = WR_REPLAY_CSV;
+    bed.config.format = WR_SOURCE_FORMAT_CSV;
     bed.config.replay.pace = WR_REPLAY_FAST;
     bed.config.replay.start = WR_REPLAY_AS_RECORDED;
     return 0;
@@ -122,7 +122,7 @@ static void the_measurement_is_the_files_name(void **state) {
 
 static void line_protocol_too(void **state) {
     (void)state;
-    bed.config.replay.format = WR_REPLAY_LINE;
+    bed.config.format = WR_SOURCE_FORMAT_LINE;
     bed.config.precision = WR_PRECISION_S;
     add_file("m v=2 20\nbad\nm v=3 30\nm v=4");
     add_file("# c\nm v=1 10\nm v=1 25\n");
@@ -286,6 +286,7 @@ static void failing_reads_and_allocations(void **state) {
             wr_bed_fini(&bed);
             wr_bed_init(&bed, WR_SOURCE_REPLAY);
             bed.config.replay = replay;
+            bed.config.format = WR_SOURCE_FORMAT_CSV;
             bed.csv = csv;
             bed.config.replay.csv = &bed.csv;
             if (!hit)

@@ -55,7 +55,7 @@ def files(root):
         folders[:] = sorted(f for f in folders if f not in SKIPPED)
         for name in sorted(names):
             path = os.path.join(where, name)
-            if not os.path.islink(path):
+            if name not in SKIPPED and not os.path.islink(path):  # .git is a file in a linked work tree
                 yield os.path.relpath(path, root).replace(os.sep, "/")
 
 

@@ -1,19 +1,13 @@
 #include "transport/session.h"
 #include "core/thread.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include "transport/dial.h"
 #include "transport/session_private.h"
 
 #define NOTES 32
 #define GOODBYE_NS WR_NS_PER_S
-#define PASSWORD_BYTES 65535 /* of MQTT */
 
 static int64_t now_ns(void) {
     return wr_clock_boot_ns(wr_clock_real());
@@ -36,26 +30,6 @@ static bool given_up(const struct wr_session *session, uint64_t connection) {
 
 /* ---- taking a connection down ---- */
 
-static void add_relay(const struct wr_relay *from, struct wr_session_stats *stats) {
-    struct wr_relay_stats relay;
-    wr_relay_stats(from, &relay);
-    stats->sent_bytes += relay.sent_bytes;
-    stats->received_bytes += relay.received_bytes;
-    stats->strangers += relay.strangers;
-}
-
-/* Only the session's thread changes `relay`, under stats_lock, so that a report can count it while it lives. */
-static void close_relay(struct wr_session *session) {
-    struct wr_relay *relay = session->relay;
-    if (relay == NULL)
-        return;
-    (void)pthread_mutex_lock(&session->stats_lock);
-    add_relay(relay, &session->stats);
-    session->relay = NULL;
-    (void)pthread_mutex_unlock(&session->stats_lock);
-    wr_relay_close(relay);
-}
-
 /* Waits until our DISCONNECT is out, at most GOODBYE_NS. Other notes of this connection mean nothing any more, a close and a stop stand in
  * closed_upto and stopping; only the next connect must not get lost. */
 static void wait_goodbye(struct wr_session *session) {
@@ -77,9 +51,9 @@ static void take_down(struct wr_session *session, bool clean) {
     if (clean && session->paho != NULL && session->accepted && wr_session_paho_goodbye(session))
         wait_goodbye(session);
     else
-        close_relay(session);
+        wr_mqtt_link_close(&session->link);
     wr_session_paho_destroy(session);
-    close_relay(session);
+    wr_mqtt_link_close(&session->link);
     session->accepted = false;
 }
 
@@ -91,64 +65,30 @@ static void describe(struct wr_session *session, const struct note *note, const 
     if (note->reason >= 0x80) {
         const char *hint = note->reason == MQTTREASONCODE_SESSION_TAKEN_OVER ? ": another client uses the same client id" : "";
         (void)snprintf(text, size, "the broker %s: %s (0x%02X)%s", session->accepted ? "ended the session" : "refused the connection",
-                       wr_session_reason_name(note->reason), note->reason, hint);
+                       wr_paho_reason_name(note->reason), note->reason, hint);
     } else if (note->reason > 0 && !session->accepted) { /* the return codes of MQTT 3.1.1 */
         (void)snprintf(text, size, "the broker refused the connection: return code %u: does it speak MQTT 5?", (unsigned)note->reason);
     } else if (note->kind == NOTE_DISCONNECTED) {
         (void)snprintf(text, size, "the broker ended the session");
-    } else if (session->relay != NULL && wr_relay_end(session->relay, &cause) && cause.code != WR_OK) {
+    } else if (wr_mqtt_link_broken(&session->link, &cause)) {
         (void)snprintf(text, size, "%s", cause.text);
     } else {
         (void)snprintf(text, size, "%s", otherwise);
     }
 }
 
-static void note_tls(struct wr_session *session, const struct wr_stream *stream) {
-    struct wr_tls_info info = {0};
-    if (stream != NULL && stream->tls != NULL)
-        wr_tls_info(stream->tls, &info);
-    (void)pthread_mutex_lock(&session->stats_lock);
-    session->stats.tls_resumed += info.resumed;
-    session->stats.cert_expires_wall_ns = wr_tls_expires_wall_ns(session->tls);
-    (void)snprintf(session->stats.tls_warning, sizeof session->stats.tls_warning, "%s", wr_tls_load_error(session->tls));
-    (void)pthread_mutex_unlock(&session->stats_lock);
-}
-
-static enum wr_result open_relay(struct wr_session *session, struct wr_stream *stream, int64_t deadline_ns, uint16_t *ret_port,
-                                 struct wr_error *err) {
-    struct wr_relay *relay = NULL;
-    WR_TRY(wr_relay_open(stream, deadline_ns, &relay, ret_port, err));
-    (void)pthread_mutex_lock(&session->stats_lock);
-    session->relay = relay;
-    (void)pthread_mutex_unlock(&session->stats_lock);
-    return WR_OK;
-}
-
 /* Name, TCP, TLS, relay, and paho's connect under way. */
 static enum wr_result open_link(struct wr_session *session, int64_t deadline_ns, struct wr_error *err) {
     const struct wr_session_config *config = &session->config;
-    struct wr_credential password = {0};
-    if (config->password_file != NULL) {
-        if (wr_credential_read(config->password_file, PASSWORD_BYTES, &password, err) != WR_OK)
-            return wr_error_wrap(err, "password");
-        wr_credential_trim(&password);
-    }
-    struct wr_stream stream = {.fd = -1};
-    struct wr_dial dial = {.url = &config->url,
-                           .tls = session->tls,
-                           .deadline_boot_ns = deadline_ns,
-                           .user_timeout_ns = 2 * (int64_t)config->keepalive_s * WR_NS_PER_S,
-                           .cancel_fd = session->wake_fd};
+    struct wr_credential password;
+    WR_TRY(wr_mqtt_link_password(config->password_file, &password, err));
     uint16_t port = 0;
-    enum wr_result result = wr_dial(&dial, &stream, err);
-    note_tls(session, result == WR_OK ? &stream : NULL);
+    enum wr_result result = wr_mqtt_link_open(&session->link, &config->url, config->keepalive_s, deadline_ns, &port, err);
     if (result == WR_OK) {
         struct wr_session_event event = {.kind = WR_SESSION_DIALLED, .connection = session->connection};
         wr_session_emit(session, &event);
-        result = open_relay(session, &stream, deadline_ns, &port, err);
-    }
-    if (result == WR_OK)
         result = wr_session_paho_connect(session, port, deadline_ns - now_ns(), &password, err);
+    }
     wr_credential_free(&password);
     return result;
 }
@@ -187,8 +127,7 @@ static bool await_connack(struct wr_session *session, int64_t deadline_ns, struc
 
 static void bring_up(struct wr_session *session, uint64_t connection) {
     session->connection = connection;
-    eventfd_t stale;
-    (void)eventfd_read(session->wake_fd, &stale); /* first clear, then look: a cancel between the two is not lost */
+    wr_mqtt_link_forget_cancel(&session->link); /* first clear, then look: a cancel between the two is not lost */
     if (given_up(session, connection))
         return;
     int64_t deadline_ns = wr_clock_add_ns(now_ns(), session->config.connect_timeout_ns);
@@ -291,7 +230,7 @@ static void op_close(void *self, uint64_t connection, bool clean) {
     struct wr_session *session = self;
     struct note note = {.kind = NOTE_CLOSE, .connection = connection, .clean = clean};
     session->closed_upto = connection;
-    (void)eventfd_write(session->wake_fd, 1);
+    wr_mqtt_link_cancel(&session->link);
     if (wr_channel_try_send(session->notes, &note) != WR_OK)
         session->events_lost++;
 }
@@ -302,24 +241,24 @@ const struct wr_session_ops *wr_session_ops(void) {
 }
 
 void wr_session_stats(struct wr_session *session, struct wr_session_stats *ret_stats) {
-    (void)pthread_mutex_lock(&session->stats_lock);
-    *ret_stats = session->stats;
-    if (session->relay != NULL)
-        add_relay(session->relay, ret_stats);
-    (void)pthread_mutex_unlock(&session->stats_lock);
+    struct wr_mqtt_link_stats link;
+    wr_mqtt_link_stats(&session->link, &link);
+    *ret_stats = (struct wr_session_stats){.sent_bytes = link.sent_bytes,
+                                           .received_bytes = link.received_bytes,
+                                           .strangers = link.strangers,
+                                           .tls_resumed = link.tls_resumed,
+                                           .cert_expires_wall_ns = link.cert_expires_wall_ns};
+    (void)snprintf(ret_stats->tls_warning, sizeof ret_stats->tls_warning, "%s", link.tls_warning);
     ret_stats->events_lost = session->events_lost;
 }
 
 /* ---- life ---- */
 
 static void session_release(struct wr_session *session) {
-    if (session->wake_fd >= 0)
-        (void)close(session->wake_fd);
+    wr_mqtt_link_fini(&session->link);
     wr_channel_free(session->notes);
-    wr_tls_free(session->tls);
     free(session->slots);
     (void)pthread_mutex_destroy(&session->publish_lock);
-    (void)pthread_mutex_destroy(&session->stats_lock);
     free(session);
 }
 
@@ -330,10 +269,7 @@ static enum wr_result prepare(struct wr_session *session, struct wr_error *err) 
         return wr_error_set(err, WR_NO_MEMORY, "session: no memory");
     for (uint32_t i = 0; i < config->window; i++)
         session->slots[i].session = session;
-    session->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (session->wake_fd < 0)
-        return wr_error_set(err, WR_IO, "session: eventfd: %s", strerror(errno));
-    WR_TRY(wr_tls_new(&config->tls, config->clock, &session->tls, err));
+    WR_TRY(wr_mqtt_link_init(&session->link, &config->tls, config->clock, err));
     struct wr_channel_options notes = {
         .name = "session notes", .capacity = NOTES, .element_bytes = sizeof(struct note), .policy = WR_CHANNEL_REJECT};
     WR_TRY(wr_channel_new(&notes, &session->notes, err));
@@ -347,10 +283,8 @@ enum wr_result wr_session_new(const struct wr_session_config *config, struct wr_
     if (session == NULL)
         return wr_error_set(err, WR_NO_MEMORY, "session: no memory");
     session->config = *config;
-    session->wake_fd = -1;
-    session->stats.cert_expires_wall_ns = WR_NEVER_NS;
+    session->link.wake_fd = -1;
     (void)pthread_mutex_init(&session->publish_lock, NULL);
-    (void)pthread_mutex_init(&session->stats_lock, NULL);
     enum wr_result result = prepare(session, err);
     if (result != WR_OK) {
         session_release(session);
@@ -364,7 +298,7 @@ void wr_session_free(struct wr_session *session) {
     if (session == NULL)
         return;
     session->stopping = true;
-    (void)eventfd_write(session->wake_fd, 1);
+    wr_mqtt_link_cancel(&session->link);
     struct note note = {.kind = NOTE_STOP};
     if (wr_channel_try_send(session->notes, &note) != WR_OK)
         wr_channel_close(session->notes); /* full of others, each of which finds `stopping` */

@@ -1,22 +1,12 @@
 /* paho, and nothing else: its calls, its callbacks, and what is known about their traps.
  *
- * Callbacks run on paho's threads (or on the one that destroys) with its global lock held: they only copy and enqueue. Handles of all
- * sessions share threads and lock inside paho, so that creating and destroying is serialised over the whole process.
+ * Callbacks run on paho's threads (or on the one that destroys) with its global lock held: they only copy and enqueue.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "transport/session_private.h"
-
-#define ABSENT (-9999999) /* MQTTProperties_getNumericValue for a property that is not there */
-
-static pthread_mutex_t lifecycle = PTHREAD_MUTEX_INITIALIZER;
-
-const char *wr_session_reason_name(uint8_t reason) {
-    const char *name = MQTTReasonCode_toString((enum MQTTReasonCodes)reason);
-    return name != NULL ? name : "unknown reason";
-}
 
 static void tell(struct wr_session *session, struct note *note) {
     note->connection = session->connection;
@@ -26,19 +16,14 @@ static void tell(struct wr_session *session, struct note *note) {
         session->events_lost++;
 }
 
-static uint32_t number(MQTTProperties *properties, enum MQTTPropertyCodes code, uint32_t otherwise) {
-    int value = MQTTProperties_getNumericValue(properties, code);
-    return value == ABSENT ? otherwise : (uint32_t)value;
-}
-
 static void on_connect(void *user, MQTTAsync_successData5 *response) {
     struct note note = {.kind = NOTE_CONNACK};
     MQTTProperties *properties = &response->properties;
-    uint32_t receive_max = number(properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, UINT16_MAX);
+    uint32_t receive_max = wr_paho_number(properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, UINT16_MAX);
     note.receive_max = receive_max > UINT16_MAX ? UINT16_MAX : (uint16_t)receive_max;
-    note.max_packet_bytes = number(properties, MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE, UINT32_MAX);
-    note.retain_available = number(properties, MQTTPROPERTY_CODE_RETAIN_AVAILABLE, 1) != 0;
-    note.max_qos = (uint8_t)number(properties, MQTTPROPERTY_CODE_MAXIMUM_QOS, 2);
+    note.max_packet_bytes = wr_paho_number(properties, MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE, UINT32_MAX);
+    note.retain_available = wr_paho_number(properties, MQTTPROPERTY_CODE_RETAIN_AVAILABLE, 1) != 0;
+    note.max_qos = (uint8_t)wr_paho_number(properties, MQTTPROPERTY_CODE_MAXIMUM_QOS, 2);
     tell(user, &note);
 }
 
@@ -120,17 +105,9 @@ static void on_not_delivered(void *user, MQTTAsync_failureData5 *response) {
 enum wr_result wr_session_paho_connect(struct wr_session *session, uint16_t port, int64_t timeout_ns, const struct wr_credential *password,
                                        struct wr_error *err) {
     const struct wr_session_config *config = &session->config;
-    char uri[40];
-    (void)snprintf(uri, sizeof uri, "tcp://127.0.0.1:%u", (unsigned)port);
     MQTTAsync_createOptions create = MQTTAsync_createOptions_initializer5;
     create.maxBufferedMessages = (int)config->window + 16;
-    (void)pthread_mutex_lock(&lifecycle);
-    int code = MQTTAsync_createWithOptions(&session->paho, uri, config->client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL, &create);
-    (void)pthread_mutex_unlock(&lifecycle);
-    if (code != MQTTASYNC_SUCCESS) {
-        session->paho = NULL;
-        return wr_error_set(err, WR_NO_MEMORY, "MQTT client: code %d", code);
-    }
+    WR_TRY(wr_paho_create(port, config->client_id, &create, &session->paho, err));
     (void)MQTTAsync_setCallbacks(session->paho, session, on_lost, on_message, NULL);
     (void)MQTTAsync_setDisconnected(session->paho, session, on_disconnected);
     MQTTAsync_connectOptions options = MQTTAsync_connectOptions_initializer5;
@@ -152,7 +129,7 @@ enum wr_result wr_session_paho_connect(struct wr_session *session, uint16_t port
     options.context = session;
     options.onSuccess5 = on_connect;
     options.onFailure5 = on_connect_failure;
-    code = MQTTAsync_connect(session->paho, &options);
+    int code = MQTTAsync_connect(session->paho, &options);
     if (code == MQTTASYNC_SUCCESS)
         return WR_OK;
     wr_session_paho_destroy(session);
@@ -170,10 +147,7 @@ bool wr_session_paho_goodbye(struct wr_session *session) {
 void wr_session_paho_destroy(struct wr_session *session) {
     if (session->paho == NULL)
         return;
-    (void)pthread_mutex_lock(&lifecycle);
-    MQTTAsync_destroy(&session->paho);
-    (void)pthread_mutex_unlock(&lifecycle);
-    session->paho = NULL;
+    wr_paho_destroy(&session->paho);
     for (uint32_t i = 0; i < session->config.window; i++) /* tokens that were still queued inside paho get no callback */
         session->slots[i].busy = false;
 }

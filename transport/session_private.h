@@ -2,12 +2,11 @@
 #ifndef WEIR_TRANSPORT_SESSION_PRIVATE_H
 #define WEIR_TRANSPORT_SESSION_PRIVATE_H
 
-#include <MQTTAsync.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "transport/credential.h"
-#include "transport/relay.h"
+#include "transport/mqtt_link.h"
+#include "transport/paho.h"
 #include "transport/session.h"
 
 /* What the session's thread is told: by the uplink (commands) and by paho's callbacks. */
@@ -45,30 +44,23 @@ struct slot {
 
 struct wr_session {
     struct wr_session_config config;
-    struct wr_tls *tls;
+    struct wr_mqtt_link link; /* the thread's */
     struct wr_channel *notes;
     pthread_t thread;
-    int wake_fd; /* cancels a dial */
     _Atomic uint64_t closed_upto; /* connections up to this number are given up */
     _Atomic bool stopping;
-    _Atomic uint64_t connection; /* the present one; read by callbacks */
-    _Atomic uint64_t lost;       /* the last one whose loss was told: each publish in flight would tell it again */
-    struct wr_relay *relay;      /* the thread's */
-    MQTTAsync paho;              /* the thread's */
-    bool accepted;               /* CONNACK came */
-    uint64_t deferred;           /* a connect that came while another connection said goodbye; 0: none */
+    _Atomic uint64_t connection;  /* the present one; read by callbacks */
+    _Atomic uint64_t lost;        /* the last one whose loss was told: each publish in flight would tell it again */
+    MQTTAsync paho;               /* the thread's */
+    bool accepted;                /* CONNACK came */
+    uint64_t deferred;            /* a connect that came while another connection said goodbye; 0: none */
     pthread_mutex_t publish_lock; /* over `open`: never taken by a callback, so it may be held while calling paho */
     MQTTAsync open;               /* the handle that takes publishes; NULL while there is none */
-    pthread_mutex_t stats_lock;
-    struct wr_session_stats stats;
     _Atomic uint64_t events_lost;
     struct slot *slots;
 };
 
 void wr_session_emit(struct wr_session *session, const struct wr_session_event *event);
-
-/* "Session taken over", ... never NULL. */
-const char *wr_session_reason_name(uint8_t reason);
 
 /* Creates a handle for 127.0.0.1:port and starts its connect. On failure no handle is left. */
 WR_MUST_USE enum wr_result wr_session_paho_connect(struct wr_session *session, uint16_t port, int64_t timeout_ns,

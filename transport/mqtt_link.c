@@ -1,0 +1,114 @@
+#include "transport/mqtt_link.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "transport/dial.h"
+
+#define PASSWORD_BYTES 65535 /* of MQTT */
+
+enum wr_result wr_mqtt_link_init(struct wr_mqtt_link *link, const struct wr_tls_config *tls, const struct wr_clock *clock,
+                                 struct wr_error *err) {
+    *link = (struct wr_mqtt_link){.wake_fd = -1, .stats.cert_expires_wall_ns = WR_NEVER_NS};
+    (void)pthread_mutex_init(&link->lock, NULL);
+    link->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    enum wr_result result =
+        link->wake_fd < 0 ? wr_error_set(err, WR_IO, "eventfd: %s", strerror(errno)) : wr_tls_new(tls, clock, &link->tls, err);
+    if (result != WR_OK)
+        wr_mqtt_link_fini(link);
+    return result;
+}
+
+void wr_mqtt_link_fini(struct wr_mqtt_link *link) {
+    if (link->wake_fd < 0)
+        return;
+    wr_mqtt_link_close(link);
+    (void)close(link->wake_fd);
+    link->wake_fd = -1;
+    wr_tls_free(link->tls);
+    link->tls = NULL;
+    (void)pthread_mutex_destroy(&link->lock);
+}
+
+enum wr_result wr_mqtt_link_password(const char *file, struct wr_credential *ret_password, struct wr_error *err) {
+    *ret_password = (struct wr_credential){0};
+    if (file == NULL)
+        return WR_OK;
+    if (wr_credential_read(file, PASSWORD_BYTES, ret_password, err) != WR_OK)
+        return wr_error_wrap(err, "password");
+    wr_credential_trim(ret_password);
+    return WR_OK;
+}
+
+static void note_tls(struct wr_mqtt_link *link, const struct wr_stream *stream) {
+    struct wr_tls_info info = {0};
+    if (stream != NULL && stream->tls != NULL)
+        wr_tls_info(stream->tls, &info);
+    (void)pthread_mutex_lock(&link->lock);
+    link->stats.tls_resumed += info.resumed;
+    link->stats.cert_expires_wall_ns = wr_tls_expires_wall_ns(link->tls);
+    (void)snprintf(link->stats.tls_warning, sizeof link->stats.tls_warning, "%s", wr_tls_load_error(link->tls));
+    (void)pthread_mutex_unlock(&link->lock);
+}
+
+enum wr_result wr_mqtt_link_open(struct wr_mqtt_link *link, const struct wr_url *url, uint16_t keepalive_s, int64_t deadline_boot_ns,
+                                 uint16_t *ret_port, struct wr_error *err) {
+    struct wr_stream stream = {.fd = -1};
+    struct wr_dial dial = {.url = url,
+                           .tls = link->tls,
+                           .deadline_boot_ns = deadline_boot_ns,
+                           .user_timeout_ns = 2 * (int64_t)keepalive_s * WR_NS_PER_S,
+                           .cancel_fd = link->wake_fd};
+    enum wr_result result = wr_dial(&dial, &stream, err);
+    note_tls(link, result == WR_OK ? &stream : NULL);
+    WR_TRY(result);
+    struct wr_relay *relay = NULL;
+    WR_TRY(wr_relay_open(&stream, deadline_boot_ns, &relay, ret_port, err));
+    (void)pthread_mutex_lock(&link->lock);
+    link->relay = relay;
+    (void)pthread_mutex_unlock(&link->lock);
+    return WR_OK;
+}
+
+bool wr_mqtt_link_broken(const struct wr_mqtt_link *link, struct wr_error *ret_cause) {
+    return link->relay != NULL && wr_relay_end(link->relay, ret_cause) && ret_cause->code != WR_OK;
+}
+
+static void add_relay(const struct wr_relay *from, struct wr_mqtt_link_stats *stats) {
+    struct wr_relay_stats relay;
+    wr_relay_stats(from, &relay);
+    stats->sent_bytes += relay.sent_bytes;
+    stats->received_bytes += relay.received_bytes;
+    stats->strangers += relay.strangers;
+}
+
+void wr_mqtt_link_close(struct wr_mqtt_link *link) {
+    struct wr_relay *relay = link->relay;
+    if (relay == NULL)
+        return;
+    (void)pthread_mutex_lock(&link->lock);
+    add_relay(relay, &link->stats);
+    link->relay = NULL;
+    (void)pthread_mutex_unlock(&link->lock);
+    wr_relay_close(relay);
+}
+
+void wr_mqtt_link_cancel(struct wr_mqtt_link *link) {
+    (void)eventfd_write(link->wake_fd, 1);
+}
+
+void wr_mqtt_link_forget_cancel(struct wr_mqtt_link *link) {
+    eventfd_t stale;
+    (void)eventfd_read(link->wake_fd, &stale);
+}
+
+void wr_mqtt_link_stats(struct wr_mqtt_link *link, struct wr_mqtt_link_stats *ret_stats) {
+    (void)pthread_mutex_lock(&link->lock);
+    *ret_stats = link->stats;
+    if (link->relay != NULL)
+        add_relay(link->relay, ret_stats);
+    (void)pthread_mutex_unlock(&link->lock);
+}

@@ -117,6 +117,8 @@ struct wr_config_store {
 
 enum wr_config_format { WR_CONFIG_FORMAT_SEGMENT, WR_CONFIG_FORMAT_JSON };
 
+enum wr_config_mqtt_version { WR_CONFIG_MQTT_AUTO, WR_CONFIG_MQTT_5, WR_CONFIG_MQTT_3_1_1 };
+
 struct wr_broker {
     char *url; /* mqtt://host:port or mqtts://host:port */
     bool tls;
@@ -131,10 +133,12 @@ struct wr_config_uplink {
     char *ca;   /* absolute paths; NULL when not given */
     char *cert;
     char *key;
+    char *crl;
     char *user;
     char *password_file;
     char *prefix; /* first levels of every topic, no '/' at either end */
     int format;   /* enum wr_config_format */
+    int version;  /* enum wr_config_mqtt_version */
     int64_t keepalive_ns;
     int64_t connect_timeout_ns; /* name, TCP, TLS and MQTT together */
     int64_t retry_max_ns;       /* longest pause between two attempts */

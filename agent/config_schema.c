@@ -4,6 +4,8 @@
 /* raw is known, so that the error can say that it is not there yet. */
 static const char *const forwards[] = {[WR_FORWARD_WINDOWS] = "windows", [WR_FORWARD_CHANGES] = "changes", "raw", NULL};
 static const char *const uplink_formats[] = {[WR_CONFIG_FORMAT_SEGMENT] = "segment", [WR_CONFIG_FORMAT_JSON] = "json", NULL};
+static const char *const mqtt_versions[] = {
+    [WR_CONFIG_MQTT_AUTO] = "auto", [WR_CONFIG_MQTT_5] = "5", [WR_CONFIG_MQTT_3_1_1] = "3.1.1", NULL};
 static const char *const log_levels[] = {
     [WR_LOG_DEBUG] = "debug", [WR_LOG_INFO] = "info", [WR_LOG_WARN] = "warn", [WR_LOG_ERROR] = "error", NULL};
 static const char *const log_formats[] = {[WR_LOG_LOGFMT] = "logfmt", [WR_LOG_JSON] = "json", NULL};
@@ -85,6 +87,10 @@ static const struct wr_yaml_field uplink_fields[] = {
      .help = "PEM file: who must have signed the broker's certificate; the system's authorities when not given"},
     {.key = "cert", .kind = WR_YAML_STRING, AT(wr_config_uplink, cert), .help = "PEM file: our certificate chain; goes with `key`"},
     {.key = "key", .kind = WR_YAML_STRING, AT(wr_config_uplink, key), .help = "PEM file: our private key; never leaves the device"},
+    {.key = "crl",
+     .kind = WR_YAML_STRING,
+     AT(wr_config_uplink, crl),
+     .help = "PEM file: certificates that the authorities have revoked; without it revoked ones are not noticed"},
     {.key = "user", .kind = WR_YAML_STRING, AT(wr_config_uplink, user), .help = "MQTT user name"},
     {.key = "password_file",
      .kind = WR_YAML_STRING,
@@ -101,6 +107,12 @@ static const struct wr_yaml_field uplink_fields[] = {
      .fallback = "segment",
      .names = uplink_formats,
      .help = "how windows are sent: as they are stored, or as JSON for receivers that know nothing of Weir"},
+    {.key = "version",
+     .kind = WR_YAML_ENUM,
+     AT(wr_config_uplink, version),
+     .fallback = "auto",
+     .names = mqtt_versions,
+     .help = "of MQTT; auto: 5, and 3.1.1 where the broker does not speak it"},
     {.key = "keepalive",
      .kind = WR_YAML_DURATION,
      AT(wr_config_uplink, keepalive_ns),

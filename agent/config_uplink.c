@@ -76,12 +76,16 @@ static void check_credentials(struct wr_config_load *load) {
         wr_config_error(load, WR_CONFIG_W_NEEDED, "uplink.key", "cert: node.pem", "a private key needs its certificate");
     if (uplink->password_file && !uplink->user)
         wr_config_error(load, WR_CONFIG_W_NEEDED, "uplink.password_file", "user: NAME", "a password needs a user");
-    if (!tls && (uplink->ca || uplink->cert))
-        wr_config_warn(load, WR_CONFIG_W_USELESS, uplink->ca ? "uplink.ca" : "uplink.cert", "mqtts://",
-                       "no broker is reached by TLS: certificates are not used");
+    if (!tls && (uplink->ca || uplink->cert || uplink->crl))
+        wr_config_warn(load, WR_CONFIG_W_USELESS,
+                       uplink->ca     ? "uplink.ca"
+                       : uplink->cert ? "uplink.cert"
+                                      : "uplink.crl",
+                       "mqtts://", "no broker is reached by TLS: certificates are not used");
     check_file(load, "uplink.ca", &uplink->ca, false);
     check_file(load, "uplink.cert", &uplink->cert, false);
     check_file(load, "uplink.key", &uplink->key, true);
+    check_file(load, "uplink.crl", &uplink->crl, false);
     check_file(load, "uplink.password_file", &uplink->password_file, true);
 }
 

@@ -74,7 +74,10 @@ static void drop_direct(void *element, void *user) {
 static enum wr_result fill_session(const struct wr_config *config, struct wr_session_config *session, struct wr_error *err) {
     const struct wr_config_uplink *uplink = config->uplink;
     WR_TRY(wr_url_parse(uplink->brokers[0].url, &session->url, err));
-    session->tls = (struct wr_tls_config){.ca = uplink->ca, .cert = uplink->cert, .key = uplink->key};
+    session->tls = (struct wr_tls_config){.ca = uplink->ca, .cert = uplink->cert, .key = uplink->key, .crl = uplink->crl};
+    static const uint8_t versions[] = {
+        [WR_CONFIG_MQTT_AUTO] = WR_MQTT_AUTO, [WR_CONFIG_MQTT_5] = WR_MQTT_5, [WR_CONFIG_MQTT_3_1_1] = WR_MQTT_3_1_1};
+    session->version = versions[uplink->version];
     session->client_id = config->node->id;
     session->user = uplink->user;
     session->password_file = uplink->password_file;

@@ -48,6 +48,7 @@ static void note_tls(struct wr_mqtt_link *link, const struct wr_stream *stream) 
     if (stream != NULL && stream->tls != NULL)
         wr_tls_info(stream->tls, &info);
     (void)pthread_mutex_lock(&link->lock);
+    link->stats.tls_full += info.version != NULL && !info.resumed;
     link->stats.tls_resumed += info.resumed;
     link->stats.cert_expires_wall_ns = wr_tls_expires_wall_ns(link->tls);
     (void)snprintf(link->stats.tls_warning, sizeof link->stats.tls_warning, "%s", wr_tls_load_error(link->tls));

@@ -20,7 +20,8 @@ struct wr_mqtt_link_stats {
     uint64_t sent_bytes; /* MQTT bytes of all connections so far, before TLS */
     uint64_t received_bytes;
     uint64_t strangers; /* turned away by the relay */
-    uint64_t tls_resumed;
+    uint64_t tls_full;    /* handshakes with certificates */
+    uint64_t tls_resumed; /* handshakes shortened by a ticket */
     int64_t cert_expires_wall_ns; /* WR_NEVER_NS: no certificate, or not read yet */
     char tls_warning[256];        /* the last good credentials are in use because ...; "" */
 };

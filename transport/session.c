@@ -66,8 +66,11 @@ static void describe(struct wr_session *session, const struct note *note, const 
         const char *hint = note->reason == MQTTREASONCODE_SESSION_TAKEN_OVER ? ": another client uses the same client id" : "";
         (void)snprintf(text, size, "the broker %s: %s (0x%02X)%s", session->accepted ? "ended the session" : "refused the connection",
                        wr_paho_reason_name(note->reason), note->reason, hint);
-    } else if (note->reason > 0 && !session->accepted) { /* the return codes of MQTT 3.1.1 */
-        (void)snprintf(text, size, "the broker refused the connection: return code %u: does it speak MQTT 5?", (unsigned)note->reason);
+    } else if (note->reason > 0 && !session->accepted && session->speaks == WR_MQTT_5) {
+        (void)snprintf(text, size, "the broker does not speak MQTT 5 (return code %u)", (unsigned)note->reason);
+    } else if (note->reason > 0 && !session->accepted) {
+        (void)snprintf(text, size, "the broker refused the connection: %s (MQTT 3.1.1 return code %u)",
+                       wr_session_version_return_code(note->reason), (unsigned)note->reason);
     } else if (note->kind == NOTE_DISCONNECTED) {
         (void)snprintf(text, size, "the broker ended the session");
     } else if (wr_mqtt_link_broken(&session->link, &cause)) {
@@ -93,36 +96,78 @@ static enum wr_result open_link(struct wr_session *session, int64_t deadline_ns,
     return result;
 }
 
-/* Waits for the broker's answer to CONNECT. True: accepted. False with *text, empty when nobody wants to know any more. */
-static bool await_connack(struct wr_session *session, int64_t deadline_ns, struct note *ret_note, char *text, size_t size) {
+/* What a note that ends a connect says about the version. The relay has its cause on record before paho can notice. */
+static enum wr_mqtt_answer answer_of(const struct wr_session *session, const struct note *note) {
+    struct wr_error cause;
+    if (note->kind == NOTE_DISCONNECTED)
+        return WR_MQTT_REFUSED;
+    if (note->reason > 0)
+        return wr_session_version_answer(session->speaks, note->reason);
+    bool broken = wr_mqtt_link_broken(&session->link, &cause);
+    return broken && (cause.code == WR_CLOSED || cause.code == WR_IO) ? WR_MQTT_CLOSED : WR_MQTT_NO_ANSWER;
+}
+
+/* Waits for the broker's answer to CONNECT. When it is not WR_MQTT_ACCEPTED, *text tells why, and is empty when nobody wants to know any more. */
+static enum wr_mqtt_answer await_connack(struct wr_session *session, int64_t deadline_ns, struct note *ret_note, char *text, size_t size) {
     text[0] = '\0';
     for (;;) {
         struct note note = {0};
         enum wr_result result = wr_channel_recv(session->notes, &note, deadline_ns);
         if (given_up(session, session->connection))
-            return false;
+            return WR_MQTT_NO_ANSWER;
         if (result != WR_OK) {
             describe(session, &note, "the broker did not answer the MQTT CONNECT in time", text, size);
-            return false;
+            return WR_MQTT_NO_ANSWER;
         }
-        if (note.connection != session->connection)
+        if (note.connection != session->connection || note.attempt != session->attempt)
             continue;
         switch ((enum note_kind)note.kind) {
         case NOTE_CONNACK:
             *ret_note = note;
             if (note.max_qos >= 1)
-                return true;
+                return WR_MQTT_ACCEPTED;
             (void)snprintf(text, size, "the broker offers no QoS 1: nothing could be acknowledged");
-            return false;
+            return WR_MQTT_REFUSED;
         case NOTE_REFUSED:
         case NOTE_LOST:
         case NOTE_DISCONNECTED:
+            ret_note->reason = note.reason;
             describe(session, &note, note.text[0] != '\0' ? note.text : "the MQTT connection ended before it began", text, size);
-            return false;
+            return answer_of(session, &note);
         default:
             break;
         }
     }
+}
+
+/* One version. What is not accepted is taken down again. */
+static enum wr_mqtt_answer try_version(struct wr_session *session, uint8_t version, int64_t deadline_ns, struct note *ret_connack,
+                                       char *text, size_t size) {
+    struct wr_error err = {0};
+    session->speaks = version;
+    *ret_connack = (struct note){0};
+    enum wr_mqtt_answer answer = WR_MQTT_NO_ANSWER;
+    if (open_link(session, deadline_ns, &err) == WR_OK)
+        answer = await_connack(session, deadline_ns, ret_connack, text, size);
+    else
+        (void)snprintf(text, size, "%s", given_up(session, session->connection) ? "" : err.text);
+    if (answer != WR_MQTT_ACCEPTED)
+        take_down(session, false);
+    return answer;
+}
+
+/* MQTT 5, and 3.1.1 where that is not spoken. */
+static bool try_versions(struct wr_session *session, int64_t deadline_ns, struct note *ret_connack, char *text, size_t size) {
+    uint8_t version = wr_session_version_first(&session->version);
+    enum wr_mqtt_answer answer = try_version(session, version, deadline_ns, ret_connack, text, size);
+    if (wr_session_version_learn(&session->version, version, answer) && !given_up(session, session->connection)) {
+        bool closed = answer == WR_MQTT_CLOSED;
+        answer = try_version(session, WR_MQTT_3_1_1, deadline_ns, ret_connack, text, size);
+        (void)wr_session_version_learn(&session->version, WR_MQTT_3_1_1, answer);
+        if (closed && answer == WR_MQTT_CLOSED)
+            (void)snprintf(text, size, "the broker closes the connection after the MQTT CONNECT, with MQTT 5 and with 3.1.1");
+    }
+    return answer == WR_MQTT_ACCEPTED;
 }
 
 static void bring_up(struct wr_session *session, uint64_t connection) {
@@ -130,18 +175,9 @@ static void bring_up(struct wr_session *session, uint64_t connection) {
     wr_mqtt_link_forget_cancel(&session->link); /* first clear, then look: a cancel between the two is not lost */
     if (given_up(session, connection))
         return;
-    int64_t deadline_ns = wr_clock_add_ns(now_ns(), session->config.connect_timeout_ns);
-    struct wr_error err = {0};
-    struct note connack = {0};
+    struct note connack;
     char text[WR_UPLINK_CAUSE_BYTES];
-    if (open_link(session, deadline_ns, &err) != WR_OK) {
-        take_down(session, false);
-        if (!given_up(session, connection))
-            emit_end(session, WR_SESSION_FAILED, 0, err.text);
-        return;
-    }
-    if (!await_connack(session, deadline_ns, &connack, text, sizeof text)) {
-        take_down(session, false);
+    if (!try_versions(session, wr_clock_add_ns(now_ns(), session->config.connect_timeout_ns), &connack, text, sizeof text)) {
         if (text[0] != '\0')
             emit_end(session, WR_SESSION_FAILED, connack.reason, text);
         return;
@@ -151,6 +187,7 @@ static void bring_up(struct wr_session *session, uint64_t connection) {
     session->open = session->paho;
     (void)pthread_mutex_unlock(&session->publish_lock);
     struct wr_session_event event = {.kind = WR_SESSION_CONNECTED,
+                                     .version = session->speaks,
                                      .connection = connection,
                                      .receive_max = connack.receive_max,
                                      .max_packet_bytes = connack.max_packet_bytes,
@@ -183,7 +220,8 @@ static void *session_thread(void *user) {
     while (!session->stopping && next_note(session, &note)) {
         if (session->stopping)
             break;
-        bool present = session->paho != NULL && note.connection == session->connection;
+        bool present = session->paho != NULL && note.connection == session->connection &&
+                       (note.kind == NOTE_CLOSE || note.attempt == session->attempt);
         switch ((enum note_kind)note.kind) {
         case NOTE_CONNECT:
             bring_up(session, note.connection);
@@ -246,6 +284,7 @@ void wr_session_stats(struct wr_session *session, struct wr_session_stats *ret_s
     *ret_stats = (struct wr_session_stats){.sent_bytes = link.sent_bytes,
                                            .received_bytes = link.received_bytes,
                                            .strangers = link.strangers,
+                                           .tls_full = link.tls_full,
                                            .tls_resumed = link.tls_resumed,
                                            .cert_expires_wall_ns = link.cert_expires_wall_ns};
     (void)snprintf(ret_stats->tls_warning, sizeof ret_stats->tls_warning, "%s", link.tls_warning);
@@ -283,6 +322,7 @@ enum wr_result wr_session_new(const struct wr_session_config *config, struct wr_
     if (session == NULL)
         return wr_error_set(err, WR_NO_MEMORY, "session: no memory");
     session->config = *config;
+    session->version.wanted = config->version;
     session->link.wake_fd = -1;
     (void)pthread_mutex_init(&session->publish_lock, NULL);
     enum wr_result result = prepare(session, err);

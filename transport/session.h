@@ -5,7 +5,9 @@
  * refused certificate, silence: each with its cause); a connected one with LOST, unless it was closed by us. A publish is answered by at most one
  * DELIVERED or REFUSED; none means that the connection ends. Nothing is kept over a connection: clean start, session expiry 0, no
  * persistence, a new paho handle and a new relay port each time (the store is the truth).
- * MQTT 5. A broker that offers no QoS 1 is refused with that cause. No automaticReconnect, no sendWhileDisconnected.
+ * MQTT 5, or 3.1.1 where the broker takes nothing newer (transport/session_version.h): CONNECTED tells which. With 3.1.1 a publish has no content
+ * type and no properties, and is never refused: such a broker takes it or closes the connection.
+ * A broker that offers no QoS 1 is refused with that cause. No automaticReconnect, no sendWhileDisconnected.
  *
  * Threads: one of its own, the only one that creates, connects and destroys paho handles; paho's two; the relay's. connect, publish and close
  * are called from one thread (the uplink's). paho's callbacks only copy and enqueue.
@@ -21,6 +23,7 @@
 #include "core/channel.h"
 #include "core/clock.h"
 #include "core/result.h"
+#include "transport/session_version.h"
 #include "transport/tls.h"
 #include "transport/topic.h"
 #include "transport/uplink.h"
@@ -41,6 +44,7 @@ struct wr_session_config {
     uint16_t keepalive_s;      /* 30; below 10 only for tests */
     int64_t connect_timeout_ns; /* over name, TCP, TLS and MQTT */
     uint32_t window;
+    uint8_t version; /* enum wr_mqtt_version; WR_MQTT_AUTO: what the broker takes */
     char will_topic[WR_TOPIC_BYTES]; /* "": no will */
     char will[WR_SESSION_WILL_BYTES];
     struct wr_channel *events; /* of struct wr_session_event */
@@ -61,7 +65,7 @@ struct wr_session_publish {
     uint8_t qos;
     bool retained;
     const char *content_type; /* NULL: none */
-    const struct wr_session_property *properties;
+    const struct wr_session_property *properties; /* those of MQTT 5; not sent with 3.1.1 */
     size_t n_properties; /* <= WR_SESSION_PROPERTIES */
 };
 
@@ -80,13 +84,14 @@ struct wr_session_stats {
     uint64_t received_bytes;
     uint64_t strangers;    /* turned away by the relay */
     uint64_t events_lost;  /* the events channel was full: the acknowledgement time-out heals it */
+    uint64_t tls_full;     /* handshakes with certificates */
     uint64_t tls_resumed;  /* handshakes shortened by a ticket */
     int64_t cert_expires_wall_ns; /* WR_NEVER_NS: no certificate, or not read yet */
     char tls_warning[256]; /* the last good credentials are in use because ...; "" */
 };
 
-/* The size of the MQTT packet that a publish makes, for the server's maximum packet size. */
-size_t wr_session_packet_bytes(const struct wr_session_publish *publish);
+/* The size of the packet that a publish makes in this version of MQTT, for the server's maximum packet size. */
+size_t wr_session_packet_bytes(const struct wr_session_publish *publish, uint8_t version);
 
 /* Checks the configuration and starts the thread; reads no file yet. */
 WR_MUST_USE enum wr_result wr_session_new(const struct wr_session_config *config, struct wr_session **ret_session, struct wr_error *err);

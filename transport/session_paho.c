@@ -10,6 +10,7 @@
 
 static void tell(struct wr_session *session, struct note *note) {
     note->connection = session->connection;
+    note->attempt = session->attempt;
     /* A full channel cannot be: the thread takes notes all the time, and a connection makes a handful. Losing one would be healed by the
      * uplink's acknowledgement time-out or the connect's deadline. */
     if (wr_channel_try_send(session->notes, note) != WR_OK)
@@ -27,6 +28,22 @@ static void on_connect(void *user, MQTTAsync_successData5 *response) {
     tell(user, &note);
 }
 
+/* MQTT 3.1.1 has no limits to announce. */
+static void on_connect_3(void *user, MQTTAsync_successData *response) {
+    (void)response;
+    struct note note = {
+        .kind = NOTE_CONNACK, .receive_max = UINT16_MAX, .max_packet_bytes = UINT32_MAX, .retain_available = true, .max_qos = 2};
+    tell(user, &note);
+}
+
+static void on_connect_failure_3(void *user, MQTTAsync_failureData *response) {
+    struct note note = {.kind = NOTE_REFUSED, .code = response->code};
+    if (response->code > 0)
+        note.reason = (uint8_t)response->code;
+    (void)snprintf(note.text, sizeof note.text, "%s", response->message != NULL ? response->message : "");
+    tell(user, &note);
+}
+
 /* Only code, message and, with code 0, reasonCode are sure to be initialised by paho. A CONNACK's return code comes as a positive code. */
 static void on_connect_failure(void *user, MQTTAsync_failureData5 *response) {
     struct note note = {.kind = NOTE_REFUSED, .code = response->code};
@@ -38,10 +55,10 @@ static void on_connect_failure(void *user, MQTTAsync_failureData5 *response) {
     tell(user, &note);
 }
 
-/* Once a connection: each publish in flight fails, and then the connection is lost. */
+/* Once a handle: each publish in flight fails, and then the connection is lost. */
 static void tell_lost(struct wr_session *session) {
     struct note note = {.kind = NOTE_LOST};
-    if (atomic_exchange(&session->lost, session->connection) != session->connection)
+    if (atomic_exchange(&session->lost, session->attempt) != session->attempt)
         tell(session, &note);
 }
 
@@ -67,6 +84,16 @@ static void on_goodbye_failure(void *user, MQTTAsync_failureData5 *response) {
     (void)response;
     struct note note = {.kind = NOTE_GOODBYE};
     tell(user, &note);
+}
+
+static void on_goodbye_3(void *user, MQTTAsync_successData *response) {
+    (void)response;
+    on_goodbye(user, NULL);
+}
+
+static void on_goodbye_failure_3(void *user, MQTTAsync_failureData *response) {
+    (void)response;
+    on_goodbye(user, NULL);
 }
 
 static int on_message(void *user, char *topic, int topic_len, MQTTAsync_message *message) {
@@ -102,15 +129,52 @@ static void on_not_delivered(void *user, MQTTAsync_failureData5 *response) {
     tell_lost(session);
 }
 
+static void on_delivered_3(void *user, MQTTAsync_successData *response) {
+    (void)response;
+    answer(user, WR_SESSION_DELIVERED, 0);
+}
+
+static void on_not_delivered_3(void *user, MQTTAsync_failureData *response) {
+    struct slot *slot = user;
+    (void)response;
+    struct wr_session *session = slot->session;
+    slot->busy = false;
+    tell_lost(session);
+}
+
+/* paho takes the options of one version only with the handle and the callbacks of that version. */
+static MQTTAsync_connectOptions connect_options(struct wr_session *session) {
+    MQTTAsync_connectOptions options = MQTTAsync_connectOptions_initializer5;
+    if (session->speaks == WR_MQTT_5) {
+        options.cleanstart = 1;
+        options.onSuccess5 = on_connect;
+        options.onFailure5 = on_connect_failure;
+    } else {
+        options = (MQTTAsync_connectOptions)MQTTAsync_connectOptions_initializer;
+        options.MQTTVersion = MQTTVERSION_3_1_1;
+        options.cleansession = 1;
+        options.onSuccess = on_connect_3;
+        options.onFailure = on_connect_failure_3;
+    }
+    options.context = session;
+    return options;
+}
+
+static enum wr_result create(struct wr_session *session, uint16_t port, struct wr_error *err) {
+    MQTTAsync_createOptions options = MQTTAsync_createOptions_initializer5;
+    options.MQTTVersion = session->speaks == WR_MQTT_5 ? MQTTVERSION_5 : MQTTVERSION_3_1_1;
+    options.maxBufferedMessages = (int)session->config.window + 16;
+    session->attempt++;
+    return wr_paho_create(port, session->config.client_id, &options, &session->paho, err);
+}
+
 enum wr_result wr_session_paho_connect(struct wr_session *session, uint16_t port, int64_t timeout_ns, const struct wr_credential *password,
                                        struct wr_error *err) {
     const struct wr_session_config *config = &session->config;
-    MQTTAsync_createOptions create = MQTTAsync_createOptions_initializer5;
-    create.maxBufferedMessages = (int)config->window + 16;
-    WR_TRY(wr_paho_create(port, config->client_id, &create, &session->paho, err));
+    WR_TRY(create(session, port, err));
     (void)MQTTAsync_setCallbacks(session->paho, session, on_lost, on_message, NULL);
     (void)MQTTAsync_setDisconnected(session->paho, session, on_disconnected);
-    MQTTAsync_connectOptions options = MQTTAsync_connectOptions_initializer5;
+    MQTTAsync_connectOptions options = connect_options(session);
     MQTTAsync_willOptions will = MQTTAsync_willOptions_initializer;
     if (config->will_topic[0] != '\0') {
         will.topicName = config->will_topic;
@@ -122,13 +186,9 @@ enum wr_result wr_session_paho_connect(struct wr_session *session, uint16_t port
     options.keepAliveInterval = config->keepalive_s;
     options.connectTimeout = (int)(timeout_ns / WR_NS_PER_S) + 2; /* ours comes first, and says more */
     options.maxInflight = (int)config->window;
-    options.cleanstart = 1;
     options.username = config->user;
     options.binarypwd.data = password->data;
     options.binarypwd.len = (int)password->len;
-    options.context = session;
-    options.onSuccess5 = on_connect;
-    options.onFailure5 = on_connect_failure;
     int code = MQTTAsync_connect(session->paho, &options);
     if (code == MQTTASYNC_SUCCESS)
         return WR_OK;
@@ -138,9 +198,15 @@ enum wr_result wr_session_paho_connect(struct wr_session *session, uint16_t port
 
 bool wr_session_paho_goodbye(struct wr_session *session) {
     MQTTAsync_disconnectOptions options = MQTTAsync_disconnectOptions_initializer5;
+    if (session->speaks == WR_MQTT_5) {
+        options.onSuccess5 = on_goodbye;
+        options.onFailure5 = on_goodbye_failure;
+    } else {
+        options = (MQTTAsync_disconnectOptions)MQTTAsync_disconnectOptions_initializer;
+        options.onSuccess = on_goodbye_3;
+        options.onFailure = on_goodbye_failure_3;
+    }
     options.context = session;
-    options.onSuccess5 = on_goodbye;
-    options.onFailure5 = on_goodbye_failure;
     return MQTTAsync_disconnect(session->paho, &options) == MQTTASYNC_SUCCESS;
 }
 
@@ -181,9 +247,12 @@ static size_t varint_bytes(size_t value) {
     return value < 128 ? 1 : value < 16384 ? 2 : value < 2097152 ? 3 : 4;
 }
 
-size_t wr_session_packet_bytes(const struct wr_session_publish *publish) {
-    size_t properties = property_bytes(publish);
-    size_t rest = 2 + strlen(publish->topic) + (publish->qos > 0 ? 2u : 0u) + varint_bytes(properties) + properties + publish->payload_len;
+size_t wr_session_packet_bytes(const struct wr_session_publish *publish, uint8_t version) {
+    size_t rest = 2 + strlen(publish->topic) + (publish->qos > 0 ? 2u : 0u) + publish->payload_len;
+    if (version == WR_MQTT_5) {
+        size_t properties = property_bytes(publish);
+        rest += varint_bytes(properties) + properties;
+    }
     return 1 + varint_bytes(rest) + rest;
 }
 
@@ -203,12 +272,17 @@ enum wr_result wr_session_paho_publish(struct wr_session *session, const struct 
     slot->id = publish->id;
     slot->busy = true;
     MQTTProperty array[WR_SESSION_PROPERTIES + 1];
-    int n = property_list(publish, array);
     MQTTAsync_responseOptions options = MQTTAsync_responseOptions_initializer;
-    options.properties = (MQTTProperties){.count = n, .max_count = n, .length = (int)property_bytes(publish), .array = array};
     options.context = slot;
-    options.onSuccess5 = on_delivered;
-    options.onFailure5 = on_not_delivered;
+    if (session->speaks == WR_MQTT_5) {
+        int n = property_list(publish, array);
+        options.properties = (MQTTProperties){.count = n, .max_count = n, .length = (int)property_bytes(publish), .array = array};
+        options.onSuccess5 = on_delivered;
+        options.onFailure5 = on_not_delivered;
+    } else {
+        options.onSuccess = on_delivered_3;
+        options.onFailure = on_not_delivered_3;
+    }
     int code = MQTTAsync_send(session->open, publish->topic, (int)publish->payload_len, publish->payload, publish->qos, publish->retained,
                               &options);
     if (code == MQTTASYNC_SUCCESS)

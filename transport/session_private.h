@@ -8,6 +8,7 @@
 #include "transport/mqtt_link.h"
 #include "transport/paho.h"
 #include "transport/session.h"
+#include "transport/session_version.h"
 
 /* What the session's thread is told: by the uplink (commands) and by paho's callbacks. */
 enum note_kind {
@@ -31,6 +32,7 @@ struct note {
     uint32_t max_packet_bytes;
     int code; /* of paho, negative */
     uint64_t connection;
+    uint64_t attempt; /* of paho's callbacks: which of its handles speaks */
     char text[96];
 };
 
@@ -49,13 +51,16 @@ struct wr_session {
     pthread_t thread;
     _Atomic uint64_t closed_upto; /* connections up to this number are given up */
     _Atomic bool stopping;
-    _Atomic uint64_t connection;  /* the present one; read by callbacks */
-    _Atomic uint64_t lost;        /* the last one whose loss was told: each publish in flight would tell it again */
-    MQTTAsync paho;               /* the thread's */
-    bool accepted;                /* CONNACK came */
-    uint64_t deferred;            /* a connect that came while another connection said goodbye; 0: none */
-    pthread_mutex_t publish_lock; /* over `open`: never taken by a callback, so it may be held while calling paho */
-    MQTTAsync open;               /* the handle that takes publishes; NULL while there is none */
+    _Atomic uint64_t connection;       /* the present one; read by callbacks */
+    _Atomic uint64_t attempt;          /* counts paho's handles: a connect may take two, one for each version */
+    _Atomic uint64_t lost;             /* the last attempt whose loss was told: each publish in flight would tell it again */
+    struct wr_session_version version; /* the thread's: what was learnt */
+    _Atomic uint8_t speaks;            /* version of the present handle */
+    MQTTAsync paho;                    /* the thread's */
+    bool accepted;                     /* CONNACK came */
+    uint64_t deferred;                 /* a connect that came while another connection said goodbye; 0: none */
+    pthread_mutex_t publish_lock;      /* over `open`: never taken by a callback, so it may be held while calling paho */
+    MQTTAsync open;                    /* the handle that takes publishes; NULL while there is none */
     _Atomic uint64_t events_lost;
     struct slot *slots;
 };

@@ -1,5 +1,6 @@
 #include "transport/topic.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -66,6 +67,12 @@ bool wr_topic_is_json(enum wr_topic topic) {
 
 char *wr_topic_text(char *text, const struct wr_place *place, enum wr_topic topic) {
     (void)snprintf(text, WR_TOPIC_BYTES, "%s/%s/%s/%s", place->prefix, place->site, place->node, words[topic]);
+    return text;
+}
+
+char *wr_topic_add_key(char *text, uint64_t epoch, int64_t seq) {
+    size_t len = strlen(text);
+    (void)snprintf(text + len, WR_TOPIC_BYTES - len, "/%016" PRIx64 "/%" PRId64, epoch, seq);
     return text;
 }
 

@@ -3,6 +3,7 @@
  * Promise: what a segment carries decides its topic: kind alarms `alarm`, kind gaps `gap`, lane changes `event`, everything else `agg`.
  * All but `agg` are always JSON. A place (prefix, site, node) is checked once, at wr_place_init, so that no wildcard, empty level or
  * control character can reach a topic.
+ * With MQTT 3.1.1 the key of a segment follows: `{prefix}/{site}/{node}/agg/{epoch}/{seq}`.
  * The retained `state` tells who is there: a birth when the link is up, a last will that the broker publishes when the link is lost, and
  * an "offline" with cause "stop" at a clean stop.
  * Threads: none; plain values. Limits: prefix 128 bytes, site and node 64.
@@ -46,6 +47,10 @@ bool wr_topic_is_json(enum wr_topic topic);
 
 /* Writes the topic to text[WR_TOPIC_BYTES]; never cut. Returns text. */
 char *wr_topic_text(char *text, const struct wr_place *place, enum wr_topic topic);
+
+/* Appends "/{epoch}/{seq}", 16 hex digits and a number, to a topic of wr_topic_text: where there are no user properties (MQTT 3.1.1), the key of a
+ * segment stands there. Never cut. Returns text. */
+char *wr_topic_add_key(char *text, uint64_t epoch, int64_t seq);
 
 /* The payload of `state`: {"node":"gw-7","state":"online","version":"0.1.0","time_ns":1,"time_trusted":true} for a birth (cause NULL),
  * {"node":"gw-7","state":"offline","cause":"stop","time_ns":1,"time_trusted":true} otherwise. A last will has no time (now NULL): the broker

@@ -132,6 +132,7 @@ static void on_connected(struct wr_uplink *uplink, const struct wr_now *now, con
     if (event->receive_max > 0 && event->receive_max < uplink->window)
         uplink->window = event->receive_max;
     uplink->max_packet_bytes = event->max_packet_bytes;
+    uplink->stats.mqtt_version = event->version;
     uplink->birth_due = true;
 }
 

@@ -85,6 +85,7 @@ enum wr_session_event_kind {
 struct wr_session_event {
     uint8_t kind; /* enum wr_session_event_kind */
     uint8_t reason; /* MQTT reason code, 0 if there is none */
+    uint8_t version;           /* CONNECTED: enum wr_mqtt_version, 5 or 3.1.1 */
     bool retain_available;     /* CONNECTED */
     uint16_t receive_max;      /* CONNECTED: 1..65535 */
     uint32_t max_packet_bytes; /* CONNECTED: UINT32_MAX when the server names none */
@@ -119,6 +120,7 @@ struct wr_uplink_action {
 struct wr_uplink_stats {
     uint8_t state; /* enum wr_uplink_state */
     bool store_ready;
+    uint8_t mqtt_version; /* enum wr_mqtt_version of the present or last session; 0: none yet */
     uint32_t in_flight;
     uint32_t in_flight_bytes;
     uint32_t window; /* what the broker left of it */

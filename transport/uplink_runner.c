@@ -1,13 +1,16 @@
 #include "transport/uplink_runner.h"
 #include "core/thread.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/context.h"
 #include "transport/encode_json.h"
+#include "transport/trace.h"
 
 #define TURN 64               /* messages taken from a channel before actions are carried out */
 #define JSON_BYTES (8u << 20) /* a segment as JSON, at most */
@@ -19,6 +22,7 @@ struct wr_uplink_runner {
     struct wr_session *session; /* NULL with a fake one */
     struct wr_channel *events;
     struct wr_channel *control; /* of int64_t: the deadline of a stop */
+    struct wr_context *context; /* carries the trace id of direct messages */
     pthread_t thread;
     bool running;
     bool replies_over;
@@ -54,14 +58,22 @@ struct envelope {
     char t1[24];
     char n[24];
     char lane[24];
-    struct wr_session_property properties[7];
+    char trace[WR_TRACE_PARENT_BYTES];
+    struct wr_session_property properties[WR_SESSION_PROPERTIES];
 };
+
+/* The snapshot is written by this thread alone. */
+static uint8_t version_of(const struct wr_uplink_runner *runner) {
+    return runner->snapshot.mqtt_version == WR_MQTT_3_1_1 ? WR_MQTT_3_1_1 : WR_MQTT_5;
+}
 
 static void wrap(const struct wr_uplink_runner *runner, const struct wr_segment *segment, struct envelope *envelope,
                  struct wr_session_publish *ret_publish) {
     enum wr_topic topic = wr_topic_of((enum wr_lane)segment->lane, (enum wr_segment_kind)segment->kind);
     bool json = wr_topic_is_json(topic) || runner->config.format == WR_UPLINK_FORMAT_JSON;
     wr_topic_text(envelope->topic, &runner->config.place, topic);
+    if (version_of(runner) == WR_MQTT_3_1_1)
+        wr_topic_add_key(envelope->topic, segment->epoch, segment->seq);
     (void)snprintf(envelope->epoch, sizeof envelope->epoch, "%016" PRIx64, segment->epoch);
     (void)snprintf(envelope->seq, sizeof envelope->seq, "%" PRId64, segment->seq);
     (void)snprintf(envelope->t0, sizeof envelope->t0, "%" PRId64, segment->t0_ns);
@@ -76,7 +88,9 @@ static void wrap(const struct wr_uplink_runner *runner, const struct wr_segment 
         {"t1_ns", envelope->t1},
         {"n", envelope->n},
         {"lane", envelope->lane},
+        {"traceparent", wr_trace_parent(envelope->trace, segment->epoch, (uint64_t)segment->seq, random_of(runner))},
     };
+    static_assert(sizeof properties <= sizeof envelope->properties, "more properties than a publish takes");
     memcpy(envelope->properties, properties, sizeof properties);
     *ret_publish = (struct wr_session_publish){
         .topic = envelope->topic,
@@ -109,12 +123,17 @@ static void publish_segment(struct wr_uplink_runner *runner, const struct wr_now
 
 static void publish_direct(struct wr_uplink_runner *runner, const struct wr_now *now, const struct wr_uplink_action *action) {
     const struct wr_uplink_direct *direct = action->direct;
+    char trace[WR_TRACE_PARENT_BYTES];
+    wr_trace_parent(trace, wr_context_trace_id(runner->context), direct->id, random_of(runner));
+    const struct wr_session_property property = {"traceparent", trace};
     struct wr_session_publish what = {
         .topic = direct->topic,
         .payload = direct->payload,
         .payload_len = direct->payload_len,
         .qos = direct->qos,
         .retained = direct->retained,
+        .properties = &property,
+        .n_properties = 1,
     };
     publish(runner, now, action, &what);
 }
@@ -250,7 +269,7 @@ static void take_reply(struct wr_uplink_runner *runner, struct wr_uplink_reply *
         struct envelope envelope;
         struct wr_session_publish what;
         wrap(runner, &reply->segment, &envelope, &what);
-        packet_bytes = wr_session_packet_bytes(&what);
+        packet_bytes = wr_session_packet_bytes(&what, version_of(runner));
     }
     wr_uplink_on_store(runner->uplink, &now, reply, packet_bytes, encoded);
 }
@@ -350,6 +369,7 @@ static enum wr_result prepare(struct wr_uplink_runner *runner, struct wr_error *
     WR_TRY(wr_uplink_new(&runner->config.uplink, &runner->uplink, err));
     WR_TRY(wr_channel_new(&events, &runner->events, err));
     WR_TRY(wr_channel_new(&control, &runner->control, err));
+    WR_TRY(wr_context_new(NULL, WR_NEVER_NS, random_of(runner), &runner->context, err));
     WR_TRY(prepare_session(runner, err));
     wr_uplink_stats(runner->uplink, &runner->snapshot);
     return WR_OK;
@@ -357,6 +377,7 @@ static enum wr_result prepare(struct wr_uplink_runner *runner, struct wr_error *
 
 static void release(struct wr_uplink_runner *runner) {
     wr_session_free(runner->session);
+    wr_context_unref(runner->context);
     wr_channel_free(runner->control);
     wr_channel_free(runner->events);
     wr_uplink_free(runner->uplink);

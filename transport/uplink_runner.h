@@ -3,7 +3,8 @@
  * Promise: agent/ only connects channels: requests and replies to the store's thread, directs to the actions. The loop waits in one select
  * over all of them, with the step function's next timer as its deadline. A stop ends it by its deadline: what is in flight may finish, the
  * retained state says "offline", the broker gets a DISCONNECT.
- * Each segment is published with its key as MQTT 5 user properties: node, epoch (16 hex digits), seq, t0_ns, t1_ns, n, lane.
+ * Each segment is published with its key as MQTT 5 user properties: node, epoch (16 hex digits), seq, t0_ns, t1_ns, n, lane, traceparent; with
+ * MQTT 3.1.1 epoch and seq stand at the end of the topic.
  *
  * Threads: one of its own, and those of the session. new, stop, free from one thread; status from any. notify is called on the uplink's
  * thread and must not block. Ownership: the channels are the caller's, made for WR_UPLINK_REQUESTS(window) and WR_UPLINK_REPLIES(window)

@@ -37,24 +37,46 @@ static void give_connack(const struct wr_test_peer *peer, int fd) {
     give(fd, packet, 5 + peer->connack_properties_len);
 }
 
+/* The answer to a CONNECT of MQTT `version`. False: the connection is over. */
+static bool answer_connect(struct wr_test_peer *peer, int fd, uint8_t version) {
+    peer->connects[version < 6 ? version : 0]++;
+    if (peer->closes_all)
+        return false;
+    if (version == 5 && peer->old != WR_TEST_PEER_NOT_OLD) {
+        if (peer->old == WR_TEST_PEER_OLD_CODE)
+            give(fd, (const uint8_t[]){0x20, 2, 0, 1}, 4);
+        if (peer->old == WR_TEST_PEER_OLD_REASON)
+            give(fd, (const uint8_t[]){0x20, 3, 0, 0x84, 0}, 5);
+        return false;
+    }
+    if (version == 5)
+        give_connack(peer, fd);
+    else
+        give(fd, (const uint8_t[]){0x20, 2, 0, peer->connack_reason}, 4);
+    return peer->connack_reason == 0;
+}
+
 static void give_disconnect(int fd, uint8_t reason) {
     give(fd, (const uint8_t[]){0xE0, 2, reason, 0}, 4);
 }
 
 /* False: the connection is over. */
-static bool answer_publish(const struct wr_test_peer *peer, int fd, uint8_t header, const uint8_t *packet, size_t len) {
+static bool answer_publish(const struct wr_test_peer *peer, int fd, uint8_t version, uint8_t header, const uint8_t *packet, size_t len) {
     if ((header & 0x06) == 0)
         return true; /* QoS 0 */
     unsigned answer = peer->on_publish != NULL ? peer->on_publish(peer->user, packet, len) : 0;
     size_t id_at = 2 + ((size_t)packet[0] << 8 | packet[1]);
     if (answer & WR_TEST_PEER_DISCONNECT)
         give_disconnect(fd, (uint8_t)answer);
+    else if (version < 5 && (answer & (WR_TEST_PEER_SILENT | WR_TEST_PEER_CLOSE)) == 0)
+        give(fd, (const uint8_t[]){0x40, 2, packet[id_at], packet[id_at + 1]}, 4);
     else if ((answer & (WR_TEST_PEER_SILENT | WR_TEST_PEER_CLOSE)) == 0)
         give(fd, (const uint8_t[]){0x40, 3, packet[id_at], packet[id_at + 1], (uint8_t)answer}, 5);
     return (answer & (WR_TEST_PEER_DISCONNECT | WR_TEST_PEER_CLOSE)) == 0;
 }
 
-static void serve(const struct wr_test_peer *peer, int fd) {
+static void serve(struct wr_test_peer *peer, int fd) {
+    uint8_t version = 0;
     static const size_t max = 1 << 21;
     uint8_t *packet = malloc(max);
     bool more = packet != NULL;
@@ -71,12 +93,13 @@ static void serve(const struct wr_test_peer *peer, int fd) {
         if (!more)
             break;
         if (header == 0x10) {
-            give_connack(peer, fd);
-            if (peer->disconnect_after_connack != 0)
+            version = len > 6 ? packet[6] : 0;
+            more = answer_connect(peer, fd, version);
+            if (more && peer->disconnect_after_connack != 0)
                 give_disconnect(fd, (uint8_t)peer->disconnect_after_connack);
-            more = peer->connack_reason == 0 && peer->disconnect_after_connack == 0;
+            more = more && peer->disconnect_after_connack == 0;
         } else if ((header & 0xF0) == 0x30) {
-            more = answer_publish(peer, fd, header, packet, len);
+            more = answer_publish(peer, fd, version, header, packet, len);
         } else if (header == 0xC0) {
             give(fd, (const uint8_t[]){0xD0, 0}, 2);
         } else {
@@ -88,7 +111,7 @@ static void serve(const struct wr_test_peer *peer, int fd) {
 }
 
 static void *peer_thread(void *user) {
-    const struct wr_test_peer *peer = user;
+    struct wr_test_peer *peer = user;
     for (;;) {
         struct pollfd fds[2] = {{.fd = peer->listen_fd, .events = POLLIN}, {.fd = peer->stop_fd, .events = POLLIN}};
         if (poll(fds, 2, -1) < 0 || fds[1].revents != 0)

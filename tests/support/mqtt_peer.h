@@ -1,4 +1,4 @@
-/* A tiny MQTT 5 server on 127.0.0.1 for what a real broker does not do on command: refusing a publish, limits in CONNACK, a DISCONNECT with a
+/* A tiny MQTT server, of version 5 or 3.1.1, on 127.0.0.1 for what a real broker does not do on command: refusing a publish, limits in CONNACK, a DISCONNECT with a
  * reason. It serves one connection after the other and speaks just enough of the protocol.
  *
  * Threads: one of its own; `on_publish` is called there. Ownership: caller's memory, from start to stop.
@@ -7,6 +7,8 @@
 #define WEIR_TESTS_SUPPORT_MQTT_PEER_H
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,7 +16,18 @@
 #define WR_TEST_PEER_DISCONNECT 0x200  /* instead of a PUBACK: DISCONNECT with the low byte as its reason */
 #define WR_TEST_PEER_CLOSE 0x400       /* instead of a PUBACK: close the socket */
 
+/* How a peer that speaks 3.1.1 only answers a CONNECT of MQTT 5. */
+enum wr_test_peer_old {
+    WR_TEST_PEER_NOT_OLD, /* it speaks 5 */
+    WR_TEST_PEER_OLD_CODE,   /* return code 1, as 3.1.1 has it */
+    WR_TEST_PEER_OLD_REASON, /* reason 0x84, as 5 has it */
+    WR_TEST_PEER_OLD_CLOSES, /* not at all */
+};
+
 struct wr_test_peer {
+    enum wr_test_peer_old old;
+    bool closes_all; /* no CONNECT is answered */
+    _Atomic unsigned connects[6]; /* by version */
     const uint8_t *connack_properties; /* NULL: none */
     size_t connack_properties_len;
     uint8_t connack_reason;

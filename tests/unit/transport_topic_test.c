@@ -15,6 +15,7 @@
 #include "transport/credential.h"
 #include "transport/encode_json.h"
 #include "transport/topic.h"
+#include "transport/trace.h"
 #include "transport/url.h"
 
 static void good_url(const char *text, bool tls, const char *host, unsigned port, bool numeric) {
@@ -178,10 +179,34 @@ static void secret_files(void **state) {
     (void)unlink(path);
 }
 
+/* The longest place leaves room for the longest key. */
+static void keys_in_topics(void **state) {
+    (void)state;
+    char prefix[129], name[65], text[WR_TOPIC_BYTES];
+    memset(prefix, 'p', sizeof prefix - 1);
+    memset(name, 'n', sizeof name - 1);
+    prefix[sizeof prefix - 1] = name[sizeof name - 1] = 0;
+    struct wr_place place;
+    assert_int_equal(wr_place_init(&place, prefix, name, name, NULL), WR_OK);
+    wr_topic_add_key(wr_topic_text(text, &place, WR_TOPIC_ALARM), UINT64_MAX, INT64_MAX);
+    const char *end = "/alarm/ffffffffffffffff/9223372036854775807";
+    assert_string_equal(text + strlen(text) - strlen(end), end);
+    assert_int_equal(wr_place_init(&place, "weir/1", NULL, "gw-7", NULL), WR_OK);
+    assert_string_equal(wr_topic_add_key(wr_topic_text(text, &place, WR_TOPIC_AGG), 0xC0FFEE, 17), "weir/1/-/gw-7/agg/0000000000c0ffee/17");
+}
+
+static void traces(void **state) {
+    (void)state;
+    char text[WR_TRACE_PARENT_BYTES];
+    assert_string_equal(wr_trace_parent(text, 0xC0FFEE, 17, 0xABCDEF0123456789), "00-0000000000c0ffee0000000000000011-abcdef0123456789-01");
+    assert_string_equal(wr_trace_parent(text, 0, 0, 0), "00-00000000000000000000000000000001-0000000000000001-01");
+    assert_int_equal(strlen(text), WR_TRACE_PARENT_BYTES - 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(addresses),        cmocka_unit_test(topics),       cmocka_unit_test(states),
-        cmocka_unit_test(segments_as_json), cmocka_unit_test(secret_files),
+        cmocka_unit_test(addresses),    cmocka_unit_test(topics),         cmocka_unit_test(states), cmocka_unit_test(segments_as_json),
+        cmocka_unit_test(secret_files), cmocka_unit_test(keys_in_topics), cmocka_unit_test(traces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

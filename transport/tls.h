@@ -1,4 +1,5 @@
-/* TLS as a client: credentials from files, one verified stream a connection, and a precise cause when there is none.
+/* TLS as a client: credentials from files, one verified stream a connection, and a precise cause when there is none. The streams are the same
+ * for the server's side, transport/tls_server.h.
  *
  * Promise: the peer's certificate chain is always verified against the CA, and its name or IP address against the host that was dialled;
  * there is no switch that turns this off. TLS 1.2 with ECDHE and AEAD only, ChaCha20 first (TLS 1.3 too where mbedTLS is 3.6); no renegotiation.
@@ -26,6 +27,7 @@
 #include "core/result.h"
 
 #define WR_TLS_FILE_BYTES (1 << 20)
+#define WR_TLS_RECORD_BYTES 16384 /* of data, at most */
 #define WR_TLS_SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
 
 /* Paths; the strings must outlive the wr_tls. */
@@ -61,6 +63,15 @@ WR_MUST_USE enum wr_result wr_tls_handshake(struct wr_tls *tls, int fd, const ch
  * with the same bytes); WR_CLOSED: the peer ended the stream; WR_IO, WR_PROTOCOL, WR_DENIED (an alert) with a cause. */
 WR_MUST_USE enum wr_result wr_tls_read(struct wr_tls_stream *stream, void *into, size_t len, size_t *ret_n, struct wr_error *err);
 WR_MUST_USE enum wr_result wr_tls_write(struct wr_tls_stream *stream, const void *from, size_t len, size_t *ret_n, struct wr_error *err);
+
+/* For loops that sleep on the socket: one recv of at most ahead_len bytes into `ahead`, scratch memory of the caller that is free again
+ * afterwards, and what it completes, decrypted, into `into`. Nothing readable stays behind in the stream, where the socket would not tell of it.
+ * len must be above WR_TLS_RECORD_BYTES; better WR_TLS_RECORD_BYTES + ahead_len. *ret_n bytes came in any case, also before a failure; WR_EMPTY: and now
+ * wait until the socket is readable; otherwise as wr_tls_read. */
+WR_MUST_USE enum wr_result wr_tls_read_all(struct wr_tls_stream *stream, void *ahead, size_t ahead_len, void *into, size_t len,
+                                           size_t *ret_n, struct wr_error *err);
+/* After WR_CLOSED: the peer said that this is the end; else the connection was cut, and the last bytes may be missing. */
+bool wr_tls_said_goodbye(const struct wr_tls_stream *stream);
 
 struct wr_tls_info {
     const char *version; /* "TLSv1.2" */

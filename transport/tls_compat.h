@@ -15,6 +15,7 @@
 #include <mbedtls/platform_util.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/ssl_ciphersuites.h>
+#include <mbedtls/ssl_ticket.h>
 #include <mbedtls/x509_crl.h>
 #include <mbedtls/x509_crt.h>
 
@@ -81,6 +82,20 @@ static inline int wr_tls_compat_is_ticket(int result) {
 
 static inline int wr_tls_compat_handshake_over(mbedtls_ssl_context *ssl) {
     return ssl->WR_TLS_FIELD(state) == MBEDTLS_SSL_HANDSHAKE_OVER;
+}
+
+/* Whether the server's own certificate is to be sent next: on a resumed session that never comes. */
+static inline int wr_tls_compat_at_server_certificate(mbedtls_ssl_context *ssl) {
+    return ssl->WR_TLS_FIELD(state) == MBEDTLS_SSL_SERVER_CERTIFICATE;
+}
+
+/* A result of the first record that means that it was no record at all. */
+static inline int wr_tls_compat_is_no_tls(int result) {
+#if defined(MBEDTLS_ERR_SSL_BAD_HS_CLIENT_HELLO)
+    if (result == MBEDTLS_ERR_SSL_BAD_HS_CLIENT_HELLO)
+        return 1;
+#endif
+    return result == MBEDTLS_ERR_SSL_INVALID_RECORD || result == MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE;
 }
 
 /* Past the server's first flight: it has spoken TLS, and whatever it refuses now is ours. */

@@ -48,10 +48,6 @@ static bool files_equal(const struct wr_tls_files *a, const struct wr_tls_files 
            wr_credential_equal(&a->password, &b->password) && wr_credential_equal(&a->crl, &b->crl);
 }
 
-static const char *ca_path(const struct wr_tls_config *config) {
-    return config->ca != NULL ? config->ca : WR_TLS_SYSTEM_CA;
-}
-
 static enum wr_result read_one(const char *what, const char *path, struct wr_credential *into, struct wr_error *err) {
     if (path == NULL)
         return WR_OK;
@@ -61,7 +57,7 @@ static enum wr_result read_one(const char *what, const char *path, struct wr_cre
 }
 
 static enum wr_result files_read(const struct wr_tls_config *config, struct wr_tls_files *files, struct wr_error *err) {
-    WR_TRY(read_one("CA", ca_path(config), &files->ca, err));
+    WR_TRY(read_one("CA", config->ca, &files->ca, err));
     WR_TRY(read_one("certificate", config->cert, &files->cert, err));
     WR_TRY(read_one("key", config->key, &files->key, err));
     WR_TRY(read_one("key password", config->key_password_file, &files->password, err));
@@ -93,13 +89,14 @@ static enum wr_result parse_key(const struct wr_tls_config *config, const struct
 }
 
 /* PEM wants the NUL counted. A bundle of the system may hold certificates that mbedTLS does not know how to read; an own CA file may not. */
-static enum wr_result files_parse(const struct wr_tls_config *config, const struct wr_tls_files *files, struct wr_tls_keys *keys,
+static enum wr_result files_parse(const struct wr_tls *tls, const struct wr_tls_files *files, struct wr_tls_keys *keys,
                                   struct wr_error *err) {
-    int result = mbedtls_x509_crt_parse(&keys->ca, files->ca.data, files->ca.len + 1);
-    if (result > 0 && config->ca != NULL)
-        return wr_error_set(err, WR_INVALID, "CA: %s: %d of its certificates cannot be parsed", ca_path(config), result);
+    const struct wr_tls_config *config = &tls->config;
+    int result = config->ca != NULL ? mbedtls_x509_crt_parse(&keys->ca, files->ca.data, files->ca.len + 1) : 0;
+    if (result > 0 && !tls->system_ca)
+        return wr_error_set(err, WR_INVALID, "CA: %s: %d of its certificates cannot be parsed", config->ca, result);
     if (result < 0)
-        return unusable("CA", ca_path(config), result, err);
+        return unusable("CA", config->ca, result, err);
     if (config->crl != NULL) {
         result = mbedtls_x509_crl_parse(&keys->crl, files->crl.data, files->crl.len + 1);
         if (result != 0)
@@ -143,7 +140,7 @@ enum wr_result wr_tls_keys_load(struct wr_tls *tls, struct wr_tls_keys *keys, st
     struct wr_error why = {0};
     enum wr_result result = files_read(&tls->config, &fresh, &why);
     if (result == WR_OK)
-        result = files_parse(&tls->config, &fresh, keys, &why);
+        result = files_parse(tls, &fresh, keys, &why);
     tls->load_error[0] = '\0';
     if (result == WR_OK) {
         adopt(tls, &fresh, keys);
@@ -151,7 +148,7 @@ enum wr_result wr_tls_keys_load(struct wr_tls *tls, struct wr_tls_keys *keys, st
         memcpy(tls->load_error, why.text, sizeof tls->load_error);
         wr_tls_keys_free(keys);
         wr_tls_keys_init(keys);
-        result = files_parse(&tls->config, &tls->files, keys, err);
+        result = files_parse(tls, &tls->files, keys, err);
     } else {
         result = wr_error_set(err, result, "%s", why.text);
     }
@@ -174,6 +171,9 @@ enum wr_result wr_tls_new(const struct wr_tls_config *config, const struct wr_cl
     if (tls == NULL)
         return wr_error_set(err, WR_NO_MEMORY, "TLS: no memory");
     tls->config = *config;
+    tls->system_ca = config->ca == NULL;
+    if (tls->system_ca)
+        tls->config.ca = WR_TLS_SYSTEM_CA;
     tls->clock = clock;
     tls->expires_wall_ns = WR_NEVER_NS;
     *ret_tls = tls;

@@ -1,4 +1,6 @@
-/* Shared by tls.c (streams), tls_files.c (credentials) and tls_cause.c (why a handshake failed). Nobody else includes it. */
+/* Shared by the files of TLS: tls_files.c (credentials), tls_stream.c (streams of either side), tls.c (the client's handshake), tls_server.c
+ * (the server's), tls_cause.c (why a handshake failed). Nobody else includes it.
+ */
 #ifndef WEIR_TRANSPORT_TLS_PRIVATE_H
 #define WEIR_TRANSPORT_TLS_PRIVATE_H
 
@@ -26,7 +28,8 @@ struct wr_tls_keys {
 };
 
 struct wr_tls {
-    struct wr_tls_config config;
+    struct wr_tls_config config; /* ca is NULL on the side of a server that asks for no certificates, and there only */
+    bool system_ca;              /* a bundle that may hold what mbedTLS cannot read */
     const struct wr_clock *clock;
     bool good; /* files holds a set that works */
     struct wr_tls_files files;
@@ -37,9 +40,18 @@ struct wr_tls {
     mbedtls_ssl_session session;
 };
 
+/* One state of the files, ready for use: the client's stream has its own, those of a server share the newest. */
+struct wr_tls_set {
+    unsigned users; /* of one thread */
+    const char *ca_path;
+    struct wr_tls_keys keys;
+    mbedtls_ssl_config config;
+    mbedtls_ssl_ticket_context tickets; /* of a server */
+};
+
 /* What the verification of the peer's chain found. */
 struct wr_tls_verdict {
-    uint32_t flags; /* all that was wrong, MBEDTLS_X509_BADCERT_* */
+    uint32_t flags;    /* all that was wrong, MBEDTLS_X509_BADCERT_* */
     char peer[128];    /* subject of the peer's own certificate */
     char culprit[128]; /* subject of the certificate in the chain that was found bad last */
     mbedtls_x509_time from;
@@ -50,15 +62,19 @@ struct wr_tls_stream {
     int fd;
     int io_errno;
     int64_t give_up_boot_ns; /* a send failed during the handshake: no waiting beyond this */
+    bool server;             /* we are */
     bool handshaking;
     bool resumed;
     bool clock_trusted;
     bool numeric_host;
     bool has_cert;
+    bool said_goodbye; /* the peer, by close_notify */
     char host[WR_URL_HOST_BYTES];
     struct wr_tls_verdict verdict;
-    struct wr_tls_keys keys;
-    mbedtls_ssl_config config;
+    const uint8_t *ahead; /* bytes that one recv brought, and that mbedTLS has not taken yet: only during wr_tls_read_all */
+    size_t ahead_len;
+    bool ahead_only; /* no further recv now */
+    struct wr_tls_set *set;
     mbedtls_ssl_context ssl;
 };
 
@@ -71,7 +87,18 @@ void wr_tls_keys_free(struct wr_tls_keys *keys);
 WR_MUST_USE enum wr_result wr_tls_keys_load(struct wr_tls *tls, struct wr_tls_keys *keys, struct wr_error *err);
 void wr_tls_drop_session(struct wr_tls *tls);
 
-/* Sets err to why mbedTLS returned `result` on this stream. ca_path is named where the CA is to blame. */
-enum wr_result wr_tls_cause(struct wr_tls_stream *stream, int result, const char *ca_path, struct wr_error *err);
+/* Loads the files; versions, ciphers and keys of the given side (MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_IS_SERVER). One user. */
+WR_MUST_USE enum wr_result wr_tls_set_new(struct wr_tls *tls, int side, struct wr_tls_set **ret_set, struct wr_error *err);
+/* One user less; frees after the last. NULL is fine. */
+void wr_tls_set_release(struct wr_tls_set *set);
+
+/* A stream that uses the set (and becomes one of its users) on this socket; the handshake is still to come. */
+WR_MUST_USE enum wr_result wr_tls_stream_new(struct wr_tls_set *set, int fd, const struct wr_clock *clock,
+                                             struct wr_tls_stream **ret_stream, struct wr_error *err);
+/* mbedTLS said that there is nothing to do but to wait: WR_EMPTY or WR_FULL; any other failure with its cause. */
+WR_MUST_USE enum wr_result wr_tls_stream_result(struct wr_tls_stream *stream, int result, struct wr_error *err);
+
+/* Sets err to why mbedTLS returned `result` on this stream. */
+enum wr_result wr_tls_cause(struct wr_tls_stream *stream, int result, struct wr_error *err);
 
 #endif

@@ -20,6 +20,7 @@
 #include "agent/uplink.h"
 #include "core/batch.h"
 #include "core/metrics.h"
+#include "core/scheduler_loop.h"
 #include "rules/ruleset.h"
 
 struct event_base;
@@ -55,6 +56,8 @@ struct wr_agent {
     struct wr_agent_source sources[WR_CONFIG_SOURCES_MAX];
     uint32_t n_slots;
 
+    struct wr_pool *workers; /* for work that blocks */
+    struct wr_scheduler_loop *scheduler;
     struct wr_ruleset *rules;
     struct wr_store_loop store;
     struct wr_uplink_link *uplink;
@@ -78,6 +81,12 @@ struct wr_agent {
 int wr_agent_run(struct wr_config *config, struct wr_ruleset *rules);
 
 /* -- what the files of the agent share ------------------------------------------------------------------------------------------------- */
+
+/* The pool and its scheduler: threads that live as long as all other parts. */
+WR_MUST_USE enum wr_result wr_agent_workers_start(struct wr_agent *agent, struct wr_error *err);
+/* WR_TIMEOUT: err names what still runs and uses memory of other parts. */
+WR_MUST_USE enum wr_result wr_agent_workers_stop(struct wr_agent *agent, int64_t deadline_boot_ns, struct wr_error *err);
+size_t wr_agent_workers_bytes(const struct wr_config_limits *limits);
 
 /* One source of a config, which it points into from now on: its pool, channel and thread. */
 WR_MUST_USE enum wr_result wr_agent_source_open(struct wr_agent *agent, uint32_t slot, const struct wr_config *config, uint32_t index,

@@ -84,6 +84,35 @@ static enum wr_result add_actions(struct wr_agent *agent) {
                                     "Arrival of the reading to just before its first action", NULL, &a->latency);
 }
 
+static double workers_queued(void *user) {
+    return (double)wr_pool_queued(((struct wr_agent *)user)->workers);
+}
+
+static double scheduler_runs(void *user) {
+    return (double)wr_scheduler_loop_runs(((struct wr_agent *)user)->scheduler);
+}
+
+static double scheduler_missed(void *user) {
+    return (double)wr_scheduler_loop_missed(((struct wr_agent *)user)->scheduler);
+}
+
+static enum wr_result add_workers(struct wr_agent *agent) {
+    const struct wr_pool_counters *c = wr_pool_counters(agent->workers);
+    const struct counter list[] = {
+        {WR_METRIC_GAUGE, "weir_pool_threads", "Threads for work that blocks", &c->threads},
+        {WR_METRIC_GAUGE, "weir_pool_busy_threads", "Of them, those at work", &c->busy},
+        {WR_METRIC_COUNTER, "weir_pool_threads_started_total", "Threads started", &c->threads_started},
+        {WR_METRIC_COUNTER, "weir_pool_threads_failed_total", "Threads that could not be started", &c->threads_failed},
+        {WR_METRIC_COUNTER, "weir_pool_tasks_total", "Tasks taken", &c->submitted},
+        {WR_METRIC_COUNTER, "weir_pool_tasks_refused_total", "Tasks refused for want of room or memory", &c->refused},
+        {WR_METRIC_COUNTER, "weir_pool_tasks_dropped_total", "Tasks that ended before they had a thread", &c->dropped},
+        {WR_METRIC_COUNTER, "weir_pool_tasks_overrun_total", "Tasks that ran past their deadline", &c->overruns},
+    };
+    WR_TRY(ADD_ALL(agent->metrics, agent, NULL, list));
+    WR_TRY(wr_metrics_add_histogram(agent->metrics, agent, "weir_pool_wait_seconds", "How long tasks waited for a thread", NULL, &c->wait));
+    return wr_metrics_add_histogram(agent->metrics, agent, "weir_pool_run_seconds", "How long tasks ran", NULL, &c->run);
+}
+
 /* -- store: its numbers exist only once it is open -------------------------------------------------------------------------------------- */
 
 static double number_of_series(void *user) {
@@ -123,6 +152,9 @@ static enum wr_result add_functions(struct wr_agent *agent) {
         double (*value)(void *user);
     } list[] = {
         {WR_METRIC_GAUGE, "weir_series", "Series known", number_of_series},
+        {WR_METRIC_GAUGE, "weir_pool_queued", "Tasks that wait for a thread", workers_queued},
+        {WR_METRIC_COUNTER, "weir_scheduler_runs_total", "Runs of sources that poll", scheduler_runs},
+        {WR_METRIC_COUNTER, "weir_scheduler_missed_total", "Runs that were due but could not start in time", scheduler_missed},
         {WR_METRIC_GAUGE, "weir_store_open", "1: the store is open", store_is_open},
         {WR_METRIC_GAUGE, "weir_uplink_online", "1: connected to the broker", uplink_is_online},
         {WR_METRIC_GAUGE, "weir_uplink_certificate_days", "Days until the client certificate expires", days_until_certificate_expires},
@@ -172,6 +204,7 @@ enum wr_result wr_agent_metrics(struct wr_agent *agent) {
     WR_TRY(ADD_ALL(agent->metrics, agent, NULL, own));
     WR_TRY(add_engine(agent));
     WR_TRY(add_actions(agent));
+    WR_TRY(add_workers(agent));
     WR_TRY(add_functions(agent));
     WR_TRY(add_store(agent));
     for (uint32_t slot = 0; slot < agent->n_slots; slot++) {

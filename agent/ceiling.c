@@ -23,7 +23,7 @@
 #define CODEC_BYTES (UINT64_C(2) << 20)     /* columns of one segment before compression, zstd level 1 */
 #define TLS_BYTES (UINT64_C(512) << 10)     /* certificates, two records of 16 KB, paho's threads */
 #define THREAD_BYTES (UINT64_C(32) << 10)   /* of its stack, what a thread touches */
-#define THREADS 6                           /* main, engine, store, actions, uplink, control */
+#define THREADS 8                           /* main, engine, store, actions, uplink, control, scheduler, watcher of the workers */
 #define OPEN_SEGMENT_LANES 2                /* changes and windows are filled as aggregates */
 #define BACKFILL_LANES WR_LANES             /* the uplink holds one segment of each lane ready */
 
@@ -127,6 +127,8 @@ void wr_ceiling_of(const struct wr_config *config, const struct wr_ruleset *rule
     add_alarms(&ceiling);
     add_store(&ceiling);
     add_uplink(&ceiling, config->uplink);
+    add(&ceiling, "workers", wr_agent_workers_bytes(config->limits) + config->limits->worker_threads * THREAD_BYTES,
+        "%u threads at most for sources that poll", config->limits->worker_threads);
     add(&ceiling, "libraries", LIBRARIES_BYTES + threads * THREAD_BYTES, "program, libraries, %" PRIu64 " threads", threads);
     find_losses(&ceiling, config);
     *ret_ceiling = ceiling;

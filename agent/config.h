@@ -170,6 +170,7 @@ struct wr_config_limits {
     uint32_t max_connections; /* of each source */
     uint64_t max_line_bytes;
     uint64_t partial_lines_bytes; /* of each source: buffers of connections that hold a partial line */
+    uint32_t worker_threads;      /* of the pool for work that blocks, at most */
     int64_t stop_deadline_ns;     /* a clean stop gives up after this */
 };
 

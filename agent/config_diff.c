@@ -97,6 +97,8 @@ static enum wr_result check_limits(const struct wr_config_limits *before, const 
         return wr_error_set(err, WR_DENIED, "limits.max_series needs a restart to change");
     if (before->max_symbols != after->max_symbols)
         return wr_error_set(err, WR_DENIED, "limits.max_symbols needs a restart to change");
+    if (before->worker_threads != after->worker_threads)
+        return wr_error_set(err, WR_DENIED, "limits.worker_threads needs a restart to change");
     return WR_OK;
 }
 

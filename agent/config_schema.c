@@ -1,6 +1,8 @@
 /* The keys of the configuration, with their defaults and limits: the one table from which loading, errors and the reference are made. */
 #include "agent/config_schema.h"
 
+#include "core/pool.h"
+
 /* raw is known, so that the error can say that it is not there yet. */
 static const char *const forwards[] = {[WR_FORWARD_WINDOWS] = "windows", [WR_FORWARD_CHANGES] = "changes", "raw", NULL};
 static const char *const uplink_formats[] = {[WR_CONFIG_FORMAT_SEGMENT] = "segment", [WR_CONFIG_FORMAT_JSON] = "json", NULL};
@@ -235,6 +237,13 @@ static const struct wr_yaml_field limits_fields[] = {
      .min = 1e3,
      .max = 1e9,
      .help = "memory of each source for lines that are not complete yet; above it the connection with the oldest is closed"},
+    {.key = "worker_threads",
+     .kind = WR_YAML_COUNT,
+     AT(wr_config_limits, worker_threads),
+     .fallback = "8",
+     .min = 1,
+     .max = WR_POOL_THREADS_MAX,
+     .help = "threads at most for work that blocks: sources that poll; started when there is such work"},
     {.key = "stop_deadline",
      .kind = WR_YAML_DURATION,
      AT(wr_config_limits, stop_deadline_ns),

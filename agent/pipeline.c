@@ -31,6 +31,20 @@ static void stop_tables(struct wr_agent *agent, int64_t deadline_boot_ns) {
         event_base_free(agent->base);
 }
 
+/* -- workers ----------------------------------------------------------------------------------------------------------------------------- */
+
+static enum wr_result start_workers(struct wr_agent *agent, struct wr_error *err) {
+    return wr_agent_workers_start(agent, err);
+}
+
+static void stop_workers(struct wr_agent *agent, int64_t deadline_boot_ns) {
+    struct wr_error err = {0};
+    if (wr_agent_workers_stop(agent, deadline_boot_ns, &err) == WR_OK)
+        return;
+    WR_LOG_WITH(WR_LOG_ERROR, "workers", "did not stop in time", WR_LOG_ERR(&err));
+    _Exit(WR_EXIT_FOUND);
+}
+
 /* -- sources, first half: pools and channels, so that the accounts have names before the store opens ------------------------------------- */
 
 static enum wr_result open_sources(struct wr_agent *agent, struct wr_error *err) {
@@ -298,6 +312,7 @@ static const struct {
 } parts[] = {
     {"tables", start_tables, stop_tables},    /* series, symbols, metrics, event loop */
     {"signals", start_signals, stop_signals}, /* before any thread: they all block signals */
+    {"workers", start_workers, stop_workers}, /* threads: scheduler, pool of those that poll */
     {"inputs", open_sources, close_sources},  /* batches and channels of the sources */
     {"rules", make_engine, free_engine},      /* windows and rules; names the ledger's accounts */
     {"store", start_store, stop_store},       /* thread: SQLite */

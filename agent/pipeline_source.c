@@ -22,7 +22,9 @@ enum wr_result wr_agent_source_open(struct wr_agent *agent, uint32_t slot, const
                                       .clock = agent->clock,
                                       .pool = &entry->pool,
                                       .to_engine = entry->batches,
-                                      .counters = &entry->counters};
+                                      .counters = &entry->counters,
+                                      .workers = agent->workers,
+                                      .scheduler = agent->scheduler};
     if (wr_source_create(&env, &entry->source, err) != WR_OK)
         return wr_error_wrap(err, "source '%s'", config->name);
     return WR_OK;

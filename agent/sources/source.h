@@ -22,6 +22,7 @@
 #include "core/channel.h"
 #include "core/clock.h"
 #include "core/result.h"
+#include "core/scheduler_loop.h"
 #include "core/series.h"
 #include "core/symbol.h"
 
@@ -34,6 +35,9 @@ struct wr_source_env {
     struct wr_batch_pool *pool;   /* carries the source's index */
     struct wr_channel *to_engine; /* struct wr_batch *, policy REJECT, capacity of the pool */
     struct wr_intake_counters *counters;
+    /* For sources that poll: work that blocks runs on the workers, when the scheduler says so. */
+    struct wr_pool *workers;
+    struct wr_scheduler_loop *scheduler;
 };
 
 struct wr_source;

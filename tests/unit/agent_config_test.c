@@ -435,6 +435,7 @@ static void test_diff(void **state) {
     expect_diff(BASE, BASE "control: {socket: /tmp/x}\n", "control.socket needs a restart to change");
     expect_diff(BASE, BASE "limits: {max_series: 1}\n", "limits.max_series needs a restart to change");
     expect_diff(BASE, BASE "limits: {max_symbols: 1}\n", "limits.max_symbols needs a restart to change");
+    expect_diff(BASE, BASE "limits: {worker_threads: 1}\n", "limits.worker_threads needs a restart to change");
     expect_diff(BASE, BASE "limits: {batches: 4}\n", "sources: ~floor");
     expect_diff(BASE, BASE "limits: {max_connections: 4}\n", "sources: ~floor");
     expect_diff(BASE, BASE "limits: {max_instances: 4}\n", "rules");

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "agent/codec/json_scan.h"
 #include "agent/codec/number.h"
 
 /* The members of a record that matter, as written. text NULL: not there. */

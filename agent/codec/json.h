@@ -17,15 +17,14 @@
 #ifndef WEIR_AGENT_CODEC_JSON_H
 #define WEIR_AGENT_CODEC_JSON_H
 
+#include "agent/codec/json_scan.h"
 #include "agent/codec/record.h"
 #include "core/buf.h"
-
-#define WR_JSON_PARSE_DEPTH 32
 
 struct wr_json_reader {
     uint64_t taken; /* records of the present top-level value that the sink has: offered again, they are passed over */
     uint64_t seen;
-    struct wr_buf texts;   /* escapes resolved, of the present record */
+    struct wr_buf texts; /* escapes resolved, of the present record */
     struct wr_buf origin;
     struct wr_buf compact;
     struct wr_refusal refusal;

@@ -3,7 +3,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "agent/codec/json.h"
 #include "agent/codec/scan.h"
 
 struct wr_json_scan wr_json_scan_begin(const char *text, const char *end, bool ended) {
@@ -150,15 +149,17 @@ static enum wr_json_found check_scalar(struct wr_json_scan *scan) {
 }
 
 /* "name" : */
-static enum wr_json_found check_name(struct wr_json_scan *scan) {
+static enum wr_json_found check_name(struct wr_json_scan *scan, struct wr_word *ret_name) {
     scan->p = wr_json_skip_space(scan->p, scan->end);
     if (scan->p == scan->end)
         return at_end(scan);
     if (*scan->p != '"')
         return bad(scan, scan->p, "expected a name in quotes");
+    const char *from = scan->p;
     enum wr_json_found found = check_string(scan);
     if (found != WR_JSON_FOUND)
         return found;
+    *ret_name = (struct wr_word){from, (size_t)(scan->p - from)};
     scan->p = wr_json_skip_space(scan->p, scan->end);
     if (scan->p == scan->end)
         return at_end(scan);
@@ -168,64 +169,79 @@ static enum wr_json_found check_name(struct wr_json_scan *scan) {
     return WR_JSON_FOUND;
 }
 
-/* Behind a value at depth > 0: goes on to the next one, closing what ends. Leaves p at the next value, or behind the last bracket with
- * *depth 0. */
-static enum wr_json_found check_next(struct wr_json_scan *scan, char *open, unsigned *depth) {
-    while (*depth > 0) {
-        const char *behind = scan->p;
-        scan->p = wr_json_skip_space(scan->p, scan->end);
-        if (scan->p == scan->end)
-            return at_end(scan);
-        const char kind = open[*depth - 1];
-        if (*scan->p == ',') {
-            scan->p++;
-            return kind == '{' ? check_name(scan) : WR_JSON_FOUND;
-        }
-        if (*scan->p != (kind == '{' ? '}' : ']')) /* told where the line before ends, if that is where it is missing */
-            return bad(scan, memchr(behind, '\n', (size_t)(scan->p - behind)) ? behind : scan->p,
-                       kind == '{' ? "expected ',' or '}'" : "expected ',' or ']'");
-        scan->p++;
-        (*depth)--;
-    }
+/* Behind a value inside of a container: a comma, or its end, which is a token (*ret_closed). */
+static inline enum wr_json_found check_next(struct wr_json_scan *scan, const char *behind, bool *ret_closed) {
+    const bool object = scan->open[scan->depth - 1] == '{';
+    *ret_closed = *scan->p == (object ? '}' : ']');
+    if (*ret_closed || scan->opened)
+        return WR_JSON_FOUND;
+    if (*scan->p != ',') /* told where the line before ends, if that is where it is missing */
+        return bad(scan, memchr(behind, '\n', (size_t)(scan->p - behind)) ? behind : scan->p,
+                   object ? "expected ',' or '}'" : "expected ',' or ']'");
+    scan->p++;
     return WR_JSON_FOUND;
 }
 
 /* The containers that are open stand in a small array, so that no input can make us recurse. */
-static enum wr_json_found check(struct wr_json_scan *scan) {
-    char open[WR_JSON_PARSE_DEPTH];
-    unsigned depth = 0;
-    for (;;) {
+WR_INLINE enum wr_json_found next_token(struct wr_json_scan *scan, struct wr_json_token *token) {
+    const char *behind = scan->p;
+    enum wr_json_found found;
+    scan->p = wr_json_skip_space(scan->p, scan->end);
+    if (scan->p == scan->end)
+        return at_end(scan);
+    token->name = (struct wr_word){NULL, 0};
+    if (scan->depth > 0) {
+        bool closed;
+        if ((found = check_next(scan, behind, &closed)) != WR_JSON_FOUND)
+            return found;
+        scan->opened = false;
+        if (closed) {
+            token->kind = WR_JSON_CLOSE;
+            token->word = (struct wr_word){scan->p++, 1};
+            scan->depth--;
+            return WR_JSON_FOUND;
+        }
+        if (scan->open[scan->depth - 1] == '{' && (found = check_name(scan, &token->name)) != WR_JSON_FOUND)
+            return found;
         scan->p = wr_json_skip_space(scan->p, scan->end);
         if (scan->p == scan->end)
             return at_end(scan);
-        enum wr_json_found found = WR_JSON_FOUND;
-        const char c = *scan->p;
-        if (c == '{' || c == '[') {
-            if (depth == WR_JSON_PARSE_DEPTH)
-                return bad(scan, scan->p, "nested deeper than 32 levels");
-            open[depth++] = c;
-            scan->p = wr_json_skip_space(scan->p + 1, scan->end);
-            if (scan->p == scan->end)
-                return at_end(scan);
-            if (*scan->p != (c == '{' ? '}' : ']')) {
-                if (c == '{')
-                    found = check_name(scan);
-                if (found != WR_JSON_FOUND)
-                    return found;
-                continue;
-            }
-            depth--;
-            scan->p++;
-        } else {
-            found = check_scalar(scan);
-            if (found != WR_JSON_FOUND)
-                return found;
-        }
-        if (depth > 0)
-            found = check_next(scan, open, &depth);
-        if (found != WR_JSON_FOUND || depth == 0)
-            return found;
     }
+    token->word = (struct wr_word){scan->p, 1};
+    if (*scan->p == '{' || *scan->p == '[') {
+        if (scan->depth == WR_JSON_PARSE_DEPTH)
+            return bad(scan, scan->p, "nested deeper than 32 levels");
+        token->kind = WR_JSON_OPEN;
+        scan->open[scan->depth++] = *scan->p++;
+        scan->opened = true;
+        return WR_JSON_FOUND;
+    }
+    token->kind = WR_JSON_SCALAR;
+    found = check_scalar(scan);
+    token->word.len = (size_t)(scan->p - token->word.text);
+    return found;
+}
+
+enum wr_json_found wr_json_scan_token(struct wr_json_scan *scan, struct wr_json_token *ret_token) {
+    return next_token(scan, ret_token);
+}
+
+enum wr_json_found wr_json_scan_scalar(struct wr_json_scan *scan, struct wr_word *ret_word) {
+    const char *from = scan->p;
+    if (from == scan->end)
+        return at_end(scan);
+    enum wr_json_found found = check_scalar(scan);
+    *ret_word = (struct wr_word){from, (size_t)(scan->p - from)};
+    return found;
+}
+
+static enum wr_json_found check(struct wr_json_scan *scan) {
+    struct wr_json_token token;
+    enum wr_json_found found;
+    do
+        found = next_token(scan, &token);
+    while (found == WR_JSON_FOUND && scan->depth > 0);
+    return found;
 }
 
 enum wr_json_found wr_json_scan_check(struct wr_json_scan *scan, struct wr_word *ret_word) {

@@ -1,4 +1,5 @@
-/* A scanner of JSON text: first a value is checked whole, then its members and elements are walked. It builds nothing.
+/* A scanner of JSON text. Either token by token, each checked as it comes; or a value is checked whole first, and then its members and elements
+ * are walked. It builds nothing.
  *
  * Source: RFC 8259. Strictness: numbers, escapes, control characters in strings and commas as the RFC says; bytes that are no UTF-8 pass.
  * Threads: none; plain values. Limits: WR_JSON_PARSE_DEPTH levels.
@@ -11,12 +12,17 @@
 
 #include "core/series.h"
 
+#define WR_JSON_PARSE_DEPTH 32
+
 struct wr_json_scan {
     const char *p;
     const char *start;
     const char *end;
     bool ended;        /* nothing follows behind end */
     const char *error; /* of a check that failed; p is where */
+    unsigned depth;    /* containers that are open */
+    bool opened;       /* the last token opened one */
+    char open[WR_JSON_PARSE_DEPTH];
 };
 
 enum wr_json_found {
@@ -25,7 +31,20 @@ enum wr_json_found {
     WR_JSON_INCOMPLETE, /* right so far, and not all there */
 };
 
+enum wr_json_kind { WR_JSON_OPEN, WR_JSON_CLOSE, WR_JSON_SCALAR };
+
+struct wr_json_token {
+    enum wr_json_kind kind;
+    struct wr_word name; /* of a member, with its quotes; text NULL elsewhere, and for CLOSE */
+    struct wr_word word; /* the bracket, or the scalar as written */
+};
+
 struct wr_json_scan wr_json_scan_begin(const char *text, const char *end, bool ended);
+
+/* The next token of the value at p, checked. The value ends with the token that leaves scan->depth 0. */
+enum wr_json_found wr_json_scan_token(struct wr_json_scan *scan, struct wr_json_token *ret_token);
+/* The scalar at p, checked, as written. BAD also for a bracket. */
+enum wr_json_found wr_json_scan_scalar(struct wr_json_scan *scan, struct wr_word *ret_word);
 
 /* Checks one value, containers with all that is in them. *ret_word is the value as written. */
 enum wr_json_found wr_json_scan_check(struct wr_json_scan *scan, struct wr_word *ret_word);

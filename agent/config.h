@@ -47,9 +47,9 @@ enum wr_source_kind { WR_SOURCE_LINE, WR_SOURCE_REPLAY };
 #define WR_SOURCE_KINDS (WR_SOURCE_REPLAY + 1)
 
 /* What a source's bytes hold; which of them a kind can read is its checker's business. */
-enum wr_source_format { WR_SOURCE_FORMAT_LINE, WR_SOURCE_FORMAT_CSV };
+enum wr_source_format { WR_SOURCE_FORMAT_LINE, WR_SOURCE_FORMAT_CSV, WR_SOURCE_FORMAT_JSON };
 
-/* kind: line. Influx line protocol over TCP, Unix socket or standard input. */
+/* kind: line. Influx line protocol, or JSON, over TCP, Unix socket or standard input. */
 struct wr_config_line {
     char **listen;
     unsigned n_listen;
@@ -69,6 +69,23 @@ struct wr_config_csv {
     unsigned n_skip_columns;
 };
 
+/* What the members of a JSON object mean: agent/codec/json_mapping.h. Paths are names joined by dots. */
+struct wr_config_json {
+    char *records;     /* path of the records in each value; NULL: the value is one */
+    char *time;        /* path of the time; NULL: the arrival */
+    char *time_format; /* as of CSV; NULL: RFC 3339 */
+    char *tz;
+    char *measurement; /* of all records, or of those without measurement_path; NULL: the name of the source */
+    char *measurement_path;
+    char *quality; /* path of the quality */
+    char **tags;   /* "path" or "name=path" */
+    unsigned n_tags;
+    char **constant_tags; /* "name=value" */
+    unsigned n_constant_tags;
+    char **fields; /* "path" or "name=path", perhaps ":type" behind it; none: all that is left */
+    unsigned n_fields;
+};
+
 /* RECORDED: at the intervals of the recording. FAST: as fast as the engine takes it. RESCALE: the intervals divided by a number. */
 enum wr_replay_pace { WR_REPLAY_RECORDED, WR_REPLAY_FAST, WR_REPLAY_RESCALE };
 /* NOW: the first stamp becomes the time of the start, the others follow. AS_RECORDED: the stamps stay as they are.
@@ -82,19 +99,20 @@ struct wr_config_replay {
     char **files; /* what the patterns match, absolute, sorted */
     unsigned n_files;
     struct wr_config_csv *csv; /* never NULL */
-    int pace; /* enum wr_replay_pace */
-    int64_t duration_ns; /* rescale: the whole timeline takes this long; 0: see speedup */
-    double speedup;      /* rescale: intervals are divided by this; 0: see duration_ns. One of the two is set. */
-    int64_t max_gap_ns;  /* rescale: longer gaps are shortened to this before the division */
-    bool loop;           /* starts again at the end, the stamps moved on */
-    int start;           /* enum wr_replay_start */
+    int pace;                  /* enum wr_replay_pace */
+    int64_t duration_ns;       /* rescale: the whole timeline takes this long; 0: see speedup */
+    double speedup;            /* rescale: intervals are divided by this; 0: see duration_ns. One of the two is set. */
+    int64_t max_gap_ns;        /* rescale: longer gaps are shortened to this before the division */
+    bool loop;                 /* starts again at the end, the stamps moved on */
+    int start;                 /* enum wr_replay_start */
 };
 
 struct wr_config_source {
-    char *name; /* [A-Za-z0-9._-]{1,63}, unique */
-    int kind;   /* enum wr_source_kind: which of the structs below is meant */
-    int format;    /* enum wr_source_format; the kind's own default when not given */
-    int precision; /* enum wr_precision: of line-protocol stamps */
+    char *name;                  /* [A-Za-z0-9._-]{1,63}, unique */
+    int kind;                    /* enum wr_source_kind: which of the structs below is meant */
+    int format;                  /* enum wr_source_format; the kind's own default when not given */
+    int precision;               /* enum wr_precision: of line-protocol stamps */
+    struct wr_config_json *json; /* format json: NULL: the objects that `weir decode` prints */
     struct wr_config_line line;
     struct wr_config_replay replay;
 };
@@ -109,9 +127,9 @@ struct wr_config_window {
 };
 
 struct wr_config_store {
-    char *path; /* absolute directory */
-    uint64_t budget_bytes; /* database, WAL and index together */
-    int64_t max_loss_ns;   /* closed windows are committed at least this often */
+    char *path;                /* absolute directory */
+    uint64_t budget_bytes;     /* database, WAL and index together */
+    int64_t max_loss_ns;       /* closed windows are committed at least this often */
     uint64_t free_floor_bytes; /* free space on the file system that is left alone */
 };
 
@@ -122,7 +140,7 @@ enum wr_config_mqtt_version { WR_CONFIG_MQTT_AUTO, WR_CONFIG_MQTT_5, WR_CONFIG_M
 struct wr_broker {
     char *url; /* mqtt://host:port or mqtts://host:port */
     bool tls;
-    char *host; /* without brackets */
+    char *host;    /* without brackets */
     uint16_t port; /* 1883 and 8883 when not given */
 };
 
@@ -130,7 +148,7 @@ struct wr_config_uplink {
     char **urls;
     unsigned n_brokers;
     struct wr_broker *brokers; /* n_brokers of them, parsed from urls */
-    char *ca;   /* absolute paths; NULL when not given */
+    char *ca;                  /* absolute paths; NULL when not given */
     char *cert;
     char *key;
     char *crl;
@@ -175,8 +193,8 @@ struct wr_config_limits {
 };
 
 struct wr_config {
-    char *file; /* as it was named, for messages */
-    char *directory; /* absolute: what relative paths resolve against */
+    char *file;                  /* as it was named, for messages */
+    char *directory;             /* absolute: what relative paths resolve against */
     struct wr_config_node *node; /* never NULL, as all sections but uplink and http */
     struct wr_config_source *sources;
     unsigned n_sources;

@@ -20,6 +20,7 @@ enum wr_config_code {
     WR_CONFIG_W_LIMIT = 511,
     WR_CONFIG_W_TIME = 512,     /* no time zone, no time format */
     WR_CONFIG_W_LEFT_OUT = 513, /* not in this build */
+    WR_CONFIG_W_MAPPING = 514,  /* of JSON: a path, a name, a type */
 };
 
 extern const struct wr_yaml_field wr_config_fields[];
@@ -75,6 +76,9 @@ bool wr_address_is_loopback(const char *host);
 
 /* True when the file itself gives this key of a source. */
 bool wr_config_source_given(const struct wr_config_load *load, unsigned index, const char *key);
+
+/* For kinds that read line protocol or JSON: `format`, `precision` and `json` go together, and the mapping compiles. */
+void wr_config_check_format(struct wr_config_load *load, unsigned index);
 
 /* The steps of the semantic check, in this order. */
 void wr_config_check_node(struct wr_config_load *load);

@@ -3,7 +3,8 @@
 
 static const char *const precisions[] = {
     [WR_PRECISION_NS] = "ns", [WR_PRECISION_US] = "us", [WR_PRECISION_MS] = "ms", [WR_PRECISION_S] = "s", NULL};
-static const char *const formats[] = {[WR_SOURCE_FORMAT_LINE] = "line", [WR_SOURCE_FORMAT_CSV] = "csv", NULL};
+static const char *const formats[] = {
+    [WR_SOURCE_FORMAT_LINE] = "line", [WR_SOURCE_FORMAT_CSV] = "csv", [WR_SOURCE_FORMAT_JSON] = "json", NULL};
 static const char *const paces[] = {[WR_REPLAY_RECORDED] = "recorded", [WR_REPLAY_FAST] = "fast", [WR_REPLAY_RESCALE] = "rescale", NULL};
 static const char *const starts[] = {[WR_REPLAY_NOW] = "now", [WR_REPLAY_AS_RECORDED] = "recorded", NULL};
 
@@ -32,6 +33,42 @@ static const struct wr_yaml_field csv_fields[] = {
     {.key = NULL},
 };
 
+static const struct wr_yaml_field json_fields[] = {
+    {.key = "records",
+     .kind = WR_YAML_STRING,
+     AT(wr_config_json, records),
+     .help = "path of the records, a list or one object, in each value; the value itself (of a list each element) when not given"},
+    {.key = "time", .kind = WR_YAML_STRING, AT(wr_config_json, time), .help = "path of the time; the arrival when not given"},
+    {.key = "time_format",
+     .kind = WR_YAML_STRING,
+     AT(wr_config_json, time_format),
+     .help = "`s`, `ms`, `us`, `ns` since 1970, or as strptime; RFC 3339, with a space or a T, when not given"},
+    {.key = "tz", .kind = WR_YAML_STRING, AT(wr_config_json, tz), .fallback = "UTC", .help = "zone of stamps that carry none"},
+    {.key = "measurement",
+     .kind = WR_YAML_STRING,
+     AT(wr_config_json, measurement),
+     .help = "measurement of all series; with `measurement_path` of the records that have none; the source's name when not given"},
+    {.key = "measurement_path", .kind = WR_YAML_STRING, AT(wr_config_json, measurement_path), .help = "path of the measurement"},
+    {.key = "quality",
+     .kind = WR_YAML_STRING,
+     AT(wr_config_json, quality),
+     .help = "path of the quality of all fields of a record: `good`, `uncertain`, `bad`, or a bool"},
+    {.key = "tags",
+     .kind = WR_YAML_STRINGS,
+     LIST_AT(wr_config_json, tags, n_tags),
+     .help = "members that are tags: `path`, or `name=path`"},
+    {.key = "constant_tags",
+     .kind = WR_YAML_STRINGS,
+     LIST_AT(wr_config_json, constant_tags, n_constant_tags),
+     .help = "`name=value`: tags that every record gets"},
+    {.key = "fields",
+     .kind = WR_YAML_STRINGS,
+     LIST_AT(wr_config_json, fields, n_fields),
+     .help = "members that are fields: `path`, `name=path` or `name=path:TYPE` (float, int, uint, bool, string); every number, bool and "
+             "text that is left when not given"},
+    {.key = NULL},
+};
+
 const struct wr_yaml_field wr_config_source_fields[] = {
     {.key = "name",
      .kind = WR_YAML_STRING,
@@ -52,7 +89,12 @@ const struct wr_yaml_field wr_config_source_fields[] = {
      .kind = WR_YAML_ENUM,
      AT(wr_config_source, format),
      .names = formats,
-     .help = "replay: what the files hold: `csv` when not given"},
+     .help = "what the bytes hold: `line`, `csv` (replay only) or `json`; when not given `line`, of replay `csv`"},
+    {.key = "json",
+     .kind = WR_YAML_RECORD,
+     AT(wr_config_source, json),
+     RECORD_OF(wr_config_json, json_fields),
+     .help = "format json: what the members of an object mean; without it the objects that `weir decode` prints"},
     {.key = "precision",
      .kind = WR_YAML_ENUM,
      AT(wr_config_source, precision),

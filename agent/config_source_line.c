@@ -6,8 +6,7 @@
 
 static void check_address(struct wr_config_load *load, const char *path, const struct wr_address *address) {
     if (address->kind == WR_ADDRESS_TCP && !wr_address_is_loopback(address->host))
-        wr_config_warn(load, WR_CONFIG_W_EXPOSED, path, NULL,
-                       "line protocol has no passwords: whoever reaches this port can write readings");
+        wr_config_warn(load, WR_CONFIG_W_EXPOSED, path, NULL, "there are no passwords here: whoever reaches this port can write readings");
 }
 
 static bool same_address(const struct wr_address *a, const struct wr_address *b) {
@@ -47,6 +46,7 @@ static void check(struct wr_config_load *load, unsigned index) {
     struct wr_config_source *source = &load->config->sources[index];
     struct wr_config_line *line = &source->line;
     char path[WR_YAML_PATH_BYTES];
+    wr_config_check_format(load, index);
     if (line->n_listen == 0) {
         wr_config_error(load, WR_CONFIG_W_NEEDED, wr_config_path(path, "sources", index, "listen", -1), "listen: \"tcp://127.0.0.1:8094\"",
                         "source '%s' needs 'listen'", source->name);
@@ -74,6 +74,6 @@ static void check(struct wr_config_load *load, unsigned index) {
     }
 }
 
-static const char *const keys[] = {"listen", "precision", "max_connections", NULL};
+static const char *const keys[] = {"listen", "format", "json", "precision", "max_connections", NULL};
 
 const struct wr_config_kind wr_config_kind_line = {.name = "line", .keys = keys, .check = check};

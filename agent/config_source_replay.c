@@ -86,12 +86,20 @@ static void check(struct wr_config_load *load, unsigned index) {
     check_csv(load, index, replay->csv);
     if (!wr_config_source_given(load, index, "format"))
         source->format = WR_SOURCE_FORMAT_CSV;
-    const char *useless = source->format == WR_SOURCE_FORMAT_CSV ? "precision" : "csv";
-    if (wr_config_source_given(load, index, useless))
-        wr_config_error(load, WR_CONFIG_W_FOREIGN, wr_config_path(path, "sources", index, useless, -1), NULL,
-                        "'%s' has no meaning for files of format %s", useless, source->format == WR_SOURCE_FORMAT_CSV ? "csv" : "line");
+    static const char *const names[] = {[WR_SOURCE_FORMAT_LINE] = "line", [WR_SOURCE_FORMAT_CSV] = "csv", [WR_SOURCE_FORMAT_JSON] = "json"};
+    static const struct {
+        const char *key;
+        enum wr_source_format format;
+    } owned[] = {{"precision", WR_SOURCE_FORMAT_LINE}, {"csv", WR_SOURCE_FORMAT_CSV}, {"json", WR_SOURCE_FORMAT_JSON}};
+    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
+        if ((int)owned[i].format != source->format && wr_config_source_given(load, index, owned[i].key))
+            wr_config_error(load, WR_CONFIG_W_FOREIGN, wr_config_path(path, "sources", index, owned[i].key, -1), NULL,
+                            "'%s' has no meaning for files of format %s", owned[i].key, names[source->format]);
+    if (source->format == WR_SOURCE_FORMAT_JSON)
+        wr_config_check_format(load, index);
 }
 
-static const char *const keys[] = {"files", "format", "csv", "precision", "pace", "duration", "speedup", "max_gap", "loop", "start", NULL};
+static const char *const keys[] = {"files",    "format",  "csv",     "json", "precision", "pace",
+                                   "duration", "speedup", "max_gap", "loop", "start",     NULL};
 
 const struct wr_config_kind wr_config_kind_replay = {.name = "replay", .keys = keys, .left_out = !WEIR_SOURCE_REPLAY, .check = check};

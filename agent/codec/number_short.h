@@ -12,8 +12,8 @@
 #if WR_SCAN_SSE2
 __extension__ typedef unsigned __int128 wr_number_bytes;
 
-/* The number without sign at p. Returns the byte behind its digits and point, or NULL: not a short one. */
-WR_INLINE const char *wr_number_read_short(const char *p, const char *end, double *ret_value, uint8_t *ret_decimals) {
+/* The digits at p, as a whole number and how many of them stand behind the point. Returns the byte behind them, or NULL: not a short number. */
+WR_INLINE const char *wr_number_digits_short(const char *p, const char *end, uint64_t *ret_mantissa, unsigned *ret_decimals) {
     if (end - p < 16)
         return NULL;
     const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
@@ -45,16 +45,27 @@ WR_INLINE const char *wr_number_read_short(const char *p, const char *end, doubl
         word <<= 8 * (16 - digits);
         mantissa = wr_scan_digits8((uint64_t)word) * UINT64_C(100000000) + wr_scan_digits8((uint64_t)(word >> 64));
     }
-    const unsigned decimals = points ? length - at - 1 : 0;
-    *ret_value = (double)mantissa / wr_number_powers[decimals];
-    *ret_decimals = (uint8_t)decimals;
+    *ret_mantissa = mantissa;
+    *ret_decimals = points ? length - at - 1 : 0;
     return p + length;
 }
 #else
-WR_INLINE const char *wr_number_read_short(const char *p, const char *end, double *ret_value, uint8_t *ret_decimals) {
-    (void)p, (void)end, (void)ret_value, (void)ret_decimals;
+WR_INLINE const char *wr_number_digits_short(const char *p, const char *end, uint64_t *ret_mantissa, unsigned *ret_decimals) {
+    (void)p, (void)end, (void)ret_mantissa, (void)ret_decimals;
     return NULL;
 }
 #endif
+
+/* The number without sign at p. Returns the byte behind its digits and point, or NULL: not a short one. */
+WR_INLINE const char *wr_number_read_short(const char *p, const char *end, double *ret_value, uint8_t *ret_decimals) {
+    uint64_t mantissa;
+    unsigned decimals;
+    const char *behind = wr_number_digits_short(p, end, &mantissa, &decimals);
+    if (!behind)
+        return NULL;
+    *ret_value = (double)mantissa / wr_number_powers[decimals];
+    *ret_decimals = (uint8_t)decimals;
+    return behind;
+}
 
 #endif

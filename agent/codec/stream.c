@@ -8,6 +8,7 @@
 
 #include "agent/codec/csv.h"
 #include "agent/codec/json.h"
+#include "agent/codec/json_map.h"
 #include "agent/codec/line.h"
 
 #define FIRST_BYTES 65536
@@ -25,6 +26,11 @@ enum wr_result wr_codec_stream_feed_csv(void *codec, const char *bytes, size_t l
 enum wr_result wr_codec_stream_feed_json(void *codec, const char *bytes, size_t len, bool ended, uint64_t *line, const struct wr_sink *sink,
                                          size_t *ret_consumed) {
     return wr_json_feed(codec, bytes, len, ended, line, sink, ret_consumed);
+}
+
+enum wr_result wr_codec_stream_feed_json_map(void *codec, const char *bytes, size_t len, bool ended, uint64_t *line,
+                                             const struct wr_sink *sink, size_t *ret_consumed) {
+    return wr_json_map_feed(codec, bytes, len, ended, line, sink, ret_consumed);
 }
 
 enum wr_result wr_codec_stream_open(struct wr_codec_stream *stream, const char *path, wr_codec_stream_feed *feed, void *codec,

@@ -12,12 +12,13 @@
 #include "agent/codec/record.h"
 
 /* The feed function of a codec, as wr_line_feed. */
-typedef enum wr_result wr_codec_stream_feed(void *codec, const char *bytes, size_t len, bool ended, uint64_t *line, const struct wr_sink *sink,
-                                      size_t *ret_consumed);
+typedef enum wr_result wr_codec_stream_feed(void *codec, const char *bytes, size_t len, bool ended, uint64_t *line,
+                                            const struct wr_sink *sink, size_t *ret_consumed);
 
-extern wr_codec_stream_feed wr_codec_stream_feed_line; /* codec: struct wr_line_parser */
-extern wr_codec_stream_feed wr_codec_stream_feed_csv;  /* struct wr_csv */
-extern wr_codec_stream_feed wr_codec_stream_feed_json; /* struct wr_json_reader */
+extern wr_codec_stream_feed wr_codec_stream_feed_line;     /* codec: struct wr_line_parser */
+extern wr_codec_stream_feed wr_codec_stream_feed_csv;      /* struct wr_csv */
+extern wr_codec_stream_feed wr_codec_stream_feed_json;     /* struct wr_json_reader */
+extern wr_codec_stream_feed wr_codec_stream_feed_json_map; /* struct wr_json_map */
 
 struct wr_codec_stream {
     int fd;
@@ -37,7 +38,7 @@ struct wr_codec_stream {
 
 /* Opens path; NULL: standard input. */
 WR_MUST_USE enum wr_result wr_codec_stream_open(struct wr_codec_stream *stream, const char *path, wr_codec_stream_feed *feed, void *codec,
-                                          const struct wr_sink *sink, size_t record_bytes_max, struct wr_error *err);
+                                                const struct wr_sink *sink, size_t record_bytes_max, struct wr_error *err);
 /* Twice is fine. */
 void wr_codec_stream_close(struct wr_codec_stream *stream);
 

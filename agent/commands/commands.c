@@ -32,6 +32,7 @@ const struct wr_command wr_commands[] = {
      "  --default-time NS        time of records that carry none, in ns since 1970\n"
      "  --precision s|ms|us|ns   of line-protocol stamps (ns)\n"
      "  --csv \"k=v, ...\"         time_column, time_format, tz, measurement, tags, skip_columns\n"
+     "  --json \"k=v, ...\"        records, time, time_format, tz, measurement, measurement_path, quality, tags, constant_tags, fields\n"
      "\n"
      "Example: weir decode --format influx readings.lp\n"
      "Exit code: 0 good; 1 malformed records; 2 cannot read.\n"},

@@ -6,6 +6,7 @@
 
 #include "agent/codec/csv.h"
 #include "agent/codec/json.h"
+#include "agent/codec/json_map.h"
 #include "agent/codec/line.h"
 #include "agent/codec/segment_reader.h"
 #include "agent/codec/stream.h"
@@ -28,6 +29,7 @@ struct decode {
         struct wr_line_parser line;
         struct wr_csv csv;
         struct wr_json_reader json;
+        struct wr_json_map map;
         struct wr_segment_reader segment;
     } codec;
 };
@@ -114,6 +116,23 @@ static enum wr_result run_csv(struct decode *decode, struct wr_error *err) {
     return result;
 }
 
+static enum wr_result run_json(struct decode *decode, struct wr_error *err) {
+    enum wr_result result;
+    if (!decode->options->has_json) {
+        wr_json_reader_init(&decode->codec.json);
+        result = run(decode, wr_codec_stream_feed_json, RECORD_BYTES_MAX, err);
+        wr_json_reader_fini(&decode->codec.json);
+        return result;
+    }
+    struct wr_config_json json = decode->options->json;
+    if (!json.time_format && json.time && decode->options->precision != WR_PRECISION_NS)
+        json.time_format = precision_names[decode->options->precision];
+    WR_TRY(wr_json_map_init(&decode->codec.map, &json, "json", RECORD_BYTES_MAX, err));
+    result = run(decode, wr_codec_stream_feed_json_map, RECORD_BYTES_MAX, err);
+    wr_json_map_fini(&decode->codec.map);
+    return result;
+}
+
 static enum wr_result run_format(struct decode *decode, struct wr_error *err) {
     enum wr_result result = WR_OK;
     switch (decode->options->format) {
@@ -123,9 +142,7 @@ static enum wr_result run_format(struct decode *decode, struct wr_error *err) {
         wr_line_parser_fini(&decode->codec.line);
         break;
     case WR_DECODE_JSON:
-        wr_json_reader_init(&decode->codec.json);
-        result = run(decode, wr_codec_stream_feed_json, RECORD_BYTES_MAX, err);
-        wr_json_reader_fini(&decode->codec.json);
+        result = run_json(decode, err);
         break;
     case WR_DECODE_CSV:
         result = run_csv(decode, err);

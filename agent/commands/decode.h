@@ -1,6 +1,6 @@
 /* What `weir decode` is told by its words: the reading of them, apart from the doing, so that tests can ask for it.
  *
- * Threads: one. Ownership: the strings point into the words, or into `text`, which wr_decode_options_fini frees.
+ * Threads: one. Ownership: the strings point into the words, or into copies that wr_decode_options_fini frees.
  */
 #ifndef WEIR_AGENT_COMMANDS_DECODE_H
 #define WEIR_AGENT_COMMANDS_DECODE_H
@@ -20,9 +20,15 @@ struct wr_decode_options {
     int64_t default_time_ns;
     enum wr_precision precision;
     struct wr_config_csv csv;
-    char *text;
-    char *tags[WR_DECODE_LIST];
+    struct wr_config_json json;
+    bool has_json;  /* --json was given: JSON is read by this mapping */
+    char *csv_text; /* what --csv and --json were told, cut into pieces */
+    char *json_text;
+    char *csv_tags[WR_DECODE_LIST];
     char *skip_columns[WR_DECODE_LIST];
+    char *json_tags[WR_DECODE_LIST];
+    char *constant_tags[WR_DECODE_LIST];
+    char *fields[WR_DECODE_LIST];
 };
 
 /* argv[0] is the command's name. WR_INVALID with what is wrong. */

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +30,7 @@ static enum wr_result read_precision(struct wr_decode_options *options, const ch
     return wr_error_set(err, WR_INVALID, "no precision '%s': s, ms, us or ns", text);
 }
 
-/* -- --csv "k=v, ..." -------------------------------------------------------------------------------------------------------------- */
+/* -- --csv "k=v, ...", --json "k=v, ..." ------------------------------------------------------------------------------------------ */
 
 /* Cuts the next item out of *at: up to a comma or semicolon that is not in quotes; trimmed, quotes taken off. NULL: no more. */
 static char *next_item(char **at) {
@@ -52,14 +53,21 @@ static char *next_item(char **at) {
     return item;
 }
 
-struct csv_key {
+/* A key of --csv or --json. */
+struct key {
     const char *name;
     char **text; /* one of the two */
     char **list;
     unsigned *n;
 };
 
-static enum wr_result add(const struct csv_key *key, char *value, struct wr_error *err) {
+struct keys {
+    const char *option;
+    const struct key *keys;
+    size_t n;
+};
+
+static enum wr_result add(const struct keys *keys, const struct key *key, char *value, struct wr_error *err) {
     if (key->text) {
         *key->text = value;
         return WR_OK;
@@ -67,49 +75,78 @@ static enum wr_result add(const struct csv_key *key, char *value, struct wr_erro
     char *item;
     while ((item = next_item(&value)) != NULL) {
         if (*key->n == WR_DECODE_LIST)
-            return wr_error_set(err, WR_LIMIT, "--csv %s: more than %d", key->name, WR_DECODE_LIST);
+            return wr_error_set(err, WR_LIMIT, "%s %s: more than %d", keys->option, key->name, WR_DECODE_LIST);
         key->list[(*key->n)++] = item;
     }
     return WR_OK;
 }
 
-static const struct csv_key *find_key(const struct csv_key *keys, size_t n, const char *item, size_t len) {
-    for (size_t i = 0; i < n; i++)
-        if (strlen(keys[i].name) == len && strncmp(keys[i].name, item, len) == 0)
-            return &keys[i];
+static const struct key *find_key(const struct keys *keys, const char *item, size_t len) {
+    for (size_t i = 0; i < keys->n; i++)
+        if (strlen(keys->keys[i].name) == len && strncmp(keys->keys[i].name, item, len) == 0)
+            return &keys->keys[i];
     return NULL;
 }
 
+static enum wr_result refuse_key(const struct keys *keys, const char *item, struct wr_error *err) {
+    char names[256] = "";
+    for (size_t i = 0, len = 0; i < keys->n && len < sizeof names; i++)
+        len += (size_t)snprintf(names + len, sizeof names - len, "%s%s=", i ? ", " : "", keys->keys[i].name);
+    return wr_error_set(err, WR_INVALID, "%s: '%s' is none of %s", keys->option, item, names);
+}
+
 /* Lists may go on behind a comma: in "tags=site=riga, room, measurement=m" there are two tags. */
-static enum wr_result read_csv(struct wr_decode_options *options, const char *text, struct wr_error *err) {
-    struct wr_config_csv *csv = &options->csv;
-    const struct csv_key keys[] = {
-        {"time_column", &csv->time_column, NULL, NULL},
-        {"time_format", &csv->time_format, NULL, NULL},
-        {"tz", &csv->tz, NULL, NULL},
-        {"measurement", &csv->measurement, NULL, NULL},
-        {"tags", NULL, options->tags, &csv->n_tags},
-        {"skip_columns", NULL, options->skip_columns, &csv->n_skip_columns},
-    };
-    const size_t n = sizeof keys / sizeof keys[0];
-    free(options->text);
-    options->text = strdup(text);
-    if (!options->text)
-        return wr_error_set(err, WR_NO_MEMORY, "no memory for --csv");
-    const struct csv_key *list = NULL;
-    char *at = options->text;
+static enum wr_result read_keys(const struct keys *keys, const char *text, char **copy, struct wr_error *err) {
+    free(*copy);
+    *copy = strdup(text);
+    if (!*copy)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for %s", keys->option);
+    const struct key *list = NULL;
+    char *at = *copy;
     char *item;
     while ((item = next_item(&at)) != NULL) {
         const size_t name_len = strcspn(item, "=");
-        const struct csv_key *key = item[name_len] == '=' ? find_key(keys, n, item, name_len) : NULL;
+        const struct key *key = item[name_len] == '=' ? find_key(keys, item, name_len) : NULL;
         if (!key && !list)
-            return wr_error_set(err, WR_INVALID,
-                                "--csv: '%s' is none of time_column=, time_format=, tz=, measurement=, tags=, skip_columns=", item);
-        WR_TRY(key ? add(key, item + name_len + 1, err) : add(list, item, err));
+            return refuse_key(keys, item, err);
+        WR_TRY(key ? add(keys, key, item + name_len + 1, err) : add(keys, list, item, err));
         if (key)
             list = key->list ? key : NULL;
     }
     return WR_OK;
+}
+
+static enum wr_result read_csv(struct wr_decode_options *options, const char *text, struct wr_error *err) {
+    struct wr_config_csv *csv = &options->csv;
+    *csv = (struct wr_config_csv){.tags = options->csv_tags, .skip_columns = options->skip_columns};
+    const struct key keys[] = {
+        {"time_column", &csv->time_column, NULL, NULL},
+        {"time_format", &csv->time_format, NULL, NULL},
+        {"tz", &csv->tz, NULL, NULL},
+        {"measurement", &csv->measurement, NULL, NULL},
+        {"tags", NULL, options->csv_tags, &csv->n_tags},
+        {"skip_columns", NULL, options->skip_columns, &csv->n_skip_columns},
+    };
+    return read_keys(&(struct keys){"--csv", keys, sizeof keys / sizeof keys[0]}, text, &options->csv_text, err);
+}
+
+static enum wr_result read_json(struct wr_decode_options *options, const char *text, struct wr_error *err) {
+    struct wr_config_json *json = &options->json;
+    *json = (struct wr_config_json){.tags = options->json_tags, .constant_tags = options->constant_tags, .fields = options->fields};
+    const struct key keys[] = {
+        {"records", &json->records, NULL, NULL},
+        {"time", &json->time, NULL, NULL},
+        {"time_format", &json->time_format, NULL, NULL},
+        {"tz", &json->tz, NULL, NULL},
+        {"measurement", &json->measurement, NULL, NULL},
+        {"measurement_path", &json->measurement_path, NULL, NULL},
+        {"quality", &json->quality, NULL, NULL},
+        {"tags", NULL, options->json_tags, &json->n_tags},
+        {"constant_tags", NULL, options->constant_tags, &json->n_constant_tags},
+        {"fields", NULL, options->fields, &json->n_fields},
+    };
+    options->has_json = true;
+    return read_keys(&(struct keys){"--json", keys, sizeof keys / sizeof keys[0]}, text, &options->json_text, err);
 }
 
 /* -- the words ----------------------------------------------------------------------------------------------------------------------- */
@@ -147,6 +184,8 @@ static enum wr_result read_words(int argc, char **argv, struct wr_decode_options
             WR_TRY(read_precision(options, value, err));
         } else if ((value = value_of(argc, argv, &i, "--csv")) != NULL) {
             WR_TRY(read_csv(options, value, err));
+        } else if ((value = value_of(argc, argv, &i, "--json")) != NULL) {
+            WR_TRY(read_json(options, value, err));
         } else {
             return wr_error_set(err, WR_INVALID, "unknown word '%s', or its value is missing", argv[i]);
         }
@@ -160,8 +199,6 @@ static enum wr_result read_words(int argc, char **argv, struct wr_decode_options
 
 enum wr_result wr_decode_options_read(int argc, char **argv, struct wr_decode_options *ret_options, struct wr_error *err) {
     *ret_options = (struct wr_decode_options){.precision = WR_PRECISION_NS};
-    ret_options->csv.tags = ret_options->tags;
-    ret_options->csv.skip_columns = ret_options->skip_columns;
     enum wr_result result = read_words(argc, argv, ret_options, err);
     if (result != WR_OK)
         wr_decode_options_fini(ret_options);
@@ -169,6 +206,8 @@ enum wr_result wr_decode_options_read(int argc, char **argv, struct wr_decode_op
 }
 
 void wr_decode_options_fini(struct wr_decode_options *options) {
-    free(options->text);
-    options->text = NULL;
+    free(options->csv_text);
+    free(options->json_text);
+    options->csv_text = NULL;
+    options->json_text = NULL;
 }

@@ -130,6 +130,8 @@ static void refuse_line(struct wr_line_connection *connection, enum wr_book reas
 /* Forgets the line and whatever of it is still to come. */
 static void skip_line(struct wr_line_connection *connection, enum wr_book reason, const char *message) {
     refuse_line(connection, reason, message);
+    for (uint32_t i = 0; i < connection->part_len; i++)
+        connection->line += connection->part[i] == '\n'; /* a JSON value may have lines */
     drop_part(connection);
     connection->skipping = true;
 }
@@ -156,7 +158,8 @@ static enum kept keep_part(struct wr_line_connection *connection, const char *by
     struct wr_line_source *source = connection->owner;
     const size_t need = connection->part_len + len;
     if (need > source->source.env.limits->max_line_bytes) {
-        skip_line(connection, WR_BOOK_REJECTED_TOO_LONG, "line longer than max_line");
+        skip_line(connection, WR_BOOK_REJECTED_TOO_LONG,
+                  source->codec.by_lines ? "line longer than max_line" : "value longer than max_line");
         return KEPT_SKIPPED;
     }
     if (need > connection->part_size) {
@@ -189,40 +192,77 @@ static enum kept keep_part(struct wr_line_connection *connection, const char *by
 
 enum taken { TAKEN_ALL, TAKEN_STALLED, TAKEN_CLOSED };
 
-/* Parses the part, which is a whole line now, or the last of the input. */
+/* Parses the part. What is left of it is the beginning of a record; or, WR_FULL, a record that waits for a batch. */
 static enum wr_result feed_part(struct wr_line_connection *connection, bool ended) {
     struct wr_line_source *source = connection->owner;
     size_t consumed;
     enum wr_result result =
-        wr_line_feed(&source->parser, connection->part, connection->part_len, ended, &connection->line, &source->intake.sink, &consumed);
+        wr_codec_feed(&source->codec, connection->part, connection->part_len, ended, &connection->line, &source->intake.sink, &consumed);
     if (result == WR_OK)
+        connection->part_done = false;
+    if (consumed == connection->part_len) {
         drop_part(connection);
+    } else if (consumed > 0) {
+        connection->part_len -= (uint32_t)consumed;
+        memmove(connection->part, connection->part + consumed, connection->part_len);
+    }
     return result;
 }
 
-/* The bytes that belong to a line that began earlier: p moves behind them. */
+/* Where the bytes end that are added to the part: behind the first newline. A JSON value may go on there: then twice as many each time, so that
+ * parsing it again and again from its beginning costs no more than twice. */
+static const char *piece_end(const struct wr_line_connection *connection, const char *p, const char *end, bool again) {
+    const struct wr_line_source *source = connection->owner;
+    size_t least = again ? connection->part_len : 0;
+    if (least > (size_t)(end - p))
+        least = (size_t)(end - p);
+    const char *newline = memchr(p + least, '\n', (size_t)(end - p) - least);
+    const char *behind = newline ? newline + 1 : end;
+    const size_t room = source->source.env.limits->max_line_bytes - connection->part_len;
+    if (!source->codec.by_lines && room > 0 && (size_t)(behind - p) > room)
+        behind = p + room;
+    return behind;
+}
+
+/* Whether a record may end in these bytes. */
+static bool may_end(const struct wr_line_source *source, const char *p, const char *end) {
+    const size_t len = (size_t)(end - p);
+    if (len > 0 && end[-1] == '\n')
+        return true;
+    return !source->codec.by_lines && len > 0 && (memchr(p, '}', len) || memchr(p, ']', len) || memchr(p, '\n', len));
+}
+
+static void skip_rest(struct wr_line_connection *connection, const char **p, const char *end) {
+    const char *newline = memchr(*p, '\n', (size_t)(end - *p));
+    *p = newline ? newline + 1 : end;
+    connection->skipping = !newline;
+    connection->line += newline != NULL;
+}
+
+/* The bytes that belong to a record that began earlier: p moves behind them. */
 static enum taken take_head(struct wr_line_connection *connection, const char **p, const char *end, bool ended) {
-    if (connection->skipping) {
-        const char *newline = memchr(*p, '\n', (size_t)(end - *p));
-        *p = newline ? newline + 1 : end;
-        connection->skipping = !newline;
-        connection->line += newline != NULL;
-    }
-    if (connection->part_len > 0 && !connection->part_done) {
-        const char *newline = *p < end ? memchr(*p, '\n', (size_t)(end - *p)) : NULL;
-        const char *behind = newline ? newline + 1 : end;
-        const enum kept kept = keep_part(connection, *p, (size_t)(behind - *p));
-        *p = behind;
-        if (kept == KEPT_CLOSED)
-            return TAKEN_CLOSED;
-        if (kept == KEPT_SKIPPED && newline) {
-            connection->skipping = false;
-            connection->line++;
+    if (connection->skipping)
+        skip_rest(connection, p, end);
+    for (bool again = false; connection->part_len > 0; again = true) {
+        if (!connection->part_done) {
+            const char *from = *p;
+            *p = from < end ? piece_end(connection, from, end, again) : end;
+            const bool whole = may_end(connection->owner, from, *p) || (ended && *p == end);
+            const enum kept kept = keep_part(connection, from, (size_t)(*p - from));
+            if (kept == KEPT_CLOSED)
+                return TAKEN_CLOSED;
+            if (kept == KEPT_SKIPPED) {
+                *p = from;
+                skip_rest(connection, p, end);
+                return TAKEN_ALL;
+            }
+            connection->part_done = whole;
         }
-        connection->part_done = kept == KEPT && (newline || ended);
+        if (connection->part_done && feed_part(connection, ended && *p == end) == WR_FULL)
+            return TAKEN_STALLED;
+        if (*p == end)
+            break;
     }
-    if (connection->part_done && feed_part(connection, ended && *p == end) == WR_FULL)
-        return TAKEN_STALLED;
     return TAKEN_ALL;
 }
 
@@ -235,7 +275,7 @@ static enum taken take(struct wr_line_connection *connection, const char *bytes,
     enum taken taken = take_head(connection, &p, end, ended);
     if (taken == TAKEN_ALL && p < end && !connection->skipping) {
         size_t consumed;
-        if (wr_line_feed(&source->parser, p, (size_t)(end - p), ended, &connection->line, &source->intake.sink, &consumed) == WR_FULL)
+        if (wr_codec_feed(&source->codec, p, (size_t)(end - p), ended, &connection->line, &source->intake.sink, &consumed) == WR_FULL)
             taken = TAKEN_STALLED;
         p += consumed;
         if (taken == TAKEN_ALL && p < end && keep_part(connection, p, (size_t)(end - p)) == KEPT_CLOSED)

@@ -118,11 +118,15 @@ static enum wr_result create(const struct wr_source_env *env, struct wr_source *
     struct wr_line_source *source = calloc(1, sizeof *source);
     if (!source)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for source %s", env->config->name);
+    const enum wr_result result = wr_codec_init(&source->codec, env->config, NULL, env->limits->max_line_bytes, err);
+    if (result != WR_OK) {
+        free(source);
+        return wr_error_wrap(err, "source %s", env->config->name);
+    }
     source->source = (struct wr_source){.ops = &wr_line_source_ops, .env = *env};
     wr_intake_init(&source->intake, &source->source.env);
     source->intake.where = where;
     source->intake.where_user = source;
-    wr_line_parser_init(&source->parser, (enum wr_precision)env->config->precision, env->limits->max_line_bytes);
     wr_link_init(&source->connections);
     wr_link_init(&source->parts);
     wr_link_init(&source->put_off);
@@ -202,7 +206,7 @@ static void release(struct wr_source *base) {
     if (source->started)
         (void)stop(base, 0);
     wr_intake_fini(&source->intake);
-    wr_line_parser_fini(&source->parser);
+    wr_codec_fini(&source->codec);
     free(source);
 }
 
@@ -214,8 +218,8 @@ static enum wr_result describe(const struct wr_config_source *config, struct wr_
 
 static size_t bytes(const struct wr_config_source *config, const struct wr_config_limits *limits) {
     const size_t connections = config->line.max_connections ? config->line.max_connections : limits->max_connections;
-    return sizeof(struct wr_line_source) + wr_intake_bytes(limits) + limits->partial_lines_bytes + 4 * limits->max_line_bytes +
-           connections * 1024;
+    return sizeof(struct wr_line_source) + wr_intake_bytes(limits) + limits->partial_lines_bytes +
+           wr_codec_bytes(config, limits->max_line_bytes) + connections * 1024;
 }
 
 const struct wr_source_ops wr_line_source_ops = {.kind = WR_SOURCE_LINE,

@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
-#include "agent/codec/line.h"
+#include "agent/codec/codec.h"
 #include "agent/sources/intake.h"
 #include "agent/sources/line_source.h"
 #include "agent/sources/link.h"
@@ -33,17 +33,17 @@ struct wr_line_listener {
 struct wr_line_connection {
     struct wr_line_source *owner;
     struct event readable;
-    struct wr_link all;      /* in owner->connections */
+    struct wr_link all;       /* in owner->connections */
     struct wr_link with_part; /* in owner->parts, the oldest first, while part_len > 0 */
-    struct wr_link put_off;  /* in owner->put_off */
-    uint64_t line;           /* lines seen */
-    char *part;              /* the beginning of a line */
+    struct wr_link put_off;   /* in owner->put_off */
+    uint64_t line;            /* lines seen */
+    char *part;               /* the beginning of a line, or of a JSON value */
     uint32_t part_len;
     uint32_t part_size;
     int fd;
     bool is_stdin;
     bool pollable;  /* a regular file is always readable, and epoll refuses it */
-    bool part_done; /* the part has its newline, and waits for a batch */
+    bool part_done; /* the part may be whole, and is to be parsed; perhaps it waits for a batch */
     bool skipping;  /* inside a line that was refused as too long */
     bool draining;  /* the source stops: drain_bytes are still to be read */
     int drain_bytes;
@@ -52,7 +52,7 @@ struct wr_line_connection {
 struct wr_line_source {
     struct wr_source source; /* first */
     struct wr_intake intake;
-    struct wr_line_parser parser;
+    struct wr_codec codec;
     struct event_base *base;
     int stop_fd;
     struct event stop;

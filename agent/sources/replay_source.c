@@ -274,9 +274,10 @@ static enum wr_result describe(const struct wr_config_source *config, struct wr_
 }
 
 static size_t bytes(const struct wr_config_source *config, const struct wr_config_limits *limits) {
-    const size_t codec = config->format == WR_SOURCE_FORMAT_CSV ? sizeof(struct wr_csv) : sizeof(struct wr_line_parser);
     const size_t buffer = limits->max_line_bytes > 65536 ? limits->max_line_bytes : 65536;
-    return sizeof(struct replay) + wr_intake_bytes(limits) + config->replay.n_files * (sizeof(struct wr_recording) + codec + 4 * buffer);
+    const size_t codec =
+        config->format == WR_SOURCE_FORMAT_CSV ? sizeof(struct wr_csv) + 4 * buffer : wr_codec_bytes(config, buffer) + buffer;
+    return sizeof(struct replay) + wr_intake_bytes(limits) + config->replay.n_files * (sizeof(struct wr_recording) + codec);
 }
 
 const struct wr_source_ops wr_replay_source_ops = {.kind = WR_SOURCE_REPLAY,

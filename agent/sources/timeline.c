@@ -37,12 +37,9 @@ static void shut(struct wr_recording *recording) {
     wr_codec_stream_close(&recording->stream);
     if (recording->csv)
         wr_csv_fini(recording->csv);
-    if (recording->lines)
-        wr_line_parser_fini(recording->lines);
     free(recording->csv);
-    free(recording->lines);
     recording->csv = NULL;
-    recording->lines = NULL;
+    wr_codec_fini(&recording->codec);
 }
 
 static enum wr_result make_codec(struct wr_recording *recording, void **ret_codec, wr_codec_stream_feed **ret_feed, struct wr_error *err) {
@@ -56,12 +53,9 @@ static enum wr_result make_codec(struct wr_recording *recording, void **ret_code
         *ret_feed = wr_codec_stream_feed_csv;
         return wr_csv_init(csv, timeline->config->replay.csv, recording->measurement, err);
     }
-    recording->lines = malloc(sizeof *recording->lines);
-    if (!recording->lines)
-        return wr_error_set(err, WR_NO_MEMORY, "no memory to read it");
-    wr_line_parser_init(recording->lines, (enum wr_precision)timeline->config->precision, timeline->record_bytes_max);
-    *ret_codec = recording->lines;
-    *ret_feed = wr_codec_stream_feed_line;
+    WR_TRY(wr_codec_init(&recording->codec, timeline->config, recording->measurement, timeline->record_bytes_max, err));
+    *ret_codec = recording->codec.parser;
+    *ret_feed = recording->codec.feed;
     return WR_OK;
 }
 

@@ -7,9 +7,8 @@
 #ifndef WEIR_AGENT_SOURCES_TIMELINE_H
 #define WEIR_AGENT_SOURCES_TIMELINE_H
 
+#include "agent/codec/codec.h"
 #include "agent/codec/csv.h"
-#include "agent/codec/line.h"
-#include "agent/codec/stream.h"
 #include "agent/config.h"
 
 struct wr_timeline;
@@ -18,15 +17,15 @@ struct wr_timeline;
 struct wr_recording {
     struct wr_timeline *timeline;
     const char *path;
-    char measurement[64]; /* of a CSV file that names none: the file's name without directory and ending */
+    char measurement[64]; /* of CSV or JSON that names none: the file's name without directory and ending */
     struct wr_codec_stream stream;
     struct wr_sink sink;
-    struct wr_csv *csv;           /* one of the two, while open */
-    struct wr_line_parser *lines;
+    struct wr_csv *csv; /* one of the two, while open */
+    struct wr_codec codec;
     bool open;
-    bool over;      /* nothing comes from it any more */
-    bool peeking;   /* only the first stamp is wanted */
-    int64_t next_ns; /* stamp of its next record */
+    bool over;                             /* nothing comes from it any more */
+    bool peeking;                          /* only the first stamp is wanted */
+    int64_t next_ns;                       /* stamp of its next record */
     char problem[WR_RECORD_MESSAGE_BYTES]; /* the last refusal, in case that it ends the file */
 };
 
@@ -36,7 +35,7 @@ struct wr_timeline {
     struct wr_recording *recordings;
     unsigned n;
     struct wr_recording *current; /* whose records are being taken; for messages */
-    int64_t until_ns; /* records up to this stamp are current's to give */
+    int64_t until_ns;             /* records up to this stamp are current's to give */
     /* Takes a record, or says WR_FULL: not now. */
     enum wr_result (*record)(void *user, const struct wr_record *record);
     void (*refused)(void *user, const struct wr_refusal *refusal);

@@ -25,11 +25,11 @@
 #define WR_CONFIG_SOURCES_MAX 64
 
 /* A place to listen on, or to dial. */
-enum wr_address_kind { WR_ADDRESS_TCP, WR_ADDRESS_UNIX, WR_ADDRESS_STDIN };
+enum wr_address_kind { WR_ADDRESS_TCP, WR_ADDRESS_TLS, WR_ADDRESS_UDP, WR_ADDRESS_UNIX, WR_ADDRESS_STDIN };
 struct wr_address {
     char *text; /* as it stands in the file, for logs */
     enum wr_address_kind kind;
-    char *host; /* TCP: a name or an IP address, without brackets; "" means all interfaces */
+    char *host; /* TCP, TLS, UDP: a name or an IP address, without brackets; "" means all interfaces */
     uint16_t port;
     char *path; /* UNIX: absolute */
 };
@@ -49,7 +49,15 @@ enum wr_source_kind { WR_SOURCE_LINE, WR_SOURCE_REPLAY };
 /* What a source's bytes hold; which of them a kind can read is its checker's business. */
 enum wr_source_format { WR_SOURCE_FORMAT_LINE, WR_SOURCE_FORMAT_CSV, WR_SOURCE_FORMAT_JSON };
 
-/* kind: line. Influx line protocol, or JSON, over TCP, Unix socket or standard input. */
+/* Files of TLS: of a listener, or of a connection that we dial. Absolute paths; NULL when not given. */
+struct wr_config_tls {
+    char *ca;
+    char *cert;
+    char *key;
+    char *crl;
+};
+
+/* kind: line. Influx line protocol, or JSON, over TCP, TLS, UDP, Unix socket or standard input. */
 struct wr_config_line {
     char **listen;
     unsigned n_listen;
@@ -113,6 +121,7 @@ struct wr_config_source {
     int format;                  /* enum wr_source_format; the kind's own default when not given */
     int precision;               /* enum wr_precision: of line-protocol stamps */
     struct wr_config_json *json; /* format json: NULL: the objects that `weir decode` prints */
+    struct wr_config_tls tls;    /* line: of its tls:// addresses */
     struct wr_config_line line;
     struct wr_config_replay replay;
 };

@@ -5,7 +5,7 @@
 
 #include "agent/config_private.h"
 
-#define FORMS "write tcp://127.0.0.1:8094, unix:///run/weir/line.sock or stdin"
+#define FORMS "write tcp://127.0.0.1:8094, tls://0.0.0.0:8095, udp://127.0.0.1:8089, unix:///run/weir/line.sock or stdin"
 #define UNIX_PATH_BYTES sizeof(((struct sockaddr_un *)0)->sun_path)
 
 void wr_address_fini(struct wr_address *address) {
@@ -43,10 +43,11 @@ static enum wr_result split(const char *text, const char **ret_host, size_t *ret
 }
 
 /* shown: how it stands in the file, with its scheme. */
-static enum wr_result parse_tcp(const char *shown, const char *text, struct wr_address *ret_address, struct wr_error *err) {
+static enum wr_result parse_port(enum wr_address_kind kind, const char *shown, const char *text, struct wr_address *ret_address,
+                                 struct wr_error *err) {
     const char *host = "";
     size_t len = 0;
-    struct wr_address address = {.kind = WR_ADDRESS_TCP};
+    struct wr_address address = {.kind = kind};
     WR_TRY(split(text, &host, &len, &address.port, err));
     for (size_t i = 0; i < len; i++)
         if ((unsigned char)host[i] <= ' ' || strchr("/@?#[]", host[i]))
@@ -62,7 +63,7 @@ static enum wr_result parse_tcp(const char *shown, const char *text, struct wr_a
 }
 
 enum wr_result wr_address_parse_tcp(const char *text, struct wr_address *ret_address, struct wr_error *err) {
-    return parse_tcp(text, text, ret_address, err);
+    return parse_port(WR_ADDRESS_TCP, text, text, ret_address, err);
 }
 
 static enum wr_result parse_unix(const char *text, const char *path, const char *directory, struct wr_address *ret_address,
@@ -93,8 +94,13 @@ enum wr_result wr_address_parse(const char *text, const char *directory, struct 
     }
     if (strncmp(text, "unix://", 7) == 0)
         return parse_unix(text, text + 7, directory, ret_address, err);
-    if (strncmp(text, "tcp://", 6) == 0)
-        return parse_tcp(text, text + 6, ret_address, err);
+    static const struct {
+        const char *scheme;
+        enum wr_address_kind kind;
+    } ports[] = {{"tcp://", WR_ADDRESS_TCP}, {"tls://", WR_ADDRESS_TLS}, {"udp://", WR_ADDRESS_UDP}};
+    for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++)
+        if (strncmp(text, ports[i].scheme, 6) == 0)
+            return parse_port(ports[i].kind, text, text + 6, ret_address, err);
     return wr_error_set(err, WR_INVALID, "'%s' is no address: %s", text, FORMS);
 }
 

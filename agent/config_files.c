@@ -114,3 +114,19 @@ void wr_config_check_readable(struct wr_config_load *load, const char *path, cha
                             S_ISDIR(stat_of.st_mode) ? "that is a directory" : "that is no regular file");
     }
 }
+
+void wr_config_check_credential(struct wr_config_load *load, const char *path, char **file, bool secret, const char *without) {
+    if (!*file)
+        return;
+    if (wr_config_resolve(file, load->config->directory) != WR_OK) {
+        load->failed = WR_NO_MEMORY;
+        return;
+    }
+    struct stat stat_of;
+    if (access(*file, R_OK) != 0)
+        wr_config_warn(load, WR_CONFIG_W_FILE, path, NULL, "%s: %s until this file can be read", strerror(errno), without);
+    else if (stat(*file, &stat_of) == 0 && S_ISDIR(stat_of.st_mode))
+        wr_config_warn(load, WR_CONFIG_W_FILE, path, NULL, "that is a directory: %s until it is a file", without);
+    else if (secret && stat(*file, &stat_of) == 0 && (stat_of.st_mode & (S_IROTH | S_IWOTH)) != 0)
+        wr_config_warn(load, WR_CONFIG_W_FILE, path, "chmod 600", "everybody on this machine can read this secret");
+}

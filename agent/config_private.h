@@ -63,8 +63,11 @@ WR_MUST_USE enum wr_result wr_config_glob(char *const *patterns, unsigned n_patt
 void wr_config_strings_free(char **strings, unsigned n);
 /* Complains at `path` about each of the files that is no regular file, or cannot be read. */
 void wr_config_check_readable(struct wr_config_load *load, const char *path, char *const *files, unsigned n);
+/* A file of TLS or a password, which may be missing: the agent runs, but "the uplink stays down" until it is there. Makes *file absolute. What is
+ * secret must not be readable for all. */
+void wr_config_check_credential(struct wr_config_load *load, const char *path, char **file, bool secret, const char *without);
 
-/* "tcp://host:port", "unix://path", "stdin"; a relative path resolves against directory. */
+/* "tcp://host:port", "tls://", "udp://", "unix://path", "stdin"; a relative path resolves against directory. */
 WR_MUST_USE enum wr_result wr_address_parse(const char *text, const char *directory, struct wr_address *ret_address, struct wr_error *err);
 /* "host:port" or "[v6]:port". */
 WR_MUST_USE enum wr_result wr_address_parse_tcp(const char *text, struct wr_address *ret_address, struct wr_error *err);

@@ -48,23 +48,6 @@ static void check_brokers(struct wr_config_load *load) {
     }
 }
 
-/* A file of the uplink may be missing: the agent runs without the uplink until it is there. What is secret must not be readable for all. */
-static void check_file(struct wr_config_load *load, const char *path, char **file, bool secret) {
-    if (!*file)
-        return;
-    if (wr_config_resolve(file, load->config->directory) != WR_OK) {
-        load->failed = WR_NO_MEMORY;
-        return;
-    }
-    struct stat stat_of;
-    if (access(*file, R_OK) != 0)
-        wr_config_warn(load, WR_CONFIG_W_FILE, path, NULL, "%s: the uplink stays down until this file can be read", strerror(errno));
-    else if (stat(*file, &stat_of) == 0 && S_ISDIR(stat_of.st_mode))
-        wr_config_warn(load, WR_CONFIG_W_FILE, path, NULL, "that is a directory: the uplink stays down until it is a file");
-    else if (secret && stat(*file, &stat_of) == 0 && (stat_of.st_mode & (S_IROTH | S_IWOTH)) != 0)
-        wr_config_warn(load, WR_CONFIG_W_FILE, path, "chmod 600", "everybody on this machine can read this secret");
-}
-
 static void check_credentials(struct wr_config_load *load) {
     struct wr_config_uplink *uplink = load->config->uplink;
     bool tls = false;
@@ -82,11 +65,11 @@ static void check_credentials(struct wr_config_load *load) {
                        : uplink->cert ? "uplink.cert"
                                       : "uplink.crl",
                        "mqtts://", "no broker is reached by TLS: certificates are not used");
-    check_file(load, "uplink.ca", &uplink->ca, false);
-    check_file(load, "uplink.cert", &uplink->cert, false);
-    check_file(load, "uplink.key", &uplink->key, true);
-    check_file(load, "uplink.crl", &uplink->crl, false);
-    check_file(load, "uplink.password_file", &uplink->password_file, true);
+    wr_config_check_credential(load, "uplink.ca", &uplink->ca, false, "the uplink stays down");
+    wr_config_check_credential(load, "uplink.cert", &uplink->cert, false, "the uplink stays down");
+    wr_config_check_credential(load, "uplink.key", &uplink->key, true, "the uplink stays down");
+    wr_config_check_credential(load, "uplink.crl", &uplink->crl, false, "the uplink stays down");
+    wr_config_check_credential(load, "uplink.password_file", &uplink->password_file, true, "the uplink stays down");
 }
 
 void wr_config_check_uplink(struct wr_config_load *load) {

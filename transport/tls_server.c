@@ -22,7 +22,7 @@ struct wr_tls_server {
     struct wr_tls *files;
     struct wr_tls_set *set; /* the newest good one */
     struct stamp stamps[FILES];
-    int64_t look_boot_ns; /* not before */
+    int64_t look_boot_ns; /* not before; 0: at once */
     char told[WR_ERROR_TEXT_BYTES];
 };
 
@@ -70,16 +70,12 @@ enum wr_result wr_tls_server_new(const struct wr_tls_config *config, const struc
     if (server == NULL)
         return wr_error_set(err, WR_NO_MEMORY, "TLS: no memory");
     enum wr_result result = wr_tls_new(config, clock, &server->files, err);
-    if (result == WR_OK) {
-        server->files->config.ca = config->ca; /* of clients; the system's bundle has no say in that */
-        server->files->system_ca = false;
-        result = load(server, err);
-    }
     if (result != WR_OK) {
         wr_tls_server_free(server);
         return result;
     }
-    server->look_boot_ns = wr_clock_boot_ns(clock) + WR_TLS_SERVER_LOOK_NS;
+    server->files->config.ca = config->ca; /* of clients; the system's bundle has no say in that */
+    server->files->system_ca = false;
     *ret_server = server;
     return WR_OK;
 }
@@ -92,7 +88,7 @@ enum wr_result wr_tls_server_refresh(struct wr_tls_server *server, bool *ret_cha
     server->look_boot_ns = now_ns + WR_TLS_SERVER_LOOK_NS;
     struct stamp stamps[FILES];
     take_stamps(&server->files->config, stamps);
-    if (memcmp(stamps, server->stamps, sizeof stamps) == 0 && server->told[0] == '\0')
+    if (server->set != NULL && memcmp(stamps, server->stamps, sizeof stamps) == 0 && server->told[0] == '\0')
         return WR_OK;
     struct wr_error why = {0};
     enum wr_result result = load(server, &why);
@@ -118,6 +114,8 @@ void wr_tls_server_free(struct wr_tls_server *server) {
 
 enum wr_result wr_tls_accept(struct wr_tls_server *server, int fd, struct wr_tls_stream **ret_stream, struct wr_error *err) {
     struct wr_tls_stream *stream;
+    if (server->set == NULL)
+        return wr_error_set(err, WR_NOT_FOUND, "TLS: no usable certificate yet");
     WR_TRY(wr_tls_stream_new(server->set, fd, server->files->clock, &stream, err));
     stream->server = true;
     stream->has_cert = true;

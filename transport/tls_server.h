@@ -27,18 +27,18 @@
 
 struct wr_tls_server;
 
-/* cert and key are needed; ca NULL: clients need no certificate. Reads the files: WR_NOT_FOUND, WR_DENIED, WR_INVALID, ... */
+/* cert and key are needed; ca NULL: clients need no certificate. Allocates only. WR_INVALID: cert or key is missing. */
 WR_MUST_USE enum wr_result wr_tls_server_new(const struct wr_tls_config *config, const struct wr_clock *clock,
                                              struct wr_tls_server **ret_server, struct wr_error *err);
-/* Before an accept: sees whether the files are others now, at most once in WR_TLS_SERVER_LOOK_NS, and takes them over. *ret_changed: it did. A
- * failure says why the last good set stays in use; the same one is told once. */
+/* Before an accept: reads the files if there is no good set yet, or if they are others now; at most once in WR_TLS_SERVER_LOOK_NS. *ret_changed: new
+ * streams use a new set. A failure says why there is none, or why the last good one stays in use; the same one is told once. */
 WR_MUST_USE enum wr_result wr_tls_server_refresh(struct wr_tls_server *server, bool *ret_changed, struct wr_error *err);
-/* Wall time at which the certificate in use expires. */
+/* Wall time at which the certificate in use expires; WR_NEVER_NS while there is none. */
 int64_t wr_tls_server_expires_wall_ns(const struct wr_tls_server *server);
 /* NULL is fine. */
 void wr_tls_server_free(struct wr_tls_server *server);
 
-/* The stream of an accepted, non-blocking socket. Allocates, reads and sends nothing yet. */
+/* The stream of an accepted, non-blocking socket. Allocates, reads and sends nothing yet. WR_NOT_FOUND: there is no good set of files yet. */
 WR_MUST_USE enum wr_result wr_tls_accept(struct wr_tls_server *server, int fd, struct wr_tls_stream **ret_stream, struct wr_error *err);
 /* The next step of its handshake. WR_OK: done, the stream can be used; WR_BUSY: there is more to do at once; WR_EMPTY: call again when the socket
  * is readable, WR_FULL: when it is writable; a failure has its cause, was told to the client, and leaves nothing but wr_tls_close. */

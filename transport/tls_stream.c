@@ -195,7 +195,8 @@ enum wr_result wr_tls_stream_result(struct wr_tls_stream *stream, int result, st
         return WR_EMPTY;
     if (result == MBEDTLS_ERR_SSL_WANT_WRITE)
         return WR_FULL;
-    stream->said_goodbye = result == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY;
+    if (result == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY)
+        stream->said_goodbye = true;
     return wr_tls_cause(stream, result, err);
 }
 

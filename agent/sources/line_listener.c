@@ -171,8 +171,10 @@ enum wr_result wr_line_listeners_open(struct wr_line_source *source, struct wr_e
             result = open_tcp(source, address, err);
         else if (address->kind == WR_ADDRESS_UNIX)
             result = open_unix(source, address, err);
-        else
+        else if (address->kind == WR_ADDRESS_STDIN)
             wr_line_connection_open(source, STDIN_FILENO, true);
+        else
+            result = wr_error_set(err, WR_UNSUPPORTED, "%s: not yet", address->text);
         if (result != WR_OK)
             return wr_error_wrap(err, "source %s", source->source.env.config->name);
     }

@@ -230,7 +230,7 @@ static void test_node_and_names(void **state) {
 static void test_line_sources(void **state) {
     (void)state;
     complains(NODE "sources: [{name: a, kind: line}]\n" M1, "2:11: error W503", "source 'a' needs 'listen'");
-    complains(NODE "sources: [{name: a, kind: line, listen: \"udp://x:1\"}]\n" M1, "2:41: error W505", "'udp://x:1' is no address");
+    complains(NODE "sources: [{name: a, kind: line, listen: \"sctp://x:1\"}]\n" M1, "2:41: error W505", "'sctp://x:1' is no address");
     complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://127.0.0.1\"}]\n" M1, "2:41: error W505", "has no port");
     complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://::1:80\"}]\n" M1, "2:41: error W505", "in brackets");
     complains(NODE "sources: [{name: a, kind: line, listen: \"tcp://[::1:80\"}]\n" M1, "2:41: error W505", "unfinished [address]");
@@ -399,6 +399,38 @@ static void test_the_reference_is_fresh(void **state) {
     wr_buf_fini(&made);
 }
 
+/* ---- where a source of kind line listens ---- */
+
+static void test_tls_and_udp_addresses(void **state) {
+    (void)state;
+    struct wr_config *config = loads(
+        NODE M1 "sources: [{name: a, kind: line, listen: [\"udp://127.0.0.1:8094\", \"tcp://127.0.0.1:8094\", \"udp://[::1]:8094\"]}]\n");
+    assert_int_equal(config->sources[0].line.addresses[0].kind, WR_ADDRESS_UDP);
+    assert_int_equal(config->sources[0].line.addresses[0].port, 8094);
+    assert_string_equal(config->sources[0].line.addresses[2].host, "::1");
+    assert_null(config->sources[0].tls.cert);
+    wr_config_free(config);
+#define TLS(keys) NODE M1 "sources: [{name: a, kind: line, listen: \"tls://127.0.0.1:8095\"" keys "}]\n"
+    make_file("weir.key", 0644);
+    make_file("other.key", 0600);
+    complains(TLS(", key: other.key"), "3:11: error W503", "a tls:// address needs 'cert'");
+    complains(TLS(", cert: weir.pem"), "3:11: error W503", "a tls:// address needs 'key'");
+    complains(TLS(", cert: no.pem, key: other.key"), "3:71: warning W507", "TLS connections are refused until this file can be read");
+    complains(TLS(", cert: weir.key, key: weir.key"), "3:86: warning W507", "everybody on this machine can read this secret");
+    complains(TLS(", cert: other.key, key: other.key"), "3:71: warning W507", "TLS connections are refused until this is mended");
+    complains(TLS(", cert: no.pem, key: other.key, crl: no.pem"), "3:100: error W503", "without 'ca' none is asked for");
+    complains(NODE M1 "sources: [{name: a, kind: line, listen: \"tcp://127.0.0.1:1\", cert: no.pem}]\n", "3:68: warning W510",
+              "has no tls:// address: 'cert' is not used");
+    complains(NODE M1 "sources: [{name: a, kind: line, listen: [\"tcp://127.0.0.1:1\", \"tls://127.0.0.1:1\"]}]\n", "3:63: error W501",
+              "listens there already");
+    complains(NODE M1 "sources: [{name: a, kind: line, listen: \"udp://0.0.0.0:1\"}]\n", "3:41: warning W509", "easily forged");
+    complains(NODE M1 "sources: [{name: a, kind: line, listen: \"tls://0.0.0.0:1\", cert: no.pem, key: other.key}]\n", "3:41: warning W509",
+              "without 'ca' senders need no certificate");
+    complains(NODE M1 "sources: [{name: a, kind: line, listen: \"tls://0.0.0.0:1\"}]\nhttp: {listen: \"0.0.0.0:1\"}\n", "4:16: error W501",
+              "source 'a' listens there already");
+#undef TLS
+}
+
 /* ---- the diff ---- */
 
 static struct wr_config *quietly(const char *text) {
@@ -484,6 +516,7 @@ int main(void) {
         cmocka_unit_test(test_missing_file),
         cmocka_unit_test(test_each_allocation_may_fail),
         cmocka_unit_test(test_the_reference_is_fresh),
+        cmocka_unit_test(test_tls_and_udp_addresses),
         cmocka_unit_test(test_diff),
         cmocka_unit_test(test_diff_sees_new_recordings),
     };

@@ -69,8 +69,10 @@ static struct wr_tls_config config_of(const char *name, bool clients) {
 static struct wr_tls_server *server_of(const struct wr_tls_config *config) {
     struct wr_tls_server *server;
     struct wr_error err = {0};
-    if (wr_tls_server_new(config, &look.clock, &server, &err) != WR_OK)
+    bool changed;
+    if (wr_tls_server_new(config, &look.clock, &server, &err) != WR_OK || wr_tls_server_refresh(server, &changed, &err) != WR_OK)
         fail_msg("server: %s", err.text);
+    assert_true(changed);
     return server;
 }
 
@@ -464,22 +466,51 @@ static void a_revocation_reaches_those_who_would_resume(void **state) {
     wr_tls_server_free(server);
 }
 
+static void refuses(const struct wr_tls_config *config, enum wr_result result, const char *cause) {
+    struct wr_tls_server *server;
+    struct wr_tls_stream *stream;
+    struct wr_error err = {0};
+    bool changed;
+    assert_int_equal(wr_tls_server_new(config, &look.clock, &server, &err), WR_OK);
+    assert_int_equal(wr_tls_server_refresh(server, &changed, &err), result);
+    if (strstr(err.text, cause) == NULL)
+        fail_msg("wanted \"%s\", got \"%s\"", cause, err.text);
+    assert_int_equal(wr_tls_accept(server, 0, &stream, &err), WR_NOT_FOUND);
+    assert_true(wr_tls_server_expires_wall_ns(server) == WR_NEVER_NS);
+    wr_tls_server_free(server);
+}
+
 static void files_that_do_not_go_together_are_refused(void **state) {
     (void)state;
     struct wr_tls_server *server;
     struct wr_error err = {0};
     struct wr_tls_config config = config_of("server", false);
     config.key = wr_test_path(dir, "client.key");
-    assert_int_equal(wr_tls_server_new(&config, &look.clock, &server, &err), WR_INVALID);
-    assert_non_null(strstr(err.text, "does not belong to certificate"));
-    config.key = wr_test_path(dir, "nothing.key");
-    assert_int_equal(wr_tls_server_new(&config, &look.clock, &server, &err), WR_NOT_FOUND);
+    refuses(&config, WR_INVALID, "does not belong to certificate");
     config.key = NULL;
     assert_int_equal(wr_tls_server_new(&config, &look.clock, &server, &err), WR_INVALID);
     config = config_of("server", true);
     config.crl = wr_test_path(dir, "ca.pem");
-    assert_int_equal(wr_tls_server_new(&config, &look.clock, &server, &err), WR_INVALID);
-    assert_non_null(strstr(err.text, "CRL"));
+    refuses(&config, WR_INVALID, "CRL");
+}
+
+/* A gateway that is set up while it runs: the files come later. */
+static void files_may_come_after_the_start(void **state) {
+    (void)state;
+    (void)unlink(wr_test_path(dir, "later.key"));
+    copy("server.pem", "later.pem");
+    struct wr_tls_config config = config_of("later", false);
+    refuses(&config, WR_NOT_FOUND, "later.key");
+    struct wr_tls_server *server;
+    struct wr_error err = {0};
+    bool changed;
+    assert_int_equal(wr_tls_server_new(&config, &look.clock, &server, &err), WR_OK);
+    refuses_files(server, "later.key");
+    copy("server.key", "later.key");
+    later();
+    refreshes(server, true);
+    assert_int_equal(wr_tls_server_refresh(server, &changed, &err), WR_OK);
+    wr_tls_server_free(server);
 }
 
 /* -- failing calls -------------------------------------------------------------------------------------------------------------------------- */
@@ -494,13 +525,17 @@ static void every_allocation_may_fail(void **state) {
         int fds[2];
         pair(fds);
         wr_failing_allocations(n);
+        bool changed;
         enum wr_result result = wr_tls_server_new(&config, &look.clock, &server, &err);
+        if (result == WR_OK)
+            result = wr_tls_server_refresh(server, &changed, &err);
         if (result == WR_OK) {
             result = wr_tls_accept(server, fds[0], &stream, &err);
             if (result == WR_OK)
                 wr_tls_close(stream);
-            wr_tls_server_free(server);
         }
+        wr_tls_server_free(server);
+        server = NULL;
         const bool hit = wr_failing_hit();
         wr_failing_off();
         close(fds[0]);
@@ -552,6 +587,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(new_files_are_taken_over_whole_or_not_at_all, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_revocation_reaches_those_who_would_resume, set_up, tear_down),
         cmocka_unit_test_setup_teardown(files_that_do_not_go_together_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(files_may_come_after_the_start, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_allocation_may_fail, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_call_may_fail, set_up, tear_down),
     };

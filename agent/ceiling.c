@@ -14,6 +14,7 @@
 #include "rules/engine.h"
 #include "rules/ruleset.h"
 #include "store/store.h"
+#include "transport/payload.h"
 #include "transport/uplink_messages.h"
 
 /* What cannot be counted is estimated, on the safe side. An idle agent without TLS has 4.8 MB of program and libraries resident, shared pages
@@ -101,8 +102,11 @@ static void add_uplink(struct wr_ceiling *ceiling, const struct wr_config_uplink
                      (uint64_t)WR_UPLINK_DIRECT * sizeof(struct wr_uplink_direct) +
                      (uint64_t)WR_UPLINK_REQUESTS(WR_UPLINK_WINDOW_MAX) * sizeof(struct wr_uplink_request) +
                      (uint64_t)WR_UPLINK_REPLIES(WR_UPLINK_WINDOW_MAX) * sizeof(struct wr_uplink_reply);
-    if (uplink->format == WR_CONFIG_FORMAT_JSON)
-        bytes += CODEC_BYTES; /* a segment is decoded and written again */
+    if (uplink->format != WR_PAYLOAD_SEGMENT) {
+        /* A segment is decoded and written again: into a buffer that doubles, and what is held ready is larger by as much. */
+        uint64_t encoded = WR_SEGMENT_RECORDS * wr_payload_record_bytes((enum wr_payload_format)uplink->format, WR_CEILING_KEY_BYTES);
+        bytes += CODEC_BYTES + (BACKFILL_LANES + 2) * encoded;
+    }
     add(ceiling, "uplink", bytes, "%u messages in flight, TLS", uplink->window);
 }
 

@@ -142,8 +142,6 @@ struct wr_config_store {
     uint64_t free_floor_bytes; /* free space on the file system that is left alone */
 };
 
-enum wr_config_format { WR_CONFIG_FORMAT_SEGMENT, WR_CONFIG_FORMAT_JSON };
-
 enum wr_config_mqtt_version { WR_CONFIG_MQTT_AUTO, WR_CONFIG_MQTT_5, WR_CONFIG_MQTT_3_1_1 };
 
 struct wr_broker {
@@ -164,7 +162,7 @@ struct wr_config_uplink {
     char *user;
     char *password_file;
     char *prefix; /* first levels of every topic, no '/' at either end */
-    int format;   /* enum wr_config_format */
+    int format;   /* enum wr_payload_format: of windows */
     int version;  /* enum wr_config_mqtt_version */
     int64_t keepalive_ns;
     int64_t connect_timeout_ns; /* name, TCP, TLS and MQTT together */

@@ -1,11 +1,14 @@
 /* The keys of the configuration, with their defaults and limits: the one table from which loading, errors and the reference are made. */
 #include "agent/config_schema.h"
+#include "transport/payload.h"
 
 #include "core/pool.h"
 
 /* raw is known, so that the error can say that it is not there yet. */
 static const char *const forwards[] = {[WR_FORWARD_WINDOWS] = "windows", [WR_FORWARD_CHANGES] = "changes", "raw", NULL};
-static const char *const uplink_formats[] = {[WR_CONFIG_FORMAT_SEGMENT] = "segment", [WR_CONFIG_FORMAT_JSON] = "json", NULL};
+static const char *const uplink_formats[] = {[WR_PAYLOAD_SEGMENT] = "segment",       [WR_PAYLOAD_JSON] = "json",
+                                             [WR_PAYLOAD_INFLUX] = "influx",         [WR_PAYLOAD_SENML_JSON] = "senml+json",
+                                             [WR_PAYLOAD_SENML_CBOR] = "senml+cbor", [WR_PAYLOAD_FORMATS] = NULL};
 static const char *const mqtt_versions[] = {
     [WR_CONFIG_MQTT_AUTO] = "auto", [WR_CONFIG_MQTT_5] = "5", [WR_CONFIG_MQTT_3_1_1] = "3.1.1", NULL};
 static const char *const log_levels[] = {
@@ -108,7 +111,7 @@ static const struct wr_yaml_field uplink_fields[] = {
      AT(wr_config_uplink, format),
      .fallback = "segment",
      .names = uplink_formats,
-     .help = "how windows are sent: as they are stored, or as JSON for receivers that know nothing of Weir"},
+     .help = "how windows are sent: as they are stored, or in a form for receivers that know nothing of Weir; see `docs/uplink.md`"},
     {.key = "version",
      .kind = WR_YAML_ENUM,
      AT(wr_config_uplink, version),

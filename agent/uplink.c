@@ -6,34 +6,35 @@
 
 #include "core/log.h"
 #include "store/codec.h"
-#include "transport/encode_json.h"
+#include "transport/payload.h"
 
-/* -- format json: here the store's codec and the transport's encoder meet ------------------------------------------------------------------ */
+/* -- other formats: here the store's codec and the transport's encoders meet --------------------------------------------------------------- */
 
-static enum wr_result encode_records(struct wr_decoder *decoder, const struct wr_segment *segment, struct wr_encode_json *encode,
+static enum wr_result encode_records(struct wr_decoder *decoder, const struct wr_segment *segment, struct wr_payload *payload,
                                      struct wr_error *err) {
     enum wr_result result;
     if (segment->kind == WR_SEGMENT_AGGREGATES) {
         struct wr_aggregate aggregate;
         while ((result = wr_decode_aggregate(decoder, &aggregate, err)) == WR_OK)
-            wr_encode_json_aggregate(encode, &aggregate);
+            wr_payload_aggregate(payload, &aggregate);
     } else {
         const char *text;
         size_t len;
         while ((result = wr_decode_text(decoder, &text, &len, err)) == WR_OK)
-            wr_encode_json_object(encode, text, len);
+            wr_payload_object(payload, text, len);
     }
     return result == WR_EMPTY ? WR_OK : result;
 }
 
-static enum wr_result encode_json(void *user, const struct wr_segment *segment, struct wr_buf *into, struct wr_error *err) {
+static enum wr_result encode(void *user, enum wr_payload_format format, const struct wr_segment *segment, struct wr_buf *into,
+                             struct wr_error *err) {
     struct wr_uplink_link *link = user;
     struct wr_codec_header header;
     WR_TRY(wr_decode_begin(link->decoder, segment->body, segment->body_len, &header, err));
-    struct wr_encode_json encode;
-    wr_encode_json_begin(&encode, into, link->node, segment);
-    enum wr_result decoded = encode_records(link->decoder, segment, &encode, err);
-    enum wr_result encoded = wr_encode_json_end(&encode, decoded == WR_OK ? err : NULL);
+    struct wr_payload payload;
+    wr_payload_begin(&payload, format, into, &link->place, segment);
+    enum wr_result decoded = encode_records(link->decoder, segment, &payload, err);
+    enum wr_result encoded = wr_payload_end(&payload, decoded == WR_OK ? err : NULL);
     return decoded != WR_OK ? decoded : encoded;
 }
 
@@ -89,7 +90,7 @@ static enum wr_result fill_session(const struct wr_config *config, struct wr_ses
 static enum wr_result make_runner(struct wr_uplink_link *link, const struct wr_config *config, const struct wr_clock *clock,
                                   struct wr_channel *requests, struct wr_channel *replies, struct wr_error *err) {
     struct wr_uplink_runner_config runner = {.uplink = wr_uplink_defaults(),
-                                             .encode_json = encode_json,
+                                             .encode = encode,
                                              .encode_user = link,
                                              .notify = notify,
                                              .notify_user = link,
@@ -102,9 +103,10 @@ static enum wr_result make_runner(struct wr_uplink_link *link, const struct wr_c
     runner.uplink.backoff_max_ns = config->uplink->retry_max_ns;
     if (runner.uplink.backoff_min_ns > runner.uplink.backoff_max_ns)
         runner.uplink.backoff_min_ns = runner.uplink.backoff_max_ns;
-    runner.format = config->uplink->format == WR_CONFIG_FORMAT_JSON ? WR_UPLINK_FORMAT_JSON : WR_UPLINK_FORMAT_SEGMENT;
+    runner.format = (enum wr_payload_format)config->uplink->format;
     WR_TRY(fill_session(config, &runner.session, err));
-    WR_TRY(wr_place_init(&runner.place, config->uplink->prefix, config->node->site, config->node->id, err));
+    WR_TRY(wr_place_init(&link->place, config->uplink->prefix, config->node->site, config->node->id, err));
+    runner.place = link->place;
     WR_TRY(wr_uplink_runner_new(&runner, &link->runner, err));
     return wr_uplink_runner_start(link->runner, err);
 }
@@ -114,7 +116,6 @@ enum wr_result wr_uplink_link_start(const struct wr_config *config, const struct
     struct wr_uplink_link *link = calloc(1, sizeof *link);
     if (!link)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for the uplink");
-    snprintf(link->node, sizeof link->node, "%s", config->node->id);
     const struct wr_channel_options options = {.name = "actions to uplink",
                                                .capacity = WR_UPLINK_DIRECT,
                                                .element_bytes = sizeof(struct wr_uplink_direct),

@@ -14,8 +14,8 @@
 struct wr_uplink_link {
     struct wr_uplink_runner *runner;
     struct wr_channel *directs; /* struct wr_uplink_direct, from the actions */
-    struct wr_decoder *decoder; /* of the uplink's thread, for format json */
-    char node[65];
+    struct wr_decoder *decoder; /* of the uplink's thread, for what is not sent as it is stored */
+    struct wr_place place;
     char last_cause[WR_UPLINK_CAUSE_BYTES]; /* logged already: an outage is one line, not one an attempt */
     _Atomic uint64_t direct_delivered;
     _Atomic uint64_t direct_failed;

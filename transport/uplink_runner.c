@@ -9,11 +9,9 @@
 #include <string.h>
 
 #include "core/context.h"
-#include "transport/encode_json.h"
 #include "transport/trace.h"
 
-#define TURN 64               /* messages taken from a channel before actions are carried out */
-#define JSON_BYTES (8u << 20) /* a segment as JSON, at most */
+#define TURN 64 /* messages taken from a channel before actions are carried out */
 #define REQUEST_WAIT_NS WR_NS_PER_S
 
 struct wr_uplink_runner {
@@ -70,7 +68,6 @@ static uint8_t version_of(const struct wr_uplink_runner *runner) {
 static void wrap(const struct wr_uplink_runner *runner, const struct wr_segment *segment, struct envelope *envelope,
                  struct wr_session_publish *ret_publish) {
     enum wr_topic topic = wr_topic_of((enum wr_lane)segment->lane, (enum wr_segment_kind)segment->kind);
-    bool json = wr_topic_is_json(topic) || runner->config.format == WR_UPLINK_FORMAT_JSON;
     wr_topic_text(envelope->topic, &runner->config.place, topic);
     if (version_of(runner) == WR_MQTT_3_1_1)
         wr_topic_add_key(envelope->topic, segment->epoch, segment->seq);
@@ -97,7 +94,7 @@ static void wrap(const struct wr_uplink_runner *runner, const struct wr_segment 
         .payload = segment->body,
         .payload_len = segment->body_len,
         .qos = 1,
-        .content_type = json ? WR_CONTENT_JSON : WR_CONTENT_SEGMENT,
+        .content_type = wr_payload_content_type(wr_payload_of(runner->config.format, segment)),
         .properties = envelope->properties,
         .n_properties = sizeof properties / sizeof properties[0],
     };
@@ -244,19 +241,19 @@ static void take_event(struct wr_uplink_runner *runner, const struct wr_session_
         tell_state(runner);
 }
 
-/* Replaces the body by its JSON where the topic or the format wants it. */
+/* Replaces the body by what is sent, where that is not the body itself. */
 static enum wr_result encode(struct wr_uplink_runner *runner, struct wr_segment *segment) {
-    enum wr_topic topic = wr_topic_of((enum wr_lane)segment->lane, (enum wr_segment_kind)segment->kind);
-    if (runner->config.format != WR_UPLINK_FORMAT_JSON && !wr_topic_is_json(topic))
+    enum wr_payload_format format = wr_payload_of(runner->config.format, segment);
+    if (format == WR_PAYLOAD_SEGMENT)
         return WR_OK;
-    struct wr_buf json;
-    wr_buf_init(&json, JSON_BYTES);
-    enum wr_result result = runner->config.encode_json(runner->config.encode_user, segment, &json, NULL);
+    struct wr_buf payload;
+    wr_buf_init(&payload, WR_PAYLOAD_BYTES_MAX);
+    enum wr_result result = runner->config.encode(runner->config.encode_user, format, segment, &payload, NULL);
     if (result == WR_OK) {
         free(segment->body);
-        segment->body = wr_buf_steal(&json, &segment->body_len);
+        segment->body = wr_buf_steal(&payload, &segment->body_len);
     }
-    wr_buf_fini(&json);
+    wr_buf_fini(&payload);
     return result;
 }
 

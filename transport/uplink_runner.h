@@ -17,17 +17,13 @@
 #include "core/channel.h"
 #include "core/clock.h"
 #include "core/result.h"
+#include "transport/payload.h"
 #include "transport/session.h"
 #include "transport/topic.h"
 #include "transport/uplink.h"
 #include "transport/uplink_messages.h"
 
 struct wr_uplink_runner;
-
-enum wr_uplink_format {
-    WR_UPLINK_FORMAT_SEGMENT, /* the body as it is: application/vnd.weir.segment */
-    WR_UPLINK_FORMAT_JSON,
-};
 
 enum wr_uplink_notice_kind {
     WR_UPLINK_NOTICE_STATE,       /* state changed from `from` to `to`; text: why, where something failed */
@@ -50,10 +46,11 @@ struct wr_uplink_runner_config {
     struct wr_uplink_config uplink;
     struct wr_session_config session; /* window, events, clock, will are filled in by the runner */
     struct wr_place place;
-    enum wr_uplink_format format;
-    /* Appends the segment's payload as JSON: agent/ decodes with the store's codec and encodes with transport/encode_json.h. Any failure but
-     * WR_NO_MEMORY parks the segment. Called on the uplink's thread. */
-    enum wr_result (*encode_json)(void *user, const struct wr_segment *segment, struct wr_buf *into, struct wr_error *err);
+    enum wr_payload_format format; /* of windows; alarms, gaps and events are always JSON */
+    /* Appends the segment's payload in a format that is not SEGMENT: agent/ decodes with the store's codec and encodes with transport/payload.h. Any
+     * failure but WR_NO_MEMORY parks the segment. Called on the uplink's thread. */
+    enum wr_result (*encode)(void *user, enum wr_payload_format format, const struct wr_segment *segment, struct wr_buf *into,
+                             struct wr_error *err);
     void *encode_user;
     void (*notify)(void *user, const struct wr_uplink_notice *notice);
     void *notify_user;

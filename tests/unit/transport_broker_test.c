@@ -52,8 +52,10 @@ static struct wr_channel *channel(const char *name, size_t capacity, size_t elem
     return made;
 }
 
-static enum wr_result as_json(void *user, const struct wr_segment *segment, struct wr_buf *into, struct wr_error *err) {
+static enum wr_result as_json(void *user, enum wr_payload_format format, const struct wr_segment *segment, struct wr_buf *into,
+                              struct wr_error *err) {
     (void)user;
+    assert_int_equal(format, WR_PAYLOAD_JSON);
     (void)err;
     return wr_buf_printf(into, "{\"seq\":%lld}", (long long)segment->seq);
 }
@@ -132,7 +134,7 @@ static struct wr_uplink_runner_config config_for(uint16_t port, bool tls) {
                     .keepalive_s = 30,
                     .connect_timeout_ns = 15 * WR_NS_PER_S,
                     .tls = {.ca = wr_test_path(dir, "ca.pem")}},
-        .encode_json = as_json,
+        .encode = as_json,
         .clock = wr_clock_real(),
     };
     config.uplink.window = WINDOW;

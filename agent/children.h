@@ -1,7 +1,7 @@
 /* Child processes of exec actions: started without a shell, never waited for, killed when they overrun.
  *
  * Promise: a child gets its argv as it stands, an environment of PATH and the given variables only, /dev/null as standard input and output,
- * our stderr, no other descriptor, default signals, and a process group of its own. After WR_CHILD_TIME_NS the whole group is killed.
+ * our stderr, no other descriptor, default signals, and a process group of its own. After WR_CHILDREN_TIME_NS the whole group is killed.
  * Threads: one. Ownership: caller's memory; children that live at the end are killed by wr_children_fini.
  * Limits: WR_CHILDREN_MAX at once: beyond that WR_LIMIT.
  */
@@ -9,22 +9,22 @@
 #define WEIR_AGENT_CHILDREN_H
 
 #include <stdint.h>
-#include <sys/types.h>
 
+#include "agent/child.h"
 #include "core/clock.h"
 #include "core/result.h"
 
 #define WR_CHILDREN_MAX 16
-#define WR_CHILD_TIME_NS (10 * WR_NS_PER_S)
-#define WR_CHILD_LOOK_NS (50 * WR_NS_PER_MS) /* how often running children are looked after */
+#define WR_CHILDREN_TIME_NS (10 * WR_NS_PER_S)
+#define WR_CHILDREN_LOOK_NS (50 * WR_NS_PER_MS) /* how often running children are looked after */
 
-struct wr_child {
-    pid_t pid; /* 0: free place */
+struct wr_children_place {
+    struct wr_child child; /* pid 0: free place */
     int64_t deadline_boot_ns;
 };
 
 struct wr_children {
-    struct wr_child places[WR_CHILDREN_MAX];
+    struct wr_children_place places[WR_CHILDREN_MAX];
     unsigned alive;
     uint64_t started;
     uint64_t failed; /* could not start, or ended with another code than 0 */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/child.h"
 #include "agent/commands/commands.h"
 
 static void print_help(FILE *to) {
@@ -25,6 +26,8 @@ int main(int argc, char **argv) {
         print_help(stderr);
         return WR_EXIT_CANNOT;
     }
+    if (strcmp(argv[1], WR_CHILD_LAUNCH) == 0)
+        return wr_child_launch(argc - 1, argv + 1);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         print_help(stdout);
         return WR_EXIT_OK;

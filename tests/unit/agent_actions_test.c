@@ -264,11 +264,11 @@ static void a_program_that_overruns_is_killed_with_its_children(void **state) {
     while (access(file_in("told"), F_OK) < 0)
         (void)nanosleep(&pause, NULL);
     long sleeper = number_in(file_in("told"));
-    assert_int_equal(wr_children_look(&children, WR_CHILD_TIME_NS - 1), WR_CHILD_TIME_NS - 1 + WR_CHILD_LOOK_NS);
+    assert_int_equal(wr_children_look(&children, WR_CHILDREN_TIME_NS - 1), WR_CHILDREN_TIME_NS - 1 + WR_CHILDREN_LOOK_NS);
     assert_int_equal(children.killed, 0);
-    (void)wr_children_look(&children, WR_CHILD_TIME_NS);
+    (void)wr_children_look(&children, WR_CHILDREN_TIME_NS);
     assert_int_equal(children.killed, 1);
-    while (wr_children_look(&children, WR_CHILD_TIME_NS) != WR_NEVER_NS) {
+    while (wr_children_look(&children, WR_CHILDREN_TIME_NS) != WR_NEVER_NS) {
     }
     assert_int_equal(children.failed, 1);
     assert_int_equal(children.killed, 1);

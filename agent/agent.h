@@ -114,6 +114,8 @@ void wr_agent_retire_configs(struct wr_agent *agent, bool all);
 /* Metrics of all parts. */
 WR_MUST_USE enum wr_result wr_agent_metrics(struct wr_agent *agent);
 WR_MUST_USE enum wr_result wr_agent_metrics_of_source(struct wr_agent *agent, uint32_t slot);
+WR_MUST_USE enum wr_result wr_agent_metrics_of_input(struct wr_agent *agent, uint32_t slot);
+WR_MUST_USE enum wr_result wr_agent_metrics_inside(struct wr_agent *agent);
 
 /* The handler of the control socket. */
 wr_control_handler wr_agent_control;

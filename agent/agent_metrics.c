@@ -18,6 +18,28 @@ static enum wr_result add_all(struct wr_metrics *metrics, const void *owner, con
 
 #define ADD_ALL(metrics, owner, labels, list) add_all(metrics, owner, labels, list, sizeof(list) / sizeof((list)[0]))
 
+/* What only some kinds have. */
+static enum wr_result add_rounds(struct wr_agent *agent, const struct wr_agent_source *source, const char *label) {
+    const struct wr_intake_counters *c = &source->counters;
+    const int kind = source->config->kind;
+    const struct counter rounds[] = {
+        {WR_METRIC_COUNTER, "weir_source_rounds_total", "Rounds of a poller", &c->rounds},
+        {WR_METRIC_COUNTER, "weir_source_rounds_skipped_total", "Rounds skipped: no free batch, or the one before still ran",
+         &c->rounds_skipped},
+    };
+    const struct counter programs[] = {
+        {WR_METRIC_COUNTER, "weir_source_programs_total", "Programs started", &c->programs},
+        {WR_METRIC_COUNTER, "weir_source_programs_failed_total", "Programs that did not start, or ended with an error",
+         &c->programs_failed},
+        {WR_METRIC_COUNTER, "weir_source_programs_killed_total", "Programs killed for their time or output", &c->programs_killed},
+    };
+    if (kind == WR_SOURCE_EXEC || kind == WR_SOURCE_SYSTEM)
+        WR_TRY(ADD_ALL(agent->metrics, source, label, rounds));
+    if (kind == WR_SOURCE_EXEC || kind == WR_SOURCE_EXECD)
+        WR_TRY(ADD_ALL(agent->metrics, source, label, programs));
+    return WR_OK;
+}
+
 enum wr_result wr_agent_metrics_of_source(struct wr_agent *agent, uint32_t slot) {
     struct wr_agent_source *source = &agent->sources[slot];
     char label[128];
@@ -33,6 +55,7 @@ enum wr_result wr_agent_metrics_of_source(struct wr_agent *agent, uint32_t slot)
         {WR_METRIC_GAUGE, "weir_source_finished", "1: a source with an end has reached it", &c->finished},
     };
     WR_TRY(ADD_ALL(agent->metrics, source, label, list));
+    WR_TRY(add_rounds(agent, source, label));
     for (unsigned book = 16; book < WR_BOOKS; book++) {
         if (!wr_book_name(book))
             continue;
@@ -206,12 +229,14 @@ enum wr_result wr_agent_metrics(struct wr_agent *agent) {
     WR_TRY(add_actions(agent));
     WR_TRY(add_workers(agent));
     WR_TRY(add_functions(agent));
+    WR_TRY(wr_agent_metrics_inside(agent));
     WR_TRY(add_store(agent));
     for (uint32_t slot = 0; slot < agent->n_slots; slot++) {
         if (!agent->sources[slot].config)
             continue;
         wr_metrics_drop(agent->metrics, &agent->sources[slot]);
         WR_TRY(wr_agent_metrics_of_source(agent, slot));
+        WR_TRY(wr_agent_metrics_of_input(agent, slot));
     }
     return WR_OK;
 }

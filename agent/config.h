@@ -43,8 +43,8 @@ struct wr_config_node {
 enum wr_precision { WR_PRECISION_NS, WR_PRECISION_US, WR_PRECISION_MS, WR_PRECISION_S };
 
 /* Each has a row in agent/config_sources.c, a checker in agent/config_source_KIND.c, and functions in agent/sources/. */
-enum wr_source_kind { WR_SOURCE_LINE, WR_SOURCE_REPLAY };
-#define WR_SOURCE_KINDS (WR_SOURCE_REPLAY + 1)
+enum wr_source_kind { WR_SOURCE_LINE, WR_SOURCE_REPLAY, WR_SOURCE_EXEC, WR_SOURCE_EXECD, WR_SOURCE_SYSTEM };
+#define WR_SOURCE_KINDS (WR_SOURCE_SYSTEM + 1)
 
 /* What a source's bytes hold; which of them a kind can read is its checker's business. */
 enum wr_source_format { WR_SOURCE_FORMAT_LINE, WR_SOURCE_FORMAT_CSV, WR_SOURCE_FORMAT_JSON };
@@ -115,15 +115,49 @@ struct wr_config_replay {
     int start;                 /* enum wr_replay_start */
 };
 
+/* kind: exec, execd. A program that prints records. */
+struct wr_config_program {
+    char **command; /* its absolute path and arguments, n_command of them */
+    unsigned n_command;
+    int64_t timeout_ns;        /* exec: killed after this */
+    uint64_t memory_bytes;     /* address space; 0: no limit */
+    uint64_t max_output_bytes; /* exec: of one run */
+};
+
+/* What the source `system` collects. */
+enum wr_system_part {
+    WR_SYSTEM_CPU,
+    WR_SYSTEM_MEMORY,
+    WR_SYSTEM_LOAD,
+    WR_SYSTEM_DISK,
+    WR_SYSTEM_DISKIO,
+    WR_SYSTEM_TEMPERATURE,
+    WR_SYSTEM_NETWORK,
+    WR_SYSTEM_CLOCK,
+    WR_SYSTEM_OWN,
+    WR_SYSTEM_PARTS
+};
+extern const char *const wr_system_part_names[WR_SYSTEM_PARTS];
+
+/* kind: system. */
+struct wr_config_system {
+    char **collect; /* as written */
+    unsigned n_collect;
+    uint32_t parts; /* 1 << enum wr_system_part */
+};
+
 struct wr_config_source {
     char *name;                  /* [A-Za-z0-9._-]{1,63}, unique */
     int kind;                    /* enum wr_source_kind: which of the structs below is meant */
     int format;                  /* enum wr_source_format; the kind's own default when not given */
     int precision;               /* enum wr_precision: of line-protocol stamps */
+    int64_t every_ns;            /* of pollers */
     struct wr_config_json *json; /* format json: NULL: the objects that `weir decode` prints */
     struct wr_config_tls tls;    /* line: of its tls:// addresses */
     struct wr_config_line line;
     struct wr_config_replay replay;
+    struct wr_config_program program;
+    struct wr_config_system system;
 };
 
 /* A window as it stands in the file; compiled into windows[]. */

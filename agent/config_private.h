@@ -38,6 +38,9 @@ struct wr_config_kind {
 
 extern const struct wr_config_kind wr_config_kind_line;
 extern const struct wr_config_kind wr_config_kind_replay;
+extern const struct wr_config_kind wr_config_kind_exec;
+extern const struct wr_config_kind wr_config_kind_execd;
+extern const struct wr_config_kind wr_config_kind_system;
 extern const char *const wr_config_kind_names[]; /* by enum wr_source_kind; ends with NULL */
 
 /* A load under way. */

@@ -18,7 +18,12 @@ struct wr_intake_counters {
     _Atomic uint64_t waits;       /* times that the source had to wait for a batch */
     _Atomic uint64_t connections; /* open now */
     _Atomic uint64_t connections_refused;
-    _Atomic uint64_t finished; /* 1: a source with an end (replay, stdin) has reached it */
+    _Atomic uint64_t rounds;          /* of a poller: how often it asked */
+    _Atomic uint64_t rounds_skipped;  /* no free batch, or the round before still ran */
+    _Atomic uint64_t programs;        /* of exec and execd: started, */
+    _Atomic uint64_t programs_failed; /* of these, or not started: with another end than exit code 0, */
+    _Atomic uint64_t programs_killed; /* of these: for time or output */
+    _Atomic uint64_t finished;        /* 1: a source with an end (replay, stdin) has reached it */
 };
 
 static inline void wr_intake_count(struct wr_intake_counters *counters, enum wr_book book, uint64_t readings) {

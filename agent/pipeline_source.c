@@ -5,6 +5,38 @@
 #include "agent/agent.h"
 #include "core/log.h"
 
+/* -- the ledger, for the source `system` --------------------------------------------------------------------------------------------------- */
+
+static void copy_balances(struct wr_request *request, void *owner) {
+    const struct wr_store_loop *loop = owner;
+    struct wr_account_balance *balances;
+    uint32_t n;
+    enum wr_result result = wr_store_balances(loop->store, &balances, &n);
+    if (result == WR_OK) {
+        result = wr_buf_append(&request->text, balances, n * sizeof *balances);
+        free(balances);
+    }
+    wr_request_finish(request, result);
+}
+
+static enum wr_result ask_for_balances(void *user, int64_t deadline_boot_ns, struct wr_account_balance **ret_balances, uint32_t *ret_n) {
+    struct wr_agent *agent = user;
+    struct wr_request *request;
+    if (agent->store.state != WR_STORE_OPEN)
+        return WR_CLOSED;
+    WR_TRY(wr_request_new(copy_balances, NULL, NULL, &request, NULL));
+    enum wr_result result = wr_request_call(request, agent->store.requests, deadline_boot_ns, NULL);
+    if (result == WR_OK) {
+        size_t len = 0;
+        *ret_balances = (struct wr_account_balance *)(void *)wr_buf_steal(&request->text, &len);
+        *ret_n = (uint32_t)(len / sizeof **ret_balances);
+    }
+    wr_request_release(request);
+    return result;
+}
+
+/* -- life ---------------------------------------------------------------------------------------------------------------------------------- */
+
 enum wr_result wr_agent_source_open(struct wr_agent *agent, uint32_t slot, const struct wr_config *whole, uint32_t index,
                                     struct wr_error *err) {
     struct wr_agent_source *entry = &agent->sources[slot];
@@ -23,6 +55,9 @@ enum wr_result wr_agent_source_open(struct wr_agent *agent, uint32_t slot, const
                                       .pool = &entry->pool,
                                       .to_engine = entry->batches,
                                       .counters = &entry->counters,
+                                      .metrics = agent->metrics,
+                                      .balances = ask_for_balances,
+                                      .agent = agent,
                                       .workers = agent->workers,
                                       .scheduler = agent->scheduler};
     if (wr_source_create(&env, &entry->source, err) != WR_OK)

@@ -267,3 +267,19 @@ enum wr_result wr_metrics_render(struct wr_metrics *metrics, struct wr_buf *into
     pthread_mutex_unlock(&metrics->lock);
     return result;
 }
+
+void wr_metrics_walk(struct wr_metrics *metrics, void (*each)(void *user, const struct wr_metric_value *value), void *user) {
+    pthread_mutex_lock(&metrics->lock);
+    for (const struct metric *metric = metrics->metrics; metric; metric = metric->next)
+        for (const struct line *line = metric->lines; line; line = line->next) {
+            struct wr_metric_value value = {
+                .kind = metric->kind, .name = metric->name, .labels = line->labels, .histogram = line->histogram};
+            value.whole = line->value != NULL;
+            if (line->value)
+                value.count = atomic_load_explicit(line->value, memory_order_relaxed);
+            else if (line->function)
+                value.number = line->function(line->user);
+            each(user, &value);
+        }
+    pthread_mutex_unlock(&metrics->lock);
+}

@@ -9,6 +9,7 @@
 #define WEIR_CORE_METRICS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/buf.h"
@@ -48,6 +49,19 @@ void wr_metrics_drop(struct wr_metrics *metrics, const void *owner);
 
 /* Writes name="value" with the value escaped. Returns text. */
 char *wr_metrics_label(char *text, size_t size, const char *name, const char *value);
+
+/* One line as a number. */
+struct wr_metric_value {
+    enum wr_metric_kind kind;
+    const char *name;
+    const char *labels; /* "" without */
+    bool whole;         /* count is exact; else number */
+    uint64_t count;
+    double number;
+    const struct wr_histogram *histogram; /* or NULL */
+};
+/* Calls `each` for every line, in the order of the exposition, with the registry locked: it must not call wr_metrics_*. */
+void wr_metrics_walk(struct wr_metrics *metrics, void (*each)(void *user, const struct wr_metric_value *value), void *user);
 
 /* The whole exposition. */
 WR_MUST_USE enum wr_result wr_metrics_render(struct wr_metrics *metrics, struct wr_buf *into);

@@ -35,21 +35,41 @@ enum wr_result wr_codec_stream_feed_json_map(void *codec, const char *bytes, siz
 
 enum wr_result wr_codec_stream_open(struct wr_codec_stream *stream, const char *path, wr_codec_stream_feed *feed, void *codec,
                                     const struct wr_sink *sink, size_t record_bytes_max, struct wr_error *err) {
-    *stream =
-        (struct wr_codec_stream){.fd = STDIN_FILENO, .feed = feed, .codec = codec, .sink = sink, .record_bytes_max = record_bytes_max};
-    stream->hungry = true;
+    int fd = STDIN_FILENO;
     if (path) {
-        stream->fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (stream->fd < 0)
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0) {
+            *stream = (struct wr_codec_stream){.fd = -1};
             return wr_error_set(err, errno == ENOENT ? WR_NOT_FOUND : WR_IO, "%s: %s", path, strerror(errno));
+        }
     }
-    stream->size = FIRST_BYTES;
+    if (wr_codec_stream_attach(stream, fd, feed, codec, sink, record_bytes_max, err) == WR_OK)
+        return WR_OK;
+    if (path)
+        close(fd);
+    return wr_error_wrap(err, "%s", path ? path : "standard input");
+}
+
+enum wr_result wr_codec_stream_attach(struct wr_codec_stream *stream, int fd, wr_codec_stream_feed *feed, void *codec,
+                                      const struct wr_sink *sink, size_t record_bytes_max, struct wr_error *err) {
+    *stream = (struct wr_codec_stream){
+        .fd = fd, .feed = feed, .codec = codec, .sink = sink, .record_bytes_max = record_bytes_max, .size = FIRST_BYTES, .hungry = true};
     stream->buffer = malloc(stream->size);
-    if (!stream->buffer) {
-        wr_codec_stream_close(stream);
-        return wr_error_set(err, WR_NO_MEMORY, "%s: no memory to read it", path ? path : "standard input");
-    }
-    return WR_OK;
+    if (stream->buffer)
+        return WR_OK;
+    stream->fd = -1;
+    return wr_error_set(err, WR_NO_MEMORY, "no memory to read it");
+}
+
+void wr_codec_stream_end(struct wr_codec_stream *stream) {
+    stream->ended = true;
+}
+
+bool wr_codec_stream_holds_part(const struct wr_codec_stream *stream) {
+    for (size_t i = stream->from; i < stream->to; i++)
+        if (!strchr(" \t\r\n", stream->buffer[i]))
+            return true;
+    return false;
 }
 
 void wr_codec_stream_close(struct wr_codec_stream *stream) {
@@ -116,6 +136,7 @@ static enum wr_result read_more(struct wr_codec_stream *stream, struct wr_error 
     if (n < 0)
         return wr_error_set(err, WR_IO, "read: %s", strerror(errno));
     stream->to += (size_t)n;
+    stream->bytes += (uint64_t)n;
     stream->ended = n == 0;
     if (stream->skipping)
         skip_to_newline(stream);

@@ -31,6 +31,7 @@ struct wr_codec_stream {
     size_t from; /* unread bytes are buffer[from .. to) */
     size_t to;
     uint64_t line;
+    uint64_t bytes; /* read so far */
     bool ended;
     bool hungry;   /* the codec wants more than there is */
     bool skipping; /* inside a record that is too long */
@@ -39,6 +40,13 @@ struct wr_codec_stream {
 /* Opens path; NULL: standard input. */
 WR_MUST_USE enum wr_result wr_codec_stream_open(struct wr_codec_stream *stream, const char *path, wr_codec_stream_feed *feed, void *codec,
                                                 const struct wr_sink *sink, size_t record_bytes_max, struct wr_error *err);
+/* Reads a descriptor that is open already, and takes it over if it succeeds. */
+WR_MUST_USE enum wr_result wr_codec_stream_attach(struct wr_codec_stream *stream, int fd, wr_codec_stream_feed *feed, void *codec,
+                                                  const struct wr_sink *sink, size_t record_bytes_max, struct wr_error *err);
+/* Nothing more comes: the next step takes what is left as the last record, whatever the descriptor says. */
+void wr_codec_stream_end(struct wr_codec_stream *stream);
+/* Whether it holds the beginning of a record: more than white space. */
+bool wr_codec_stream_holds_part(const struct wr_codec_stream *stream);
 /* Twice is fine. */
 void wr_codec_stream_close(struct wr_codec_stream *stream);
 

@@ -104,6 +104,15 @@ static struct wr_batch *batch_with_room(struct wr_intake *intake) {
     return intake->batch;
 }
 
+bool wr_intake_ready(struct wr_intake *intake) {
+    const bool ready = batch_with_room(intake) != NULL;
+    if (ready && intake->batch->n == 0) { /* back: its stamp is to be that of the answer, and nobody else takes it meanwhile */
+        wr_batch_return(intake->batch);
+        intake->batch = NULL;
+    }
+    return ready;
+}
+
 enum wr_result wr_intake_wait(struct wr_intake *intake, struct wr_context *context) {
     atomic_fetch_add_explicit(&intake->env->counters->waits, 1, memory_order_relaxed);
     struct wr_batch *batch;

@@ -44,6 +44,9 @@ void wr_intake_fini(struct wr_intake *intake);
 /* What follows arrived now: one reading of the clock per read callback. */
 void wr_intake_arrived(struct wr_intake *intake, const struct wr_now *now);
 
+/* For sources that ask: whether there is a batch to put the answer into. */
+bool wr_intake_ready(struct wr_intake *intake);
+
 /* Sends what is there. */
 void wr_intake_hand_over(struct wr_intake *intake);
 

@@ -1,12 +1,21 @@
 #include "agent/sources/source.h"
 
+#include "agent/sources/exec_source.h"
+#include "agent/sources/execd_source.h"
 #include "agent/sources/line_source.h"
 #include "agent/sources/replay_source.h"
+#include "agent/sources/system_source.h"
 
 static const struct wr_source_ops *const kinds[WR_SOURCE_KINDS] = {
     [WR_SOURCE_LINE] = &wr_line_source_ops,
 #if WEIR_SOURCE_REPLAY
     [WR_SOURCE_REPLAY] = &wr_replay_source_ops,
+#endif
+#if WEIR_SOURCE_EXEC
+    [WR_SOURCE_EXEC] = &wr_exec_source_ops,     [WR_SOURCE_EXECD] = &wr_execd_source_ops,
+#endif
+#if WEIR_SOURCE_SYSTEM
+    [WR_SOURCE_SYSTEM] = &wr_system_source_ops,
 #endif
 };
 

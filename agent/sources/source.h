@@ -21,6 +21,7 @@
 #include "core/batch.h"
 #include "core/channel.h"
 #include "core/clock.h"
+#include "core/metrics.h"
 #include "core/result.h"
 #include "core/scheduler_loop.h"
 #include "core/series.h"
@@ -38,6 +39,11 @@ struct wr_source_env {
     /* For sources that poll: work that blocks runs on the workers, when the scheduler says so. */
     struct wr_pool *workers;
     struct wr_scheduler_loop *scheduler;
+    /* What the agent knows of itself, for the source `system`; NULL where there is no agent around it. */
+    struct wr_metrics *metrics;
+    /* The ledger as the store has it; the caller frees the array. WR_TIMEOUT, WR_CLOSED: the store does not answer now. */
+    enum wr_result (*balances)(void *agent, int64_t deadline_boot_ns, struct wr_account_balance **ret_balances, uint32_t *ret_n);
+    void *agent;
 };
 
 struct wr_source;

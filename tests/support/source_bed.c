@@ -32,6 +32,23 @@ void wr_bed_init(struct wr_bed *bed, enum wr_source_kind kind) {
     wr_buf_init(&bed->text, 0);
 }
 
+static void start_workers(struct wr_bed *bed) {
+    struct wr_error err = {0};
+    const struct wr_pool_options options = {.name = "bed", .rules.threads_max = 4, .queue = 8, .policy = WR_CHANNEL_REJECT};
+    assert_int_equal(wr_pool_new(&options, &bed->workers, &err), WR_OK);
+    assert_int_equal(wr_scheduler_loop_new("bed", bed->workers, &bed->scheduler, &err), WR_OK);
+    bed->env.workers = bed->workers;
+    bed->env.scheduler = bed->scheduler;
+}
+
+static void stop_workers(struct wr_bed *bed) {
+    struct wr_error err = {0};
+    assert_int_equal(wr_scheduler_loop_stop(bed->scheduler, wr_bed_in_s(10)), WR_OK);
+    wr_scheduler_loop_free(bed->scheduler);
+    assert_int_equal(wr_pool_stop(bed->workers, 0, wr_bed_in_s(10), &err), WR_OK);
+    wr_pool_free(bed->workers);
+}
+
 void wr_bed_create(struct wr_bed *bed) {
     struct wr_error err = {0};
     assert_int_equal(wr_series_table_new(bed->limits.max_series, &bed->series, &err), WR_OK);
@@ -48,6 +65,8 @@ void wr_bed_create(struct wr_bed *bed) {
                                       .pool = &bed->pool,
                                       .to_engine = bed->to_engine,
                                       .counters = &bed->counters};
+    if (bed->config.kind == WR_SOURCE_EXEC || bed->config.kind == WR_SOURCE_SYSTEM)
+        start_workers(bed);
     if (wr_source_create(&bed->env, &bed->source, &err) != WR_OK)
         fail_msg("create: %s", err.text);
 }
@@ -125,6 +144,8 @@ uint64_t wr_bed_count(const struct wr_bed *bed, enum wr_book book) {
 
 void wr_bed_fini(struct wr_bed *bed) {
     wr_source_free(bed->source);
+    if (bed->workers)
+        stop_workers(bed);
     if (bed->to_engine) {
         wr_channel_close(bed->to_engine);
         if (bed->engine)

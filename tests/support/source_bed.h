@@ -20,6 +20,8 @@ struct wr_bed {
     struct wr_batch_pool pool;
     struct wr_channel *to_engine;
     struct wr_intake_counters counters;
+    struct wr_pool *workers; /* of pollers alone */
+    struct wr_scheduler_loop *scheduler;
     struct wr_source_env env;
     struct wr_source *source;
     pthread_t engine;

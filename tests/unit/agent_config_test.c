@@ -270,6 +270,47 @@ static void test_replay_sources(void **state) {
     complains(NODE "sources: [{name: a, kind: replay, files: r.csv, csv: {tags: [b, \"=x\"]}}]\n" M1, "2:65: error W500", "name=value");
 }
 
+static void test_program_sources(void **state) {
+    (void)state;
+    struct wr_config *config =
+        loads(NODE "sources: [{name: a, kind: exec, command: [/bin/sh, -c, \"echo x\"]}, {name: b, kind: execd, command: /bin/sh}]\n" M1);
+    assert_int_equal(config->sources[0].every_ns, 10 * WR_NS_PER_S);
+    assert_int_equal(config->sources[0].program.timeout_ns, 5 * WR_NS_PER_S);
+    assert_int_equal(config->sources[0].program.memory_bytes, 256000000);
+    assert_int_equal(config->sources[0].program.max_output_bytes, 1000000);
+    assert_int_equal(config->sources[0].program.n_command, 3);
+    assert_int_equal(config->sources[1].program.n_command, 1);
+    wr_config_free(config);
+    config = loads(NODE "sources: [{name: a, kind: exec, command: /bin/sh, every: 1s, memory: 0B}]\n" M1);
+    assert_int_equal(config->sources[0].program.timeout_ns, WR_NS_PER_S);
+    assert_int_equal(config->sources[0].program.memory_bytes, 0);
+    wr_config_free(config);
+    make_file("plain", 0644);
+    make_file("open", 0777);
+    char text[512];
+    complains(NODE "sources: [{name: a, kind: exec}]\n" M1, "2:11: error W503", "source 'a' needs 'command'");
+    complains(NODE "sources: [{name: a, kind: execd, command: no/such}]\n" M1, "2:43: error W507", "absolute path");
+    complains(NODE "sources: [{name: a, kind: execd, command: \"/bin/sh -c x\"}]\n" M1, "2:43: error W507",
+              "no such program: '/bin/sh -c x'");
+    complains(NODE "sources: [{name: a, kind: execd, command: [/no/such]}]\n" M1, "2:44: error W507", "no such program: '/no/such'");
+    complains(NODE "sources: [{name: a, kind: execd, command: /bin}]\n" M1, "2:43: error W507", "'/bin' is no file");
+    snprintf(text, sizeof text, NODE "sources: [{name: a, kind: execd, command: %s}]\n" M1, in_directory("plain"));
+    complains(text, "2:43: error W507", "is not executable");
+    snprintf(text, sizeof text, NODE "sources: [{name: a, kind: execd, command: %s}]\n" M1, in_directory("open"));
+    complains(text, "2:43: warning W507", "whoever does runs as weir");
+    complains(NODE "sources: [{name: a, kind: execd, command: /bin/sh, every: 1s}]\n" M1, "2:59: error W502", "a key of kind exec");
+    complains(NODE "sources: [{name: a, kind: exec, command: /bin/sh, format: csv}]\n" M1, "2:59: error W504",
+              "csv is read by kind replay only");
+    complains(NODE "sources: [{name: a, kind: exec, command: /bin/sh, timeout: 1m}]\n" M1, "2:60: warning W510", "longer than 'every'");
+    complains(NODE "sources: [{name: a, kind: exec, command: /bin/sh, every: 1ms}]\n" M1, "2:58: error", "100ms");
+    char words[600] = "";
+    for (size_t i = 0; i < 64; i++)
+        strcat(words, ", x");
+    char many[1024];
+    snprintf(many, sizeof many, NODE "sources: [{name: a, kind: exec, command: [/bin/sh%s]}]\n" M1, words);
+    complains(many, "2:33: error W511", "65 words: at most 64");
+}
+
 static void test_windows_and_rules(void **state) {
     (void)state;
     complains(NODE FLOOR "windows: [{name: a}]\n", "3:11: error W503", "window 'a' needs 'every'");
@@ -509,6 +550,7 @@ int main(void) {
         cmocka_unit_test(test_node_and_names),
         cmocka_unit_test(test_line_sources),
         cmocka_unit_test(test_replay_sources),
+        cmocka_unit_test(test_program_sources),
         cmocka_unit_test(test_windows_and_rules),
         cmocka_unit_test(test_uplink),
         cmocka_unit_test(test_services),

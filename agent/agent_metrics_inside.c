@@ -1,0 +1,170 @@
+/* Metrics of what is inside the process: channels, the outbox as a whole, the uplink's numbers, the process itself. */
+#include <dirent.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+
+/* -- channels -------------------------------------------------------------------------------------------------------------------------- */
+
+static double depth(void *user) {
+    struct wr_channel_stats stats;
+    wr_channel_stats(user, &stats);
+    return (double)stats.depth;
+}
+
+static double high_water(void *user) {
+    struct wr_channel_stats stats;
+    wr_channel_stats(user, &stats);
+    return (double)stats.high_water;
+}
+
+static enum wr_result add_channel(struct wr_agent *agent, const void *owner, struct wr_channel *channel, const char *labels) {
+    if (!channel)
+        return WR_OK;
+    WR_TRY(wr_metrics_add_function(agent->metrics, owner, WR_METRIC_GAUGE, "weir_channel_depth", "Elements in the channel", labels, depth,
+                                   channel));
+    return wr_metrics_add_function(agent->metrics, owner, WR_METRIC_GAUGE, "weir_channel_high_water", "Most elements that were ever in it",
+                                   labels, high_water, channel);
+}
+
+enum wr_result wr_agent_metrics_of_input(struct wr_agent *agent, uint32_t slot) {
+    struct wr_agent_source *source = &agent->sources[slot];
+    char name[128], labels[192];
+    wr_metrics_label(name, sizeof name, "source", source->config->name);
+    snprintf(labels, sizeof labels, "channel=\"source to engine\",%s", name);
+    return add_channel(agent, source, source->batches, labels);
+}
+
+static enum wr_result add_channels(struct wr_agent *agent) {
+    const struct {
+        struct wr_channel *channel;
+        const char *labels;
+    } list[] = {
+        {agent->store.from_engine, "channel=\"engine to store\""},     {agent->store.journal, "channel=\"engine to journal\""},
+        {agent->actions.transitions, "channel=\"engine to actions\""}, {agent->store.from_uplink, "channel=\"uplink to store\""},
+        {agent->store.to_uplink, "channel=\"store to uplink\""},
+    };
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
+        WR_TRY(add_channel(agent, agent, list[i].channel, list[i].labels));
+    return WR_OK;
+}
+
+/* -- outbox ---------------------------------------------------------------------------------------------------------------------------- */
+
+/* The numbers of the store exist once it is open, and as long as the agent does. */
+static double sum_of_lanes(const struct wr_agent *agent, const _Atomic uint64_t *lanes) {
+    uint64_t sum = 0;
+    for (unsigned lane = 0; agent->store.state == WR_STORE_OPEN && lane < WR_LANES; lane++)
+        sum += lanes[lane];
+    return (double)sum;
+}
+
+static double outbox_segments(void *user) {
+    const struct wr_agent *agent = user;
+    return agent->store.state == WR_STORE_OPEN ? sum_of_lanes(agent, agent->store.stats->unacked_segments) : 0;
+}
+
+static double outbox_bytes(void *user) {
+    const struct wr_agent *agent = user;
+    return agent->store.state == WR_STORE_OPEN ? sum_of_lanes(agent, agent->store.stats->unacked_bytes) : 0;
+}
+
+static double outbox_age(void *user) {
+    const struct wr_agent *agent = user;
+    const int64_t oldest_ns = agent->store.state == WR_STORE_OPEN ? (int64_t)agent->store.stats->oldest_unacked_wall_ns : 0;
+    const int64_t now_ns = wr_clock_wall_ns(agent->clock);
+    return oldest_ns > 0 && now_ns > oldest_ns ? (double)(now_ns - oldest_ns) / (double)WR_NS_PER_S : 0;
+}
+
+/* -- uplink ---------------------------------------------------------------------------------------------------------------------------- */
+
+static struct wr_uplink_stats uplink_of(struct wr_agent *agent) {
+    struct wr_uplink_status status = {0};
+    pthread_mutex_lock(&agent->lock);
+    if (agent->uplink)
+        wr_uplink_runner_status(agent->uplink->runner, &status);
+    pthread_mutex_unlock(&agent->lock);
+    return status.uplink;
+}
+
+static double uplink_in_flight(void *user) {
+    return uplink_of(user).in_flight;
+}
+
+static double uplink_attempts(void *user) {
+    return uplink_of(user).attempts;
+}
+
+static double uplink_published(void *user) {
+    return (double)uplink_of(user).published;
+}
+
+static double uplink_acknowledged(void *user) {
+    return (double)uplink_of(user).acknowledged;
+}
+
+static double uplink_refused(void *user) {
+    return (double)uplink_of(user).refused;
+}
+
+/* -- process --------------------------------------------------------------------------------------------------------------------------- */
+
+static double resident_bytes(void *user) {
+    (void)user;
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file && fscanf(file, "%*u %lu", &pages) != 1)
+        pages = 0;
+    if (file)
+        fclose(file);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+static double open_descriptors(void *user) {
+    (void)user;
+    DIR *directory = opendir("/proc/self/fd");
+    double n = -1; /* the one of the directory itself */
+    for (const struct dirent *entry; directory && (entry = readdir(directory)) != NULL;)
+        n += entry->d_name[0] != '.';
+    if (directory)
+        closedir(directory);
+    return n < 0 ? 0 : n;
+}
+
+static double cpu_seconds(void *user) {
+    (void)user;
+    struct timespec used = {0};
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+}
+
+static double uptime_seconds(void *user) {
+    const struct wr_agent *agent = user;
+    return (double)(wr_clock_boot_ns(agent->clock) - agent->started_boot_ns) / (double)WR_NS_PER_S;
+}
+
+enum wr_result wr_agent_metrics_inside(struct wr_agent *agent) {
+    const struct {
+        enum wr_metric_kind kind;
+        const char *name, *help;
+        double (*value)(void *user);
+    } list[] = {
+        {WR_METRIC_GAUGE, "weir_outbox_segments", "Segments of all lanes that wait for the broker", outbox_segments},
+        {WR_METRIC_GAUGE, "weir_outbox_bytes", "Bytes of all lanes that wait for the broker", outbox_bytes},
+        {WR_METRIC_GAUGE, "weir_outbox_oldest_seconds", "Age of the oldest segment that waits; 0: none", outbox_age},
+        {WR_METRIC_GAUGE, "weir_uplink_in_flight", "Segments published and not acknowledged", uplink_in_flight},
+        {WR_METRIC_GAUGE, "weir_uplink_failed_attempts", "Failed connections in a row", uplink_attempts},
+        {WR_METRIC_COUNTER, "weir_uplink_published_total", "Segments published", uplink_published},
+        {WR_METRIC_COUNTER, "weir_uplink_acknowledged_total", "Segments acknowledged by the broker", uplink_acknowledged},
+        {WR_METRIC_COUNTER, "weir_uplink_refused_total", "Segments refused by the broker", uplink_refused},
+        {WR_METRIC_GAUGE, "weir_uptime_seconds", "Since the start of the agent", uptime_seconds},
+        {WR_METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory", resident_bytes},
+        {WR_METRIC_GAUGE, "process_open_fds", "Open descriptors", open_descriptors},
+        {WR_METRIC_COUNTER, "process_cpu_seconds_total", "Processor time used, kernel counted", cpu_seconds},
+    };
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
+        WR_TRY(wr_metrics_add_function(agent->metrics, agent, list[i].kind, list[i].name, list[i].help, NULL, list[i].value, agent));
+    return add_channels(agent);
+}

@@ -28,7 +28,8 @@ static struct wr_scheduler_task *task_of(struct wr_scheduler_entry *entry) {
     return (struct wr_scheduler_task *)((char *)entry - offsetof(struct wr_scheduler_task, entry));
 }
 
-/* The run has ended, or never began. With the last line the task may be gone. */
+/* The run has ended, or never began. `running` is cleared under the lock, before the loop can hand the task over again and set it anew; from there
+ * on the task may be gone, and is but an address. */
 static void end_run(struct wr_scheduler_task *task, bool ran) {
     struct wr_scheduler_loop *loop = task->loop;
     (void)pthread_mutex_lock(&loop->mutex);
@@ -38,8 +39,8 @@ static void end_run(struct wr_scheduler_task *task, bool ran) {
         wr_scheduler_put_off(&loop->scheduler, &task->entry,
                              wr_clock_add_ns(wr_clock_boot_ns(loop->scheduler.clock), WR_SCHEDULER_LOOP_RETRY_NS));
     ring(loop);
-    (void)pthread_mutex_unlock(&loop->mutex);
     atomic_store_explicit(&task->running, 0, memory_order_release);
+    (void)pthread_mutex_unlock(&loop->mutex);
     wr_unpark(&task->running);
 }
 

@@ -10,9 +10,7 @@
 
 #define WR_CALENDAR_DAY_S 86400
 
-static inline bool wr_calendar_leap(int year) {
-    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-}
+static inline bool wr_calendar_leap(int year) { return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0; }
 
 /* month 1..12 */
 static inline int wr_calendar_days_in_month(int year, int month) {
@@ -39,8 +37,6 @@ static inline int wr_calendar_year(int64_t days) {
 }
 
 /* 0 Sunday .. 6 Saturday */
-static inline int wr_calendar_weekday(int64_t days) {
-    return (int)((days % 7 + 11) % 7);
-}
+static inline int wr_calendar_weekday(int64_t days) { return (int)((days % 7 + 11) % 7); }
 
 #endif

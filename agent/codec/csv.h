@@ -35,7 +35,7 @@ struct wr_csv {
     const char *measurement;
     struct wr_time_format time;
     bool has_header;
-    bool shifted; /* rows have one cell more than the header */
+    bool shifted;   /* rows have one cell more than the header */
     bool shift_known;
     size_t n_columns;
     enum wr_csv_role roles[WR_CSV_COLUMNS];
@@ -43,7 +43,7 @@ struct wr_csv {
     size_t time_columns[WR_CSV_TIME_PARTS];
     size_t n_time_columns;
     struct wr_buf header;
-    struct wr_buf origin; /* measurement and tag names, then the tag cells of the row */
+    struct wr_buf origin;  /* measurement and tag names, then the tag cells of the row */
     size_t origin_fixed;
     struct wr_buf resolved; /* cells whose quotes were resolved */
     struct wr_refusal refusal;
@@ -53,12 +53,11 @@ struct wr_csv {
 };
 
 /* measurement: when the options name none. WR_INVALID, WR_NOT_FOUND: time format or zone. */
-WR_MUST_USE enum wr_result wr_csv_init(struct wr_csv *csv, const struct wr_config_csv *options, const char *measurement,
-                                       struct wr_error *err);
+WR_MUST_USE enum wr_result wr_csv_init(struct wr_csv *csv, const struct wr_config_csv *options, const char *measurement, struct wr_error *err);
 void wr_csv_fini(struct wr_csv *csv);
 
 /* As wr_line_feed, for rows. */
-WR_MUST_USE enum wr_result wr_csv_feed(struct wr_csv *csv, const char *bytes, size_t len, bool ended, uint64_t *line,
-                                       const struct wr_sink *sink, size_t *ret_consumed);
+WR_MUST_USE enum wr_result wr_csv_feed(struct wr_csv *csv, const char *bytes, size_t len, bool ended, uint64_t *line, const struct wr_sink *sink,
+                                       size_t *ret_consumed);
 
 #endif

@@ -95,8 +95,8 @@ static inline struct wr_reading wr_record_reading(const struct wr_record *record
 }
 
 /* Fills a refusal. `at` is the offending byte, `start` the first byte of its line. */
-void wr_refusal_set(struct wr_refusal *refusal, enum wr_book reason, uint64_t line, const char *start, const char *at, const char *format,
-                    ...) WR_PRINTF(6, 7);
+void wr_refusal_set(struct wr_refusal *refusal, enum wr_book reason, uint64_t line, const char *start, const char *at,
+                    const char *format, ...) WR_PRINTF(6, 7);
 
 /* Text from outside for a message: escaped, and cut to WR_RECORD_EXCERPT_BYTES. Returns into. */
 char *wr_record_excerpt(char into[static WR_RECORD_EXCERPT_BYTES], const char *text, size_t len);

@@ -29,9 +29,7 @@ WR_INLINE uint64_t wr_scan_load(const char *p) {
     return word;
 }
 
-WR_INLINE uint64_t wr_scan_repeat(char c) {
-    return UINT64_C(0x0101010101010101) * (uint8_t)c;
-}
+WR_INLINE uint64_t wr_scan_repeat(char c) { return UINT64_C(0x0101010101010101) * (uint8_t)c; }
 
 /* Bit 7 of the first byte of word that is c, and perhaps of later ones. */
 WR_INLINE uint64_t wr_scan_match(uint64_t word, char c) {
@@ -40,9 +38,7 @@ WR_INLINE uint64_t wr_scan_match(uint64_t word, char c) {
 }
 
 #if WR_SCAN_SSE2
-WR_INLINE __m128i wr_scan_equal(__m128i bytes, char c) {
-    return _mm_cmpeq_epi8(bytes, _mm_set1_epi8(c));
-}
+WR_INLINE __m128i wr_scan_equal(__m128i bytes, char c) { return _mm_cmpeq_epi8(bytes, _mm_set1_epi8(c)); }
 #endif
 
 /* The first byte in [p, end) that is one of the n <= 5 characters of set, or end. set and n are constants where it is called, and written

@@ -24,7 +24,7 @@
 
 struct wr_series_cache {
     uint64_t seed;
-    uint64_t *slots;  /* hash above, entry number below; 0: free */
+    uint64_t *slots; /* hash above, entry number below; 0: free */
     uint32_t n_slots; /* a power of two, or 0 */
     uint32_t n_used;
     uint64_t *memory; /* entries, one behind the other; their number is their place in 8-byte steps, from 1 */

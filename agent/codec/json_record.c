@@ -99,7 +99,7 @@ static void keep_exact(const char *text, const char *end, struct wr_field *field
     int64_t whole;
     uint64_t large;
     if (wr_number_int64(text, end, &whole)) {
-        if (fabs(field->value.f) < 0x1p63 && (int64_t)field->value.f == whole)
+        if (field->value.f >= -0x1p63 && field->value.f < 0x1p63 && (int64_t)field->value.f == whole)
             return;
         field->type = WR_TYPE_INT;
         field->value.i = whole;

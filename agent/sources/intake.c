@@ -33,6 +33,10 @@ void wr_intake_arrived(struct wr_intake *intake, const struct wr_now *now) {
     intake->now = *now;
 }
 
+void wr_intake_forget(struct wr_intake *intake) {
+    intake->fields_taken = 0;
+}
+
 void wr_intake_discard(struct wr_intake *intake) {
     intake->discarding = true;
 }

@@ -53,6 +53,9 @@ void wr_intake_hand_over(struct wr_intake *intake);
 /* For sources that may wait: a batch to go on with after WR_FULL. WR_CANCELED, WR_TIMEOUT: the context ended; WR_CLOSED. */
 WR_MUST_USE enum wr_result wr_intake_wait(struct wr_intake *intake, struct wr_context *context);
 
+/* After WR_FULL: the record will not be offered again (the fields of it that were taken stay taken). */
+void wr_intake_forget(struct wr_intake *intake);
+
 /* From now on readings are booked as received and dropped(stop): the deadline of a stop has passed. */
 void wr_intake_discard(struct wr_intake *intake);
 

@@ -84,13 +84,13 @@ class Bench:
     def start(self, name, *words, **options):
         return subprocess.Popen([self.programs / f"bench_{name}", *map(str, words)], stdout=subprocess.PIPE, text=True, **options)
 
-    def agent(self, rules=RULES, series=SERIES, uplink="", store="store", budget="64MB", sources=1, limits=""):
+    def agent(self, rules=RULES, series=SERIES, uplink="", store="store", budget="64MB", sources=1, limits="", reads=""):
         directory = self.path("agent")
         directory.mkdir()
         (directory / "rules.yaml").write_text(rules)
         ports = [lab.free_port() for _ in range(sources)]
         http = lab.free_port()
-        listen = "".join(f'  - {{name: s{i}, kind: line, listen: "tcp://127.0.0.1:{port}"}}\n' for i, port in enumerate(ports))
+        listen = "".join(f'  - {{name: s{i}, kind: line, listen: "tcp://127.0.0.1:{port}"{reads}}}\n' for i, port in enumerate(ports))
         agent = lab.Agent(self.weir, directory, f"""
 node: {{id: bench, site: bench}}
 sources:

@@ -1,6 +1,7 @@
-/* The generator of the bench's input (tests/bench/input.h): line protocol over one TCP connection.
+/* The generator of the bench's input (tests/bench/input.h): line protocol, or JSON, over one TCP connection.
  *
  *   bench_generator fast PORT LINES SERIES         writes of 64 KB, as fast as the reader takes them; the text is made before
+ *   bench_generator json PORT LINES SERIES         the same with JSON records, of SERIES sensors
  *   bench_generator paced PORT LINES SERIES RATE   lines a second, written every millisecond, stamped when written
  *   bench_generator flood PORT LINES SERIES        `flood` instead of `temps`, without time stamps, as fast as the reader takes them
  *   bench_generator idle PORT CONNECTIONS          opens them, says so, holds them until it is killed
@@ -64,12 +65,14 @@ static void report(uint64_t lines, size_t bytes, int64_t begin_ns) {
     printf("lines %llu bytes %zu seconds %.3f\n", (unsigned long long)lines, bytes, 1e-9 * (double)(now_ns(CLOCK_MONOTONIC) - begin_ns));
 }
 
-static void send_fast(int fd, uint64_t lines, uint64_t series) {
+static void send_fast(int fd, uint64_t lines, uint64_t series, int json) {
     int64_t start_ns = input_start_ns(now_ns(CLOCK_REALTIME), lines, series);
     char *text = text_for(lines);
     char *end = text;
-    for (uint64_t i = 0; i < lines; i++)
-        end = input_line(end, "temps", i, series, input_time_ns(start_ns, i, series));
+    for (uint64_t i = 0; i < lines; i++) {
+        const int64_t time_ns = input_time_ns(start_ns, i, series);
+        end = json ? input_json(end, i, series, time_ns) : input_line(end, "temps", i, series, time_ns);
+    }
     size_t len = (size_t)(end - text);
     int64_t begin_ns = now_ns(CLOCK_MONOTONIC);
     for (size_t at = 0; at < len; at += WRITE_BYTES)
@@ -131,7 +134,9 @@ int main(int argc, char **argv) {
         numbers[i - 2] = strtoull(argv[i], NULL, 10);
     int port = (int)numbers[0];
     if (strcmp(how, "fast") == 0 && argc == 5)
-        send_fast(connect_to(port), numbers[1], numbers[2]);
+        send_fast(connect_to(port), numbers[1], numbers[2], 0);
+    else if (strcmp(how, "json") == 0 && argc == 5)
+        send_fast(connect_to(port), numbers[1], numbers[2], 1);
     else if (strcmp(how, "paced") == 0 && argc == 6)
         send_paced(connect_to(port), numbers[1], numbers[2], numbers[3]);
     else if (strcmp(how, "flood") == 0 && argc == 5)
@@ -139,7 +144,7 @@ int main(int argc, char **argv) {
     else if (strcmp(how, "idle") == 0 && argc == 4)
         hold_idle(port, numbers[1]);
     else {
-        fprintf(stderr, "usage: bench_generator fast|paced|flood|idle PORT ...\n");
+        fprintf(stderr, "usage: bench_generator fast|json|paced|flood|idle PORT ...\n");
         return 2;
     }
     return 0;

@@ -12,6 +12,7 @@
 
 #include "agent/codec/csv.h"
 #include "agent/codec/json.h"
+#include "agent/codec/json_map.h"
 #include "agent/codec/line.h"
 #include "agent/codec/stream.h"
 #include "agent/sources/intake.h"
@@ -89,7 +90,7 @@ static void measure(const char *what, const struct text *text, wr_codec_stream_f
 
 /* -- input ---------------------------------------------------------------------------------------------------------------------------- */
 
-enum shape { SHAPE_PLAIN, SHAPE_BENCH, SHAPE_RANDOM, SHAPE_FIELDS, SHAPE_JSON, SHAPE_CSV };
+enum shape { SHAPE_PLAIN, SHAPE_BENCH, SHAPE_RANDOM, SHAPE_FIELDS, SHAPE_JSON, SHAPE_MAPPED, SHAPE_WIDE, SHAPE_CSV };
 
 static char *make_line(char *at, enum shape shape, uint64_t i, uint64_t series) {
     const unsigned host = (unsigned)(i % series);
@@ -107,6 +108,14 @@ static char *make_line(char *at, enum shape shape, uint64_t i, uint64_t series) 
                        "{\"measurement\":\"temp\",\"field\":\"value\",\"tags\":{\"sensor\":\"sn%05u\"},\"time_ns\":%lld,\"value\":%u.%02u,"
                        "\"type\":\"float\",\"quality\":\"good\"}\n",
                        host, time_ns, value / 100, value % 100);
+    case SHAPE_MAPPED:
+        return input_json(at, i, series, input_time_ns(1700000000000000000LL, i, series));
+    case SHAPE_WIDE:
+        return at + sprintf(at,
+                            "{\"time\": \"2023-11-14T22:13:%02uZ\", \"device\": {\"id\": \"dev-%05u\", \"fw\": \"1.2\"}, \"data\": "
+                            "{\"temp\": %u.%02u, "
+                            "\"hum\": %u, \"on\": true, \"mode\": \"auto\", \"rms\": [%u.%03u, null, 21.299999999999997]}}\n",
+                            (unsigned)(i % 60), host, value / 100, value % 100, value / 20, value / 7, value % 1000);
     case SHAPE_CSV:
         return at + sprintf(at, "%lld,%u.%02u,%u.%u,%u,%u,%u.%u,1\n", time_ns, value / 100, value % 100, value / 20, value % 10, value,
                             value * 2, value / 3, value % 7);
@@ -120,7 +129,7 @@ static char *make_line(char *at, enum shape shape, uint64_t i, uint64_t series) 
 }
 
 static struct text make_text(enum shape shape, uint64_t lines, uint64_t series) {
-    struct text text = {.bytes = malloc(lines * 200 + 100), .lines = lines};
+    struct text text = {.bytes = malloc(lines * 256 + 100), .lines = lines};
     if (!text.bytes)
         exit(1);
     char *at = text.bytes;
@@ -138,17 +147,33 @@ static struct wr_config_source config = {.name = (char *)"bench"};
 static void run_shape(const char *name, enum shape shape, uint64_t lines, uint64_t series, struct wr_source_env *env) {
     static struct wr_line_parser parser;
     static struct wr_json_reader json;
+    static struct wr_json_map map;
     static struct wr_csv csv;
+    static char *sensor[] = {(char *)"sensor"};
+    static char *device[] = {(char *)"device.id"};
+    static const struct wr_config_json mapped = {
+        .time = (char *)"ts", .time_format = (char *)"s", .measurement = (char *)"temps", .tags = sensor, .n_tags = 1};
+    static const struct wr_config_json wide = {.time = (char *)"time", .tags = device, .n_tags = 1};
     static struct wr_config_csv options = {.time_format = (char *)"ns"};
     struct wr_error err;
     struct text text = make_text(shape, lines, series);
     printf("%s, %llu series, %.1f bytes a line\n", name, (unsigned long long)series, (double)text.len / (double)lines);
-    wr_codec_stream_feed *feed = shape == SHAPE_JSON  ? wr_codec_stream_feed_json
-                                 : shape == SHAPE_CSV ? wr_codec_stream_feed_csv
-                                                      : wr_codec_stream_feed_line;
-    void *codec = shape == SHAPE_JSON ? (void *)&json : shape == SHAPE_CSV ? (void *)&csv : (void *)&parser;
+    wr_codec_stream_feed *feed = wr_codec_stream_feed_line;
+    void *codec = &parser;
+    if (shape == SHAPE_JSON) {
+        feed = wr_codec_stream_feed_json;
+        codec = &json;
+    } else if (shape == SHAPE_MAPPED || shape == SHAPE_WIDE) {
+        feed = wr_codec_stream_feed_json_map;
+        codec = &map;
+    } else if (shape == SHAPE_CSV) {
+        feed = wr_codec_stream_feed_csv;
+        codec = &csv;
+    }
     wr_line_parser_init(&parser, WR_PRECISION_NS, limits.max_line_bytes);
     wr_json_reader_init(&json);
+    if (wr_json_map_init(&map, shape == SHAPE_WIDE ? &wide : &mapped, "m", limits.max_line_bytes, &err) != WR_OK)
+        exit(1);
     if (wr_csv_init(&csv, &options, "csv", &err) != WR_OK || wr_series_table_new(SERIES_MAX, &env->series, &err) != WR_OK)
         exit(1);
     if (shape != SHAPE_CSV) {
@@ -177,6 +202,7 @@ static void run_shape(const char *name, enum shape shape, uint64_t lines, uint64
     wr_series_table_free(env->series);
     wr_csv_fini(&csv);
     wr_json_reader_fini(&json);
+    wr_json_map_fini(&map);
     wr_line_parser_fini(&parser);
     free(text.bytes);
 }
@@ -207,6 +233,8 @@ int main(int argc, char **argv) {
     run_shape("series in random order", SHAPE_RANDOM, lines, 10000, &env);
     run_shape("four fields", SHAPE_FIELDS, lines, 2000, &env);
     run_shape("JSON records", SHAPE_JSON, lines, 10000, &env);
+    run_shape("JSON by a mapping", SHAPE_MAPPED, lines, 10000, &env);
+    run_shape("JSON by a mapping, nested, ten scalars", SHAPE_WIDE, lines, 2000, &env);
     run_shape("CSV, six fields a row", SHAPE_CSV, lines, 1, &env);
     fprintf(stderr, "(%llu readings, %g)\n", (unsigned long long)seen, sum);
     wr_channel_free(env.to_engine);

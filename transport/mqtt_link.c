@@ -55,8 +55,8 @@ static void note_tls(struct wr_mqtt_link *link, const struct wr_stream *stream) 
     (void)pthread_mutex_unlock(&link->lock);
 }
 
-enum wr_result wr_mqtt_link_open(struct wr_mqtt_link *link, const struct wr_url *url, uint16_t keepalive_s, int64_t deadline_boot_ns,
-                                 uint16_t *ret_port, struct wr_error *err) {
+enum wr_result wr_mqtt_link_open(struct wr_mqtt_link *link, const struct wr_url *url, uint16_t keepalive_s,
+                                 const struct wr_relay_gated *gated, int64_t deadline_boot_ns, uint16_t *ret_port, struct wr_error *err) {
     struct wr_stream stream = {.fd = -1};
     struct wr_dial dial = {.url = url,
                            .tls = link->tls,
@@ -67,9 +67,10 @@ enum wr_result wr_mqtt_link_open(struct wr_mqtt_link *link, const struct wr_url 
     note_tls(link, result == WR_OK ? &stream : NULL);
     WR_TRY(result);
     struct wr_relay *relay = NULL;
-    WR_TRY(wr_relay_open(&stream, deadline_boot_ns, &relay, ret_port, err));
+    WR_TRY(wr_relay_open_gated(&stream, deadline_boot_ns, gated, &relay, ret_port, err));
     (void)pthread_mutex_lock(&link->lock);
     link->relay = relay;
+    link->connection++;
     (void)pthread_mutex_unlock(&link->lock);
     return WR_OK;
 }
@@ -84,6 +85,9 @@ static void add_relay(const struct wr_relay *from, struct wr_mqtt_link_stats *st
     stats->sent_bytes += relay.sent_bytes;
     stats->received_bytes += relay.received_bytes;
     stats->strangers += relay.strangers;
+    stats->acknowledged += relay.acknowledged;
+    stats->pauses += relay.pauses;
+    stats->paused = relay.paused;
 }
 
 void wr_mqtt_link_close(struct wr_mqtt_link *link) {
@@ -93,8 +97,23 @@ void wr_mqtt_link_close(struct wr_mqtt_link *link) {
     (void)pthread_mutex_lock(&link->lock);
     add_relay(relay, &link->stats);
     link->relay = NULL;
+    link->stats.paused = false;
     (void)pthread_mutex_unlock(&link->lock);
     wr_relay_close(relay);
+}
+
+void wr_mqtt_link_acknowledge(struct wr_mqtt_link *link, uint64_t connection, const struct wr_relay_ack *acks, size_t n) {
+    (void)pthread_mutex_lock(&link->lock);
+    if (link->relay != NULL && link->connection == connection)
+        wr_relay_acknowledge(link->relay, acks, n);
+    (void)pthread_mutex_unlock(&link->lock);
+}
+
+void wr_mqtt_link_pause(struct wr_mqtt_link *link, bool wanted) {
+    (void)pthread_mutex_lock(&link->lock);
+    if (link->relay != NULL)
+        wr_relay_pause(link->relay, wanted);
+    (void)pthread_mutex_unlock(&link->lock);
 }
 
 void wr_mqtt_link_cancel(struct wr_mqtt_link *link) {

@@ -18,7 +18,7 @@ static bool ends(int fd, struct sockaddr_in *ret_own, struct sockaddr_in *ret_pe
            getpeername(fd, (struct sockaddr *)ret_peer, &peer_len) == 0 && peer_len == sizeof *ret_peer;
 }
 
-bool wr_own_socket(int accepted_fd) {
+bool wr_own_socket(int accepted_fd, int *ret_other_fd) {
     struct sockaddr_in own = {0};
     struct sockaddr_in peer = {0};
     if (!ends(accepted_fd, &own, &peer))
@@ -38,6 +38,8 @@ bool wr_own_socket(int accepted_fd) {
             int one = 1;
             (void)setsockopt((int)fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
             (void)fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+            if (ret_other_fd != NULL)
+                *ret_other_fd = (int)fd;
             found = true;
         }
     }

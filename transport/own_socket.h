@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 
-bool wr_own_socket(int accepted_fd);
+/* *ret_other_fd (if not NULL): the other end. It belongs to whoever made it. */
+bool wr_own_socket(int accepted_fd, int *ret_other_fd);
 
 #endif

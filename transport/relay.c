@@ -15,9 +15,11 @@
 #include <unistd.h>
 
 #include "transport/own_socket.h"
+#include "transport/relay_gate.h"
 
 #define BACKLOG 4
-#define FLUSH_NS WR_NS_PER_S /* for what is still on its way when one end goes */
+#define GATED_BUFFER_BYTES 16384 /* of the sockets between us and a client that receives: what a pause cannot stop any more */
+#define FLUSH_NS WR_NS_PER_S     /* for what is still on its way when one end goes */
 
 /* Bytes on their way in one direction. */
 struct pipe {
@@ -30,8 +32,10 @@ struct wr_relay {
     pthread_t thread;
     int listen_fd;
     int local_fd; /* paho's connection */
-    int stop_fd;
+    int wake_fd;  /* a stop, or something that the gate released */
+    _Atomic bool stopping;
     struct wr_stream stream;
+    struct wr_relay_gate *gate; /* NULL: not gated */
     int64_t accept_deadline_boot_ns;
     bool wants_write; /* TLS cannot go on before the socket is writable */
     struct pipe up;   /* paho → broker */
@@ -50,19 +54,41 @@ static bool pipe_is_empty(const struct pipe *pipe) {
 /* What a direction can do now. */
 enum move { MOVED, STUCK, OVER };
 
+/* What paho wrote, into an empty buffer. */
+static enum move take_local(struct wr_relay *relay, uint8_t *bytes, size_t *from, size_t *to) {
+    ssize_t n = recv(relay->local_fd, bytes, WR_RELAY_BYTES, 0);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+        (void)wr_error_set(&relay->cause, WR_OK, "closed on our side");
+        return OVER;
+    }
+    if (n < 0)
+        return STUCK;
+    *from = 0;
+    *to = (size_t)n;
+    return MOVED;
+}
+
+/* The same through the gate. MOVED with an empty pipe: all of it was held back. */
+static enum move take_gated(struct wr_relay *relay) {
+    struct wr_relay_gate *gate = relay->gate;
+    if (gate->from == gate->to && take_local(relay, gate->bytes, &gate->from, &gate->to) == OVER)
+        return OVER;
+    size_t put = 0;
+    bool moved = false;
+    if (wr_relay_gate_step(gate, relay->up.bytes, sizeof relay->up.bytes, &put, &moved, &relay->cause) != WR_OK)
+        return OVER;
+    relay->up.from = 0;
+    relay->up.to = put;
+    return moved ? MOVED : STUCK;
+}
+
 /* paho → broker: one read or one write. */
 static enum move move_up(struct wr_relay *relay) {
     struct pipe *up = &relay->up;
     if (pipe_is_empty(up)) {
-        ssize_t n = recv(relay->local_fd, up->bytes, sizeof up->bytes, 0);
-        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
-            (void)wr_error_set(&relay->cause, WR_OK, "closed on our side");
-            return OVER;
-        }
-        if (n < 0)
-            return STUCK;
-        up->from = 0;
-        up->to = (size_t)n;
+        enum move taken = relay->gate != NULL ? take_gated(relay) : take_local(relay, up->bytes, &up->from, &up->to);
+        if (taken != MOVED || pipe_is_empty(up))
+            return taken;
     }
     size_t n = 0;
     enum wr_result result = wr_stream_write(&relay->stream, up->bytes + up->from, up->to - up->from, &n, &relay->cause);
@@ -78,10 +104,17 @@ static enum move move_up(struct wr_relay *relay) {
     return MOVED;
 }
 
+/* Whether the broker is to be read now; if not, for how long at most. */
+static bool may_read(struct wr_relay *relay, int64_t *ret_left_ns) {
+    return relay->gate == NULL || wr_relay_gate_may_read(relay->gate, wr_clock_boot_ns(wr_clock_real()), ret_left_ns);
+}
+
 /* broker → paho. */
-static enum move move_down(struct wr_relay *relay) {
+static enum move move_down(struct wr_relay *relay, int64_t *ret_paused_ns) {
     struct pipe *down = &relay->down;
     if (pipe_is_empty(down)) {
+        if (!may_read(relay, ret_paused_ns))
+            return STUCK;
         size_t n = 0;
         enum wr_result result = wr_stream_read(&relay->stream, down->bytes, sizeof down->bytes, &n, &relay->cause);
         if (result == WR_EMPTY || result == WR_FULL)
@@ -101,6 +134,12 @@ static enum move move_down(struct wr_relay *relay) {
     }
     down->from += (size_t)n;
     return MOVED;
+}
+
+static void clear_wake(struct wr_relay *relay, short revents) {
+    eventfd_t woken;
+    if (revents != 0)
+        (void)eventfd_read(relay->wake_fd, &woken);
 }
 
 /* Passes on what one end left behind, as far as the other end takes it within FLUSH_NS. */
@@ -124,17 +163,19 @@ static void flush(struct wr_relay *relay) {
         if ((result != WR_OK && result != WR_FULL && result != WR_EMPTY) || left_ns <= 0)
             return;
         struct pollfd fds[2] = {{.fd = to_broker ? relay->stream.fd : relay->local_fd, .events = POLLOUT},
-                                {.fd = relay->stop_fd, .events = POLLIN}};
-        if (result != WR_OK && (poll(fds, 2, (int)(left_ns / WR_NS_PER_MS) + 1) < 0 || fds[1].revents != 0))
+                                {.fd = relay->wake_fd, .events = POLLIN}};
+        if (result != WR_OK && (poll(fds, 2, (int)(left_ns / WR_NS_PER_MS) + 1) < 0 || relay->stopping))
             return;
+        clear_wake(relay, fds[1].revents);
     }
 }
 
 /* Carries bytes until one end goes or a stop comes. Everything that can move is moved before it sleeps. */
 static void carry(struct wr_relay *relay) {
     for (;;) {
+        int64_t paused_ns = WR_NEVER_NS;
         enum move up = move_up(relay);
-        enum move down = up == OVER ? STUCK : move_down(relay);
+        enum move down = up == OVER ? STUCK : move_down(relay, &paused_ns);
         if (up == OVER || down == OVER) {
             flush(relay);
             return;
@@ -144,18 +185,20 @@ static void carry(struct wr_relay *relay) {
         bool up_waits = !pipe_is_empty(&relay->up);
         bool down_waits = !pipe_is_empty(&relay->down);
         short up_events = (short)((up_waits ? 0 : POLLIN) | (down_waits ? POLLOUT : 0));
-        short down_events = (short)((down_waits ? 0 : POLLIN) | (relay->wants_write ? POLLOUT : 0));
+        bool paused = paused_ns != WR_NEVER_NS;
+        short down_events = (short)((down_waits || paused ? 0 : POLLIN) | (relay->wants_write ? POLLOUT : 0));
         struct pollfd fds[3] = {
             {.fd = relay->local_fd, .events = up_events},
             {.fd = down_events != 0 ? relay->stream.fd : -1, .events = down_events}, /* its end is found when its bytes are taken */
-            {.fd = relay->stop_fd, .events = POLLIN},
+            {.fd = relay->wake_fd, .events = POLLIN},
         };
-        if (poll(fds, 3, -1) < 0 && errno != EINTR) {
+        if (poll(fds, 3, paused ? (int)(paused_ns / WR_NS_PER_MS) + 1 : -1) < 0 && errno != EINTR) {
             (void)wr_error_set(&relay->cause, WR_IO, "relay: poll: %s", strerror(errno));
             return;
         }
         bool local_gone = up_waits && (fds[0].revents & (POLLERR | POLLHUP)) != 0;
-        if (fds[2].revents != 0 || local_gone) {
+        clear_wake(relay, fds[2].revents);
+        if (relay->stopping || local_gone) {
             while (move_up(relay) == MOVED) /* a DISCONNECT may still be on its way */
                 ;
             (void)wr_error_set(&relay->cause, WR_OK, "closed on our side");
@@ -170,7 +213,7 @@ static bool accept_own(struct wr_relay *relay) {
     for (;;) {
         enum wr_result result = WR_OK;
         int64_t left_ns = relay->accept_deadline_boot_ns - wr_clock_boot_ns(wr_clock_real());
-        struct pollfd fds[2] = {{.fd = relay->listen_fd, .events = POLLIN}, {.fd = relay->stop_fd, .events = POLLIN}};
+        struct pollfd fds[2] = {{.fd = relay->listen_fd, .events = POLLIN}, {.fd = relay->wake_fd, .events = POLLIN}};
         if (left_ns <= 0)
             result = wr_error_set(&relay->cause, WR_TIMEOUT, "relay: the MQTT client did not connect in time");
         else if (poll(fds, 2, left_ns / WR_NS_PER_MS > 60000 ? 60000 : (int)(left_ns / WR_NS_PER_MS) + 1) < 0 && errno != EINTR)
@@ -186,9 +229,15 @@ static bool accept_own(struct wr_relay *relay) {
         }
         if (fd < 0)
             continue; /* gone again */
-        if (wr_own_socket(fd)) {
+        int other_fd = -1;
+        if (wr_own_socket(fd, &other_fd)) {
             int one = 1;
             (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+            if (relay->gate != NULL) {
+                int bytes = GATED_BUFFER_BYTES;
+                (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+                (void)setsockopt(other_fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+            }
             relay->local_fd = fd;
             return true;
         }
@@ -233,15 +282,21 @@ static enum wr_result listen_locally(int *ret_fd, uint16_t *ret_port, struct wr_
 static void relay_free(struct wr_relay *relay) {
     if (relay->listen_fd >= 0)
         (void)close(relay->listen_fd);
-    if (relay->stop_fd >= 0)
-        (void)close(relay->stop_fd);
+    if (relay->wake_fd >= 0)
+        (void)close(relay->wake_fd);
     wr_stream_close(&relay->stream);
+    wr_relay_gate_free(relay->gate);
     explicit_bzero(relay, sizeof *relay); /* the CONNECT with its password passed through */
     free(relay);
 }
 
 enum wr_result wr_relay_open(struct wr_stream *stream, int64_t accept_deadline_boot_ns, struct wr_relay **ret_relay, uint16_t *ret_port,
                              struct wr_error *err) {
+    return wr_relay_open_gated(stream, accept_deadline_boot_ns, NULL, ret_relay, ret_port, err);
+}
+
+enum wr_result wr_relay_open_gated(struct wr_stream *stream, int64_t accept_deadline_boot_ns, const struct wr_relay_gated *gated,
+                                   struct wr_relay **ret_relay, uint16_t *ret_port, struct wr_error *err) {
     struct wr_relay *relay = calloc(1, sizeof *relay);
     if (relay == NULL) {
         wr_stream_close(stream);
@@ -251,10 +306,12 @@ enum wr_result wr_relay_open(struct wr_stream *stream, int64_t accept_deadline_b
     *stream = (struct wr_stream){.fd = -1};
     relay->listen_fd = relay->local_fd = -1;
     relay->accept_deadline_boot_ns = accept_deadline_boot_ns;
-    relay->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    relay->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     uint16_t port = 0;
-    enum wr_result result = relay->stop_fd < 0 ? wr_error_set(err, WR_IO, "relay: eventfd: %s", strerror(errno))
+    enum wr_result result = relay->wake_fd < 0 ? wr_error_set(err, WR_IO, "relay: eventfd: %s", strerror(errno))
                                                : listen_locally(&relay->listen_fd, &port, err);
+    if (result == WR_OK && gated != NULL)
+        result = wr_relay_gate_new(gated, &relay->gate, err);
     if (result == WR_OK)
         result = wr_thread_start(&relay->thread, relay_thread, relay, "relay", err);
     if (result != WR_OK) {
@@ -277,12 +334,32 @@ bool wr_relay_end(const struct wr_relay *relay, struct wr_error *ret_cause) {
 void wr_relay_stats(const struct wr_relay *relay, struct wr_relay_stats *ret_stats) {
     *ret_stats =
         (struct wr_relay_stats){.sent_bytes = relay->sent_bytes, .received_bytes = relay->received_bytes, .strangers = relay->strangers};
+    if (relay->gate != NULL) {
+        ret_stats->acknowledged = relay->gate->released;
+        ret_stats->pauses = relay->gate->pauses;
+        ret_stats->paused = relay->gate->paused;
+    }
+}
+
+void wr_relay_acknowledge(struct wr_relay *relay, const struct wr_relay_ack *acks, size_t n) {
+    if (wr_relay_gate_acknowledge(relay->gate, acks, n))
+        (void)eventfd_write(relay->wake_fd, 1);
+}
+
+void wr_relay_pause(struct wr_relay *relay, bool wanted) {
+    if (atomic_exchange(&relay->gate->pause_wanted, wanted) && !wanted)
+        (void)eventfd_write(relay->wake_fd, 1);
 }
 
 void wr_relay_close(struct wr_relay *relay) {
     if (relay == NULL)
         return;
-    (void)eventfd_write(relay->stop_fd, 1);
+    relay->stopping = true;
+    (void)eventfd_write(relay->wake_fd, 1);
     (void)pthread_join(relay->thread, NULL);
     relay_free(relay);
+}
+
+size_t wr_relay_gated_bytes(void) {
+    return sizeof(struct wr_relay) + sizeof(struct wr_relay_gate) + WR_ACK_GATE_MAX * sizeof(struct wr_ack_gate_entry);
 }

@@ -86,7 +86,7 @@ static enum wr_result open_link(struct wr_session *session, int64_t deadline_ns,
     struct wr_credential password;
     WR_TRY(wr_mqtt_link_password(config->password_file, &password, err));
     uint16_t port = 0;
-    enum wr_result result = wr_mqtt_link_open(&session->link, &config->url, config->keepalive_s, deadline_ns, &port, err);
+    enum wr_result result = wr_mqtt_link_open(&session->link, &config->url, config->keepalive_s, NULL, deadline_ns, &port, err);
     if (result == WR_OK) {
         struct wr_session_event event = {.kind = WR_SESSION_DIALLED, .connection = session->connection};
         wr_session_emit(session, &event);

@@ -34,6 +34,7 @@ THIRD_PARTY = [
     (re.compile(r"(mbedtls|psa)/"), "transport/"),
     (re.compile(r"(c?yaml\.h$|cyaml/)"), "rules/yaml.c"),
     (re.compile(r"(event2/|event\.h$|evhttp\.h$)"), "agent/"),
+    (re.compile(r"(zlib|zconf)\.h$"), "agent/http/gunzip.c"),
 ]
 
 # What belongs to the C library and the kernel; everything else in <> needs a line above.
@@ -150,6 +151,7 @@ OFFENCES = [
     ({"rules/y.c": "#include <yaml.h>\n"}, "rules/y.c:1: <yaml.h> belongs to rules/yaml.c alone"),
     ({"agent/y.c": "#include <cyaml/cyaml.h>\n"}, "agent/y.c:1: <cyaml/cyaml.h> belongs to rules/yaml.c alone"),
     ({"store/y.c": "#include <xxhash.h>\n"}, "store/y.c:1: <xxhash.h> belongs to core/ alone"),
+    ({"agent/http/y.c": "#include <zlib.h>\n"}, "agent/http/y.c:1: <zlib.h> belongs to agent/http/gunzip.c alone"),
     ({"transport/y.c": "#include <event2/event.h>\n"}, "transport/y.c:1: <event2/event.h> belongs to agent/ alone"),
     ({"agent/y.c": "#include <curl/curl.h>\n"},
      "agent/y.c:1: <curl/curl.h> is no header of the C library, and no place is known for it"),

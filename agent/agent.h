@@ -14,7 +14,7 @@
 #include "agent/config.h"
 #include "agent/control_server.h"
 #include "agent/engine_loop.h"
-#include "agent/http_server.h"
+#include "agent/http/http_server.h"
 #include "agent/sources/source.h"
 #include "agent/store_loop.h"
 #include "agent/uplink.h"
@@ -66,6 +66,7 @@ struct wr_agent {
     struct wr_engine_loop engine;
     struct wr_control_server *control;
     struct wr_http_server *http;
+    struct wr_http_gate http_gate;
     struct event_base *base;
     struct event *signals[4];
     struct event *restore_timer;
@@ -110,6 +111,9 @@ uint32_t wr_agent_max_counts(uint32_t n_slots, uint32_t n_windows, uint32_t n_ba
 
 /* Frees former configs into which nothing points any more, or all. */
 void wr_agent_retire_configs(struct wr_agent *agent, bool all);
+
+/* The HTTP server of a config, which need not outlive the call. WR_OK also when there is none. */
+WR_MUST_USE enum wr_result wr_agent_http_start(struct wr_agent *agent, const struct wr_config *config, struct wr_error *err);
 
 /* Metrics of all parts. */
 WR_MUST_USE enum wr_result wr_agent_metrics(struct wr_agent *agent);

@@ -7,6 +7,7 @@
 
 #include "agent/actions.h"
 #include "agent/agent.h"
+#include "agent/http/http_server.h"
 #include "agent/sources/source.h"
 #include "core/intern.h"
 #include "core/json.h"
@@ -110,6 +111,11 @@ static void add_uplink(struct wr_ceiling *ceiling, const struct wr_config_uplink
     add(ceiling, "uplink", bytes, "%u messages in flight, TLS", uplink->window);
 }
 
+static void add_http(struct wr_ceiling *ceiling, const struct wr_config_http *http) {
+    if (http)
+        add(ceiling, "http", wr_http_server_bytes(http) + THREAD_BYTES, "%u connections, replies", http->max_connections);
+}
+
 static void find_losses(struct wr_ceiling *ceiling, const struct wr_config *config) {
     for (unsigned i = 0; i < config->n_windows; i++) {
         const struct wr_window_spec *window = &config->windows[i];
@@ -133,6 +139,7 @@ void wr_ceiling_of(const struct wr_config *config, const struct wr_ruleset *rule
     add_uplink(&ceiling, config->uplink);
     add(&ceiling, "workers", wr_agent_workers_bytes(config->limits) + config->limits->worker_threads * THREAD_BYTES,
         "%u threads at most for sources that poll", config->limits->worker_threads);
+    add_http(&ceiling, config->http);
     add(&ceiling, "libraries", LIBRARIES_BYTES + threads * THREAD_BYTES, "program, libraries, %" PRIu64 " threads", threads);
     find_losses(&ceiling, config);
     *ret_ceiling = ceiling;

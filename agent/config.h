@@ -43,8 +43,8 @@ struct wr_config_node {
 enum wr_precision { WR_PRECISION_NS, WR_PRECISION_US, WR_PRECISION_MS, WR_PRECISION_S };
 
 /* Each has a row in agent/config_sources.c, a checker in agent/config_source_KIND.c, and functions in agent/sources/. */
-enum wr_source_kind { WR_SOURCE_LINE, WR_SOURCE_REPLAY, WR_SOURCE_EXEC, WR_SOURCE_EXECD, WR_SOURCE_SYSTEM };
-#define WR_SOURCE_KINDS (WR_SOURCE_SYSTEM + 1)
+enum wr_source_kind { WR_SOURCE_LINE, WR_SOURCE_REPLAY, WR_SOURCE_EXEC, WR_SOURCE_EXECD, WR_SOURCE_SYSTEM, WR_SOURCE_HTTP };
+#define WR_SOURCE_KINDS (WR_SOURCE_HTTP + 1)
 
 /* What a source's bytes hold; which of them a kind can read is its checker's business. */
 enum wr_source_format { WR_SOURCE_FORMAT_LINE, WR_SOURCE_FORMAT_CSV, WR_SOURCE_FORMAT_JSON };
@@ -146,6 +146,13 @@ struct wr_config_system {
     uint32_t parts; /* 1 << enum wr_system_part */
 };
 
+/* kind: http. Writes that come in over the section http. */
+struct wr_config_http_in {
+    char *token_file; /* absolute; NULL: anybody may write */
+    uint64_t max_body_bytes;
+    uint64_t bodies_bytes; /* all bodies under way */
+};
+
 struct wr_config_source {
     char *name;                  /* [A-Za-z0-9._-]{1,63}, unique */
     int kind;                    /* enum wr_source_kind: which of the structs below is meant */
@@ -158,6 +165,7 @@ struct wr_config_source {
     struct wr_config_replay replay;
     struct wr_config_program program;
     struct wr_config_system system;
+    struct wr_config_http_in http;
 };
 
 /* A window as it stands in the file; compiled into windows[]. */
@@ -208,6 +216,7 @@ struct wr_config_uplink {
 struct wr_config_http {
     char *listen;
     struct wr_address address;
+    uint32_t max_connections;
 };
 
 struct wr_config_control {

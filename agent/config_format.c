@@ -11,7 +11,8 @@ static void check_foreign(struct wr_config_load *load, unsigned index, const cha
                         "'%s' has no meaning for format %s", key, format);
 }
 
-static void check_mapping(struct wr_config_load *load, unsigned index, const struct wr_config_json *json) {
+void wr_config_check_mapping(struct wr_config_load *load, unsigned index) {
+    const struct wr_config_json *json = load->config->sources[index].json;
     struct wr_json_mapping mapping;
     struct wr_error err = {0};
     const char *key;
@@ -40,7 +41,7 @@ void wr_config_check_format(struct wr_config_load *load, unsigned index) {
         if (source->kind != WR_SOURCE_REPLAY) /* whose own check has told it */
             check_foreign(load, index, "precision", "json", "json: {time: ..., time_format: ms}");
         if (source->json)
-            check_mapping(load, index, source->json);
+            wr_config_check_mapping(load, index);
         break;
     case WR_SOURCE_FORMAT_CSV:
         wr_config_error(load, WR_CONFIG_W_CONFLICT, wr_config_path(path, "sources", index, "format", -1), NULL,

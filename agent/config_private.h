@@ -41,6 +41,7 @@ extern const struct wr_config_kind wr_config_kind_replay;
 extern const struct wr_config_kind wr_config_kind_exec;
 extern const struct wr_config_kind wr_config_kind_execd;
 extern const struct wr_config_kind wr_config_kind_system;
+extern const struct wr_config_kind wr_config_kind_http;
 extern const char *const wr_config_kind_names[]; /* by enum wr_source_kind; ends with NULL */
 
 /* A load under way. */
@@ -85,6 +86,8 @@ bool wr_config_source_given(const struct wr_config_load *load, unsigned index, c
 
 /* For kinds that read line protocol or JSON: `format`, `precision` and `json` go together, and the mapping compiles. */
 void wr_config_check_format(struct wr_config_load *load, unsigned index);
+/* Its mapping, which is given. */
+void wr_config_check_mapping(struct wr_config_load *load, unsigned index);
 
 /* The steps of the semantic check, in this order. */
 void wr_config_check_node(struct wr_config_load *load);

@@ -15,6 +15,7 @@
 /* -- tables ---------------------------------------------------------------------------------------------------------------------------- */
 
 static enum wr_result start_tables(struct wr_agent *agent, struct wr_error *err) {
+    wr_http_gate_init(&agent->http_gate);
     agent->base = event_base_new();
     if (!agent->base || wr_metrics_new(&agent->metrics) != WR_OK)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for the event loop");
@@ -24,6 +25,7 @@ static enum wr_result start_tables(struct wr_agent *agent, struct wr_error *err)
 
 static void stop_tables(struct wr_agent *agent, int64_t deadline_boot_ns) {
     (void)deadline_boot_ns;
+    wr_http_gate_fini(&agent->http_gate);
     wr_metrics_free(agent->metrics);
     wr_series_table_free(agent->series);
     wr_symbol_table_free(agent->symbols);
@@ -253,17 +255,24 @@ static void stop_control(struct wr_agent *agent, int64_t deadline_boot_ns) {
     wr_control_server_stop(agent->control);
 }
 
+enum wr_result wr_agent_http_start(struct wr_agent *agent, const struct wr_config *config, struct wr_error *err) {
+    const struct wr_http_server_options options = {
+        .config = config->http,
+        .metrics = agent->metrics,
+        .health = {.healthy = wr_agent_is_healthy, .ready = wr_agent_is_ready, .user = agent},
+        .gate = &agent->http_gate,
+    };
+    return config->http ? wr_http_server_start(&options, &agent->http, err) : WR_OK;
+}
+
 static enum wr_result start_http(struct wr_agent *agent, struct wr_error *err) {
     WR_TRY(wr_agent_metrics(agent));
-    if (!agent->config->http)
-        return WR_OK;
-    const struct wr_http_health health = {.healthy = wr_agent_is_healthy, .ready = wr_agent_is_ready, .user = agent};
-    return wr_http_server_start(agent->base, agent->config->http, agent->metrics, &health, &agent->http, err);
+    return wr_agent_http_start(agent, agent->config, err);
 }
 
 static void stop_http(struct wr_agent *agent, int64_t deadline_boot_ns) {
-    (void)deadline_boot_ns;
-    wr_http_server_stop(agent->http);
+    wr_http_server_stop(agent->http, deadline_boot_ns);
+    agent->http = NULL;
 }
 
 static void on_stop_signal(evutil_socket_t number, short what, void *user) {
@@ -321,7 +330,7 @@ static const struct {
     {"engine", start_engine, stop_engine},    /* thread: rules and windows */
     {"sources", start_sources, stop_sources}, /* threads: one each; from here on readings come in */
     {"control", start_control, stop_control}, /* thread: the Unix socket */
-    {"http", start_http, stop_http},          /* on the main loop */
+    {"http", start_http, stop_http},          /* thread: pages, and writes for the source of kind http */
 };
 #define PARTS ((int)(sizeof parts / sizeof parts[0]))
 

@@ -59,7 +59,8 @@ enum wr_result wr_agent_source_open(struct wr_agent *agent, uint32_t slot, const
                                       .balances = ask_for_balances,
                                       .agent = agent,
                                       .workers = agent->workers,
-                                      .scheduler = agent->scheduler};
+                                      .scheduler = agent->scheduler,
+                                      .http = &agent->http_gate};
     if (wr_source_create(&env, &entry->source, err) != WR_OK)
         return wr_error_wrap(err, "source '%s'", config->name);
     return WR_OK;

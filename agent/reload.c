@@ -247,10 +247,9 @@ static void restart_uplink(struct wr_agent *agent, const struct wr_config *confi
 
 static void restart_http(struct wr_agent *agent, const struct wr_config *config) {
     struct wr_error err = {0};
-    wr_http_server_stop(agent->http);
+    wr_http_server_stop(agent->http, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS);
     agent->http = NULL;
-    const struct wr_http_health health = {.healthy = wr_agent_is_healthy, .ready = wr_agent_is_ready, .user = agent};
-    if (config->http && wr_http_server_start(agent->base, config->http, agent->metrics, &health, &agent->http, &err) != WR_OK)
+    if (wr_agent_http_start(agent, config, &err) != WR_OK)
         WR_LOG_WITH(WR_LOG_ERROR, "reload", "HTTP does not start", WR_LOG_ERR(&err));
 }
 

@@ -49,6 +49,8 @@ void wr_intake_refuse(struct wr_intake *intake, const struct wr_refusal *refusal
     WR_LOG_WITH(WR_LOG_WARN, "source", "input refused", WR_LOG_STR("source", intake->env->config->name),
                 WR_LOG_STR("reason", wr_book_name(refusal->reason)), WR_LOG_STR("from", where), WR_LOG_INT("line", refusal->line),
                 WR_LOG_INT("column", refusal->column), WR_LOG_STR("error", refusal->message));
+    if (intake->noted)
+        intake->noted(intake->noted_user, refusal);
 }
 
 /* One reading of a record that is well-formed. */

@@ -24,16 +24,19 @@ struct wr_intake {
     const struct wr_source_env *env;
     struct wr_sink sink; /* give this to a codec */
     struct wr_series_cache cache;
-    struct wr_batch *batch; /* being filled, or NULL */
+    struct wr_batch *batch;                    /* being filled, or NULL */
     struct wr_batch *full[WR_INTAKE_FULL + 1]; /* to be handed over next, and room for the one above */
     uint32_t n_full;
-    struct wr_now now;      /* when the bytes at hand arrived */
-    size_t fields_taken;    /* of the record that found no room */
-    uint64_t dropped;       /* readings booked as dropped(stop) */
+    struct wr_now now;   /* when the bytes at hand arrived */
+    size_t fields_taken; /* of the record that found no room */
+    uint64_t dropped;    /* readings booked as dropped(stop) */
     bool discarding;
     /* For messages: says where the bytes at hand came from. May be NULL. */
     void (*where)(void *user, char *text, size_t size);
     void *where_user;
+    /* Called with each refusal, after it was counted. May be NULL. */
+    void (*noted)(void *user, const struct wr_refusal *refusal);
+    void *noted_user;
     uint32_t texts[WR_INTAKE_TEXTS]; /* symbols of the last texts, by hash, plus one; 0: none */
 };
 
@@ -44,7 +47,7 @@ void wr_intake_fini(struct wr_intake *intake);
 /* What follows arrived now: one reading of the clock per read callback. */
 void wr_intake_arrived(struct wr_intake *intake, const struct wr_now *now);
 
-/* For sources that ask: whether there is a batch to put the answer into. */
+/* For sources that ask before they begin: whether there is a batch to put something into. */
 bool wr_intake_ready(struct wr_intake *intake);
 
 /* Sends what is there. */

@@ -2,6 +2,7 @@
 
 #include "agent/sources/exec_source.h"
 #include "agent/sources/execd_source.h"
+#include "agent/sources/http_source.h"
 #include "agent/sources/line_source.h"
 #include "agent/sources/replay_source.h"
 #include "agent/sources/system_source.h"
@@ -16,6 +17,9 @@ static const struct wr_source_ops *const kinds[WR_SOURCE_KINDS] = {
 #endif
 #if WEIR_SOURCE_SYSTEM
     [WR_SOURCE_SYSTEM] = &wr_system_source_ops,
+#endif
+#if WEIR_SOURCE_HTTP
+    [WR_SOURCE_HTTP] = &wr_http_source_ops,
 #endif
 };
 

@@ -27,6 +27,8 @@
 #include "core/series.h"
 #include "core/symbol.h"
 
+struct wr_http_gate;
+
 struct wr_source_env {
     const struct wr_config_source *config;
     const struct wr_config_limits *limits;
@@ -44,6 +46,7 @@ struct wr_source_env {
     /* The ledger as the store has it; the caller frees the array. WR_TIMEOUT, WR_CLOSED: the store does not answer now. */
     enum wr_result (*balances)(void *agent, int64_t deadline_boot_ns, struct wr_account_balance **ret_balances, uint32_t *ret_n);
     void *agent;
+    struct wr_http_gate *http; /* what comes in over the section `http` */
 };
 
 struct wr_source;

@@ -25,6 +25,9 @@ void wr_bed_init(struct wr_bed *bed, enum wr_source_kind kind) {
                                             .partial_lines_bytes = 1 << 20};
     bed->config = (struct wr_config_source){.name = (char *)"test", .kind = (int)kind, .precision = WR_PRECISION_NS};
     bed->config.replay.csv = &bed->csv;
+    bed->config.http.max_body_bytes = 1 << 20;
+    bed->config.http.bodies_bytes = 4 << 20;
+    wr_http_gate_init(&bed->gate);
     bed->config.replay.max_gap_ns = 3600 * WR_NS_PER_S;
     bed->address = (struct wr_address){.text = (char *)"tcp://127.0.0.1:0", .kind = WR_ADDRESS_TCP, .host = (char *)"127.0.0.1"};
     bed->config.line.addresses = &bed->address;
@@ -64,7 +67,8 @@ void wr_bed_create(struct wr_bed *bed) {
                                       .clock = wr_clock_real(),
                                       .pool = &bed->pool,
                                       .to_engine = bed->to_engine,
-                                      .counters = &bed->counters};
+                                      .counters = &bed->counters,
+                                      .http = &bed->gate};
     if (bed->config.kind == WR_SOURCE_EXEC || bed->config.kind == WR_SOURCE_SYSTEM)
         start_workers(bed);
     if (wr_source_create(&bed->env, &bed->source, &err) != WR_OK)
@@ -156,6 +160,7 @@ void wr_bed_fini(struct wr_bed *bed) {
     }
     wr_series_table_free(bed->series);
     wr_symbol_table_free(bed->symbols);
+    wr_http_gate_fini(&bed->gate);
     wr_buf_fini(&bed->text);
     memset(bed, 0, sizeof *bed);
 }

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "agent/http/http_gate.h"
 #include "agent/sources/source.h"
 #include "core/buf.h"
 
@@ -23,12 +24,13 @@ struct wr_bed {
     struct wr_pool *workers; /* of pollers alone */
     struct wr_scheduler_loop *scheduler;
     struct wr_source_env env;
+    struct wr_http_gate gate; /* open while a source of kind http runs */
     struct wr_source *source;
     pthread_t engine;
-    _Atomic uint64_t taken;     /* readings */
+    _Atomic uint64_t taken; /* readings */
     _Atomic uint64_t batches;
-    _Atomic int64_t value_sum;  /* of readings that are whole numbers */
-    bool print;                 /* taken readings go to text as JSON lines; else they are only counted */
+    _Atomic int64_t value_sum; /* of readings that are whole numbers */
+    bool print;                /* taken readings go to text as JSON lines; else they are only counted */
     struct wr_buf text;
 };
 

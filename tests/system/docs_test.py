@@ -107,6 +107,7 @@ def test_use_it(lab):
 def test_decode(lab):
     (lab.directory / "readings.lp").write_text('m,t=v f=1.5 1\n')
     (lab.directory / "AirQuality.csv").write_text("Date,Time,CO,AH\n2004-03-10,18:00:00,2.6,0.7\n")
+    (lab.directory / "device.json").write_text('{"ts": 1700000000000, "meta": {"room": "A1"}, "temp": 9.5}')
     page = ROOT / "docs/decode.md"
     shown = [text for _, text in blocks(page, "json")]
     (lab.directory / "payload.json").write_text("".join(shown))

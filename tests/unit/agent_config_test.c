@@ -270,6 +270,30 @@ static void test_replay_sources(void **state) {
     complains(NODE "sources: [{name: a, kind: replay, files: r.csv, csv: {tags: [b, \"=x\"]}}]\n" M1, "2:65: error W500", "name=value");
 }
 
+static void test_json_sources(void **state) {
+    (void)state;
+#define JSON(more) NODE "sources: [{name: a, kind: line, listen: stdin, format: json, " more "}]\n" M1
+    complains(JSON("precision: ms"), "2:73: error W502", "'precision' has no meaning for format json");
+    complains(NODE "sources: [{name: a, kind: line, listen: stdin, json: {}}]\n" M1, "2:48: error W502", "no meaning for format line");
+    complains(NODE "sources: [{name: a, kind: line, listen: stdin, format: csv}]\n" M1, "2:56: error W504", "csv is read by kind replay");
+    complains(JSON("json: {time: t, time_format: \"%Q\"}"), "2:91: error W514", "unknown '%Q'");
+    complains(JSON("json: {time: t, tz: Mars/Phobos}"), "2:82: error W514", "no time zone");
+    complains(JSON("json: {time_format: s}"), "2:82: error W514", "'time_format' needs 'time'");
+    complains(JSON("json: {tags: [a, b=c.d, a=e]}"), "2:86: error W514", "two tags are called 'a'");
+    complains(JSON("json: {fields: [a..b]}"), "2:78: error W514", "a name is empty");
+    complains(JSON("json: {constant_tags: a}"), "2:84: error W514", "a constant tag is name=value");
+    complains(JSON("json: {tag: a}"), "2:69: error W301", "unknown key 'tag'");
+#undef JSON
+    FILE *file = fopen("r.csv", "w");
+    fclose(file);
+#define REPLAY(more) NODE "sources: [{name: a, kind: replay, files: r.csv, " more "}]\n" M1
+    complains(REPLAY("format: json, csv: {tz: UTC}"), "2:63: error W502", "'csv' has no meaning for files of format json");
+    complains(REPLAY("format: json, precision: s"), "2:74: error W502", "'precision' has no meaning for files of format json");
+    complains(REPLAY("json: {}"), "2:49: error W502", "'json' has no meaning for files of format csv");
+    complains(REPLAY("format: json, json: {fields: [\"x=\"]}"), "2:79: error W514", "is no path");
+#undef REPLAY
+}
+
 static void test_program_sources(void **state) {
     (void)state;
     struct wr_config *config =
@@ -550,6 +574,7 @@ int main(void) {
         cmocka_unit_test(test_node_and_names),
         cmocka_unit_test(test_line_sources),
         cmocka_unit_test(test_replay_sources),
+        cmocka_unit_test(test_json_sources),
         cmocka_unit_test(test_program_sources),
         cmocka_unit_test(test_windows_and_rules),
         cmocka_unit_test(test_uplink),

@@ -124,6 +124,31 @@ static void json_passes_through_unchanged(void **state) {
     assert_string_equal(errors, "json:2:2: expected a name in quotes at 'oops'\n");
 }
 
+static void json_with_a_mapping(void **state) {
+    (void)state;
+    assert_int_equal(
+        decode(
+            TEXT("{\"d\":{\"t\":17,\"v\":1.50,\"n\":3,\"x\":9},\"room\":\"A1\"}\n{\"d\":{\"v\":\"x\"}}\n"),
+            WORDS(W("--format"), W("json"), W("--json"),
+                  W("time=d.t, time_format=s, measurement=air, tags=room, r=room, fields=v=d.v:float, d.n:int, constant_tags=site=riga"))),
+        WR_EXIT_FOUND);
+    assert_string_equal(
+        output,
+        "{\"measurement\":\"air\",\"field\":\"v\",\"tags\":{\"r\":\"A1\",\"room\":\"A1\",\"site\":\"riga\"},\"time_ns\":17000000000,"
+        "\"value\":1.5,\"type\":\"float\",\"quality\":\"good\"}\n"
+        "{\"measurement\":\"air\",\"field\":\"d_n\",\"tags\":{\"r\":\"A1\",\"room\":\"A1\",\"site\":\"riga\"},\"time_ns\":17000000000,"
+        "\"value\":3,\"type\":\"int\",\"quality\":\"good\"}\n");
+    assert_string_equal(errors, "json:2:12: not a number at 'x\"}}'\n");
+    assert_int_equal(decode(TEXT("{\"t\":17,\"v\":1}"), WORDS(W("--format"), W("json"), W("--json=time=t"), W("--precision"), W("ms"))),
+                     WR_EXIT_OK);
+    assert_string_equal(output, "{\"measurement\":\"json\",\"field\":\"v\",\"tags\":{},\"time_ns\":17000000,\"value\":1,\"type\":\"float\","
+                                "\"quality\":\"good\"}\n");
+    assert_int_equal(decode(TEXT("{}"), WORDS(W("--format"), W("json"), W("--json"), W("field=v"))), WR_EXIT_CANNOT);
+    assert_non_null(strstr(errors, "--json: 'field=v' is none of records=, time=, time_format=,"));
+    assert_int_equal(decode(TEXT("{}"), WORDS(W("--format"), W("json"), W("--json"), W("fields=a..b"))), WR_EXIT_CANNOT);
+    assert_non_null(strstr(errors, "a name is empty"));
+}
+
 static void words_that_are_wrong(void **state) {
     (void)state;
     static char *const wrong[][5] = {
@@ -283,6 +308,7 @@ int main(void) {
         cmocka_unit_test(precision),
         cmocka_unit_test(csv_with_options),
         cmocka_unit_test(json_passes_through_unchanged),
+        cmocka_unit_test(json_with_a_mapping),
         cmocka_unit_test(words_that_are_wrong),
         cmocka_unit_test(nothing_in_gives_nothing_out),
         cmocka_unit_test(a_line_that_is_too_long_is_one_error),

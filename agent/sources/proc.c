@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/utf8.h"
+
 /* -- words ----------------------------------------------------------------------------------------------------------------------------- */
 
 static bool is_blank(char c) {
@@ -48,7 +50,7 @@ bool wr_proc_is(const struct wr_proc_text *word, const char *text) {
     return (size_t)(word->end - word->at) == len && memcmp(word->at, text, len) == 0;
 }
 
-/* Copies a word that is a name, and resolves \ooo. False: empty, too long, or not printable. */
+/* Copies a word that is a name, and resolves \ooo. False: empty, too long, or no text: control characters, not UTF-8. */
 static bool copy_name(char *into, size_t size, const struct wr_proc_text *word) {
     size_t len = 0;
     for (const char *p = word->at; p < word->end; p++) {
@@ -62,6 +64,9 @@ static bool copy_name(char *into, size_t size, const struct wr_proc_text *word) 
         into[len++] = (char)c;
     }
     into[len] = '\0';
+    for (size_t i = 0, n; i < len; i += n)
+        if ((n = wr_utf8_length(into + i, len - i)) == 0)
+            return false;
     return len > 0;
 }
 

@@ -77,6 +77,14 @@ static bool numbers(struct wr_proc_text *line, uint64_t *const *into, size_t n) 
     return true;
 }
 
+static bool skip_numbers(struct wr_proc_text *line, unsigned n) {
+    uint64_t unused;
+    for (; n > 0; n--)
+        if (!wr_proc_number(line, &unused))
+            return false;
+    return true;
+}
+
 /* -- files of one record --------------------------------------------------------------------------------------------------------------- */
 
 bool wr_proc_stat(struct wr_proc_text text, struct wr_proc_stat *ret_stat) {
@@ -192,8 +200,8 @@ bool wr_proc_next_disk(struct wr_proc_text *text, struct wr_proc_disk *ret_disk)
         uint64_t unused;
         uint64_t *const columns[] = {&disk.reads,           &unused,        &disk.read_sectors, &disk.read_ms, &disk.writes, &unused,
                                      &disk.written_sectors, &disk.write_ms, &disk.in_flight,    &disk.busy_ms};
-        if (!wr_proc_number(&line, &unused) || !wr_proc_number(&line, &unused) || !wr_proc_word(&line, &word) ||
-            !copy_name(disk.name, sizeof disk.name, &word) || !numbers(&line, columns, sizeof columns / sizeof columns[0]))
+        if (!skip_numbers(&line, 2) || !wr_proc_word(&line, &word) || !copy_name(disk.name, sizeof disk.name, &word) ||
+            !numbers(&line, columns, sizeof columns / sizeof columns[0]))
             continue;
         *ret_disk = disk;
         return true;
@@ -226,14 +234,14 @@ bool wr_proc_next_interface(struct wr_proc_text *text, struct wr_proc_interface 
 /* "36 35 98:0 /root /mount/point rw,noatime [tags...] - ext4 /dev/sda1 rw" */
 static bool mount_of(struct wr_proc_text line, struct wr_proc_mount *mount) {
     struct wr_proc_text word;
-    uint64_t unused;
-    if (!wr_proc_number(&line, &unused) || !wr_proc_number(&line, &unused) || !wr_proc_word(&line, &word))
+    if (!skip_numbers(&line, 2) || !wr_proc_word(&line, &word))
         return false;
     const char *colon = memchr(word.at, ':', (size_t)(word.end - word.at));
     if (!colon || !number_of(&(struct wr_proc_text){word.at, colon}, &mount->major) ||
         !number_of(&(struct wr_proc_text){colon + 1, word.end}, &mount->minor))
         return false;
-    if (!wr_proc_word(&line, &word) || !wr_proc_word(&line, &word) || !copy_name(mount->path, sizeof mount->path, &word))
+    (void)wr_proc_word(&line, &word); /* what of the file system is mounted */
+    if (!wr_proc_word(&line, &word) || !copy_name(mount->path, sizeof mount->path, &word))
         return false;
     do
         if (!wr_proc_word(&line, &word))

@@ -160,6 +160,8 @@ static enum wr_mqtt_answer try_version(struct wr_session *session, uint8_t versi
 static bool try_versions(struct wr_session *session, int64_t deadline_ns, struct note *ret_connack, char *text, size_t size) {
     uint8_t version = wr_session_version_first(&session->version);
     enum wr_mqtt_answer answer = try_version(session, version, deadline_ns, ret_connack, text, size);
+    if (answer == WR_MQTT_CLOSED && session->version.wanted == WR_MQTT_5)
+        (void)snprintf(text, size, "the broker closed the connection instead of answering: does it speak MQTT 5?");
     if (wr_session_version_learn(&session->version, version, answer) && !given_up(session, session->connection)) {
         bool closed = answer == WR_MQTT_CLOSED;
         answer = try_version(session, WR_MQTT_3_1_1, deadline_ns, ret_connack, text, size);

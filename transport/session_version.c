@@ -57,7 +57,7 @@ bool wr_session_version_learn(struct wr_session_version *version, uint8_t tried,
 }
 
 const char *wr_session_version_name(uint8_t version) {
-    return version == WR_MQTT_5 ? "MQTT 5" : version == WR_MQTT_3_1_1 ? "MQTT 3.1.1" : "MQTT";
+    return version == WR_MQTT_5 ? "5" : version == WR_MQTT_3_1_1 ? "3.1.1" : "";
 }
 
 const char *wr_session_version_return_code(uint8_t code) {

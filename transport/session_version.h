@@ -42,7 +42,7 @@ enum wr_mqtt_answer wr_session_version_answer(uint8_t tried, uint8_t reason);
 /* Learns from an answer. True: try 3.1.1 now. */
 bool wr_session_version_learn(struct wr_session_version *version, uint8_t tried, enum wr_mqtt_answer answer);
 
-/* "MQTT 5", "MQTT 3.1.1" */
+/* "5", "3.1.1"; "" for none. */
 const char *wr_session_version_name(uint8_t version);
 /* The return codes of 3.1.1 in words. */
 const char *wr_session_version_return_code(uint8_t code);

@@ -238,7 +238,8 @@ Segment = collections.namedtuple("Segment", "node epoch seq kind records")
 class Subscriber:
     """Subscribes to everything below the prefix, keeps each segment once by its key, and counts readings per series (n + bad)."""
 
-    def __init__(self, port, weir, prefix="weir/1", on_segment=None, on_message=None):
+    def __init__(self, port, weir, prefix="weir/1", on_segment=None, on_message=None, login=None):
+        """login: user and password of a broker that speaks MQTT 3.1.1 only."""
         self.weir = str(weir)
         self.on_segment = on_segment
         self.on_message = on_message
@@ -253,12 +254,16 @@ class Subscriber:
         self.lock = threading.RLock()
         self.decoder = subprocess.Popen([self.weir, "decode", "--format", "weir"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.ready = threading.Event()
-        self.client = mqtt.Client(client_id=f"subscriber-{port}-{id(self)}", protocol=mqtt.MQTTv5)
+        version = mqtt.MQTTv311 if login else mqtt.MQTTv5
+        self.client = mqtt.Client(client_id=f"subscriber-{port}-{id(self)}", protocol=version)
+        if login:
+            self.client.username_pw_set(*login)
         self.client.on_connect = lambda client, *_: client.subscribe(f"{prefix}/#", qos=1)
         self.client.on_subscribe = lambda *_: self.ready.set()
         self.client.on_message = self._message
-        properties = Properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = 3600
+        properties = None if login else Properties(PacketTypes.CONNECT)
+        if properties:
+            properties.SessionExpiryInterval = 3600
         self.client.connect("127.0.0.1", port, properties=properties)
         self.client.loop_start()
         if not self.ready.wait(10):
@@ -272,7 +277,9 @@ class Subscriber:
             self.errors.append(f"{message.topic}: {error!r}")
 
     def _take(self, message):
-        leaf = message.topic.rsplit("/", 1)[-1]
+        levels = message.topic.split("/")
+        key_in_topic = len(levels) > 5 and levels[-3] in ("agg", "alarm", "event", "gap")  # MQTT 3.1.1: …/{node}/agg/{epoch}/{seq}
+        leaf = levels[-3 if key_in_topic else -1]
         if self.on_message:
             self.on_message(message)
         if leaf == "state":
@@ -280,16 +287,19 @@ class Subscriber:
             return
         if leaf not in ("agg", "alarm", "event", "gap"):
             return
-        properties = dict(getattr(message.properties, "UserProperty", None) or [])
+        properties = dict(getattr(getattr(message, "properties", None), "UserProperty", None) or [])  # none with MQTT 3.1.1
+        if key_in_topic:
+            properties.update(zip(("node", "_", "epoch", "seq"), levels[-4:]))
         if "seq" not in properties:
             return
         key = (properties["node"], properties["epoch"], int(properties["seq"]))
         if key in self.keys:
             self.duplicates += 1
             return
-        content_type = getattr(message.properties, "ContentType", "")
-        if content_type == "application/vnd.weir.segment":
-            records = self._decode(message.payload, int(properties["n"]))
+        json_payload = message.payload[:1] == b"{"
+        assert key_in_topic or message.properties.ContentType == ("application/json" if json_payload else "application/vnd.weir.segment")
+        if not json_payload:
+            records = self._decode(message.payload, int.from_bytes(message.payload[32:36], "little"))
             kind = "aggregates"
         else:
             body = json.loads(message.payload)

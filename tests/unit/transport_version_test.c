@@ -33,7 +33,7 @@ static void an_answer_tells_versions_from_refusals(void **state) {
         assert_int_equal(wr_session_version_answer(cases[i].tried, cases[i].reason), cases[i].answer);
     assert_string_equal(wr_session_version_return_code(5), "not authorised");
     assert_string_equal(wr_session_version_return_code(77), "unknown return code");
-    assert_string_equal(wr_session_version_name(WR_MQTT_3_1_1), "MQTT 3.1.1");
+    assert_string_equal(wr_session_version_name(WR_MQTT_3_1_1), "3.1.1");
 }
 
 /* A broker of one kind, and what a connect to it comes to. */
@@ -277,6 +277,10 @@ static void a_given_version_is_kept(void **state) {
     struct wr_session_event event = connect_to(&link, 1);
     assert_int_equal(event.kind, WR_SESSION_FAILED);
     assert_string_equal(event.text, "the broker does not speak MQTT 5 (return code 1)");
+    old.old = WR_TEST_PEER_OLD_CLOSES;
+    event = connect_to(&link, 2);
+    assert_int_equal(event.kind, WR_SESSION_FAILED);
+    assert_string_equal(event.text, "the broker closed the connection instead of answering: does it speak MQTT 5?");
     link_close(&link);
     wr_test_peer_stop(&old);
     assert_int_equal(old.connects[4], 0);

@@ -40,6 +40,41 @@ static enum wr_result add_rounds(struct wr_agent *agent, const struct wr_agent_s
     return WR_OK;
 }
 
+static bool listens(const struct wr_config_source *config, enum wr_address_kind kind) {
+    for (unsigned i = 0; config->kind == WR_SOURCE_LINE && i < config->line.n_listen; i++)
+        if (config->line.addresses[i].kind == kind)
+            return true;
+    return false;
+}
+
+static double days_until_listener_certificate_expires(void *user) {
+    const int64_t expires_ns = ((struct wr_agent_source *)user)->counters.certificate_expires_wall_ns;
+    return (double)(expires_ns - wr_clock_wall_ns(wr_clock_real())) / (86400.0 * WR_NS_PER_S);
+}
+
+/* What only some addresses have. */
+static enum wr_result add_listeners(struct wr_agent *agent, struct wr_agent_source *source, const char *label) {
+    const struct wr_intake_counters *c = &source->counters;
+    const struct counter datagrams[] = {
+        {WR_METRIC_COUNTER, "weir_source_datagrams_total", "Datagrams read", &c->datagrams},
+        {WR_METRIC_COUNTER, "weir_source_datagrams_lost_total", "Datagrams that the kernel threw away: the socket's buffer was full",
+         &c->datagrams_lost},
+    };
+    const struct counter handshakes[] = {
+        {WR_METRIC_COUNTER, "weir_source_handshakes_total", "TLS handshakes that succeeded", &c->handshakes},
+        {WR_METRIC_COUNTER, "weir_source_handshakes_resumed_total", "Of them, with the ticket of an earlier one", &c->handshakes_resumed},
+        {WR_METRIC_COUNTER, "weir_source_handshakes_failed_total", "TLS handshakes that failed", &c->handshakes_failed},
+    };
+    if (listens(source->config, WR_ADDRESS_UDP))
+        WR_TRY(ADD_ALL(agent->metrics, source, label, datagrams));
+    if (!listens(source->config, WR_ADDRESS_TLS))
+        return WR_OK;
+    WR_TRY(ADD_ALL(agent->metrics, source, label, handshakes));
+    return wr_metrics_add_function(agent->metrics, source, WR_METRIC_GAUGE, "weir_source_certificate_days",
+                                   "Days until the certificate of the TLS listener expires; far below zero: there is none", label,
+                                   days_until_listener_certificate_expires, source);
+}
+
 enum wr_result wr_agent_metrics_of_source(struct wr_agent *agent, uint32_t slot) {
     struct wr_agent_source *source = &agent->sources[slot];
     char label[128];
@@ -56,6 +91,7 @@ enum wr_result wr_agent_metrics_of_source(struct wr_agent *agent, uint32_t slot)
     };
     WR_TRY(ADD_ALL(agent->metrics, source, label, list));
     WR_TRY(add_rounds(agent, source, label));
+    WR_TRY(add_listeners(agent, source, label));
     for (unsigned book = 16; book < WR_BOOKS; book++) {
         if (!wr_book_name(book))
             continue;

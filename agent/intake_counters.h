@@ -23,7 +23,13 @@ struct wr_intake_counters {
     _Atomic uint64_t programs;        /* of exec and execd: started, */
     _Atomic uint64_t programs_failed; /* of these, or not started: with another end than exit code 0, */
     _Atomic uint64_t programs_killed; /* of these: for time or output */
-    _Atomic uint64_t finished;        /* 1: a source with an end (replay, stdin) has reached it */
+    _Atomic uint64_t datagrams;
+    _Atomic uint64_t datagrams_lost;     /* by the kernel, before we saw them: how many readings were in them nobody knows */
+    _Atomic uint64_t handshakes;         /* of a TLS listener */
+    _Atomic uint64_t handshakes_resumed; /* of them */
+    _Atomic uint64_t handshakes_failed;
+    _Atomic int64_t certificate_expires_wall_ns; /* of a TLS listener; 0: it has none yet */
+    _Atomic uint64_t finished;                   /* 1: a source with an end (replay, stdin) has reached it */
 };
 
 static inline void wr_intake_count(struct wr_intake_counters *counters, enum wr_book book, uint64_t readings) {

@@ -109,6 +109,8 @@ static void sources_json(struct wr_agent *agent, struct wr_json *json) {
         wr_json_uint(json, "bytes", source->counters.bytes);
         wr_json_uint(json, "waits", source->counters.waits);
         wr_json_uint(json, "connections", source->counters.connections);
+        wr_json_uint(json, "datagrams_lost", source->counters.datagrams_lost);
+        wr_json_uint(json, "handshakes_failed", source->counters.handshakes_failed);
         wr_json_bool(json, "running", source->started);
         wr_json_bool(json, "finished", source->counters.finished != 0);
         wr_json_object_end(json);
@@ -196,6 +198,10 @@ static enum wr_result sources_text(struct wr_agent *agent, struct wr_buf *into) 
                              sum_of(&source->counters, wr_book_is_rejected), sum_of(&source->counters, wr_book_is_dropped)));
         if (source->counters.connections)
             WR_TRY(wr_buf_printf(into, ", %" PRIu64 " connections", (uint64_t)source->counters.connections));
+        if (source->counters.datagrams_lost)
+            WR_TRY(wr_buf_printf(into, ", %" PRIu64 " datagrams lost by the kernel", (uint64_t)source->counters.datagrams_lost));
+        if (source->counters.handshakes_failed)
+            WR_TRY(wr_buf_printf(into, ", %" PRIu64 " TLS handshakes failed", (uint64_t)source->counters.handshakes_failed));
         WR_TRY(wr_buf_text(into, !source->started ? ", NOT RUNNING: see the log\n" : source->counters.finished ? ", at its end\n" : "\n"));
     }
     return WR_OK;

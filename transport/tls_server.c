@@ -98,6 +98,10 @@ enum wr_result wr_tls_server_refresh(struct wr_tls_server *server, bool *ret_cha
     return result == WR_OK || again ? WR_OK : wr_error_set(err, result, "%s", why.text);
 }
 
+bool wr_tls_server_is_ready(const struct wr_tls_server *server) {
+    return server->set != NULL;
+}
+
 int64_t wr_tls_server_expires_wall_ns(const struct wr_tls_server *server) {
     return wr_tls_expires_wall_ns(server->files);
 }

@@ -22,6 +22,7 @@
 
 #define WR_TLS_SERVER_STREAM_BYTES (40 << 10)
 #define WR_TLS_SERVER_HANDSHAKE_BYTES (16 << 10)
+#define WR_TLS_SERVER_BYTES (32 << 10) /* the files, parsed; two sets while they change */
 #define WR_TLS_SERVER_TICKET_S 3600
 #define WR_TLS_SERVER_LOOK_NS WR_NS_PER_S
 
@@ -33,6 +34,8 @@ WR_MUST_USE enum wr_result wr_tls_server_new(const struct wr_tls_config *config,
 /* Before an accept: reads the files if there is no good set yet, or if they are others now; at most once in WR_TLS_SERVER_LOOK_NS. *ret_changed: new
  * streams use a new set. A failure says why there is none, or why the last good one stays in use; the same one is told once. */
 WR_MUST_USE enum wr_result wr_tls_server_refresh(struct wr_tls_server *server, bool *ret_changed, struct wr_error *err);
+/* Whether there is a good set of files. */
+bool wr_tls_server_is_ready(const struct wr_tls_server *server);
 /* Wall time at which the certificate in use expires; WR_NEVER_NS while there is none. */
 int64_t wr_tls_server_expires_wall_ns(const struct wr_tls_server *server);
 /* NULL is fine. */

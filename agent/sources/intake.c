@@ -8,6 +8,7 @@
 #define CACHE_BYTES_PER_SERIES 128 /* slots and texts at their doubled sizes; of senders with longer names fewer series fit */
 
 static enum wr_result take_record(void *user, const struct wr_record *record);
+static enum wr_result drop_record(void *user, const struct wr_record *record);
 static void take_refusal(void *user, const struct wr_refusal *refusal) {
     wr_intake_refuse(user, refusal);
 }
@@ -17,7 +18,9 @@ size_t wr_intake_bytes(const struct wr_config_limits *limits) {
 }
 
 void wr_intake_init(struct wr_intake *intake, const struct wr_source_env *env) {
-    *intake = (struct wr_intake){.env = env, .sink = {.record = take_record, .refused = take_refusal, .user = intake}};
+    *intake = (struct wr_intake){.env = env,
+                                 .sink = {.record = take_record, .refused = take_refusal, .user = intake},
+                                 .overflow = {.record = drop_record, .refused = take_refusal, .user = intake}};
     wr_series_cache_init(&intake->cache, wr_intake_bytes(env->limits), wr_clock_random_u64(env->clock));
 }
 
@@ -241,5 +244,13 @@ static enum wr_result take_record(void *user, const struct wr_record *record) {
         batch->readings[batch->n++] = reading;
     }
     intake->fields_taken = 0;
+    return WR_OK;
+}
+
+/* Types and limits are not looked at: nothing of it goes anywhere. */
+static enum wr_result drop_record(void *user, const struct wr_record *record) {
+    const struct wr_intake *intake = user;
+    wr_intake_count(intake->env->counters, WR_BOOK_RECEIVED, record->n_fields);
+    wr_intake_count(intake->env->counters, WR_BOOK_DROPPED_OVERFLOW, record->n_fields);
     return WR_OK;
 }

@@ -1,6 +1,4 @@
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +13,7 @@
 #define PART_BYTES_MIN 256
 
 static void on_readable(evutil_socket_t fd, short what, void *user);
+static wr_line_read read_plain;
 
 /* -- life ------------------------------------------------------------------------------------------------------------------------ */
 
@@ -38,16 +37,17 @@ void wr_line_connection_listen(struct wr_line_connection *connection) {
     }
 }
 
-void wr_line_connection_open(struct wr_line_source *source, int fd, bool is_stdin) {
+struct wr_line_connection *wr_line_connection_open(struct wr_line_source *source, int fd, bool is_stdin) {
     struct wr_line_connection *connection = calloc(1, sizeof *connection);
     if (!connection) {
         WR_LOG_WITH(WR_LOG_ERROR, "line", "no memory for a connection: closed", WR_LOG_STR("source", source->source.env.config->name));
         atomic_fetch_add_explicit(&source->source.env.counters->connections_refused, 1, memory_order_relaxed);
         if (!is_stdin)
             close(fd);
-        return;
+        return NULL;
     }
     connection->owner = source;
+    connection->read = read_plain;
     connection->fd = fd;
     connection->is_stdin = is_stdin;
     connection->pollable = !is_stdin || is_pollable(fd);
@@ -57,11 +57,16 @@ void wr_line_connection_open(struct wr_line_source *source, int fd, bool is_stdi
     wr_link_append(&source->connections, &connection->all);
     source->n_connections++;
     atomic_fetch_add_explicit(&source->source.env.counters->connections, 1, memory_order_relaxed);
+    wr_line_connection_assign(connection);
+    return connection;
+}
+
+void wr_line_connection_assign(struct wr_line_connection *connection) {
+    struct event_base *base = connection->owner->base;
     if (connection->pollable)
-        event_assign(&connection->readable, source->base, fd, EV_READ | EV_PERSIST, on_readable, connection);
+        event_assign(&connection->readable, base, connection->fd, EV_READ | EV_PERSIST, on_readable, connection);
     else
-        event_assign(&connection->readable, source->base, -1, 0, on_readable, connection); /* a timer that is always due */
-    wr_line_connection_listen(connection);
+        event_assign(&connection->readable, base, -1, 0, on_readable, connection); /* a timer that is always due */
 }
 
 static void drop_part(struct wr_line_connection *connection) {
@@ -80,6 +85,7 @@ void wr_line_connection_close(struct wr_line_connection *connection) {
     drop_part(connection);
     wr_link_remove(&connection->put_off);
     wr_link_remove(&connection->all);
+    wr_line_tls_end(connection);
     source->n_connections--;
     atomic_fetch_sub_explicit(&source->source.env.counters->connections, 1, memory_order_relaxed);
     if (connection->is_stdin) {
@@ -96,22 +102,15 @@ void wr_line_connection_close(struct wr_line_connection *connection) {
 void wr_line_connection_peer(const struct wr_line_connection *connection, char *text, size_t size) {
     union {
         struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
         struct sockaddr_storage room;
     } peer = {.any.sa_family = AF_UNSPEC};
     socklen_t len = sizeof peer;
-    char host[INET6_ADDRSTRLEN] = "";
     if (connection->is_stdin)
         snprintf(text, size, "stdin");
     else if (getpeername(connection->fd, &peer.any, &len) < 0)
         snprintf(text, size, "gone");
-    else if (peer.any.sa_family == AF_INET && inet_ntop(AF_INET, &peer.v4.sin_addr, host, sizeof host))
-        snprintf(text, size, "%s:%u", host, (unsigned)ntohs(peer.v4.sin_port));
-    else if (peer.any.sa_family == AF_INET6 && inet_ntop(AF_INET6, &peer.v6.sin6_addr, host, sizeof host))
-        snprintf(text, size, "[%s]:%u", host, (unsigned)ntohs(peer.v6.sin6_port));
     else
-        snprintf(text, size, "unix");
+        wr_line_address_text(&peer.any, text, size);
 }
 
 /* -- parts of lines ---------------------------------------------------------------------------------------------------------------- */
@@ -266,11 +265,12 @@ static enum taken take_head(struct wr_line_connection *connection, const char **
     return TAKEN_ALL;
 }
 
-/* Takes bytes[len], and with `ended` the end of the input. Stalled: the rest is noted in the source, and nothing is lost. */
-static enum taken take(struct wr_line_connection *connection, const char *bytes, size_t len, bool ended) {
+/* Takes bytes[len], and with WR_LINE_ENDS the end of the input. Stalled: the rest is noted in the source, and nothing is lost. */
+static enum taken take(struct wr_line_connection *connection, const char *bytes, size_t len, enum wr_line_end end_of_input) {
     struct wr_line_source *source = connection->owner;
     const char *p = bytes;
     const char *end = bytes + len;
+    const bool ended = end_of_input == WR_LINE_ENDS;
     source->current = connection;
     enum taken taken = take_head(connection, &p, end, ended);
     if (taken == TAKEN_ALL && p < end && !connection->skipping) {
@@ -285,72 +285,73 @@ static enum taken take(struct wr_line_connection *connection, const char *bytes,
         source->stalled = connection;
         source->rest = p;
         source->rest_len = (size_t)(end - p);
-        source->rest_ended = ended;
+        source->rest_end = end_of_input;
     }
     return taken;
 }
 
-/* One read. Returns what read did: bytes, 0 at the end (also after an error), -1: nothing now. */
-static ssize_t read_some(struct wr_line_connection *connection, size_t most) {
-    struct wr_line_source *source = connection->owner;
-    const ssize_t n = read(connection->fd, source->buffer, most);
-    if (n >= 0) {
-        atomic_fetch_add_explicit(&source->source.env.counters->bytes, (uint64_t)n, memory_order_relaxed);
-        return n;
-    }
-    if (errno == EAGAIN || errno == EINTR)
-        return -1;
-    if (connection->part_len > 0) {
+/* The input is over, and all of it taken. */
+static void finish(struct wr_line_connection *connection, enum wr_line_end end) {
+    if (end == WR_LINE_BREAKS && connection->part_len > 0)
         refuse_line(connection, WR_BOOK_REJECTED_SYNTAX, "the connection broke inside a line");
-        drop_part(connection);
-    }
-    return 0;
+    wr_line_connection_close(connection);
 }
 
-static void read_and_take(struct wr_line_connection *connection) {
+static struct wr_line_got read_plain(struct wr_line_connection *connection, size_t most) {
+    const ssize_t n = read(connection->fd, connection->owner->buffer, most);
+    if (n > 0)
+        return (struct wr_line_got){(size_t)n, WR_LINE_GOES_ON};
+    if (n == 0)
+        return (struct wr_line_got){0, WR_LINE_ENDS};
+    return (struct wr_line_got){0, errno == EAGAIN || errno == EINTR ? WR_LINE_GOES_ON : WR_LINE_BREAKS};
+}
+
+/* One read, and what it brought is taken. */
+static enum taken read_and_take(struct wr_line_connection *connection, size_t most, struct wr_line_got *ret_got) {
     struct wr_line_source *source = connection->owner;
-    const ssize_t n = read_some(connection, sizeof source->buffer);
-    if (n < 0) {
-        if (!connection->pollable)
-            wr_line_connection_listen(connection);
-        return;
-    }
+    const struct wr_line_got got = connection->read(connection, most);
+    *ret_got = got;
+    if (got.n == 0 && got.end == WR_LINE_GOES_ON)
+        return TAKEN_ALL;
+    atomic_fetch_add_explicit(&source->source.env.counters->bytes, got.n, memory_order_relaxed);
     const struct wr_now now = wr_clock_now(source->source.env.clock);
     wr_intake_arrived(&source->intake, &now);
-    const enum taken taken = take(connection, source->buffer, (size_t)n, n == 0);
+    const enum taken taken = take(connection, source->buffer, got.n, got.end);
     wr_intake_hand_over(&source->intake);
-    if (taken == TAKEN_STALLED) {
-        event_del(&connection->readable);
-        wr_line_source_stall(source);
-    } else if (taken == TAKEN_ALL && n == 0) {
-        wr_line_connection_close(connection);
-    } else if (taken == TAKEN_ALL && !connection->pollable) {
-        wr_line_connection_listen(connection);
-    }
+    return taken;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *user) {
     (void)fd, (void)what;
     struct wr_line_connection *connection = user;
     struct wr_line_source *source = connection->owner;
-    if (source->stalled) { /* the buffer is in use */
+    if (wr_line_is_stalled(source)) { /* the buffer, or what codec and intake hold of a record, is in use */
         event_del(&connection->readable);
         wr_link_append(&source->put_off, &connection->put_off);
         return;
     }
-    read_and_take(connection);
+    struct wr_line_got got;
+    const enum taken taken = read_and_take(connection, sizeof source->buffer, &got);
+    if (taken == TAKEN_STALLED) {
+        event_del(&connection->readable);
+        wr_line_source_stall(source);
+    } else if (taken == TAKEN_ALL && got.end != WR_LINE_GOES_ON) {
+        finish(connection, got.end);
+    } else if (taken == TAKEN_ALL && !connection->pollable) {
+        wr_line_connection_listen(connection);
+    }
 }
 
 bool wr_line_connection_resume(struct wr_line_source *source) {
     struct wr_line_connection *connection = source->stalled;
-    const bool ended = source->rest_ended;
+    const enum wr_line_end end = source->rest_end;
     source->stalled = NULL;
-    const enum taken taken = take(connection, source->rest, source->rest_len, ended);
+    const enum taken taken = take(connection, source->rest, source->rest_len, end);
     wr_intake_hand_over(&source->intake);
     if (taken == TAKEN_STALLED)
         return false;
-    if (taken == TAKEN_ALL && ended)
-        wr_line_connection_close(connection);
+    if (taken == TAKEN_ALL && end != WR_LINE_GOES_ON)
+        finish(connection, end);
     else if (taken == TAKEN_ALL && !source->stopping)
         wr_line_connection_listen(connection);
     return true;
@@ -360,23 +361,21 @@ bool wr_line_connection_drain(struct wr_line_connection *connection) {
     struct wr_line_source *source = connection->owner;
     if (!connection->draining) { /* what is there now, and no more: a sender that never stops must not hold up the stop */
         connection->draining = true;
-        if (!connection->pollable || ioctl(connection->fd, FIONREAD, &connection->drain_bytes) < 0)
+        const bool readable = connection->pollable && (!connection->tls || wr_line_tls_is_open(connection->tls));
+        if (!readable || ioctl(connection->fd, FIONREAD, &connection->drain_bytes) < 0)
             connection->drain_bytes = 0;
     }
     while (connection->drain_bytes > 0 && !source->overdue) {
         const size_t left = (size_t)connection->drain_bytes;
-        const ssize_t n = read_some(connection, left < sizeof source->buffer ? left : sizeof source->buffer);
-        if (n <= 0)
-            break;
-        connection->drain_bytes -= (int)n;
-        const struct wr_now now = wr_clock_now(source->source.env.clock);
-        wr_intake_arrived(&source->intake, &now);
-        const enum taken taken = take(connection, source->buffer, (size_t)n, false);
-        wr_intake_hand_over(&source->intake);
+        struct wr_line_got got;
+        const enum taken taken = read_and_take(connection, left < sizeof source->buffer ? left : sizeof source->buffer, &got);
         if (taken == TAKEN_CLOSED)
             return true;
+        connection->drain_bytes -= (int)got.n; /* of TLS fewer than were read off the socket: so it ends a little later */
         if (taken == TAKEN_STALLED)
             return false;
+        if (got.n == 0 || got.end != WR_LINE_GOES_ON)
+            break;
     }
     wr_line_connection_close(connection);
     return true;

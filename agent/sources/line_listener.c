@@ -25,12 +25,13 @@ static void refuse_connection(struct wr_line_source *source, int fd, const char 
                 WR_LOG_INT("max_connections", source->max_connections));
 }
 
-/* A peer that has vanished without a word is noticed after two minutes. */
-static void watch_peer(int fd) {
+/* A peer that has vanished without a word is noticed after two minutes. The flights of a handshake are small, and must not wait for each other. */
+static void tune(int fd) {
     const int on = 1;
     const int idle_s = 60;
     const int interval_s = 10;
     const int probes = 6;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
@@ -64,9 +65,13 @@ static void on_acceptable(evutil_socket_t listening, short what, void *user) {
             refuse_connection(source, fd, "connection refused: the process may have no more files open (ulimit -n)");
             continue;
         }
-        if (listener->address->kind == WR_ADDRESS_TCP)
-            watch_peer(fd);
-        wr_line_connection_open(source, fd, false);
+        if (listener->address->kind != WR_ADDRESS_UNIX)
+            tune(fd);
+        struct wr_line_connection *connection = wr_line_connection_open(source, fd, false);
+        if (connection && listener->address->kind == WR_ADDRESS_TLS)
+            wr_line_tls_begin(connection);
+        else if (connection)
+            wr_line_connection_listen(connection);
     }
 }
 
@@ -108,16 +113,19 @@ static uint16_t bound_port(int fd) {
     return ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
 }
 
-static enum wr_result open_tcp_at(struct wr_line_source *source, const struct wr_address *address, const struct addrinfo *info,
-                                  struct wr_error *err) {
-    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+/* TCP, TLS or UDP. */
+static enum wr_result open_port_at(struct wr_line_source *source, const struct wr_address *address, const struct addrinfo *info,
+                                   struct wr_error *err) {
+    const bool datagrams = address->kind == WR_ADDRESS_UDP;
+    int fd = socket(info->ai_family, (datagrams ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return wr_error_set(err, WR_IO, "%s: %s", address->text, strerror(errno));
     const int on = 1;
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (!datagrams) /* of UDP it would let two listen at one address */
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (info->ai_family == AF_INET6)
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on); /* IPv4 has a listener of its own */
-    if (bind(fd, info->ai_addr, info->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
+    if (bind(fd, info->ai_addr, info->ai_addrlen) < 0 || (!datagrams && listen(fd, BACKLOG) < 0)) {
         const int because = errno;
         close(fd);
         return wr_error_set(err, because == EADDRINUSE ? WR_BUSY : WR_IO, "%s: %s", address->text, strerror(because));
@@ -126,11 +134,13 @@ static enum wr_result open_tcp_at(struct wr_line_source *source, const struct wr
     if (!listener)
         return WR_LIMIT;
     listener->port = bound_port(fd);
-    return WR_OK;
+    return datagrams ? wr_line_udp_open(listener, err) : WR_OK;
 }
 
-static enum wr_result open_tcp(struct wr_line_source *source, const struct wr_address *address, struct wr_error *err) {
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+static enum wr_result open_port(struct wr_line_source *source, const struct wr_address *address, struct wr_error *err) {
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                                   .ai_socktype = address->kind == WR_ADDRESS_UDP ? SOCK_DGRAM : SOCK_STREAM,
+                                   .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     char port[8];
     snprintf(port, sizeof port, "%u", (unsigned)address->port);
     struct addrinfo *found;
@@ -140,7 +150,7 @@ static enum wr_result open_tcp(struct wr_line_source *source, const struct wr_ad
     enum wr_result result = WR_OK;
     unsigned opened = 0;
     for (const struct addrinfo *info = found; info; info = info->ai_next) {
-        result = open_tcp_at(source, address, info, err);
+        result = open_port_at(source, address, info, err);
         opened += result == WR_OK;
         if (result == WR_BUSY)
             break;
@@ -162,19 +172,27 @@ static enum wr_result open_unix(struct wr_line_source *source, const struct wr_a
     return WR_OK;
 }
 
+static void open_stdin(struct wr_line_source *source) {
+    struct wr_line_connection *connection = wr_line_connection_open(source, STDIN_FILENO, true);
+    if (connection)
+        wr_line_connection_listen(connection);
+}
+
 enum wr_result wr_line_listeners_open(struct wr_line_source *source, struct wr_error *err) {
     const struct wr_config_line *config = &source->source.env.config->line;
     for (unsigned i = 0; i < config->n_listen; i++) {
         const struct wr_address *address = &config->addresses[i];
         enum wr_result result = WR_OK;
-        if (address->kind == WR_ADDRESS_TCP)
-            result = open_tcp(source, address, err);
-        else if (address->kind == WR_ADDRESS_UNIX)
+        if (address->kind == WR_ADDRESS_TLS && !source->tls)
+            result = wr_line_tls_open(source, err);
+        if (result != WR_OK)
+            return wr_error_wrap(err, "source %s", source->source.env.config->name);
+        if (address->kind == WR_ADDRESS_UNIX)
             result = open_unix(source, address, err);
         else if (address->kind == WR_ADDRESS_STDIN)
-            wr_line_connection_open(source, STDIN_FILENO, true);
+            open_stdin(source);
         else
-            result = wr_error_set(err, WR_UNSUPPORTED, "%s: not yet", address->text);
+            result = open_port(source, address, err);
         if (result != WR_OK)
             return wr_error_wrap(err, "source %s", source->source.env.config->name);
     }
@@ -184,16 +202,23 @@ enum wr_result wr_line_listeners_open(struct wr_line_source *source, struct wr_e
     return WR_OK;
 }
 
-void wr_line_listeners_close(struct wr_line_source *source) {
-    for (unsigned i = 0; i < source->n_listeners; i++) {
-        struct wr_line_listener *listener = &source->listeners[i];
-        event_del(&listener->readable);
-        event_del(&listener->retry);
-        close(listener->fd);
-        struct stat there;
-        if (listener->address->kind == WR_ADDRESS_UNIX && lstat(listener->address->path, &there) == 0 &&
-            there.st_dev == listener->socket_dev && there.st_ino == listener->socket_ino)
-            (void)unlink(listener->address->path);
-    }
-    source->n_listeners = 0;
+static void close_listener(struct wr_line_listener *listener) {
+    event_del(&listener->readable);
+    event_del(&listener->retry);
+    if (listener->udp)
+        wr_line_udp_close(listener);
+    close(listener->fd);
+    struct stat there;
+    if (listener->address->kind == WR_ADDRESS_UNIX && lstat(listener->address->path, &there) == 0 && there.st_dev == listener->socket_dev &&
+        there.st_ino == listener->socket_ino)
+        (void)unlink(listener->address->path);
+    listener->fd = -1;
+}
+
+void wr_line_listeners_close(struct wr_line_source *source, bool datagrams_too) {
+    for (unsigned i = 0; i < source->n_listeners; i++)
+        if (source->listeners[i].fd >= 0 && (datagrams_too || !source->listeners[i].udp))
+            close_listener(&source->listeners[i]);
+    if (datagrams_too)
+        source->n_listeners = 0;
 }

@@ -1,6 +1,8 @@
 #include "agent/sources/line_source.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,23 +19,53 @@ static struct wr_line_source *of(struct wr_source *source) {
 
 static void where(void *user, char *text, size_t size) {
     const struct wr_line_source *source = user;
-    if (source->current)
+    if (source->current_udp)
+        wr_line_udp_sender(source->current_udp, text, size);
+    else if (source->current)
         wr_line_connection_peer(source->current, text, size);
+}
+
+void wr_line_address_text(const struct sockaddr *address, char *text, size_t size) {
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
+    char host[INET6_ADDRSTRLEN] = "";
+    if (address->sa_family == AF_INET && inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host))
+        snprintf(text, size, "%s:%u", host, (unsigned)ntohs(v4->sin_port));
+    else if (address->sa_family == AF_INET6 && inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host))
+        snprintf(text, size, "[%s]:%u", host, (unsigned)ntohs(v6->sin6_port));
+    else
+        snprintf(text, size, "unix");
 }
 
 /* -- the loop's thread ------------------------------------------------------------------------------------------------------------- */
 
+static bool is_overdue(struct wr_line_source *source) {
+    if (!source->overdue && wr_clock_boot_ns(wr_clock_real()) >= atomic_load(&source->stop_deadline_boot_ns))
+        source->overdue = true;
+    return source->overdue;
+}
+
+/* Datagrams have nobody who would send them again: what is in the sockets' buffers is taken, or booked as dropped. */
+static void drain_datagrams(struct wr_line_source *source) {
+    for (unsigned i = 0; i < source->n_listeners && !wr_line_is_stalled(source); i++) {
+        if (is_overdue(source))
+            wr_intake_discard(&source->intake);
+        while (source->listeners[i].udp && !wr_line_is_stalled(source) && !wr_line_udp_drain(&source->listeners[i]))
+            wr_line_source_stall(source);
+    }
+}
+
 /* Stopping: empties one connection after the other. Ends the loop when all are closed. */
 static void drain(struct wr_line_source *source) {
-    while (!source->stalled && !wr_link_alone(&source->connections)) {
-        if (wr_clock_boot_ns(wr_clock_real()) >= atomic_load(&source->stop_deadline_boot_ns))
-            source->overdue = true; /* what is still in the kernel was never ours */
+    drain_datagrams(source);
+    while (!wr_line_is_stalled(source) && !wr_link_alone(&source->connections)) {
+        (void)is_overdue(source); /* what is still in the kernel was never ours */
         struct wr_line_connection *connection = WR_LINK_OWNER(source->connections.next, struct wr_line_connection, all);
         event_del(&connection->readable);
         if (!wr_line_connection_drain(connection))
             wr_line_source_stall(source);
     }
-    if (!source->stalled)
+    if (!wr_line_is_stalled(source))
         event_base_loopbreak(source->base);
 }
 
@@ -48,12 +80,19 @@ static void go_on(struct wr_line_source *source) {
         wr_link_remove(&connection->put_off);
         wr_line_connection_listen(connection);
     }
+    for (unsigned i = 0; i < source->n_listeners; i++)
+        if (source->listeners[i].udp)
+            wr_line_udp_go_on(&source->listeners[i]);
+}
+
+static bool resume_once(struct wr_line_source *source) {
+    return source->stalled_udp ? wr_line_udp_resume(source) : wr_line_connection_resume(source);
 }
 
 /* True: not stalled any more. */
 static bool resume(struct wr_line_source *source) {
-    while (source->stalled) {
-        if (wr_line_connection_resume(source))
+    while (wr_line_is_stalled(source)) {
+        if (resume_once(source))
             return true;
         if (!wr_channel_arm(source->source.env.pool->free, WR_CHANNEL_RECV))
             return false;
@@ -65,7 +104,7 @@ void wr_line_source_stall(struct wr_line_source *source) {
     atomic_fetch_add_explicit(&source->source.env.counters->waits, 1, memory_order_relaxed);
     if (source->overdue) {
         wr_intake_discard(&source->intake);
-        (void)wr_line_connection_resume(source);
+        (void)resume_once(source);
         return;
     }
     if (wr_channel_arm(source->source.env.pool->free, WR_CHANNEL_RECV))
@@ -95,7 +134,7 @@ static void on_stop(evutil_socket_t fd, short what, void *user) {
     event_del(&source->stop);
     int64_t left_ns = atomic_load(&source->stop_deadline_boot_ns) - wr_clock_boot_ns(wr_clock_real());
     source->stopping = true;
-    wr_line_listeners_close(source);
+    wr_line_listeners_close(source, false);
     if (left_ns < 0)
         left_ns = 0;
     const struct timeval left = {.tv_sec = (time_t)(left_ns / WR_NS_PER_S), .tv_usec = (suseconds_t)(left_ns % WR_NS_PER_S / WR_NS_PER_US)};
@@ -142,9 +181,10 @@ static enum wr_result create(const struct wr_source_env *env, struct wr_source *
 
 /* Half of a start, or all of it: back to what create made. */
 static void undo_start(struct wr_line_source *source) {
-    wr_line_listeners_close(source);
+    wr_line_listeners_close(source, true);
     while (!wr_link_alone(&source->connections))
         wr_line_connection_close(WR_LINK_OWNER(source->connections.next, struct wr_line_connection, all));
+    wr_line_tls_close(source);
     if (source->base) {
         if (event_initialized(&source->stop))
             event_del(&source->stop);
@@ -216,10 +256,20 @@ static enum wr_result describe(const struct wr_config_source *config, struct wr_
     return WR_OK;
 }
 
+static unsigned count(const struct wr_config_line *config, enum wr_address_kind kind) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < config->n_listen; i++)
+        n += config->addresses[i].kind == kind;
+    return n;
+}
+
+/* An address without a host, or a name, may open two sockets: IPv4 and IPv6. */
 static size_t bytes(const struct wr_config_source *config, const struct wr_config_limits *limits) {
     const size_t connections = config->line.max_connections ? config->line.max_connections : limits->max_connections;
+    const size_t tls = count(&config->line, WR_ADDRESS_TLS) > 0 ? wr_line_tls_bytes(connections) : 0;
     return sizeof(struct wr_line_source) + wr_intake_bytes(limits) + limits->partial_lines_bytes +
-           wr_codec_bytes(config, limits->max_line_bytes) + connections * 1024;
+           wr_codec_bytes(config, limits->max_line_bytes) + connections * WR_LINE_CONNECTION_BYTES + tls +
+           (size_t)2 * count(&config->line, WR_ADDRESS_UDP) * wr_line_udp_bytes(config, limits);
 }
 
 const struct wr_source_ops wr_line_source_ops = {.kind = WR_SOURCE_LINE,

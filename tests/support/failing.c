@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 static _Atomic long allocations_left = -1;
@@ -60,6 +61,7 @@ ssize_t __real_read(int fd, void *into, size_t len);
 ssize_t __real_write(int fd, const void *from, size_t len);
 ssize_t __real_send(int fd, const void *from, size_t len, int flags);
 ssize_t __real_recv(int fd, void *into, size_t len, int flags);
+int __real_recvmmsg(int fd, struct mmsghdr *into, unsigned n, int flags, struct timespec *timeout);
 int __real_fdatasync(int fd);
 
 void *__wrap_malloc(size_t size);
@@ -70,6 +72,7 @@ ssize_t __wrap_read(int fd, void *into, size_t len);
 ssize_t __wrap_write(int fd, const void *from, size_t len);
 ssize_t __wrap_send(int fd, const void *from, size_t len, int flags);
 ssize_t __wrap_recv(int fd, void *into, size_t len, int flags);
+int __wrap_recvmmsg(int fd, struct mmsghdr *into, unsigned n, int flags, struct timespec *timeout);
 int __wrap_fdatasync(int fd);
 
 #define OR_NO_MEMORY(call) (fails(&allocations_left) ? (errno = ENOMEM, NULL) : (call))
@@ -98,6 +101,9 @@ ssize_t __wrap_send(int fd, const void *from, size_t len, int flags) {
 }
 ssize_t __wrap_recv(int fd, void *into, size_t len, int flags) {
     return OR_IO_ERROR(__real_recv(fd, into, len, flags));
+}
+int __wrap_recvmmsg(int fd, struct mmsghdr *into, unsigned n, int flags, struct timespec *timeout) {
+    return OR_IO_ERROR(__real_recvmmsg(fd, into, n, flags, timeout));
 }
 int __wrap_fdatasync(int fd) {
     return OR_IO_ERROR(__real_fdatasync(fd));

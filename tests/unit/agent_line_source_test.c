@@ -1,7 +1,7 @@
-/* The line source over real sockets: many clients, parts of lines, limits, backpressure, stop, and failing calls. */
+/* The line source over real sockets: many clients, parts of lines, limits, backpressure, stop, and failing calls. What is about streams of bytes runs
+ * a second time over TLS, through tunnels that the tests know nothing of. */
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -22,16 +22,42 @@
 
 #include "agent/sources/line_source.h"
 #include "core/log.h"
+#include "tests/support/broker.h"
 #include "tests/support/failing.h"
 #include "tests/support/source_bed.h"
+#include "tests/support/tls_tunnel.h"
 
 static struct wr_bed bed;
+static bool over_tls;
+static char dir[64]; /* certificates */
+static char ca[128], cert[128], key[128];
 
 static int set_up(void **state) {
     (void)state;
     signal(SIGPIPE, SIG_IGN);
     wr_log_configure(WR_LOG_ERROR + 1, WR_LOG_LOGFMT, 2);
     wr_bed_init(&bed, WR_SOURCE_LINE);
+    if (over_tls) {
+        bed.address.kind = WR_ADDRESS_TLS;
+        bed.config.tls.cert = cert;
+        bed.config.tls.key = key;
+    }
+    return 0;
+}
+
+static int set_up_tls(void **state) {
+    (void)state;
+    wr_test_dir_make(dir);
+    snprintf(ca, sizeof ca, "%s/ca.pem", dir);
+    snprintf(cert, sizeof cert, "%s/server.pem", dir);
+    snprintf(key, sizeof key, "%s/server.key", dir);
+    over_tls = true;
+    return 0;
+}
+
+static int tear_down_tls(void **state) {
+    (void)state;
+    wr_test_dir_remove(dir);
     return 0;
 }
 
@@ -39,6 +65,7 @@ static int tear_down(void **state) {
     (void)state;
     wr_failing_off();
     wr_bed_fini(&bed);
+    wr_test_tunnels_close();
     return 0;
 }
 
@@ -50,12 +77,9 @@ static void start(void) {
 }
 
 static int dial(void) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    const struct sockaddr_in to = {
-        .sin_family = AF_INET, .sin_port = htons(wr_line_source_port(bed.source, 0)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
-    return fd;
+    const struct wr_tls_config tls = {.ca = ca};
+    const uint16_t port = wr_line_source_port(bed.source, 0);
+    return over_tls ? wr_test_tunnel(port, &tls) : wr_test_dial(port);
 }
 
 /* Calls of the system, not of the code under test: they must not count for wr_failing_io. */
@@ -625,5 +649,21 @@ int main(void) {
         cmocka_unit_test_setup_teardown(any_allocation_may_fail_while_clients_send, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_read_that_fails_closes_that_connection_only, set_up, tear_down),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest tls_tests[] = {
+        cmocka_unit_test_setup_teardown(lines_become_readings, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_lone_reading_is_never_late, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(lines_in_single_bytes_from_many_clients, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_last_line_without_newline_is_taken, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(malformed_lines_leave_the_good_ones, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_megabyte_without_a_newline_is_one_refused_line, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_line_longer_than_max_line_is_refused_wherever_it_is_cut, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_oldest_part_goes_when_the_budget_is_used_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_part_that_does_not_fit_at_all_closes_its_own_connection, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_full_pool_blocks_the_sender, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(stop_while_clients_send, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_address_in_use_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(every_allocation_of_create_and_start_may_fail, set_up, tear_down),
+    };
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    return failed + cmocka_run_group_tests(tls_tests, set_up_tls, tear_down_tls);
 }

@@ -5,18 +5,21 @@
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 static _Atomic long allocations_left = -1;
 static _Atomic long io_left = -1;
 static _Atomic long counted;
 static _Atomic bool hit;
 static _Atomic int io_errno;
+static _Atomic bool crashes;
 
 void wr_failing_off(void) {
     allocations_left = -1;
     io_left = -1;
     counted = 0;
     hit = false;
+    crashes = false;
 }
 
 void wr_failing_allocations(long n) {
@@ -28,6 +31,11 @@ void wr_failing_io(long n, int with_errno) {
     wr_failing_off();
     io_errno = with_errno;
     io_left = n;
+}
+
+void wr_failing_crash(long n) {
+    wr_failing_io(n, 0);
+    crashes = true;
 }
 
 bool wr_failing_hit(void) {
@@ -76,7 +84,7 @@ int __wrap_recvmmsg(int fd, struct mmsghdr *into, unsigned n, int flags, struct 
 int __wrap_fdatasync(int fd);
 
 #define OR_NO_MEMORY(call) (fails(&allocations_left) ? (errno = ENOMEM, NULL) : (call))
-#define OR_IO_ERROR(call) (fails(&io_left) ? (errno = io_errno, -1) : (call))
+#define OR_IO_ERROR(call) (fails(&io_left) ? (crashes ? _exit(WR_FAILING_CRASHED) : (void)0, errno = io_errno, -1) : (call))
 
 void *__wrap_malloc(size_t size) {
     return OR_NO_MEMORY(__real_malloc(size));
@@ -94,7 +102,14 @@ ssize_t __wrap_read(int fd, void *into, size_t len) {
     return OR_IO_ERROR(__real_read(fd, into, len));
 }
 ssize_t __wrap_write(int fd, const void *from, size_t len) {
-    return OR_IO_ERROR(__real_write(fd, from, len));
+    if (!fails(&io_left))
+        return __real_write(fd, from, len);
+    if (crashes) {
+        (void)!__real_write(fd, from, len / 2);
+        _exit(WR_FAILING_CRASHED);
+    }
+    errno = io_errno;
+    return -1;
 }
 ssize_t __wrap_send(int fd, const void *from, size_t len, int flags) {
     return OR_IO_ERROR(__real_send(fd, from, len, flags));

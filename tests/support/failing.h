@@ -13,6 +13,9 @@
 void wr_failing_allocations(long n);
 /* The I/O call number n (from 0) fails with this errno, once; n < 0: none. */
 void wr_failing_io(long n, int with_errno);
+/* At the I/O call number n (from 0) the process ends at once, as by kill -9; a write is done by half before. With WR_FAILING_CRASHED. */
+#define WR_FAILING_CRASHED 77
+void wr_failing_crash(long n);
 /* Whether the call that was to fail has come since. */
 bool wr_failing_hit(void);
 /* How many were counted since the last arming. */

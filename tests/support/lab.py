@@ -54,9 +54,10 @@ def wait_for(what, condition, seconds=20.0, step=0.02):
 class Broker:
     """mosquitto with TLS and required client certificates on one port; queues without limit, so that it loses nothing of its own.
 
-    server names the certificate it shows; with passwords ({user: password}) it asks for those in place of client certificates."""
+    server names the certificate it shows; with passwords ({user: password}) it asks for those in place of client certificates; with persistence
+    its queues survive a stop."""
 
-    def __init__(self, directory, certs, port=None, server="server", passwords=None):
+    def __init__(self, directory, certs, port=None, server="server", passwords=None, persistence=False):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.certs = pathlib.Path(certs)
@@ -65,11 +66,13 @@ class Broker:
         self.process = None
         lines = [
             "per_listener_settings true",
-            "max_queued_messages 0", "max_inflight_messages 0", "persistence false",
+            "max_queued_messages 0", "max_inflight_messages 0", f"persistence {str(persistence).lower()}",
             "log_type error", "log_type warning",
             f"listener {self.port} 127.0.0.1",
             f"cafile {self.certs}/ca.pem", f"certfile {self.certs}/{server}.pem", f"keyfile {self.certs}/{server}.key",
         ]
+        if persistence:
+            lines.insert(1, f"persistence_location {self.directory}/")
         if passwords:
             lines += ["allow_anonymous false", f"password_file {self._write_passwords(passwords)}"]
         else:
@@ -101,6 +104,12 @@ class Broker:
 
     def signal(self, number):
         self.process.send_signal(number)
+
+    def stop(self):
+        """A clean end: with persistence the queues are kept."""
+        self.signal(signal.SIGTERM)
+        self.process.wait()
+        self.process = None
 
     close = kill
 

@@ -22,6 +22,7 @@ LOWER = {
     "transport": {"core"},
     "agent": {"core", "rules", "store", "transport"},
 }
+RECEIVE = "agent/receive/"  # a program of its own, that the agent goes without
 README_FOLDERS = list(LOWER) + ["tests", "packaging", "docs"]
 LINES_MAX = 500
 
@@ -35,6 +36,7 @@ THIRD_PARTY = [
     (re.compile(r"(c?yaml\.h$|cyaml/)"), "rules/yaml.c"),
     (re.compile(r"(event2/|event\.h$|evhttp\.h$)"), "agent/"),
     (re.compile(r"(zlib|zconf)\.h$"), "agent/http/gunzip.c"),
+    (re.compile(r"(libpq-fe|libpq-events|libpq/.*)(\.h)?$"), "agent/receive/"),
 ]
 
 # What belongs to the C library and the kernel; everything else in <> needs a line above.
@@ -66,6 +68,8 @@ def check_include(path, kind, header):
         target = header.split("/")[0]
         if "/" not in header or ".." in header.split("/"):
             return f'"{header}" is not written from the root'
+        if folder == "agent" and header.startswith(RECEIVE) and not path.startswith(RECEIVE):
+            return "agent may not include agent/receive"
         if folder in LOWER and target != folder and target not in LOWER[folder]:
             return f"{folder} may not include {target}"
         return None
@@ -128,6 +132,7 @@ def good_tree():
     tree["store/x.c"] = '#include <sqlite3.h>\n#include <zstd.h>\n#include "core/x.h"\n'
     tree["transport/x.c"] = '#include <MQTTAsync.h>\n#include <mbedtls/ssl.h>\n'
     tree["agent/sources/x.c"] = '#include <event2/event.h>\n#include "store/x.h"\n#include "rules/x.h"\n#include "agent/sources/x.h"\n'
+    tree["agent/receive/x.c"] = '#include <libpq-fe.h>\n#include "agent/receive/x.h"\n'
     tree["tests/unit/x_test.c"] = '#include <cmocka.h>\n#include <sqlite3.h>\n#include "agent/x.h"\n'
     tree["agent/long.c"] = "int x;\n" * LINES_MAX
     tree["docs/paths.md"] = "/var/lib/weir ~/" + "work/x $(pwd)/" + "work/x\n"
@@ -153,6 +158,8 @@ OFFENCES = [
     ({"store/y.c": "#include <xxhash.h>\n"}, "store/y.c:1: <xxhash.h> belongs to core/ alone"),
     ({"agent/http/y.c": "#include <zlib.h>\n"}, "agent/http/y.c:1: <zlib.h> belongs to agent/http/gunzip.c alone"),
     ({"transport/y.c": "#include <event2/event.h>\n"}, "transport/y.c:1: <event2/event.h> belongs to agent/ alone"),
+    ({"agent/y.c": "#include <libpq-fe.h>\n"}, "agent/y.c:1: <libpq-fe.h> belongs to agent/receive/ alone"),
+    ({"agent/y.c": '#include "agent/receive/x.h"\n'}, "agent/y.c:1: agent may not include agent/receive"),
     ({"agent/y.c": "#include <curl/curl.h>\n"},
      "agent/y.c:1: <curl/curl.h> is no header of the C library, and no place is known for it"),
     ({"core/y.h": "int x;\n#define Y\n"}, "core/y.h:1: no include guard WEIR_CORE_Y_H"),

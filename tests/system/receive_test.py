@@ -1,0 +1,322 @@
+"""The central side: agents, a real broker with TLS, weir-receive one and several side by side, files and a real PostgreSQL; receivers killed, the
+broker restarted, PostgreSQL killed, links cut. What arrived is compared with the generator's own count, and with each key once."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+import harness  # noqa: E402
+import lab as laboratory  # noqa: E402
+import receiver as receiving  # noqa: E402
+from lab import wait_for  # noqa: E402
+from postgres import Postgres  # noqa: E402
+from receiver import Files, Receiver  # noqa: E402
+
+RATE = 1000
+
+CONFIG = """
+node: {{id: {name}, site: riga}}
+sources:
+  - {{name: floor, kind: line, listen: "tcp://127.0.0.1:{line}"}}
+windows:
+  - {{name: s1, every: 1s, of: "*", lateness: 300ms}}
+rules: ["{rules}"]
+store: {{path: store, budget: 16MB, max_loss: 200ms}}
+uplink: {{broker: "mqtts://127.0.0.1:{broker}", ca: "{certs}/ca.pem", cert: "{certs}/client.pem", key: "{certs}/client.key",
+          retry_max: 1s, connect_timeout: 2s, format: {format}}}
+control: {{socket: weir.sock}}
+log: {{format: json}}
+"""
+RULES = """
+weir: 1
+rules:
+  - {rule: high, when: "beat > 50", deadband: 1, auto_ack: true}
+"""
+
+
+class Gateway:
+    """An agent, and a generator that counts what it sent."""
+
+    def __init__(self, lab, name, certs, broker_port, form="segment"):
+        self.name = name
+        self.line = laboratory.free_port()
+        rules = lab.directory / "rules.yaml"
+        rules.write_text(RULES)
+        config = CONFIG.format(name=name, line=self.line, rules=rules, broker=broker_port, certs=certs, format=form)
+        self.agent = lab.add(laboratory.Agent(lab.weir, lab.directory / name, config))
+        self.generator = None
+        self.lab = lab
+        self.sent = 0
+
+    def start(self):
+        self.agent.start()
+        self.generate()
+        return self
+
+    def generate(self):
+        self.generator = self.lab.add(laboratory.Generator(self.line, RATE, name=self.name))
+        self.generator.start()
+
+    def finish(self):
+        """No more comes; returns how many readings there were."""
+        self.generator.stop()
+        self.sent += self.generator.sent
+        wait_for("all to be delivered to the broker", self.agent.drained, 60, 0.1)
+        return self.sent
+
+    def restart(self):
+        """A clean stop and start: nothing may be missing, so nothing may be unread in the socket."""
+        self.generator.stop()
+        self.sent += self.generator.sent
+        wait_for("all to be read", lambda: sum(a["taken"] for a in self.agent.audit()["accounts"] if a.get("window") == "s1") >= self.sent, 20)
+        assert self.agent.stop() == 0
+        self.agent.start()
+        self.generate()
+
+    def raise_alarm(self):
+        sender = laboratory.Sender(self.line)
+        sender.send("beat value=99\n")
+        sender.close()
+        self.sent += 1
+
+
+def setting(lab, **broker):
+    certs = laboratory.make_certs(lab.directory / "certs")
+    broker = lab.add(laboratory.Broker(lab.directory / "broker", certs, **broker)).start()
+    tls = ["--broker", f"mqtts://127.0.0.1:{broker.port}", "--ca", certs / "ca.pem", "--cert", certs / "client.pem", "--key", certs / "client.key"]
+    return certs, broker, tls
+
+
+def test_files_side_by_side(lab):
+    certs, broker, tls = setting(lab, persistence=True)
+    out = Files(lab.directory / "out")
+    proxy = lab.add(laboratory.Proxy(broker.port))
+    shared = [*tls, "--group", "central", "--to", f"file:{out.directory}"]
+    one = Receiver(lab, "a", [*shared, "--rotate-size", "20kB"]).start()
+    two = Receiver(lab, "b", shared).start()
+    gateways = [Gateway(lab, "gw-1", certs, proxy.port).start(), Gateway(lab, "gw-2", certs, proxy.port, "json").start()]
+    wait_for("both to write", lambda: all(list(out.directory.glob(f"agg-{name}-*")) for name in "ab"), 30)
+    gateways[0].raise_alarm()
+    for _ in range(3):
+        one.kill()
+        seen = out.total("gw-1")
+        wait_for("the other one to go on", lambda: out.total("gw-1") > seen, 20, 0.1)
+        one.start()
+    # mosquitto 2.0.11 keeps queues over a restart, but not shared subscriptions: until somebody subscribes again, it acknowledges into the void.
+    proxy.cut()
+    connected = one.log().count('"msg":"connected"')
+    broker.stop()
+    two.kill()
+    broker.start()
+    wait_for("the receiver to be back", lambda: one.log().count('"msg":"connected"') > connected, 30, 0.1)
+    two.start()
+    proxy.restore()
+    for gateway in gateways:
+        sent = gateway.finish()
+        wait_for(f"all of {gateway.name}: {sent}", lambda: out.total(gateway.name) >= sent, 60, 0.2)
+    assert one.stop() == 0 and two.stop() == 0
+    for gateway in gateways:
+        assert out.total(gateway.name) == gateway.sent, (gateway.name, out.total(gateway.name), gateway.sent)
+    assert not out.parts(), "a clean stop finishes its files"
+    assert len(list(out.directory.glob("agg-a-*.jsonl"))) > 1, "files are rotated"
+    alarms = [record for record in out.records("alarm") if record["record"] == "alarm" and record["cause"] == "raised"]
+    assert len(alarms) == 1 and alarms[0]["node"] == "gw-1", alarms
+    assert any(record["state"] == "online" for record in out.records("state"))
+
+
+def test_postgres_side_by_side(lab):
+    certs, broker, tls = setting(lab, persistence=True)
+    postgres = lab.add(Postgres()).start()
+    proxy = lab.add(laboratory.Proxy(broker.port))
+    words = [*tls, "--group", "central", "--to", postgres.url()]
+    one, two = Receiver(lab, "a", words).start(), Receiver(lab, "b", words).start()
+    gateways = [Gateway(lab, "gw-1", certs, proxy.port).start(), Gateway(lab, "gw-2", certs, proxy.port, "json").start()]
+
+    def total(name):
+        return postgres.number("select sum(n + bad) from weir.aggregate a join weir.series s on s.id = a.series "
+                               f"where s.node = '{name}'")
+
+    wait_for("the tables", lambda: postgres.query("select to_regclass('weir.aggregate')")[0][0], 30, 0.1)
+    wait_for("rows", lambda: total("gw-1") and total("gw-2"), 30, 0.1)
+    gateways[0].raise_alarm()
+    postgres.kill()
+    wait_for("the receivers to notice", lambda: all("nothing is acknowledged" in r.log() for r in (one, two)), 30, 0.1)
+    one.kill()
+    postgres.start()
+    one.start()
+    seen = total("gw-1")
+    wait_for("more rows", lambda: total("gw-1") > seen, 30, 0.1)
+    proxy.cut()
+    two.kill()
+    gateways[1].restart()
+    proxy.restore()
+    two.start()
+    postgres.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'weir-receive'")
+    postgres.query("select weir.compact('0 seconds')")
+    for gateway in gateways:
+        sent = gateway.finish()
+        wait_for(f"all of {gateway.name}: {sent}", lambda: total(gateway.name) >= sent, 60, 0.2)
+    assert one.stop() == 0 and two.stop() == 0
+    for gateway in gateways:
+        assert total(gateway.name) == gateway.sent, (gateway.name, total(gateway.name), gateway.sent)
+    assert postgres.query("select node, rule, cause, value from weir.alarm where cause = 'raised'") == [["gw-1", "high", "raised", "99"]]
+    assert {"gw-1", "gw-2"} <= {row[0] for row in postgres.query("select node from weir.node where state = 'online'")}
+    rows = postgres.query("select measurement, field, tags->>'s', window_ns, sum(n) from weir.merged where node = 'gw-1' and tags->>'s' = '3' "
+                          "group by 1, 2, 3, 4")
+    assert len(rows) == 1 and rows[0][:4] == ["gw-1", "value", "3", "1000000000"], rows
+    in_segments = postgres.number("select count(*) from weir.segment") + postgres.number("select sum(last - first + 1) from weir.segment_range")
+    assert in_segments > 0
+    assert not list(lab.directory.glob("*/weir-receive-quarantine"))
+
+
+def test_plain_subscriptions(lab):
+    """Without a group each instance gets everything, the broker keeps it for each, and it is written once all the same."""
+    certs, broker, tls = setting(lab, persistence=True)
+    out = Files(lab.directory / "out")
+    receivers = [Receiver(lab, name, [*tls, "--to", f"file:{out.directory}"]).start() for name in "ab"]
+    gateway = Gateway(lab, "gw-1", certs, broker.port).start()
+    wait_for("some", lambda: out.total("gw-1") > RATE, 30, 0.1)
+    for receiver in receivers:
+        receiver.kill()
+    broker.stop()
+    broker.start()
+    wait_for("the agent to be back", lambda: gateway.agent.status()["uplink"]["state"] == "online", 30, 0.1)
+    for receiver in receivers:
+        receiver.start()
+    sent = gateway.finish()
+    wait_for("all", lambda: out.total("gw-1") >= sent, 60, 0.2)
+    assert all(receiver.stop() == 0 for receiver in receivers)
+    assert out.total("gw-1") == sent
+
+
+def publish(port, topic, payload):
+    subprocess.run(["mosquitto_pub", "-h", "127.0.0.1", "-p", str(port), "-q", "1", "-t", topic, "-s"], input=payload, check=True)
+
+
+def test_poison(lab):
+    certs, broker, _ = setting(lab)
+    postgres = lab.add(Postgres()).start()
+    plain = ["--broker", f"mqtt://127.0.0.1:{broker.local_port}", "--to", postgres.url(), "--quarantine", "aside"]
+    receiver = Receiver(lab, "a", plain).start()
+
+    def record(text):
+        return '{"measurement":"m","field":"value","tags":{},"time_ns":1,"window_ns":1000000000,"n":1,"sum":1,"min":1,"max":1,"first":1,' \
+               f'"last":{text},"bad":0}}'
+
+    def envelope(seq, records, node="x", kind="aggregates"):
+        return (f'{{"node":"{node}","epoch":"00000000000000aa","seq":{seq},"kind":"{kind}","lane":2,"t0_ns":1,"t1_ns":2,'
+                f'"records":[{records}]}}').encode()
+
+    publish(broker.local_port, "weir/1/riga/x/agg", envelope(1, record(1)))
+    bad = {
+        "WEIR and then nothing that decodes": b"WEIR" + bytes(200),
+        "not JSON": b"{\"node\":",
+        "line protocol": b"m value=1 1\n",
+        "another node": envelope(2, record(1), node="y"),
+        "not an aggregate": envelope(3, '{"measurement":"m"}'),
+        "half": envelope(4, record(1) + "," + record('"x')),
+        "no number": envelope(5, record('"x"')),
+    }
+    for payload in bad.values():
+        publish(broker.local_port, "weir/1/riga/x/agg", payload)
+    # Only PostgreSQL finds this one: jsonb holds no \u0000. The others of its batch are written.
+    publish(broker.local_port, "weir/1/riga/x/alarm", envelope(6, '{"rule":"r","message":"\\u0000"}', kind="alarms"))
+    publish(broker.local_port, "weir/1/riga/x/alarm", envelope(7, '{"rule":"r","message":"good","time_ns":5}', kind="alarms"))
+    publish(broker.local_port, "weir/1/riga/x/agg", envelope(8, record(2)))
+    publish(broker.local_port, "weir/1/riga/x/agg", envelope(8, record(2)))  # comes twice
+    wait_for("the good ones", lambda: postgres.query("select to_regclass('weir.segment')")[0][0] and
+             [row[0] for row in postgres.query("select seq from weir.segment order by seq")] == ["1", "7", "8"], 20, 0.1)
+    aside = receiver.directory / "aside"
+    wait_for("the bad ones", lambda: len(list(aside.glob("*.payload"))) == len(bad) + 1, 20)
+    kept = {path.read_bytes() for path in aside.glob("*.payload")}
+    assert set(bad.values()) <= kept
+    reasons = [json.loads(path.read_text())["reason"] for path in aside.glob("*.json")]
+    assert any("uplink.format" in reason for reason in reasons), reasons
+    assert any("u0000" in reason or "Unicode" in reason for reason in reasons), reasons
+    assert postgres.query("select count(*), sum(n) from weir.aggregate") == [["2", "2"]]
+    assert receiver.stop() == 0
+
+
+def test_formats(lab):
+    certs, broker, tls = setting(lab)
+    gateway = Gateway(lab, "gw-1", certs, broker.port)
+    old = Receiver(lab, "old", [*tls, "--protocol", "3.1.1", "--to", f"file:{lab.directory}/old-out"]).start()
+    csv = Receiver(lab, "csv", [*tls, "--to", f"file:{lab.directory}/csv-out", "--format", "csv"]).start()
+    line = Receiver(lab, "line", [*tls, "--to", f"file:{lab.directory}/line-out", "--format", "line"]).start()
+    gateway.start()
+    wait_for("some", lambda: Files(lab.directory / "old-out").total("gw-1") > 2 * RATE, 30, 0.1)
+    gateway.raise_alarm()
+    sent = gateway.finish()
+    wait_for("all", lambda: Files(lab.directory / "old-out").total("gw-1") >= sent, 30, 0.1)
+    for receiver in (old, csv, line):
+        assert receiver.stop() == 0, receiver.log()
+    assert Files(lab.directory / "old-out").total("gw-1") == sent
+    import csv as csv_module
+    rows = []
+    for path in sorted((lab.directory / "csv-out").glob("agg-*.csv")):
+        with open(path, encoding="utf-8", newline="") as file:
+            rows += list(csv_module.DictReader(file))
+    assert sum(int(row["n"]) + int(row["bad"]) for row in rows) == sent
+    alarms = list(csv_module.DictReader(open(next((lab.directory / "csv-out").glob("alarm-*.csv")), encoding="utf-8", newline="")))
+    assert json.loads(alarms[0]["record"])["rule"] == alarms[0]["rule"] == "high"
+    lines = "".join(path.read_text() for path in (lab.directory / "line-out").glob("*-line-*.lp"))
+    decoded = subprocess.run([str(lab.weir), "decode", "--format", "influx"], input=lines, capture_output=True, text=True, check=True)
+    fields = [json.loads(text) for text in decoded.stdout.splitlines()]
+    assert sum(f["value"] for f in fields if f["field"] in ("n", "bad")) == sent
+    assert any(f["measurement"] == "weir_alarm" and f["tags"]["rule"] == "high" for f in fields)
+
+
+def test_words_and_files(lab):
+    run = receiving.run
+    assert "weir-receive" in run(lab, "--version").stdout
+    assert "--postgres-password-file" in run(lab, "--help").stdout
+    wrong = run(lab, "--broker", "http://x", "--to", "postgresql://me:secret@db/weir", "--kinds", "agg,alrm")
+    assert wrong.returncode == 1
+    for word in ("command line:1", "mqtts://", "postgres_password_file", "no kind 'alrm'"):
+        assert word in wrong.stderr, (word, wrong.stderr)
+    assert "not between 1 and 4096" in run(lab, "--batch", "0").stderr
+    assert run(lab, "--nonsense", "1").returncode == 1
+    assert run(lab, "-c", "missing.yaml").returncode == 2
+    assert run(lab).returncode == 1
+    config = lab.directory / "receive.yaml"
+    config.write_text("broker: mqtts://127.0.0.1:1\nto: file:out\nformat: csv\nca: pki/ca.pem\n")
+    assert run(lab, "--check", "-c", config).returncode == 0
+    config.write_text("broker: mqtts://127.0.0.1:1\nformat: csb\nrotate_sise: 1MB\n")
+    wrong = run(lab, "--check", "-c", config)
+    assert wrong.returncode == 1 and "receive.yaml:2" in wrong.stderr and "receive.yaml:3" in wrong.stderr, wrong.stderr
+    shipped = laboratory.ROOT / "packaging" / "receive.yaml"
+    assert run(lab, "--check", "-c", shipped).returncode == 0, run(lab, "--check", "-c", shipped).stderr
+    conflict = run(lab, "--broker", "mqtt://127.0.0.1", "--format", "csv")
+    assert conflict.returncode == 1 and "kinds" in conflict.stderr
+    postgres = lab.add(Postgres()).start()
+    sql = run(lab, "--print-schema", "--schema", "plant").stdout
+    for _ in range(2):
+        subprocess.run(["psql", "-Xq", "-v", "ON_ERROR_STOP=1", postgres.url()], input=sql, text=True, check=True, cwd="/",
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert postgres.query("select version from plant.meta") == [["1"]]
+    assert run(lab, "--init", "--to", postgres.url()).returncode == 0
+    assert postgres.query("select version from weir.meta") == [["1"]]
+    down = run(lab, "--init", "--to", "postgresql://weir@/weir?host=/nowhere")
+    assert down.returncode == 2 and "PostgreSQL" in down.stderr
+
+
+def test_stdout_is_one_json_object_a_line(lab):
+    certs, broker, _ = setting(lab)
+    gateway = Gateway(lab, "gw-1", certs, broker.port)
+    process = subprocess.Popen([str(lab.weir.resolve().parent / "weir-receive"), "--broker", f"mqtt://127.0.0.1:{broker.local_port}", "--log-format", "json"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=lab.directory)
+    wait_for("connected", lambda: '"msg":"connected"' in process.stderr.readline(), 20)
+    gateway.start()
+    seen = [json.loads(process.stdout.readline()) for _ in range(30)]
+    assert any(record.get("record") == "state" for record in seen) and any("window_ns" in record for record in seen)
+    process.stdout.close()  # nobody reads any more: it ends, and says so
+    assert process.wait(20) == 2
+    assert "standard output" in process.stderr.read()
+    process.stderr.close()
+
+
+if __name__ == "__main__":
+    harness.main()

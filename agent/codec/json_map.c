@@ -138,11 +138,10 @@ static enum wr_result take_list(struct feed *feed, struct place at, bool whole) 
 
 static enum wr_result take_records(struct feed *feed, struct place at, struct wr_word object, struct wr_word records) {
     struct wr_json_record *record = &feed->map->record;
-    if (!record->problem && !records.text)
-        (void)wr_json_record_refuse(record, WR_BOOK_REJECTED_SYNTAX, object.text, "no records at their path");
-    if (record->problem) {
+    if (record->problem || !records.text) {
         if (is_known(feed->map))
             return WR_OK;
+        (void)wr_json_record_refuse(record, WR_BOOK_REJECTED_SYNTAX, object.text, "no records at their path");
         WR_TRY(wr_json_record_emit(record, object, at.line_start, at.lines + 1, feed->sink));
         feed->map->taken++;
         return WR_OK;

@@ -47,6 +47,7 @@ void wr_json_shapes_add(struct wr_json_shapes *shapes, const struct wr_json_mapp
     *step = (struct wr_json_step){.slot = slot, .len = (uint16_t)len, .name_len = (uint16_t)name.len};
     step->role = slot != 0 ? mapping->slots[slot].role : mapping->any_field ? WR_JSON_FIELD : WR_JSON_NOTHING;
     step->type = mapping->slots[slot].type;
+    step->word = mapping->slots[slot].word;
     if (!put_text(shape, shapes->from, len, &step->at) || !put_text(shape, name.text, name.len, &step->name_at))
         return;
     shape->newlines = shape->newlines || memchr(shapes->from, '\n', len);
@@ -159,7 +160,7 @@ WR_INLINE const char *take_scalar(struct wr_json_record *record, const struct wr
     case WR_JSON_WORD:
         behind = take_short_text(p);
         if (behind)
-            record->words[slot->word] = (struct wr_word){p, (size_t)(behind - p)};
+            record->words[step->word] = (struct wr_word){p, (size_t)(behind - p)};
         break;
     case WR_JSON_TIME:
         behind = take_time(record, p, end);

@@ -27,6 +27,7 @@ struct wr_json_step {
     uint16_t name_len;
     uint8_t role; /* enum wr_json_role */
     uint8_t type; /* FIELD: as in the slot */
+    uint8_t word; /* WORD: as in the slot */
 };
 
 struct wr_json_shape {

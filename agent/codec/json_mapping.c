@@ -259,6 +259,8 @@ static enum wr_result compile_time(struct compile *compile) {
     wr_time_format_fini(&mapping->time);
     compile->key = "tz";
     WR_TRY(wr_time_format_init(&mapping->time, config->time_format, config->tz, compile->err));
+    for (int64_t unit_ns = mapping->time.unit_ns; unit_ns > 1; unit_ns /= 10)
+        mapping->time_digits++;
     return add_single(compile, "time", config->time, WR_JSON_TIME);
 }
 

@@ -48,6 +48,7 @@ struct wr_json_node {
 struct wr_json_mapping {
     const struct wr_config_json *config;
     struct wr_time_format time;
+    uint8_t time_digits; /* decimals of its unit down to a nanosecond: 9 of s, 0 of ns */
     bool any_field;    /* no fields were given */
     bool has_envelope; /* records are taken out of a whole value */
     uint16_t record;   /* node where paths of records begin */

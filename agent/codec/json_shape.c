@@ -138,12 +138,12 @@ WR_INLINE const char *take_field(struct wr_json_record *record, const struct wr_
 /* A number of seconds, milliseconds, ... since 1970. */
 WR_INLINE const char *take_time(struct wr_json_record *record, const char *p, const char *end) {
     static const int64_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000};
-    const struct wr_time_format *format = &record->mapping->time;
+    const struct wr_json_mapping *mapping = record->mapping;
     uint64_t mantissa;
     unsigned decimals;
-    const char *behind = format->kind == WR_TIME_UNIX ? take_digits(p, end, &mantissa, &decimals) : NULL;
-    if (!behind || decimals > 9 || format->unit_ns % powers[decimals] != 0 ||
-        __builtin_mul_overflow((int64_t)mantissa, format->unit_ns / powers[decimals], &record->time_ns))
+    const char *behind = mapping->time.kind == WR_TIME_UNIX ? take_digits(p, end, &mantissa, &decimals) : NULL;
+    if (!behind || decimals > mapping->time_digits ||
+        __builtin_mul_overflow((int64_t)mantissa, powers[mapping->time_digits - decimals], &record->time_ns))
         return NULL;
     return behind;
 }
@@ -184,9 +184,11 @@ static const char *match(const struct wr_json_shape *shape, struct wr_json_recor
         if (!p)
             return NULL;
     }
-    if ((size_t)(end - p) < shape->tail_len || memcmp(p, shape->text + shape->tail_at, shape->tail_len) != 0)
-        return NULL;
-    return p + shape->tail_len;
+    const size_t left = (size_t)(end - p);
+    const char *tail = shape->text + shape->tail_at;
+    const bool same = left >= SLACK + (size_t)shape->tail_len ? same_bytes(p, tail, shape->tail_len)
+                                                              : left >= shape->tail_len && memcmp(p, tail, shape->tail_len) == 0;
+    return same ? p + shape->tail_len : NULL;
 }
 
 const char *wr_json_shapes_match(struct wr_json_shapes *shapes, struct wr_json_record *record, const char *p, const char *end,

@@ -6,6 +6,12 @@
 #include "agent/codec/json_map.h"
 #include "agent/codec/line.h"
 
+/* A line is gathered up to its newline, and no further. */
+static bool is_whole_line(struct wr_json_progress *progress, const char *bytes, size_t len) {
+    (void)progress;
+    return len > 0 && bytes[len - 1] == '\n';
+}
+
 static void forget_line(void *parser) {
     (void)parser;
 }
@@ -40,8 +46,12 @@ static enum wr_result init_line(struct wr_codec *codec, const struct wr_config_s
     if (!parser)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for a parser");
     wr_line_parser_init(parser, (enum wr_precision)source->precision, max_bytes);
-    *codec =
-        (struct wr_codec){.feed = wr_codec_stream_feed_line, .parser = parser, .forget = forget_line, .free = free_line, .by_lines = true};
+    *codec = (struct wr_codec){.feed = wr_codec_stream_feed_line,
+                               .parser = parser,
+                               .forget = forget_line,
+                               .free = free_line,
+                               .by_lines = true,
+                               .is_whole = is_whole_line};
     return WR_OK;
 }
 
@@ -50,7 +60,8 @@ static enum wr_result init_json(struct wr_codec *codec, struct wr_error *err) {
     if (!reader)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for a parser");
     wr_json_reader_init(reader);
-    *codec = (struct wr_codec){.feed = wr_codec_stream_feed_json, .parser = reader, .forget = forget_json, .free = free_json};
+    *codec = (struct wr_codec){
+        .feed = wr_codec_stream_feed_json, .parser = reader, .forget = forget_json, .free = free_json, .is_whole = wr_json_scan_progress};
     return WR_OK;
 }
 
@@ -64,7 +75,8 @@ static enum wr_result init_map(struct wr_codec *codec, const struct wr_config_so
         free(map);
         return result;
     }
-    *codec = (struct wr_codec){.feed = wr_codec_stream_feed_json_map, .parser = map, .forget = forget_map, .free = free_map};
+    *codec = (struct wr_codec){
+        .feed = wr_codec_stream_feed_json_map, .parser = map, .forget = forget_map, .free = free_map, .is_whole = wr_json_scan_progress};
     return WR_OK;
 }
 

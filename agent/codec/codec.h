@@ -11,6 +11,7 @@
 #ifndef WEIR_AGENT_CODEC_CODEC_H
 #define WEIR_AGENT_CODEC_CODEC_H
 
+#include "agent/codec/json_scan.h"
 #include "agent/codec/stream.h"
 #include "agent/config.h"
 
@@ -20,6 +21,7 @@ struct wr_codec {
     void (*forget)(void *parser);
     void (*free)(void *parser);
     bool by_lines; /* a record ends with its line, and not before */
+    bool (*is_whole)(struct wr_json_progress *progress, const char *bytes, size_t len); /* see wr_codec_is_whole */
 };
 
 /* By format, precision and json of the source. measurement: of JSON that has none; NULL: the source's name. WR_NO_MEMORY, or what is wrong with the
@@ -38,6 +40,12 @@ WR_MUST_USE static inline enum wr_result wr_codec_feed(struct wr_codec *codec, c
 /* After WR_FULL: these bytes will not be offered again. */
 static inline void wr_codec_forget(struct wr_codec *codec) {
     codec->forget(codec->parser);
+}
+
+/* For who gathers an unfinished record bit by bit: whether it is time to feed bytes[len]. progress is of this record (zero at its beginning, and again
+ * after each feed); bytes are those of the last call, and more behind them. */
+static inline bool wr_codec_is_whole(const struct wr_codec *codec, struct wr_json_progress *progress, const char *bytes, size_t len) {
+    return codec->is_whole(progress, bytes, len);
 }
 
 /* What a codec takes, for the memory ceiling. */

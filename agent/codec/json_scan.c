@@ -252,6 +252,32 @@ enum wr_json_found wr_json_scan_check(struct wr_json_scan *scan, struct wr_word 
     return found;
 }
 
+_Static_assert(WR_JSON_PARSE_DEPTH <= 32, "a bit a level");
+
+bool wr_json_scan_progress(struct wr_json_progress *progress, const char *bytes, size_t len) {
+    struct wr_json_scan scan = wr_json_scan_begin(bytes, bytes + len, false);
+    scan.p = bytes + progress->at;
+    scan.depth = progress->depth;
+    scan.opened = progress->opened;
+    for (unsigned i = 0; i < scan.depth; i++)
+        scan.open[i] = progress->lists >> i & 1 ? '[' : '{';
+    for (;;) {
+        struct wr_json_token token;
+        const enum wr_json_found found = next_token(&scan, &token);
+        if (found != WR_JSON_FOUND)
+            return found == WR_JSON_BAD && memchr(bytes, '\n', len);
+        if (token.kind == WR_JSON_OPEN) {
+            const uint32_t bit = UINT32_C(1) << (scan.depth - 1);
+            progress->lists = *token.word.text == '[' ? progress->lists | bit : progress->lists & ~bit;
+        }
+        progress->at = (uint32_t)(scan.p - bytes);
+        progress->depth = (uint8_t)scan.depth;
+        progress->opened = scan.opened;
+        if (scan.depth == 0)
+            return true;
+    }
+}
+
 /* -- walking what was checked -------------------------------------------------------------------------------------------------------- */
 
 /* Behind the string at p. */

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/series.h"
 
@@ -48,6 +49,17 @@ enum wr_json_found wr_json_scan_scalar(struct wr_json_scan *scan, struct wr_word
 
 /* Checks one value, containers with all that is in them. *ret_word is the value as written. */
 enum wr_json_found wr_json_scan_check(struct wr_json_scan *scan, struct wr_word *ret_word);
+
+/* How much of an unfinished value is checked, so that what comes bit by bit is looked at once. Zero: nothing. */
+struct wr_json_progress {
+    uint32_t at; /* bytes */
+    uint32_t lists; /* bit d: the container of depth d + 1 is a list */
+    uint8_t depth;
+    bool opened;
+};
+
+/* bytes[len] begin with what was seen before. True: it is time to parse them: there is a whole value, or one that is bad and whose line is whole. */
+bool wr_json_scan_progress(struct wr_json_progress *progress, const char *bytes, size_t len);
 
 /* For text that was checked: steps into the object or array at p; false if it is empty. */
 bool wr_json_scan_enter(struct wr_json_scan *scan);

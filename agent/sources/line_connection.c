@@ -76,6 +76,7 @@ static void drop_part(struct wr_line_connection *connection) {
     connection->part_len = 0;
     connection->part_size = 0;
     connection->part_done = false;
+    connection->progress = (struct wr_json_progress){0};
     wr_link_remove(&connection->with_part);
 }
 
@@ -199,6 +200,7 @@ static enum wr_result feed_part(struct wr_line_connection *connection, bool ende
         wr_codec_feed(&source->codec, connection->part, connection->part_len, ended, &connection->line, &source->intake.sink, &consumed);
     if (result == WR_OK)
         connection->part_done = false;
+    connection->progress = (struct wr_json_progress){0};
     if (consumed == connection->part_len) {
         drop_part(connection);
     } else if (consumed > 0) {
@@ -208,27 +210,15 @@ static enum wr_result feed_part(struct wr_line_connection *connection, bool ende
     return result;
 }
 
-/* Where the bytes end that are added to the part: behind the first newline. A JSON value may go on there: then twice as many each time, so that
- * parsing it again and again from its beginning costs no more than twice. */
+/* Where the bytes end that are added to the part: behind the first newline. A JSON value may go on there: then all that there is. */
 static const char *piece_end(const struct wr_line_connection *connection, const char *p, const char *end, bool again) {
     const struct wr_line_source *source = connection->owner;
-    size_t least = again ? connection->part_len : 0;
-    if (least > (size_t)(end - p))
-        least = (size_t)(end - p);
-    const char *newline = memchr(p + least, '\n', (size_t)(end - p) - least);
+    const char *newline = again ? NULL : memchr(p, '\n', (size_t)(end - p));
     const char *behind = newline ? newline + 1 : end;
     const size_t room = source->source.env.limits->max_line_bytes - connection->part_len;
     if (!source->codec.by_lines && room > 0 && (size_t)(behind - p) > room)
         behind = p + room;
     return behind;
-}
-
-/* Whether a record may end in these bytes. */
-static bool may_end(const struct wr_line_source *source, const char *p, const char *end) {
-    const size_t len = (size_t)(end - p);
-    if (len > 0 && end[-1] == '\n')
-        return true;
-    return !source->codec.by_lines && len > 0 && (memchr(p, '}', len) || memchr(p, ']', len) || memchr(p, '\n', len));
 }
 
 static void skip_rest(struct wr_line_connection *connection, const char **p, const char *end) {
@@ -246,7 +236,6 @@ static enum taken take_head(struct wr_line_connection *connection, const char **
         if (!connection->part_done) {
             const char *from = *p;
             *p = from < end ? piece_end(connection, from, end, again) : end;
-            const bool whole = may_end(connection->owner, from, *p) || (ended && *p == end);
             const enum kept kept = keep_part(connection, from, (size_t)(*p - from));
             if (kept == KEPT_CLOSED)
                 return TAKEN_CLOSED;
@@ -255,7 +244,8 @@ static enum taken take_head(struct wr_line_connection *connection, const char **
                 skip_rest(connection, p, end);
                 return TAKEN_ALL;
             }
-            connection->part_done = whole;
+            connection->part_done = (ended && *p == end) || wr_codec_is_whole(&connection->owner->codec, &connection->progress,
+                                                                              connection->part, connection->part_len);
         }
         if (connection->part_done && feed_part(connection, ended && *p == end) == WR_FULL)
             return TAKEN_STALLED;

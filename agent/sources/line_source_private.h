@@ -62,6 +62,7 @@ struct wr_line_connection {
     struct wr_link put_off;   /* in owner->put_off */
     uint64_t line;            /* lines seen */
     char *part;               /* the beginning of a line, or of a JSON value */
+    struct wr_json_progress progress; /* in part */
     uint32_t part_len;
     uint32_t part_size;
     int fd;

@@ -198,6 +198,40 @@ static void no_split_changes_anything(void **state) {
     free(whole);
 }
 
+/* However the bytes come, it is known at the same byte that a value is whole, or that it never will be. */
+static void progress_says_what_a_check_says(void **state) {
+    (void)state;
+    static const char *const texts[] = {"{\"a\":[1,{\"b\":null},[]],\"c\":\"}]\\\"\"} {",
+                                        "[[{\"x\":-1.5e3},true],\n\n[{}]]",
+                                        "{\"a\":1\n,\"b\" 2}\n{\"c\":3}",
+                                        "{\"a\":\"x\ny\"}",
+                                        "[1,]\n",
+                                        "{\"a\"\n:\n tru}\n",
+                                        " 12 ",
+                                        "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\n"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        const size_t len = strlen(texts[i]);
+        size_t expected = 1;
+        for (;; expected++) {
+            assert_true(expected <= len);
+            struct wr_json_scan scan = wr_json_scan_begin(texts[i], texts[i] + expected, false);
+            struct wr_word word;
+            const enum wr_json_found found = wr_json_scan_check(&scan, &word);
+            if (found == WR_JSON_FOUND || (found == WR_JSON_BAD && memchr(texts[i], '\n', expected)))
+                break;
+        }
+        for (size_t step = 1; step < 6; step++) {
+            struct wr_json_progress progress = {0};
+            size_t have = step;
+            while (!wr_json_scan_progress(&progress, texts[i], have < len ? have : len)) {
+                assert_true(have < len);
+                have += step;
+            }
+            assert_int_equal(have, (expected + step - 1) / step * step);
+        }
+    }
+}
+
 static void out_of_memory_loses_a_record_and_no_more(void **state) {
     (void)state;
     static const char text[] = "{\"measurement\":\"m\",\"value\":\"a\\n\"}\n{\"measurement\":\"m\",\"value\":2}\n{\"rule\": 1}\n";
@@ -232,6 +266,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_record_may_span_lines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(depth_is_limited, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_split_changes_anything, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(progress_says_what_a_check_says, set_up, tear_down),
         cmocka_unit_test_setup_teardown(out_of_memory_loses_a_record_and_no_more, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

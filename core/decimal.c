@@ -6,8 +6,6 @@
 
 _Static_assert(FLT_EVAL_METHOD == 0, "doubles are computed as doubles: every operation rounds once");
 
-__extension__ typedef unsigned __int128 u128;
-
 const double wr_decimal_powers[WR_DECIMALS_MAX + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                                        1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 
@@ -35,24 +33,25 @@ bool wr_decimal_scale(double value, uint8_t decimals, int64_t *ret_mantissa) {
 
 double wr_decimal_to_double(wr_i128 mantissa, uint8_t decimals) {
     assert(decimals <= WR_DECIMALS_MAX);
-    u128 size = mantissa < 0 ? -(u128)mantissa : (u128)mantissa;
+    const wr_u128 size = wr_i128_size(mantissa);
     double result;
-    if (size < (u128)1 << 53 || decimals == 0) {
-        result = (double)size / wr_decimal_powers[decimals]; /* two exact doubles (or one conversion): one rounding */
+    if ((wr_u128_high(size) == 0 && wr_u128_low(size) < UINT64_C(1) << 53) || decimals == 0) {
+        result = wr_u128_double(size) / wr_decimal_powers[decimals]; /* two exact doubles (or one conversion): one rounding */
     } else {
-        u128 power = (u128)powers[decimals];
-        u128 quotient = size / power;
-        u128 rest = size % power;
-        if (quotient >> 64 != 0) {
+        const uint64_t power = (uint64_t)powers[decimals];
+        uint64_t rest;
+        const wr_u128 quotient = wr_u128_divide(size, power, &rest);
+        if (wr_u128_high(quotient) != 0) {
             /* Many more bits than a double has: a set lowest bit tells the rounding that the true quotient lies above this one. */
-            result = (double)(quotient | (rest != 0 ? 1U : 0U));
+            result = wr_u128_double(wr_u128_or(quotient, wr_u128_of(rest != 0)));
         } else {
             /* 64 more bits, so that there are at least 67. A rest of at least 1 / 10^15 is never lost below them. */
-            quotient = (quotient << 64) + (rest << 64) / power;
-            result = ldexp((double)quotient, -64);
+            uint64_t last;
+            const wr_u128 fraction = wr_u128_divide(wr_u128_words(rest, 0), power, &last);
+            result = ldexp(wr_u128_double(wr_u128_add(wr_u128_words(wr_u128_low(quotient), 0), fraction)), -64);
         }
     }
-    return mantissa < 0 ? -result : result;
+    return wr_i128_negative(mantissa) ? -result : result;
 }
 
 /* Neumaier 1974: carry collects exactly what each addition rounds away. */
@@ -75,10 +74,8 @@ static void give_up_exact(struct wr_sum *sum) {
 
 /* Brings the sum to a larger scale. False: it does not fit. */
 static bool rescale(struct wr_sum *sum, uint8_t decimals) {
-    wr_i128 scaled;
-    if (__builtin_mul_overflow(sum->scaled, (wr_i128)powers[decimals - sum->decimals], &scaled))
+    if (wr_i128_multiply_overflow(sum->scaled, powers[decimals - sum->decimals], &sum->scaled))
         return false;
-    sum->scaled = scaled;
     sum->decimals = decimals;
     return true;
 }
@@ -88,8 +85,8 @@ static bool add_exact(struct wr_sum *sum, wr_i128 mantissa, uint8_t decimals) {
     struct wr_sum after = *sum;
     if (decimals > after.decimals && !rescale(&after, decimals))
         return false;
-    if (__builtin_mul_overflow(mantissa, (wr_i128)powers[after.decimals - decimals], &mantissa) ||
-        __builtin_add_overflow(after.scaled, mantissa, &after.scaled))
+    if (wr_i128_multiply_overflow(mantissa, powers[after.decimals - decimals], &mantissa) ||
+        wr_i128_add_overflow(after.scaled, mantissa, &after.scaled))
         return false;
     *sum = after;
     return true;
@@ -104,16 +101,16 @@ static bool exact_mantissa(enum wr_type type, union wr_value value, uint8_t *dec
             mantissa = 0; /* also -0.0, which a sum does not keep */
         else if (!wr_decimal_scale(value.f, *decimals, &mantissa))
             return false;
-        *ret_mantissa = mantissa;
+        *ret_mantissa = wr_i128_of(mantissa);
         return *decimals <= WR_DECIMALS_MAX;
     case WR_TYPE_INT:
-        *ret_mantissa = value.i;
+        *ret_mantissa = wr_i128_of(value.i);
         break;
     case WR_TYPE_UINT:
-        *ret_mantissa = value.u;
+        *ret_mantissa = wr_i128_of_u64(value.u);
         break;
     case WR_TYPE_BOOL:
-        *ret_mantissa = value.u != 0;
+        *ret_mantissa = wr_i128_of(value.u != 0);
         break;
     case WR_TYPE_NONE:
     case WR_TYPE_SYMBOL:
@@ -125,7 +122,7 @@ static bool exact_mantissa(enum wr_type type, union wr_value value, uint8_t *dec
 
 void wr_sum_add_other(struct wr_sum *sum, enum wr_type type, union wr_value value, uint8_t decimals) {
     assert(type != WR_TYPE_NONE && type != WR_TYPE_SYMBOL);
-    wr_i128 mantissa = 0;
+    wr_i128 mantissa = wr_i128_zero();
     if (sum->exact && exact_mantissa(type, value, &decimals, &mantissa) && add_exact(sum, mantissa, decimals))
         return;
     give_up_exact(sum);
@@ -152,8 +149,8 @@ double wr_sum_double(const struct wr_sum *sum) {
 }
 
 bool wr_sum_int64(const struct wr_sum *sum, int64_t *ret_value) {
-    if (!sum->exact || sum->decimals != 0 || sum->scaled < INT64_MIN || sum->scaled > INT64_MAX)
+    if (!sum->exact || sum->decimals != 0 || !wr_i128_is_int64(sum->scaled))
         return false;
-    *ret_value = (int64_t)sum->scaled;
+    *ret_value = wr_i128_low(sum->scaled);
     return true;
 }

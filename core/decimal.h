@@ -11,9 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/int128.h"
 #include "core/reading.h"
-
-__extension__ typedef __int128 wr_i128;
 
 #define WR_DECIMAL_MANTISSA_END 1e15 /* a mantissa has at most 15 digits */
 
@@ -36,7 +35,7 @@ bool wr_decimal_scale(double value, uint8_t decimals, int64_t *ret_mantissa);
 /* mantissa / 10^decimals, rounded once. */
 double wr_decimal_to_double(wr_i128 mantissa, uint8_t decimals);
 
-static inline struct wr_sum wr_sum_zero(void) { return (struct wr_sum){.scaled = 0, .decimals = 0, .exact = true}; }
+static inline struct wr_sum wr_sum_zero(void) { return (struct wr_sum){.scaled = wr_i128_zero(), .decimals = 0, .exact = true}; }
 
 extern const double wr_decimal_powers[WR_DECIMALS_MAX + 1]; /* 10^0 ... 10^15, exact */
 
@@ -66,11 +65,8 @@ void wr_sum_add_other(struct wr_sum *sum, enum wr_type type, union wr_value valu
 static inline void wr_sum_add(struct wr_sum *sum, enum wr_type type, union wr_value value, uint8_t decimals) {
     int64_t mantissa;
     if (type == WR_TYPE_FLOAT && sum->exact && decimals <= sum->decimals && wr_decimal_mantissa(value.f, sum->decimals, &mantissa)) {
-        wr_i128 after;
-        if (!__builtin_add_overflow(sum->scaled, mantissa, &after)) {
-            sum->scaled = after;
+        if (!wr_i128_add_overflow(sum->scaled, wr_i128_of(mantissa), &sum->scaled))
             return;
-        }
     }
     wr_sum_add_other(sum, type, value, decimals);
 }

@@ -124,27 +124,25 @@ void wr_json_bytes(struct wr_json *json, const char *name, const char *text, siz
     put_string(json, text, len);
 }
 
-__extension__ typedef unsigned __int128 u128;
-
 #define DIGITS_MAX 40 /* 2^127 has 39 */
 
 /* Writes the digits to the end of text[DIGITS_MAX]; returns where they begin. */
-static char *digits(char *text, u128 value) {
+static char *digits(char *text, wr_u128 value) {
     char *at = text + DIGITS_MAX;
-    while (value > UINT64_MAX) { /* 19 digits at a time: dividing 64 bits is much faster than 128 */
-        uint64_t low = (uint64_t)(value % UINT64_C(10000000000000000000));
-        value /= UINT64_C(10000000000000000000);
+    while (wr_u128_high(value) != 0) { /* 19 digits at a time: dividing 64 bits is much faster than 128 */
+        uint64_t low;
+        value = wr_u128_divide(value, UINT64_C(10000000000000000000), &low);
         for (int i = 0; i < 19; i++, low /= 10)
             *--at = (char)('0' + low % 10);
     }
-    uint64_t rest = (uint64_t)value;
+    uint64_t rest = wr_u128_low(value);
     do
         *--at = (char)('0' + rest % 10);
     while ((rest /= 10) > 0);
     return at;
 }
 
-static void put_integer(struct wr_json *json, const char *name, bool negative, u128 size) {
+static void put_integer(struct wr_json *json, const char *name, bool negative, wr_u128 size) {
     char text[1 + DIGITS_MAX];
     char *at = digits(text + 1, size);
     if (negative)
@@ -154,15 +152,15 @@ static void put_integer(struct wr_json *json, const char *name, bool negative, u
 }
 
 void wr_json_int(struct wr_json *json, const char *name, int64_t value) {
-    put_integer(json, name, value < 0, value < 0 ? -(u128)value : (u128)value);
+    put_integer(json, name, value < 0, wr_u128_of(value < 0 ? 0U - (uint64_t)value : (uint64_t)value));
 }
 
 void wr_json_uint(struct wr_json *json, const char *name, uint64_t value) {
-    put_integer(json, name, false, value);
+    put_integer(json, name, false, wr_u128_of(value));
 }
 
 void wr_json_i128(struct wr_json *json, const char *name, wr_i128 value) {
-    put_integer(json, name, value < 0, value < 0 ? -(u128)value : (u128)value);
+    put_integer(json, name, wr_i128_negative(value), wr_i128_size(value));
 }
 
 void wr_json_double(struct wr_json *json, const char *name, double value) {
@@ -203,7 +201,7 @@ static size_t format_short(char *text, double value) {
     if (signbit(value))
         *at++ = '-';
     char all[DIGITS_MAX];
-    char *first = digits(all, (u128)mantissa);
+    char *first = digits(all, wr_u128_of((uint64_t)mantissa));
     while (all + DIGITS_MAX - first <= decimals) /* at least one digit before the point */
         *--first = '0';
     size_t whole = (size_t)(all + DIGITS_MAX - first) - decimals;

@@ -20,7 +20,7 @@
 /* Bits of a number: 0 for 0, 1 for 1, 2 for 2 and 3, ... */
 static inline unsigned wr_width(uint64_t value) { return value == 0 ? 0 : 64U - (unsigned)__builtin_clzll(value); }
 static inline unsigned wr_width128(wr_u128 value) {
-    return value >> 64 ? 64 + wr_width((uint64_t)(value >> 64)) : wr_width((uint64_t)value);
+    return wr_u128_high(value) ? 64 + wr_width(wr_u128_high(value)) : wr_width(wr_u128_low(value));
 }
 
 /* Writes bits, lowest first, into bytes, lowest first. */
@@ -43,10 +43,9 @@ static inline void wr_put_below(struct wr_bits *bits, wr_u128 value, unsigned wi
     if (width < 2)
         return;
     unsigned n = width - 1;
-    value &= ((wr_u128)1 << n) - 1;
-    for (; n > 56; n -= 56, value >>= 56)
-        wr_put_bits56(bits, (uint64_t)value & ((UINT64_C(1) << 56) - 1), 56);
-    wr_put_bits56(bits, (uint64_t)value, n);
+    for (; n > 56; n -= 56, value = wr_u128_right(value, 56))
+        wr_put_bits56(bits, wr_u128_low(value) & ((UINT64_C(1) << 56) - 1), 56);
+    wr_put_bits56(bits, wr_u128_low(value) & ((UINT64_C(1) << n) - 1), n);
 }
 
 static inline uint8_t *wr_end_bits(struct wr_bits *bits) {
@@ -88,12 +87,12 @@ static inline wr_u128 wr_get_wide(struct wr_bit_cursor *cursor, unsigned width) 
     if (width > 128)
         cursor->bad = true;
     if (width == 0 || width > 128)
-        return 0;
-    wr_u128 value = (wr_u128)1 << (width - 1);
+        return wr_u128_zero();
+    wr_u128 value = wr_u128_left(wr_u128_of(1), width - 1);
     unsigned shift = 0;
     for (unsigned left = width - 1; left > 0;) {
         unsigned n = left > 56 ? 56 : left;
-        value |= (wr_u128)wr_get_bits56(cursor, n) << shift;
+        value = wr_u128_or(value, wr_u128_left(wr_u128_of(wr_get_bits56(cursor, n)), shift));
         shift += n;
         left -= n;
     }
@@ -103,7 +102,7 @@ static inline wr_u128 wr_get_wide(struct wr_bit_cursor *cursor, unsigned width) 
 /* The same, of 64 bits. */
 static inline uint64_t wr_get_number(struct wr_bit_cursor *cursor, unsigned width) {
     if (width > 57)
-        return (uint64_t)wr_get_wide(cursor, width);
+        return wr_u128_low(wr_get_wide(cursor, width));
     if (width < 2)
         return width;
     return UINT64_C(1) << (width - 1) | wr_get_bits56(cursor, width - 1);

@@ -16,8 +16,6 @@
 
 #define WR_VARINT_MAX 10
 
-__extension__ typedef unsigned __int128 wr_u128;
-
 /* The columns of an aggregates body, in their order: those that repeat themselves, then those that only have a skewed distribution, so
  * that each part can be compressed in its own way. docs/segment-format.md says what stands in each. */
 enum wr_column {
@@ -69,8 +67,13 @@ static inline uint8_t *wr_put_varint(uint8_t *p, uint64_t value) {
 
 static inline uint8_t *wr_put_zigzag(uint8_t *p, int64_t value) { return wr_put_varint(p, wr_zigzag(value)); }
 
-static inline wr_u128 wr_zigzag128(wr_i128 value) { return ((wr_u128)value << 1) ^ ((wr_u128)0 - ((wr_u128)value >> 127)); }
-static inline wr_i128 wr_unzigzag128(wr_u128 coded) { return (wr_i128)((coded >> 1) ^ ((wr_u128)0 - (coded & 1))); }
+static inline wr_u128 wr_zigzag128(wr_i128 value) {
+    const wr_u128 bits = wr_i128_unsigned(value);
+    return wr_u128_xor(wr_u128_left(bits, 1), wr_u128_negate(wr_u128_right(bits, 127)));
+}
+static inline wr_i128 wr_unzigzag128(wr_u128 coded) {
+    return wr_i128_signed(wr_u128_xor(wr_u128_right(coded, 1), wr_u128_negate(wr_u128_of(wr_u128_low(coded) & 1U))));
+}
 
 /* Reads a column. After reading past its end or a varint that is too long `bad` is set and every answer is 0. */
 struct wr_cursor {

@@ -318,7 +318,8 @@ static enum wr_result get_fraction_sum(struct wr_decoder *decoder, const struct 
     int64_t rest = wr_get_zigzag(column);
     if (decimals > WR_DECIMALS_MAX)
         return corrupt(decoder, err, "a sum has too many decimals");
-    sum->scaled = (wr_i128)((wr_u128)wr_sum_fraction(grid, (int64_t)code, fine, decimals) + (wr_u128)(wr_i128)rest);
+    const wr_u128 near = wr_i128_unsigned(wr_sum_fraction(grid, (int64_t)wr_u128_low(code), fine, decimals));
+    sum->scaled = wr_i128_signed(wr_u128_add(near, wr_i128_unsigned(wr_i128_of(rest))));
     sum->decimals = decimals;
     return WR_OK;
 }
@@ -331,8 +332,9 @@ static enum wr_result get_sum(struct wr_decoder *decoder, struct wr_aggregate *r
     bool has_extra = form == WR_SUM_OTHER || form == WR_SUM_DECIMAL || (form == WR_SUM_EXACT && fraction);
     uint8_t extra = has_extra ? wr_get_byte(&decoder->columns[WR_COLUMN_SUM_EXTRA]) : 0;
     uint8_t width = (uint8_t)(wr_get_byte(&decoder->columns[WR_COLUMN_SUM_WIDTH]) + wr_width(wr_span(codes)));
-    wr_u128 difference = (wr_u128)wr_unzigzag128(width > 57 ? wr_get_wide(&decoder->bits, width) : wr_get_number(&decoder->bits, width));
-    wr_u128 whole = ((wr_u128)wr_sum_expected(codes, record->n) + difference);
+    wr_u128 coded = width > 57 ? wr_get_wide(&decoder->bits, width) : wr_u128_of(wr_get_number(&decoder->bits, width));
+    wr_u128 difference = wr_i128_unsigned(wr_unzigzag128(coded));
+    wr_u128 whole = wr_u128_add(wr_i128_unsigned(wr_sum_expected(codes, record->n)), difference);
     struct wr_sum *sum = &record->sum;
     uint64_t step = wr_form_steps(grid, codes->form) ? (uint64_t)grid->step : 1;
     sum->exact = form <= WR_SUM_OTHER;
@@ -342,22 +344,24 @@ static enum wr_result get_sum(struct wr_decoder *decoder, struct wr_aggregate *r
             WR_TRY(get_fraction_sum(decoder, grid, whole, extra, sum, err));
             break;
         }
-        sum->scaled = (wr_i128)(whole * step);
+        sum->scaled = wr_i128_signed(wr_u128_multiply(whole, step));
         sum->decimals = integer ? 0 : codes->form;
         break;
     case WR_SUM_OTHER:
         if (extra > WR_DECIMALS_MAX)
             return corrupt(decoder, err, "a sum has too many decimals");
-        sum->scaled = (wr_i128)((wr_u128)wr_sum_expected_scaled(record, extra) + difference);
+        sum->scaled = wr_i128_signed(wr_u128_add(wr_i128_unsigned(wr_sum_expected_scaled(record, extra)), difference));
         sum->decimals = extra;
         break;
     case WR_SUM_DECIMAL:
         if (codes->form > WR_FORM_DECIMALS_MAX)
             return corrupt(decoder, err, "a sum is a decimal, its values are not");
-        *sum = (struct wr_sum){.approx = wr_sum_decimal_value(codes->form, (int64_t)(whole * step), (int8_t)extra)};
+        *sum = (struct wr_sum){.approx =
+                                   wr_sum_decimal_value(codes->form, (int64_t)wr_u128_low(wr_u128_multiply(whole, step)), (int8_t)extra)};
         break;
     case WR_SUM_DOUBLE:
-        *sum = (struct wr_sum){.approx = wr_unordered64(wr_plus(wr_ordered64(wr_sum_expected_double(record)), (int64_t)difference))};
+        *sum = (struct wr_sum){.approx =
+                                   wr_unordered64(wr_plus(wr_ordered64(wr_sum_expected_double(record)), (int64_t)wr_u128_low(difference)))};
         break;
     default:
         return corrupt(decoder, err, "a sum has an unknown form");

@@ -36,7 +36,7 @@ static void choose_double_codes(struct wr_codes *codes, const struct wr_grid *gr
 static unsigned put_number(struct wr_encoder *encoder, enum wr_column widths, uint64_t value, unsigned expected_width) {
     unsigned width = wr_width(value);
     wr_column_byte(encoder, widths, (uint8_t)(width - expected_width));
-    wr_put_below(&encoder->bits, value, width);
+    wr_put_below(&encoder->bits, wr_u128_of(value), width);
     return width;
 }
 
@@ -91,19 +91,25 @@ static bool rescaled_sum(const struct wr_sum *sum, unsigned form, int64_t step, 
     if (places > WR_DECIMALS_MAX || sum->decimals > places)
         return false;
     for (unsigned i = sum->decimals; i < places; i++)
-        if (__builtin_mul_overflow(scaled, (wr_i128)10, &scaled))
+        if (wr_i128_multiply_overflow(scaled, 10, &scaled))
             return false;
     if (step > 1) {
-        if (scaled >= INT64_MIN && scaled <= INT64_MAX ? (int64_t)scaled % step != 0 : scaled % step != 0)
+        int64_t rest;
+        if (wr_i128_is_int64(scaled)) { /* the usual case, and dividing 64 bits is much faster */
+            rest = wr_i128_low(scaled) % step;
+            scaled = wr_i128_of(wr_i128_low(scaled) / step);
+        } else {
+            scaled = wr_i128_divide(scaled, step, &rest);
+        }
+        if (rest != 0)
             return false;
-        scaled = scaled >= INT64_MIN && scaled <= INT64_MAX ? (int64_t)scaled / step : scaled / step;
     }
     *ret_scaled = scaled;
     return true;
 }
 
 static void put_sum_number(struct wr_encoder *encoder, wr_i128 value, wr_i128 expected, const struct wr_codes *codes) {
-    wr_u128 difference = wr_zigzag128((wr_i128)((wr_u128)value - (wr_u128)expected));
+    wr_u128 difference = wr_zigzag128(wr_i128_signed(wr_u128_subtract(wr_i128_unsigned(value), wr_i128_unsigned(expected))));
     unsigned width = wr_width128(difference);
     wr_column_byte(encoder, WR_COLUMN_SUM_WIDTH, (uint8_t)(width - wr_width(wr_span(codes))));
     wr_put_below(&encoder->bits, difference, width);
@@ -121,7 +127,7 @@ static bool put_sum_fraction(struct wr_encoder *encoder, const struct wr_grid *g
     if (grid->fine_bits > 0)
         wr_column_zigzag(encoder, WR_COLUMN_SUM_FINE, fine);
     wr_column_zigzag(encoder, WR_COLUMN_SUM_FINE, rest);
-    put_sum_number(encoder, code, wr_sum_expected(codes, record->n), codes);
+    put_sum_number(encoder, wr_i128_of(code), wr_sum_expected(codes, record->n), codes);
     return true;
 }
 
@@ -151,11 +157,12 @@ static void put_sum(struct wr_encoder *encoder, const struct wr_grid *grid, cons
     if (wr_sum_decimal(codes->form, sum, &code, &ulps) && code % step == 0) {
         wr_column_byte(encoder, WR_COLUMN_SUM_FORM, WR_SUM_DECIMAL);
         wr_column_byte(encoder, WR_COLUMN_SUM_EXTRA, (uint8_t)ulps);
-        put_sum_number(encoder, code / step, wr_sum_expected(codes, record->n), codes);
+        put_sum_number(encoder, wr_i128_of(code / step), wr_sum_expected(codes, record->n), codes);
         return;
     }
     wr_column_byte(encoder, WR_COLUMN_SUM_FORM, WR_SUM_DOUBLE);
-    put_sum_number(encoder, wr_minus(wr_ordered64(sum), wr_ordered64(wr_sum_expected_double(record))), 0, codes);
+    const int64_t off = wr_minus(wr_ordered64(sum), wr_ordered64(wr_sum_expected_double(record)));
+    put_sum_number(encoder, wr_i128_of(off), wr_i128_zero(), codes);
 }
 
 static void put_values(struct wr_encoder *encoder, const struct wr_grid *grid, const struct wr_aggregate *record, struct wr_codes *codes,

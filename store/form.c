@@ -52,7 +52,8 @@ static struct split split(const struct wr_grid *grid, uint64_t code, int64_t fin
 static uint64_t rounded_part(const struct wr_grid *grid, uint64_t part, unsigned decimals) {
     if (grid->fine_bits == 0)
         return (part * whole_powers[decimals] + grid->parts / 2) / grid->parts;
-    return (uint64_t)(((wr_u128)part * whole_powers[decimals] + (UINT64_C(1) << (grid->fine_bits - 1))) >> grid->fine_bits);
+    const wr_u128 half = wr_u128_of(UINT64_C(1) << (grid->fine_bits - 1));
+    return wr_u128_low(wr_u128_right(wr_u128_add(wr_u128_product(part, whole_powers[decimals]), half), grid->fine_bits));
 }
 
 static double fraction_value(const struct wr_grid *grid, int64_t code, int fine) {
@@ -128,8 +129,12 @@ int64_t wr_form_guess(const struct wr_grid *grid, unsigned form, double value) {
 }
 
 wr_i128 wr_sum_expected(const struct wr_codes *codes, uint64_t n) {
-    wr_i128 four = (wr_i128)codes->min + codes->max + codes->first + codes->last;
-    return (wr_i128)((wr_u128)four * n) / 4;
+    wr_i128 four = wr_i128_of(codes->min); /* four numbers of 64 bits: no overflow */
+    (void)wr_i128_add_overflow(four, wr_i128_of(codes->max), &four);
+    (void)wr_i128_add_overflow(four, wr_i128_of(codes->first), &four);
+    (void)wr_i128_add_overflow(four, wr_i128_of(codes->last), &four);
+    int64_t rest;
+    return wr_i128_divide(wr_i128_signed(wr_u128_multiply(wr_i128_unsigned(four), n)), 4, &rest);
 }
 
 double wr_sum_expected_double(const struct wr_aggregate *record) {
@@ -138,7 +143,7 @@ double wr_sum_expected_double(const struct wr_aggregate *record) {
 
 wr_i128 wr_sum_expected_scaled(const struct wr_aggregate *record, uint8_t decimals) {
     double scaled = wr_sum_expected_double(record) * powers[decimals];
-    return fabs(scaled) < 1e30 ? (wr_i128)scaled : 0; /* also NaN */
+    return fabs(scaled) < 1e30 ? wr_i128_of_double(scaled) : wr_i128_zero(); /* also NaN */
 }
 
 bool wr_sum_decimal(unsigned form, double sum, int64_t *ret_code, int *ret_ulps) {
@@ -155,16 +160,16 @@ double wr_sum_decimal_value(unsigned form, int64_t code, int ulps) {
 
 wr_i128 wr_sum_fraction(const struct wr_grid *grid, int64_t code, int64_t fine, uint8_t decimals) {
     struct split of = split(grid, code < 0 ? 0 - (uint64_t)code : (uint64_t)code, fine);
-    wr_u128 scaled = (wr_u128)of.whole * whole_powers[decimals] + rounded_part(grid, of.part, decimals);
-    return code < 0 ? -(wr_i128)scaled : (wr_i128)scaled;
+    const wr_u128 whole = wr_u128_product(of.whole, whole_powers[decimals]);
+    return wr_i128_of_size(code < 0, wr_u128_add(whole, wr_u128_of(rounded_part(grid, of.part, decimals))));
 }
 
 #define FINE_END (INT64_C(1) << 20)
-#define REST_END ((wr_i128)1 << 40)
+#define REST_END (INT64_C(1) << 40)
 
 bool wr_sum_fraction_code(const struct wr_grid *grid, wr_i128 scaled, uint8_t decimals, int64_t *ret_code, int64_t *ret_fine,
                           int64_t *ret_rest) {
-    double size = fabs((double)scaled / powers[decimals]);
+    double size = fabs(wr_i128_double(scaled) / powers[decimals]);
     double in_parts = size * (double)grid->parts;
     if (!(in_parts < CODE_END))
         return false;
@@ -179,9 +184,10 @@ bool wr_sum_fraction_code(const struct wr_grid *grid, wr_i128 scaled, uint8_t de
         if (fine < -FINE_END || fine > FINE_END)
             return false;
     }
-    *ret_code = scaled < 0 ? -code : code;
+    *ret_code = wr_i128_negative(scaled) ? -code : code;
     *ret_fine = fine;
-    wr_i128 rest = scaled - wr_sum_fraction(grid, *ret_code, fine, decimals);
-    *ret_rest = (int64_t)rest;
-    return rest > -REST_END && rest < REST_END;
+    const wr_u128 near = wr_i128_unsigned(wr_sum_fraction(grid, *ret_code, fine, decimals));
+    const wr_i128 rest = wr_i128_signed(wr_u128_subtract(wr_i128_unsigned(scaled), near));
+    *ret_rest = wr_i128_low(rest);
+    return wr_i128_is_int64(rest) && *ret_rest > -REST_END && *ret_rest < REST_END;
 }

@@ -62,7 +62,7 @@ static void put_seconds(struct wr_encode_senml *encode, enum label label, int64_
         put_int(encode, label, ns / WR_NS_PER_S);
     } else if (encode->binary) {
         wr_cbor_int(&encode->cbor, label);
-        wr_cbor_double(&encode->cbor, wr_decimal_to_double(ns, 9));
+        wr_cbor_double(&encode->cbor, wr_decimal_to_double(wr_i128_of(ns), 9));
     } else {
         char text[32];
         int len = snprintf(text, sizeof text, "%" PRId64 ".%09" PRId64, ns / WR_NS_PER_S, fraction_ns);

@@ -29,10 +29,10 @@ static void add_sum(struct list *list, enum wr_type type, const struct wr_sum *s
     }
     if (!sum->exact || sum->decimals != 0)
         return;
-    if (type == WR_TYPE_UINT && sum->scaled >= 0 && sum->scaled <= (wr_i128)UINT64_MAX)
-        add(list, "sum", WR_TYPE_UINT, (union wr_value){.u = (uint64_t)sum->scaled});
-    else if (type != WR_TYPE_UINT && sum->scaled >= INT64_MIN && sum->scaled <= INT64_MAX)
-        add(list, "sum", WR_TYPE_INT, (union wr_value){.i = (int64_t)sum->scaled});
+    if (type == WR_TYPE_UINT && !wr_i128_negative(sum->scaled) && wr_u128_high(wr_i128_size(sum->scaled)) == 0)
+        add(list, "sum", WR_TYPE_UINT, (union wr_value){.u = (uint64_t)wr_i128_low(sum->scaled)});
+    else if (type != WR_TYPE_UINT && wr_i128_is_int64(sum->scaled))
+        add(list, "sum", WR_TYPE_INT, (union wr_value){.i = wr_i128_low(sum->scaled)});
 }
 
 size_t wr_statistics_of(const struct wr_aggregate *aggregate, struct wr_statistic ret_list[WR_STATISTICS_MAX]) {

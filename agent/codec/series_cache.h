@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "agent/codec/scan.h"
+#include "core/int128.h"
 #include "core/result.h"
 #include "core/series.h"
 
@@ -82,10 +83,9 @@ WR_INLINE uint64_t wr_series_cache_load(const char *text, size_t len) {
 }
 
 /* Multiply and fold, as wyhash does. */
-__extension__ typedef unsigned __int128 wr_series_cache_wide;
 WR_INLINE uint64_t wr_series_cache_fold(uint64_t a, uint64_t b) {
-    const wr_series_cache_wide product = (wr_series_cache_wide)a * b;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
+    const wr_u128 product = wr_u128_product(a, b);
+    return wr_u128_low(product) ^ wr_u128_high(product);
 }
 
 WR_INLINE uint64_t wr_series_cache_hash(uint64_t seed, const char *text, size_t len) {

@@ -179,7 +179,7 @@ static void compare_group(const struct wr_aggregate *merged, bool one, const str
     if (sum.n == 0)
         return;
     assert_true(merged->sum.exact);
-    assert_true(wr_sum_double(&merged->sum) == wr_decimal_to_double(sum.sum, integer ? 0 : 1));
+    assert_true(wr_sum_double(&merged->sum) == wr_decimal_to_double(wr_i128_of(sum.sum), integer ? 0 : 1));
     assert_true(value_of(integer, merged->min) == number(integer, sum.min));
     assert_true(value_of(integer, merged->max) == number(integer, sum.max));
     if (!one || merged->window_ns == 0)

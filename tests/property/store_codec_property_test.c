@@ -214,10 +214,10 @@ static bool same_sum(const struct wr_sum *a, const struct wr_sum *b) {
     wr_i128 x = a->scaled;
     wr_i128 y = b->scaled;
     for (uint8_t d = a->decimals; d < b->decimals; d++)
-        x *= 10;
+        (void)wr_i128_multiply_overflow(x, 10, &x);
     for (uint8_t d = b->decimals; d < a->decimals; d++)
-        y *= 10;
-    return x == y;
+        (void)wr_i128_multiply_overflow(y, 10, &y);
+    return wr_i128_equal(x, y);
 }
 
 static bool same(const struct wr_aggregate *a, const struct wr_aggregate *b) {

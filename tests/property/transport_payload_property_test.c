@@ -181,8 +181,9 @@ static void tell(FILE *to, const struct wr_aggregate *aggregate) {
     } else {
         const struct wr_sum *sum = &aggregate->sum;
         bool whole = sum->exact && sum->decimals == 0;
-        (void)fprintf(to, " %a %" PRId64 " %" PRIu64, wr_sum_double(sum), whole ? (int64_t)(sum->scaled >> 64) : INT64_MIN,
-                      whole ? (uint64_t)sum->scaled : 0);
+        (void)fprintf(to, " %a %" PRId64 " %" PRIu64, wr_sum_double(sum),
+                      whole ? (int64_t)wr_u128_high(wr_i128_unsigned(sum->scaled)) : INT64_MIN,
+                      whole ? wr_u128_low(wr_i128_unsigned(sum->scaled)) : 0);
         const union wr_value values[] = {aggregate->min, aggregate->max, aggregate->first, aggregate->last};
         for (size_t i = 0; i < 4; i++)
             tell_value(to, (enum wr_type)aggregate->type, values[i]);

@@ -150,6 +150,8 @@ static void offsets_agree_with_the_c_library(void **state) {
         for (int64_t utc_s = -3000000000; utc_s < 5000000000; utc_s += 7654321) {
             struct tm local;
             const time_t moment = (time_t)utc_s;
+            if (moment != utc_s)
+                continue; /* more than the C library of this processor can tell */
             assert_non_null(localtime_r(&moment, &local));
             if (wr_timezone_offset(zone, utc_s) != local.tm_gmtoff)
                 fail_msg("%s at %lld: %d, the library says %ld", names[i], (long long)utc_s, wr_timezone_offset(zone, utc_s),
@@ -169,6 +171,8 @@ static void the_calendar_agrees_with_the_c_library(void **state) {
     for (int64_t days = -200000; days < 200000; days += 37) {
         const time_t moment = (time_t)(days * WR_CALENDAR_DAY_S);
         struct tm utc;
+        if (moment != days * WR_CALENDAR_DAY_S)
+            continue;
         assert_non_null(gmtime_r(&moment, &utc));
         assert_int_equal(wr_calendar_year(days), utc.tm_year + 1900);
         assert_int_equal(wr_calendar_weekday(days), utc.tm_wday);

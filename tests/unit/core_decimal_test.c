@@ -42,7 +42,7 @@ static void the_largest_scale_wins(void **state) {
     wr_sum_add(&sum, WR_TYPE_INT, (union wr_value){.i = -4}, WR_DECIMALS_UNKNOWN);
     assert_true(sum.exact);
     assert_int_equal(sum.decimals, 3);
-    assert_true(sum.scaled == 59875);
+    assert_true(wr_i128_equal(sum.scaled, wr_i128_of(59875)));
     assert_true(wr_sum_double(&sum) == 59.875);
 }
 
@@ -56,10 +56,10 @@ static void integers_are_exact_beyond_64_bits(void **state) {
     assert_false(wr_sum_int64(&sum, &whole));
     assert_int_equal(whole, INT64_MAX);
     wr_sum_add(&sum, WR_TYPE_UINT, (union wr_value){.u = UINT64_MAX}, WR_DECIMALS_UNKNOWN);
-    assert_true(sum.exact && sum.scaled == (wr_i128)UINT64_MAX + INT64_MAX + 1);
+    assert_true(sum.exact && wr_i128_equal(sum.scaled, wr_i128_signed(wr_u128_words(1, INT64_MAX))));
     wr_sum_add(&sum, WR_TYPE_INT, (union wr_value){.i = INT64_MIN}, WR_DECIMALS_UNKNOWN);
     wr_sum_add(&sum, WR_TYPE_BOOL, (union wr_value){.u = 1}, WR_DECIMALS_UNKNOWN);
-    assert_true(sum.exact && sum.scaled == (wr_i128)UINT64_MAX + 1);
+    assert_true(sum.exact && wr_i128_equal(sum.scaled, wr_i128_signed(wr_u128_words(1, 0))));
     assert_true(wr_sum_double(&sum) == 18446744073709551616.0);
 }
 
@@ -120,7 +120,8 @@ static void the_fallback_is_compensated(void **state) {
 
 static void overflow_falls_back(void **state) {
     (void)state;
-    wr_i128 largest = -(-((wr_i128)1 << 126) * 2 + 1);
+    int64_t rest;
+    wr_i128 largest = wr_i128_signed(wr_u128_words(INT64_MAX, UINT64_MAX));
     struct wr_sum sum = {.scaled = largest, .decimals = 0, .exact = true};
     wr_sum_add(&sum, WR_TYPE_INT, (union wr_value){.i = 1}, 0);
     assert_false(sum.exact);
@@ -128,11 +129,11 @@ static void overflow_falls_back(void **state) {
     sum = (struct wr_sum){.scaled = largest, .decimals = 2, .exact = true};
     add_float(&sum, 0.5, 2); /* the inline step */
     assert_false(sum.exact);
-    sum = (struct wr_sum){.scaled = largest / 10, .decimals = 0, .exact = true};
+    sum = (struct wr_sum){.scaled = wr_i128_divide(largest, 10, &rest), .decimals = 0, .exact = true};
     add_float(&sum, 0.25, 2); /* does not fit the larger scale */
     assert_false(sum.exact);
     assert_true(fabs(wr_sum_double(&sum) / 0x1p127 - 0.1) < 1e-15);
-    struct wr_sum other = {.scaled = 1, .decimals = 0, .exact = true};
+    struct wr_sum other = {.scaled = wr_i128_of(1), .decimals = 0, .exact = true};
     sum = (struct wr_sum){.scaled = largest, .decimals = 0, .exact = true};
     wr_sum_merge(&sum, &other);
     assert_false(sum.exact);
@@ -146,7 +147,7 @@ static void merging_keeps_exactness_only_if_both_have_it(void **state) {
     add_float(&a, 0.1, 1);
     add_float(&b, 0.22, 2);
     wr_sum_merge(&a, &b);
-    assert_true(a.exact && a.decimals == 2 && a.scaled == 32);
+    assert_true(a.exact && a.decimals == 2 && wr_i128_equal(a.scaled, wr_i128_of(32)));
     add_float(&c, 1.0 / 3, WR_DECIMALS_UNKNOWN);
     wr_sum_merge(&a, &c);
     assert_false(a.exact);

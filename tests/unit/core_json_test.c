@@ -77,7 +77,7 @@ static void strings_are_always_valid(void **state) {
 static void integers_are_exact(void **state) {
     (void)state;
     struct wr_json json;
-    wr_i128 least = -((wr_i128)1 << 126) * 2;
+    wr_i128 least = wr_i128_signed(wr_u128_words((uint64_t)INT64_MIN, 0));
     wr_json_begin(&json, &buf);
     wr_json_array(&json, NULL);
     wr_json_int(&json, NULL, 0);
@@ -85,9 +85,9 @@ static void integers_are_exact(void **state) {
     wr_json_int(&json, NULL, INT64_MAX);
     wr_json_uint(&json, NULL, UINT64_MAX);
     wr_json_i128(&json, NULL, least);
-    wr_json_i128(&json, NULL, -(least + 1));
-    wr_json_i128(&json, NULL, (wr_i128)UINT64_MAX + 1);
-    wr_json_i128(&json, NULL, -5);
+    wr_json_i128(&json, NULL, wr_i128_signed(wr_u128_words(INT64_MAX, UINT64_MAX)));
+    wr_json_i128(&json, NULL, wr_i128_signed(wr_u128_words(1, 0)));
+    wr_json_i128(&json, NULL, wr_i128_of(-5));
     wr_json_array_end(&json);
     assert_int_equal(wr_json_end(&json), WR_OK);
     assert_string_equal(wr_buf_str(&buf), "[0,-9223372036854775808,9223372036854775807,18446744073709551615,"

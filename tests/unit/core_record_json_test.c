@@ -89,7 +89,7 @@ static void aggregates_of_every_type(void **state) {
                                "\"max\":18446744073709551615,\"first\":18446744073709551615,\"last\":18446744073709551615,\"bad\":0}");
 
     aggregate = (struct wr_aggregate){.key = key, .key_len = sizeof key, .type = WR_TYPE_BOOL, .n = 3, .sum = wr_sum_zero()};
-    aggregate.sum.scaled = 2;
+    aggregate.sum.scaled = wr_i128_of(2);
     aggregate.max.u = aggregate.last.u = 1;
     assert_string_equal(aggregate_json(&aggregate), SERIES "\"time_ns\":0,\"window_ns\":0,\"n\":3,\"sum\":2,\"min\":false,"
                                                            "\"max\":true,\"first\":false,\"last\":true,\"bad\":0}");

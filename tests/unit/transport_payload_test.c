@@ -25,7 +25,7 @@ static const struct wr_segment segment = {.epoch = 0xC0FFEE, .seq = 17, .lane = 
 static struct wr_place place;
 
 static struct wr_aggregate room(void) {
-    struct wr_sum sum = {.scaled = 1290, .decimals = 1, .exact = true};
+    struct wr_sum sum = {.scaled = wr_i128_of(1290), .decimals = 1, .exact = true};
     return (struct wr_aggregate){.key = room_key,
                                  .key_len = (uint16_t)room_len,
                                  .type = WR_TYPE_FLOAT,
@@ -48,7 +48,7 @@ static struct wr_aggregate door(void) {
                                  .start_ns = INT64_C(1700000040500000000),
                                  .window_ns = 60 * WR_NS_PER_S,
                                  .n = 4,
-                                 .sum = {.scaled = 3, .exact = true},
+                                 .sum = {.scaled = wr_i128_of(3), .exact = true},
                                  .min = {.u = 0},
                                  .max = {.u = 1},
                                  .first = {.u = 1},
@@ -219,7 +219,7 @@ static void statistics_that_do_not_fit_are_left_out(void **state) {
     assert_int_equal(wr_statistics_of(&aggregate, list), WR_STATISTICS_MAX - 2);
     aggregate = door();
     aggregate.type = WR_TYPE_INT;
-    aggregate.sum.scaled = (wr_i128)INT64_MAX + 1;
+    aggregate.sum.scaled = wr_i128_of_u64((uint64_t)INT64_MAX + 1);
     assert_int_equal(wr_statistics_of(&aggregate, list), WR_STATISTICS_MAX - 1);
     aggregate.type = WR_TYPE_UINT;
     assert_int_equal(wr_statistics_of(&aggregate, list), WR_STATISTICS_MAX);

@@ -33,6 +33,20 @@ static enum wr_result add_rounds(struct wr_agent *agent, const struct wr_agent_s
          &c->programs_failed},
         {WR_METRIC_COUNTER, "weir_source_programs_killed_total", "Programs killed for their time or output", &c->programs_killed},
     };
+    const struct counter messages[] = {
+        {WR_METRIC_GAUGE, "weir_source_connected", "1: subscribed at the broker", &c->mqtt.connected},
+        {WR_METRIC_COUNTER, "weir_source_connects_total", "Connections to the broker that got as far as subscribed", &c->mqtt.connects},
+        {WR_METRIC_COUNTER, "weir_source_connect_failures_total", "Attempts to connect that failed, and connections that were lost",
+         &c->mqtt.failures},
+        {WR_METRIC_COUNTER, "weir_source_messages_total", "Messages taken from the broker", &c->mqtt.messages},
+        {WR_METRIC_COUNTER, "weir_source_messages_redelivered_total", "Of them, those that the broker had sent before",
+         &c->mqtt.redelivered},
+        {WR_METRIC_GAUGE, "weir_source_messages_waiting", "Messages that wait for the engine", &c->mqtt.waiting},
+        {WR_METRIC_COUNTER, "weir_source_pauses_total", "Times that reading from the broker paused, since the engine was behind",
+         &c->mqtt.pauses},
+    };
+    if (kind == WR_SOURCE_MQTT)
+        WR_TRY(ADD_ALL(agent->metrics, source, label, messages));
     if (kind == WR_SOURCE_EXEC || kind == WR_SOURCE_SYSTEM)
         WR_TRY(ADD_ALL(agent->metrics, source, label, rounds));
     if (kind == WR_SOURCE_EXEC || kind == WR_SOURCE_EXECD)

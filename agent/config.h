@@ -21,6 +21,7 @@
 #include "rules/diagnostics.h"
 #include "rules/window.h"
 #include "rules/yaml.h"
+#include "transport/url.h"
 
 #define WR_CONFIG_SOURCES_MAX 64
 
@@ -43,11 +44,11 @@ struct wr_config_node {
 enum wr_precision { WR_PRECISION_NS, WR_PRECISION_US, WR_PRECISION_MS, WR_PRECISION_S };
 
 /* Each has a row in agent/config_sources.c, a checker in agent/config_source_KIND.c, and functions in agent/sources/. */
-enum wr_source_kind { WR_SOURCE_LINE, WR_SOURCE_REPLAY, WR_SOURCE_EXEC, WR_SOURCE_EXECD, WR_SOURCE_SYSTEM, WR_SOURCE_HTTP };
+enum wr_source_kind { WR_SOURCE_LINE, WR_SOURCE_REPLAY, WR_SOURCE_MQTT, WR_SOURCE_EXEC, WR_SOURCE_EXECD, WR_SOURCE_SYSTEM, WR_SOURCE_HTTP };
 #define WR_SOURCE_KINDS (WR_SOURCE_HTTP + 1)
 
 /* What a source's bytes hold; which of them a kind can read is its checker's business. */
-enum wr_source_format { WR_SOURCE_FORMAT_LINE, WR_SOURCE_FORMAT_CSV, WR_SOURCE_FORMAT_JSON };
+enum wr_source_format { WR_SOURCE_FORMAT_LINE, WR_SOURCE_FORMAT_CSV, WR_SOURCE_FORMAT_JSON, WR_SOURCE_FORMAT_VALUE };
 
 /* Files of TLS: of a listener, or of a connection that we dial. Absolute paths; NULL when not given. */
 struct wr_config_tls {
@@ -115,6 +116,28 @@ struct wr_config_replay {
     int start;                 /* enum wr_replay_start */
 };
 
+/* kind: mqtt. A broker to subscribe to. */
+struct wr_config_mqtt {
+    char *broker; /* as written */
+    struct wr_url url;
+    char *user;
+    char *password_file; /* absolute; NULL: none */
+    char **topics;       /* patterns: agent/sources/topic_pattern.h */
+    unsigned n_topics;
+    uint32_t qos;   /* 0 or 1 */
+    char *client_id; /* never NULL */
+    int protocol;    /* enum wr_subscriber_protocol */
+    int64_t session_expiry_ns;
+    int64_t keepalive_ns;
+    int64_t connect_timeout_ns;
+    int64_t retry_max_ns;
+    uint32_t receive_max;
+    uint64_t buffer_bytes;
+    uint64_t max_message_bytes;
+    bool retained;     /* messages that the broker kept are taken */
+    char *measurement; /* format value: of topics without one; of JSON without one; NULL: the source's name */
+};
+
 /* kind: exec, execd. A program that prints records. */
 struct wr_config_program {
     char **command; /* its absolute path and arguments, n_command of them */
@@ -160,9 +183,10 @@ struct wr_config_source {
     int precision;               /* enum wr_precision: of line-protocol stamps */
     int64_t every_ns;            /* of pollers */
     struct wr_config_json *json; /* format json: NULL: the objects that `weir decode` prints */
-    struct wr_config_tls tls;    /* line: of its tls:// addresses */
+    struct wr_config_tls tls;    /* line: of its tls:// addresses; mqtt: of its mqtts:// broker */
     struct wr_config_line line;
     struct wr_config_replay replay;
+    struct wr_config_mqtt mqtt;
     struct wr_config_program program;
     struct wr_config_system system;
     struct wr_config_http_in http;

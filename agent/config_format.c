@@ -47,5 +47,9 @@ void wr_config_check_format(struct wr_config_load *load, unsigned index) {
         wr_config_error(load, WR_CONFIG_W_CONFLICT, wr_config_path(path, "sources", index, "format", -1), NULL,
                         "csv is read by kind replay only: here line or json");
         break;
+    case WR_SOURCE_FORMAT_VALUE:
+        wr_config_error(load, WR_CONFIG_W_CONFLICT, wr_config_path(path, "sources", index, "format", -1), NULL,
+                        "value is read by kind mqtt only: here line or json");
+        break;
     }
 }

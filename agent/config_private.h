@@ -38,6 +38,7 @@ struct wr_config_kind {
 
 extern const struct wr_config_kind wr_config_kind_line;
 extern const struct wr_config_kind wr_config_kind_replay;
+extern const struct wr_config_kind wr_config_kind_mqtt;
 extern const struct wr_config_kind wr_config_kind_exec;
 extern const struct wr_config_kind wr_config_kind_execd;
 extern const struct wr_config_kind wr_config_kind_system;

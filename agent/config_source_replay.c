@@ -86,7 +86,10 @@ static void check(struct wr_config_load *load, unsigned index) {
     check_csv(load, index, replay->csv);
     if (!wr_config_source_given(load, index, "format"))
         source->format = WR_SOURCE_FORMAT_CSV;
-    static const char *const names[] = {[WR_SOURCE_FORMAT_LINE] = "line", [WR_SOURCE_FORMAT_CSV] = "csv", [WR_SOURCE_FORMAT_JSON] = "json"};
+    static const char *const names[] = {[WR_SOURCE_FORMAT_LINE] = "line",
+                                        [WR_SOURCE_FORMAT_CSV] = "csv",
+                                        [WR_SOURCE_FORMAT_JSON] = "json",
+                                        [WR_SOURCE_FORMAT_VALUE] = "value"};
     static const struct {
         const char *key;
         enum wr_source_format format;
@@ -95,7 +98,7 @@ static void check(struct wr_config_load *load, unsigned index) {
         if ((int)owned[i].format != source->format && wr_config_source_given(load, index, owned[i].key))
             wr_config_error(load, WR_CONFIG_W_FOREIGN, wr_config_path(path, "sources", index, owned[i].key, -1), NULL,
                             "'%s' has no meaning for files of format %s", owned[i].key, names[source->format]);
-    if (source->format == WR_SOURCE_FORMAT_JSON)
+    if (source->format == WR_SOURCE_FORMAT_JSON || source->format == WR_SOURCE_FORMAT_VALUE)
         wr_config_check_format(load, index);
 }
 

@@ -13,11 +13,12 @@ void wr_config_check_node(struct wr_config_load *load) {
 }
 
 static const struct wr_config_kind *const kinds[WR_SOURCE_KINDS] = {
-    [WR_SOURCE_LINE] = &wr_config_kind_line,   [WR_SOURCE_REPLAY] = &wr_config_kind_replay, [WR_SOURCE_EXEC] = &wr_config_kind_exec,
-    [WR_SOURCE_EXECD] = &wr_config_kind_execd, [WR_SOURCE_SYSTEM] = &wr_config_kind_system, [WR_SOURCE_HTTP] = &wr_config_kind_http};
+    [WR_SOURCE_LINE] = &wr_config_kind_line, [WR_SOURCE_REPLAY] = &wr_config_kind_replay, [WR_SOURCE_MQTT] = &wr_config_kind_mqtt,
+    [WR_SOURCE_EXEC] = &wr_config_kind_exec, [WR_SOURCE_EXECD] = &wr_config_kind_execd,   [WR_SOURCE_SYSTEM] = &wr_config_kind_system,
+    [WR_SOURCE_HTTP] = &wr_config_kind_http};
 
 const char *const wr_config_kind_names[WR_SOURCE_KINDS + 1] = {
-    [WR_SOURCE_LINE] = "line",   [WR_SOURCE_REPLAY] = "replay", [WR_SOURCE_EXEC] = "exec",
+    [WR_SOURCE_LINE] = "line",   [WR_SOURCE_REPLAY] = "replay", [WR_SOURCE_MQTT] = "mqtt", [WR_SOURCE_EXEC] = "exec",
     [WR_SOURCE_EXECD] = "execd", [WR_SOURCE_SYSTEM] = "system", [WR_SOURCE_HTTP] = "http"};
 
 bool wr_config_source_given(const struct wr_config_load *load, unsigned index, const char *key) {

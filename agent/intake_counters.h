@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "core/ledger.h"
+#include "transport/subscriber_counters.h"
 
 struct wr_intake_counters {
     _Atomic uint64_t books[WR_BOOKS]; /* received, dropped(reason), rejected(reason) */
@@ -29,6 +30,7 @@ struct wr_intake_counters {
     _Atomic uint64_t handshakes_resumed; /* of them */
     _Atomic uint64_t handshakes_failed;
     _Atomic int64_t certificate_expires_wall_ns; /* of a TLS listener; 0: it has none yet */
+    struct wr_subscriber_counters mqtt;
     _Atomic uint64_t finished;                   /* 1: a source with an end (replay, stdin) has reached it */
 };
 

@@ -94,6 +94,14 @@ static uint64_t sum_of(const struct wr_intake_counters *counters, bool (*wanted)
 
 /* -- JSON ------------------------------------------------------------------------------------------------------------------------------ */
 
+static void messages_json(const struct wr_subscriber_counters *counters, struct wr_json *json) {
+    wr_json_bool(json, "connected", counters->connected != 0);
+    wr_json_uint(json, "messages", counters->messages);
+    wr_json_uint(json, "redelivered", counters->redelivered);
+    wr_json_uint(json, "waiting", counters->waiting);
+    wr_json_uint(json, "pauses", counters->pauses);
+}
+
 static void sources_json(struct wr_agent *agent, struct wr_json *json) {
     wr_json_array(json, "sources");
     for (uint32_t slot = 0; slot < agent->n_slots; slot++) {
@@ -111,6 +119,10 @@ static void sources_json(struct wr_agent *agent, struct wr_json *json) {
         wr_json_uint(json, "connections", source->counters.connections);
         wr_json_uint(json, "datagrams_lost", source->counters.datagrams_lost);
         wr_json_uint(json, "handshakes_failed", source->counters.handshakes_failed);
+        if (source->config->kind == WR_SOURCE_MQTT)
+            messages_json(&source->counters.mqtt, json);
+        char trouble[256];
+        wr_json_string(json, "trouble", wr_source_trouble(source->source, trouble, sizeof trouble));
         wr_json_bool(json, "running", source->started);
         wr_json_bool(json, "finished", source->counters.finished != 0);
         wr_json_object_end(json);
@@ -202,6 +214,9 @@ static enum wr_result sources_text(struct wr_agent *agent, struct wr_buf *into) 
             WR_TRY(wr_buf_printf(into, ", %" PRIu64 " datagrams lost by the kernel", (uint64_t)source->counters.datagrams_lost));
         if (source->counters.handshakes_failed)
             WR_TRY(wr_buf_printf(into, ", %" PRIu64 " TLS handshakes failed", (uint64_t)source->counters.handshakes_failed));
+        char trouble[256];
+        if (wr_source_trouble(source->source, trouble, sizeof trouble)[0] != '\0')
+            WR_TRY(wr_buf_printf(into, ", %s", trouble));
         WR_TRY(wr_buf_text(into, !source->started ? ", NOT RUNNING: see the log\n" : source->counters.finished ? ", at its end\n" : "\n"));
     }
     return WR_OK;

@@ -32,6 +32,9 @@ static void set_status(struct wr_subscriber *subscriber, const char *cause, int6
     if (connected || cause[0] != '\0')
         (void)snprintf(status->cause, sizeof status->cause, "%s", connected ? "" : cause);
     (void)pthread_mutex_unlock(&subscriber->status_lock);
+    subscriber->counters->connected = connected;
+    if (subscriber->config.tell_changes)
+        wr_subscriber_wake(subscriber);
 }
 
 static void set_warning(struct wr_subscriber *subscriber, const char *warning) {
@@ -197,20 +200,10 @@ static bool bring_up(struct wr_subscriber *subscriber, char *text, size_t size, 
 
 /* ---- the thread ---- */
 
-/* Full jitter: anywhere between nothing and a cap that doubles with each failure. */
-static int64_t backoff_ns(const struct wr_subscriber *subscriber) {
-    int64_t max_ns = subscriber->config.retry_max_ns;
-    int64_t cap_ns = BACKOFF_MIN_NS < max_ns ? BACKOFF_MIN_NS : max_ns;
-    for (uint32_t i = 0; i < subscriber->attempts && cap_ns < max_ns; i++)
-        cap_ns = cap_ns > max_ns / 2 ? max_ns : cap_ns * 2;
-    return (int64_t)(wr_clock_random_u64(subscriber->config.clock) % ((uint64_t)cap_ns + 1));
-}
-
 /* Until the time of the next attempt, and until the ring has room. */
-static void pause_between(struct wr_subscriber *subscriber, const char *text) {
-    int64_t retry_ns = wr_clock_add_ns(now_ns(), backoff_ns(subscriber));
-    if (subscriber->attempts < UINT32_MAX)
-        subscriber->attempts++;
+static void pause_between(struct wr_subscriber *subscriber, const char *text, int64_t lived_ns) {
+    uint64_t random = wr_clock_random_u64(subscriber->config.clock);
+    int64_t retry_ns = wr_clock_add_ns(now_ns(), wr_backoff_ended(&subscriber->backoff, lived_ns, random));
     set_status(subscriber, text, retry_ns);
     struct wr_subscriber_note note;
     while (!subscriber->ending && !subscriber->stopped) {
@@ -255,23 +248,22 @@ static void *subscriber_thread(void *user) {
     bool other = false;
     bool tried_other = false;
     while (!subscriber->ending && !subscriber->stopped) {
-        bool up = bring_up(subscriber, text, sizeof text, &other);
-        if (up) {
+        int64_t lived_ns = 0;
+        if (bring_up(subscriber, text, sizeof text, &other)) {
             int64_t since_ns = now_ns();
-            subscriber->connects++;
+            subscriber->counters->connects++;
             set_status(subscriber, NULL, 0);
             stay(subscriber, text, sizeof text);
-            if (now_ns() - since_ns >= WR_SUBSCRIBER_STABLE_NS)
-                subscriber->attempts = 0;
+            lived_ns = now_ns() - since_ns;
         }
         take_down(subscriber, subscriber->ending);
         if (subscriber->ending || subscriber->stopped || text[0] == '\0')
             break;
-        subscriber->failures++;
+        subscriber->counters->failures++;
         if (other)
             subscriber->version = subscriber->version == 5 ? 4 : 5;
         if (!other || tried_other)
-            pause_between(subscriber, text);
+            pause_between(subscriber, text, lived_ns);
         else
             set_status(subscriber, text, 0);
         tried_other = other && !tried_other;
@@ -286,6 +278,8 @@ static void *subscriber_thread(void *user) {
 static void release(struct wr_subscriber *subscriber) {
     wr_mqtt_link_fini(&subscriber->link);
     wr_channel_free(subscriber->notes);
+    if (subscriber->counters != NULL)
+        subscriber->counters->waiting -= wr_message_ring_depth(&subscriber->ring);
     wr_message_ring_fini(&subscriber->ring);
     (void)pthread_mutex_destroy(&subscriber->pause_lock);
     (void)pthread_mutex_destroy(&subscriber->status_lock);
@@ -320,7 +314,11 @@ enum wr_result wr_subscriber_new(const struct wr_subscriber_config *config, stru
     if (subscriber == NULL)
         return wr_error_set(err, WR_NO_MEMORY, "subscriber: no memory");
     subscriber->config = *config;
+    subscriber->counters = config->counters != NULL ? config->counters : &subscriber->own_counters;
     subscriber->link.wake_fd = -1;
+    subscriber->backoff = (struct wr_backoff){.min_ns = BACKOFF_MIN_NS < config->retry_max_ns ? BACKOFF_MIN_NS : config->retry_max_ns,
+                                              .max_ns = config->retry_max_ns,
+                                              .stable_ns = WR_SUBSCRIBER_STABLE_NS};
     subscriber->version = config->protocol == WR_SUBSCRIBER_MQTT311 ? 4 : 5;
     (void)pthread_mutex_init(&subscriber->pause_lock, NULL);
     (void)pthread_mutex_init(&subscriber->status_lock, NULL);
@@ -364,17 +362,17 @@ void wr_subscriber_stats(struct wr_subscriber *subscriber, struct wr_subscriber_
     wr_mqtt_link_stats(&subscriber->link, &link);
     uint64_t qos1 = subscriber->qos1;
     uint64_t acknowledged = link.acknowledged - subscriber->acknowledged_before;
-    *ret_stats = (struct wr_subscriber_stats){.messages = subscriber->messages,
-                                              .message_bytes = subscriber->message_bytes,
-                                              .redelivered = subscriber->redelivered,
-                                              .dropped = subscriber->dropped,
-                                              .too_long = subscriber->too_long,
+    *ret_stats = (struct wr_subscriber_stats){.messages = subscriber->counters->messages,
+                                              .message_bytes = subscriber->counters->message_bytes,
+                                              .redelivered = subscriber->counters->redelivered,
+                                              .dropped = subscriber->counters->dropped,
+                                              .too_long = subscriber->counters->too_long,
                                               .acknowledged = link.acknowledged,
                                               .depth = wr_message_ring_depth(&subscriber->ring),
                                               .depth_bytes = wr_message_ring_fill(&subscriber->ring),
-                                              .pauses = link.pauses,
-                                              .connects = subscriber->connects,
-                                              .failures = subscriber->failures,
+                                              .pauses = subscriber->counters->pauses,
+                                              .connects = subscriber->counters->connects,
+                                              .failures = subscriber->counters->failures,
                                               .sent_bytes = link.sent_bytes,
                                               .received_bytes = link.received_bytes,
                                               .tls_resumed = link.tls_resumed,

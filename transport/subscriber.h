@@ -31,6 +31,7 @@
 #include "core/clock.h"
 #include "core/result.h"
 #include "core/series.h"
+#include "transport/subscriber_counters.h"
 #include "transport/tls.h"
 #include "transport/url.h"
 
@@ -55,14 +56,16 @@ struct wr_subscriber_config {
     uint8_t qos;        /* 0 or 1, asked for all filters */
     bool skip_retained; /* messages that the broker kept from before: not wanted */
     enum wr_subscriber_protocol protocol;
-    uint32_t session_expiry_s;    /* how long the broker keeps our session while we are away; 0: clean start, nothing is kept */
-    uint16_t keepalive_s;         /* 30; below 10 only for tests */
-    int64_t connect_timeout_ns;   /* over name, TCP, TLS and MQTT */
-    int64_t retry_max_ns;         /* longest pause between two attempts */
-    uint16_t receive_max;         /* unacknowledged at a time, > 0 */
-    size_t buffer_bytes;          /* of the ring, >= WR_SUBSCRIBER_BUFFER_MIN */
-    size_t max_message_bytes;     /* topic, properties and payload; <= buffer_bytes / 4 */
-    const struct wr_clock *clock; /* whether the wall clock is trusted, and randomness */
+    uint32_t session_expiry_s;               /* how long the broker keeps our session while we are away; 0: clean start, nothing is kept */
+    uint16_t keepalive_s;                    /* 30; below 10 only for tests */
+    int64_t connect_timeout_ns;              /* over name, TCP, TLS and MQTT */
+    int64_t retry_max_ns;                    /* longest pause between two attempts */
+    uint16_t receive_max;                    /* unacknowledged at a time, > 0 */
+    size_t buffer_bytes;                     /* of the ring, >= WR_SUBSCRIBER_BUFFER_MIN */
+    size_t max_message_bytes;                /* topic, properties and payload; <= buffer_bytes / 4 */
+    const struct wr_clock *clock;            /* whether the wall clock is trusted, and randomness */
+    struct wr_subscriber_counters *counters; /* counts here; outlives the subscriber. NULL: in its own */
+    bool tell_changes;                       /* receive also returns WR_CANCELED when the status has changed */
 };
 
 struct wr_subscriber_token {
@@ -124,7 +127,7 @@ WR_MUST_USE enum wr_result wr_subscriber_new(const struct wr_subscriber_config *
                                              struct wr_error *err);
 
 /* The next message, whether connected or not. The message before it goes out of reach. WR_OK; WR_TIMEOUT; WR_CANCELED: wr_subscriber_wake
- * was called; WR_CLOSED: wr_subscriber_stop was called and the ring is empty. */
+ * was called (or the status changed, with tell_changes); WR_CLOSED: wr_subscriber_stop was called and the ring is empty. */
 WR_MUST_USE enum wr_result wr_subscriber_receive(struct wr_subscriber *subscriber, int64_t deadline_boot_ns,
                                                  struct wr_subscriber_message *ret_message);
 /* The messages of these tokens are safe: their PUBACKs may go. Any order, any thread; never blocks on the network. Those of QoS 0 and of

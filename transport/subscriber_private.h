@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "core/backoff.h"
 #include "core/channel.h"
 #include "transport/message_ring.h"
 #include "transport/mqtt_link.h"
@@ -59,7 +60,7 @@ struct wr_subscriber {
     MQTTAsync paho;
     bool accepted;   /* CONNACK came */
     uint8_t version; /* of this or the next attempt: 5 or 4 */
-    uint32_t attempts;
+    struct wr_backoff backoff;
     struct wr_subscriber_note subscribed;
 
     /* of the present connection; written by the thread before it connects, then by paho's callbacks */
@@ -81,15 +82,10 @@ struct wr_subscriber {
     _Atomic bool stopped; /* no more messages */
     _Atomic bool ending;  /* the thread is to end */
 
-    _Atomic uint64_t messages;
-    _Atomic uint64_t message_bytes;
-    _Atomic uint64_t redelivered;
-    _Atomic uint64_t dropped;
-    _Atomic uint64_t too_long;
-    _Atomic uint64_t connects;
-    _Atomic uint64_t failures;
-    _Atomic uint64_t qos1;                /* of the present connection, for `unacknowledged` */
-    _Atomic uint64_t acknowledged_before; /* of the connections before */
+    struct wr_subscriber_counters *counters;
+    struct wr_subscriber_counters own_counters; /* unless the configuration gave some */
+    _Atomic uint64_t qos1;                      /* of the present connection, for `unacknowledged` */
+    _Atomic uint64_t acknowledged_before;       /* of the connections before */
     pthread_mutex_t status_lock;
     struct wr_subscriber_status status;
 };

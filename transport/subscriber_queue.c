@@ -52,10 +52,11 @@ static void pause_reading(struct wr_subscriber *subscriber) {
     (void)pthread_mutex_lock(&subscriber->pause_lock);
     subscriber->pausing = true;
     bool full = wr_message_ring_fill(&subscriber->ring) > subscriber->ring.size / 4;
-    if (full)
+    subscriber->pausing = full;
+    if (full) {
         wr_mqtt_link_pause(&subscriber->link, true);
-    else
-        subscriber->pausing = false;
+        subscriber->counters->pauses++;
+    }
     (void)pthread_mutex_unlock(&subscriber->pause_lock);
 }
 
@@ -67,7 +68,7 @@ static void acknowledge_now(struct wr_subscriber *subscriber, const struct wr_su
 
 static void no_room(struct wr_subscriber *subscriber, const MQTTAsync_message *message) {
     if (message->qos == 0) {
-        subscriber->dropped++;
+        subscriber->counters->dropped++;
         return;
     }
     struct wr_subscriber_note note = {.kind = WR_SUBSCRIBER_OVERRUN};
@@ -93,7 +94,7 @@ void wr_subscriber_queue_put(struct wr_subscriber *subscriber, const char *topic
     MQTTLenString type = content_type_of(message);
     size_t len = topic_len + (size_t)type.len + payload_len + property_bytes(message, &n_properties);
     if (len > subscriber->config.max_message_bytes || topic_len > UINT16_MAX) {
-        subscriber->too_long++;
+        subscriber->counters->too_long++;
         acknowledge_now(subscriber, &token);
         return;
     }
@@ -118,10 +119,11 @@ void wr_subscriber_queue_put(struct wr_subscriber *subscriber, const char *topic
     at = put_bytes(at, type.data, (size_t)type.len);
     at = put_bytes(at, message->payload, payload_len);
     put_properties(at, message, n_properties);
+    subscriber->counters->waiting++;
     wr_message_ring_commit(&subscriber->ring);
-    subscriber->messages++;
-    subscriber->message_bytes += topic_len + payload_len;
-    subscriber->redelivered += message->dup != 0;
+    subscriber->counters->messages++;
+    subscriber->counters->message_bytes += topic_len + payload_len;
+    subscriber->counters->redelivered += message->dup != 0;
     if (!subscriber->pausing && wr_message_ring_fill(&subscriber->ring) > subscriber->ring.size / 2)
         pause_reading(subscriber);
 }
@@ -147,6 +149,7 @@ static void let_go(struct wr_subscriber *subscriber) {
         return;
     subscriber->holding = false;
     wr_message_ring_release(&subscriber->ring);
+    subscriber->counters->waiting--;
     if (!subscriber->pausing && !subscriber->wants_room)
         return;
     if (wr_message_ring_fill(&subscriber->ring) > subscriber->ring.size / 4)

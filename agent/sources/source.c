@@ -4,6 +4,7 @@
 #include "agent/sources/execd_source.h"
 #include "agent/sources/http_source.h"
 #include "agent/sources/line_source.h"
+#include "agent/sources/mqtt_source.h"
 #include "agent/sources/replay_source.h"
 #include "agent/sources/system_source.h"
 
@@ -11,6 +12,9 @@ static const struct wr_source_ops *const kinds[WR_SOURCE_KINDS] = {
     [WR_SOURCE_LINE] = &wr_line_source_ops,
 #if WEIR_SOURCE_REPLAY
     [WR_SOURCE_REPLAY] = &wr_replay_source_ops,
+#endif
+#if WEIR_SOURCE_MQTT
+    [WR_SOURCE_MQTT] = &wr_mqtt_source_ops,
 #endif
 #if WEIR_SOURCE_EXEC
     [WR_SOURCE_EXEC] = &wr_exec_source_ops,     [WR_SOURCE_EXECD] = &wr_execd_source_ops,
@@ -42,6 +46,13 @@ enum wr_result wr_source_stop(struct wr_source *source, int64_t deadline_boot_ns
 void wr_source_free(struct wr_source *source) {
     if (source)
         source->ops->free(source);
+}
+
+const char *wr_source_trouble(struct wr_source *source, char *text, size_t size) {
+    text[0] = '\0';
+    if (source->ops->trouble)
+        source->ops->trouble(source, text, size);
+    return text;
 }
 
 enum wr_result wr_source_describe(const struct wr_config_source *config, struct wr_buf *into) {

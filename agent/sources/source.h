@@ -60,6 +60,8 @@ struct wr_source_ops {
     enum wr_result (*stop)(struct wr_source *source, int64_t deadline_boot_ns);
     /* Started and not stopped: stops at once. NULL is fine. */
     void (*free)(struct wr_source *source);
+    /* For `weir status`, NULL where there is nothing to say: what keeps it from receiving, "" when nothing does. */
+    void (*trouble)(struct wr_source *source, char *text, size_t size);
     /* For `weir check`: where its readings come from, in a few words, each with a blank before it. */
     enum wr_result (*describe)(const struct wr_config_source *config, struct wr_buf *into);
     /* Upper bound of its memory, batches not counted. */
@@ -80,6 +82,8 @@ WR_MUST_USE enum wr_result wr_source_create(const struct wr_source_env *env, str
 WR_MUST_USE enum wr_result wr_source_start(struct wr_source *source, struct wr_error *err);
 WR_MUST_USE enum wr_result wr_source_stop(struct wr_source *source, int64_t deadline_boot_ns);
 void wr_source_free(struct wr_source *source);
+/* Returns text; "" also for a kind that knows no trouble. From any thread that keeps the source from being freed. */
+const char *wr_source_trouble(struct wr_source *source, char *text, size_t size);
 WR_MUST_USE enum wr_result wr_source_describe(const struct wr_config_source *config, struct wr_buf *into);
 size_t wr_source_bytes(const struct wr_config_source *config, const struct wr_config_limits *limits);
 

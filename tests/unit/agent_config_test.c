@@ -221,7 +221,7 @@ static void test_node_and_names(void **state) {
     complains(NODE "sources: [{name: \"a b\", kind: line, listen: stdin}]\n" M1, "2:18: error W500", "1 to 63");
     complains(NODE "sources: [{name: a, kind: line, listen: stdin}, {name: a, kind: line, listen: \"tcp://127.0.0.1:1\"}]\n" M1,
               "2:56: error W501", "two sources are called 'a'");
-    complains(NODE "sources: [{name: a, kind: mqtt}]\n" M1, "2:27: error W307", "unknown kind 'mqtt'");
+    complains(NODE "sources: [{name: a, kind: mqtp}]\n" M1, "2:27: error W307", "unknown kind 'mqtp'");
     complains(NODE FLOOR "windows: [{name: none, every: 1m}]\n", "3:18: error W500", "ledger's own");
     complains(NODE FLOOR "windows: [{name: intake, every: 1m}]\n", "3:18: error W500", "ledger's own");
     complains(NODE FLOOR "windows: [{name: a, every: 1m}, {name: a, every: 2m}]\n", "3:40: error W501", "two windows are called 'a'");
@@ -244,6 +244,35 @@ static void test_line_sources(void **state) {
     char text[512];
     snprintf(text, sizeof text, NODE "sources: [{name: a, kind: line, listen: \"unix:///%0200d\"}]\n" M1, 0);
     complains(text, "2:41: error W505", "at most 107 bytes");
+}
+
+#define MQTT "sources: [{name: a, kind: mqtt, broker: \"mqtt://127.0.0.1\", topics: t/#"
+
+static void test_mqtt_sources(void **state) {
+    (void)state;
+    complains(NODE "sources: [{name: a, kind: mqtt, topics: t}]\n" M1, "2:11: error W503", "source 'a' needs 'broker'");
+    complains(NODE "sources: [{name: a, kind: mqtt, broker: \"mqtt://h\"}]\n" M1, "2:11: error W503", "needs 'topics'");
+    complains(NODE "sources: [{name: a, kind: mqtt, broker: \"tcp://h\", topics: t}]\n" M1, "2:41: error W505", "mqtt://HOST");
+    complains(NODE "sources: [{name: a, kind: mqtt, broker: \"mqtt://u@h\", topics: t}]\n" M1, "2:41: error W505", "password_file");
+    complains(NODE "sources: [{name: a, kind: mqtt, broker: \"mqtt://h\", topics: t}]\n" M1, "2:41: warning W509", "without TLS");
+    complains(NODE "sources: [{name: a, kind: mqtt, broker: \"mqtt://h\", topics: t, user: u, password_file: p}]\n" M1, "2:41: error W509",
+              "in the clear");
+    complains(NODE "sources: [{name: a, kind: mqtt, broker: \"mqtt://127.0.0.1\", topics: [t, \"a/#/b\"]}]\n" M1, "2:73: error W500",
+              "only at the end");
+    complains(NODE "sources: [{name: a, kind: mqtt, broker: \"mqtt://127.0.0.1\", topics: [t, t]}]\n" M1, "2:73: error W501", "twice");
+    complains(NODE "sources: [{name: a, kind: mqtt, broker: \"mqtt://127.0.0.1\", topics: \"a/{field}\"}]\n" M1, "2:69: error W504",
+              "{field} names a bare value");
+    complains(NODE MQTT ", format: csv}]\n" M1, "2:82: error W504", "csv is read by kind replay only");
+    complains(NODE MQTT ", format: value, precision: s}]\n" M1, "2:100: error W502", "no meaning for format value");
+    complains(NODE MQTT ", measurement: m}]\n" M1, "2:87: error W502", "measurements of its own");
+    complains(NODE MQTT ", qos: 2}]\n" M1, "2:79: error W306", "between 0 and 1");
+    complains(NODE MQTT ", cert: c.pem}]\n" M1, "2:80: error W503", "go together");
+    complains(NODE MQTT ", password_file: p}]\n" M1, "2:89: error W503", "a password needs a user");
+    complains(NODE MQTT ", session_expiry: 0s}]\n" M1, "2:90: warning W510", "is lost");
+    complains(NODE MQTT ", max_message: 1MB}]\n" M1, "2:87: error W504", "four messages");
+    complains(NODE MQTT ", client_id: \"a b\"}]\n" M1, "2:85: error W500", "1 to");
+    complains(NODE MQTT ", listen: stdin}]\n" M1, "2:82: error W502", "a key of kind");
+    complains(NODE "sources: [{name: a, kind: line, listen: stdin, format: value}]\n" M1, "2:56: error W504", "kind mqtt only");
 }
 
 static void test_replay_sources(void **state) {
@@ -573,6 +602,7 @@ int main(void) {
         cmocka_unit_test(test_runtime_directory),
         cmocka_unit_test(test_node_and_names),
         cmocka_unit_test(test_line_sources),
+        cmocka_unit_test(test_mqtt_sources),
         cmocka_unit_test(test_replay_sources),
         cmocka_unit_test(test_json_sources),
         cmocka_unit_test(test_program_sources),

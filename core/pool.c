@@ -66,7 +66,7 @@ enum wr_result wr_pool_submit(struct wr_pool *pool, const struct wr_pool_task *t
     }
     atomic_fetch_add_explicit(result == WR_OK ? &pool->counters.submitted : &pool->counters.refused, 1, memory_order_relaxed);
     if (result == WR_OK)
-        wr_pool_ring(pool, WR_POOL_SLEEPS); /* P1 */
+        wr_pool_ring(pool, WR_POOL_SLEEPS); /* P2 */
     return result;
 }
 
@@ -136,7 +136,7 @@ void *wr_pool_work(void *user) {
         struct wr_channel_case cases[] = {{.channel = pool->queue, .direction = WR_CHANNEL_RECV, .element = &item},
                                           {.channel = pool->leave, .direction = WR_CHANNEL_RECV, .element = &told}};
         size_t which = 0;
-        const enum wr_result result = wr_channel_select(cases, 2, NULL, WR_NEVER_NS, &which); /* P3: the queue comes first */
+        const enum wr_result result = wr_channel_select(cases, 2, NULL, WR_NEVER_NS, &which); /* the queue comes first */
         assert(result == WR_OK);
         (void)result;
         if (which == 1)
@@ -264,11 +264,13 @@ static enum wr_result name_the_stuck(struct wr_pool *pool, struct wr_error *err)
 }
 
 enum wr_result wr_pool_stop(struct wr_pool *pool, int64_t drain_boot_ns, int64_t deadline_boot_ns, struct wr_error *err) {
-    wr_channel_close(pool->queue); /* P5 */
+    wr_channel_close(pool->queue); /* P4 */
     atomic_store(&pool->stopping, true);
-    wr_pool_ring(pool, WR_POOL_RESTS);                                             /* P6 */
-    if (pool->watched && wr_thread_join(pool->watcher, deadline_boot_ns) != WR_OK) /* P7 */
+    wr_pool_ring(pool, WR_POOL_RESTS);                                               /* P5 */
+    if (pool->watched && wr_thread_join(pool->watcher, deadline_boot_ns) != WR_OK) { /* P6 */
+        wr_context_cancel(pool->context);
         return wr_error_set(err, WR_TIMEOUT, "%s: its watcher did not stop in time", pool->options.name);
+    }
     pool->watched = false;
     unsigned left = join_workers(pool, drain_boot_ns < deadline_boot_ns ? drain_boot_ns : deadline_boot_ns);
     wr_context_cancel(pool->context); /* P9 */

@@ -16,7 +16,7 @@
  * Ownership: a task's name must live until it has ended. The pool's context is its own: a child of it, or NULL, is what tasks are given.
  * Limits: WR_POOL_THREADS_MAX threads with WR_THREAD_STACK_BYTES of stack each; a queue as a channel.
  * Units: CLOCK_BOOTTIME nanoseconds.
- * The steps of the shutdown, P1 to P9 in core/pool.c and core/pool_watch.c, are modelled in tests/model/pool.pml.
+ * The steps of the shutdown, P1 to P10 in core/pool.c and core/pool_watch.c, are modelled in tests/model/pool.pml.
  */
 #ifndef WEIR_CORE_POOL_H
 #define WEIR_CORE_POOL_H

@@ -9,14 +9,14 @@
  *   bell:    AWAKE --(watcher)--> RESTS or SLEEPS --(whoever rings, or the time)--> AWAKE
  *
  * The steps, marked in the code; tests/model/pool.pml has the same numbers, and tests/model/check takes them out one by one.
- *   P1  a submit counts its task as unfinished before it sends it, and rings a watcher that sleeps after it has sent it
- *   P2  the watcher looks once more, after it has said that it sleeps, whether a task is unfinished or the stop has begun
- *   P3  a worker looks into the queue before it goes
- *   P4  the watcher counts who was told to go as gone: a queue with tasks is not left to him
- *   P5  stop closes the queue: no task comes after that, and workers end once it is drained
- *   P6  stop rings the watcher
- *   P7  stop joins the watcher before it looks at the workers: nobody starts one after that
- *   P8  the watcher's last look: who was told to go is waited for, and if tasks are left without a worker, one is started
+ *   P1  a submit counts its task as unfinished before it sends it
+ *   P2  and rings a watcher that sleeps, after it has sent it
+ *   P3  the watcher looks once more, after it has said that it sleeps, whether a task is unfinished or the stop has begun
+ *   P4  stop closes the queue: no task comes after that, and workers end once it is drained
+ *   P5  stop rings the watcher
+ *   P6  stop joins the watcher before it looks at the workers: nobody starts one after that
+ *   P7  the watcher's last look waits for those who were told to go: afterwards each worker that is there serves the queue
+ *   P8  and starts one if tasks are left without any
  *   P9  stop cancels the pool's context when the time to drain is over
  *   P10 stop drops what no worker took
  */

@@ -3,7 +3,8 @@
 static unsigned per_cent(uint64_t part, uint64_t whole) {
     if (whole == 0)
         return 0;
-    return part / whole > UINT32_MAX / 200 ? UINT32_MAX : (unsigned)((double)part * 100 / (double)whole);
+    const double share = (double)part * 100 / (double)whole;
+    return share < UINT32_MAX ? (unsigned)share : UINT32_MAX;
 }
 
 static unsigned least(size_t a, size_t b) {

@@ -35,12 +35,13 @@ static bool start_worker(struct wr_pool *pool) {
         return false;
     struct wr_pool_worker *worker = &pool->workers[i];
     atomic_store(&worker->state, WR_POOL_ALIVE);
+    atomic_fetch_add_explicit(&pool->counters.threads, 1, memory_order_relaxed);
     if (wr_thread_start(&worker->thread, wr_pool_work, worker, pool->options.name, NULL) != WR_OK) {
         atomic_store(&worker->state, WR_POOL_FREE);
+        atomic_fetch_sub_explicit(&pool->counters.threads, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&pool->counters.threads_failed, 1, memory_order_relaxed);
         return false;
     }
-    atomic_fetch_add_explicit(&pool->counters.threads, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&pool->counters.threads_started, 1, memory_order_relaxed);
     pool->alive++;
     return true;
@@ -96,7 +97,7 @@ static struct wr_pool_load measure(struct wr_pool *pool, int64_t now_ns) {
     if (queue.depth == 0 || queue.received != pool->received_before)
         pool->stalled_since_ns = now_ns;
     pool->received_before = queue.received;
-    struct wr_pool_load load = {.threads = pool->alive - pool->leaving, /* P4 */
+    struct wr_pool_load load = {.threads = pool->alive - pool->leaving,
                                 .busy = (unsigned)atomic_load_explicit(&pool->counters.busy, memory_order_relaxed),
                                 .queued = queue.depth,
                                 .capacity = pool->options.queue,
@@ -124,22 +125,22 @@ static bool look(struct wr_pool *pool, int64_t now_ns) {
 static void rest(struct wr_pool *pool, bool sleeps, int64_t until_ns) {
     const uint32_t bell = sleeps ? WR_POOL_SLEEPS : WR_POOL_RESTS;
     atomic_store(&pool->bell, bell);
-    const bool look_again = atomic_load(&pool->stopping) || someone_went(pool) || (sleeps && atomic_load(&pool->unfinished) > 0); /* P2 */
+    const bool look_again = atomic_load(&pool->stopping) || someone_went(pool) || (sleeps && atomic_load(&pool->unfinished) > 0); /* P3 */
     while (!look_again && atomic_load(&pool->bell) == bell && wr_park(&pool->bell, bell, sleeps ? WR_NEVER_NS : until_ns))
         continue;
     atomic_store(&pool->bell, WR_POOL_AWAKE);
 }
 
-/* P8: from here on no task comes. Those that are there have a worker afterwards, unless there is no memory for one. */
+/* From here on no task comes. Those that are there have a worker afterwards, unless there is no memory for one. */
 static void last_look(struct wr_pool *pool) {
     while (call_back(pool))
         continue;
-    for (collect(pool); pool->leaving > 0; collect(pool)) {
+    for (collect(pool); pool->leaving > 0; collect(pool)) { /* P7 */
         atomic_store(&pool->bell, WR_POOL_RESTS);
         if (!someone_went(pool))
             (void)wr_park(&pool->bell, WR_POOL_RESTS, wr_clock_add_ns(wr_clock_boot_ns(wr_clock_real()), pool->options.watch_ns));
     }
-    if (pool->alive == 0 && wr_pool_queued(pool) > 0)
+    if (pool->alive == 0 && wr_pool_queued(pool) > 0) /* P8 */
         (void)start_worker(pool);
 }
 

@@ -4,7 +4,7 @@
 
 #include "core/clock.h"
 
-/* What n tokens cost, rounded up: the rate is never exceeded. per_ns is taken apart so that nothing needs more than 64 bits. */
+/* What n tokens cost, rounded up, so that small takes do not exceed the rate. per_ns is taken apart so that nothing needs more than 64 bits. */
 static int64_t cost_ns(const struct wr_limiter_rate *rate, uint32_t n) {
     assert(rate->tokens > 0 && rate->burst > 0 && rate->per_ns > 0);
     const int64_t whole_ns = rate->per_ns / rate->tokens;
@@ -26,7 +26,7 @@ bool wr_limiter_take(struct wr_limiter *limiter, const struct wr_limiter_rate *r
     int64_t after_ns;
     do {
         after_ns = full_after_ns(full_ns, rate, n, now_ns);
-        if (after_ns > latest_ns)
+        if (after_ns > latest_ns || n > rate->burst)
             return false;
     } while (!atomic_compare_exchange_weak_explicit(&limiter->full_ns, &full_ns, after_ns, memory_order_relaxed, memory_order_relaxed));
     return true;

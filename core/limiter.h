@@ -1,7 +1,7 @@
 /* The limiter: a token bucket, in one word.
  *
- * Promise: over any stretch of time no more than `burst` tokens plus what the rate gives are handed out, exact to a nanosecond a take, and
- * nothing is handed out in part. A limiter that is all zero is a full bucket, so that it can be static. It is pure: the time is an argument.
+ * Promise: over any stretch of time no more than `burst` tokens plus what the rate gives in it and one nanosecond are handed out, and nothing is
+ * handed out in part. A limiter that is all zero is a full bucket, so that it can be static. It is pure: the time is an argument.
  *
  * How it works: instead of a level that must be filled, the word holds the time at which the bucket will be full again. A take moves it on
  * by what its tokens cost; it is refused if the bucket would then be full later than `burst` tokens from now. A clock that steps back only

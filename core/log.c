@@ -156,13 +156,10 @@ static void put_end(struct line *line, uint32_t suppressed) {
     put(line, "\n", 1);
 }
 
-/* Counts this line in the window of its call site. False: silence. Two threads may both be the first of a window: a line too many then. */
-static bool may_speak(struct wr_log_site *site, int64_t now_s, uint32_t *ret_suppressed) {
-    int64_t start_s = atomic_load_explicit(&site->window_start_s, memory_order_relaxed);
-    if (now_s - start_s >= WR_LOG_WINDOW_S &&
-        atomic_compare_exchange_strong_explicit(&site->window_start_s, &start_s, now_s, memory_order_relaxed, memory_order_relaxed))
-        atomic_store_explicit(&site->in_window, 0, memory_order_relaxed);
-    if (atomic_fetch_add_explicit(&site->in_window, 1, memory_order_relaxed) >= WR_LOG_BURST) {
+/* False: silence. */
+static bool may_speak(struct wr_log_site *site, int64_t now_ns, uint32_t *ret_suppressed) {
+    static const struct wr_limiter_rate rate = {WR_LOG_BURST, WR_LOG_BURST, WR_LOG_WINDOW_S * WR_NS_PER_S};
+    if (!wr_limiter_take(&site->limiter, &rate, 1, now_ns)) {
         atomic_fetch_add_explicit(&site->suppressed, 1, memory_order_relaxed);
         return false;
     }
@@ -174,7 +171,7 @@ void wr_log_write(struct wr_log_site *site, enum wr_log_level level, const char 
                   const struct wr_log_value *values, size_t n) {
     uint32_t suppressed = 0;
     const struct wr_clock *clock = wr_clock_real();
-    if (!wr_log_enabled(level) || (site && !may_speak(site, wr_clock_boot_ns(clock) / WR_NS_PER_S, &suppressed)))
+    if (!wr_log_enabled(level) || (site && !may_speak(site, wr_clock_boot_ns(clock), &suppressed)))
         return;
     int errno_before = errno;
     struct line line;

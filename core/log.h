@@ -1,8 +1,8 @@
 /* The log: one line per event, logfmt or JSON, on a descriptor (stderr), rate-limited per call site.
  *
  * Promise: a line is written with one write(2), never interleaved, never blocks longer than that, never allocates, and its values are
- * escaped: nothing from outside can forge a line. A call site that logs more than WR_LOG_BURST lines in WR_LOG_WINDOW_S seconds is
- * silenced for the rest of the window; its next line carries suppressed=N. Secrets are never passed here.
+ * escaped: nothing from outside can forge a line. A call site may log WR_LOG_BURST lines at once, and as many in WR_LOG_WINDOW_S seconds,
+ * evenly; what it logs beyond that is held back, and its next line carries suppressed=N. Secrets are never passed here.
  * Law: only agent/ logs above debug: one failure, one line.
  * Threads: any. Limits: a line of at most WR_LOG_LINE_BYTES bytes, cut with "...".
  *
@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/limiter.h"
 #include "core/result.h"
 
 #define WR_LOG_LINE_BYTES 2048
@@ -36,8 +37,7 @@ struct wr_log_value {
 
 /* One per call site, zero at start. */
 struct wr_log_site {
-    _Atomic int64_t window_start_s;
-    _Atomic uint32_t in_window;
+    struct wr_limiter limiter;
     _Atomic uint32_t suppressed;
 };
 

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "core/clock.h"
 #include "core/log.h"
 #include "core/utf8.h"
 #include "tests/support/failing.h"
@@ -147,23 +148,36 @@ static void a_busy_site_is_silenced(void **state) {
     (void)state;
     wr_log_configure(WR_LOG_INFO, WR_LOG_LOGFMT, ends[1]);
     static struct wr_log_site site;
-    atomic_store(&site.window_start_s, INT64_C(1) << 40); /* a window that cannot end here: it starts in the future */
     for (int i = 0; i < WR_LOG_BURST; i++) {
         wr_log_write(&site, WR_LOG_INFO, "line", "again", NULL, 0);
         assert_string_equal(line(), "level=info component=line msg=again");
     }
+    atomic_store(&site.limiter.full_ns, INT64_C(1) << 60); /* empty, and nothing comes in while this runs */
     for (int i = 0; i < 5; i++)
         wr_log_write(&site, WR_LOG_INFO, "line", "again", NULL, 0);
     nothing_written();
     static struct wr_log_site other;
     wr_log_write(&other, WR_LOG_INFO, "line", "another place", NULL, 0);
     assert_string_equal(line(), "level=info component=line msg=\"another place\"");
-    /* The next window. */
-    atomic_store(&site.window_start_s, -1000000);
+    atomic_store(&site.limiter.full_ns, 0); /* time has passed */
     wr_log_write(&site, WR_LOG_INFO, "line", "again", NULL, 0);
     assert_string_equal(line(), "level=info component=line msg=again suppressed=5");
     wr_log_write(&site, WR_LOG_INFO, "line", "again", NULL, 0);
     assert_string_equal(line(), "level=info component=line msg=again");
+}
+
+/* However fast it goes: at first a burst, then no more than the rate. */
+static void a_flood_comes_through_at_the_rate(void **state) {
+    (void)state;
+    wr_log_configure(WR_LOG_INFO, WR_LOG_LOGFMT, ends[1]);
+    static struct wr_log_site site;
+    const int64_t began_ns = wr_clock_boot_ns(wr_clock_real());
+    for (int i = 0; i < 100000; i++)
+        wr_log_write(&site, WR_LOG_INFO, "line", "again", NULL, 0);
+    const int64_t took_ns = wr_clock_boot_ns(wr_clock_real()) - began_ns;
+    const uint32_t told = 100000 - atomic_load(&site.suppressed);
+    assert_true(told >= WR_LOG_BURST);
+    assert_true(told <= WR_LOG_BURST + took_ns / (WR_LOG_WINDOW_S * WR_NS_PER_S / WR_LOG_BURST) + 1);
 }
 
 static void without_a_site_nothing_is_silenced(void **state) {
@@ -204,6 +218,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(the_level_decides, begin, end),
         cmocka_unit_test_setup_teardown(long_lines_are_cut_whole, begin, end),
         cmocka_unit_test_setup_teardown(a_busy_site_is_silenced, begin, end),
+        cmocka_unit_test_setup_teardown(a_flood_comes_through_at_the_rate, begin, end),
         cmocka_unit_test_setup_teardown(without_a_site_nothing_is_silenced, begin, end),
         cmocka_unit_test_setup_teardown(a_failing_descriptor_is_no_matter, begin, end),
         cmocka_unit_test_setup_teardown(it_writes_once_and_allocates_nothing, begin, end),

@@ -1,16 +1,14 @@
 #include "agent/actions.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/actions_private.h"
 #include "core/log.h"
 #include "core/thread.h"
 #include "rules/template.h"
 
-#define VARIABLES_MAX 16
-#define VARIABLE_BYTES (WR_ALARM_TEXT_BYTES + 32)
 #define PENDING_LOOK_NS (2 * WR_NS_PER_MS)
 
 enum wr_result wr_actions_init(struct wr_actions *actions, struct wr_error *err) {
@@ -30,9 +28,15 @@ enum wr_result wr_actions_init(struct wr_actions *actions, struct wr_error *err)
     return WR_OK;
 }
 
+size_t wr_actions_bytes(void) {
+    return WR_ACTIONS_CAPACITY * sizeof(struct wr_alarm_entry) + WR_ACTIONS_PENDING * sizeof(struct wr_actions_pending) +
+           wr_actions_execute_bytes();
+}
+
 void wr_actions_fini(struct wr_actions *actions) {
     if (!actions->transitions)
         return;
+    wr_pool_free(actions->starters);
     wr_children_fini(&actions->children);
     wr_channel_free(actions->transitions);
     actions->transitions = NULL;
@@ -80,54 +84,6 @@ static void log_alarm(struct wr_actions *actions, const struct wr_alarm *alarm) 
     /* No call site: an alarm is never held back by the log's rate limit; chattering is the evaluator's business. */
     wr_log_write(NULL, WR_LOG_INFO, "alarm", "alarm", values, n);
     actions->logged++;
-}
-
-/* -- exec ------------------------------------------------------------------------------------------------------------------------------ */
-
-struct variables {
-    char text[VARIABLES_MAX][VARIABLE_BYTES];
-    char *list[VARIABLES_MAX + 1];
-    unsigned n;
-};
-
-__attribute__((format(printf, 2, 3))) static void add_variable(struct variables *variables, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    vsnprintf(variables->text[variables->n], VARIABLE_BYTES, format, args);
-    va_end(args);
-    variables->list[variables->n] = variables->text[variables->n];
-    variables->list[++variables->n] = NULL;
-}
-
-/* What a program learns of the alarm: in its environment only, so that no value is ever parsed as an argument. */
-static void describe(const struct wr_alarm *alarm, struct variables *variables) {
-    variables->n = 0;
-    add_variable(variables, "PATH=/usr/local/bin:/usr/bin:/bin");
-    add_variable(variables, "WEIR_RULE=%s", alarm->rule);
-    add_variable(variables, "WEIR_INSTANCE=%s", alarm->instance);
-    add_variable(variables, "WEIR_CAUSE=%s", wr_alarm_cause_name(alarm->cause));
-    add_variable(variables, "WEIR_STATE=%s", wr_alarm_state_name(alarm->to));
-    add_variable(variables, "WEIR_SEVERITY=%s", wr_severity_name(alarm->severity));
-    add_variable(variables, "WEIR_MESSAGE=%s", alarm->message);
-    add_variable(variables, "WEIR_UNIT=%s", alarm->unit);
-    add_variable(variables, "WEIR_EVENT_NS=%lld", (long long)alarm->event_ns);
-    add_variable(variables, "WEIR_ALARM_ID=%016llx", (unsigned long long)alarm->id);
-    add_variable(variables, "WEIR_TRANSITION=%llu", (unsigned long long)alarm->transition);
-    if (alarm->has_value)
-        add_variable(variables, "WEIR_VALUE=%.17g", alarm->value);
-    if (alarm->has_limit)
-        add_variable(variables, "WEIR_LIMIT=%.17g", alarm->limit);
-}
-
-static void execute(struct wr_actions *actions, const struct wr_action_spec *action, const struct wr_alarm *alarm) {
-    struct variables variables;
-    struct wr_error err = {0};
-    describe(alarm, &variables);
-    int64_t boot_ns = wr_clock_boot_ns(actions->clock);
-    if (wr_children_start(&actions->children, (char *const *)action->argv, variables.list, boot_ns, &err) == WR_OK)
-        return;
-    actions->failed++;
-    WR_LOG_WITH(WR_LOG_ERROR, "actions", "program not started", WR_LOG_STR("rule", alarm->rule), WR_LOG_ERR(&err));
 }
 
 /* -- mqtt ------------------------------------------------------------------------------------------------------------------------------ */
@@ -220,7 +176,7 @@ static void act(struct wr_actions *actions, const struct wr_alarm_entry *entry) 
             log_alarm(actions, alarm);
             break;
         case WR_ACTION_EXEC:
-            execute(actions, &list[i], alarm);
+            wr_actions_execute(actions, &list[i], alarm);
             break;
         case WR_ACTION_MQTT:
             plan_publish(actions, &list[i], entry);
@@ -230,9 +186,20 @@ static void act(struct wr_actions *actions, const struct wr_alarm_entry *entry) 
 }
 
 static void show_children(struct wr_actions *actions) {
+    pthread_mutex_lock(&actions->children.lock);
     actions->programs_started = actions->children.started;
     actions->programs_failed = actions->children.failed;
     actions->programs_killed = actions->children.killed;
+    pthread_mutex_unlock(&actions->children.lock);
+}
+
+/* Returns when to look again. */
+static int64_t look_after_children(struct wr_actions *actions) {
+    const bool starting = atomic_load(&actions->starting) > 0; /* before the look: one that is started in between is seen by it */
+    const int64_t now_ns = wr_clock_boot_ns(actions->clock);
+    const int64_t again_ns = wr_children_look(&actions->children, now_ns);
+    show_children(actions);
+    return starting ? now_ns + WR_CHILDREN_LOOK_NS : again_ns;
 }
 
 static void *run(void *user) {
@@ -249,8 +216,7 @@ static void *run(void *user) {
             act(actions, &entry);
         publish_pending(actions);
         pthread_mutex_unlock(&actions->lock);
-        look = wr_children_look(&actions->children, wr_clock_boot_ns(actions->clock));
-        show_children(actions);
+        look = look_after_children(actions);
         if (received == WR_CLOSED && actions->n_pending == 0)
             return NULL;
     }
@@ -262,5 +228,12 @@ enum wr_result wr_actions_start(struct wr_actions *actions, struct wr_error *err
 
 enum wr_result wr_actions_stop(struct wr_actions *actions, int64_t deadline_boot_ns) {
     wr_channel_close(actions->transitions);
-    return wr_thread_join(actions->thread, deadline_boot_ns);
+    WR_TRY(wr_thread_join(actions->thread, deadline_boot_ns));
+    struct wr_error err = {0};
+    if (actions->starters && wr_pool_stop(actions->starters, deadline_boot_ns, deadline_boot_ns, &err) != WR_OK) {
+        WR_LOG_WITH(WR_LOG_ERROR, "actions", "a program is still being started", WR_LOG_ERR(&err));
+        return WR_TIMEOUT;
+    }
+    show_children(actions);
+    return WR_OK;
 }

@@ -1,10 +1,11 @@
 /* Actions: what happens when an alarm makes a transition: a log line, a program, a publish.
  *
  * Promise: local actions (log, exec) run at once, without network or disk. Network actions (mqtt) wait for the journal at most 50 ms and then
- * go, marked `journalled: false`. A rule without `then` is logged when it is raised, cleared or acknowledged. Historic alarms drive nothing.
+ * go, marked `journalled: false`. To begin a program may take a while, or hang; so that no other alarm waits for it, that is done by a small pool
+ * of the actions' own: no source that polls can stand in its way. A rule without `then` is logged when it is raised, cleared or acknowledged. Historic alarms drive nothing.
  * An action that fails is logged and counted; it never holds up another.
  *
- * Threads: one of its own, fed by a channel of struct wr_alarm_entry; the rule set is exchanged by wr_actions_use, from any thread.
+ * Threads: one of its own, fed by a channel of struct wr_alarm_entry, and those that start programs; the rule set is exchanged by wr_actions_use, from any thread.
  * Ownership: the rule set belongs to the caller and must live until another one is in use. Caller's memory.
  */
 #ifndef WEIR_AGENT_ACTIONS_H
@@ -18,11 +19,13 @@
 #include "core/channel.h"
 #include "core/clock.h"
 #include "core/metrics.h"
+#include "core/pool.h"
 #include "rules/ruleset.h"
 #include "transport/uplink_messages.h"
 
 #define WR_ACTIONS_CAPACITY 1024
 #define WR_ACTIONS_PENDING 64 /* publishes that wait for the journal; beyond that they go without */
+#define WR_ACTIONS_STARTERS 4 /* threads at most that start programs */
 #define WR_ACTIONS_JOURNAL_WAIT_NS (50 * WR_NS_PER_MS)
 
 /* A publish that waits for its transition to be on disk. */
@@ -60,11 +63,16 @@ struct wr_actions {
     struct wr_ruleset *rules;
     struct wr_channel *publish; /* struct wr_uplink_direct, or NULL: no uplink */
     struct wr_children children;
+    struct wr_pool *starters; /* made with the first program */
+    _Atomic unsigned starting; /* programs on their way through it */
     struct wr_actions_pending *pending;
     unsigned n_pending;
     uint64_t direct_id;
     pthread_t thread;
 };
+
+/* Upper bound of its memory but for the stacks of the threads that start programs, WR_ACTIONS_STARTERS at most. */
+size_t wr_actions_bytes(void);
 
 WR_MUST_USE enum wr_result wr_actions_init(struct wr_actions *actions, struct wr_error *err);
 WR_MUST_USE enum wr_result wr_actions_start(struct wr_actions *actions, struct wr_error *err);

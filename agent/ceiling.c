@@ -85,7 +85,7 @@ static void add_rules(struct wr_ceiling *ceiling, const struct wr_config *config
 }
 
 static void add_alarms(struct wr_ceiling *ceiling) {
-    uint64_t bytes = (uint64_t)WR_ACTIONS_CAPACITY * sizeof(struct wr_alarm) +
+    uint64_t bytes = wr_actions_bytes() + WR_ACTIONS_STARTERS * THREAD_BYTES +
                      (uint64_t)(WR_STORE_JOURNAL_CAPACITY + WR_STORE_JOURNAL_BATCH + WR_ENGINE_ALARM_ROOM) * sizeof(struct wr_alarm_entry);
     add(ceiling, "alarms", bytes, "%d on their way to actions, %d to the journal", WR_ACTIONS_CAPACITY, WR_STORE_JOURNAL_CAPACITY);
 }

@@ -4,30 +4,10 @@
 
 void wr_children_init(struct wr_children *children) {
     *children = (struct wr_children){0};
+    pthread_mutex_init(&children->lock, NULL);
 }
 
-enum wr_result wr_children_start(struct wr_children *children, char *const *argv, char *const *variables, int64_t boot_ns,
-                                 struct wr_error *err) {
-    (void)wr_children_look(children, boot_ns);
-    if (children->alive == WR_CHILDREN_MAX)
-        return wr_error_set(err, WR_LIMIT, "%s not started: %d programs run already", argv[0], WR_CHILDREN_MAX);
-    struct wr_child child;
-    if (wr_child_spawn(&child, &(struct wr_child_plan){.argv = argv, .variables = variables}, err) != WR_OK) {
-        children->failed++;
-        return WR_IO;
-    }
-    children->started++;
-    children->alive++;
-    for (unsigned i = 0; i < WR_CHILDREN_MAX; i++) {
-        if (children->places[i].child.pid == 0) {
-            children->places[i] = (struct wr_children_place){child, boot_ns + WR_CHILDREN_TIME_NS};
-            break;
-        }
-    }
-    return WR_OK;
-}
-
-int64_t wr_children_look(struct wr_children *children, int64_t boot_ns) {
+static void look(struct wr_children *children, int64_t boot_ns) {
     for (unsigned i = 0; i < WR_CHILDREN_MAX; i++) {
         struct wr_children_place *place = &children->places[i];
         int status;
@@ -43,7 +23,49 @@ int64_t wr_children_look(struct wr_children *children, int64_t boot_ns) {
             place->deadline_boot_ns = WR_NEVER_NS; /* collected at the next look */
         }
     }
-    return children->alive ? boot_ns + WR_CHILDREN_LOOK_NS : WR_NEVER_NS;
+}
+
+/* Whoever is alive, or being started, has a place. */
+static bool take_place(struct wr_children *children, int64_t boot_ns) {
+    pthread_mutex_lock(&children->lock);
+    look(children, boot_ns);
+    const bool free = children->alive < WR_CHILDREN_MAX;
+    children->alive += free;
+    pthread_mutex_unlock(&children->lock);
+    return free;
+}
+
+static void put_into_place(struct wr_children *children, const struct wr_child *child, int64_t boot_ns) {
+    unsigned i = 0;
+    while (children->places[i].child.pid != 0)
+        i++;
+    children->places[i] = (struct wr_children_place){*child, boot_ns + WR_CHILDREN_TIME_NS};
+}
+
+enum wr_result wr_children_start(struct wr_children *children, char *const *argv, char *const *variables, int64_t boot_ns,
+                                 struct wr_error *err) {
+    if (!take_place(children, boot_ns))
+        return wr_error_set(err, WR_LIMIT, "%s not started: %d programs run already", argv[0], WR_CHILDREN_MAX);
+    struct wr_child child;
+    const enum wr_result result = wr_child_spawn(&child, &(struct wr_child_plan){.argv = argv, .variables = variables}, err);
+    pthread_mutex_lock(&children->lock);
+    if (result == WR_OK) {
+        children->started++;
+        put_into_place(children, &child, boot_ns);
+    } else {
+        children->failed++;
+        children->alive--;
+    }
+    pthread_mutex_unlock(&children->lock);
+    return result == WR_OK ? WR_OK : WR_IO;
+}
+
+int64_t wr_children_look(struct wr_children *children, int64_t boot_ns) {
+    pthread_mutex_lock(&children->lock);
+    look(children, boot_ns);
+    const unsigned alive = children->alive;
+    pthread_mutex_unlock(&children->lock);
+    return alive ? boot_ns + WR_CHILDREN_LOOK_NS : WR_NEVER_NS;
 }
 
 void wr_children_fini(struct wr_children *children) {
@@ -51,4 +73,5 @@ void wr_children_fini(struct wr_children *children) {
         if (children->places[i].child.pid != 0)
             wr_child_close(&children->places[i].child);
     children->alive = 0;
+    pthread_mutex_destroy(&children->lock);
 }

@@ -2,12 +2,13 @@
  *
  * Promise: a child gets its argv as it stands, an environment of PATH and the given variables only, /dev/null as standard input and output,
  * our stderr, no other descriptor, default signals, and a process group of its own. After WR_CHILDREN_TIME_NS the whole group is killed.
- * Threads: one. Ownership: caller's memory; children that live at the end are killed by wr_children_fini.
+ * Threads: any; a start holds up no other function. Ownership: caller's memory; children that live at the end are killed by wr_children_fini.
  * Limits: WR_CHILDREN_MAX at once: beyond that WR_LIMIT.
  */
 #ifndef WEIR_AGENT_CHILDREN_H
 #define WEIR_AGENT_CHILDREN_H
 
+#include <pthread.h>
 #include <stdint.h>
 
 #include "agent/child.h"
@@ -24,8 +25,9 @@ struct wr_children_place {
 };
 
 struct wr_children {
+    pthread_mutex_t lock; /* guards what follows */
     struct wr_children_place places[WR_CHILDREN_MAX];
-    unsigned alive;
+    unsigned alive; /* or being started */
     uint64_t started;
     uint64_t failed; /* could not start, or ended with another code than 0 */
     uint64_t killed;
@@ -33,7 +35,8 @@ struct wr_children {
 
 void wr_children_init(struct wr_children *children);
 
-/* argv[0] is an absolute path; both lists end with NULL; variables are "NAME=value". */
+/* argv[0] is an absolute path; both lists end with NULL; variables are "NAME=value". Takes as long as the system needs to begin the program: a
+ * millisecond, or for ever where it lies on a file system that hangs. */
 WR_MUST_USE enum wr_result wr_children_start(struct wr_children *children, char *const *argv, char *const *variables, int64_t boot_ns,
                                              struct wr_error *err);
 

@@ -1,6 +1,8 @@
 #include "tests/support/failing.h"
 
 #include <errno.h>
+#include <sched.h>
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -122,4 +124,22 @@ int __wrap_recvmmsg(int fd, struct mmsghdr *into, unsigned n, int flags, struct 
 }
 int __wrap_fdatasync(int fd) {
     return OR_IO_ERROR(__real_fdatasync(fd));
+}
+
+static _Atomic bool spawn_held;
+
+void wr_failing_hold_spawn(bool hold) {
+    spawn_held = hold;
+}
+
+int __real_posix_spawn(pid_t *ret_pid, const char *path, const posix_spawn_file_actions_t *files, const posix_spawnattr_t *attributes,
+                       char *const argv[], char *const variables[]);
+int __wrap_posix_spawn(pid_t *ret_pid, const char *path, const posix_spawn_file_actions_t *files, const posix_spawnattr_t *attributes,
+                       char *const argv[], char *const variables[]);
+
+int __wrap_posix_spawn(pid_t *ret_pid, const char *path, const posix_spawn_file_actions_t *files, const posix_spawnattr_t *attributes,
+                       char *const argv[], char *const variables[]) {
+    while (spawn_held)
+        (void)sched_yield();
+    return __real_posix_spawn(ret_pid, path, files, attributes, argv, variables);
 }

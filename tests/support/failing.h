@@ -22,4 +22,8 @@ bool wr_failing_hit(void);
 long wr_failing_count(void);
 void wr_failing_off(void);
 
+/* From now on a posix_spawn of the code under test does not return, as where the program lies on a file system that hangs; false: it does again,
+ * those that wait too. */
+void wr_failing_hold_spawn(bool hold);
+
 #endif

@@ -15,6 +15,7 @@
 #include "agent/actions.h"
 #include "core/log.h"
 #include "tests/support/failing.h"
+#include "tests/support/threads.h"
 #include "tests/support/waiting.h"
 
 static struct wr_actions actions;
@@ -276,6 +277,61 @@ static void a_program_that_overruns_is_killed_with_its_children(void **state) {
         (void)nanosleep(&pause, NULL);
 }
 
+/* Programs that do not begin, as on a file system that hangs: other actions go on, and other programs begin. */
+static void a_program_that_does_not_begin_holds_up_nothing(void **state) {
+    (void)state;
+    char then[256];
+    const unsigned threads = wr_threads_count();
+    snprintf(then, sizeof then, "      - {at: [raised], exec: {argv: [%s/fails.sh]}}\n      - {at: [raised], log: true}\n", directory);
+    write_script("fails.sh", "exit 0\n");
+    begin(then);
+    wr_failing_hold_spawn(true);
+    for (unsigned i = 1; i <= WR_ACTIONS_STARTERS; i++) {
+        send(WR_ALARM_RAISED, i);
+        wait_for(&actions.logged, i);
+    }
+    assert_int_equal(actions.programs_started, 0);
+    while (wr_pool_counters(actions.starters)->busy < WR_ACTIONS_STARTERS) /* each has its own thread */
+        (void)sched_yield();
+    for (unsigned i = 1; i <= WR_CHILDREN_MAX + 3; i++) { /* more than can wait: they fail, the rest goes on */
+        send(WR_ALARM_RAISED, WR_ACTIONS_STARTERS + i);
+        wait_for(&actions.logged, WR_ACTIONS_STARTERS + i);
+    }
+    assert_int_equal(actions.failed, 3);
+    wr_failing_hold_spawn(false);
+    wait_for(&actions.programs_started, WR_CHILDREN_MAX); /* beyond that it depends on how soon they end */
+    end();
+    assert_int_equal(actions.programs_started + actions.failed, WR_ACTIONS_STARTERS + WR_CHILDREN_MAX + 3);
+    assert_int_equal(actions.programs_failed, 0);
+    (void)tear_down(NULL);
+    wr_threads_expect(threads);
+}
+
+static void a_start_without_memory_fails_and_the_next_one_works(void **state) {
+    (void)state;
+    char then[256];
+    snprintf(then, sizeof then, "      - {at: [raised], exec: {argv: [%s/fails.sh, one, two]}}\n", directory);
+    write_script("fails.sh", "exit 0\n");
+    for (long n = 0;; n++) {
+        begin(then);
+        wr_failing_allocations(n);
+        send(WR_ALARM_RAISED, 1);
+        while (actions.programs_started + actions.failed < 1)
+            (void)sched_yield();
+        const bool hit = wr_failing_hit();
+        wr_failing_off();
+        assert_true(actions.failed <= hit);
+        send(WR_ALARM_RAISED, 2);
+        while (actions.programs_started + actions.failed < 2)
+            (void)sched_yield();
+        end();
+        assert_true(actions.programs_started >= 1);
+        (void)tear_down(NULL);
+        if (!hit)
+            return;
+    }
+}
+
 static void at_most_so_many_run_at_once(void **state) {
     (void)state;
     char *const argv[] = {"/bin/sleep", "1000", NULL};
@@ -411,6 +467,8 @@ int main(void) {
         cmocka_unit_test_teardown(the_rule_set_is_exchanged_between_two_transitions, tear_down),
         cmocka_unit_test_teardown(a_program_learns_of_the_alarm_in_its_environment, tear_down),
         cmocka_unit_test_teardown(a_program_that_fails_is_counted, tear_down),
+        cmocka_unit_test(a_program_that_does_not_begin_holds_up_nothing),
+        cmocka_unit_test(a_start_without_memory_fails_and_the_next_one_works),
         cmocka_unit_test(a_program_that_overruns_is_killed_with_its_children),
         cmocka_unit_test(at_most_so_many_run_at_once),
         cmocka_unit_test_teardown(a_publish_waits_for_the_journal, tear_down),

@@ -61,6 +61,7 @@ struct wr_agent {
     struct wr_ruleset *rules;
     struct wr_store_loop store;
     struct wr_uplink_link *uplink;
+    struct wr_certificates *certificates;
     pthread_mutex_t lock; /* what a reload exchanges while the control thread looks at it: uplink, sources, accounts, config */
     struct wr_actions actions;
     struct wr_engine_loop engine;

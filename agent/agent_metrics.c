@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "agent/agent.h"
+#include "agent/certificates.h"
 
 struct counter {
     enum wr_metric_kind kind;
@@ -206,16 +207,21 @@ static double uplink_is_online(void *user) {
     return status.uplink.state == WR_UPLINK_ONLINE;
 }
 
-static double days_until_certificate_expires(void *user) {
-    struct wr_agent *agent = user;
-    struct wr_uplink_status status = {.session.cert_expires_wall_ns = WR_NEVER_NS};
+static double handshakes(struct wr_agent *agent, bool resumed) {
+    struct wr_uplink_status status = {0};
     pthread_mutex_lock(&agent->lock);
     if (agent->uplink)
         wr_uplink_runner_status(agent->uplink->runner, &status);
     pthread_mutex_unlock(&agent->lock);
-    if (status.session.cert_expires_wall_ns == WR_NEVER_NS)
-        return 1e9;
-    return (double)(status.session.cert_expires_wall_ns - wr_clock_wall_ns(agent->clock)) / (86400.0 * WR_NS_PER_S);
+    return (double)(resumed ? status.session.tls_resumed : status.session.tls_full);
+}
+
+static double full_handshakes(void *user) {
+    return handshakes(user, false);
+}
+
+static double resumed_handshakes(void *user) {
+    return handshakes(user, true);
 }
 
 static enum wr_result add_functions(struct wr_agent *agent) {
@@ -230,11 +236,14 @@ static enum wr_result add_functions(struct wr_agent *agent) {
         {WR_METRIC_COUNTER, "weir_scheduler_missed_total", "Runs that were due but could not start in time", scheduler_missed},
         {WR_METRIC_GAUGE, "weir_store_open", "1: the store is open", store_is_open},
         {WR_METRIC_GAUGE, "weir_uplink_online", "1: connected to the broker", uplink_is_online},
-        {WR_METRIC_GAUGE, "weir_uplink_certificate_days", "Days until the client certificate expires", days_until_certificate_expires},
     };
     for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
         WR_TRY(wr_metrics_add_function(agent->metrics, agent, list[i].kind, list[i].name, list[i].help, NULL, list[i].value, agent));
-    return WR_OK;
+    const char *name = "weir_uplink_tls_handshakes_total";
+    const char *help = "TLS handshakes with the broker";
+    WR_TRY(wr_metrics_add_function(agent->metrics, agent, WR_METRIC_COUNTER, name, help, "kind=\"full\"", full_handshakes, agent));
+    WR_TRY(wr_metrics_add_function(agent->metrics, agent, WR_METRIC_COUNTER, name, help, "kind=\"resumed\"", resumed_handshakes, agent));
+    return wr_certificates_metrics(agent->certificates);
 }
 
 static enum wr_result add_store(struct wr_agent *agent) {

@@ -233,6 +233,7 @@ struct wr_config_uplink {
     int64_t keepalive_ns;
     int64_t connect_timeout_ns; /* name, TCP, TLS and MQTT together */
     int64_t retry_max_ns;       /* longest pause between two attempts */
+    int64_t expiry_warn_ns;     /* an alarm when a certificate is valid for less; 0: none */
     uint32_t window;            /* messages in flight */
     uint64_t window_bytes;      /* bytes in flight, at most 1 MB */
 };

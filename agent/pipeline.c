@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "agent/agent.h"
+#include "agent/certificates.h"
 #include "agent/commands/commands.h"
 #include "agent/descriptors.h"
 #include "agent/reload.h"
@@ -244,6 +245,20 @@ static void stop_sources(struct wr_agent *agent, int64_t deadline_boot_ns) {
         wr_agent_source_stop(agent, slot, deadline_boot_ns);
 }
 
+/* -- certificates ------------------------------------------------------------------------------------------------------------------------- */
+
+static enum wr_result start_certificates(struct wr_agent *agent, struct wr_error *err) {
+    return wr_certificates_start(agent, agent->config, &agent->certificates, err);
+}
+
+static void stop_certificates(struct wr_agent *agent, int64_t deadline_boot_ns) {
+    if (wr_certificates_stop(agent->certificates, deadline_boot_ns) != WR_OK) {
+        WR_LOG(WR_LOG_ERROR, "certificates", "did not stop in time");
+        _Exit(WR_EXIT_FOUND); /* a run of it still uses memory that would be freed below */
+    }
+    agent->certificates = NULL;
+}
+
 /* -- control, HTTP, signals --------------------------------------------------------------------------------------------------------------- */
 
 static enum wr_result start_control(struct wr_agent *agent, struct wr_error *err) {
@@ -319,18 +334,19 @@ static const struct {
     enum wr_result (*start)(struct wr_agent *agent, struct wr_error *err);
     void (*stop)(struct wr_agent *agent, int64_t deadline_boot_ns);
 } parts[] = {
-    {"tables", start_tables, stop_tables},    /* series, symbols, metrics, event loop */
-    {"signals", start_signals, stop_signals}, /* before any thread: they all block signals */
-    {"workers", start_workers, stop_workers}, /* threads: scheduler, pool of those that poll */
-    {"inputs", open_sources, close_sources},  /* batches and channels of the sources */
-    {"rules", make_engine, free_engine},      /* windows and rules; names the ledger's accounts */
-    {"store", start_store, stop_store},       /* thread: SQLite */
-    {"uplink", start_uplink, stop_uplink},    /* thread: MQTT */
-    {"actions", start_actions, stop_actions}, /* thread: log, exec, mqtt */
-    {"engine", start_engine, stop_engine},    /* thread: rules and windows */
-    {"sources", start_sources, stop_sources}, /* threads: one each; from here on readings come in */
-    {"control", start_control, stop_control}, /* thread: the Unix socket */
-    {"http", start_http, stop_http},          /* thread: pages, and writes for the source of kind http */
+    {"tables", start_tables, stop_tables},                   /* series, symbols, metrics, event loop */
+    {"signals", start_signals, stop_signals},                /* before any thread: they all block signals */
+    {"workers", start_workers, stop_workers},                /* threads: scheduler, pool of those that poll */
+    {"inputs", open_sources, close_sources},                 /* batches and channels of the sources */
+    {"rules", make_engine, free_engine},                     /* windows and rules; names the ledger's accounts */
+    {"store", start_store, stop_store},                      /* thread: SQLite */
+    {"uplink", start_uplink, stop_uplink},                   /* thread: MQTT */
+    {"actions", start_actions, stop_actions},                /* thread: log, exec, mqtt */
+    {"engine", start_engine, stop_engine},                   /* thread: rules and windows */
+    {"sources", start_sources, stop_sources},                /* threads: one each; from here on readings come in */
+    {"certificates", start_certificates, stop_certificates}, /* when they expire: a task of the workers */
+    {"control", start_control, stop_control},                /* thread: the Unix socket */
+    {"http", start_http, stop_http},                         /* thread: pages, and writes for the source of kind http */
 };
 #define PARTS ((int)(sizeof parts / sizeof parts[0]))
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/certificates.h"
 #include "agent/config_diff.h"
 #include "agent/load.h"
 #include "core/log.h"
@@ -253,6 +254,16 @@ static void restart_http(struct wr_agent *agent, const struct wr_config *config)
         WR_LOG_WITH(WR_LOG_ERROR, "reload", "HTTP does not start", WR_LOG_ERR(&err));
 }
 
+/* Always: so that a reload looks at the files at once. One that is stuck in reading stays as it is. */
+static void restart_certificates(struct wr_agent *agent, const struct wr_config *config) {
+    struct wr_error err = {0};
+    if (wr_certificates_stop(agent->certificates, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS) != WR_OK)
+        return;
+    agent->certificates = NULL;
+    if (wr_certificates_start(agent, config, &agent->certificates, &err) != WR_OK)
+        WR_LOG_WITH(WR_LOG_ERROR, "reload", "certificates are not watched", WR_LOG_ERR(&err));
+}
+
 static bool sources_or_windows_differ(const struct wr_config_diff *diff) {
     for (uint32_t i = 0; i < diff->n_sources; i++)
         if (diff->sources[i].change != WR_CONFIG_SAME)
@@ -327,6 +338,7 @@ static void take_over(struct wr_agent *agent, struct wr_loaded *loaded, const st
         restart_http(agent, loaded->config);
     if (diff->uplink != WR_CONFIG_SAME)
         restart_uplink(agent, loaded->config);
+    restart_certificates(agent, loaded->config);
     pthread_mutex_lock(&agent->lock);
     struct wr_ruleset *old_rules = agent->rules;
     agent->retired[agent->n_retired++] = agent->config;

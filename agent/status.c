@@ -140,6 +140,7 @@ static void uplink_json(struct wr_agent *agent, struct wr_json *json) {
     wr_json_object(json, "uplink");
     wr_json_string(json, "state", wr_uplink_state_name(status.uplink.state));
     wr_json_string(json, "cause", status.uplink.cause);
+    wr_json_string(json, "warning", status.session.tls_warning);
     wr_json_string(json, "mqtt", wr_session_version_name(status.uplink.mqtt_version));
     wr_json_uint(json, "attempts", status.uplink.attempts);
     wr_json_uint(json, "connections", status.uplink.connections);
@@ -231,6 +232,8 @@ static enum wr_result uplink_text(struct wr_agent *agent, struct wr_buf *into) {
     WR_TRY(wr_buf_printf(into, "uplink   %s%s%s; %" PRIu64 " segments acknowledged, %u in flight\n",
                          wr_uplink_state_name(status.uplink.state), version[0] ? ", MQTT " : "", version, status.uplink.acknowledged,
                          status.uplink.in_flight));
+    if (status.session.tls_warning[0])
+        WR_TRY(wr_buf_printf(into, "         the last good certificate files are in use: %s\n", status.session.tls_warning));
     if (status.uplink.state != WR_UPLINK_ONLINE && status.uplink.cause[0])
         return wr_buf_printf(into, "         %s (attempt %u)\n", status.uplink.cause, status.uplink.attempts);
     return WR_OK;

@@ -40,6 +40,15 @@ static enum wr_result encode(void *user, enum wr_payload_format format, const st
 
 /* -- what it says ---------------------------------------------------------------------------------------------------------------------- */
 
+/* A rotation half done: the connection stands, the next one may not. */
+static void warn_of_credentials(struct wr_uplink_link *link) {
+    struct wr_uplink_status status;
+    wr_uplink_runner_status(link->runner, &status);
+    if (status.session.tls_warning[0] != 0)
+        WR_LOG_WITH(WR_LOG_WARN, "uplink", "new certificate files cannot be used; the last good ones are",
+                    WR_LOG_STR("error", status.session.tls_warning));
+}
+
 static void notify(void *user, const struct wr_uplink_notice *notice) {
     struct wr_uplink_link *link = user;
     switch ((enum wr_uplink_notice_kind)notice->kind) {
@@ -47,6 +56,7 @@ static void notify(void *user, const struct wr_uplink_notice *notice) {
         if (notice->to == WR_UPLINK_ONLINE) {
             link->last_cause[0] = 0;
             WR_LOG(WR_LOG_INFO, "uplink", "online");
+            warn_of_credentials(link);
         } else if (notice->to == WR_UPLINK_OFFLINE && strcmp(notice->text, link->last_cause) != 0) {
             snprintf(link->last_cause, sizeof link->last_cause, "%s", notice->text);
             WR_LOG_WITH(WR_LOG_WARN, "uplink", "offline", WR_LOG_STR("error", notice->text));

@@ -315,6 +315,20 @@ bool wr_engine_flush(struct wr_engine *engine, const struct wr_now *now, struct 
     return false;
 }
 
+enum wr_result wr_engine_tell(struct wr_engine *engine, struct wr_reading *reading, const struct wr_now *now, struct wr_alarm_out *alarms) {
+    if (!engine->evaluator)
+        return WR_OK;
+    if (reading->series >= engine->attached)
+        engine->attached = wr_evaluator_attach(engine->evaluator, wr_series_count(engine->series_table), now);
+    if (reading->series >= engine->attached)
+        return WR_NO_MEMORY;
+    struct wr_evaluator_band *band = &wr_evaluator_bands(engine->evaluator)[reading->series];
+    double number = wr_reading_number((enum wr_type)reading->type, reading->value);
+    if (reading->quality != WR_QUALITY_BAD && wr_evaluator_quiet(band, number, now->boot_ns))
+        return WR_OK;
+    return wr_evaluator_take(engine->evaluator, reading, now->boot_ns, now, alarms);
+}
+
 struct wr_evaluator *wr_engine_evaluator(struct wr_engine *engine) {
     return engine->evaluator;
 }

@@ -74,6 +74,11 @@ uint32_t wr_engine_max_counts(uint32_t n_sources, uint32_t n_windows);
  * readings may arrive: the caller stops taking batches, or accepts that. */
 bool wr_engine_count_open(const struct wr_engine *engine, uint64_t *cursor, uint32_t budget, uint64_t *open);
 
+/* Shows a reading to the rules alone: no window takes it, no account counts it. For what the agent says about itself. WR_FULL: alarms is full, nothing was
+ * done; empty it and call again. WR_NO_MEMORY: the series is new, and there is no memory for its rules. */
+WR_MUST_USE enum wr_result wr_engine_tell(struct wr_engine *engine, struct wr_reading *reading, const struct wr_now *now,
+                                          struct wr_alarm_out *alarms);
+
 struct wr_evaluator *wr_engine_evaluator(struct wr_engine *engine);
 /* Replaces the evaluator (reload); returns the old one, which the caller frees. With the next reading wr_evaluator_attach is called for all
  * series: a caller that must not wait calls it before, in slices. */

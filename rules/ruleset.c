@@ -315,7 +315,13 @@ enum wr_result wr_ruleset_load(const char *const *files, size_t n_files, const s
         return wr_error_set(err, WR_NO_MEMORY, "no memory for the rules");
     enum wr_result result = WR_OK;
     size_t n = 0;
-    for (size_t i = 0; i < n_files; i++) {
+    const char *builtin = options && options->builtin ? options->builtin : "";
+    if (builtin[0]) {
+        result = wr_yaml_load_text("(built in)", builtin, strlen(builtin), wr_rule_file_fields, sizeof(struct wr_rule_file), diagnostics,
+                                   &yamls[n], err);
+        n += result == WR_OK;
+    }
+    for (size_t i = 0; i < n_files && (result == WR_OK || result == WR_INVALID); i++) {
         enum wr_result loaded = wr_yaml_load_file(files[i], wr_rule_file_fields, sizeof(struct wr_rule_file), diagnostics, &yamls[n], err);
         n += loaded == WR_OK;
         if (loaded != WR_OK && (result == WR_OK || loaded != WR_INVALID))

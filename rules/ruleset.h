@@ -26,6 +26,7 @@ struct wr_ruleset_options {
     const char *const *exec_allow; /* programs that a rule may start: argv[0], letter by letter */
     size_t n_exec_allow;
     uint32_t max_instances; /* of one rule; 0: WR_RULESET_INSTANCES */
+    const char *builtin;    /* the text of one more file, before the others; NULL or empty: none. Only wr_ruleset_load looks at it */
 };
 
 /* WR_INVALID: there are errors in diagnostics. WR_IO, WR_NO_MEMORY: in err. options may be NULL. */

@@ -112,7 +112,7 @@ static enum wr_result files_parse(const struct wr_tls *tls, const struct wr_tls_
     return parse_key(config, files, keys, err);
 }
 
-static int64_t time_ns(const mbedtls_x509_time *time) {
+int64_t wr_tls_time_ns(const mbedtls_x509_time *time) {
     struct tm broken = {.tm_year = time->year - 1900,
                         .tm_mon = time->mon - 1,
                         .tm_mday = time->day,
@@ -131,7 +131,7 @@ static void adopt(struct wr_tls *tls, struct wr_tls_files *fresh, const struct w
     tls->files = *fresh;
     *fresh = (struct wr_tls_files){0};
     tls->good = true;
-    tls->expires_wall_ns = tls->config.cert != NULL ? time_ns(&keys->cert.valid_to) : WR_NEVER_NS;
+    tls->expires_wall_ns = tls->config.cert != NULL ? wr_tls_time_ns(&keys->cert.valid_to) : WR_NEVER_NS;
     wr_tls_drop_session(tls);
 }
 

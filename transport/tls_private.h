@@ -81,6 +81,8 @@ struct wr_tls_stream {
 /* The kernel's random numbers; fails instead of waiting while they are not ready. */
 wr_tls_random wr_tls_random_bytes;
 
+/* WR_NEVER_NS for what lies beyond 2262. */
+int64_t wr_tls_time_ns(const mbedtls_x509_time *time);
 void wr_tls_keys_init(struct wr_tls_keys *keys);
 void wr_tls_keys_free(struct wr_tls_keys *keys);
 /* Reads the files into keys, or falls back to the last good set. */

@@ -1,0 +1,202 @@
+#include "agent/certificates.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "transport/tls_expiry.h"
+
+#define MAX (WR_CONFIG_SOURCES_MAX + 1)
+#define TELL_NS WR_NS_PER_S
+#define DAY_NS (86400 * WR_NS_PER_S)
+#define HIGH_NS (7 * DAY_NS)
+
+struct certificate {
+    char name[64];
+    char *path;
+    uint32_t series;
+    _Atomic int64_t expires_wall_ns; /* WR_NEVER_NS: not read yet */
+};
+
+struct wr_certificates {
+    struct wr_agent *agent;
+    struct wr_scheduler_task task;
+    unsigned n;
+    struct certificate list[MAX];
+};
+
+/* ---- which ones ---- */
+
+/* The i-th certificate of a config. False: there are no more. */
+static bool next(const struct wr_config *config, unsigned *cursor, const char **ret_name, const char **ret_path) {
+    for (; *cursor <= config->n_sources; ++*cursor) {
+        const struct wr_config_source *source = *cursor > 0 ? &config->sources[*cursor - 1] : NULL;
+        *ret_name = source ? source->name : "uplink";
+        *ret_path = source ? source->tls.cert : config->uplink ? config->uplink->cert : NULL;
+        if (*ret_path) {
+            ++*cursor;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- the rules ---- */
+
+#define RULE                                                                                                                               \
+    "  - rule: weir_certificate_expires%s\n"                                                                                               \
+    "    when: weir.certificate_days < %s\n"                                                                                               \
+    "    by: certificate\n"                                                                                                                \
+    "    severity: %s\n"                                                                                                                   \
+    "    no_data: hold\n"                                                                                                                  \
+    "    message: \"the certificate of {certificate} expires in {value} days\"\n"                                                          \
+    "    respond: \"Put a new certificate and key in place of the old ones; they are read again by themselves\"\n"                         \
+    "%s"
+
+static const char *days(char text[32], int64_t ns) {
+    text[wr_json_format_double(text, (double)ns / (double)DAY_NS)] = '\0';
+    return text;
+}
+
+enum wr_result wr_certificates_rules(const struct wr_config *config, struct wr_buf *into) {
+    const char *name, *path;
+    unsigned cursor = 0;
+    int64_t warn_ns = config->uplink ? config->uplink->expiry_warn_ns : 30 * DAY_NS;
+    if (!next(config, &cursor, &name, &path) || warn_ns == 0)
+        return WR_OK;
+    char text[32];
+    WR_TRY(wr_buf_text(into, "weir: 1\nrules:\n"));
+    if (warn_ns > HIGH_NS)
+        WR_TRY(wr_buf_printf(into, RULE, "_soon", days(text, warn_ns), "medium", ""));
+    return wr_buf_printf(into, RULE, "", days(text, warn_ns < HIGH_NS ? warn_ns : HIGH_NS), "high",
+                         "    consequence: \"Without a valid certificate there is no connection\"\n"
+                         "    time_to_respond: 2d\n");
+}
+
+/* ---- telling the engine ---- */
+
+struct told {
+    uint32_t series;
+    double days;
+};
+
+static void run_tell(struct wr_request *request, void *owner) {
+    struct wr_engine_loop *loop = owner;
+    const struct told *told = request->input;
+    const struct wr_now now = wr_clock_now(loop->clock);
+    struct wr_reading reading = {
+        .event_ns = now.wall_ns, .value.f = told->days, .series = told->series, .type = WR_TYPE_FLOAT, .decimals = 1};
+    enum wr_result result = wr_engine_tell(loop->engine, &reading, &now, &loop->out.alarms);
+    wr_engine_loop_drain_alarms(loop);
+    wr_request_finish(request, result == WR_FULL ? WR_OK : result); /* the next round tells it again */
+}
+
+static void tell(struct wr_certificates *certificates, const struct certificate *certificate, int64_t expires_ns) {
+    const struct wr_now now = wr_clock_now(certificates->agent->clock);
+    if (!now.wall_trusted)
+        return;
+    struct told *told = malloc(sizeof *told);
+    struct wr_request *request;
+    if (!told)
+        return;
+    *told = (struct told){.series = certificate->series, .days = floor((double)(expires_ns - now.wall_ns) / (double)(DAY_NS / 10)) / 10};
+    if (wr_request_new(run_tell, told, free, &request, NULL) != WR_OK)
+        return;
+    (void)!wr_request_call(request, certificates->agent->engine.requests, now.boot_ns + TELL_NS, NULL);
+    wr_request_release(request);
+}
+
+static void look(struct wr_context *context, void *user) {
+    struct wr_certificates *certificates = user;
+    for (unsigned i = 0; i < certificates->n && wr_context_state(context) == WR_OK; i++) {
+        struct certificate *certificate = &certificates->list[i];
+        int64_t expires_ns = certificate->expires_wall_ns;
+        struct wr_error err = {0};
+        if (wr_tls_expiry(certificate->path, &expires_ns, &err) != WR_OK)
+            WR_LOG_WITH(WR_LOG_DEBUG, "certificates", "not read", WR_LOG_ERR(&err));
+        certificate->expires_wall_ns = expires_ns;
+        if (expires_ns != WR_NEVER_NS)
+            tell(certificates, certificate, expires_ns);
+    }
+}
+
+/* ---- life ---- */
+
+static enum wr_result add(struct wr_certificates *certificates, const char *name, const char *path, struct wr_error *err) {
+    struct certificate *certificate = &certificates->list[certificates->n++];
+    certificate->expires_wall_ns = WR_NEVER_NS;
+    strncpy(certificate->name, name, sizeof certificate->name - 1);
+    certificate->path = strdup(path);
+    char key[WR_SERIES_KEY_BYTES];
+    size_t len;
+    struct wr_tag tag = {{"certificate", 11}, {certificate->name, strlen(certificate->name)}};
+    WR_TRY(wr_series_key_make((struct wr_word){"weir", 4}, (struct wr_word){"certificate_days", 16}, &tag, 1, key, &len, err));
+    if (!certificate->path || wr_series_intern(certificates->agent->series, key, len, &certificate->series) != WR_OK)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory, or no series left, for the certificate of %s", name);
+    (void)wr_series_fix_type(wr_series_get(certificates->agent->series, certificate->series), WR_TYPE_FLOAT);
+    return WR_OK;
+}
+
+static void release(struct wr_certificates *certificates) {
+    for (unsigned i = 0; i < certificates->n; i++)
+        free(certificates->list[i].path);
+    free(certificates);
+}
+
+enum wr_result wr_certificates_start(struct wr_agent *agent, const struct wr_config *config, struct wr_certificates **ret_certificates,
+                                     struct wr_error *err) {
+    struct wr_certificates *certificates = calloc(1, sizeof *certificates);
+    if (!certificates)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for the certificates");
+    certificates->agent = agent;
+    certificates->task = (struct wr_scheduler_task){.plan = {.name = "certificates", .every_ns = WR_CERTIFICATES_EVERY_NS},
+                                                    .run = look,
+                                                    .user = certificates,
+                                                    .timeout_ns = WR_CERTIFICATES_EVERY_NS};
+    const char *name, *path;
+    enum wr_result result = WR_OK;
+    for (unsigned cursor = 0; result == WR_OK && next(config, &cursor, &name, &path);)
+        result = add(certificates, name, path, err);
+    if (result == WR_OK && certificates->n > 0)
+        result = wr_scheduler_loop_add(agent->scheduler, &certificates->task, err);
+    if (result != WR_OK) {
+        release(certificates);
+        return result;
+    }
+    *ret_certificates = certificates;
+    return WR_OK;
+}
+
+enum wr_result wr_certificates_stop(struct wr_certificates *certificates, int64_t deadline_boot_ns) {
+    if (!certificates)
+        return WR_OK;
+    WR_TRY(wr_scheduler_loop_remove(&certificates->task, deadline_boot_ns));
+    wr_metrics_drop(certificates->agent->metrics, certificates);
+    release(certificates);
+    return WR_OK;
+}
+
+/* ---- metrics ---- */
+
+static double expires_seconds(void *user) {
+    const struct certificate *certificate = user;
+    int64_t expires_ns = certificate->expires_wall_ns;
+    return expires_ns == WR_NEVER_NS ? (double)NAN : (double)(expires_ns / WR_NS_PER_S);
+}
+
+enum wr_result wr_certificates_metrics(struct wr_certificates *certificates) {
+    if (!certificates)
+        return WR_OK;
+    wr_metrics_drop(certificates->agent->metrics, certificates);
+    for (unsigned i = 0; i < certificates->n; i++) {
+        char label[128];
+        wr_metrics_label(label, sizeof label, "certificate", certificates->list[i].name);
+        WR_TRY(wr_metrics_add_function(certificates->agent->metrics, certificates, WR_METRIC_GAUGE, "weir_certificate_expires_seconds",
+                                       "Unix time at which the certificate expires", label, expires_seconds, &certificates->list[i]));
+    }
+    return WR_OK;
+}

@@ -253,7 +253,7 @@ static void release(struct wr_source *base) {
 static enum wr_result describe(const struct wr_config_source *config, struct wr_buf *into) {
     for (unsigned i = 0; i < config->line.n_listen; i++)
         WR_TRY(wr_buf_printf(into, " %s", config->line.listen[i]));
-    return WR_OK;
+    return config->format == WR_SOURCE_FORMAT_JSON ? wr_buf_text(into, config->json ? ", JSON by a mapping" : ", JSON") : WR_OK;
 }
 
 static unsigned count(const struct wr_config_line *config, enum wr_address_kind kind) {

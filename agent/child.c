@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -125,8 +125,12 @@ enum wr_result wr_child_spawn(struct wr_child *child, const struct wr_child_plan
     close_one(&pipes.in[0]);
     close_one(&pipes.out[1]);
     close_one(&pipes.err[1]);
-    *child = (struct wr_child){
-        .pid = pid, .bound = plan->bound, .pidfd = pidfd_open(pid, 0), .in = pipes.in[1], .out = pipes.out[0], .err = pipes.err[0]};
+    *child = (struct wr_child){.pid = pid,
+                               .bound = plan->bound,
+                               .pidfd = (int)syscall(SYS_pidfd_open, pid, 0),
+                               .in = pipes.in[1],
+                               .out = pipes.out[0],
+                               .err = pipes.err[0]};
     return WR_OK;
 }
 

@@ -1,7 +1,8 @@
 /* Parsers of what Linux says of itself in /proc and /sys: text in memory to numbers. No I/O, no allocation.
  *
  * Promise: any bytes are taken; what does not look as it should is passed over, or makes the parser say false. A number beyond 64 bits does not
- * look as it should. Words point into the text; names that are escaped there (\040 for a blank) are resolved where the header says so.
+ * look as it should. Words point into the text; names are copied, with their escapes (\040 for a blank) resolved, and
+ * are valid UTF-8.
  * Threads: any; a text belongs to its caller. Units: as the kernel counts, named in each struct.
  * Source: proc(5), Documentation/admin-guide/iostats.rst.
  */
@@ -84,7 +85,7 @@ struct wr_proc_interface {
 };
 bool wr_proc_next_interface(struct wr_proc_text *text, struct wr_proc_interface *ret_interface);
 
-/* The next mount of /proc/self/mountinfo; false: no more. Escapes are resolved. One whose path is longer is passed over. */
+/* The next mount of /proc/self/mountinfo; false: no more. One whose path is longer is passed over. */
 struct wr_proc_mount {
     uint64_t major, minor;
     char path[512];

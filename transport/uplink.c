@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/backoff.h"
 #include "transport/uplink_private.h"
 
 #define BIT(state) (1u << (state))
@@ -82,22 +83,16 @@ void wr_uplink_free(struct wr_uplink *uplink) {
 
 /* ---- losing the session ---- */
 
-/* Full jitter: anywhere between nothing and a cap that doubles with each failure. */
-static int64_t backoff_ns(const struct wr_uplink *uplink, uint64_t random) {
-    int64_t cap = uplink->config.backoff_min_ns;
-    for (uint32_t i = 0; i < uplink->attempts && cap < uplink->config.backoff_max_ns; i++)
-        cap = cap > uplink->config.backoff_max_ns / 2 ? uplink->config.backoff_max_ns : cap * 2;
-    return (int64_t)(random % ((uint64_t)cap + 1));
-}
-
 /* From any state with a session, or the wish for one, to OFFLINE, or to STOPPED when a stop was asked for. */
 static void session_over(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, const char *cause) {
     bool was_online = uplink->state == WR_UPLINK_ONLINE || uplink->state == WR_UPLINK_DRAINING;
-    if (was_online && now->boot_ns - uplink->online_since_boot_ns >= uplink->config.stable_ns)
-        uplink->attempts = 0;
-    uplink->retry_boot_ns = wr_clock_add_ns(now->boot_ns, backoff_ns(uplink, random));
-    if (uplink->attempts < UINT32_MAX)
-        uplink->attempts++;
+    struct wr_backoff backoff = {.min_ns = uplink->config.backoff_min_ns,
+                                 .max_ns = uplink->config.backoff_max_ns,
+                                 .stable_ns = uplink->config.stable_ns,
+                                 .failures = uplink->attempts};
+    const int64_t lasted_ns = was_online ? now->boot_ns - uplink->online_since_boot_ns : -1;
+    uplink->retry_boot_ns = wr_clock_add_ns(now->boot_ns, wr_backoff_ended(&backoff, lasted_ns, random));
+    uplink->attempts = backoff.failures;
     (void)snprintf(uplink->stats.cause, sizeof uplink->stats.cause, "%s", cause);
     wr_uplink_rewind(uplink);
     for (size_t i = 0; i < WR_UPLINK_DIRECT; i++) {

@@ -15,7 +15,6 @@
 
 #include "agent/sources/plugin.h"
 #include "agent/sources/poller.h"
-#include "core/backoff.h"
 #include "tests/support/failing.h"
 #include "tests/support/source_bed.h"
 #include "tests/support/waiting.h"
@@ -86,6 +85,23 @@ static void what_it_prints_is_taken(void **state) {
     assert_int_equal(bed.counters.programs, 1);
     assert_int_equal(bed.counters.programs_failed, 0);
     assert_int_equal(bed.counters.connections, 0);
+}
+
+static void json_with_and_without_a_mapping(void **state) {
+    (void)state;
+    bed.config.format = WR_SOURCE_FORMAT_JSON;
+    assert_int_equal(run("echo '{\"measurement\":\"m\",\"value\":1.5}'; printf '{\"measurement\":\"m\",\n\"value\":2}'", 10000, 0),
+                     WR_PLUGIN_ENDED);
+    takes(2);
+    wr_plugin_fini(&plugin);
+    static char *fields[] = {(char *)"temp=t.c"};
+    static struct wr_config_json mapping = {.measurement = (char *)"probe", .fields = fields, .n_fields = 1};
+    bed.config.json = &mapping;
+    /* Killed in the middle of the second one. */
+    assert_int_equal(run("echo '{\"t\":{\"c\":21.5}}'; printf '{\"t\":{\"c\":9'; exec sleep 1000", 300, 0), WR_PLUGIN_OVERRAN);
+    assert_int_equal(wr_bed_take(&bed), 1);
+    assert_non_null(strstr(wr_buf_str(&bed.text), "{\"measurement\":\"probe\",\"field\":\"temp\",\"tags\":{}"));
+    assert_int_equal(wr_bed_count(&bed, WR_BOOK_REJECTED_SYNTAX), 1);
 }
 
 static void an_exit_code_is_told_with_the_last_words(void **state) {
@@ -412,28 +428,6 @@ static void reads_that_fail_end_the_run(void **state) {
     }
 }
 
-/* The pauses between restarts, against what the header promises. */
-static void backoff_is_jittered_bounded_and_reset(void **state) {
-    (void)state;
-    struct wr_backoff backoff = {.min_ns = 10, .max_ns = 1000, .stable_ns = 50};
-    uint64_t random = 12345;
-    int64_t cap_ns = 10;
-    for (int i = 0; i < 5000; i++) {
-        random = random * 6364136223846793005u + 1442695040888963407u;
-        const bool stable = i % 37 == 36;
-        if (stable)
-            cap_ns = 10;
-        assert_int_equal(wr_backoff_cap_ns(&(struct wr_backoff){.min_ns = 10, .max_ns = 1000, .failures = stable ? 0 : backoff.failures}),
-                         cap_ns);
-        const int64_t pause_ns = wr_backoff_ended(&backoff, stable ? 50 : 49, random >> 11);
-        assert_in_range(pause_ns, 0, cap_ns);
-        cap_ns = cap_ns * 2 > 1000 ? 1000 : cap_ns * 2;
-    }
-    backoff.failures = UINT32_MAX;
-    assert_in_range(wr_backoff_ended(&backoff, 0, UINT64_MAX), 0, 1000);
-    assert_int_equal(backoff.failures, UINT32_MAX);
-}
-
 int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], WR_CHILD_LAUNCH) == 0)
         return wr_child_launch(argc - 1, argv + 1);
@@ -445,6 +439,7 @@ int main(int argc, char **argv) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(what_it_prints_is_taken),
+        TEST(json_with_and_without_a_mapping),
         TEST(an_exit_code_is_told_with_the_last_words),
         TEST(a_program_that_is_not_there),
         TEST(half_a_line_and_a_hang),
@@ -470,7 +465,6 @@ int main(int argc, char **argv) {
         TEST(first_rounds_are_spread_by_name),
         TEST(no_memory_loses_the_source_alone),
         TEST(reads_that_fail_end_the_run),
-        TEST(backoff_is_jittered_bounded_and_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -170,6 +170,35 @@ static void edges_are_exact(void **state) {
     }
 }
 
+static double third(void *user) {
+    (void)user;
+    return 1.0 / 3;
+}
+
+static void note(void *user, const struct wr_metric_value *value) {
+    char *text = user;
+    snprintf(text + strlen(text), 256 - strlen(text), "%s{%s}%d:%d:%llu:%.3f:%d ", value->name, value->labels, (int)value->kind,
+             (int)value->whole, (unsigned long long)value->count, value->number, value->histogram != NULL);
+}
+
+static void a_walk_sees_every_line_as_a_number(void **state) {
+    (void)state;
+    static _Atomic uint64_t a = 7, b = UINT64_MAX;
+    static struct wr_histogram histogram;
+    char seen[256] = "";
+    assert_int_equal(wr_metrics_add(metrics, &a, WR_METRIC_COUNTER, "b", "B.", "x=\"1\"", &a), WR_OK);
+    assert_int_equal(wr_metrics_add(metrics, &b, WR_METRIC_COUNTER, "b", "B.", "x=\"2\"", &b), WR_OK);
+    assert_int_equal(wr_metrics_add_function(metrics, NULL, WR_METRIC_GAUGE, "a", "A.", NULL, third, NULL), WR_OK);
+    assert_int_equal(wr_metrics_add_histogram(metrics, NULL, "c", "C.", NULL, &histogram), WR_OK);
+    wr_metrics_walk(metrics, note, seen);
+    assert_string_equal(seen, "a{}1:0:0:0.333:0 b{x=\"1\"}0:1:7:0.000:0 b{x=\"2\"}0:1:18446744073709551615:0.000:0 c{}2:0:0:0.000:1 ");
+    wr_metrics_drop(metrics, &a);
+    wr_metrics_drop(metrics, NULL);
+    seen[0] = '\0';
+    wr_metrics_walk(metrics, note, seen);
+    assert_string_equal(seen, "b{x=\"2\"}0:1:18446744073709551615:0.000:0 ");
+}
+
 static void every_allocation_may_fail(void **state) {
     (void)state;
     static _Atomic uint64_t a;
@@ -203,6 +232,7 @@ int main(void) {
         cmocka_unit_test(quantiles),
         cmocka_unit_test_setup_teardown(a_histogram_is_cumulative, begin, end),
         cmocka_unit_test_setup_teardown(edges_are_exact, begin, end),
+        cmocka_unit_test_setup_teardown(a_walk_sees_every_line_as_a_number, begin, end),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

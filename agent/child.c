@@ -208,7 +208,8 @@ static bool limit_itself(uint64_t memory_bytes, pid_t parent) {
         (void)ignored;
         close(fd);
     }
-    const struct rlimit memory = {memory_bytes, memory_bytes};
+    const rlim_t most = memory_bytes > RLIM_INFINITY ? RLIM_INFINITY : (rlim_t)memory_bytes;
+    const struct rlimit memory = {most, most};
     return memory_bytes == 0 || setrlimit(RLIMIT_AS, &memory) == 0;
 }
 

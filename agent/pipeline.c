@@ -242,6 +242,9 @@ static void stop_sources(struct wr_agent *agent, int64_t deadline_boot_ns) {
     if (agent->engine.thread)
         wr_engine_loop_no_more_inputs(&agent->engine); /* before the last input ends: that is what wakes the engine */
     for (uint32_t slot = 0; slot < WR_CONFIG_SOURCES_MAX; slot++)
+        if (agent->sources[slot].started)
+            wr_source_prepare_stop(agent->sources[slot].source, deadline_boot_ns);
+    for (uint32_t slot = 0; slot < WR_CONFIG_SOURCES_MAX; slot++)
         wr_agent_source_stop(agent, slot, deadline_boot_ns);
 }
 

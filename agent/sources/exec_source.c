@@ -52,6 +52,10 @@ static enum wr_result start(struct wr_source *source, struct wr_error *err) {
     return WR_OK;
 }
 
+static void prepare_stop(struct wr_source *source, int64_t deadline_boot_ns) {
+    wr_plugin_stop(&of(source)->plugin, deadline_boot_ns);
+}
+
 static enum wr_result stop(struct wr_source *source, int64_t deadline_boot_ns) {
     struct exec *exec = of(source);
     wr_plugin_stop(&exec->plugin, deadline_boot_ns);
@@ -84,6 +88,7 @@ const struct wr_source_ops wr_exec_source_ops = {.kind = WR_SOURCE_EXEC,
                                                  .name = "exec",
                                                  .create = create,
                                                  .start = start,
+                                                 .prepare_stop = prepare_stop,
                                                  .stop = stop,
                                                  .free = release,
                                                  .describe = describe,

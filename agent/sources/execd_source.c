@@ -75,6 +75,10 @@ static enum wr_result start(struct wr_source *source, struct wr_error *err) {
     return WR_OK;
 }
 
+static void prepare_stop(struct wr_source *source, int64_t deadline_boot_ns) {
+    wr_plugin_stop(&of(source)->plugin, deadline_boot_ns);
+}
+
 static enum wr_result stop(struct wr_source *source, int64_t deadline_boot_ns) {
     struct execd *execd = of(source);
     wr_plugin_stop(&execd->plugin, deadline_boot_ns);
@@ -104,6 +108,7 @@ const struct wr_source_ops wr_execd_source_ops = {.kind = WR_SOURCE_EXECD,
                                                   .name = "execd",
                                                   .create = create,
                                                   .start = start,
+                                                  .prepare_stop = prepare_stop,
                                                   .stop = stop,
                                                   .free = release,
                                                   .describe = describe,

@@ -60,7 +60,7 @@ static void take_stderr(struct wr_plugin *plugin, const char *bytes, size_t len)
 static void read_stderr(struct run *run) {
     char bytes[4096];
     const ssize_t n = read(run->plugin->child.err, bytes, sizeof bytes);
-    const uint64_t len = n > 0 ? (uint64_t)n : 0;
+    const size_t len = n > 0 ? (size_t)n : 0;
     run->err_left = run->err_left > len ? run->err_left - len : 0;
     if (n > 0)
         take_stderr(run->plugin, bytes, len);

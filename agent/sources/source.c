@@ -39,6 +39,11 @@ enum wr_result wr_source_start(struct wr_source *source, struct wr_error *err) {
     return source->ops->start(source, err);
 }
 
+void wr_source_prepare_stop(struct wr_source *source, int64_t deadline_boot_ns) {
+    if (source->ops->prepare_stop)
+        source->ops->prepare_stop(source, deadline_boot_ns);
+}
+
 enum wr_result wr_source_stop(struct wr_source *source, int64_t deadline_boot_ns) {
     return source->ops->stop(source, deadline_boot_ns);
 }

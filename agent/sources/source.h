@@ -56,6 +56,8 @@ struct wr_source_ops {
     const char *name;
     enum wr_result (*create)(const struct wr_source_env *env, struct wr_source **ret_source, struct wr_error *err);
     enum wr_result (*start)(struct wr_source *source, struct wr_error *err);
+    /* Optional: a stop with this deadline will follow. For what takes a while to end, so that many of them end together. */
+    void (*prepare_stop)(struct wr_source *source, int64_t deadline_boot_ns);
     /* WR_OK; WR_TIMEOUT: readings were dropped because the engine did not take them in time. Once, and only after a start that succeeded. */
     enum wr_result (*stop)(struct wr_source *source, int64_t deadline_boot_ns);
     /* Started and not stopped: stops at once. NULL is fine. */
@@ -80,6 +82,7 @@ const struct wr_source_ops *wr_source_ops(enum wr_source_kind kind);
 /* Puts the same question to whatever kind it is. */
 WR_MUST_USE enum wr_result wr_source_create(const struct wr_source_env *env, struct wr_source **ret_source, struct wr_error *err);
 WR_MUST_USE enum wr_result wr_source_start(struct wr_source *source, struct wr_error *err);
+void wr_source_prepare_stop(struct wr_source *source, int64_t deadline_boot_ns);
 WR_MUST_USE enum wr_result wr_source_stop(struct wr_source *source, int64_t deadline_boot_ns);
 void wr_source_free(struct wr_source *source);
 /* Returns text; "" also for a kind that knows no trouble. From any thread that keeps the source from being freed. */

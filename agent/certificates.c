@@ -103,7 +103,7 @@ static void tell(struct wr_certificates *certificates, const struct certificate 
     struct wr_request *request;
     if (!told)
         return;
-    *told = (struct told){.series = certificate->series, .days = floor((double)(expires_ns - now.wall_ns) / (double)(DAY_NS / 10)) / 10};
+    *told = (struct told){.series = certificate->series, .days = floor((double)(expires_ns - now.wall_ns) * 10 / (double)DAY_NS) / 10};
     if (wr_request_new(run_tell, told, free, &request, NULL) != WR_OK)
         return;
     (void)!wr_request_call(request, certificates->agent->engine.requests, now.boot_ns + TELL_NS, NULL);
@@ -185,7 +185,7 @@ enum wr_result wr_certificates_stop(struct wr_certificates *certificates, int64_
 static double expires_seconds(void *user) {
     const struct certificate *certificate = user;
     int64_t expires_ns = certificate->expires_wall_ns;
-    return expires_ns == WR_NEVER_NS ? (double)NAN : (double)(expires_ns / WR_NS_PER_S);
+    return expires_ns == WR_NEVER_NS ? (double)NAN : (double)expires_ns / (double)WR_NS_PER_S;
 }
 
 enum wr_result wr_certificates_metrics(struct wr_certificates *certificates) {

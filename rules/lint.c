@@ -70,13 +70,26 @@ static void lint_twins(struct wr_ruleset *ruleset, struct wr_diagnostics *diagno
             warn(diagnostics, 405, sorted[i], NULL, "the same condition as rule '%s'", sorted[i - 1]->name);
 }
 
-void wr_lint_ruleset(struct wr_ruleset *ruleset, struct wr_diagnostics *diagnostics) {
+/* How many of the user's own rules are urgent: those that are built in are not his choice. */
+static void lint_urgency(const struct wr_ruleset *ruleset, struct wr_diagnostics *diagnostics) {
+    const struct wr_rule *first = NULL;
     uint32_t high = 0;
+    uint32_t own = 0;
     for (uint32_t i = 0; i < ruleset->n_rules; i++) {
-        high += ruleset->rules[i]->severity >= WR_SEVERITY_HIGH;
-        lint_rule(ruleset->rules[i], diagnostics);
+        const struct wr_rule *rule = ruleset->rules[i];
+        if (strcmp(rule->place.file, WR_RULESET_BUILTIN) == 0)
+            continue;
+        first = own == 0 ? rule : first;
+        high += rule->severity >= WR_SEVERITY_HIGH;
+        own++;
     }
+    if (own >= 20 && high * 20 > own)
+        warn(diagnostics, 407, first, NULL, "%u of %u rules are high or critical: more than 5 %%", high, own);
+}
+
+void wr_lint_ruleset(struct wr_ruleset *ruleset, struct wr_diagnostics *diagnostics) {
+    for (uint32_t i = 0; i < ruleset->n_rules; i++)
+        lint_rule(ruleset->rules[i], diagnostics);
     lint_twins(ruleset, diagnostics);
-    if (ruleset->n_rules >= 20 && high * 20 > ruleset->n_rules)
-        warn(diagnostics, 407, ruleset->rules[0], NULL, "%u of %u rules are high or critical: more than 5 %%", high, ruleset->n_rules);
+    lint_urgency(ruleset, diagnostics);
 }

@@ -317,8 +317,8 @@ enum wr_result wr_ruleset_load(const char *const *files, size_t n_files, const s
     size_t n = 0;
     const char *builtin = options && options->builtin ? options->builtin : "";
     if (builtin[0]) {
-        result = wr_yaml_load_text("(built in)", builtin, strlen(builtin), wr_rule_file_fields, sizeof(struct wr_rule_file), diagnostics,
-                                   &yamls[n], err);
+        result = wr_yaml_load_text(WR_RULESET_BUILTIN, builtin, strlen(builtin), wr_rule_file_fields, sizeof(struct wr_rule_file),
+                                   diagnostics, &yamls[n], err);
         n += result == WR_OK;
     }
     for (size_t i = 0; i < n_files && (result == WR_OK || result == WR_INVALID); i++) {

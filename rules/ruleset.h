@@ -18,6 +18,7 @@
 
 #define WR_RULESET_RULES 100000
 #define WR_RULESET_POINTS 100000
+#define WR_RULESET_BUILTIN "(built in)" /* stands for the file of built-in rules */
 #define WR_RULESET_INSTANCES 10000 /* of one rule, unless the options say otherwise */
 
 struct wr_ruleset;

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -71,6 +72,13 @@ static void test_grows(void **state) {
     struct wr_ceiling all = ceiling_of(BASE "uplink: {broker: \"mqtts://x\", format: json}\nhttp: {listen: \"127.0.0.1:2\"}\n", NULL);
     struct wr_ceiling segments = ceiling_of(BASE "uplink: {broker: \"mqtts://x\"}\n", NULL);
     assert_true(item(&all, "uplink") > item(&segments, "uplink"));
+    static const char *const formats[] = {"influx", "senml+json", "senml+cbor"};
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        char text[512];
+        (void)snprintf(text, sizeof text, BASE "uplink: {broker: \"mqtts://x\", format: %s}\n", formats[i]);
+        struct wr_ceiling encoded = ceiling_of(text, NULL);
+        assert_true(item(&encoded, "uplink") > item(&segments, "uplink") + 1000000); /* six payloads of 1024 aggregates at least */
+    }
 }
 
 static void test_rules(void **state) {

@@ -94,6 +94,35 @@ static void a_name_is_taken_once(void **state) {
     wr_buf_fini(&text);
 }
 
+/* The built-in rule of high severity does not count against the user, who has just as many as he may have. */
+static void urgency_is_judged_without_them(void **state) {
+    (void)state;
+    struct wr_buf builtin = rules_for("node.pem", 30 * DAY_NS, NULL);
+    struct wr_buf own;
+    wr_buf_init(&own, 0);
+    assert_int_equal(wr_buf_text(&own, "weir: 1\nrules:\n"), WR_OK);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(wr_buf_printf(&own,
+                                       "  - {rule: r%d, when: x > %d, respond: go, consequence: bad, time_to_respond: 1h, severity: %s}\n",
+                                       i, i, i == 0 ? "high" : "low"),
+                         WR_OK);
+    wr_test_write_file(wr_test_path(dir, "own.yaml"), wr_buf_str(&own));
+    const char *files[] = {wr_test_path(dir, "own.yaml")};
+    for (int with = 0; with < 2; with++) {
+        struct wr_ruleset_options options = {.builtin = with ? wr_buf_str(&builtin) : NULL};
+        struct wr_diagnostics diagnostics;
+        struct wr_ruleset *rules = NULL;
+        wr_diagnostics_init(&diagnostics);
+        assert_int_equal(wr_ruleset_load(files, 1, &options, &diagnostics, &rules, NULL), WR_OK);
+        assert_int_equal(wr_ruleset_count(rules), with ? 22 : 20);
+        assert_int_equal(diagnostics.n, 0);
+        wr_diagnostics_fini(&diagnostics);
+        wr_ruleset_free(rules);
+    }
+    wr_buf_fini(&own);
+    wr_buf_fini(&builtin);
+}
+
 static void the_engine_shows_it_to_the_rules_alone(void **state) {
     (void)state;
     struct wr_buf text = rules_for("node.pem", 30 * DAY_NS, NULL);
@@ -203,9 +232,8 @@ static int stop(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rules_come_with_certificates),
-        cmocka_unit_test(a_name_is_taken_once),
-        cmocka_unit_test(the_engine_shows_it_to_the_rules_alone),
+        cmocka_unit_test(rules_come_with_certificates),   cmocka_unit_test(a_name_is_taken_once),
+        cmocka_unit_test(urgency_is_judged_without_them), cmocka_unit_test(the_engine_shows_it_to_the_rules_alone),
         cmocka_unit_test(the_earliest_of_a_chain_counts),
     };
     return cmocka_run_group_tests(tests, start, stop);

@@ -37,6 +37,7 @@ static bool is_shut_out(struct wr_http_connection *connection, const struct wr_h
     const int64_t now = wr_clock_boot_ns(wr_clock_real());
     switch (wr_http_gate_ask(connection->server->options.gate, head, now, ret_terms)) {
     case WR_HTTP_ADMITTED:
+        connection->server->bodies.max = ret_terms->bodies_bytes;
         return false;
     case WR_HTTP_NOBODY:
         refuse(connection, head, 404, "writes are not configured: there is no source of kind http");
@@ -83,7 +84,6 @@ static void begin_write(struct wr_http_connection *connection, const struct wr_h
         refuse(connection, head, code, message);
         return;
     }
-    connection->server->bodies.max = terms.bodies_bytes;
     connection->delivery = calloc(1, sizeof *connection->delivery);
     if (!connection->delivery)
         refuse(connection, head, 503, "no memory for the request");

@@ -240,7 +240,8 @@ def test_rude_clients_cost_nobody_anything(lab):
     packed = {"Content-Encoding": "gzip"}
     for _ in range(5):
         assert gateway.ask("POST", "/write", bomb, packed)[0] == 413
-    assert pss_kb(gateway.agent) < before_kb + 8192
+    if lab.build.name not in ("asan", "tsan"):  # which keep what is freed
+        assert pss_kb(gateway.agent) < before_kb + 8192
     whole = gzip.compress(b"m value=1\n" * 1000)
     assert gateway.ask("POST", "/write", whole[:-5], packed)[0] == 400
     assert gateway.ask("POST", "/write", whole[:100] + b"x" + whole[101:], packed)[0] in (400, 413)

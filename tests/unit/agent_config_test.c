@@ -594,6 +594,39 @@ static void test_diff_sees_new_recordings(void **state) {
     wr_config_free(after);
 }
 
+/* ---- kind http ---- */
+
+#define HTTP "http: {listen: \"127.0.0.1:8470\"}\n"
+
+static void test_the_source_http(void **state) {
+    (void)state;
+    make_file("tokens", 0600);
+    make_file("open", 0644);
+    struct wr_config *config =
+        loads(NODE M1 HTTP "sources: [{name: web, kind: http, token_file: tokens, max_body: 100KB, precision: s}]\n");
+    assert_string_equal(config->sources[0].http.token_file, in_directory("tokens"));
+    assert_int_equal(config->sources[0].http.max_body_bytes, 100000);
+    assert_int_equal(config->sources[0].http.bodies_bytes, 8000000);
+    assert_int_equal(config->http->max_connections, 100);
+    wr_config_free(config);
+    config = loads(NODE M1 HTTP
+                   "sources: [{name: web, kind: http, json: {time: at, time_format: ms, tags: [id]}}]\n"); /* loopback: no warning */
+    assert_non_null(config->sources[0].json);
+    wr_config_free(config);
+
+    complains(NODE M1 "sources: [{name: web, kind: http}]\n", "3:29: error", "needs the section 'http'");
+    complains(NODE M1 HTTP "sources: [{name: web, kind: http}, {name: w2, kind: http}]\n", "4:53: error",
+              "source 'web' takes what comes in over HTTP already");
+    complains(NODE M1 HTTP "sources: [{name: web, kind: http, token_file: gone}]\n", "4:47: error", "gone");
+    complains(NODE M1 HTTP "sources: [{name: web, kind: http, token_file: open}]\n", "4:47: warning",
+              "everybody on this machine can read this secret");
+    complains(NODE M1 HTTP "sources: [{name: web, kind: http, max_body: 9MB}]\n", "4:11: error", "less than max_body");
+    complains(NODE M1 HTTP "sources: [{name: web, kind: http, listen: stdin}]\n", "4:43: error", "'listen' is a key of kind line");
+    complains(NODE M1 HTTP "sources: [{name: web, kind: http, json: {tags: [\"=\"]}}]\n", "4:49: error", "");
+    complains(NODE M1 "sources: [{name: web, kind: http}]\nhttp: {listen: \"0.0.0.0:8470\"}\n", "3:18: warning",
+              "without tokens whoever reaches http.listen can write readings");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_smallest),
@@ -613,6 +646,7 @@ int main(void) {
         cmocka_unit_test(test_missing_file),
         cmocka_unit_test(test_each_allocation_may_fail),
         cmocka_unit_test(test_the_reference_is_fresh),
+        cmocka_unit_test(test_the_source_http),
         cmocka_unit_test(test_tls_and_udp_addresses),
         cmocka_unit_test(test_diff),
         cmocka_unit_test(test_diff_sees_new_recordings),

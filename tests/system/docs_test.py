@@ -45,6 +45,8 @@ def check(lab, directory, place):
 def test_yaml(lab):
     recordings = lab.directory / "recordings"
     shutil.copytree(ROOT / "tests/data/occupancy", recordings)
+    (lab.directory / "tokens").write_text("a-token\n")
+    (lab.directory / "tokens").chmod(0o600)
     configs = rules = 0
     for page in PAGES:
         for place, text in blocks(page, "yaml"):

@@ -84,7 +84,7 @@ class Bench:
     def start(self, name, *words, **options):
         return subprocess.Popen([self.programs / f"bench_{name}", *map(str, words)], stdout=subprocess.PIPE, text=True, **options)
 
-    def agent(self, rules=RULES, series=SERIES, uplink="", store="store", budget="64MB", sources=1, limits="", reads=""):
+    def agent(self, rules=RULES, series=SERIES, uplink="", store="store", budget="64MB", sources=1, limits="", reads="", more_sources=""):
         directory = self.path("agent")
         directory.mkdir()
         (directory / "rules.yaml").write_text(rules)
@@ -94,7 +94,7 @@ class Bench:
         agent = lab.Agent(self.weir, directory, f"""
 node: {{id: bench, site: bench}}
 sources:
-{listen}windows:
+{listen}{more_sources}windows:
   - {{name: m1, every: 1m, of: "*"}}
 rules: ["rules.yaml"]
 store: {{path: {store}, budget: {budget}, max_loss: 15s}}

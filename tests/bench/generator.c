@@ -2,6 +2,7 @@
  *
  *   bench_generator fast PORT LINES SERIES         writes of 64 KB, as fast as the reader takes them; the text is made before
  *   bench_generator json PORT LINES SERIES         the same with JSON records, of SERIES sensors
+ *   bench_generator http PORT LINES SERIES         the lines in bodies of 5000 to /write, the next one when the last is answered
  *   bench_generator paced PORT LINES SERIES RATE   lines a second, written every millisecond, stamped when written
  *   bench_generator flood PORT LINES SERIES        `flood` instead of `temps`, without time stamps, as fast as the reader takes them
  *   bench_generator idle PORT CONNECTIONS          opens them, says so, holds them until it is killed
@@ -13,6 +14,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,6 +23,7 @@
 
 #define WRITE_BYTES 65536
 #define PAUSE_NS 1000000
+#define BODY_LINES 5000
 
 static int64_t now_ns(clockid_t clock) {
     struct timespec t;
@@ -65,6 +68,11 @@ static void report(uint64_t lines, size_t bytes, int64_t begin_ns) {
     printf("lines %llu bytes %zu seconds %.3f\n", (unsigned long long)lines, bytes, 1e-9 * (double)(now_ns(CLOCK_MONOTONIC) - begin_ns));
 }
 
+static void write_in_pieces(int fd, const char *at, size_t len) {
+    for (size_t done = 0; done < len; done += WRITE_BYTES)
+        write_all(fd, at + done, len - done < WRITE_BYTES ? len - done : WRITE_BYTES);
+}
+
 static void send_fast(int fd, uint64_t lines, uint64_t series, int json) {
     int64_t start_ns = input_start_ns(now_ns(CLOCK_REALTIME), lines, series);
     char *text = text_for(lines);
@@ -75,9 +83,52 @@ static void send_fast(int fd, uint64_t lines, uint64_t series, int json) {
     }
     size_t len = (size_t)(end - text);
     int64_t begin_ns = now_ns(CLOCK_MONOTONIC);
-    for (size_t at = 0; at < len; at += WRITE_BYTES)
-        write_all(fd, text + at, len - at < WRITE_BYTES ? len - at : WRITE_BYTES);
+    write_in_pieces(fd, text, len);
     report(lines, len, begin_ns);
+    free(text);
+}
+
+static void await_204(int fd) {
+    char reply[4096];
+    size_t len = 0;
+    while (len < 4 || memcmp(reply + len - 4, "\r\n\r\n", 4) != 0) {
+        const ssize_t got = read(fd, reply + len, sizeof reply - len);
+        if (got <= 0 || len + (size_t)got == sizeof reply) {
+            fprintf(stderr, "no whole answer\n");
+            exit(1);
+        }
+        len += (size_t)got;
+    }
+    if (memcmp(reply, "HTTP/1.1 204", 12) != 0) {
+        fprintf(stderr, "%.*s\n", (int)len, reply);
+        exit(1);
+    }
+}
+
+static void send_http(int fd, uint64_t lines, uint64_t series) {
+    int64_t start_ns = input_start_ns(now_ns(CLOCK_REALTIME), lines, series);
+    char *text = text_for(lines);
+    size_t *ends = calloc(lines / BODY_LINES + 1, sizeof *ends);
+    if (!ends)
+        exit(2);
+    char *end = text;
+    for (uint64_t i = 0; i < lines; i++) {
+        end = input_line(end, "temps", i, series, input_time_ns(start_ns, i, series));
+        ends[i / BODY_LINES] = (size_t)(end - text);
+    }
+    int64_t begin_ns = now_ns(CLOCK_MONOTONIC);
+    size_t at = 0;
+    for (uint64_t body = 0; body * BODY_LINES < lines; body++) {
+        char head[128];
+        const int n =
+            snprintf(head, sizeof head, "POST /write?precision=ns HTTP/1.1\r\nHost: bench\r\nContent-Length: %zu\r\n\r\n", ends[body] - at);
+        write_all(fd, head, (size_t)n);
+        write_in_pieces(fd, text + at, ends[body] - at);
+        at = ends[body];
+        await_204(fd);
+    }
+    report(lines, at, begin_ns);
+    free(ends);
     free(text);
 }
 
@@ -137,6 +188,8 @@ int main(int argc, char **argv) {
         send_fast(connect_to(port), numbers[1], numbers[2], 0);
     else if (strcmp(how, "json") == 0 && argc == 5)
         send_fast(connect_to(port), numbers[1], numbers[2], 1);
+    else if (strcmp(how, "http") == 0 && argc == 5)
+        send_http(connect_to(port), numbers[1], numbers[2]);
     else if (strcmp(how, "paced") == 0 && argc == 6)
         send_paced(connect_to(port), numbers[1], numbers[2], numbers[3]);
     else if (strcmp(how, "flood") == 0 && argc == 5)
@@ -144,7 +197,7 @@ int main(int argc, char **argv) {
     else if (strcmp(how, "idle") == 0 && argc == 4)
         hold_idle(port, numbers[1]);
     else {
-        fprintf(stderr, "usage: bench_generator fast|json|paced|flood|idle PORT ...\n");
+        fprintf(stderr, "usage: bench_generator fast|json|http|paced|flood|idle PORT ...\n");
         return 2;
     }
     return 0;

@@ -20,7 +20,6 @@
 #include "core/log.h"
 #include "tests/support/random.h"
 #include "tests/support/source_bed.h"
-#include "tests/support/threads.h"
 
 #define CONNECTIONS 300
 #define REQUESTS 8
@@ -172,7 +171,6 @@ static bool yes(void *user, struct wr_buf *why) {
 static void random_requests_are_answered_as_the_model_says(void **state) {
     (void)state;
     seed = wr_random_begin();
-    const unsigned threads = wr_threads_count();
     struct wr_address address = {.kind = WR_ADDRESS_TCP, .host = (char *)"127.0.0.1"};
     struct wr_config_http config = {.listen = (char *)"127.0.0.1:0", .address = address, .max_connections = 20};
     const struct wr_http_server_options options = {.config = &config, .health = {.healthy = yes, .ready = yes}, .gate = &bed.gate};
@@ -190,7 +188,6 @@ static void random_requests_are_answered_as_the_model_says(void **state) {
     assert_int_equal(bed.value_sum, value_sum);
     wr_http_server_stop(server, wr_bed_in_s(5));
     wr_bed_fini(&bed);
-    wr_threads_expect(threads);
 }
 
 int main(void) {

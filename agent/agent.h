@@ -62,7 +62,7 @@ struct wr_agent {
     struct wr_store_loop store;
     struct wr_uplink_link *uplink;
     struct wr_certificates *certificates;
-    pthread_mutex_t lock; /* what a reload exchanges while the control thread looks at it: uplink, sources, accounts, config */
+    pthread_mutex_t lock; /* what a reload exchanges while the control thread looks at it: uplink, sources, accounts, config, http */
     struct wr_actions actions;
     struct wr_engine_loop engine;
     struct wr_control_server *control;
@@ -115,6 +115,8 @@ void wr_agent_retire_configs(struct wr_agent *agent, bool all);
 
 /* The HTTP server of a config, which need not outlive the call. WR_OK also when there is none. */
 WR_MUST_USE enum wr_result wr_agent_http_start(struct wr_agent *agent, const struct wr_config *config, struct wr_error *err);
+/* None is fine. */
+void wr_agent_http_stop(struct wr_agent *agent, int64_t deadline_boot_ns);
 
 /* Metrics of all parts. */
 WR_MUST_USE enum wr_result wr_agent_metrics(struct wr_agent *agent);

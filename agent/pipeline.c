@@ -280,17 +280,27 @@ enum wr_result wr_agent_http_start(struct wr_agent *agent, const struct wr_confi
         .health = {.healthy = wr_agent_is_healthy, .ready = wr_agent_is_ready, .user = agent},
         .gate = &agent->http_gate,
     };
-    return config->http ? wr_http_server_start(&options, &agent->http, err) : WR_OK;
+    struct wr_http_server *server;
+    if (!config->http)
+        return WR_OK;
+    WR_TRY(wr_http_server_start(&options, &server, err));
+    pthread_mutex_lock(&agent->lock);
+    agent->http = server;
+    pthread_mutex_unlock(&agent->lock);
+    return WR_OK;
+}
+
+void wr_agent_http_stop(struct wr_agent *agent, int64_t deadline_boot_ns) {
+    pthread_mutex_lock(&agent->lock);
+    struct wr_http_server *server = agent->http;
+    agent->http = NULL;
+    pthread_mutex_unlock(&agent->lock);
+    wr_http_server_stop(server, deadline_boot_ns);
 }
 
 static enum wr_result start_http(struct wr_agent *agent, struct wr_error *err) {
     WR_TRY(wr_agent_metrics(agent));
     return wr_agent_http_start(agent, agent->config, err);
-}
-
-static void stop_http(struct wr_agent *agent, int64_t deadline_boot_ns) {
-    wr_http_server_stop(agent->http, deadline_boot_ns);
-    agent->http = NULL;
 }
 
 static void on_stop_signal(evutil_socket_t number, short what, void *user) {
@@ -349,7 +359,7 @@ static const struct {
     {"sources", start_sources, stop_sources},                /* threads: one each; from here on readings come in */
     {"certificates", start_certificates, stop_certificates}, /* when they expire: a task of the workers */
     {"control", start_control, stop_control},                /* thread: the Unix socket */
-    {"http", start_http, stop_http},                         /* thread: pages, and writes for the source of kind http */
+    {"http", start_http, wr_agent_http_stop},                /* thread: pages, and writes for the source of kind http */
 };
 #define PARTS ((int)(sizeof parts / sizeof parts[0]))
 

@@ -248,8 +248,7 @@ static void restart_uplink(struct wr_agent *agent, const struct wr_config *confi
 
 static void restart_http(struct wr_agent *agent, const struct wr_config *config) {
     struct wr_error err = {0};
-    wr_http_server_stop(agent->http, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS);
-    agent->http = NULL;
+    wr_agent_http_stop(agent, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS);
     if (wr_agent_http_start(agent, config, &err) != WR_OK)
         WR_LOG_WITH(WR_LOG_ERROR, "reload", "HTTP does not start", WR_LOG_ERR(&err));
 }

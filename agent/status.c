@@ -1,6 +1,7 @@
 #include "agent/status.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "agent/agent.h"
@@ -154,6 +155,28 @@ static void uplink_json(struct wr_agent *agent, struct wr_json *json) {
     wr_json_object_end(json);
 }
 
+static void http_json(struct wr_agent *agent, struct wr_json *json) {
+    struct wr_http_status status;
+    if (!agent->http) {
+        wr_json_null(json, "http");
+        return;
+    }
+    wr_http_server_status(agent->http, &status);
+    wr_json_object(json, "http");
+    wr_json_uint(json, "connections", status.connections);
+    wr_json_uint(json, "refused", status.refused);
+    wr_json_uint(json, "broken", status.broken);
+    wr_json_object(json, "requests");
+    for (unsigned i = 0; i < WR_HTTP_REPLY_CODES; i++) {
+        char code[12];
+        snprintf(code, sizeof code, "%d", wr_http_reply_codes[i]);
+        if (status.replies[i] > 0)
+            wr_json_uint(json, code, status.replies[i]);
+    }
+    wr_json_object_end(json);
+    wr_json_object_end(json);
+}
+
 static enum wr_result print_json(struct wr_agent *agent, const struct outbox *outbox, struct wr_buf *into) {
     struct wr_json json;
     const struct wr_engine_stats_shown *engine = &agent->engine.shown;
@@ -194,6 +217,7 @@ static enum wr_result print_json(struct wr_agent *agent, const struct outbox *ou
         wr_json_null(&json, "readings");
     wr_json_object_end(&json);
     uplink_json(agent, &json);
+    http_json(agent, &json);
     wr_json_object_end(&json);
     WR_TRY(wr_json_end(&json));
     return wr_buf_text(into, "\n");
@@ -239,6 +263,21 @@ static enum wr_result uplink_text(struct wr_agent *agent, struct wr_buf *into) {
     return WR_OK;
 }
 
+static enum wr_result http_text(struct wr_agent *agent, struct wr_buf *into) {
+    struct wr_http_status status;
+    if (!agent->http)
+        return WR_OK;
+    wr_http_server_status(agent->http, &status);
+    WR_TRY(wr_buf_printf(into, "http     %" PRIu64 " connections; answered:", status.connections));
+    bool any = false;
+    for (unsigned i = 0; i < WR_HTTP_REPLY_CODES; i++)
+        if (status.replies[i] > 0) {
+            WR_TRY(wr_buf_printf(into, "%s %" PRIu64 " with %d", any ? "," : "", status.replies[i], wr_http_reply_codes[i]));
+            any = true;
+        }
+    return wr_buf_text(into, any ? "\n" : " none\n");
+}
+
 static enum wr_result print_text(struct wr_agent *agent, const struct outbox *outbox, struct wr_buf *into) {
     const struct wr_engine_stats_shown *engine = &agent->engine.shown;
     char bytes[32], uptime[32];
@@ -258,7 +297,8 @@ static enum wr_result print_text(struct wr_agent *agent, const struct outbox *ou
     if (outbox->known)
         WR_TRY(wr_buf_printf(into, ", %" PRIu64 " readings", outbox->readings));
     WR_TRY(wr_buf_text(into, "\n"));
-    return uplink_text(agent, into);
+    WR_TRY(uplink_text(agent, into));
+    return http_text(agent, into);
 }
 
 enum wr_result wr_status_print(struct wr_agent *agent, bool json, struct wr_buf *into) {

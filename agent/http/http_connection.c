@@ -14,6 +14,16 @@ static void on_readable(evutil_socket_t fd, short what, void *user);
 static void on_writable(evutil_socket_t fd, short what, void *user);
 static void on_timer(evutil_socket_t fd, short what, void *user);
 
+/* -- the socket: nothing else here reads or writes it -------------------------------------------------------------------------------- */
+
+static ssize_t get_bytes(const struct wr_http_connection *connection, char *into, size_t room) {
+    return recv(connection->fd, into, room, 0);
+}
+
+ssize_t wr_http_connection_put(const struct wr_http_connection *connection, const void *bytes, size_t len) {
+    return send(connection->fd, bytes, len, MSG_NOSIGNAL);
+}
+
 /* -- life ------------------------------------------------------------------------------------------------------------------------------ */
 
 static void forget_request(struct wr_http_connection *connection) {
@@ -134,7 +144,7 @@ static void after_reply(struct wr_http_connection *connection) {
 static void flush(struct wr_http_connection *connection) {
     while (connection->sent < connection->out.len) {
         const ssize_t n =
-            send(connection->fd, connection->out.data + connection->sent, connection->out.len - connection->sent, MSG_NOSIGNAL);
+            wr_http_connection_put(connection, connection->out.data + connection->sent, connection->out.len - connection->sent);
         if (n > 0) {
             connection->sent += (size_t)n;
         } else if (n < 0 && errno == EINTR) {
@@ -256,7 +266,7 @@ static void read_body(struct wr_http_connection *connection) {
     size_t room;
     char *into = wr_http_body_room(&connection->body, &room);
     struct wr_http_server *server = connection->server;
-    const ssize_t n = into ? recv(connection->fd, into, room, 0) : recv(connection->fd, server->buffer, sizeof server->buffer, 0);
+    const ssize_t n = into ? get_bytes(connection, into, room) : get_bytes(connection, server->buffer, sizeof server->buffer);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0)
@@ -270,7 +280,7 @@ static void read_body(struct wr_http_connection *connection) {
 static void read_head(struct wr_http_connection *connection) {
     struct wr_http_server *server = connection->server;
     const size_t before = connection->kept_len;
-    const ssize_t n = recv(connection->fd, server->buffer + before, sizeof server->buffer - before, 0);
+    const ssize_t n = get_bytes(connection, server->buffer + before, sizeof server->buffer - before);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
@@ -293,7 +303,7 @@ static void on_readable(evutil_socket_t fd, short what, void *user) {
         event_del(&connection->readable); /* until the reply is out */
         return;
     } else {
-        const ssize_t n = recv(connection->fd, server->buffer, sizeof server->buffer, 0);
+        const ssize_t n = get_bytes(connection, server->buffer, sizeof server->buffer);
         if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
             connection->state = WR_HTTP_ENDED;
     }

@@ -9,6 +9,7 @@
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <sys/types.h>
 
 #include "agent/http/http_reply.h"
 #include "agent/http/http_server.h"
@@ -89,6 +90,8 @@ void wr_http_connection_open(struct wr_http_server *server, int fd, const char *
 void wr_http_connection_close(struct wr_http_connection *connection);
 /* The source has sent its delivery back. */
 void wr_http_connection_answer(struct wr_http_connection *connection, struct wr_http_delivery *delivery);
+/* As send, without waiting. */
+ssize_t wr_http_connection_put(const struct wr_http_connection *connection, const void *bytes, size_t len);
 /* Sends a reply, or as much of it as goes. */
 void wr_http_connection_reply(struct wr_http_connection *connection, int code, const char *type, const char *body, size_t len);
 void wr_http_connection_reply_error(struct wr_http_connection *connection, int code, const char *message, uint64_t line);

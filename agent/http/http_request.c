@@ -1,10 +1,10 @@
 /* What a request leads to: a refusal, a page, or a body for the source. */
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #include "agent/http/http_private.h"
 #include "agent/http/http_query.h"
+#include "core/log.h"
 
 #define PASS_OVER_BYTES 262144 /* an unwanted body up to this is read, so that the connection can go on */
 #define QUERY_BYTES 4096
@@ -46,6 +46,7 @@ static bool is_shut_out(struct wr_http_connection *connection, const struct wr_h
         refuse(connection, head, 503, "the source of kind http does not run now");
         return true;
     case WR_HTTP_DENIED:
+        WR_LOG_WITH(WR_LOG_WARN, "http", "a write without a token that is known", WR_LOG_STR("from", connection->peer));
         refuse(connection, head, 401, "unauthorized access: no token, or one that is not known here");
         return true;
     case WR_HTTP_STALLED:
@@ -70,7 +71,7 @@ static void begin_body(struct wr_http_connection *connection, const struct wr_ht
     }
     connection->state = WR_HTTP_IN_BODY;
     /* Some bytes into an empty socket: if that does not go, the client sends its body after a second all the same. */
-    if (head->expects_continue && send(connection->fd, go_on, sizeof go_on - 1, MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+    if (head->expects_continue && wr_http_connection_put(connection, go_on, sizeof go_on - 1) < 0 && errno != EAGAIN)
         connection->state = WR_HTTP_ENDED;
 }
 

@@ -308,6 +308,13 @@ uint16_t wr_http_server_port(const struct wr_http_server *server) {
     return server->port;
 }
 
+void wr_http_server_status(const struct wr_http_server *server, struct wr_http_status *ret_status) {
+    *ret_status =
+        (struct wr_http_status){.connections = server->shown_connections, .refused = server->connections_refused, .broken = server->broken};
+    for (unsigned i = 0; i < WR_HTTP_REPLY_CODES; i++)
+        ret_status->replies[i] = server->replies[i];
+}
+
 void wr_http_server_stop(struct wr_http_server *server, int64_t deadline_boot_ns) {
     if (!server)
         return;

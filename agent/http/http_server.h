@@ -20,6 +20,7 @@
 
 #include "agent/config.h"
 #include "agent/http/http_gate.h"
+#include "agent/http/http_reply.h"
 #include "core/buf.h"
 #include "core/metrics.h"
 #include "core/result.h"
@@ -51,6 +52,14 @@ WR_MUST_USE enum wr_result wr_http_server_start(const struct wr_http_server_opti
                                                 struct wr_error *err);
 /* The port it got (0 in the config: any). */
 uint16_t wr_http_server_port(const struct wr_http_server *server);
+struct wr_http_status {
+    uint64_t connections;
+    uint64_t refused;                      /* connections */
+    uint64_t broken;                       /* requests that ended before they were whole */
+    uint64_t replies[WR_HTTP_REPLY_CODES]; /* by wr_http_reply_codes */
+};
+/* Any thread, while the server is there. */
+void wr_http_server_status(const struct wr_http_server *server, struct wr_http_status *ret_status);
 /* Requests that the source has are answered until the deadline; then it is hurried, and answers them at once. NULL is fine. */
 void wr_http_server_stop(struct wr_http_server *server, int64_t deadline_boot_ns);
 

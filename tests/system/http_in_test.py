@@ -336,6 +336,9 @@ def test_metrics_pass_promtool(lab):
     assert code == 200
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
+    status = gateway.agent.status()["http"]
+    assert status["requests"]["204"] == 1 and status["requests"]["200"] >= 1, status
+    assert "1 with 204" in gateway.agent.run("status", check=0).stdout
     metrics = gateway.agent.metrics(gateway.port)
     assert metrics['weir_http_requests_total{code="204"}'] == 1 and metrics['weir_source_received_total{source="web"}'] == 1
     gateway.stop(1)

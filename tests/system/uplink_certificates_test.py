@@ -16,7 +16,7 @@ sources:
   - {{name: floor, kind: line, listen: "tcp://127.0.0.1:{line}"}}
 store: {{path: store, budget: 16MB}}
 uplink: {{broker: "mqtts://127.0.0.1:{broker}", ca: "pki/ca.pem", cert: "pki/client.pem", key: "pki/client.key", {more}
-          retry_max: 1s, connect_timeout: 2s, keepalive: 10s}}
+          retry_max: 1s, connect_timeout: 5s, keepalive: 10s}}
 http: {{listen: "127.0.0.1:{http}"}}
 control: {{socket: weir.sock}}
 log: {{format: json}}
@@ -112,9 +112,10 @@ def test_rotation_tickets_and_expiry(lab):
     assert gateway.agent.metrics(gateway.http)[EXPIRES_METRIC] == gateway.ends()
 
     # A second connect takes the ticket.
-    assert gateway.handshakes() == (1, 0)
+    full, resumed = gateway.handshakes()
+    assert full >= 1
     reconnect(gateway, proxy)
-    assert gateway.handshakes() == (1, 1)
+    assert gateway.handshakes() == (full, resumed + 1)
 
     # A key without its certificate: the last good set goes on, and the log says why.
     gateway.put("client.key", "client-20-days.key")

@@ -214,6 +214,7 @@ enum wr_result wr_tls_read(struct wr_tls_stream *stream, void *into, size_t len,
 enum wr_result wr_tls_read_all(struct wr_tls_stream *stream, void *ahead, size_t ahead_len, void *into, size_t len, size_t *ret_n,
                                struct wr_error *err) {
     const size_t room = len > WR_TLS_RECORD_BYTES ? len - WR_TLS_RECORD_BYTES : 0;
+    *ret_n = 0;
     ssize_t got = recv(stream->fd, ahead, ahead_len < room ? ahead_len : room, 0);
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return WR_EMPTY;

@@ -251,8 +251,13 @@ static void release(struct wr_source *base) {
 }
 
 static enum wr_result describe(const struct wr_config_source *config, struct wr_buf *into) {
-    for (unsigned i = 0; i < config->line.n_listen; i++)
+    for (unsigned i = 0; i < config->line.n_listen; i++) {
         WR_TRY(wr_buf_printf(into, " %s", config->line.listen[i]));
+        if (config->line.addresses[i].kind == WR_ADDRESS_TLS)
+            WR_TRY(wr_buf_printf(into, " (%s, at most %u connections of %d KB)",
+                                 config->tls.ca ? "senders need a certificate" : "any sender", config->line.max_connections,
+                                 (WR_TLS_SERVER_STREAM_BYTES + WR_LINE_CONNECTION_BYTES) / 1000));
+    }
     return config->format == WR_SOURCE_FORMAT_JSON ? wr_buf_text(into, config->json ? ", JSON by a mapping" : ", JSON") : WR_OK;
 }
 

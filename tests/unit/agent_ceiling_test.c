@@ -81,6 +81,21 @@ static void test_grows(void **state) {
     }
 }
 
+/* What a source listens on counts: TLS by connection, UDP by address. */
+static void test_listeners(void **state) {
+    (void)state;
+#define AT(listen, more)                                                                                                                   \
+    "node: {id: g}\nsources: [{name: a, kind: line, listen: \"" listen "\"" more "}]\nwindows: [{name: m, every: 1m}]\n"
+    struct wr_ceiling tcp = ceiling_of(AT("tcp://127.0.0.1:1", ", max_connections: 500"), NULL);
+    struct wr_ceiling udp = ceiling_of(AT("udp://127.0.0.1:1", ", max_connections: 500"), NULL);
+    struct wr_ceiling tls = ceiling_of(AT("tls://127.0.0.1:1", ", cert: a, key: b, max_connections: 500"), NULL);
+    struct wr_ceiling few = ceiling_of(AT("tls://127.0.0.1:1", ", cert: a, key: b, max_connections: 100"), NULL);
+    assert_true(item(&udp, "connections") >= item(&tcp, "connections") + 2000000);
+    assert_true(item(&tls, "connections") >= item(&tcp, "connections") + 500 * 40000);
+    assert_true(item(&tls, "connections") >= item(&few, "connections") + 400 * 41000);
+#undef AT
+}
+
 static void test_rules(void **state) {
     (void)state;
     static const char text[] = "weir: 1\npoints: [{point: t, unit: °C}]\nrules:\n"
@@ -129,7 +144,7 @@ static void test_render(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sum),    cmocka_unit_test(test_grows),  cmocka_unit_test(test_rules),
-        cmocka_unit_test(test_losses), cmocka_unit_test(test_render),
+        cmocka_unit_test(test_losses), cmocka_unit_test(test_render), cmocka_unit_test(test_listeners),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -277,7 +277,7 @@ static enum wr_result add_store(struct wr_agent *agent) {
     return ADD_ALL(agent->metrics, agent, NULL, list);
 }
 
-enum wr_result wr_agent_metrics(struct wr_agent *agent) {
+static enum wr_result add_everything(struct wr_agent *agent) {
     wr_metrics_drop(agent->metrics, agent);
     const struct counter own[] = {
         {WR_METRIC_COUNTER, "weir_reloads_total", "Configs taken over by SIGHUP", &agent->reloads},
@@ -298,4 +298,11 @@ enum wr_result wr_agent_metrics(struct wr_agent *agent) {
         WR_TRY(wr_agent_metrics_of_input(agent, slot));
     }
     return WR_OK;
+}
+
+enum wr_result wr_agent_metrics(struct wr_agent *agent) {
+    wr_metrics_hold(agent->metrics); /* who asks meanwhile sees all of them, the old ones or the new ones */
+    const enum wr_result result = add_everything(agent);
+    wr_metrics_let_go(agent->metrics);
+    return result;
 }

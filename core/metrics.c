@@ -40,7 +40,11 @@ enum wr_result wr_metrics_new(struct wr_metrics **ret_metrics) {
     struct wr_metrics *metrics = calloc(1, sizeof *metrics);
     if (!metrics)
         return WR_NO_MEMORY;
-    pthread_mutex_init(&metrics->lock, NULL);
+    pthread_mutexattr_t recursive; /* for wr_metrics_hold */
+    pthread_mutexattr_init(&recursive);
+    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&metrics->lock, &recursive);
+    pthread_mutexattr_destroy(&recursive);
     *ret_metrics = metrics;
     return WR_OK;
 }
@@ -75,6 +79,14 @@ void wr_metrics_drop(struct wr_metrics *metrics, const void *owner) {
     pthread_mutex_lock(&metrics->lock);
     for (struct metric *metric = metrics->metrics; metric; metric = metric->next)
         drop_lines(metric, owner, false);
+    pthread_mutex_unlock(&metrics->lock);
+}
+
+void wr_metrics_hold(struct wr_metrics *metrics) {
+    pthread_mutex_lock(&metrics->lock);
+}
+
+void wr_metrics_let_go(struct wr_metrics *metrics) {
     pthread_mutex_unlock(&metrics->lock);
 }
 

@@ -47,6 +47,11 @@ WR_MUST_USE enum wr_result wr_metrics_add_histogram(struct wr_metrics *metrics, 
 /* Forgets every line of an owner. */
 void wr_metrics_drop(struct wr_metrics *metrics, const void *owner);
 
+/* Between the two nobody sees the registry: lines may be dropped and added again without a gap in between. The thread that holds may call all
+ * functions. */
+void wr_metrics_hold(struct wr_metrics *metrics);
+void wr_metrics_let_go(struct wr_metrics *metrics);
+
 /* Writes name="value" with the value escaped. Returns text. */
 char *wr_metrics_label(char *text, size_t size, const char *name, const char *value);
 

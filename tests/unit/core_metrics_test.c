@@ -1,5 +1,6 @@
 /* Metrics and histograms. */
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -223,6 +224,46 @@ static void every_allocation_may_fail(void **state) {
     }
 }
 
+/* ---- a registry that is filled anew while others look ---- */
+
+static _Atomic bool looking_ends;
+
+static void *look(void *user) {
+    uintptr_t missed = 0;
+    while (!looking_ends) {
+        struct wr_buf text;
+        wr_buf_init(&text, 0);
+        if (wr_metrics_render(user, &text) != WR_OK || !strstr(wr_buf_str(&text), "\nweir_a 1\n") ||
+            !strstr(wr_buf_str(&text), "\nweir_b 1\n"))
+            missed++;
+        wr_buf_fini(&text);
+    }
+    return (void *)missed;
+}
+
+static void whoever_looks_meanwhile_misses_nothing(void **state) {
+    (void)state;
+    static const _Atomic uint64_t one = 1;
+    struct wr_metrics *all;
+    pthread_t thread;
+    void *missed;
+    assert_int_equal(wr_metrics_new(&all), WR_OK);
+    looking_ends = false;
+    for (int i = 0; i < 2000; i++) {
+        wr_metrics_hold(all);
+        wr_metrics_drop(all, &one);
+        assert_int_equal(wr_metrics_add(all, &one, WR_METRIC_GAUGE, "weir_a", "A", NULL, &one), WR_OK);
+        assert_int_equal(wr_metrics_add(all, &one, WR_METRIC_GAUGE, "weir_b", "B", NULL, &one), WR_OK);
+        wr_metrics_let_go(all);
+        if (i == 0)
+            assert_int_equal(pthread_create(&thread, NULL, look, all), 0);
+    }
+    looking_ends = true;
+    assert_int_equal(pthread_join(thread, &missed), 0);
+    assert_null(missed);
+    wr_metrics_free(all);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(lines_of_one_name_stand_together, begin, end),
@@ -233,6 +274,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_histogram_is_cumulative, begin, end),
         cmocka_unit_test_setup_teardown(edges_are_exact, begin, end),
         cmocka_unit_test_setup_teardown(a_walk_sees_every_line_as_a_number, begin, end),
+        cmocka_unit_test(whoever_looks_meanwhile_misses_nothing),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

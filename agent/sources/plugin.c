@@ -243,7 +243,7 @@ static enum wr_result begin(struct wr_plugin *plugin, const struct wr_plugin_pla
     wr_codec_forget(&plugin->codec);
     WR_TRY(wr_child_spawn(&plugin->child, &child, &plugin->err));
     enum wr_result result = wr_codec_stream_attach(&plugin->stream, plugin->child.out, plugin->codec.feed, plugin->codec.parser,
-                                                   &plugin->intake.sink, plugin->env->limits->max_line_bytes, &plugin->err);
+                                                   &plugin->intake.sink, (size_t)plugin->env->limits->max_line_bytes, &plugin->err);
     if (result == WR_OK)
         plugin->child.out = -1; /* the stream's */
     else
@@ -360,7 +360,7 @@ enum wr_result wr_plugin_init(struct wr_plugin *plugin, const struct wr_source_e
     wr_intake_init(&plugin->intake, env);
     plugin->intake.where = where;
     plugin->intake.where_user = plugin;
-    result = wr_codec_init(&plugin->codec, env->config, NULL, env->limits->max_line_bytes, err);
+    result = wr_codec_init(&plugin->codec, env->config, NULL, (size_t)env->limits->max_line_bytes, err);
     if (result != WR_OK)
         wr_plugin_fini(plugin);
     return result;
@@ -381,6 +381,6 @@ enum wr_result wr_plugin_describe(const struct wr_config_source *config, struct 
 }
 
 size_t wr_plugin_bytes(const struct wr_config_source *config, const struct wr_config_limits *limits) {
-    const size_t buffer = limits->max_line_bytes > 65536 ? limits->max_line_bytes : 65536;
-    return sizeof(struct wr_plugin) + wr_intake_bytes(limits) + wr_codec_bytes(config, limits->max_line_bytes) + buffer;
+    const size_t max_line = (size_t)limits->max_line_bytes;
+    return sizeof(struct wr_plugin) + wr_intake_bytes(limits) + wr_codec_bytes(config, max_line) + (max_line > 65536 ? max_line : 65536);
 }

@@ -16,14 +16,16 @@
 
 #define DESCRIPTORS 1024 /* what programs expect; ours may be raised, and select(2) cannot use higher ones */
 #define OOM_SCORE "500"
+#define LIFE_FD 3 /* of a launcher */
 
 /* -- spawn ----------------------------------------------------------------------------------------------------------------------------- */
 
-/* Both ends of the three pipes; -1 where there is none. */
+/* Both ends of the pipes; -1 where there is none. */
 struct pipes {
     int in[2];
     int out[2];
     int err[2];
+    int life[2]; /* ends when we do */
 };
 
 static void close_one(int *fd) {
@@ -39,11 +41,13 @@ static void close_pipes(struct pipes *pipes) {
     close_one(&pipes->out[1]);
     close_one(&pipes->err[0]);
     close_one(&pipes->err[1]);
+    close_one(&pipes->life[0]);
+    close_one(&pipes->life[1]);
 }
 
 static int open_pipes(const struct wr_child_plan *plan, struct pipes *pipes) {
-    *pipes = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}};
-    if ((plan->stdin_pipe && pipe2(pipes->in, O_CLOEXEC) < 0) ||
+    *pipes = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
+    if ((plan->bound && pipe2(pipes->life, O_CLOEXEC) < 0) || (plan->stdin_pipe && pipe2(pipes->in, O_CLOEXEC) < 0) ||
         (plan->output_pipes && (pipe2(pipes->out, O_CLOEXEC) < 0 || pipe2(pipes->err, O_CLOEXEC) < 0))) {
         const int failed = errno;
         close_pipes(pipes);
@@ -67,8 +71,10 @@ static int prepare(const struct pipes *pipes, posix_spawn_file_actions_t *files,
         failed = give(files, pipes->out[1], 1, O_WRONLY);
     if (!failed && pipes->err[1] >= 0)
         failed = give(files, pipes->err[1], 2, O_WRONLY);
+    if (!failed && pipes->life[0] >= 0)
+        failed = posix_spawn_file_actions_adddup2(files, pipes->life[0], LIFE_FD);
     if (!failed)
-        failed = posix_spawn_file_actions_addclosefrom_np(files, 3);
+        failed = posix_spawn_file_actions_addclosefrom_np(files, pipes->life[0] >= 0 ? LIFE_FD + 1 : LIFE_FD);
     if (!failed)
         failed = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
     if (!failed)
@@ -98,16 +104,15 @@ static int spawn(pid_t *ret_pid, const char *path, char *const *argv, char *cons
 }
 
 static int spawn_bound(pid_t *ret_pid, const struct wr_child_plan *plan, const struct pipes *pipes) {
-    char memory[24], parent[24];
-    char *argv[WR_CHILD_ARGUMENTS + 5] = {(char *)"weir", (char *)WR_CHILD_LAUNCH, memory, parent};
+    char memory[24];
+    char *argv[WR_CHILD_ARGUMENTS + 4] = {(char *)"weir", (char *)WR_CHILD_LAUNCH, memory};
     size_t n = 0;
     while (plan->argv[n])
         n++;
     if (n > WR_CHILD_ARGUMENTS)
         return E2BIG;
-    memcpy(argv + 4, plan->argv, n * sizeof *argv);
+    memcpy(argv + 3, plan->argv, n * sizeof *argv);
     snprintf(memory, sizeof memory, "%" PRIu64, plan->memory_bytes);
-    snprintf(parent, sizeof parent, "%ld", (long)getpid());
     return spawn(ret_pid, "/proc/self/exe", argv, plan->variables, pipes);
 }
 
@@ -125,11 +130,13 @@ enum wr_result wr_child_spawn(struct wr_child *child, const struct wr_child_plan
     close_one(&pipes.in[0]);
     close_one(&pipes.out[1]);
     close_one(&pipes.err[1]);
+    close_one(&pipes.life[0]);
     *child = (struct wr_child){.pid = pid,
                                .bound = plan->bound,
                                .pidfd = (int)syscall(SYS_pidfd_open, pid, 0),
                                .in = pipes.in[1],
                                .out = pipes.out[0],
+                               .life = pipes.life[1],
                                .err = pipes.err[0]};
     return WR_OK;
 }
@@ -157,6 +164,7 @@ static int reap(struct wr_child *child) {
     }
     child->pid = 0;
     close_one(&child->pidfd);
+    close_one(&child->life);
     return status;
 }
 
@@ -190,13 +198,35 @@ char *wr_child_status_text(char *text, size_t size, int status) {
 
 /* -- launcher: a process of its own from here on ---------------------------------------------------------------------------------------- */
 
-static bool limit_itself(uint64_t memory_bytes, pid_t parent) {
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+/* Leaves a process in the group that waits for the end of the agent, and then kills the group. Forked twice, so that the program does not find a
+ * child that it did not make. */
+static bool leave_guard(void) {
+    const pid_t pid = fork();
+    if (pid < 0)
         return false;
-    if (getppid() != parent) { /* it died before we asked */
-        errno = ESRCH;
-        return false;
+    if (pid > 0) {
+        int status = -1;
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+        }
+        close(LIFE_FD);
+        return status == 0;
     }
+    const pid_t guard = fork();
+    if (guard != 0)
+        _exit(guard < 0);
+    (void)prctl(PR_SET_NAME, "weir-guard");
+    for (int number = 1; number < NSIG; number++)
+        (void)signal(number, SIG_IGN);
+    for (int fd = 0; fd < LIFE_FD; fd++)
+        close(fd);
+    char nothing;
+    while (read(LIFE_FD, &nothing, 1) < 0 && errno == EINTR) {
+    }
+    kill(0, SIGKILL);
+    _exit(0);
+}
+
+static bool limit_itself(uint64_t memory_bytes) {
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > DESCRIPTORS) {
         files.rlim_cur = DESCRIPTORS;
@@ -214,15 +244,15 @@ static bool limit_itself(uint64_t memory_bytes, pid_t parent) {
 }
 
 int wr_child_launch(int argc, char **argv) {
-    if (argc < 4) {
+    if (argc < 3) {
         fprintf(stderr, "weir " WR_CHILD_LAUNCH ": used by the agent itself, see agent/child.h\n");
         return WR_CHILD_NOT_LAUNCHED;
     }
-    if (!limit_itself(strtoull(argv[1], NULL, 10), (pid_t)strtol(argv[2], NULL, 10))) {
-        fprintf(stderr, "cannot limit %s: %s\n", argv[3], strerror(errno));
+    if (!leave_guard() || !limit_itself(strtoull(argv[1], NULL, 10))) {
+        fprintf(stderr, "cannot guard or limit %s: %s\n", argv[2], strerror(errno));
         return WR_CHILD_NOT_LAUNCHED;
     }
-    execv(argv[3], argv + 3);
-    fprintf(stderr, "cannot run %s: %s\n", argv[3], strerror(errno));
+    execv(argv[2], argv + 2);
+    fprintf(stderr, "cannot run %s: %s\n", argv[2], strerror(errno));
     return WR_CHILD_NOT_LAUNCHED;
 }

@@ -4,17 +4,17 @@
  * a process group of its own, so that it is stopped together with whatever it started. What it is given for its standard streams the plan says.
  * With `bound` it also
  *   - has at most memory_bytes of address space, from its first instruction on (RLIMIT_AS; children of its own inherit it);
- *   - is killed when the agent ends in any way, kill -9 included (PR_SET_PDEATHSIG), so that it must be spawned by a thread that lives as long
- *     as the child does;
+ *   - is killed with its whole group when the agent ends in any way, kill -9 included;
  *   - is what the kernel prefers when memory runs out (oom_score_adj), and has the usual 1024 descriptors.
  *
  * How: posix_spawn alone can do none of that, and to set limits from outside afterwards comes too late for a program that is quick. So a bound
- * child begins as this very program (/proc/self/exe, the same also after an upgrade) with the word WR_CHILD_LAUNCH: it sets its own limits and
- * then becomes the program. `main` must hand that word to wr_child_launch.
- * What a kill -9 of the agent does not reach: processes that the child itself has started. systemd ends those with the unit.
+ * child begins as this very program (/proc/self/exe, the same also after an upgrade) with the word WR_CHILD_LAUNCH: it leaves a guard behind,
+ * limits itself, and becomes the program. The guard is a process of the same group that holds one end of a pipe; we hold the other; when that
+ * ends, it kills the group. It goes with the group when we kill that. `main` must hand the word to wr_child_launch.
+ * Out of reach is a process that leaves the group (setsid): systemd ends it with the unit.
  *
  * Threads: one at a time. Ownership: caller's memory; wr_child_close after wr_child_spawn succeeded.
- * Source: posix_spawn(3), prctl(2), pidfd_open(2).
+ * Source: posix_spawn(3), setrlimit(2), pidfd_open(2).
  */
 #ifndef WEIR_AGENT_CHILD_H
 #define WEIR_AGENT_CHILD_H
@@ -45,6 +45,7 @@ struct wr_child {
     int in;    /* our ends of the pipes; -1: none */
     int out;
     int err;
+    int life; /* of a bound child: its guard waits for the end of this */
 };
 
 /* WR_IO: not started, and why. A bound child whose program cannot be run starts, and ends with WR_CHILD_NOT_LAUNCHED. */
@@ -62,7 +63,7 @@ void wr_child_close(struct wr_child *child);
 /* "exit code 3", "signal 9 (Killed)". Returns text. */
 char *wr_child_status_text(char *text, size_t size, int status);
 
-/* The launcher: argv is WR_CHILD_LAUNCH, memory in bytes, our pid, and the program's argv. Returns only when it cannot. */
+/* The launcher: argv is WR_CHILD_LAUNCH, memory in bytes, and the program's argv; its descriptor 3 the pipe. Returns only when it cannot. */
 int wr_child_launch(int argc, char **argv);
 
 #endif

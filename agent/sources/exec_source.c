@@ -17,7 +17,7 @@ static struct exec *of(struct wr_source *source) {
     return (struct exec *)(void *)source;
 }
 
-/* On a thread of the pool, which lives as long as the run. The stop comes by wr_plugin_stop, not by the context: the program may end in peace. */
+/* The stop comes by wr_plugin_stop, not by the context: the program may end in peace. */
 static void run_once(struct wr_context *context, void *user) {
     (void)context;
     struct exec *exec = user;

@@ -344,7 +344,7 @@ static void where(void *user, char *text, size_t size) {
 enum wr_result wr_plugin_init(struct wr_plugin *plugin, const struct wr_source_env *env, struct wr_error *err) {
     memset(plugin, 0, sizeof *plugin);
     plugin->env = env;
-    plugin->child = (struct wr_child){.pidfd = -1, .in = -1, .out = -1, .err = -1};
+    plugin->child = (struct wr_child){.pidfd = -1, .in = -1, .out = -1, .err = -1, .life = -1};
     plugin->stop_deadline_boot_ns = WR_NEVER_NS;
     snprintf(plugin->source_variable, sizeof plugin->source_variable, "WEIR_SOURCE=%s", env->config->name);
     for (unsigned i = 0; i < env->config->program.n_command && i < WR_CHILD_ARGUMENTS; i++)

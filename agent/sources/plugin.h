@@ -12,7 +12,7 @@
  *     deadline of the stop, SIGKILL. What finds no batch by then is booked as received and dropped(stop).
  * A line of stderr longer than WR_PLUGIN_STDERR_BYTES is cut; more lines than the log takes from one place are counted there as suppressed.
  *
- * Threads: one at a time runs it, wr_plugin_stop from any. The thread that runs it must not end before: see agent/child.h.
+ * Threads: one at a time runs it, wr_plugin_stop from any.
  * Ownership: caller's memory, init/fini; the environment outlives it. Units: CLOCK_BOOTTIME ns, bytes.
  */
 #ifndef WEIR_AGENT_SOURCES_PLUGIN_H

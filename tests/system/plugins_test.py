@@ -53,13 +53,14 @@ def shell(name, kind, script, **keys):
     return source(name, kind, "/bin/sh", "-c", script, **keys)
 
 
-def children(name):
-    """The processes of a source: they have its name in their environment, wherever they went."""
+def children(name, guards=True):
+    """The processes of a source: they have its name in their environment, wherever they went. Each program has a guard of ours beside it."""
     found = []
     for entry in pathlib.Path("/proc").iterdir():
         try:
             if entry.name.isdigit() and f"WEIR_SOURCE={name}\0".encode() in (entry / "environ").read_bytes():
-                found.append(int(entry.name))
+                if guards or (entry / "comm").read_text() != "weir-guard\n":
+                    found.append(int(entry.name))
         except OSError:
             pass
     return found
@@ -113,7 +114,7 @@ def test_programs_that_misbehave(lab):
     gateway.wait_metric("programs_failed", f"{name}-dies", 2)
     gateway.wait_metric("received", f"{name}-rubbish", 1)
     gateway.wait_metric("received", f"{name}-flood", 100_000)
-    wait_for("the family to be complete", lambda: len(children(f"{name}-family")) >= 4)
+    wait_for("the family to be complete", lambda: len(children(f"{name}-family", False)) >= 4)
     before = gateway.metric("received", f"{name}-good")
     gateway.wait_metric("received", f"{name}-good", before + 10)
     metrics = gateway.agent.metrics(gateway.http)
@@ -130,10 +131,11 @@ def test_programs_that_misbehave(lab):
 def test_kill_9_leaves_no_program(lab):
     name = f"k{os.getpid()}"
     gateway = Gateway(lab, [source(f"{name}-a", "execd", "/bin/sleep", "1000"), source(f"{name}-b", "exec", "/bin/sleep", "1000", every="1h", timeout="1h"),
-                            shell(f"{name}-c", "execd", "trap '' TERM; while :; do read x; done")])
-    wait_for("three programs", lambda: all(children(f"{name}-{part}") for part in "abc"), 30)
+                            shell(f"{name}-c", "execd", "trap '' TERM; while :; do read x; done"),
+                            shell(f"{name}-d", "execd", "trap '' TERM; sleep 1001 & (sleep 1002 & sleep 1003) & while :; do sleep 1; done")])
+    wait_for("all programs", lambda: all(children(f"{name}-{part}") for part in "abc") and len(children(f"{name}-d", False)) >= 4, 30)
     gateway.agent.kill()
-    wait_for("no program", lambda: not any(children(f"{name}-{part}") for part in "abc"), 5)
+    wait_for("no program", lambda: not any(children(f"{name}-{part}") for part in "abcd"), 5)
 
 
 def test_reload_touches_what_changed(lab):
@@ -141,16 +143,16 @@ def test_reload_touches_what_changed(lab):
     same = source(f"{name}-same", "execd", "/bin/sleep", "1000")
     gateway = Gateway(lab, [same, source(f"{name}-other", "execd", "/bin/sleep", "2000")])
     wait_for("both programs", lambda: children(f"{name}-same") and children(f"{name}-other"))
-    before = children(f"{name}-same"), children(f"{name}-other")
+    before = children(f"{name}-same", False), children(f"{name}-other", False)
     gateway.agent.config.write_text(gateway.text([same, source(f"{name}-other", "execd", "/bin/sleep", "3000"),
                                                   "{name: box, kind: system, every: 100ms, collect: [load]}"]))
     assert gateway.agent.reload()["msg"] == "done"
-    wait_for("the new program", lambda: len(children(f"{name}-other")) == 1 and children(f"{name}-other") != before[1])
-    assert children(f"{name}-same") == before[0]
+    wait_for("the new program", lambda: len(children(f"{name}-other", False)) == 1 and children(f"{name}-other", False) != before[1])
+    assert children(f"{name}-same", False) == before[0]
     gateway.wait_metric("received", "box", 9)
     gateway.agent.config.write_text(gateway.text([same, source(f"{name}-other", "execd", "relative/path")]))
     assert gateway.agent.reload()["msg"].startswith("refused")
-    assert children(f"{name}-same") == before[0]
+    assert children(f"{name}-same", False) == before[0]
 
 
 def test_rules_watch_the_agent(lab):

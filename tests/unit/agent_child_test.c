@@ -175,7 +175,7 @@ static void close_kills_what_ignores_everything(void **state) {
     wr_child_signal(&child, SIGTERM); /* nobody there */
 }
 
-/* The agent dies by kill -9: a process of its own stands in for it here. */
+/* The agent dies by kill -9: a process of its own stands in for it here. The program ignores what can be ignored, and has a child. */
 static void a_bound_child_does_not_outlive_us(void **state) {
     (void)state;
     int tell[2];
@@ -183,44 +183,52 @@ static void a_bound_child_does_not_outlive_us(void **state) {
     const pid_t agent = fork();
     assert_true(agent >= 0);
     if (agent == 0) {
-        char *const argv[] = {(char *)"/bin/sleep", (char *)"1000", NULL};
-        const struct wr_child_plan plan = {.argv = argv, .variables = variables, .bound = true, .stdin_pipe = true};
-        struct wr_child child;
-        if (wr_child_spawn(&child, &plan, NULL) == WR_OK)
-            dprintf(tell[1], "%ld\n", (long)child.pid);
+        struct wr_child child = spawn_bound("trap '' TERM HUP PIPE; sleep 1000 & echo $!; echo $$; while :; do sleep 1; done", 0);
+        const int grandchild = read_pid(child.out);
+        dprintf(tell[1], "%d\n%d\n", grandchild, read_pid(child.out));
         pause();
         _exit(0);
     }
+    const pid_t grandchild = read_pid(tell[0]);
     const pid_t child = read_pid(tell[0]);
-    assert_true(child > 0);
-    char path[64], command[64] = "";
-    snprintf(path, sizeof path, "/proc/%ld/comm", (long)child);
-    for (int i = 0; i < 2000 && strcmp(command, "sleep\n") != 0; i++) { /* the launcher has become the program */
-        FILE *file = fopen(path, "re");
-        assert_non_null(file);
-        if (!fgets(command, sizeof command, file))
-            command[0] = '\0';
-        fclose(file);
-        usleep(1000);
-    }
+    assert_true(child > 0 && grandchild > 0 && !is_gone(child) && !is_gone(grandchild));
     kill(agent, SIGKILL);
     waitpid(agent, NULL, 0);
     wait_until_gone(child);
+    wait_until_gone(grandchild);
     close(tell[0]);
     close(tell[1]);
 }
 
-static void the_launcher_gives_up_when_its_parent_is_gone(void **state) {
-    (void)state;
-    char *argv[] = {(char *)WR_CHILD_LAUNCH, (char *)"0", (char *)"1", (char *)"/bin/true", NULL};
-    const pid_t pid = fork();
-    if (pid == 0) {
-        (void)!freopen("/dev/null", "w", stderr);
-        _exit(wr_child_launch(4, argv));
+/* SIGTERM to the group is for the program; its guard stays until the end. */
+static unsigned guards_of(pid_t group) {
+    unsigned n = 0;
+    for (pid_t pid = group; pid < group + 64; pid++) {
+        char path[64], name[32] = "";
+        snprintf(path, sizeof path, "/proc/%ld/comm", (long)pid);
+        FILE *file = fopen(path, "re");
+        if (file && fgets(name, sizeof name, file) && strcmp(name, "weir-guard\n") == 0 && getpgid(pid) == group && !is_gone(pid))
+            n++;
+        if (file)
+            fclose(file);
     }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(WEXITSTATUS(status), WR_CHILD_NOT_LAUNCHED);
+    return n;
+}
+
+static void the_guard_stays_until_the_end(void **state) {
+    (void)state;
+    struct wr_child child = spawn_bound("trap 'echo term' TERM; echo ready; while :; do sleep 0.01; done", 0);
+    const pid_t pid = child.pid;
+    char word[6] = "";
+    assert_int_equal(read(child.out, word, 6), 6);
+    assert_int_equal(guards_of(pid), 1);
+    wr_child_signal(&child, SIGTERM);
+    assert_int_equal(read(child.out, word, 5), 5);
+    assert_int_equal(guards_of(pid), 1);
+    wr_child_close(&child);
+    for (int i = 0; i < 2000 && guards_of(pid) > 0; i++)
+        usleep(1000);
+    assert_int_equal(guards_of(pid), 0);
 }
 
 int main(int argc, char **argv) {
@@ -241,7 +249,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(the_rest_of_the_group_goes_with_the_program),
         cmocka_unit_test(close_kills_what_ignores_everything),
         cmocka_unit_test(a_bound_child_does_not_outlive_us),
-        cmocka_unit_test(the_launcher_gives_up_when_its_parent_is_gone),
+        cmocka_unit_test(the_guard_stays_until_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

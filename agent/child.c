@@ -244,7 +244,7 @@ static bool limit_itself(uint64_t memory_bytes) {
 }
 
 int wr_child_launch(int argc, char **argv) {
-    if (argc < 3) {
+    if (argc < 3 || getpgrp() != getpid()) { /* not in a group of its own: the guard would kill whoever is in it */
         fprintf(stderr, "weir " WR_CHILD_LAUNCH ": used by the agent itself, see agent/child.h\n");
         return WR_CHILD_NOT_LAUNCHED;
     }

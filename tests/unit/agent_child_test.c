@@ -200,6 +200,19 @@ static void a_bound_child_does_not_outlive_us(void **state) {
     close(tell[1]);
 }
 
+static void the_launcher_is_for_us_alone(void **state) {
+    (void)state;
+    char *argv[] = {(char *)WR_CHILD_LAUNCH, (char *)"0", (char *)"/bin/true", NULL};
+    const pid_t pid = fork();
+    if (pid == 0) { /* in our group, as if somebody typed it */
+        (void)!freopen("/dev/null", "w", stderr);
+        _exit(wr_child_launch(3, argv));
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(WEXITSTATUS(status), WR_CHILD_NOT_LAUNCHED);
+}
+
 /* SIGTERM to the group is for the program; its guard stays until the end. */
 static unsigned guards_of(pid_t group) {
     unsigned n = 0;
@@ -249,6 +262,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(the_rest_of_the_group_goes_with_the_program),
         cmocka_unit_test(close_kills_what_ignores_everything),
         cmocka_unit_test(a_bound_child_does_not_outlive_us),
+        cmocka_unit_test(the_launcher_is_for_us_alone),
         cmocka_unit_test(the_guard_stays_until_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,8 +33,9 @@ struct members {
 static enum wr_result wrong(struct members *members, enum member member, const char *what) {
     char shown[WR_RECORD_EXCERPT_BYTES];
     const struct wr_word word = members->at[member];
-    return wr_error_set(members->err, WR_INVALID, "%s is %s: '%s'", names[member], what,
-                        wr_record_excerpt(shown, word.text ? word.text : "", word.len));
+    (void)wr_error_set(members->err, WR_INVALID, "%s is %s: '%s'", names[member], what,
+                       wr_record_excerpt(shown, word.text ? word.text : "", word.len));
+    return WR_INVALID;
 }
 
 static enum wr_result gather(struct members *members, struct wr_word object) {
@@ -52,13 +53,13 @@ static enum wr_result gather(struct members *members, struct wr_word object) {
             }
     for (int i = 0; i < MEMBERS; i++)
         if (!members->at[i].text)
-            return wr_error_set(members->err, WR_INVALID, "not an aggregate: it has no %s", names[i]);
+            return (void)wr_error_set(members->err, WR_INVALID, "not an aggregate: it has no %s", names[i]), WR_INVALID;
     return WR_OK;
 }
 
 /* A string with its quotes; NUL-terminated in texts. */
 static enum wr_result unquote(struct members *members, enum member member, struct wr_word quoted, struct wr_word *ret_text) {
-    if (quoted.text[0] != '"')
+    if (!quoted.text || quoted.text[0] != '"')
         return wrong(members, member, "no string");
     char *text = (char *)members->texts->data + members->texts->len;
     size_t len;

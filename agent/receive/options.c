@@ -219,7 +219,7 @@ enum wr_result wr_receive_options_reference(struct wr_buf *into) {
     WR_TRY(wr_buf_text(into, "| key | default | |\n|---|---|---|\n"));
     for (const struct wr_yaml_field *field = wr_receive_fields; field->key; field++) {
         WR_TRY(wr_buf_printf(into, "| `%s` | ", field->key));
-        if (field->fallback)
+        if (field->fallback && field->fallback[0])
             WR_TRY(wr_buf_printf(into, "`%s` ", field->fallback));
         WR_TRY(wr_buf_printf(into, "| %s |\n", field->help));
     }

@@ -157,6 +157,11 @@ enum wr_result wr_postgres_check(const char *url, struct wr_error *err) {
     return result;
 }
 
+/* Notices are for people at a terminal; what ends a connection comes as an error, too. */
+static void ignore_notice(void *user, const PGresult *notice) {
+    (void)user, (void)notice;
+}
+
 static enum wr_result poll_connect(struct wr_postgres_connection *connection, struct wr_error *err) {
     const int64_t deadline_ns = wr_clock_boot_ns(wr_clock_real()) + connection->options->connect_timeout_ns;
     PostgresPollingStatusType state = PGRES_POLLING_WRITING;
@@ -187,6 +192,7 @@ enum wr_result wr_postgres_connect(struct wr_postgres_connection *connection, st
         return wr_error_set(err, WR_NO_MEMORY, "no memory for a connection to PostgreSQL");
     if (PQstatus(connection->conn) == CONNECTION_BAD)
         return broken(connection, WR_IO, "connect", err);
+    (void)PQsetNoticeReceiver(connection->conn, ignore_notice, NULL);
     WR_TRY(poll_connect(connection, err));
     if (PQsetnonblocking(connection->conn, 1) != 0)
         return broken(connection, WR_IO, "connect", err);

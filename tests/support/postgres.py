@@ -97,3 +97,15 @@ class Postgres:
                 self.process.wait()
             self.process = None
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+if __name__ == "__main__":  # for tests that are no Python: prints the address, and stops when its standard input ends
+    import sys
+
+    served = Postgres()
+    try:
+        served.start()
+        print(served.url(), flush=True)
+        sys.stdin.read()
+    finally:
+        served.close()

@@ -1,0 +1,294 @@
+/* Rows that are there once, whatever happens, in a real PostgreSQL: no memory for each allocation in turn, connections that are ended at random
+ * moments, several writers with the same messages, keys that are folded meanwhile. The seed is printed. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/receive/postgres_connection.h"
+#include "core/log.h"
+#include "tests/support/failing.h"
+#include "tests/support/receive_bed.h"
+
+#define RECORDS 3
+
+static struct wr_random dice;
+static pid_t server;
+static int server_stdin;
+static char url[300];
+static struct wr_postgres_options postgres = {
+    .url = url, .schema = "weir", .connect_timeout_ns = 10 * WR_NS_PER_S, .statement_timeout_ns = 20 * WR_NS_PER_S, .stop_fd = -1};
+static struct wr_postgres_connection asking = {.options = &postgres};
+
+static void query(const char *sql, char *into, size_t size) {
+    struct wr_error err;
+    PGresult *result = NULL;
+    if (!asking.conn)
+        assert_int_equal(wr_postgres_connect(&asking, &err), WR_OK);
+    if (wr_postgres_exec(&asking, sql, NULL, 0, &result, &err) != WR_OK)
+        fail_msg("%s: %s", sql, err.text);
+    if (into)
+        snprintf(into, size, "%s", PQntuples(result) > 0 ? PQgetvalue(result, 0, 0) : "");
+    PQclear(result);
+}
+
+static int setup(void **state) {
+    int in[2];
+    int out[2];
+    (void)state;
+    assert_int_equal(pipe(in), 0);
+    assert_int_equal(pipe(out), 0);
+    fflush(stdout);
+    server = fork();
+    if (server == 0) {
+        dup2(in[0], 0);
+        dup2(out[1], 1);
+        close(in[1]);
+        close(out[0]);
+        execl("/usr/bin/python3", "python3", WEIR_SOURCE_DIR "/tests/support/postgres.py", (char *)NULL);
+        _exit(127);
+    }
+    close(in[0]);
+    close(out[1]);
+    server_stdin = in[1];
+    FILE *lines = fdopen(out[0], "r");
+    assert_non_null(fgets(url, sizeof url, lines));
+    url[strcspn(url, "\n")] = '\0';
+    fclose(lines);
+    struct wr_error err;
+    if (wr_postgres_init(&postgres, &err) != WR_OK)
+        fail_msg("%s", err.text);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    int status;
+    if (asking.conn)
+        wr_postgres_disconnect(&asking);
+    close(server_stdin);
+    waitpid(server, &status, 0);
+    return 0;
+}
+
+static void start(struct receive_bed *bed, unsigned n) {
+    query("TRUNCATE weir.aggregate, weir.alarm, weir.segment, weir.segment_range", NULL, 0);
+    receive_bed_init(bed, n, 3, RECORDS);
+}
+
+static enum wr_result run(struct receive_bed *bed, struct wr_error *err) {
+    struct wr_receive_sink sink;
+    struct wr_receiver receiver;
+    WR_TRY(wr_postgres_sink_new(&postgres, &sink, err));
+    const struct wr_receiver_options options = {.feed = &receive_bed_feed,
+                                                .feed_self = bed,
+                                                .sink = sink,
+                                                .prefix = "weir/1",
+                                                .quarantine = "/nowhere",
+                                                .batch_messages = 5,
+                                                .batch_bytes = 1 << 20,
+                                                .batch_delay_ns = WR_NS_PER_S,
+                                                .retry_max_ns = WR_NS_PER_MS,
+                                                .clock = wr_clock_real(),
+                                                .stop_fd = -1};
+    enum wr_result result = wr_receiver_init(&receiver, &options, err);
+    if (result == WR_OK) {
+        result = wr_receiver_run(&receiver, err);
+        wr_receiver_fini(&receiver);
+    }
+    sink.ops->close(sink.self);
+    return result == WR_CLOSED ? WR_OK : result;
+}
+
+static void check_rows(const struct receive_bed *bed) {
+    char got[64];
+    char expected[64];
+    unsigned alarms = 0;
+    for (unsigned i = 0; i < bed->n; i++)
+        alarms += i % 7 == 6;
+    snprintf(expected, sizeof expected, "%u %u", (bed->n - alarms) * RECORDS, (bed->n - alarms) * RECORDS);
+    query("SELECT count(*) || ' ' || count(DISTINCT (s.tags->>'msg', s.tags->>'k')) FROM weir.aggregate a JOIN weir.series s ON s.id = "
+          "a.series "
+          "WHERE a.sum = a.first + a.last AND a.first = (s.tags->>'msg')::float8 + 0.5 AND s.node = 'gw-' || (s.tags->>'msg')::int % 3",
+          got, sizeof got);
+    assert_string_equal(got, expected);
+    snprintf(expected, sizeof expected, "%u %u", alarms * RECORDS, alarms * RECORDS);
+    query("SELECT count(*) || ' ' || count(DISTINCT alarm) FROM weir.alarm", got, sizeof got);
+    assert_string_equal(got, expected);
+    snprintf(expected, sizeof expected, "%u", bed->n);
+    query("SELECT (SELECT count(*) FROM weir.segment) + coalesce((SELECT sum(last - first + 1) FROM weir.segment_range), 0)", got,
+          sizeof got);
+    assert_string_equal(got, expected);
+    assert_true(receive_bed_all_acknowledged(bed));
+}
+
+static void test_all_once_and_what_comes_twice_is_dropped(void **state) {
+    (void)state;
+    static struct receive_bed bed;
+    struct wr_error err;
+    start(&bed, 100);
+    for (int round = 0; round < 3; round++) {
+        memset((void *)bed.acknowledged, 0, bed.n);
+        receive_bed_connect(&bed, &dice, 30);
+        assert_int_equal(run(&bed, &err), WR_OK);
+        check_rows(&bed);
+        query("SELECT weir.compact('0 seconds')", NULL, 0); /* known by ranges from here on */
+        check_rows(&bed);
+    }
+    receive_bed_fini(&bed);
+}
+
+static void test_every_failing_allocation_is_survived(void **state) {
+    (void)state;
+    static struct receive_bed bed;
+    bool hit = true;
+    for (long n = 0; hit; n++) {
+        struct wr_error err;
+        start(&bed, 8);
+        query("TRUNCATE weir.series", NULL, 0);
+        receive_bed_connect(&bed, &dice, 2);
+        wr_failing_allocations(n);
+        const enum wr_result result = run(&bed, &err);
+        hit = wr_failing_hit();
+        wr_failing_off();
+        if (result != WR_OK) {
+            assert_int_equal(result, WR_NO_MEMORY);
+            receive_bed_connect(&bed, &dice, 2);
+            assert_int_equal(run(&bed, &err), WR_OK);
+        }
+        check_rows(&bed);
+        receive_bed_fini(&bed);
+    }
+}
+
+/* -- side by side -------------------------------------------------------------------------------------------------------------------------------- */
+
+static void *run_thread(void *user) {
+    struct wr_error err;
+    return run(user, &err) == WR_OK ? user : NULL;
+}
+
+static _Atomic bool disturbing;
+
+/* Ends connections of others, and folds keys. */
+static void *disturb(void *user) {
+    struct wr_postgres_connection connection = {.options = &postgres};
+    struct wr_random random = {*(uint64_t *)user};
+    struct wr_error err;
+    if (wr_postgres_connect(&connection, &err) != WR_OK)
+        return NULL;
+    while (disturbing && connection.conn) {
+        const bool end = wr_random_below(&random, 3) > 0;
+        (void)!wr_postgres_exec(&connection,
+                                end ? "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'weir-receive' "
+                                      "AND pid <> pg_backend_pid() AND query NOT LIKE '%count%' ORDER BY random() LIMIT 1"
+                                    : "SELECT weir.compact('0 seconds')",
+                                NULL, 0, NULL, &err);
+        usleep((useconds_t)(1000 + wr_random_below(&random, 8000)));
+    }
+    if (connection.conn)
+        wr_postgres_disconnect(&connection);
+    return user;
+}
+
+static void test_several_writers_whose_connections_end_at_any_moment(void **state) {
+    (void)state;
+    enum { WRITERS = 3 };
+    static struct receive_bed beds[WRITERS];
+    for (int round = 0; round < 5; round++) {
+        pthread_t writers[WRITERS];
+        pthread_t disturber;
+        uint64_t seed = wr_random_u64(&dice);
+        start(&beds[0], 120);
+        for (int i = 1; i < WRITERS; i++)
+            receive_bed_init(&beds[i], 120, 3, RECORDS);
+        for (int i = 0; i < WRITERS; i++)
+            receive_bed_connect(&beds[i], &dice, 40);
+        wr_postgres_disconnect(&asking);
+        disturbing = true;
+        assert_int_equal(pthread_create(&disturber, NULL, disturb, &seed), 0);
+        for (int i = 0; i < WRITERS; i++)
+            assert_int_equal(pthread_create(&writers[i], NULL, run_thread, &beds[i]), 0);
+        for (int i = 0; i < WRITERS; i++) {
+            void *result;
+            pthread_join(writers[i], &result);
+            assert_non_null(result);
+        }
+        disturbing = false;
+        pthread_join(disturber, NULL);
+        for (int i = 0; i < WRITERS; i++)
+            check_rows(&beds[i]);
+        for (int i = 0; i < WRITERS; i++)
+            receive_bed_fini(&beds[i]);
+    }
+}
+
+/* -- waiting ----------------------------------------------------------------------------------------------------------------------------------------- */
+
+static void test_nothing_waits_for_ever(void **state) {
+    (void)state;
+    struct wr_error err;
+    struct wr_postgres_options options = postgres;
+    struct wr_postgres_connection connection = {.options = &options};
+    options.statement_timeout_ns = 200 * WR_NS_PER_MS;
+    assert_int_equal(wr_postgres_connect(&connection, &err), WR_OK);
+    assert_int_equal(wr_postgres_exec(&connection, "SELECT pg_sleep(30)", NULL, 0, NULL, &err), WR_TIMEOUT);
+    assert_null(connection.conn);
+    options.stop_fd = eventfd(1, EFD_CLOEXEC);
+    options.statement_timeout_ns = 30 * WR_NS_PER_S;
+    assert_int_equal(wr_postgres_connect(&connection, &err), WR_CANCELED);
+    close(options.stop_fd);
+    options.stop_fd = -1;
+    options.url = "postgresql://weir@/weir?host=/nowhere";
+    assert_int_equal(wr_postgres_connect(&connection, &err), WR_IO);
+    assert_non_null(strstr(err.text, "/nowhere"));
+    assert_null(strchr(err.text, '\n'));
+    options.url = url;
+    options.password_file = "/nowhere";
+    assert_int_equal(wr_postgres_connect(&connection, &err), WR_NOT_FOUND);
+}
+
+static void test_data_that_is_refused_leaves_the_connection(void **state) {
+    (void)state;
+    struct wr_error err;
+    struct wr_postgres_connection connection = {.options = &postgres};
+    assert_int_equal(wr_postgres_connect(&connection, &err), WR_OK);
+    assert_int_equal(wr_postgres_exec(&connection, "SELECT '{\"a\":\"\\u0000\"}'::jsonb", NULL, 0, NULL, &err), WR_CORRUPT);
+    assert_non_null(strstr(err.text, "SQLSTATE 22"));
+    assert_non_null(connection.conn);
+    assert_int_equal(wr_postgres_exec(&connection, "SELECT nonsense", NULL, 0, NULL, &err), WR_IO);
+    assert_null(connection.conn);
+}
+
+static void test_addresses(void **state) {
+    (void)state;
+    struct wr_error err;
+    assert_int_equal(wr_postgres_check("postgresql://me@db.example.com:5433/weir?sslmode=verify-full", &err), WR_OK);
+    assert_int_equal(wr_postgres_check("postgresql://me:secret@db/weir", &err), WR_INVALID);
+    assert_null(strstr(err.text, "secret"));
+    assert_int_equal(wr_postgres_check("postgresql://db/weir?password=secret", &err), WR_INVALID);
+    assert_null(strstr(err.text, "secret"));
+    assert_int_equal(wr_postgres_check("postgresql://db/weir?nonsense=1", &err), WR_INVALID);
+    assert_non_null(strstr(err.text, "nonsense"));
+}
+
+int main(void) {
+    dice = wr_random_begin();
+    wr_log_configure(WR_LOG_ERROR + 1, WR_LOG_LOGFMT, STDERR_FILENO);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_once_and_what_comes_twice_is_dropped),
+        cmocka_unit_test(test_every_failing_allocation_is_survived),
+        cmocka_unit_test(test_several_writers_whose_connections_end_at_any_moment),
+        cmocka_unit_test(test_nothing_waits_for_ever),
+        cmocka_unit_test(test_data_that_is_refused_leaves_the_connection),
+        cmocka_unit_test(test_addresses),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

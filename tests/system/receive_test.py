@@ -240,11 +240,31 @@ def test_poison(lab):
     assert receiver.stop() == 0
 
 
+def test_least_privilege(lab):
+    """A role that may not make tables, with the rights that docs/receive.md lists."""
+    _, broker, _ = setting(lab)
+    postgres = lab.add(Postgres()).start()
+    assert receiving.run(lab, "--init", "--schema", "plant", "--to", postgres.url()).returncode == 0
+    for sql in ("create role writer login", "grant usage on schema plant to writer", "grant select, insert on all tables in schema plant to writer",
+                "grant update on plant.node to writer", "grant delete on plant.segment, plant.segment_range to writer"):
+        postgres.query(sql)
+    url = postgres.url().replace("weir@", "writer@")
+    receiver = Receiver(lab, "a", ["--broker", f"mqtt://127.0.0.1:{broker.local_port}", "--to", url, "--schema", "plant"]).start()
+    publish(broker.local_port, "weir/1/riga/x/gap", b'{"node":"x","epoch":"00000000000000aa","seq":1,"records":[{"reason":"crash"}]}')
+    publish(broker.local_port, "weir/1/riga/x/state", b'{"node":"x","state":"online"}')
+    publish(broker.local_port, "weir/1/riga/x/state", b'{"node":"x","state":"offline","cause":"lost"}')
+    wait_for("the state", lambda: postgres.query("select state, cause from plant.node") == [["offline", "lost"]], 20, 0.1)
+    wait_for("the gap", lambda: postgres.query("select node, reason from plant.gap") == [["x", "crash"]], 20, 0.1)
+    subprocess.run(["psql", "-XAtq", "-c", "select plant.compact('0 seconds')", url], check=True, cwd="/", stdout=subprocess.DEVNULL)
+    assert postgres.query("select first, last from plant.segment_range") == [["1", "1"]]
+    assert receiver.stop() == 0
+
+
 def test_formats(lab):
     certs, broker, tls = setting(lab)
     gateway = Gateway(lab, "gw-1", certs, broker.port)
     old = Receiver(lab, "old", [*tls, "--protocol", "3.1.1", "--to", f"file:{lab.directory}/old-out"]).start()
-    csv = Receiver(lab, "csv", [*tls, "--to", f"file:{lab.directory}/csv-out", "--format", "csv"]).start()
+    csv = Receiver(lab, "csv", [*tls, "--protocol", "3.1.1", "--group", "old", "--to", f"file:{lab.directory}/csv-out", "--format", "csv"]).start()
     line = Receiver(lab, "line", [*tls, "--to", f"file:{lab.directory}/line-out", "--format", "line"]).start()
     gateway.start()
     wait_for("some", lambda: Files(lab.directory / "old-out").total("gw-1") > 2 * RATE, 30, 0.1)

@@ -10,6 +10,14 @@ static double percent(uint64_t part, uint64_t whole) {
 
 /* -- processors ------------------------------------------------------------------------------------------------------------------------ */
 
+/* Two parts want it: it is read once a round. NULL: it cannot be read. */
+static const struct wr_proc_stat *stat_of(struct wr_system *system) {
+    if (system->stat_state == WR_SYSTEM_STAT_UNREAD)
+        system->stat_state =
+            wr_proc_stat(wr_system_read(system, system->proc, "stat"), &system->stat) ? WR_SYSTEM_STAT_GOOD : WR_SYSTEM_STAT_BAD;
+    return system->stat_state == WR_SYSTEM_STAT_GOOD ? &system->stat : NULL;
+}
+
 /* A counter that went back (a machine that was moved, garbage) has not moved. */
 static uint64_t since(uint64_t now, uint64_t before) {
     return now > before ? now - before : 0;
@@ -18,12 +26,12 @@ static uint64_t since(uint64_t now, uint64_t before) {
 bool wr_system_cpu(struct wr_system *system) {
     static const char *const fields[WR_PROC_MODES] = {"usage_user",   "usage_nice", "usage_system",  "usage_idle",
                                                       "usage_iowait", "usage_irq",  "usage_softirq", "usage_steal"};
-    struct wr_proc_stat stat;
-    if (!wr_proc_stat(wr_system_read(system, system->proc, "stat"), &stat))
+    const struct wr_proc_stat *stat = stat_of(system);
+    if (!stat)
         return false;
     uint64_t moved[WR_PROC_MODES], all = 0;
     for (unsigned mode = 0; mode < WR_PROC_MODES; mode++) {
-        moved[mode] = since(stat.ticks[mode], system->ticks[mode]);
+        moved[mode] = since(stat->ticks[mode], system->ticks[mode]);
         if (__builtin_add_overflow(all, moved[mode], &all))
             all = 0;
     }
@@ -34,28 +42,27 @@ bool wr_system_cpu(struct wr_system *system) {
         wr_sample_float(&system->sample, "usage_active", 100 - percent(moved[WR_PROC_IDLE], all) - percent(moved[WR_PROC_IOWAIT], all), 1);
         wr_sample_send(&system->sample);
     }
-    memcpy(system->ticks, stat.ticks, sizeof system->ticks);
+    memcpy(system->ticks, stat->ticks, sizeof system->ticks);
     system->has_ticks = true;
     return true;
 }
 
 bool wr_system_load(struct wr_system *system) {
-    struct wr_proc_stat stat;
+    const struct wr_proc_stat *stat = stat_of(system);
     struct wr_proc_load load;
-    if (!wr_proc_load(wr_system_read(system, system->proc, "loadavg"), &load) ||
-        !wr_proc_stat(wr_system_read(system, system->proc, "stat"), &stat))
+    if (!stat || !wr_proc_load(wr_system_read(system, system->proc, "loadavg"), &load))
         return false;
     struct wr_sample *sample = &system->sample;
     wr_sample_begin(sample, "system");
     wr_sample_float(sample, "load1", load.load[0], 2);
     wr_sample_float(sample, "load5", load.load[1], 2);
     wr_sample_float(sample, "load15", load.load[2], 2);
-    wr_sample_uint(sample, "n_cpus", stat.processors);
+    wr_sample_uint(sample, "n_cpus", stat->processors);
     wr_sample_uint(sample, "uptime", (uint64_t)(system->now.boot_ns / WR_NS_PER_S));
     wr_sample_uint(sample, "threads", load.threads);
-    wr_sample_uint(sample, "running", stat.running);
-    wr_sample_uint(sample, "blocked", stat.blocked);
-    wr_sample_uint(sample, "forks", stat.forks);
+    wr_sample_uint(sample, "running", stat->running);
+    wr_sample_uint(sample, "blocked", stat->blocked);
+    wr_sample_uint(sample, "forks", stat->forks);
     wr_sample_send(sample);
     return true;
 }

@@ -50,21 +50,28 @@ static void put_metric(void *user, const struct wr_metric_value *value) {
     wr_sample_send(sample);
 }
 
-/* What is open is what was taken and is neither stored nor dropped: in windows, or on its way to the disk. `weir audit` counts it. */
+/* What is open is what came in and did not go out: of an account what is in windows or on its way to the disk, of an intake account what is in the
+ * channel. `weir audit` counts it. */
 static void put_account(struct wr_system *system, const struct wr_account_balance *balance) {
     struct wr_sample *sample = &system->sample;
+    const bool intake = strcmp(balance->account.window, WR_LEDGER_INTAKE) == 0;
     const uint64_t taken = balance->books[WR_BOOK_TAKEN];
     const uint64_t dropped = wr_balance_dropped(balance);
-    const uint64_t kept = wr_balance_held(balance) + balance->books[WR_BOOK_DELIVERED];
+    const uint64_t in = intake ? balance->books[WR_BOOK_RECEIVED] : taken;
+    const uint64_t out = intake ? taken : wr_balance_held(balance) + balance->books[WR_BOOK_DELIVERED];
     wr_sample_begin(sample, "weir");
     wr_sample_tag(sample, "source", balance->account.source);
     wr_sample_tag(sample, "window", balance->account.window);
+    if (intake)
+        wr_sample_uint(sample, "ledger_received", in);
     wr_sample_uint(sample, "ledger_taken", taken);
-    wr_sample_uint(sample, "ledger_open", taken > kept + dropped ? taken - kept - dropped : 0);
-    wr_sample_uint(sample, "ledger_held", wr_balance_held(balance));
-    wr_sample_uint(sample, "ledger_delivered", balance->books[WR_BOOK_DELIVERED]);
+    wr_sample_uint(sample, "ledger_open", in > out + dropped ? in - out - dropped : 0);
     wr_sample_uint(sample, "ledger_dropped", dropped);
-    wr_sample_uint(sample, "ledger_bad", balance->books[WR_BOOK_BAD]);
+    if (!intake) {
+        wr_sample_uint(sample, "ledger_held", wr_balance_held(balance));
+        wr_sample_uint(sample, "ledger_delivered", balance->books[WR_BOOK_DELIVERED]);
+        wr_sample_uint(sample, "ledger_bad", balance->books[WR_BOOK_BAD]);
+    }
     wr_sample_send(sample);
 }
 
@@ -75,8 +82,7 @@ static void put_ledger(struct wr_system *system) {
     if (!env->balances || env->balances(env->agent, wr_clock_boot_ns(wr_clock_real()) + LEDGER_WAIT_NS, &balances, &n) != WR_OK)
         return;
     for (uint32_t i = 0; i < n; i++)
-        if (strcmp(balances[i].account.window, WR_LEDGER_INTAKE) != 0) /* source_received_total and its like say that */
-            put_account(system, &balances[i]);
+        put_account(system, &balances[i]);
     free(balances);
 }
 

@@ -36,6 +36,8 @@ struct wr_system {
     char sys[WR_SYSTEM_ROOT_BYTES];
     uint64_t complained; /* parts that were reported, as bits */
     bool started;
+    struct wr_proc_stat stat; /* of the present round, once one part has asked for it */
+    enum { WR_SYSTEM_STAT_UNREAD, WR_SYSTEM_STAT_GOOD, WR_SYSTEM_STAT_BAD } stat_state;
     uint64_t ticks[WR_PROC_MODES]; /* of the round before */
     bool has_ticks;
     struct wr_system_disk disks[WR_SYSTEM_DISKS];

@@ -76,6 +76,7 @@ static void run_round(struct wr_context *context, void *user) {
     system->sample.context = context;
     system->sample.wait_until_boot_ns = wr_clock_add_ns(wr_clock_boot_ns(wr_clock_real()), WAIT_NS);
     system->sample.unsent = 0;
+    system->stat_state = WR_SYSTEM_STAT_UNREAD;
     for (unsigned part = 0; part < WR_SYSTEM_PARTS; part++) {
         if (!(wanted & 1u << part))
             continue;

@@ -258,6 +258,9 @@ static void metrics_and_ledger_are_series(void **state) {
     balances_given[0].books[WR_BOOK_DROPPED_LATE] = 5;
     strcpy(balances_given[1].account.source, "f");
     strcpy(balances_given[1].account.window, WR_LEDGER_INTAKE);
+    balances_given[1].books[WR_BOOK_RECEIVED] = 1000;
+    balances_given[1].books[WR_BOOK_TAKEN] = 900;
+    balances_given[1].books[WR_BOOK_DROPPED_STOP] = 40;
     bed.config.system.parts = 1u << WR_SYSTEM_OWN;
     wr_bed_create(&bed);
     wr_source_free(bed.source);
@@ -280,7 +283,12 @@ static void metrics_and_ledger_are_series(void **state) {
     is("weir", "ledger_held", m1, 30);
     is("weir", "ledger_delivered", m1, 50);
     is("weir", "ledger_dropped", m1, 5);
-    is_absent("weir", "ledger_taken", "\"source\":\"f\",\"window\":\"intake\"");
+    const char *intake = "\"source\":\"f\",\"window\":\"intake\"";
+    is("weir", "ledger_received", intake, 1000);
+    is("weir", "ledger_taken", intake, 900);
+    is("weir", "ledger_open", intake, 60);
+    is("weir", "ledger_dropped", intake, 40);
+    is_absent("weir", "ledger_held", intake);
     wr_metrics_free(metrics);
 }
 

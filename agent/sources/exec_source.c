@@ -59,7 +59,7 @@ static void prepare_stop(struct wr_source *source, int64_t deadline_boot_ns) {
 static enum wr_result stop(struct wr_source *source, int64_t deadline_boot_ns) {
     struct exec *exec = of(source);
     wr_plugin_stop(&exec->plugin, deadline_boot_ns);
-    wr_poller_stop(&exec->poller);
+    (void)!wr_poller_stop(&exec->poller, WR_NEVER_NS); /* wr_plugin_stop sees to its end */
     exec->started = false;
     return exec->plugin.intake.dropped > 0 ? WR_TIMEOUT : WR_OK;
 }

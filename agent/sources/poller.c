@@ -1,8 +1,5 @@
 #include "agent/sources/poller.h"
 
-#include <assert.h>
-#include <string.h>
-
 /* FNV-1a (Fowler, Noll, Vo), and a last mixing: names that differ in one letter are to be far apart. */
 static uint64_t hash_of(const char *name) {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -48,8 +45,6 @@ enum wr_result wr_poller_start(struct wr_poller *poller, struct wr_intake *intak
     return wr_scheduler_loop_add(intake->env->scheduler, &poller->task, err);
 }
 
-void wr_poller_stop(struct wr_poller *poller) {
-    const enum wr_result removed = wr_scheduler_loop_remove(&poller->task, WR_NEVER_NS);
-    assert(removed == WR_OK);
-    (void)removed;
+enum wr_result wr_poller_stop(struct wr_poller *poller, int64_t deadline_boot_ns) {
+    return wr_scheduler_loop_remove(&poller->task, deadline_boot_ns);
 }

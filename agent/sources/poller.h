@@ -31,7 +31,7 @@ int64_t wr_poller_first_ns(const char *name, int64_t every_ns, int64_t now_boot_
 /* timeout_ns: the deadline of a round, 0: none. */
 WR_MUST_USE enum wr_result wr_poller_start(struct wr_poller *poller, struct wr_intake *intake, int64_t timeout_ns,
                                            void (*round)(struct wr_context *context, void *user), void *user, struct wr_error *err);
-/* No more rounds; the present one is told to end, and waited for, without end: it must be one that ends. */
-void wr_poller_stop(struct wr_poller *poller);
+/* No more rounds; the present one is told to end, and waited for. WR_TIMEOUT: it still runs: call again, or leave this memory alone for good. */
+WR_MUST_USE enum wr_result wr_poller_stop(struct wr_poller *poller, int64_t deadline_boot_ns);
 
 #endif

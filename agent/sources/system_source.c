@@ -10,6 +10,7 @@
 #include "core/quantity.h"
 
 #define WAIT_NS (1 * WR_NS_PER_S) /* for a batch, within a round */
+#define STOP_LOOK_NS (50 * WR_NS_PER_MS)
 
 static const char *proc_root = "/proc";
 static const char *sys_root = "/sys";
@@ -68,9 +69,7 @@ static void complain(struct wr_system *system, unsigned part) {
                 WR_LOG_STR("part", wr_system_part_names[part]), WR_LOG_STR("from", parts[part].needs));
 }
 
-static void run_round(struct wr_context *context, void *user) {
-    struct wr_system *system = user;
-    const uint32_t wanted = system->source.env.config->system.parts;
+static void emit(struct wr_system *system, struct wr_context *context, uint32_t wanted) {
     system->now = wr_clock_now(system->source.env.clock);
     wr_intake_arrived(&system->intake, &system->now);
     system->sample.context = context;
@@ -88,6 +87,19 @@ static void run_round(struct wr_context *context, void *user) {
     if (system->sample.unsent > 0)
         WR_LOG_WITH(WR_LOG_WARN, "system", "the engine takes nothing: a round was left unfinished",
                     WR_LOG_STR("source", system->source.env.config->name), WR_LOG_INT("samples", system->sample.unsent));
+}
+
+static void run_round(struct wr_context *context, void *user) {
+    struct wr_system *system = user;
+    const uint32_t wanted = system->source.env.config->system.parts;
+    int phase = WR_SYSTEM_MEASURING;
+    system->phase = WR_SYSTEM_MEASURING;
+    if (wanted & 1u << WR_SYSTEM_DISK)
+        wr_system_measure(system);
+    if (!atomic_compare_exchange_strong(&system->phase, &phase, WR_SYSTEM_EMITTING))
+        return; /* abandoned: what is outside of this struct may be gone */
+    emit(system, context, wanted);
+    system->phase = WR_SYSTEM_IDLE;
 }
 
 /* -- life ------------------------------------------------------------------------------------------------------------------------------ */
@@ -113,10 +125,17 @@ static enum wr_result start(struct wr_source *source, struct wr_error *err) {
 }
 
 static enum wr_result stop(struct wr_source *source, int64_t deadline_boot_ns) {
-    (void)deadline_boot_ns; /* a round ends within WAIT_NS */
     struct wr_system *system = of(source);
-    wr_poller_stop(&system->poller);
     system->started = false;
+    while (wr_poller_stop(&system->poller, deadline_boot_ns) != WR_OK) {
+        int phase = WR_SYSTEM_MEASURING;
+        if (atomic_compare_exchange_strong(&system->phase, &phase, WR_SYSTEM_ABANDONED)) {
+            WR_LOG_WITH(WR_LOG_ERROR, "system", "a file system does not answer: its round is left behind",
+                        WR_LOG_STR("source", source->env.config->name));
+            return WR_OK;
+        }
+        deadline_boot_ns = wr_clock_boot_ns(wr_clock_real()) + STOP_LOOK_NS; /* all but the measuring ends soon */
+    }
     return WR_OK;
 }
 
@@ -124,6 +143,8 @@ static void release(struct wr_source *source) {
     struct wr_system *system = of(source);
     if (system->started)
         (void)stop(source, 0);
+    if (system->phase == WR_SYSTEM_ABANDONED)
+        return; /* a thread still is in it */
     wr_intake_fini(&system->intake);
     free(system);
 }

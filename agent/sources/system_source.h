@@ -6,7 +6,7 @@
  *
  * What a machine does not have (no swap, no sensors) gives no series. A file that cannot be read is reported once. A file larger than
  * WR_SYSTEM_FILE_BYTES is read as far as that. A file system that is asked for its space and does not answer (a dead disk) holds up this
- * source alone: rounds are skipped meanwhile.
+ * source alone: rounds are skipped meanwhile, and a stop leaves the round that hangs, and its memory, behind.
  */
 #ifndef WEIR_AGENT_SOURCES_SYSTEM_SOURCE_H
 #define WEIR_AGENT_SOURCES_SYSTEM_SOURCE_H
@@ -19,5 +19,8 @@ extern const struct wr_source_ops wr_system_source_ops;
 
 /* For tests: other roots than /proc and /sys, for sources that are created from now on. NULL: the real one. */
 void wr_system_source_roots(const char *proc, const char *sys);
+/* For tests: what is asked in place of statvfs. NULL: that. */
+struct statvfs;
+void wr_system_source_space(int (*ask)(const char *path, struct statvfs *ret_space));
 
 #endif

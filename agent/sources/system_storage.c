@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 #include "agent/sources/system_private.h"
 
@@ -24,11 +23,15 @@ static bool is_real(const struct wr_proc_mount *mount) {
     return strcmp(mount->type, "overlay") == 0 && strcmp(mount->path, "/") == 0; /* a container's root */
 }
 
-static void put_space(struct wr_system *system, const struct wr_proc_mount *mount) {
-    struct statvfs space;
+static int (*ask_for_space)(const char *path, struct statvfs *ret_space) = statvfs;
+
+void wr_system_source_space(int (*ask)(const char *path, struct statvfs *ret_space)) {
+    ask_for_space = ask ? ask : statvfs;
+}
+
+static void put_space(struct wr_system *system, const struct wr_proc_mount *mount, const struct statvfs *it) {
     struct wr_sample *sample = &system->sample;
-    if (statvfs(mount->path, &space) < 0 || space.f_blocks == 0 || space.f_bfree > space.f_blocks)
-        return;
+    const struct statvfs space = *it;
     const uint64_t unit = space.f_frsize;
     const uint64_t used = (uint64_t)(space.f_blocks - space.f_bfree);
     const uint64_t usable = used + space.f_bavail; /* without what is kept for root */
@@ -48,24 +51,31 @@ static void put_space(struct wr_system *system, const struct wr_proc_mount *moun
 }
 
 /* A file system that is mounted at several places counts once, at the first. */
-bool wr_system_disk(struct wr_system *system) {
+static bool is_seen(const struct wr_system *system, const struct wr_proc_mount *mount) {
+    for (unsigned i = 0; i < system->n_spaces; i++)
+        if (system->spaces[i].mount.major == mount->major && system->spaces[i].mount.minor == mount->minor)
+            return true;
+    return false;
+}
+
+void wr_system_measure(struct wr_system *system) {
     struct wr_proc_text text = wr_system_read(system, system->proc, "self/mountinfo");
-    struct wr_proc_mount mount;
-    uint64_t seen[WR_SYSTEM_MOUNTS];
-    unsigned n = 0;
-    if (text.at == text.end)
-        return false;
-    while (n < WR_SYSTEM_MOUNTS && wr_proc_next_mount(&text, &mount)) {
-        const uint64_t number = mount.major << 32 | (mount.minor & UINT32_MAX);
-        unsigned i = 0;
-        while (i < n && seen[i] != number)
-            i++;
-        if (i < n || !is_real(&mount))
-            continue;
-        seen[n++] = number;
-        put_space(system, &mount);
+    system->has_spaces = text.at < text.end;
+    system->n_spaces = 0;
+    while (system->n_spaces < WR_SYSTEM_MOUNTS) {
+        struct wr_system_space *it = &system->spaces[system->n_spaces];
+        if (!wr_proc_next_mount(&text, &it->mount))
+            return;
+        if (is_real(&it->mount) && !is_seen(system, &it->mount) && ask_for_space(it->mount.path, &it->space) == 0 &&
+            it->space.f_blocks > 0 && it->space.f_bfree <= it->space.f_blocks)
+            system->n_spaces++;
     }
-    return true;
+}
+
+bool wr_system_disk(struct wr_system *system) {
+    for (unsigned i = 0; i < system->n_spaces; i++)
+        put_space(system, &system->spaces[i].mount, &system->spaces[i].space);
+    return system->has_spaces;
 }
 
 /* -- devices --------------------------------------------------------------------------------------------------------------------------- */

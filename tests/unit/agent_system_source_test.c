@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -307,6 +308,41 @@ static void a_round_without_a_batch_is_skipped(void **state) {
     wr_bed_take_until(&bed, 3 * 9);
 }
 
+/* A disk that is dead: asking it takes until the test lets go. */
+static int dead_disk[2];
+static _Atomic int asked;
+
+static int ask_dead_disk(const char *path, struct statvfs *ret_space) {
+    char nothing;
+    (void)path;
+    memset(ret_space, 0, sizeof *ret_space);
+    asked++;
+    return read(dead_disk[0], &nothing, 1) == 1 ? 0 : -1;
+}
+
+static void a_dead_disk_does_not_hold_up_a_stop(void **state) {
+    (void)state;
+    static struct wr_source *left_behind; /* what leaks on purpose stays in sight */
+    assert_int_equal(pipe(dead_disk), 0);
+    wr_system_source_space(ask_dead_disk);
+    asked = 0;
+    start(1u << WR_SYSTEM_DISK | 1u << WR_SYSTEM_MEMORY);
+    while (asked == 0)
+        usleep(1000);
+    assert_int_equal(wr_source_stop(bed.source, 0), WR_OK);
+    left_behind = bed.source;
+    wr_source_free(bed.source);
+    bed.source = NULL;
+    wr_bed_take(&bed);
+    const uint64_t received = wr_bed_count(&bed, WR_BOOK_RECEIVED);
+    close(dead_disk[1]); /* it comes back, too late: nothing is touched any more */
+    wr_bed_fini(&bed);
+    assert_int_equal(received, 0);
+    assert_non_null(left_behind);
+    close(dead_disk[0]);
+    wr_system_source_space(NULL);
+}
+
 static void what_check_says(void **state) {
     (void)state;
     struct wr_buf text;
@@ -468,6 +504,7 @@ int main(void) {
         TEST(the_real_machine),
         TEST(metrics_and_ledger_are_series),
         TEST(a_round_without_a_batch_is_skipped),
+        TEST(a_dead_disk_does_not_hold_up_a_stop),
         TEST(what_check_says),
         TEST(no_memory_loses_the_source_alone),
         TEST(reads_that_fail_lose_a_part_of_a_round),

@@ -12,14 +12,16 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "transport/own_socket.h"
 #include "transport/relay_gate.h"
 
 #define BACKLOG 4
-#define GATED_BUFFER_BYTES 16384 /* of the sockets between us and a client that receives: what a pause cannot stop any more */
-#define FLUSH_NS WR_NS_PER_S     /* for what is still on its way when one end goes */
+#define GATED_BUFFER_BYTES 32768   /* of the sockets between us and a client that receives: what a pause cannot stop any more */
+#define GATED_TURN_NS WR_NS_PER_MS /* a client that receives is served so often at most: many small messages then share a turn */
+#define FLUSH_NS WR_NS_PER_S       /* for what is still on its way when one end goes */
 
 /* Bytes on their way in one direction. */
 struct pipe {
@@ -36,6 +38,7 @@ struct wr_relay {
     _Atomic bool stopping;
     struct wr_stream stream;
     struct wr_relay_gate *gate; /* NULL: not gated */
+    int64_t turn_boot_ns;       /* gated: when it last woke up */
     int64_t accept_deadline_boot_ns;
     bool wants_write; /* TLS cannot go on before the socket is writable */
     struct pipe up;   /* paho → broker */
@@ -170,6 +173,18 @@ static void flush(struct wr_relay *relay) {
     }
 }
 
+/* Woken up. A broker writes each message by itself: to wake up for each costs more than all else. The first one waits for nothing, those
+ * that come soon after it wait for each other. */
+static void take_turn(struct wr_relay *relay) {
+    int64_t now_ns = wr_clock_boot_ns(wr_clock_real());
+    int64_t left_ns = relay->turn_boot_ns + GATED_TURN_NS - now_ns;
+    relay->turn_boot_ns = now_ns;
+    if (left_ns <= 0)
+        return;
+    (void)nanosleep(&(struct timespec){.tv_nsec = (long)left_ns}, NULL);
+    relay->turn_boot_ns = wr_clock_boot_ns(wr_clock_real());
+}
+
 /* Carries bytes until one end goes or a stop comes. Everything that can move is moved before it sleeps. */
 static void carry(struct wr_relay *relay) {
     for (;;) {
@@ -198,6 +213,8 @@ static void carry(struct wr_relay *relay) {
         }
         bool local_gone = up_waits && (fds[0].revents & (POLLERR | POLLHUP)) != 0;
         clear_wake(relay, fds[2].revents);
+        if (relay->gate != NULL && !relay->stopping)
+            take_turn(relay);
         if (relay->stopping || local_gone) {
             while (move_up(relay) == MOVED) /* a DISCONNECT may still be on its way */
                 ;

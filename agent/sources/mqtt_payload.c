@@ -9,7 +9,7 @@
 
 static void refuse(const struct wr_mqtt_payload *payload, enum wr_book reason, const char *message) {
     struct wr_refusal refusal;
-    wr_refusal_set(&refusal, reason, 0, "", "", "%s", message);
+    wr_refusal_set(&refusal, reason, 1, "", "", "%s", message);
     payload->sink->refused(payload->sink->user, &refusal);
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "agent/sources/intake.h"
 #include "agent/sources/mqtt_payload.h"
@@ -11,6 +12,7 @@
 #include "transport/subscriber.h"
 
 #define PENDING 256                        /* messages between two handovers */
+#define TURN_NS WR_NS_PER_MS               /* messages that come soon after each other are taken together, so often at most */
 #define ONE_ARRIVAL_NS (10 * WR_NS_PER_MS) /* readings that came within this share the arrival of the first */
 
 struct mqtt {
@@ -31,6 +33,7 @@ struct mqtt {
     struct wr_subscriber_token pending[PENDING]; /* to be acknowledged after the handover */
     size_t n_pending;
     int64_t arrival_boot_ns; /* of the first of them */
+    int64_t turn_boot_ns;    /* when messages were last taken */
 };
 
 static struct mqtt *of(struct wr_source *source) {
@@ -127,6 +130,17 @@ static void leave_rest(struct mqtt *mqtt) {
         leave(mqtt, &message);
 }
 
+/* The first message of a turn. Those that come soon after the last turn wait for each other, as in the relay: to wake up, and to wake the
+ * engine, for each alone costs more than all else. */
+static void take_turn(struct mqtt *mqtt, int64_t now_boot_ns) {
+    const int64_t left_ns = mqtt->turn_boot_ns + TURN_NS - now_boot_ns;
+    mqtt->turn_boot_ns = now_boot_ns;
+    if (left_ns <= 0)
+        return;
+    (void)nanosleep(&(struct timespec){.tv_nsec = (long)(left_ns < TURN_NS ? left_ns : TURN_NS)}, NULL);
+    mqtt->turn_boot_ns = now_boot_ns + left_ns;
+}
+
 static void *run(void *user) {
     struct mqtt *mqtt = user;
     char name[16];
@@ -138,6 +152,8 @@ static void *run(void *user) {
         if (result == WR_OK) {
             if (mqtt->n_pending == PENDING || (mqtt->n_pending > 0 && message.arrival.boot_ns - mqtt->arrival_boot_ns > ONE_ARRIVAL_NS))
                 settle(mqtt);
+            if (mqtt->n_pending == 0)
+                take_turn(mqtt, message.arrival.boot_ns);
             const bool overdue = mqtt->overdue;
             if (overdue)
                 leave(mqtt, &message);

@@ -37,6 +37,7 @@ struct wr_relay_stats {
 
 /* For a client that receives. */
 struct wr_relay_gated {
+    size_t packet_max_bytes; /* a broker that sends a longer packet is cut off: paho would take it into memory whole */
     int64_t pause_max_ns; /* half a keepalive */
 };
 

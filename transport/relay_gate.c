@@ -9,6 +9,7 @@ enum wr_result wr_relay_gate_new(const struct wr_relay_gated *options, struct wr
         return wr_error_set(err, WR_NO_MEMORY, "relay: no memory");
     (void)pthread_mutex_init(&gate->lock, NULL);
     gate->pause_max_ns = options->pause_max_ns;
+    gate->packet_max_bytes = options->packet_max_bytes;
     enum wr_result result = wr_ack_gate_init(&gate->ack, err);
     if (result != WR_OK) {
         wr_relay_gate_free(gate);
@@ -43,6 +44,30 @@ enum wr_result wr_relay_gate_step(struct wr_relay_gate *gate, uint8_t *out, size
     gate->from += taken;
     *ret_put = put;
     *ret_moved = taken > 0 || put > 0;
+    return WR_OK;
+}
+
+enum wr_result wr_relay_gate_watch(struct wr_relay_gate *gate, const uint8_t *bytes, size_t len, struct wr_error *err) {
+    for (size_t at = 0; at < len;) {
+        if (gate->packet_length) {
+            const uint8_t byte = bytes[at++];
+            gate->packet_left |= (uint64_t)(byte & 0x7F) << (7 * gate->packet_digits++);
+            gate->packet_length = (byte & 0x80) != 0;
+            if (gate->packet_length && gate->packet_digits == 4)
+                return wr_error_set(err, WR_PROTOCOL, "what answers there is no MQTT broker: a malformed length");
+            if (!gate->packet_length && gate->packet_left > gate->packet_max_bytes)
+                return wr_error_set(err, WR_LIMIT, "the broker sends a packet of %llu bytes: more than %zu are not taken",
+                                    (unsigned long long)gate->packet_left, gate->packet_max_bytes);
+        } else if (gate->packet_left > 0) {
+            const size_t n = gate->packet_left < len - at ? (size_t)gate->packet_left : len - at;
+            gate->packet_left -= n;
+            at += n;
+        } else {
+            at++; /* the first byte of a packet */
+            gate->packet_length = true;
+            gate->packet_digits = 0;
+        }
+    }
     return WR_OK;
 }
 

@@ -30,6 +30,11 @@ struct wr_relay_gate {
     int64_t read_since_ns;   /* the end of the last pause */
     int64_t read_until_ns;   /* has to read on until then */
 
+    size_t packet_max_bytes;
+    uint64_t packet_left;   /* bytes of the broker's present packet to come; while its length is read: the length so far */
+    unsigned packet_digits; /* of its length, read so far; 0: its first byte is next or its body is under way */
+    bool packet_length;     /* its length is being read */
+
     size_t from; /* bytes of the client that have not passed yet */
     size_t to;
     uint8_t bytes[WR_RELAY_BYTES];
@@ -41,6 +46,8 @@ void wr_relay_gate_free(struct wr_relay_gate *gate);
 /* Passes what it holds, and what was released, on into out. *ret_moved: anything was taken or put. */
 WR_MUST_USE enum wr_result wr_relay_gate_step(struct wr_relay_gate *gate, uint8_t *out, size_t out_len, size_t *ret_put, bool *ret_moved,
                                               struct wr_error *err);
+/* Looks at what the broker sends. WR_LIMIT: a packet that is too long; WR_PROTOCOL: no packets. */
+WR_MUST_USE enum wr_result wr_relay_gate_watch(struct wr_relay_gate *gate, const uint8_t *bytes, size_t len, struct wr_error *err);
 /* True: the relay has something to do. */
 bool wr_relay_gate_acknowledge(struct wr_relay_gate *gate, const struct wr_relay_ack *acks, size_t n);
 

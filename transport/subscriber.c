@@ -10,6 +10,7 @@
 #define NOTES 32
 #define GOODBYE_NS WR_NS_PER_S
 #define BACKOFF_MIN_NS WR_NS_PER_S
+#define PACKET_MAX_BYTES (1u << 20)
 #define RETURN_CODE_VERSION 1 /* of MQTT 3.1.1: unacceptable protocol version */
 
 static int64_t now_ns(void) {
@@ -98,7 +99,9 @@ static enum wr_result open_link(struct wr_subscriber *subscriber, int64_t deadli
     const struct wr_subscriber_config *config = &subscriber->config;
     struct wr_credential password;
     WR_TRY(wr_mqtt_link_password(config->password_file, &password, err));
-    const struct wr_relay_gated gated = {.pause_max_ns = config->keepalive_s * WR_NS_PER_S / 2};
+    const size_t whole = 4 * config->max_message_bytes; /* longer ones are refused one by one, up to here */
+    const struct wr_relay_gated gated = {.packet_max_bytes = whole > PACKET_MAX_BYTES ? whole : PACKET_MAX_BYTES,
+                                         .pause_max_ns = config->keepalive_s * WR_NS_PER_S / 2};
     uint16_t port = 0;
     enum wr_result result = wr_mqtt_link_open(&subscriber->link, &config->url, config->keepalive_s, &gated, deadline_ns, &port, err);
     if (result == WR_OK) {
@@ -128,9 +131,10 @@ static bool await(struct wr_subscriber *subscriber, enum wr_subscriber_note_kind
                     note->kind == WR_SUBSCRIBER_OVERRUN;
         if (result == WR_OK && !over)
             continue;
-        if (result == WR_OK)
-            (void)snprintf(otherwise, sizeof otherwise, "%s",
-                           note->text[0] != '\0' ? note->text : "the MQTT connection ended before it began");
+        if (result == WR_OK && note->kind == WR_SUBSCRIBER_REFUSED)
+            (void)snprintf(otherwise, sizeof otherwise, "what answers there is no MQTT broker (%.40s)", note->text);
+        else if (result == WR_OK)
+            (void)snprintf(otherwise, sizeof otherwise, "the MQTT connection ended before it began");
         else
             (void)snprintf(otherwise, sizeof otherwise, "the broker did not answer the %s in time", what);
         describe(subscriber, note, otherwise, text, size);

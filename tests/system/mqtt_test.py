@@ -257,7 +257,7 @@ def test_a_broker_that_talks_nonsense(lab):
         "http": (b"HTTP/1.1 400 Bad Request\r\n\r\n", True),
         "garbage": (bytes(range(256)) * 40, False),
         "silent": (b"", False),
-        "unasked": (CONNACK + bytes([0x90, 4, 0, 1, 0, 1]) + bytes([0x32, 0xff, 0xff, 0xff, 0x7f]) + b"x" * 10000, False),
+        "endless": (CONNACK + bytes([0x90, 4, 0, 1, 0, 1]) + bytes([0x32, 0xff, 0xff, 0xff, 0x7f]) + b"x" * 10000, False),
         "half": (CONNACK[:3], False),
         "cut": (CONNACK, True),
     }

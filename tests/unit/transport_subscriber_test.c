@@ -341,6 +341,23 @@ static void what_is_too_long_is_passed_over(void **state) {
     }
 }
 
+/* Beyond all measure, and MQTT 3.1.1 has no way to say so: the connection is cut off before it is in memory. */
+static void a_packet_without_measure_ends_the_connection(void **state) {
+    (void)state;
+    char command[160];
+    (void)snprintf(command, sizeof command, "head -c 3000000 /dev/zero | mosquitto_pub -q 1 -h 127.0.0.1 -p %u -t t/huge -s",
+                   (unsigned)broker.port);
+    struct wr_subscriber_config config = config_plain();
+    config.client_id = "huge";
+    config.protocol = WR_SUBSCRIBER_MQTT311;
+    struct wr_subscriber *subscriber = start(&config);
+    await_connected(subscriber, 1);
+    assert_int_equal(system(command), 0);
+    WAIT_FOR(strstr(status_of(subscriber).cause, "a packet of 3000010 bytes") != NULL);
+    assert_int_equal(stats_of(subscriber).messages, 0);
+    wr_subscriber_free(subscriber);
+}
+
 /* A stop: nothing new is taken, what is there can be received; and what comes after it is the next one's. */
 static void a_stop_leaves_the_rest_to_the_broker(void **state) {
     (void)state;
@@ -518,6 +535,7 @@ int main(void) {
         cmocka_unit_test(qos_0_beyond_the_ring_is_dropped_and_counted),
         cmocka_unit_test(properties_and_flags_come_along),
         cmocka_unit_test(what_is_too_long_is_passed_over),
+        cmocka_unit_test(a_packet_without_measure_ends_the_connection),
         cmocka_unit_test(a_stop_leaves_the_rest_to_the_broker),
         cmocka_unit_test(why_it_is_offline_is_said),
         cmocka_unit_test(a_client_certificate_is_enough),

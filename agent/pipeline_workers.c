@@ -30,17 +30,15 @@ enum wr_result wr_agent_workers_start(struct wr_agent *agent, struct wr_error *e
 }
 
 enum wr_result wr_agent_workers_stop(struct wr_agent *agent, int64_t deadline_boot_ns, struct wr_error *err) {
-    if (agent->scheduler) {
-        if (wr_scheduler_loop_stop(agent->scheduler, deadline_boot_ns) != WR_OK)
-            return wr_error_set(err, WR_TIMEOUT, "the scheduler");
-        wr_scheduler_loop_free(agent->scheduler);
-        agent->scheduler = NULL;
-    }
-    if (agent->workers) {
-        /* Whoever had work done here has stopped before: there is nothing left to wait for. */
+    if (agent->scheduler && wr_scheduler_loop_stop(agent->scheduler, deadline_boot_ns) != WR_OK)
+        return wr_error_set(err, WR_TIMEOUT, "the scheduler");
+    /* Whoever had work done here has stopped before: there is nothing left to wait for but what a source left behind. That tells the scheduler when it
+     * ends, so the scheduler is freed after it. */
+    if (agent->workers)
         WR_TRY(wr_pool_stop(agent->workers, 0, deadline_boot_ns, err));
-        wr_pool_free(agent->workers);
-        agent->workers = NULL;
-    }
+    wr_scheduler_loop_free(agent->scheduler);
+    wr_pool_free(agent->workers);
+    agent->scheduler = NULL;
+    agent->workers = NULL;
     return WR_OK;
 }

@@ -47,8 +47,8 @@ static void start_workers(struct wr_bed *bed) {
 static void stop_workers(struct wr_bed *bed) {
     struct wr_error err = {0};
     assert_int_equal(wr_scheduler_loop_stop(bed->scheduler, wr_bed_in_s(10)), WR_OK);
-    wr_scheduler_loop_free(bed->scheduler);
     assert_int_equal(wr_pool_stop(bed->workers, 0, wr_bed_in_s(10), &err), WR_OK);
+    wr_scheduler_loop_free(bed->scheduler);
     wr_pool_free(bed->workers);
 }
 

@@ -65,8 +65,8 @@ struct wr_subscriber {
 
     /* of the present connection; written by the thread before it connects, then by paho's callbacks */
     _Atomic uint64_t connection;
-    uint64_t number;                        /* QoS 1 messages so far */
-    bool overrun;                           /* one of them found no room: nothing more is taken */
+    _Atomic uint64_t number; /* QoS 1 messages so far */
+    _Atomic bool overrun; /* one of them found no room: nothing more is taken */
     _Atomic uint64_t lost;                  /* the last one whose loss was told */
     uint8_t granted[WR_SUBSCRIBER_FILTERS]; /* QoS, or 0x80 and above: refused */
 

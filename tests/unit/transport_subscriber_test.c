@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -482,6 +483,34 @@ static void no_memory_is_an_error_or_a_lost_attempt(void **state) {
     assert_true(n > 5);
 }
 
+/* Each read and write of the relay in turn: the connection may go, every message comes, some twice, also from the round before. */
+static void a_failed_call_loses_no_message(void **state) {
+    (void)state;
+    struct wr_subscriber_config config = config_plain();
+    config.client_id = "calls";
+    bool seen[12 * 20] = {false};
+    unsigned next = 0;
+    for (long n = 0; n < 12; n++) {
+        struct wr_subscriber *subscriber = start(&config);
+        wr_failing_io(n, n % 2 == 0 ? EIO : ECONNRESET);
+        await_connected(subscriber, 1);
+        wr_failing_off();
+        publish_numbers(next, next + 20, 1);
+        wr_failing_io(n, n % 2 == 0 ? ECONNRESET : EINTR);
+        next += 20;
+        for (unsigned left = 20; left > 0;) {
+            struct wr_subscriber_message message = receive(subscriber);
+            unsigned number = number_of(&message);
+            assert_true(number < next);
+            left -= !seen[number];
+            seen[number] = true;
+            wr_subscriber_acknowledge(subscriber, &message.token, 1);
+        }
+        wr_failing_off();
+        wr_subscriber_free(subscriber);
+    }
+}
+
 static void a_configuration_that_cannot_be_is_refused(void **state) {
     (void)state;
     struct wr_subscriber_config good = config_plain();
@@ -541,6 +570,7 @@ int main(void) {
         cmocka_unit_test(a_client_certificate_is_enough),
         cmocka_unit_test(odd_brokers_are_named),
         cmocka_unit_test(no_memory_is_an_error_or_a_lost_attempt),
+        cmocka_unit_test(a_failed_call_loses_no_message),
         cmocka_unit_test(a_configuration_that_cannot_be_is_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -177,6 +177,12 @@ bool wr_child_ended(struct wr_child *child, int *ret_status) {
     return true;
 }
 
+void wr_child_abandon(struct wr_child *child) {
+    child->pid = 0;
+    close_one(&child->pidfd);
+    close_one(&child->life);
+}
+
 void wr_child_close(struct wr_child *child) {
     if (child->pid > 0) {
         kill(-child->pid, SIGKILL);

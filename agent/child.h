@@ -57,7 +57,10 @@ void wr_child_signal(const struct wr_child *child, int number);
 /* Whether the program has ended: then it is reaped, with *ret_status as waitpid gives it, and what is left of a bound child's group is killed. */
 bool wr_child_ended(struct wr_child *child, int *ret_status);
 
-/* Kills and reaps what still lives, closes the descriptors. */
+/* Gives up on one that not even SIGKILL ends (a device or a network file system that hangs in the kernel): it is not waited for. */
+void wr_child_abandon(struct wr_child *child);
+
+/* Kills and reaps what still lives, waits for that, closes the descriptors. */
 void wr_child_close(struct wr_child *child);
 
 /* "exit code 3", "signal 9 (Killed)". Returns text. */

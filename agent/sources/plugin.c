@@ -18,8 +18,9 @@ struct run {
     struct wr_plugin *plugin;
     const struct wr_plugin_plan *plan;
     int64_t now_boot_ns;
-    int64_t kill_boot_ns; /* SIGKILL then */
-    bool out_open;        /* more may come */
+    int64_t kill_boot_ns;    /* SIGKILL then */
+    int64_t give_up_boot_ns; /* in a stop, after SIGKILL: not waited for any longer */
+    bool out_open;           /* more may come */
     bool err_open;
     bool stalled; /* records wait for a batch */
     bool stopping;
@@ -80,6 +81,7 @@ static void kill_it(struct run *run, enum wr_plugin_end why) {
     if (run->end == WR_PLUGIN_ENDED)
         run->end = why;
     run->kill_boot_ns = WR_NEVER_NS;
+    run->give_up_boot_ns = wr_clock_add_ns(run->now_boot_ns, WR_PLUGIN_GIVE_UP_NS);
     wr_child_signal(&run->plugin->child, SIGKILL);
 }
 
@@ -169,10 +171,23 @@ static void look_at_child(struct run *run) {
     run->err_left = (uint64_t)err;
 }
 
+/* What is in its pipes stays there; what it may have printed is nobody's any more. */
+static void give_up(struct run *run) {
+    WR_LOG_WITH(WR_LOG_ERROR, "plugin", "program cannot be killed: left behind", WR_LOG_STR("source", run->plugin->env->config->name),
+                WR_LOG_INT("pid", run->plugin->child.pid));
+    wr_child_abandon(&run->plugin->child);
+    run->over = true;
+    run->out_open = false;
+    run->err_open = false;
+    run->cut = true;
+}
+
 /* At the deadline of a stop nothing waits for a batch any more. */
 static void look_at_deadlines(struct run *run) {
     if (!run->over && run->now_boot_ns >= run->kill_boot_ns)
         kill_it(run, WR_PLUGIN_OVERRAN);
+    if (!run->over && run->stopping && run->now_boot_ns >= run->give_up_boot_ns)
+        give_up(run);
     if (run->stopping && run->stalled && run->now_boot_ns >= run->plugin->stop_deadline_boot_ns) {
         wr_intake_discard(&run->plugin->intake);
         resume_output(run);
@@ -181,6 +196,8 @@ static void look_at_deadlines(struct run *run) {
 
 static int timeout_ms(const struct run *run) {
     int64_t until_ns = run->over ? WR_NEVER_NS : run->kill_boot_ns;
+    if (!run->over && run->stopping && run->give_up_boot_ns < until_ns)
+        until_ns = run->give_up_boot_ns;
     if (run->stopping && run->stalled && run->plugin->stop_deadline_boot_ns < until_ns)
         until_ns = run->plugin->stop_deadline_boot_ns;
     if (!run->over && run->plugin->child.pidfd < 0 && until_ns > run->now_boot_ns + LOOK_NS)
@@ -277,6 +294,7 @@ enum wr_plugin_end wr_plugin_run(struct wr_plugin *plugin, const struct wr_plugi
                       .plan = plan,
                       .now_boot_ns = wr_clock_boot_ns(wr_clock_real()),
                       .kill_boot_ns = plan->deadline_boot_ns,
+                      .give_up_boot_ns = WR_NEVER_NS,
                       .out_open = true,
                       .err_open = true,
                       .end = WR_PLUGIN_ENDED};

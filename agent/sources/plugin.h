@@ -10,6 +10,7 @@
  *   - It cannot be started, or there is no memory to read it: told; nothing else happens.
  *   - Stop: its stdin ends (where that is a pipe) and the group gets SIGTERM; what it still prints is taken; after WR_PLUGIN_GRACE_NS, or at the
  *     deadline of the stop, SIGKILL. What finds no batch by then is booked as received and dropped(stop).
+ *   - Not even SIGKILL ends it (a device hangs in the kernel): a stop leaves it behind after another WR_PLUGIN_GIVE_UP_NS; an exec skips rounds.
  * A line of stderr longer than WR_PLUGIN_STDERR_BYTES is cut; more lines than the log takes from one place are counted there as suppressed.
  *
  * Threads: one at a time runs it, wr_plugin_stop from any.
@@ -24,6 +25,7 @@
 #include "core/log.h"
 
 #define WR_PLUGIN_GRACE_NS (2 * WR_NS_PER_S) /* from SIGTERM to SIGKILL */
+#define WR_PLUGIN_GIVE_UP_NS (1 * WR_NS_PER_S)
 #define WR_PLUGIN_STDERR_BYTES 512
 
 enum wr_plugin_end {

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -142,4 +143,17 @@ int __wrap_posix_spawn(pid_t *ret_pid, const char *path, const posix_spawn_file_
     while (spawn_held)
         (void)sched_yield();
     return __real_posix_spawn(ret_pid, path, files, attributes, argv, variables);
+}
+
+static _Atomic bool kill_is_void;
+
+void wr_failing_no_kill(bool immune) {
+    kill_is_void = immune;
+}
+
+int __real_kill(pid_t pid, int number);
+int __wrap_kill(pid_t pid, int number);
+
+int __wrap_kill(pid_t pid, int number) {
+    return kill_is_void && number == SIGKILL ? 0 : __real_kill(pid, number);
 }

@@ -25,5 +25,7 @@ void wr_failing_off(void);
 /* From now on a posix_spawn of the code under test does not return, as where the program lies on a file system that hangs; false: it does again,
  * those that wait too. */
 void wr_failing_hold_spawn(bool hold);
+/* From now on the SIGKILL of the code under test has no effect, as on a process that hangs in the kernel. */
+void wr_failing_no_kill(bool immune);
 
 #endif

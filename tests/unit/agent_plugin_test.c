@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -41,6 +42,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     (void)state;
     wr_failing_off();
+    wr_failing_no_kill(false);
     if (plugin.env)
         wr_plugin_fini(&plugin);
     memset(&plugin, 0, sizeof plugin);
@@ -255,6 +257,27 @@ static void a_stop_waits_no_longer_than_its_deadline(void **state) {
     assert_int_equal(ended, WR_PLUGIN_STOPPED);
 }
 
+static void a_stop_leaves_behind_what_cannot_be_killed(void **state) {
+    (void)state;
+    static char script[512];
+    snprintf(script, sizeof script, "trap '' TERM; echo 'a value=1'; echo $$ > %s.new; mv %s.new %s; while :; do sleep 1; done", marker,
+             marker, marker);
+    pthread_t thread = begin(script);
+    wait_for_marker();
+    wr_failing_no_kill(true);
+    long pid = 0;
+    FILE *file = fopen(marker, "re");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%ld", &pid), 1);
+    fclose(file);
+    wr_plugin_stop(&plugin, 0);
+    pthread_join(thread, NULL);
+    wr_failing_no_kill(false);
+    assert_int_equal(ended, WR_PLUGIN_STOPPED);
+    takes(1);
+    assert_int_equal(waitpid((pid_t)pid, NULL, 0), pid); /* its guard saw our end of the pipe close */
+}
+
 static void a_stop_books_what_finds_no_batch(void **state) {
     (void)state;
     bed.print = false;
@@ -453,6 +476,7 @@ int main(int argc, char **argv) {
         TEST(without_a_batch_it_is_not_read),
         TEST(a_stop_lets_it_say_goodbye),
         TEST(a_stop_waits_no_longer_than_its_deadline),
+        TEST(a_stop_leaves_behind_what_cannot_be_killed),
         TEST(a_stop_books_what_finds_no_batch),
         TEST(execd_starts_it_again),
         TEST(execd_is_stopped_by_free),

@@ -180,8 +180,12 @@ static void stop_old(struct wr_agent *agent, const struct wr_config_diff *diff, 
         if (slot == UINT32_MAX)
             continue;
         leaves[slot] = true;
-        wr_agent_source_halt(agent, slot, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS);
+        if (agent->sources[slot].started)
+            wr_source_prepare_stop(agent->sources[slot].source, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS);
     }
+    for (uint32_t slot = 0; slot < WR_CONFIG_SOURCES_MAX; slot++)
+        if (leaves[slot])
+            wr_agent_source_halt(agent, slot, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS);
 }
 
 /* The exchange failed: what was stopped for it goes on. */

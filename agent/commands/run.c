@@ -4,12 +4,16 @@
 #include "agent/agent.h"
 #include "agent/commands/ask.h"
 #include "agent/commands/commands.h"
+#include "agent/first_process.h"
 #include "agent/load.h"
 
 int wr_command_run(int argc, char **argv) {
     const char *file = wr_ask_take_config(&argc, argv);
     if (argc > 1)
         return wr_command_usage("run", "unknown word '%s', or its value is missing", argv[1]);
+    const int first = wr_first_process();
+    if (first >= 0)
+        return first;
     struct wr_loaded loaded;
     struct wr_buf problems;
     struct wr_error err = {0};

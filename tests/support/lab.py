@@ -358,9 +358,10 @@ class Agent:
         self.log_path = self.directory / "weir.log"
         self.process = None
 
-    def start(self, env=None, ready=True, stdin=None):
+    def start(self, env=None, ready=True, stdin=None, under=()):
+        """under: the words of a command that runs the agent."""
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([self.weir, "run", "-c", str(self.config)], stdout=log, stderr=log, stdin=stdin,
+            self.process = subprocess.Popen([*under, self.weir, "run", "-c", str(self.config)], stdout=log, stderr=log, stdin=stdin,
                                             env={**os.environ, **(env or {})}, start_new_session=True)
         if ready:
             wait_for("the agent to be ready\n" + self.log()[-2000:], self.ready, 30)

@@ -4,6 +4,7 @@ reload and kill -9 leave behind (nothing), and rules that watch the gateway and 
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -18,14 +19,14 @@ PLUGINS = ROOT / "packaging/examples/plugins"
 
 
 class Gateway:
-    def __init__(self, lab, sources, rules="", extra="", windows="windows: [{name: s1, every: 1s, lateness: 0s}]"):
+    def __init__(self, lab, sources, rules="", extra="", windows="windows: [{name: s1, every: 1s, lateness: 0s}]", under=()):
         self.http = laboratory.free_port()
         self.directory = lab.directory / "agent"
         self.directory.mkdir()
         (self.directory / "rules.yaml").write_text(f"weir: 1\nrules:\n{rules}" if rules else "weir: 1\nrules: []\n")
         self.rest = (f"{windows}\nrules: [rules.yaml]\nstore: {{path: store, budget: 16MB, max_loss: 500ms}}\n"
                      f'http: {{listen: "127.0.0.1:{self.http}"}}\ncontrol: {{socket: weir.sock}}\nlog: {{format: json}}\n{extra}')
-        self.agent = lab.add(laboratory.Agent(lab.weir, self.directory, self.text(sources))).start()
+        self.agent = lab.add(laboratory.Agent(lab.weir, self.directory, self.text(sources))).start(under=under)
 
     def text(self, sources):
         lines = "\n".join(f"  - {source}" for source in sources)
@@ -39,6 +40,29 @@ class Gateway:
 
     def log(self):
         return [json.loads(line) for line in self.agent.log().splitlines() if line.startswith("{")]
+
+    def descendants(self):
+        """Of the agent's process, parents first."""
+        parents = {}
+        for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            try:
+                pid, rest = stat.read_text().split(" (", 1)
+                parents.setdefault(int(rest.rpartition(") ")[2].split()[1]), []).append(int(pid))
+            except OSError:
+                pass
+        found = list(parents.get(self.agent.process.pid, []))
+        for pid in found:
+            found += parents.get(pid, [])
+        return found
+
+    def states(self):
+        states = []
+        for pid in self.descendants():
+            try:
+                states.append(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0])
+            except OSError:
+                pass
+        return states
 
     def raised(self, alarm):
         return alarm in self.agent.alarms()
@@ -170,6 +194,26 @@ def test_rules_watch_the_agent(lab):
     broker.start()
     wait_for("all to be well again", lambda: not gateway.agent.alarms(), 40)
     assert gateway.agent.stop() == 0
+
+
+def test_process_1_of_a_container(lab):
+    """Guards and orphans become its children: none of them may stay as a zombie. Signals and the exit code go through it."""
+    container = ["unshare", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"]
+    if subprocess.run([*container, "true"], capture_output=True).returncode:
+        print("SKIPPED: this test makes a namespace, as root")
+        return
+    gateway = Gateway(lab, [shell("short", "exec", "(setsid sleep 0.1 &) ; echo m v=1", every="100ms")], under=container)
+    gateway.wait_metric("rounds", "short", 10)
+    first = gateway.descendants()[0]
+    wait_for("no zombie to be there", lambda: "Z" not in gateway.states())
+    gateway.wait_metric("rounds", "short", 20)
+    wait_for("no zombie to be there", lambda: "Z" not in gateway.states())
+    os.kill(first, signal.SIGHUP)
+    wait_for("the reload", lambda: any(line["component"] == "reload" for line in gateway.log()))
+    os.kill(first, signal.SIGTERM)
+    assert gateway.agent.process.wait(20) == 0
+    gateway.agent.process = None
+    assert gateway.log()[-1]["msg"] == "stopped"
 
 
 def test_a_disk_that_is_full(lab):

@@ -1,7 +1,7 @@
 #include "agent/http/http_chunks.h"
 
 /* The states are in the order in which they come; DATA_CR goes back to SIZE, and the chunk of length 0 on to the trailers. */
-enum state { SIZE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER, TRAILER_LINE, TRAILER_LF, END_LF, ENDED };
+enum state { SIZE, SIZE_BLANK, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER, TRAILER_LINE, TRAILER_LF, END_LF, ENDED };
 
 static int hex(char c) {
     if (c >= '0' && c <= '9')
@@ -22,11 +22,21 @@ static bool take_size(struct wr_http_chunks *chunks, char c) {
         return false;
     if (c == '\r')
         chunks->state = SIZE_LF;
-    else if (c == ';' || c == ' ' || c == '\t')
+    else if (c == ';')
         chunks->state = EXTENSION;
+    else if (c == ' ' || c == '\t')
+        chunks->state = SIZE_BLANK;
     else
         return false;
     return true;
+}
+
+/* Behind the size and blanks: an extension or the end, never a second number that somebody else might take for the size. */
+static bool take_blank(struct wr_http_chunks *chunks, char c) {
+    if (c == ' ' || c == '\t')
+        return ++chunks->line_len <= WR_HTTP_CHUNKS_LINE;
+    chunks->state = c == ';' ? EXTENSION : SIZE_LF;
+    return c == ';' || c == '\r';
 }
 
 static bool take_line_feed(struct wr_http_chunks *chunks, char c, enum state next) {
@@ -58,6 +68,8 @@ static bool take(struct wr_http_chunks *chunks, char c) {
     switch ((enum state)chunks->state) {
     case SIZE:
         return take_size(chunks, c);
+    case SIZE_BLANK:
+        return take_blank(chunks, c);
     case EXTENSION:
         return skip(chunks, c, SIZE_LF);
     case SIZE_LF:

@@ -179,8 +179,18 @@ static void bodies_come_in_pieces_of_any_size(void **state) {
 
 static void broken_chunks_are_refused(void **state) {
     (void)state;
-    static const char *const broken[] = {"x\r\n",  "\r\n",    "1\n",  "1\r\nab", "1\r\na\rb", "1111111111111111\r\n",
-                                         "-1\r\n", "0\r\n\n", "1;\n", "0\r\nA\n"};
+    static const char *const broken[] = {"x\r\n",
+                                         "\r\n",
+                                         "1\n",
+                                         "1\r\nab",
+                                         "1\r\na\rb",
+                                         "1111111111111111\r\n",
+                                         "-1\r\n",
+                                         "0\r\n\n",
+                                         "1;\n",
+                                         "0\r\nA\n",
+                                         "1 2\r\na\r\n0\r\n\r\n",
+                                         "0 x\r\n\r\n"};
     const struct wr_http_head chunked = {.chunked = true};
     budget = (struct wr_http_budget){.max = 1 << 20};
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {

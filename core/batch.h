@@ -29,7 +29,7 @@ struct wr_batch {
     struct wr_batch *next;    /* for whoever holds several */
     uint32_t source;          /* index of the source in the engine's table */
     uint32_t n;               /* readings filled */
-    int64_t arrival_boot_ns;  /* one clock reading per read callback */
+    int64_t arrival_boot_ns;  /* of the first reading in it; the source bounds how much later the others came */
     int64_t wall_offset_ns;   /* wall = boot + offset at arrival */
     bool wall_trusted;
     uint64_t trace_id;        /* 0: none */

@@ -1,6 +1,6 @@
 /* The reading: one value of one series at one time. Fixed size, no pointers, copied by value.
  *
- * The arrival time is not in it: all readings of a batch arrived in the same read callback, so it stands once in struct wr_batch.
+ * The arrival time is not in it: the readings of a batch arrived together, so it stands once in struct wr_batch.
  * Integers stay exact. `decimals` is the number of digits after the point as the sensor wrote them: windows sum the scaled integer
  * value * 10^decimals, so that sums are exact and compress well.
  */

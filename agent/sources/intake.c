@@ -33,6 +33,9 @@ void wr_intake_fini(struct wr_intake *intake) {
 }
 
 void wr_intake_arrived(struct wr_intake *intake, const struct wr_now *now) {
+    const struct wr_batch *first = intake->n_full > 0 ? intake->full[0] : intake->batch;
+    if (first && now->boot_ns - first->arrival_boot_ns >= WR_INTAKE_TOGETHER_NS)
+        wr_intake_hand_over(intake);
     intake->now = *now;
 }
 

@@ -1,8 +1,12 @@
 /* The intake: the sink of a source. Records come in, batches for the engine go out.
  *
  * It finds the series of each field (cache, else the table), fixes types and converts where that is exact, interns texts, and counts what is
- * refused. Batches are handed over by wr_intake_hand_over at the end of each read callback; full ones already when WR_INTAKE_FULL of them have
- * come together, or no other is free: waking the engine once for each costs more than the readings in it. `received` is counted before a batch is sent.
+ * refused. Batches are handed over by wr_intake_hand_over when the source has read what there was; full ones already when WR_INTAKE_FULL of them
+ * have come together, or no other is free: waking the engine once for each costs more than the readings in it. `received` is counted before a
+ * batch is sent.
+ *
+ * A source with many senders may let the readings of several reads come together in one batch: it bears the stamp of the first of them. How
+ * wrong that may be for the last is bounded: what arrives WR_INTAKE_TOGETHER_NS later finds the batch handed over.
  *
  * No free batch: the sink says WR_FULL, and remembers how many fields of the record it has taken; offered the same record
  * again it goes on behind them. So nothing is lost or doubled when a record is longer than the room that is left.
@@ -19,6 +23,7 @@
 
 #define WR_INTAKE_TEXTS 256
 #define WR_INTAKE_FULL 4
+#define WR_INTAKE_TOGETHER_NS (200 * WR_NS_PER_US)
 
 struct wr_intake {
     const struct wr_source_env *env;
@@ -45,7 +50,7 @@ void wr_intake_init(struct wr_intake *intake, const struct wr_source_env *env);
 /* A batch that was not handed over goes back to its pool. */
 void wr_intake_fini(struct wr_intake *intake);
 
-/* What follows arrived now: one reading of the clock per read callback. */
+/* What follows arrived now: one reading of the clock per read callback. Hands over what is there if it began too long ago. */
 void wr_intake_arrived(struct wr_intake *intake, const struct wr_now *now);
 
 /* For sources that ask before they begin: whether there is a batch to put something into. */
@@ -53,6 +58,11 @@ bool wr_intake_ready(struct wr_intake *intake);
 
 /* Sends what is there. */
 void wr_intake_hand_over(struct wr_intake *intake);
+
+/* Whether there is a full batch: nothing is gained by waiting for more. */
+static inline bool wr_intake_has_full(const struct wr_intake *intake) {
+    return intake->n_full > 0;
+}
 
 /* For sources that may wait: a batch to go on with after WR_FULL. WR_CANCELED, WR_TIMEOUT: the context ended; WR_CLOSED. */
 WR_MUST_USE enum wr_result wr_intake_wait(struct wr_intake *intake, struct wr_context *context);

@@ -90,8 +90,10 @@ void wr_line_connection_close(struct wr_line_connection *connection) {
     source->n_connections--;
     atomic_fetch_sub_explicit(&source->source.env.counters->connections, 1, memory_order_relaxed);
     if (connection->is_stdin) {
-        if (source->only_stdin)
+        if (source->only_stdin) {
+            wr_intake_hand_over(&source->intake); /* who sees the end finds all counted */
             atomic_store_explicit(&source->source.env.counters->finished, 1, memory_order_relaxed);
+        }
     } else {
         close(connection->fd);
     }
@@ -306,9 +308,7 @@ static enum taken read_and_take(struct wr_line_connection *connection, size_t mo
     atomic_fetch_add_explicit(&source->source.env.counters->bytes, got.n, memory_order_relaxed);
     const struct wr_now now = wr_clock_now(source->source.env.clock);
     wr_intake_arrived(&source->intake, &now);
-    const enum taken taken = take(connection, source->buffer, got.n, got.end);
-    wr_intake_hand_over(&source->intake);
-    return taken;
+    return take(connection, source->buffer, got.n, got.end);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *user) {
@@ -322,6 +322,7 @@ static void on_readable(evutil_socket_t fd, short what, void *user) {
     }
     struct wr_line_got got;
     const enum taken taken = read_and_take(connection, sizeof source->buffer, &got);
+    wr_line_source_hand_over(source);
     if (taken == TAKEN_STALLED) {
         event_del(&connection->readable);
         wr_line_source_stall(source);

@@ -42,6 +42,7 @@ static void on_acceptable(evutil_socket_t listening, short what, void *user) {
     (void)what;
     struct wr_line_listener *listener = user;
     struct wr_line_source *source = listener->owner;
+    wr_intake_hand_over(&source->intake); /* what this pass has read does not wait for them */
     for (int i = 0; i < ACCEPT_BURST; i++) {
         int fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #include "agent/sources/line_source_private.h"
 #include "core/log.h"
 #include "core/thread.h"
+
+#define SOON_MS 1 /* what a stalled source waits before it sleeps */
 
 static struct wr_line_source *of(struct wr_source *source) {
     return (struct wr_line_source *)(void *)source;
@@ -65,8 +68,10 @@ static void drain(struct wr_line_source *source) {
         if (!wr_line_connection_drain(connection))
             wr_line_source_stall(source);
     }
-    if (!wr_line_is_stalled(source))
-        event_base_loopbreak(source->base);
+    if (wr_line_is_stalled(source))
+        return;
+    wr_intake_hand_over(&source->intake);
+    event_base_loopbreak(source->base);
 }
 
 /* Back to reading: those who were put off have their turn. */
@@ -89,12 +94,25 @@ static bool resume_once(struct wr_line_source *source) {
     return source->stalled_udp ? wr_line_udp_resume(source) : wr_line_connection_resume(source);
 }
 
+/* True: there is one. False: the loop is to sleep until there is. Mostly the engine is only about to return one; to put off all senders, and take
+ * them up again one by one, would be far more work than to wait that long. Datagrams cannot wait: nobody would look at their socket's buffer. */
+static bool is_batch_free(struct wr_line_source *source) {
+    struct wr_channel *batches = source->source.env.pool->free;
+    if (wr_channel_arm(batches, WR_CHANNEL_RECV))
+        return true;
+    struct pollfd wait = {.fd = event_get_fd(&source->batch_free), .events = POLLIN};
+    if (source->stalled_udp || poll(&wait, 1, SOON_MS) <= 0)
+        return false;
+    wr_channel_disarm(batches, WR_CHANNEL_RECV);
+    return true;
+}
+
 /* True: not stalled any more. */
 static bool resume(struct wr_line_source *source) {
     while (wr_line_is_stalled(source)) {
         if (resume_once(source))
             return true;
-        if (!wr_channel_arm(source->source.env.pool->free, WR_CHANNEL_RECV))
+        if (!is_batch_free(source))
             return false;
     }
     return true;
@@ -107,9 +125,29 @@ void wr_line_source_stall(struct wr_line_source *source) {
         (void)resume_once(source);
         return;
     }
-    if (wr_channel_arm(source->source.env.pool->free, WR_CHANNEL_RECV))
+    if (is_batch_free(source))
         (void)resume(source);
 }
+
+/* -- handing over -------------------------------------------------------------------------------------------------------------------- */
+
+/* Each hand-over wakes the engine, and takes a batch. With thousands of senders of one line each that would be most of the work, and all batches
+ * would be on their way with one reading in each. So the first callback of a pass appends an event to those that are active: it runs behind
+ * the callbacks of all sockets that this pass found readable. A lone reading has nobody to wait for; a long pass is cut by the intake. */
+void wr_line_source_hand_over(struct wr_line_source *source) {
+    if (wr_intake_has_full(&source->intake))
+        wr_intake_hand_over(&source->intake);
+    else if (source->intake.batch)
+        event_active(&source->pass_end, EV_TIMEOUT, 0);
+}
+
+static void on_pass_end(evutil_socket_t fd, short what, void *user) {
+    (void)fd, (void)what;
+    struct wr_line_source *source = user;
+    wr_intake_hand_over(&source->intake);
+}
+
+/* -- the loop's events ---------------------------------------------------------------------------------------------------------------- */
 
 static void on_batch_free(evutil_socket_t fd, short what, void *user) {
     (void)fd, (void)what;
@@ -192,6 +230,8 @@ static void undo_start(struct wr_line_source *source) {
             event_del(&source->batch_free);
         if (event_initialized(&source->deadline))
             event_del(&source->deadline);
+        if (event_initialized(&source->pass_end))
+            event_del(&source->pass_end);
         event_base_free(source->base);
     }
     source->base = NULL;
@@ -213,6 +253,7 @@ static enum wr_result prepare_loop(struct wr_line_source *source, struct wr_erro
     event_assign(&source->stop, source->base, source->stop_fd, EV_READ, on_stop, source);
     event_assign(&source->batch_free, source->base, free_fd, EV_READ | EV_PERSIST, on_batch_free, source);
     event_assign(&source->deadline, source->base, -1, 0, on_deadline, source);
+    event_assign(&source->pass_end, source->base, -1, 0, on_pass_end, source);
     if (event_add(&source->stop, NULL) < 0 || event_add(&source->batch_free, NULL) < 0)
         return wr_error_set(err, WR_IO, "source %s: no events", name);
     return wr_line_listeners_open(source, err);

@@ -83,6 +83,7 @@ struct wr_line_source {
     struct event stop;
     struct event deadline;
     struct event batch_free;
+    struct event pass_end; /* active: readings wait to be handed over */
     _Atomic int64_t stop_deadline_boot_ns;
     pthread_t thread;
     bool started;
@@ -173,6 +174,8 @@ static inline bool wr_line_is_stalled(const struct wr_line_source *source) {
 }
 /* "192.0.2.1:4711", "[::1]:4711", "unix", "gone". */
 void wr_line_address_text(const struct sockaddr *address, char *text, size_t size);
+/* The end of a read callback: its readings are handed over, with those of the other callbacks of this pass of the loop. */
+void wr_line_source_hand_over(struct wr_line_source *source);
 /* No batch was free: goes on at once if one came back meanwhile, else sleeps on the pool's descriptor. */
 void wr_line_source_stall(struct wr_line_source *source);
 

@@ -220,6 +220,7 @@ static void step(struct wr_line_tls *tls) {
 static void on_turn(evutil_socket_t fd, short what, void *user) {
     (void)fd, (void)what;
     struct wr_line_tls_side *side = user;
+    wr_intake_hand_over(&side->source->intake); /* what this pass has read does not wait for the computing */
     if (!wr_link_alone(&side->turns)) {
         struct wr_line_tls *tls = WR_LINK_OWNER(side->turns.next, struct wr_line_tls, in_turn);
         wr_link_remove(&tls->in_turn);

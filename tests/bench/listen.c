@@ -1,19 +1,23 @@
-/* Senders over TLS and UDP, one thread for all of them.
+/* Senders over many connections, TCP or TLS, and over UDP, one thread for all of them.
  *
  *   bench_listen tls PORT CA CONNECTIONS LINES PAUSE_MS PROBES
  *       opens CONNECTIONS TLS connections and one for the probe, says `open N seconds S`; on each of them LINES lines of the bench's input (its series
  *       shared out) in one write every PAUSE_MS, evenly spread; meanwhile the probe flips PROBES alarms, 2 to 5 ms apart, stamped just
  *       before the write (tests/bench/probe.c). Ends with the last flip. Prints: lines (those of the probe too), seconds.
+ *   bench_listen tcp PORT CONNECTIONS LINES PAUSE_MS PROBES
+ *       the same over plain TCP.
  *   bench_listen udp PORT LINES SERIES LINES_A_DATAGRAM RATE
  *       lines a second in datagrams, sent every millisecond. Prints: lines, datagrams, seconds.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,7 +31,7 @@
 #define PROBE_SPREAD_NS 3000000
 
 struct sender {
-    struct wr_tls_stream *stream;
+    struct wr_tls_stream *stream; /* NULL: plain TCP */
     int fd;
 };
 
@@ -53,12 +57,14 @@ static int connect_to(int port, int type) {
     return fd;
 }
 
-/* -- TLS --------------------------------------------------------------------------------------------------------------------------------- */
+/* -- TCP and TLS ------------------------------------------------------------------------------------------------------------------------- */
 
 static struct sender open_sender(struct wr_tls *tls, int port) {
     struct sender sender = {.fd = connect_to(port, SOCK_STREAM)};
     struct wr_error err = {0};
     must(fcntl(sender.fd, F_SETFL, O_NONBLOCK) == 0, "fcntl");
+    if (!tls)
+        return sender;
     const int64_t deadline = wr_clock_boot_ns(wr_clock_real()) + 30 * WR_NS_PER_S;
     if (wr_tls_handshake(tls, sender.fd, "localhost", deadline, -1, &sender.stream, &err) != WR_OK) {
         fprintf(stderr, "%s\n", err.text);
@@ -67,11 +73,23 @@ static struct sender open_sender(struct wr_tls *tls, int port) {
     return sender;
 }
 
+static enum wr_result send_some(struct sender *sender, const char *text, size_t len, size_t *ret_n, struct wr_error *err) {
+    if (sender->stream)
+        return wr_tls_write(sender->stream, text, len, ret_n, err);
+    const ssize_t n = send(sender->fd, text, len, MSG_NOSIGNAL);
+    if (n < 0 && errno == EAGAIN)
+        return WR_FULL;
+    if (n < 0)
+        return wr_error_set(err, WR_IO, "send: %s", strerror(errno));
+    *ret_n = (size_t)n;
+    return WR_OK;
+}
+
 static void send_all(struct sender *sender, const char *text, size_t len) {
     struct wr_error err = {0};
     while (len > 0) {
         size_t n = 0;
-        const enum wr_result result = wr_tls_write(sender->stream, text, len, &n, &err);
+        const enum wr_result result = send_some(sender, text, len, &n, &err);
         struct pollfd wait = {.fd = sender->fd, .events = POLLOUT};
         if (result == WR_FULL)
             (void)poll(&wait, 1, 1000);
@@ -105,13 +123,14 @@ static void warm(struct sender *probe, unsigned count) {
         send_all(probe, line, (size_t)snprintf(line, sizeof line, "probe,k=%u value=1\n", k));
 }
 
-static void send_tls(int port, const char *ca, unsigned n, unsigned lines, unsigned pause_ms, unsigned probes) {
+/* ca NULL: plain TCP. */
+static void send_over(int port, const char *ca, unsigned n, unsigned lines, unsigned pause_ms, unsigned probes) {
     const struct wr_clock *clock = wr_clock_real();
     const struct wr_tls_config config = {.ca = ca};
     struct sender *senders = calloc(n + 1, sizeof *senders);
     char *text = malloc((size_t)lines * INPUT_LINE_MAX);
-    struct wr_tls *tls;
-    must(senders && text && wr_tls_new(&config, clock, &tls, NULL) == WR_OK, "start");
+    struct wr_tls *tls = NULL;
+    must(n > 0 && senders && text && (!ca || wr_tls_new(&config, clock, &tls, NULL) == WR_OK), "start");
     int64_t begin_ns = wr_clock_boot_ns(clock);
     for (unsigned i = 0; i <= n; i++)
         senders[i] = open_sender(tls, port);
@@ -182,12 +201,14 @@ static unsigned number(const char *text) {
 
 int main(int argc, char **argv) {
     if (argc == 8 && strcmp(argv[1], "tls") == 0)
-        send_tls((int)number(argv[2]), argv[3], number(argv[4]), number(argv[5]), number(argv[6]), number(argv[7]));
+        send_over((int)number(argv[2]), argv[3], number(argv[4]), number(argv[5]), number(argv[6]), number(argv[7]));
+    else if (argc == 7 && strcmp(argv[1], "tcp") == 0)
+        send_over((int)number(argv[2]), NULL, number(argv[3]), number(argv[4]), number(argv[5]), number(argv[6]));
     else if (argc == 7 && strcmp(argv[1], "udp") == 0)
         send_udp((int)number(argv[2]), number(argv[3]), number(argv[4]), number(argv[5]), number(argv[6]));
     else {
-        fprintf(stderr,
-                "usage: bench_listen tls PORT CA CONNECTIONS LINES PAUSE_MS PROBES | udp PORT LINES SERIES LINES_A_DATAGRAM RATE\n");
+        fprintf(stderr, "usage: bench_listen tls PORT CA CONNECTIONS LINES PAUSE_MS PROBES | tcp PORT CONNECTIONS LINES PAUSE_MS PROBES | "
+                        "udp PORT LINES SERIES LINES_A_DATAGRAM RATE\n");
         return 2;
     }
     return 0;

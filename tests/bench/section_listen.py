@@ -1,4 +1,4 @@
-"""Lines over TLS and UDP."""
+"""Lines over many connections, TCP and TLS, and over UDP."""
 import statistics
 
 import lab
@@ -18,14 +18,15 @@ def listening(bench, scheme, more="", **options):
     return agent
 
 
-def tls_run(bench, connections, lines, pause_ms, probes):
-    keys = f', cert: "{bench.certs}/server.pem", key: "{bench.certs}/server.key", max_connections: {connections + 10}'
-    agent = listening(bench, "tls", keys, rules=RULES + PROBE_RULE, series=SERIES + probes).start()
+def many_run(bench, scheme, connections, lines, pause_ms, probes):
+    keys = f', cert: "{bench.certs}/server.pem", key: "{bench.certs}/server.key"' if scheme == "tls" else ""
+    ca = [f"{bench.certs}/ca.pem"] if scheme == "tls" else []
+    agent = listening(bench, scheme, f"{keys}, max_connections: {connections + 10}", rules=RULES + PROBE_RULE, series=SERIES + probes).start()
     try:
         before_mb = pss_mb(agent.process.pid)
-        sender = bench.start("listen", "tls", agent.ports[0], f"{bench.certs}/ca.pem", connections, lines, pause_ms, probes)
+        sender = bench.start("listen", scheme, agent.ports[0], *ca, connections, lines, pause_ms, probes)
         opened = words(sender.stdout.readline())
-        equal("TLS connections", opened["open"], connections)
+        equal("connections", opened["open"], connections)
         begin_ns, mb = cpu_ns(agent.process.pid), pss_mb(agent.process.pid)
         done = words(sender.communicate()[0])
         equal("exit code of bench_listen", sender.returncode, 0)
@@ -40,22 +41,30 @@ def tls_run(bench, connections, lines, pause_ms, probes):
             "rate": done["lines"] / done["seconds"], "bytes": (mb - before_mb) * 1e6 / (connections + 1)}
 
 
-def tls(bench):
-    if bench.certs is None:
-        bench.certs = lab.make_certs(bench.path("certs"))
+def many(bench, scheme):
     connections, probes = bench.pick(50, 2000), bench.pick(300, 1500)
     add = bench.table.add
     # 100 readings a second each; a hub that sends what it has ten times a second, and a sensor that sends each by itself
     for lines, pause_ms, target in ((10, 100, 5000), (1, 10, None)):
-        runs = [tls_run(bench, connections, lines, pause_ms, probes) for _ in range(bench.pick(1, 3))]
-        title = f"TLS, {connections} connections, {lines} line{'s' if lines > 1 else ''} a record"
-        how = f"written to a TLS socket → action; the agent took {shown(statistics.median(r['rate'] for r in runs) / 1000)} k readings/s"
+        runs = [many_run(bench, scheme, connections, lines, pause_ms, probes) for _ in range(bench.pick(1, 3))]
+        title = f"{scheme.upper()}, {connections} connections, {lines} line{'s' if lines > 1 else ''} a {'record' if scheme == 'tls' else 'write'}"
+        how = f"written to a socket → action; the agent took {shown(statistics.median(r['rate'] for r in runs) / 1000)} k readings/s"
         for name, q in (("p50", 0.5), ("p99", 0.99)):
             add(f"{title}: alarm {name}", statistics.median(quantile(r["values"], q) for r in runs), "us", how, target if q == 0.99 else None)
         add("  CPU", statistics.median(r["ns"] for r in runs), "ns/reading", "agent, all threads, kernel included")
-        if lines == 10:
+        if scheme == "tls" and lines == 10:
             add("  memory", statistics.median(r["bytes"] for r in runs), "B/connection", "PSS, as they are open; kernel's memory not counted")
             add("  opening", statistics.median(r["open_ms"] for r in runs), "ms/connection", "both ends on this machine; all but the first resumed")
+
+
+def tcp(bench):
+    many(bench, "tcp")
+
+
+def tls(bench):
+    if bench.certs is None:
+        bench.certs = lab.make_certs(bench.path("certs"))
+    many(bench, "tls")
 
 
 def udp(bench):
@@ -79,4 +88,4 @@ def udp(bench):
                         f"CPU, all threads, at 150 k lines/s; {int(lost)} of {int(sent['datagrams'])} datagrams lost by the kernel")
 
 
-SECTIONS = {"tls": tls, "udp": udp}
+SECTIONS = {"tcp": tcp, "tls": tls, "udp": udp}

@@ -1,4 +1,5 @@
 /* A child process: what it is given, how it ends, and that nothing of it is left. The launcher is this very program. */
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -213,35 +214,49 @@ static void the_launcher_is_for_us_alone(void **state) {
     assert_int_equal(WEXITSTATUS(status), WR_CHILD_NOT_LAUNCHED);
 }
 
-/* SIGTERM to the group is for the program; its guard stays until the end. */
+static bool is_guard(pid_t pid, pid_t group) {
+    char path[64], name[32] = "";
+    snprintf(path, sizeof path, "/proc/%ld/comm", (long)pid);
+    FILE *file = fopen(path, "re");
+    const bool guard =
+        file && fgets(name, sizeof name, file) && strcmp(name, "weir-guard\n") == 0 && getpgid(pid) == group && !is_gone(pid);
+    if (file)
+        fclose(file);
+    return guard;
+}
+
 static unsigned guards_of(pid_t group) {
     unsigned n = 0;
-    for (pid_t pid = group; pid < group + 64; pid++) {
-        char path[64], name[32] = "";
-        snprintf(path, sizeof path, "/proc/%ld/comm", (long)pid);
-        FILE *file = fopen(path, "re");
-        if (file && fgets(name, sizeof name, file) && strcmp(name, "weir-guard\n") == 0 && getpgid(pid) == group && !is_gone(pid))
-            n++;
-        if (file)
-            fclose(file);
+    DIR *processes = opendir("/proc");
+    assert_non_null(processes);
+    for (const struct dirent *entry = readdir(processes); entry; entry = readdir(processes)) {
+        const long pid = strtol(entry->d_name, NULL, 10);
+        n += pid > 0 && is_guard((pid_t)pid, group);
     }
+    closedir(processes);
     return n;
 }
 
+/* A guard takes its name on its own: perhaps a little after the program has begun. */
+static void wait_for_guards(pid_t group, unsigned n) {
+    for (int i = 0; i < 2000 && guards_of(group) != n; i++)
+        usleep(1000);
+    assert_int_equal(guards_of(group), n);
+}
+
+/* SIGTERM to the group is for the program; its guard stays until the end. */
 static void the_guard_stays_until_the_end(void **state) {
     (void)state;
     struct wr_child child = spawn_bound("trap 'echo term' TERM; echo ready; while :; do sleep 0.01; done", 0);
     const pid_t pid = child.pid;
     char word[6] = "";
     assert_int_equal(read(child.out, word, 6), 6);
-    assert_int_equal(guards_of(pid), 1);
+    wait_for_guards(pid, 1);
     wr_child_signal(&child, SIGTERM);
     assert_int_equal(read(child.out, word, 5), 5);
     assert_int_equal(guards_of(pid), 1);
     wr_child_close(&child);
-    for (int i = 0; i < 2000 && guards_of(pid) > 0; i++)
-        usleep(1000);
-    assert_int_equal(guards_of(pid), 0);
+    wait_for_guards(pid, 0);
 }
 
 int main(int argc, char **argv) {

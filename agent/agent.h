@@ -37,7 +37,7 @@ struct wr_agent_source {
     struct wr_batch_pool pool;
     struct wr_channel *batches;
     struct wr_intake_counters counters;
-    bool started;
+    _Atomic bool started;
 };
 
 struct wr_agent {

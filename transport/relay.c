@@ -38,7 +38,9 @@ struct wr_relay {
     _Atomic bool stopping;
     struct wr_stream stream;
     struct wr_relay_gate *gate; /* NULL: not gated */
-    int64_t turn_boot_ns;       /* gated: when it last woke up */
+    int64_t turn_boot_ns;       /* gated: when its last turn began */
+    bool local_drained;         /* the last read emptied the socket */
+    bool broker_drained;
     int64_t accept_deadline_boot_ns;
     bool wants_write; /* TLS cannot go on before the socket is writable */
     struct pipe up;   /* paho → broker */
@@ -64,6 +66,7 @@ static enum move take_local(struct wr_relay *relay, uint8_t *bytes, size_t *from
         (void)wr_error_set(&relay->cause, WR_OK, "closed on our side");
         return OVER;
     }
+    relay->local_drained = n < WR_RELAY_BYTES;
     if (n < 0)
         return STUCK;
     *from = 0;
@@ -120,6 +123,7 @@ static enum move move_down(struct wr_relay *relay, int64_t *ret_paused_ns) {
             return STUCK;
         size_t n = 0;
         enum wr_result result = wr_stream_read(&relay->stream, down->bytes, sizeof down->bytes, &n, &relay->cause);
+        relay->broker_drained = relay->stream.tls == NULL && n < sizeof down->bytes; /* TLS may hold more than the socket shows */
         if (result == WR_EMPTY || result == WR_FULL)
             return STUCK;
         if (result != WR_OK)
@@ -176,14 +180,20 @@ static void flush(struct wr_relay *relay) {
 }
 
 /* Woken up. A broker writes each message by itself, and paho each acknowledgement: to wake up for each costs more than all else. The first
- * message waits for nothing, those that come soon after it wait for each other; acknowledgements wait for a part of that. */
+ * message waits for nothing; those that come soon after it wait for each other, and so do the acknowledgements of all of them. */
 static void take_turn(struct wr_relay *relay, bool message) {
     int64_t now_ns = wr_clock_boot_ns(wr_clock_real());
-    int64_t left_ns = relay->turn_boot_ns + (message ? GATED_TURN_NS : GATED_TURN_NS / 4) - now_ns;
+    int64_t left_ns = relay->turn_boot_ns + GATED_TURN_NS - now_ns;
     if (left_ns > 0)
         (void)nanosleep(&(struct timespec){.tv_nsec = (long)left_ns}, NULL);
-    if (message)
+    if (left_ns > 0 || message)
         relay->turn_boot_ns = left_ns > 0 ? now_ns + left_ns : now_ns;
+}
+
+/* A client that receives: nothing is under way, and both sockets were emptied, so that asking them again would be for nothing. */
+static bool is_settled(const struct wr_relay *relay) {
+    return relay->gate != NULL && relay->local_drained && relay->broker_drained && pipe_is_empty(&relay->up) &&
+           pipe_is_empty(&relay->down) && relay->gate->from == relay->gate->to;
 }
 
 /* Carries bytes until one end goes or a stop comes. Everything that can move is moved before it sleeps. */
@@ -196,7 +206,7 @@ static void carry(struct wr_relay *relay) {
             flush(relay);
             return;
         }
-        if (up == MOVED || down == MOVED)
+        if ((up == MOVED || down == MOVED) && !is_settled(relay))
             continue;
         bool up_waits = !pipe_is_empty(&relay->up);
         bool down_waits = !pipe_is_empty(&relay->down);

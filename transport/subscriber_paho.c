@@ -19,6 +19,13 @@ void wr_subscriber_tell(struct wr_subscriber *subscriber, struct wr_subscriber_n
     (void)!wr_channel_try_send(subscriber->notes, note);
 }
 
+/* Whose callback it is. Everything that was written before its connect is seen: the number of the connection was stored after it. */
+static struct wr_subscriber *of(void *user) {
+    struct wr_subscriber *subscriber = user;
+    (void)atomic_load(&subscriber->connection);
+    return subscriber;
+}
+
 static void tell_refused(struct wr_subscriber *subscriber, int code, int reason, const char *message) {
     struct wr_subscriber_note note = {.kind = WR_SUBSCRIBER_REFUSED};
     if (code > 0)
@@ -30,7 +37,7 @@ static void tell_refused(struct wr_subscriber *subscriber, int code, int reason,
 }
 
 static void on_connect5(void *user, MQTTAsync_successData5 *response) {
-    struct wr_subscriber *subscriber = user;
+    struct wr_subscriber *subscriber = of(user);
     uint32_t asked = subscriber->config.session_expiry_s;
     struct wr_subscriber_note note = {.kind = WR_SUBSCRIBER_CONNACK, .session_present = response->alt.connect.sessionPresent != 0};
     note.session_kept = wr_paho_number(&response->properties, MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL, asked) >= asked;
@@ -40,16 +47,16 @@ static void on_connect5(void *user, MQTTAsync_successData5 *response) {
 static void on_connect4(void *user, MQTTAsync_successData *response) {
     struct wr_subscriber_note note = {
         .kind = WR_SUBSCRIBER_CONNACK, .session_present = response->alt.connect.sessionPresent != 0, .session_kept = true};
-    wr_subscriber_tell(user, &note);
+    wr_subscriber_tell(of(user), &note);
 }
 
 /* Only code, message and, with code 0, reasonCode are sure to be initialised by paho. A CONNACK's return code comes as a positive code. */
 static void on_connect_failure5(void *user, MQTTAsync_failureData5 *response) {
-    tell_refused(user, response->code, response->code == 0 ? (int)response->reasonCode : 0, response->message);
+    tell_refused(of(user), response->code, response->code == 0 ? (int)response->reasonCode : 0, response->message);
 }
 
 static void on_connect_failure4(void *user, MQTTAsync_failureData *response) {
-    tell_refused(user, response->code, 0, response->message);
+    tell_refused(of(user), response->code, 0, response->message);
 }
 
 static void tell_lost(struct wr_subscriber *subscriber) {
@@ -60,14 +67,14 @@ static void tell_lost(struct wr_subscriber *subscriber) {
 
 static void on_lost(void *user, char *cause) {
     (void)cause; /* always NULL; the relay knows */
-    tell_lost(user);
+    tell_lost(of(user));
 }
 
 /* paho does not call connectionLost for a DISCONNECT of the broker. */
 static void on_disconnected(void *user, MQTTProperties *properties, enum MQTTReasonCodes reason) {
     (void)properties;
     struct wr_subscriber_note note = {.kind = WR_SUBSCRIBER_DISCONNECTED, .reason = (uint8_t)reason};
-    wr_subscriber_tell(user, &note);
+    wr_subscriber_tell(of(user), &note);
 }
 
 static void tell_goodbye(struct wr_subscriber *subscriber) {
@@ -77,26 +84,26 @@ static void tell_goodbye(struct wr_subscriber *subscriber) {
 
 static void on_goodbye5(void *user, MQTTAsync_successData5 *response) {
     (void)response;
-    tell_goodbye(user);
+    tell_goodbye(of(user));
 }
 
 static void on_goodbye_failure5(void *user, MQTTAsync_failureData5 *response) {
     (void)response;
-    tell_goodbye(user);
+    tell_goodbye(of(user));
 }
 
 static void on_goodbye4(void *user, MQTTAsync_successData *response) {
     (void)response;
-    tell_goodbye(user);
+    tell_goodbye(of(user));
 }
 
 static void on_goodbye_failure4(void *user, MQTTAsync_failureData *response) {
     (void)response;
-    tell_goodbye(user);
+    tell_goodbye(of(user));
 }
 
 static int on_message(void *user, char *topic, int topic_len, MQTTAsync_message *message) {
-    wr_subscriber_queue_put(user, topic, topic_len > 0 ? (size_t)topic_len : strlen(topic), message);
+    wr_subscriber_queue_put(of(user), topic, topic_len > 0 ? (size_t)topic_len : strlen(topic), message);
     MQTTAsync_freeMessage(&message);
     MQTTAsync_free(topic);
     return 1; /* 0 would queue it without bound */
@@ -110,7 +117,7 @@ static void tell_suback(struct wr_subscriber *subscriber) {
 
 /* Of a single filter paho fills reasonCode only, of several the list only. */
 static void on_subscribe5(void *user, MQTTAsync_successData5 *response) {
-    struct wr_subscriber *subscriber = user;
+    struct wr_subscriber *subscriber = of(user);
     size_t n = subscriber->config.n_filters;
     for (size_t i = 0; i < n; i++) {
         bool listed = n > 1 && (int)i < response->alt.sub.reasonCodeCount;
@@ -120,7 +127,7 @@ static void on_subscribe5(void *user, MQTTAsync_successData5 *response) {
 }
 
 static void on_subscribe4(void *user, MQTTAsync_successData *response) {
-    struct wr_subscriber *subscriber = user;
+    struct wr_subscriber *subscriber = of(user);
     size_t n = subscriber->config.n_filters;
     for (size_t i = 0; i < n; i++)
         subscriber->granted[i] = (uint8_t)(n == 1 ? response->alt.qos : response->alt.qosList[i]);
@@ -139,11 +146,11 @@ static void subscribe_failed(struct wr_subscriber *subscriber, uint8_t reason) {
 
 static void on_subscribe_failure5(void *user, MQTTAsync_failureData5 *response) {
     int reason = response->code == 0 ? (int)response->reasonCode : response->code;
-    subscribe_failed(user, reason >= 0x80 && reason <= 0xFF ? (uint8_t)reason : 0);
+    subscribe_failed(of(user), reason >= 0x80 && reason <= 0xFF ? (uint8_t)reason : 0);
 }
 
 static void on_subscribe_failure4(void *user, MQTTAsync_failureData *response) {
-    subscribe_failed(user, response->code == 0x80 ? 0x80 : 0);
+    subscribe_failed(of(user), response->code == 0x80 ? 0x80 : 0);
 }
 
 static void property_number(MQTTProperties *properties, enum MQTTPropertyCodes code, uint32_t value) {

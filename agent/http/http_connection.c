@@ -69,7 +69,7 @@ static int64_t deadline_of(const struct wr_http_connection *connection) {
     case WR_HTTP_IN_BODY:
         return options->body_ns;
     case WR_HTTP_WRITING:
-        return options->reply_ns;
+        return connection->server->stopping ? connection->server->parting_ns : options->reply_ns;
     case WR_HTTP_LINGER:
         return options->linger_ns;
     default:
@@ -126,6 +126,12 @@ void wr_http_connection_open(struct wr_http_server *server, int fd, const char *
     settle(connection);
 }
 
+void wr_http_connection_part(struct wr_http_connection *connection) {
+    connection->keep_alive = false;
+    connection->armed = -1; /* its reply has another deadline now */
+    settle(connection);
+}
+
 /* -- replies --------------------------------------------------------------------------------------------------------------------------- */
 
 static void after_reply(struct wr_http_connection *connection) {
@@ -172,8 +178,7 @@ void wr_http_connection_reply(struct wr_http_connection *connection, int code, c
         .close = !connection->keep_alive,
     };
     server->out_bytes -= connection->out.cap;
-    const bool fits = server->out_bytes + len <= WR_HTTP_PAGES_BYTES;
-    const bool wrote = fits && wr_http_reply_write(&reply, &connection->out) == WR_OK;
+    const bool wrote = wr_http_reply_write(&reply, &connection->out) == WR_OK;
     server->out_bytes += connection->out.cap;
     if (!wrote) {
         connection->state = WR_HTTP_ENDED;
@@ -181,6 +186,12 @@ void wr_http_connection_reply(struct wr_http_connection *connection, int code, c
     }
     server->replies[wr_http_reply_place(code)]++;
     flush(connection);
+    /* Only what does not go out at once is held against the limit: clients that do not read must not cost others their answers. */
+    if (connection->state == WR_HTTP_WRITING && server->out_bytes > WR_HTTP_PAGES_BYTES) {
+        WR_LOG_WITH(WR_LOG_WARN, "http", "closed: too many replies wait for clients that do not read",
+                    WR_LOG_STR("from", connection->peer));
+        connection->state = WR_HTTP_ENDED;
+    }
 }
 
 void wr_http_connection_reply_error(struct wr_http_connection *connection, int code, const char *message, uint64_t line) {

@@ -69,6 +69,7 @@ struct wr_http_server {
     struct wr_channel *answers; /* of struct wr_http_delivery * */
     _Atomic int64_t stop_deadline_boot_ns;
     bool stopping;
+    int64_t parting_ns; /* while stopping: for a client to read its last reply */
     struct wr_link connections;
     struct wr_link idle;
     uint32_t n_connections;
@@ -88,6 +89,8 @@ struct wr_http_server {
 void wr_http_connection_open(struct wr_http_server *server, int fd, const char *peer);
 /* At once, in any state but WAITING. */
 void wr_http_connection_close(struct wr_http_connection *connection);
+/* While the server stops: it ends with the reply that is going out, which has little time left. It may be gone afterwards. */
+void wr_http_connection_part(struct wr_http_connection *connection);
 /* The source has sent its delivery back. */
 void wr_http_connection_answer(struct wr_http_connection *connection, struct wr_http_delivery *delivery);
 /* As send, without waiting. */

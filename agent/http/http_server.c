@@ -20,6 +20,7 @@
 #define BACKLOG 256
 #define ACCEPT_BURST 32
 #define RETRY_US 200000
+#define PARTING_NS (1 * WR_NS_PER_S)
 #define FEW 16 /* connections that may be had with any descriptor: /metrics must be reachable when sensors take the rest */
 
 union peer {
@@ -122,8 +123,11 @@ static void close_connections(struct wr_http_server *server, bool late) {
     for (struct wr_link *link = server->connections.next; link != &server->connections; link = next) {
         struct wr_http_connection *connection = WR_LINK_OWNER(link, struct wr_http_connection, all);
         next = link->next;
-        connection->keep_alive = false;
-        if (connection->state != WR_HTTP_WAITING && (late || connection->state != WR_HTTP_WRITING))
+        if (connection->state == WR_HTTP_WAITING)
+            connection->keep_alive = false;
+        else if (connection->state == WR_HTTP_WRITING && !late)
+            wr_http_connection_part(connection);
+        else
             wr_http_connection_close(connection);
     }
 }
@@ -145,6 +149,7 @@ static void on_stop(evutil_socket_t fd, short what, void *user) {
         left_ns = 0;
     const struct timeval left = {.tv_sec = (time_t)(left_ns / WR_NS_PER_S), .tv_usec = (suseconds_t)(left_ns % WR_NS_PER_S / WR_NS_PER_US)};
     server->stopping = true;
+    server->parting_ns = left_ns / 8 < PARTING_NS ? left_ns / 8 : PARTING_NS;
     close_listeners(server);
     close_connections(server, false);
     event_add(&server->deadline, &left);
@@ -155,8 +160,10 @@ static void on_stop(evutil_socket_t fd, short what, void *user) {
 static void on_deadline(evutil_socket_t fd, short what, void *user) {
     (void)fd, (void)what;
     struct wr_http_server *server = user;
-    wr_http_gate_hurry(server->options.gate);
-    close_connections(server, true);
+    server->parting_ns = 0;
+    close_connections(server, true); /* whoever is left has its request at the source */
+    if (server->n_connections > 0)
+        wr_http_gate_hurry(server->options.gate);
     if (server->n_connections == 0)
         event_base_loopbreak(server->base);
 }
@@ -326,5 +333,6 @@ void wr_http_server_stop(struct wr_http_server *server, int64_t deadline_boot_ns
 
 size_t wr_http_server_bytes(const struct wr_config_http *config) {
     const size_t a_connection = sizeof(struct wr_http_connection) + sizeof(struct wr_http_delivery) + 2 * WR_HTTP_HEAD_BYTES + 1024;
-    return sizeof(struct wr_http_server) + WR_HTTP_PAGES_BYTES + config->max_connections * a_connection;
+    const size_t pages = 3 * (size_t)WR_HTTP_PAGES_BYTES; /* one rendered, the same on its way out, and what waits for clients */
+    return sizeof(struct wr_http_server) + pages + config->max_connections * a_connection;
 }

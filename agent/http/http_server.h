@@ -10,7 +10,8 @@
  *
  * Threads: start and stop from the thread that owns it; its own is `weir-http`, on which health's functions and the metrics are called.
  * Ownership: what the options point to outlives the server.
- * Limits: max_connections; heads of WR_HTTP_HEAD_BYTES; WR_HTTP_PAGES_BYTES of replies that slow clients have not read yet.
+ * Limits: max_connections; heads of WR_HTTP_HEAD_BYTES; WR_HTTP_PAGES_BYTES of replies that slow clients have not read yet: whoever takes no
+ * more of its reply beyond that is closed. What a client takes at once is always sent.
  * Source: RFC 9110, RFC 9112.
  */
 #ifndef WEIR_AGENT_HTTP_HTTP_SERVER_H
@@ -60,7 +61,8 @@ struct wr_http_status {
 };
 /* Any thread, while the server is there. */
 void wr_http_server_status(const struct wr_http_server *server, struct wr_http_status *ret_status);
-/* Requests that the source has are answered until the deadline; then it is hurried, and answers them at once. NULL is fine. */
+/* Requests that the source has are answered until the deadline; then it is hurried, and answers them at once. A client has an eighth of that time,
+ * at most a second, to read its last reply: one that does not read leaves the others their time to stop. NULL is fine. */
 void wr_http_server_stop(struct wr_http_server *server, int64_t deadline_boot_ns);
 
 /* Upper bound of its memory, without bodies and thread. */

@@ -61,13 +61,36 @@ def test_zsh(lab):
     subprocess.run(["zsh", "-fn", functions / "_weir"], check=True)
 
 
-def test_man_page(lab):
-    """Made of --help: each command has its part, and mandoc finds nothing wrong."""
-    page = lab.directory / "weir.1"
-    subprocess.run([ROOT / "packaging/man/make", "weir", "1.2.3", page, lab.weir], check=True)
+def test_bash_receiver(lab):
+    receiver = lab.weir.parent / "weir-receive"
+    (lab.directory / "bin").mkdir()
+    (lab.directory / "bin/weir-receive").symlink_to(receiver.resolve())
+    script = f'. {BASH.parent}/weir-receive.bash; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _weir_receive; printf "%s\\n" "${{COMPREPLY[@]}}"'
+
+    def words(*typed):
+        return subprocess.run(["bash", "-c", script, "bash", "weir-receive", *typed], capture_output=True, text=True, check=True,
+                              env=environment(lab)).stdout.split()
+
+    assert words("--brok") == ["--broker"] and words("--format", "c") == ["csv"]
+    options = subprocess.run([receiver, "--help"], capture_output=True, text=True, check=True).stdout
+    for value in ("json", "csv", "line", "auto"):
+        assert value in options
+
+
+def man(lab, name, program):
+    """The page as text; mandoc must find nothing wrong."""
+    page = lab.directory / f"{name}.1"
+    subprocess.run([ROOT / "packaging/man/make", name, "1.2.3", page, program], check=True)
     lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", page], capture_output=True, text=True, check=False)
     assert lint.returncode == 0, lint.stdout
-    text = subprocess.run(["mandoc", "-T", "ascii", page], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(["mandoc", "-T", "ascii", page], capture_output=True, text=True, check=True).stdout
+
+
+def test_man_pages(lab):
+    """Made of --help: each command has its part."""
+    text = man(lab, "weir-receive", lab.weir.parent / "weir-receive")
+    assert "--postgres-password-file" in text and "Exit codes" in text
+    text = man(lab, "weir", lab.weir)
     for command in commands(lab):
         assert f"Usage: weir {command}" in text, f"the man page says nothing of {command}"
     packed = ROOT / f"{lab.build}/man/weir.1.gz"

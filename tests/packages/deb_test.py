@@ -21,11 +21,11 @@ def run(*words, **options):
     return done.stdout
 
 
-def package():
-    """The package of this tree, for this machine."""
+def package(name="weir"):
+    """A package of this tree, for this machine."""
     paths = run(ROOT / "packaging/package").split()
     native = run("dpkg", "--print-architecture").strip()
-    return next(pathlib.Path(ROOT / path) for path in paths if re.search(rf"/weir_[^/]*_{native}\.deb$", path))
+    return next(pathlib.Path(ROOT / path) for path in paths if re.search(rf"/{name}_[^/]*_{native}\.deb$", path))
 
 
 class Chroot:
@@ -158,9 +158,33 @@ def test_install_upgrade_remove_purge(lab):
         chroot.close()
 
 
+def test_receiver(lab):
+    """Beside the agent, with a user and directories of its own; not started before somebody has said where to."""
+    config = "/etc/weir-receive/receive.yaml"
+    chroot = Chroot(lab.directory / "debian")
+    try:
+        chroot.install(package())
+        chroot.install(package("weir-receive"))
+        assert chroot.stat("/etc/weir-receive") == "root:weir-receive 750"
+        assert chroot.stat(config) == "root:weir-receive 640"
+        assert chroot.stat("/var/lib/weir-receive") == "weir-receive:weir-receive 750"
+        assert not chroot.exists("/etc/systemd/system/multi-user.target.wants/weir-receive.service"), "it is enabled with a broker that is not there"
+        assert "0.1.0" in chroot.run("weir-receive", "--version")
+        (chroot.root / config.lstrip("/")).write_text("broker: mqtt://127.0.0.1\nto: file:/var/lib/weir-receive/data\n")
+        chroot.run("setpriv", "--reuid=weir-receive", "--regid=weir-receive", "--init-groups", "weir-receive", "--check", "-c", config)
+        chroot.run("apt-get", "remove", "-y", "weir-receive")
+        assert chroot.exists(config) and chroot.exists("/var/lib/weir-receive") and not chroot.exists("/usr/bin/weir-receive")
+        chroot.run("apt-get", "purge", "-y", "weir-receive")
+        assert not any(map(chroot.exists, ("/etc/weir-receive", "/var/lib/weir-receive")))
+        assert "weir-receive:" not in chroot.run("getent", "passwd") and chroot.exists("/usr/bin/weir")
+    finally:
+        chroot.close()
+
+
 def test_lintian(_lab):
     """No errors in the eyes of Debian's own checker; the maintainer's address is a placeholder."""
-    run("lintian", "--allow-root", "--fail-on", "error", "--suppress-tags", "bogus-mail-host-in-debian-changelog,bogus-mail-host", package())
+    for name in ("weir", "weir-receive"):
+        run("lintian", "--allow-root", "--fail-on", "error", "--suppress-tags", "bogus-mail-host-in-debian-changelog,bogus-mail-host", package(name))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """`weir-receive` as a child process, and what it wrote, read back."""
 import collections
 import json
-import os
 import pathlib
 import signal
 import subprocess
@@ -85,6 +84,3 @@ class Files:
     def parts(self):
         return [path for path in self.directory.iterdir() if path.name.endswith(".part")]
 
-
-def available(lab):
-    return os.access(lab.weir.resolve().parent / "weir-receive", os.X_OK)

@@ -44,6 +44,8 @@ def check(lab, directory, place):
 
 def test_yaml_of_the_receiver(lab):
     """Its configs are its own; their keys and certificates need not be there."""
+    if not (lab.weir.resolve().parent / "weir-receive").exists():
+        return  # a build without it
     examples = [text for _, text in blocks(ROOT / "docs/receive.md", "yaml")] + [(ROOT / "packaging/receive.yaml").read_text()]
     for text in examples:
         (lab.directory / "receive.yaml").write_text(text)

@@ -208,7 +208,8 @@ def test_an_agent_that_stands_still(lab):
     resident_kb = next(int(line.split()[1]) for line in pathlib.Path(f"/proc/{agent.process.pid}/status").read_text().splitlines()
                        if line.startswith("VmRSS"))
     ceiling = sum(part["bytes"] for part in json.loads(agent.run("check", "--json", check=0).stdout)["ceiling"]["memory"])
-    assert resident_kb * 1024 < ceiling, f"{resident_kb} kB are resident, the ceiling is {ceiling} B"
+    sanitized = lab.build.name in ("asan", "tsan")  # their own memory is not the agent's
+    assert sanitized or resident_kb * 1024 < ceiling, f"{resident_kb} kB are resident, the ceiling is {ceiling} B"
     publisher.close()
     assert agent.stop() == 0
 

@@ -492,6 +492,62 @@ static void slow_requests_have_a_deadline_as_a_whole(void **state) {
     assert_int_equal(wr_bed_count(&bed, WR_BOOK_RECEIVED), 0);
 }
 
+/* A page of some 300 KB: what a client that never reads leaves in the server. */
+static void make_the_page_large(void) {
+    static const _Atomic uint64_t value = 7;
+    char label[160];
+    for (unsigned i = 0; i < 1500; i++) {
+        snprintf(label, sizeof label, "number=\"%0150u\"", i);
+        assert_int_equal(wr_metrics_add(metrics, &value, WR_METRIC_GAUGE, "filler", "Bytes", label, &value), WR_OK);
+    }
+}
+
+/* Asks again and again without reading, until the server cannot send any more. */
+static int dial_deaf(void) {
+    const int small = 4096;
+    int fd = dial();
+    int other = dial();
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    for (int i = 0; i < 100; i++)
+        put_text(fd, "GET /metrics HTTP/1.1\r\n" HOST "\r\n");
+    for (int i = 0; i < 2; i++) /* a turn of the loop, at least: all that was sent has been looked at */
+        assert_int_equal(ask(other, "GET /ping HTTP/1.1\r\n" HOST "\r\n"), 204);
+    close(other);
+    return fd;
+}
+
+static void who_does_not_read_takes_no_answers_from_others(void **state) {
+    (void)state;
+    start();
+    wr_bed_engine_start(&bed);
+    make_the_page_large();
+    int deaf[6];
+    for (int i = 0; i < 6; i++)
+        deaf[i] = dial_deaf();
+    int fd = dial();
+    for (unsigned i = 1; i <= 3; i++) {
+        assert_int_equal(write_lines(fd, "/write", "", "m v=1i\nrubbish\n", 15), 400);
+        assert_non_null(strstr(reply, "partial write"));
+        assert_int_equal(write_lines(fd, "/write", "", "m v=1i\n", 7), 204);
+    }
+    assert_int_equal(ask(fd, "GET /healthz HTTP/1.1\r\n" HOST "\r\n"), 200);
+    close(fd);
+    for (int i = 0; i < 6; i++)
+        close(deaf[i]);
+}
+
+static void who_does_not_read_holds_up_no_stop(void **state) {
+    (void)state;
+    start();
+    make_the_page_large();
+    int deaf = dial_deaf();
+    const int64_t before_ns = wr_clock_boot_ns(wr_clock_real());
+    wr_http_server_stop(server, before_ns + 20 * WR_NS_PER_S);
+    server = NULL;
+    assert_true(wr_clock_boot_ns(wr_clock_real()) - before_ns < 10 * WR_NS_PER_S);
+    close(deaf);
+}
+
 static void the_longest_idle_connection_makes_room(void **state) {
     (void)state;
     config.max_connections = 4;
@@ -663,6 +719,8 @@ int main(void) {
         TEST(a_stop_answers_everybody),
         TEST(a_server_in_a_hurry_gets_its_answers_and_the_source_goes_on),
         TEST(slow_requests_have_a_deadline_as_a_whole),
+        TEST(who_does_not_read_takes_no_answers_from_others),
+        TEST(who_does_not_read_holds_up_no_stop),
         TEST(the_longest_idle_connection_makes_room),
         TEST(a_request_that_breaks_off_is_nothing),
         TEST(a_client_that_does_not_wait_for_the_answer_has_written),

@@ -47,6 +47,14 @@ static enum wr_result alert_cause(struct wr_tls_stream *stream, struct wr_error 
     return wr_error_set(err, WR_PROTOCOL, "the %s sent TLS alert %d (%s)", peer_word(stream), number, name);
 }
 
+#define PURPOSE ((uint32_t)(MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_EXT_KEY_USAGE | MBEDTLS_X509_BADCERT_NS_CERT_TYPE))
+
+/* What mbedTLS looks at itself, after all certificates of the chain have been shown to us. */
+static uint32_t purpose_flags(const struct wr_tls_stream *stream) {
+    const uint32_t flags = mbedtls_ssl_get_verify_result(&stream->ssl);
+    return flags == UINT32_MAX ? 0 : flags & PURPOSE; /* all bits: nothing was verified yet */
+}
+
 static void date(char text[16], const mbedtls_x509_time *time) {
     (void)snprintf(text, 16, "%04d-%02d-%02d", time->year % 10000, time->mon % 100, time->day % 100);
 }
@@ -75,6 +83,10 @@ static enum wr_result verify_cause(struct wr_tls_stream *stream, struct wr_error
         return wr_error_set(err, WR_DENIED, "the %s's certificate (%s) is revoked", who, subject);
     if (verdict->flags & MBEDTLS_X509_BADCRL_EXPIRED)
         return wr_error_set(err, WR_DENIED, "the CRL for the %s's certificate has expired", who);
+    if (verdict->no_crl)
+        return wr_error_set(err, WR_DENIED, "the CRL has no list of the CA that signed the %s's certificate (%s)", who, peer);
+    if (verdict->flags & PURPOSE)
+        return wr_error_set(err, WR_DENIED, "the %s's certificate (%s) is for another purpose (keyUsage, extendedKeyUsage)", who, peer);
     char reason[128];
     int len = mbedtls_x509_crt_verify_info(reason, sizeof reason, "", verdict->flags);
     return wr_error_set(err, WR_DENIED, "the %s's certificate (%s) is refused: %.*s", who, subject,
@@ -124,6 +136,8 @@ static enum wr_result other_cause(struct wr_tls_stream *stream, int result, stru
 }
 
 enum wr_result wr_tls_cause(struct wr_tls_stream *stream, int result, struct wr_error *err) {
+    if (stream->handshaking)
+        stream->verdict.flags |= purpose_flags(stream);
     if (stream->verdict.flags != 0 && stream->handshaking)
         return verify_cause(stream, err);
     switch (result) {

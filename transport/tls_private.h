@@ -52,6 +52,7 @@ struct wr_tls_set {
 /* What the verification of the peer's chain found. */
 struct wr_tls_verdict {
     uint32_t flags;    /* all that was wrong, MBEDTLS_X509_BADCERT_* */
+    bool no_crl;       /* there is a CRL, and none for its own certificate */
     char peer[128];    /* subject of the peer's own certificate */
     char culprit[128]; /* subject of the certificate in the chain that was found bad last */
     mbedtls_x509_time from;

@@ -143,6 +143,17 @@ static void take_subject(char *into, size_t size, const mbedtls_x509_crt *cert) 
         memcpy(into, "unreadable name", sizeof "unreadable name");
 }
 
+/* Whether there are lists, and none of the CA that signed this one. mbedTLS lets it pass then, revoked or not. */
+static bool lacks_crl(const struct wr_tls_set *set, const mbedtls_x509_crt *cert) {
+    const mbedtls_x509_crl *crl = &set->keys.crl;
+    if (crl->raw.p == NULL)
+        return false;
+    for (; crl != NULL; crl = crl->next)
+        if (crl->issuer_raw.len == cert->issuer_raw.len && memcmp(crl->issuer_raw.p, cert->issuer_raw.p, crl->issuer_raw.len) == 0)
+            return false;
+    return true;
+}
+
 /* Called for each certificate of the peer's chain, from the top down to its own. */
 static int verify(void *user, mbedtls_x509_crt *cert, int depth, uint32_t *flags) {
     struct wr_tls_stream *stream = user;
@@ -154,8 +165,12 @@ static int verify(void *user, mbedtls_x509_crt *cert, int depth, uint32_t *flags
     if (!stream->clock_trusted)
         *flags &= ~(uint32_t)(MBEDTLS_X509_BADCERT_FUTURE | MBEDTLS_X509_BADCRL_FUTURE);
     struct wr_tls_verdict *verdict = &stream->verdict;
-    if (depth == 0)
+    if (depth == 0) {
         take_subject(verdict->peer, sizeof verdict->peer, cert);
+        verdict->no_crl = lacks_crl(stream->set, cert);
+        if (verdict->no_crl)
+            *flags |= MBEDTLS_X509_BADCRL_NOT_TRUSTED;
+    }
     if (*flags == 0)
         return 0;
     verdict->flags |= *flags;

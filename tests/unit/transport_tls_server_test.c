@@ -221,6 +221,18 @@ static void with_a_ca_only_its_clients(void **state) {
     stays_out(server, "client-other", WR_DENIED, "the client's certificate (CN=gw-7) is not signed by a CA in ", "unknown_ca");
     stays_out(server, "client-expired", WR_DENIED, "the client's certificate (CN=gw-7) has expired on ", "certificate_expired");
     stays_out(server, "client-revoked", WR_DENIED, "the client's certificate (CN=gw-8) is revoked", "certificate_revoked");
+    stays_out(server, "client-purpose", WR_DENIED, "the client's certificate (CN=gw-9) is for another purpose", "unsupported_certificate");
+    wr_tls_server_free(server);
+    config = config_of("server", true);
+    config.crl = wr_test_path(dir, "crl-other.pem"); /* somebody else's list says nothing of our senders */
+    server = server_of(&config);
+    stays_out(server, "client", WR_DENIED, "the CRL has no list of the CA that signed the client's certificate (CN=gw-7)",
+              "certificate_unknown");
+    wr_tls_server_free(server);
+    config = config_of("server", true);
+    config.crl = wr_test_path(dir, "crl-expired.pem");
+    server = server_of(&config);
+    stays_out(server, "client", WR_DENIED, "the CRL for the client's certificate has expired", "certificate_unknown");
     wr_tls_server_free(server);
 }
 

@@ -317,6 +317,7 @@ static void on_reload_signal(evutil_socket_t number, short what, void *user) {
 
 static enum wr_result start_signals(struct wr_agent *agent, struct wr_error *err) {
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL); /* inherited as ignored, the kernel would keep no exit code of our programs */
     agent->signals[0] = evsignal_new(agent->base, SIGTERM, on_stop_signal, agent);
     agent->signals[1] = evsignal_new(agent->base, SIGINT, on_stop_signal, agent);
     agent->signals[2] = evsignal_new(agent->base, SIGHUP, on_reload_signal, agent);

@@ -196,6 +196,13 @@ def test_rules_watch_the_agent(lab):
     assert gateway.agent.stop() == 0
 
 
+def test_ends_are_told_whatever_was_inherited(lab):
+    """Whoever starts the agent may ignore SIGCHLD: then the kernel would keep no exit code for us, and a failure would look like a good end."""
+    gateway = Gateway(lab, [shell("fails", "exec", "echo m v=1; exit 3", every="200ms")], under=["env", "--ignore-signal=CHLD"])
+    wait_for("exit code 3 in the log", lambda: any(line["msg"] == "program ended" and line["how"] == "exit code 3" for line in gateway.log()))
+    assert gateway.agent.stop() == 0
+
+
 def test_process_1_of_a_container(lab):
     """Guards and orphans become its children: none of them may stay as a zombie. Signals and the exit code go through it."""
     container = ["unshare", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"]

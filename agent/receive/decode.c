@@ -46,6 +46,27 @@ static enum wr_message_kind kind_of(const struct wr_codec_header *header) {
     return header->lane == WR_LANE_CHANGES ? WR_MESSAGE_EVENT : WR_MESSAGE_AGG;
 }
 
+static enum wr_result take_text(struct job *job, struct wr_word object) {
+    struct wr_buf *compact = &job->decoder->compact;
+    if (object.len == 0 || object.text[0] != '{')
+        return wr_error_set(job->err, WR_INVALID, "a record that is no object");
+    wr_buf_clear(compact);
+    if (wr_buf_reserve(compact, object.len) != WR_OK)
+        return wr_error_set(job->err, WR_NO_MEMORY, "no memory for a record of %zu bytes", object.len);
+    compact->len = wr_json_compact(object.text, object.len, (char *)compact->data);
+    return job->sink->ops->text(job->sink->self, (const char *)compact->data, compact->len, job->err);
+}
+
+/* A segment's CRC shows what was damaged, not who wrote it: the text of a record is checked like any other JSON. */
+static enum wr_result take_segment_text(struct job *job, const char *text, size_t len) {
+    const char *end = text + len;
+    struct wr_json_scan scan = wr_json_scan_begin(text, end, true);
+    struct wr_word object;
+    if (wr_json_scan_check(&scan, &object) != WR_JSON_FOUND || wr_json_skip_space(object.text + object.len, end) != end)
+        return wr_error_set(job->err, WR_INVALID, "a record of the segment is not JSON");
+    return take_text(job, object);
+}
+
 static enum wr_result walk_segment(struct job *job, const struct wr_codec_header *header) {
     const bool texts = header->kind == WR_SEGMENT_ALARMS || header->kind == WR_SEGMENT_GAPS;
     for (;;) {
@@ -56,8 +77,7 @@ static enum wr_result walk_segment(struct job *job, const struct wr_codec_header
                                           : wr_decode_aggregate(job->decoder->segments, &aggregate, job->err);
         if (more != WR_OK)
             return more == WR_EMPTY ? WR_OK : more;
-        WR_TRY(texts ? job->sink->ops->text(job->sink->self, text, len, job->err)
-                     : job->sink->ops->aggregate(job->sink->self, &aggregate, job->err));
+        WR_TRY(texts ? take_segment_text(job, text, len) : job->sink->ops->aggregate(job->sink->self, &aggregate, job->err));
     }
 }
 
@@ -112,17 +132,6 @@ static bool is_quoted(struct wr_word word, const char *text) {
 static int64_t time_or_zero(struct wr_word word) {
     int64_t ns;
     return word.text && wr_number_int64(word.text, word.text + word.len, &ns) ? ns : 0;
-}
-
-static enum wr_result take_text(struct job *job, struct wr_word object) {
-    struct wr_buf *compact = &job->decoder->compact;
-    if (object.text[0] != '{')
-        return wr_error_set(job->err, WR_INVALID, "a record that is no object");
-    wr_buf_clear(compact);
-    if (wr_buf_reserve(compact, object.len) != WR_OK)
-        return wr_error_set(job->err, WR_NO_MEMORY, "no memory for a record of %zu bytes", object.len);
-    compact->len = wr_json_compact(object.text, object.len, (char *)compact->data);
-    return job->sink->ops->text(job->sink->self, (const char *)compact->data, compact->len, job->err);
 }
 
 static enum wr_result take_record(struct job *job, struct wr_word object) {

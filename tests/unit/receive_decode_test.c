@@ -182,6 +182,36 @@ static void test_a_damaged_segment(void **state) {
     receive_bed_fini(&bed);
 }
 
+/* An alarm segment with this text as its second record. */
+static enum wr_result decode_alarm(const char *text) {
+    struct wr_encoder *encoder;
+    struct wr_buf packed;
+    struct wr_codec_header header = {.kind = WR_SEGMENT_ALARMS, .lane = WR_LANE_ALARMS, .epoch = 0xaa, .seq = 7};
+    const uint8_t *body;
+    size_t len;
+    wr_buf_init(&packed, 0);
+    assert_int_equal(wr_encoder_new(&encoder), WR_OK);
+    assert_int_equal(wr_encode_pack_text(&packed, "{\"alarm\":\"hot\"}", 15), WR_OK);
+    assert_int_equal(wr_encode_pack_text(&packed, text, strlen(text)), WR_OK);
+    assert_int_equal(wr_encode_texts(encoder, &header, packed.data, packed.len, 2, &body, &len), WR_OK);
+    const struct wr_subscriber_message message = {.topic = word("weir/1/-/gw-1/alarm"), .payload = {(const char *)body, len}};
+    const enum wr_result result = decode(&message);
+    wr_encoder_free(encoder);
+    wr_buf_fini(&packed);
+    return result;
+}
+
+static void test_texts_of_a_segment_are_checked(void **state) {
+    (void)state;
+    static const char *const bad[] = {"", " ", "x", "{", "{\"alarm\":\"a\nb\"}", "{\"alarm\":\"cold\"}\n{}", "[{}]", "7", "{\"alarm\":"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(decode_alarm(bad[i]), WR_INVALID);
+        assert_string_equal(notes.text, "");
+    }
+    assert_int_equal(decode_alarm("{ \"alarm\" : \"cold\" }"), WR_OK);
+    assert_string_equal(notes.text, "-/gw-1 alarm 00000000000000aa/7 {\"alarm\":\"hot\"} {\"alarm\":\"cold\"}");
+}
+
 static void test_no_memory(void **state) {
     (void)state;
     static struct receive_bed bed;
@@ -314,6 +344,7 @@ int main(void) {
         cmocka_unit_test(test_keys_that_contradict_each_other),
         cmocka_unit_test(test_payloads_of_others),
         cmocka_unit_test(test_a_damaged_segment),
+        cmocka_unit_test(test_texts_of_a_segment_are_checked),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_there_and_back),
         cmocka_unit_test(test_aggregates_that_are_none),

@@ -175,6 +175,18 @@ static enum wr_result poll_connect(struct wr_postgres_connection *connection, st
     }
 }
 
+/* What we left waiting or open when we gave a connection up must not hold locks: the server would notice only when TCP does, after hours, and
+ * each of our attempts with the same keys would leave one more process waiting. */
+static enum wr_result set_up(struct wr_postgres_connection *connection, struct wr_error *err) {
+    char sql[256];
+    const int64_t timeout_ms = connection->options->statement_timeout_ns / WR_NS_PER_MS;
+    (void)snprintf(sql, sizeof sql,
+                   "SET synchronous_commit TO on; SET client_min_messages TO warning; SET lock_timeout TO %" PRId64
+                   "; SET idle_in_transaction_session_timeout TO %" PRId64,
+                   timeout_ms, timeout_ms);
+    return wr_postgres_exec(connection, sql, NULL, 0, NULL, err);
+}
+
 enum wr_result wr_postgres_connect(struct wr_postgres_connection *connection, struct wr_error *err) {
     struct wr_credential password = {0};
     const char *names[] = {"dbname", "fallback_application_name", "client_encoding", "password", NULL};
@@ -196,7 +208,7 @@ enum wr_result wr_postgres_connect(struct wr_postgres_connection *connection, st
     WR_TRY(poll_connect(connection, err));
     if (PQsetnonblocking(connection->conn, 1) != 0)
         return broken(connection, WR_IO, "connect", err);
-    return wr_postgres_exec(connection, "SET synchronous_commit TO on; SET client_min_messages TO warning", NULL, 0, NULL, err);
+    return set_up(connection, err);
 }
 
 void wr_postgres_disconnect(struct wr_postgres_connection *connection) {

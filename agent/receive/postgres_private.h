@@ -63,6 +63,7 @@ struct wr_postgres_entry {
     struct wr_message_origin origin;
     size_t row_from, row_to;
     size_t text_from, text_to; /* binary rows of alarms or gaps; the JSON of a state */
+    size_t symbols_from;
     uint64_t texts;
     uint64_t readings;
     bool dropped;

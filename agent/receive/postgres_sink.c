@@ -30,8 +30,12 @@ static enum wr_result begin(void *self, const struct wr_message_origin *origin, 
     if (!grow((void **)&sink->entries, &sink->cap, sink->n, sizeof *sink->entries))
         return no_memory(err);
     const size_t texts = sink->texts[origin->kind].len;
-    sink->entries[sink->n++] = (struct wr_postgres_entry){
-        .origin = *origin, .row_from = sink->n_rows, .row_to = sink->n_rows, .text_from = texts, .text_to = texts};
+    sink->entries[sink->n++] = (struct wr_postgres_entry){.origin = *origin,
+                                                          .row_from = sink->n_rows,
+                                                          .row_to = sink->n_rows,
+                                                          .text_from = texts,
+                                                          .text_to = texts,
+                                                          .symbols_from = sink->symbols.len};
     sink->last_len = 0;
     return WR_OK;
 }
@@ -107,6 +111,7 @@ static void end(void *self, bool keep) {
     if (keep)
         return;
     sink->n_rows = entry->row_from;
+    sink->symbols.len = entry->symbols_from;
     texts->len = entry->text_from;
     sink->n--;
 }
@@ -198,6 +203,7 @@ static enum wr_result commit(void *self, size_t *ret_poison, struct wr_error *er
         return result == WR_LIMIT || result == WR_CLOSED ? WR_IO : result; /* those would end the receiver */
     clear(sink);
     wr_postgres_series_trim(&sink->series);
+    compact(sink); /* also where messages never pause */
     return WR_OK;
 }
 

@@ -78,9 +78,11 @@ static enum wr_result insert_keys(struct wr_postgres_sink *sink, size_t from, si
         return no_memory(err);
     for (int i = 0; i < 5; i++)
         params[i] = wr_buf_str(&sink->params[i]);
-    /* The lock keeps `compact` away while we look in two tables. */
-    WR_TRY(
-        wr_postgres_statement(sink, "BEGIN; SELECT pg_advisory_xact_lock_shared('@.segment'::regclass::oid::bigint)", NULL, 0, NULL, err));
+    /* The lock keeps `compact` away while we look in two tables. It needs this isolation: with a higher one, which a database or a user may
+     * have as its default, all statements see the tables as they were before the lock was waited for. */
+    WR_TRY(wr_postgres_statement(
+        sink, "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock_shared('@.segment'::regclass::oid::bigint)", NULL, 0,
+        NULL, err));
     WR_TRY(wr_postgres_statement(sink, statement, params, 5, &keys, err));
     mark_fresh(sink, from, to, keys);
     PQclear(keys);

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "agent/receive/postgres_connection.h"
+#include "agent/receive/postgres_private.h"
 #include "core/log.h"
 #include "tests/support/failing.h"
 #include "tests/support/receive_bed.h"
@@ -230,6 +230,112 @@ static void test_several_writers_whose_connections_end_at_any_moment(void **stat
     }
 }
 
+/* -- one sink, step by step --------------------------------------------------------------------------------------------------------------------------- */
+
+static enum wr_result commit_alarm(const struct wr_receive_sink *sink, int64_t seq, struct wr_error *err) {
+    static const char alarm[] = "{\"alarm\":\"hot\"}";
+    const struct wr_message_origin origin = {
+        .site = "riga", .kind = WR_MESSAGE_ALARM, .keyed = true, .key = {.epoch = 7, .seq = seq, .node = "gw-1"}};
+    size_t poison;
+    WR_TRY(sink->ops->begin(sink->self, &origin, err));
+    WR_TRY(sink->ops->text(sink->self, alarm, strlen(alarm), err));
+    sink->ops->end(sink->self, true);
+    return sink->ops->commit(sink->self, &poison, err);
+}
+
+static void expect(const char *sql, const char *expected) {
+    char got[64];
+    query(sql, got, sizeof got);
+    assert_string_equal(got, expected);
+}
+
+#define FOLDED "SELECT (SELECT count(*) FROM weir.segment) || ' ' || (SELECT count(*) FROM weir.segment_range)"
+
+static void test_keys_are_folded_also_when_messages_never_pause(void **state) {
+    (void)state;
+    struct wr_receive_sink sink;
+    struct wr_error err;
+    query("TRUNCATE weir.alarm, weir.segment, weir.segment_range", NULL, 0);
+    assert_int_equal(wr_postgres_sink_new(&postgres, &sink, &err), WR_OK);
+    for (int64_t seq = 1; seq <= 3; seq++)
+        assert_int_equal(commit_alarm(&sink, seq, &err), WR_OK);
+    query("UPDATE weir.segment SET received = now() - interval '2 days'", NULL, 0);
+    assert_int_equal(commit_alarm(&sink, 4, &err), WR_OK);
+    expect(FOLDED, "4 0"); /* not yet */
+    struct wr_postgres_sink *inside = sink.self;
+    inside->compacted_ns -= 3601 * WR_NS_PER_S;
+    assert_int_equal(commit_alarm(&sink, 5, &err), WR_OK);
+    expect(FOLDED, "2 1");
+    for (int64_t seq = 1; seq <= 5; seq++)
+        assert_int_equal(commit_alarm(&sink, seq, &err), WR_OK);
+    expect("SELECT count(*) FROM weir.alarm", "5");
+    sink.ops->close(sink.self);
+}
+
+struct again {
+    const struct wr_postgres_options *options;
+    enum wr_result result;
+};
+
+static void *send_again(void *user) {
+    struct again *again = user;
+    struct wr_receive_sink sink;
+    struct wr_error err;
+    again->result = wr_postgres_sink_new(again->options, &sink, &err);
+    if (again->result == WR_OK) {
+        again->result = commit_alarm(&sink, 1, &err);
+        sink.ops->close(sink.self);
+    }
+    return NULL;
+}
+
+/* Folding goes on while a message comes again, in a database whose transactions see only what was there when they began. */
+static void test_a_repeated_message_during_folding(void **state) {
+    (void)state;
+    static char address[400];
+    struct wr_postgres_options options = postgres;
+    struct again again = {.options = &options};
+    struct wr_receive_sink sink;
+    struct wr_error err;
+    pthread_t thread;
+    char waiting[16] = "0";
+    snprintf(address, sizeof address, "%s&options=-c%%20default_transaction_isolation%%3Drepeatable%%5C%%20read", url);
+    options.url = address;
+    query("TRUNCATE weir.alarm, weir.segment, weir.segment_range", NULL, 0);
+    assert_int_equal(wr_postgres_sink_new(&options, &sink, &err), WR_OK);
+    assert_int_equal(commit_alarm(&sink, 1, &err), WR_OK);
+    sink.ops->close(sink.self);
+    query("BEGIN; SELECT weir.compact('0 seconds')", NULL, 0);
+    assert_int_equal(pthread_create(&thread, NULL, send_again, &again), 0);
+    while (strcmp(waiting, "0") == 0)
+        query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted", waiting, sizeof waiting);
+    query("COMMIT", NULL, 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(again.result, WR_OK);
+    expect("SELECT count(*) FROM weir.alarm", "1");
+    expect(FOLDED, "0 1");
+}
+
+static void test_a_refused_message_leaves_nothing(void **state) {
+    (void)state;
+    const struct wr_message_origin origin = {.site = "riga", .keyed = true, .key = {.epoch = 7, .seq = 1, .node = "gw-1"}};
+    char key[WR_SERIES_KEY_BYTES];
+    size_t len;
+    struct wr_receive_sink sink;
+    struct wr_error err;
+    assert_int_equal(wr_series_key_make((struct wr_word){"m", 1}, (struct wr_word){"value", 5}, NULL, 0, key, &len, NULL), WR_OK);
+    const struct wr_aggregate aggregate = {
+        .key = key, .key_len = (uint16_t)len, .type = WR_TYPE_SYMBOL, .n = 1, .first_text = "open", .last_text = "shut"};
+    assert_int_equal(wr_postgres_sink_new(&postgres, &sink, &err), WR_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(sink.ops->begin(sink.self, &origin, &err), WR_OK);
+        assert_int_equal(sink.ops->aggregate(sink.self, &aggregate, &err), WR_OK);
+        sink.ops->end(sink.self, false);
+        assert_int_equal(sink.ops->bytes(sink.self), 0);
+    }
+    sink.ops->close(sink.self);
+}
+
 /* -- waiting ----------------------------------------------------------------------------------------------------------------------------------------- */
 
 static void test_nothing_waits_for_ever(void **state) {
@@ -241,6 +347,19 @@ static void test_nothing_waits_for_ever(void **state) {
     assert_int_equal(wr_postgres_connect(&connection, &err), WR_OK);
     assert_int_equal(wr_postgres_exec(&connection, "SELECT pg_sleep(30)", NULL, 0, NULL, &err), WR_TIMEOUT);
     assert_null(connection.conn);
+    options.statement_timeout_ns = WR_NS_PER_S;
+    assert_int_equal(wr_postgres_connect(&connection, &err), WR_OK);
+    query("BEGIN; LOCK TABLE weir.node", NULL, 0);
+    const enum wr_result waited = wr_postgres_exec(&connection, "SELECT count(*) FROM weir.node", NULL, 0, NULL, &err);
+    assert_true(waited == WR_TIMEOUT || waited == WR_IO); /* we gave up, or the server was the quicker one */
+    assert_null(connection.conn);
+    char left[16] = "";
+    for (int i = 0; i < 1000 && strcmp(left, "0") != 0; i++) { /* ours is gone, and the server must not wait in its place */
+        query("SELECT count(*) FROM pg_locks WHERE relation = 'weir.node'::regclass AND NOT granted", left, sizeof left);
+        usleep(10000);
+    }
+    query("ROLLBACK", NULL, 0);
+    assert_string_equal(left, "0");
     options.stop_fd = eventfd(1, EFD_CLOEXEC);
     options.statement_timeout_ns = 30 * WR_NS_PER_S;
     assert_int_equal(wr_postgres_connect(&connection, &err), WR_CANCELED);
@@ -286,6 +405,9 @@ int main(void) {
         cmocka_unit_test(test_all_once_and_what_comes_twice_is_dropped),
         cmocka_unit_test(test_every_failing_allocation_is_survived),
         cmocka_unit_test(test_several_writers_whose_connections_end_at_any_moment),
+        cmocka_unit_test(test_keys_are_folded_also_when_messages_never_pause),
+        cmocka_unit_test(test_a_repeated_message_during_folding),
+        cmocka_unit_test(test_a_refused_message_leaves_nothing),
         cmocka_unit_test(test_nothing_waits_for_ever),
         cmocka_unit_test(test_data_that_is_refused_leaves_the_connection),
         cmocka_unit_test(test_addresses),

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -112,14 +113,10 @@ static enum wr_result describe(struct wr_buf *into, const struct wr_subscriber_m
     return wr_json_end(&json);
 }
 
-enum wr_result wr_quarantine_keep(struct wr_quarantine *quarantine, const struct wr_subscriber_message *message, const char *reason,
-                                  struct wr_error *err) {
-    char name[NAME_BYTES];
+/* With the lock held. */
+static enum wr_result keep(struct wr_quarantine *quarantine, const char *name, const struct wr_subscriber_message *message,
+                           const char *reason, struct wr_error *err) {
     struct wr_buf about;
-    WR_TRY(make_directory(quarantine, err));
-    const uint32_t of_topic = wr_crc32c(0, message->topic.text, message->topic.len);
-    const uint32_t of_payload = wr_crc32c(of_topic, message->payload.text, message->payload.len);
-    (void)snprintf(name, sizeof name, "%08" PRIx32 "%08" PRIx32 "-%zu.payload", of_topic, of_payload, message->payload.len);
     if (faccessat(quarantine->directory_fd, name, F_OK, 0) == 0)
         return WR_OK;
     if (used(quarantine) + message->payload.len > quarantine->max_bytes)
@@ -135,8 +132,29 @@ enum wr_result wr_quarantine_keep(struct wr_quarantine *quarantine, const struct
     if (result == WR_OK) /* last: it is what says that both are there */
         result = write_file(quarantine, name, message->payload.text, message->payload.len, err);
     wr_buf_fini(&about);
-    if (result == WR_OK && fdatasync(quarantine->directory_fd) != 0)
-        result = failed(quarantine, "sync of the directory", err);
     quarantine->kept += result == WR_OK;
+    return result;
+}
+
+/* Other instances keep theirs in the same directory, by way of the same new file. */
+static enum wr_result lock(const struct wr_quarantine *quarantine, struct wr_error *err) {
+    while (flock(quarantine->directory_fd, LOCK_EX) != 0)
+        if (errno != EINTR)
+            return failed(quarantine, "lock", err);
+    return WR_OK;
+}
+
+enum wr_result wr_quarantine_keep(struct wr_quarantine *quarantine, const struct wr_subscriber_message *message, const char *reason,
+                                  struct wr_error *err) {
+    char name[NAME_BYTES];
+    WR_TRY(make_directory(quarantine, err));
+    const uint32_t of_topic = wr_crc32c(0, message->topic.text, message->topic.len);
+    const uint32_t of_payload = wr_crc32c(of_topic, message->payload.text, message->payload.len);
+    (void)snprintf(name, sizeof name, "%08" PRIx32 "%08" PRIx32 "-%zu.payload", of_topic, of_payload, message->payload.len);
+    WR_TRY(lock(quarantine, err));
+    enum wr_result result = keep(quarantine, name, message, reason, err);
+    if (result == WR_OK && fdatasync(quarantine->directory_fd) != 0) /* also of one that is there: its sync may have failed */
+        result = failed(quarantine, "sync of the directory", err);
+    (void)flock(quarantine->directory_fd, LOCK_UN);
     return result;
 }

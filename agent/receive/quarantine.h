@@ -4,6 +4,7 @@
  * topic and payload, so that a message that comes again is not kept twice. Both are synced before the message is acknowledged.
  * Limits: max_bytes in the directory; beyond it WR_FULL, and nothing more is acknowledged until somebody has looked: to drop silently what
  * an agent believes delivered would be a loss that nobody sees.
+ * Several instances may share a directory: one at a time writes, under its lock.
  * Threads: one at a time. Ownership: caller's memory, open/close.
  */
 #ifndef WEIR_AGENT_RECEIVE_QUARANTINE_H

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -174,6 +176,54 @@ static void test_quarantine(void **state) {
     assert_int_equal(wr_quarantine_keep(&quarantine, &large, "because", &err), WR_FULL);
     assert_non_null(strstr(err.text, "quarantine_max"));
     wr_quarantine_close(&quarantine);
+}
+
+enum { INSTANCES = 4, KEPT = 15 };
+
+/* In a process of its own: messages of sizes that no other has. */
+static int keep_many(const char *path, size_t instance) {
+    static char bytes[INSTANCES * KEPT];
+    struct wr_quarantine quarantine;
+    if (wr_quarantine_open(&quarantine, path, 1 << 20, &err) != WR_OK)
+        return 1;
+    for (size_t i = 0; i < KEPT; i++) {
+        struct wr_subscriber_message message = poison;
+        message.payload = (struct wr_word){bytes, i * INSTANCES + instance};
+        if (wr_quarantine_keep(&quarantine, &message, "because", &err) != WR_OK)
+            return 1;
+    }
+    wr_quarantine_close(&quarantine);
+    return 0;
+}
+
+static void test_quarantine_of_several_instances(void **state) {
+    (void)state;
+    char path[100];
+    char file[200];
+    pid_t instances[INSTANCES];
+    snprintf(path, sizeof path, "%s/shared", directory);
+    for (size_t i = 0; i < INSTANCES; i++) {
+        instances[i] = fork();
+        if (instances[i] == 0)
+            _exit(keep_many(path, i));
+    }
+    for (size_t i = 0; i < INSTANCES; i++) {
+        int status;
+        assert_int_equal(waitpid(instances[i], &status, 0), instances[i]);
+        assert_int_equal(status, 0);
+    }
+    assert_int_equal(files_in(path), 2 * INSTANCES * KEPT);
+    DIR *listing = opendir(path);
+    for (const struct dirent *entry; (entry = readdir(listing)) != NULL;) {
+        const char *size = strchr(entry->d_name, '-');
+        struct stat status;
+        if (!size || !strstr(size, ".payload"))
+            continue;
+        snprintf(file, sizeof file, "%s/%.90s", path, entry->d_name);
+        assert_int_equal(stat(file, &status), 0);
+        assert_int_equal(status.st_size, atol(size + 1)); /* its name says how long it is */
+    }
+    closedir(listing);
 }
 
 static void test_quarantine_without_memory_or_disk(void **state) {
@@ -355,6 +405,7 @@ int main(void) {
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_members),
         cmocka_unit_test_setup_teardown(test_quarantine, make_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(test_quarantine_of_several_instances, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(test_quarantine_without_memory_or_disk, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(test_a_sink_that_fails_is_tried_again, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(test_nothing_is_acknowledged_before_the_commit, make_directory, remove_directory),

@@ -222,6 +222,8 @@ static enum wr_result add_list(struct compile *compile, const char *key, char *c
 
 static enum wr_result check_constant(struct compile *compile, const char *item) {
     const struct wr_word name = constant_name(item);
+    if (compile->index >= WR_SERIES_TAGS)
+        return wr_error_set(compile->err, WR_LIMIT, "more than %d tags", WR_SERIES_TAGS);
     if (name.len == 0 || item[name.len] != '=' || item[name.len + 1] == '\0')
         return wr_error_set(compile->err, WR_INVALID, "'%s': a constant tag is name=value", item);
     for (int i = 0; i < compile->index; i++)

@@ -314,6 +314,12 @@ static void a_mapping_that_cannot_be_says_where(void **state) {
         snprintf(names[i], sizeof names[i], "f%d", i);
         many[i] = names[i];
     }
+    static char *constant[40];
+    char pairs[40][8];
+    for (int i = 0; i < 40; i++) {
+        snprintf(pairs[i], sizeof pairs[i], "c%d=x", i);
+        constant[i] = pairs[i];
+    }
     LIST(same, T("a"), T("a=b"));
     LIST(empty, T("x"), T("a..b"));
     LIST(nameless, T("=x"));
@@ -334,6 +340,8 @@ static void a_mapping_that_cannot_be_says_where(void **state) {
         {{.fields = rooted_items, .n_fields = n_rooted}, "fields", 0, "fields are looked for in the records only"},
         {{.constant_tags = no_value_items, .n_constant_tags = n_no_value}, "constant_tags", 0, "a constant tag is name=value"},
         {{.tags = many, .n_tags = 33}, "tags", 32, "more than 32 tags"},
+        {{.constant_tags = constant, .n_constant_tags = 40}, "constant_tags", 32, "more than 32 tags"},
+        {{.tags = many, .n_tags = 1, .constant_tags = constant, .n_constant_tags = 32}, "tags", 0, "more than 32 tags"},
         {{.fields = many, .n_fields = 300}, "fields", -1, "more than 256 paths"},
         {{.time_format = T("s")}, "time_format", -1, "'time_format' needs 'time'"},
         {{.time = T("t"), .time_format = T("%Q")}, "time_format", -1, "unknown '%Q'"},

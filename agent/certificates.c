@@ -14,6 +14,7 @@
 #define TELL_NS WR_NS_PER_S
 #define DAY_NS (86400 * WR_NS_PER_S)
 #define HIGH_NS (7 * DAY_NS)
+#define NO_END_DAYS 99999.0
 
 struct certificate {
     char name[64];
@@ -25,6 +26,7 @@ struct certificate {
 struct wr_certificates {
     struct wr_agent *agent;
     struct wr_scheduler_task task;
+    bool others_ended;
     unsigned n;
     struct certificate list[MAX];
 };
@@ -79,6 +81,17 @@ enum wr_result wr_certificates_rules(const struct wr_config *config, struct wr_b
 
 /* ---- telling the engine ---- */
 
+static enum wr_result intern(struct wr_series_table *table, const char *name, uint32_t *ret_series, struct wr_error *err) {
+    char key[WR_SERIES_KEY_BYTES];
+    size_t len;
+    struct wr_tag tag = {{"certificate", 11}, {name, strlen(name)}};
+    WR_TRY(wr_series_key_make((struct wr_word){"weir", 4}, (struct wr_word){"certificate_days", 16}, &tag, 1, key, &len, err));
+    if (wr_series_intern(table, key, len, ret_series) != WR_OK)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory, or no series left, for the certificate of %s", name);
+    (void)wr_series_fix_type(wr_series_get(table, *ret_series), WR_TYPE_FLOAT);
+    return WR_OK;
+}
+
 struct told {
     uint32_t series;
     double days;
@@ -110,8 +123,74 @@ static void tell(struct wr_certificates *certificates, const struct certificate 
     wr_request_release(request);
 }
 
+/* ---- alarms of those that are no longer configured ---- */
+
+struct watched {
+    const struct wr_agent *agent;
+    unsigned n;
+    char names[MAX][sizeof((struct certificate *)0)->name];
+};
+
+static bool is_watched(const struct watched *watched, const char *name) {
+    for (unsigned i = 0; i < watched->n; i++)
+        if (strcmp(watched->names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* The name in an alarm of the built-in rules; NULL: it is of another rule. */
+static const char *certificate_of(const struct wr_alarm *alarm) {
+    static const char rule[] = "weir_certificate_expires";
+    static const char label[] = "certificate=";
+    if (strncmp(alarm->rule, rule, strlen(rule)) != 0 || strncmp(alarm->instance, label, strlen(label)) != 0)
+        return NULL;
+    return alarm->instance + strlen(label);
+}
+
+/* A reload or a restart keeps an alarm whose series says nothing. One of a certificate that nobody uses any more would stay for ever. */
+static void run_end_others(struct wr_request *request, void *owner) {
+    struct wr_engine_loop *loop = owner;
+    const struct watched *watched = request->input;
+    const struct wr_now now = wr_clock_now(loop->clock);
+    struct wr_evaluator *evaluator = wr_engine_evaluator(loop->engine);
+    struct wr_alarm_entry entry;
+    uint32_t cursor = 0;
+    enum wr_result result = watched->agent->restored ? WR_OK : WR_BUSY; /* the store may open late */
+    while (evaluator && result == WR_OK && wr_evaluator_next_alarm(evaluator, &cursor, &entry)) {
+        const char *name = certificate_of(&entry.alarm);
+        struct wr_reading reading = {.event_ns = now.wall_ns, .value.f = NO_END_DAYS, .type = WR_TYPE_FLOAT, .decimals = 1};
+        if (!name || is_watched(watched, name))
+            continue;
+        result = intern(watched->agent->series, name, &reading.series, NULL);
+        if (result == WR_OK)
+            result = wr_engine_tell(loop->engine, &reading, &now, &loop->out.alarms);
+        wr_engine_loop_drain_alarms(loop);
+    }
+    wr_request_finish(request, result);
+}
+
+/* Once it is done it need not be done again: no new ones come. */
+static void end_others(struct wr_certificates *certificates) {
+    const struct wr_now now = wr_clock_now(certificates->agent->clock);
+    if (certificates->others_ended || !now.wall_trusted)
+        return;
+    struct watched *watched = calloc(1, sizeof *watched);
+    struct wr_request *request;
+    if (!watched)
+        return;
+    watched->agent = certificates->agent;
+    watched->n = certificates->n;
+    for (unsigned i = 0; i < certificates->n; i++)
+        memcpy(watched->names[i], certificates->list[i].name, sizeof watched->names[i]);
+    if (wr_request_new(run_end_others, watched, free, &request, NULL) != WR_OK)
+        return;
+    certificates->others_ended = wr_request_call(request, certificates->agent->engine.requests, now.boot_ns + TELL_NS, NULL) == WR_OK;
+    wr_request_release(request);
+}
+
 static void look(struct wr_context *context, void *user) {
     struct wr_certificates *certificates = user;
+    end_others(certificates);
     for (unsigned i = 0; i < certificates->n && wr_context_state(context) == WR_OK; i++) {
         struct certificate *certificate = &certificates->list[i];
         int64_t expires_ns = certificate->expires_wall_ns;
@@ -131,14 +210,9 @@ static enum wr_result add(struct wr_certificates *certificates, const char *name
     certificate->expires_wall_ns = WR_NEVER_NS;
     strncpy(certificate->name, name, sizeof certificate->name - 1);
     certificate->path = strdup(path);
-    char key[WR_SERIES_KEY_BYTES];
-    size_t len;
-    struct wr_tag tag = {{"certificate", 11}, {certificate->name, strlen(certificate->name)}};
-    WR_TRY(wr_series_key_make((struct wr_word){"weir", 4}, (struct wr_word){"certificate_days", 16}, &tag, 1, key, &len, err));
-    if (!certificate->path || wr_series_intern(certificates->agent->series, key, len, &certificate->series) != WR_OK)
-        return wr_error_set(err, WR_NO_MEMORY, "no memory, or no series left, for the certificate of %s", name);
-    (void)wr_series_fix_type(wr_series_get(certificates->agent->series, certificate->series), WR_TYPE_FLOAT);
-    return WR_OK;
+    if (!certificate->path)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for the certificate of %s", name);
+    return intern(certificates->agent->series, certificate->name, &certificate->series, err);
 }
 
 static void release(struct wr_certificates *certificates) {

@@ -4,6 +4,7 @@
  * read or parsed keeps its last answer (who uses it says what is wrong with it). What is left of each, in days, is told to the rules as series
  * `weir.certificate_days{certificate=NAME}`; no window takes it. NAME is `uplink`, or the name of a source with a certificate of its own. Two rules are built
  * in (wr_certificates_rules): so the alarms are listed, acknowledged, journalled, sent and restored as all others.
+ * An alarm of a certificate that the config has no more, brought along by a reload or a restart, is ended.
  * While the wall clock cannot be trusted nothing is told, and the alarms stay as they are.
  *
  * Threads: start and stop on the main thread, runs on the pool's; expires from any. Ownership: copies names and paths: no config needs to stay.

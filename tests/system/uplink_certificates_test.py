@@ -151,6 +151,35 @@ def test_rotation_tickets_and_expiry(lab):
     assert gateway.agent.status()["alarms"]["rules"] == 0
 
 
+def test_an_alarm_goes_with_its_certificate(lab):
+    """The certificate of a listener that is configured no more, over a reload and over a restart; the uplink's is watched on."""
+    certs = laboratory.make_certs(lab.directory / "certs")
+    gateway = Gateway(lab, laboratory.free_port(), certs, client="client-5-days")
+    plain = CONFIG.format(**gateway.fields)
+    listener = (f'  - {{name: hall, kind: line, listen: "tls://127.0.0.1:{laboratory.free_port()}", cert: pki/client.pem,'
+                ' key: pki/client.key}\n')
+    both = plain.replace("store:", listener + "store:", 1)
+    hall = EXPIRES.replace("uplink", "hall")
+
+    def states():
+        return {name: alarm["to"] for name, alarm in gateway.agent.alarms().items() if name in (EXPIRES, hall)}
+
+    gateway.agent.config.write_text(both)
+    gateway.agent.start()
+    wait_for("alarms", lambda: states() == {EXPIRES: "unack", hall: "unack"}, 15)
+    gateway.agent.config.write_text(plain)
+    assert gateway.agent.reload()["msg"] == "done"
+    wait_for("its end by reload", lambda: states() == {EXPIRES: "unack", hall: "rtn_unack"}, 15)
+
+    gateway.agent.config.write_text(both)
+    assert gateway.agent.reload()["msg"] == "done"
+    wait_for("alarms again", lambda: states() == {EXPIRES: "unack", hall: "unack"}, 15)
+    assert gateway.agent.stop() == 0
+    gateway.agent.config.write_text(plain)
+    gateway.agent.start()
+    wait_for("its end by restart", lambda: states() == {EXPIRES: "unack", hall: "rtn_unack"}, 15)
+
+
 def reconnect(gateway, proxy):
     connections = gateway.uplink()["connections"]
     proxy.cut()

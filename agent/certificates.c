@@ -14,13 +14,14 @@
 #define TELL_NS WR_NS_PER_S
 #define DAY_NS (86400 * WR_NS_PER_S)
 #define HIGH_NS (7 * DAY_NS)
-#define NO_END_DAYS 99999.0
+#define NO_END_DAYS 99999.0 /* told of a certificate that is good beyond 2262 (99991231 means: for ever), or that nobody uses any more */
 
 struct certificate {
     char name[64];
     char *path;
     uint32_t series;
-    _Atomic int64_t expires_wall_ns; /* WR_NEVER_NS: not read yet */
+    bool was_read;
+    _Atomic int64_t expires_wall_ns; /* WR_NEVER_NS: not read yet, or beyond 2262 */
 };
 
 struct wr_certificates {
@@ -116,7 +117,9 @@ static void tell(struct wr_certificates *certificates, const struct certificate 
     struct wr_request *request;
     if (!told)
         return;
-    *told = (struct told){.series = certificate->series, .days = floor((double)(expires_ns - now.wall_ns) * 10 / (double)DAY_NS) / 10};
+    *told = (struct told){.series = certificate->series, .days = NO_END_DAYS};
+    if (expires_ns != WR_NEVER_NS)
+        told->days = floor((double)(expires_ns - now.wall_ns) * 10 / (double)DAY_NS) / 10;
     if (wr_request_new(run_tell, told, free, &request, NULL) != WR_OK)
         return;
     (void)!wr_request_call(request, certificates->agent->engine.requests, now.boot_ns + TELL_NS, NULL);
@@ -195,10 +198,12 @@ static void look(struct wr_context *context, void *user) {
         struct certificate *certificate = &certificates->list[i];
         int64_t expires_ns = certificate->expires_wall_ns;
         struct wr_error err = {0};
-        if (wr_tls_expiry(certificate->path, &expires_ns, &err) != WR_OK)
+        if (wr_tls_expiry(certificate->path, &expires_ns, &err) == WR_OK)
+            certificate->was_read = true;
+        else
             WR_LOG_WITH(WR_LOG_DEBUG, "certificates", "not read", WR_LOG_ERR(&err));
         certificate->expires_wall_ns = expires_ns;
-        if (expires_ns != WR_NEVER_NS)
+        if (certificate->was_read)
             tell(certificates, certificate, expires_ns);
     }
 }

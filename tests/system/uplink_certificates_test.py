@@ -179,6 +179,9 @@ def test_an_alarm_goes_with_its_certificate(lab):
     gateway.agent.start()
     wait_for("its end by restart", lambda: states() == {EXPIRES: "unack", hall: "rtn_unack"}, 15)
 
+    gateway.rotate("client-endless")  # the year 9966: later than a number of nanoseconds can say
+    wait_for("its end by a new certificate", lambda: states()[EXPIRES] == "rtn_unack", 15)
+
 
 def reconnect(gateway, proxy):
     connections = gateway.uplink()["connections"]

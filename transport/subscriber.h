@@ -11,6 +11,8 @@
  * for a quarter, so that the answer to a PINGREQ comes through. What arrives meanwhile and finds no room: QoS 0 is dropped and counted;
  * for QoS 1 the connection is given up and comes back when the ring has room: the broker sends again what was not acknowledged.
  *
+ * QoS 2 is never asked for; where a broker sends it for a subscription of somebody else under our client id, it is handed out as QoS 0.
+ *
  * Threads: one of its own (the only one that creates and destroys paho handles), paho's two, the relay's. receive from one thread at a time;
  * acknowledge, wake, stats, status from any. paho's callback only copies into the ring.
  * Ownership: the strings of the configuration must outlive the subscriber. A message points into the ring, until the next receive (or

@@ -66,8 +66,8 @@ static void acknowledge_now(struct wr_subscriber *subscriber, const struct wr_su
         wr_subscriber_acknowledge(subscriber, token, 1);
 }
 
-static void no_room(struct wr_subscriber *subscriber, const MQTTAsync_message *message) {
-    if (message->qos == 0) {
+static void no_room(struct wr_subscriber *subscriber, uint8_t qos) {
+    if (qos == 0) {
         subscriber->counters->dropped++;
         return;
     }
@@ -78,7 +78,10 @@ static void no_room(struct wr_subscriber *subscriber, const MQTTAsync_message *m
 
 void wr_subscriber_queue_put(struct wr_subscriber *subscriber, const char *topic, size_t topic_len, const MQTTAsync_message *message) {
     struct wr_subscriber_token token = {0};
-    if (message->qos > 0) {
+    /* QoS 2 comes of a subscription that somebody else made under our client id, and that the broker still keeps. It has no PUBACK, paho answers
+     * it by itself: for us it is like QoS 0. */
+    const uint8_t qos = message->qos == 1;
+    if (qos > 0) {
         token = (struct wr_subscriber_token){
             .connection = subscriber->connection, .number = subscriber->number++, .packet_id = (uint16_t)message->msgid};
         subscriber->qos1++;
@@ -98,12 +101,12 @@ void wr_subscriber_queue_put(struct wr_subscriber *subscriber, const char *topic
         acknowledge_now(subscriber, &token);
         return;
     }
-    size_t max_fill = message->qos > 0 ? subscriber->ring.size : subscriber->ring.size / 4 * 3;
+    size_t max_fill = qos > 0 ? subscriber->ring.size : subscriber->ring.size / 4 * 3;
     struct wr_subscriber_record *record = NULL;
     if (!subscriber->overrun)
         record = wr_message_ring_reserve(&subscriber->ring, sizeof *record + len, max_fill);
     if (record == NULL) {
-        no_room(subscriber, message);
+        no_room(subscriber, qos);
         return;
     }
     *record = (struct wr_subscriber_record){.token = token,
@@ -112,7 +115,7 @@ void wr_subscriber_queue_put(struct wr_subscriber *subscriber, const char *topic
                                             .topic_len = (uint16_t)topic_len,
                                             .content_type_len = (uint16_t)type.len,
                                             .n_properties = (uint16_t)n_properties,
-                                            .qos = (uint8_t)message->qos,
+                                            .qos = qos,
                                             .retained = message->retained != 0,
                                             .dup = message->dup != 0};
     char *at = put_bytes(record->bytes, topic, topic_len);

@@ -213,6 +213,39 @@ static void what_was_not_acknowledged_comes_again(void **state) {
 }
 
 /* One that nobody receives from: the relay pauses; then the ring is full; then the connection is given up, again and again. All come. */
+static void shell(const char *format, ...) {
+    char command[256];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(command, sizeof command, format, arguments);
+    va_end(arguments);
+    assert_int_equal(system(command), 0);
+}
+
+/* Somebody used our client id before us and asked for QoS 2: the broker keeps that subscription beside ours. */
+static void qos_2_of_an_older_subscription_is_no_trouble(void **state) {
+    (void)state;
+    struct wr_subscriber_config config = config_plain();
+    config.client_id = "heir";
+    shell("mosquitto_sub -V 5 -c -x 3600 -E -h 127.0.0.1 -p %u -i heir -q 2 -t old", (unsigned)broker.port);
+    struct wr_subscriber *subscriber = start(&config);
+    await_connected(subscriber, 1);
+    for (unsigned i = 0; i < 20; i += 2) {
+        shell("mosquitto_pub -V 5 -h 127.0.0.1 -p %u -q 2 -t old -m %u", (unsigned)broker.port, i);
+        publish_numbers(i + 1, i + 2, 1);
+        for (unsigned k = 0; k < 2; k++) {
+            struct wr_subscriber_message message = receive(subscriber);
+            assert_int_equal(message.qos, number_of(&message) % 2);
+            assert_int_equal(number_of(&message) / 2, i / 2);
+            wr_subscriber_acknowledge(subscriber, &message.token, 1);
+        }
+    }
+    WAIT_FOR(stats_of(subscriber).acknowledged == 10);
+    assert_int_equal(stats_of(subscriber).unacknowledged, 0);
+    assert_int_equal(stats_of(subscriber).failures, 0);
+    wr_subscriber_free(subscriber);
+}
+
 static void a_full_ring_loses_no_qos_1_message(void **state) {
     (void)state;
     for (int version = 0; version < 2; version++) {
@@ -559,6 +592,7 @@ int main(void) {
         cmocka_unit_test(messages_come_out_whole_and_in_order),
         cmocka_unit_test(nothing_is_acknowledged_before_it_is_told),
         cmocka_unit_test(what_was_not_acknowledged_comes_again),
+        cmocka_unit_test(qos_2_of_an_older_subscription_is_no_trouble),
         cmocka_unit_test(a_full_ring_loses_no_qos_1_message),
         cmocka_unit_test(a_pause_loses_nothing),
         cmocka_unit_test(qos_0_beyond_the_ring_is_dropped_and_counted),

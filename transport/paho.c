@@ -2,10 +2,19 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define ABSENT (-9999999) /* MQTTProperties_getNumericValue for a property that is not there */
 
 static pthread_mutex_t lifecycle = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t quieted = PTHREAD_ONCE_INIT;
+
+/* paho keeps a trace of its last calls and packets in memory, where only a debugger sees it; that costs a quarter of all that it does for a
+ * message. It stays where somebody asks for it by paho's own environment variable. Only levels up to "error" stop it at the root. */
+static void quiet(void) {
+    if (getenv("MQTT_C_CLIENT_TRACE") == NULL)
+        MQTTAsync_setTraceLevel(MQTTASYNC_TRACE_ERROR);
+}
 
 enum wr_result wr_paho_create(uint16_t port, const char *client_id, const MQTTAsync_createOptions *options, MQTTAsync *ret_paho,
                               struct wr_error *err) {
@@ -13,6 +22,7 @@ enum wr_result wr_paho_create(uint16_t port, const char *client_id, const MQTTAs
     (void)snprintf(uri, sizeof uri, "tcp://127.0.0.1:%u", (unsigned)port);
     MQTTAsync_createOptions copy = *options;
     MQTTAsync paho = NULL;
+    (void)pthread_once(&quieted, quiet);
     (void)pthread_mutex_lock(&lifecycle);
     int code = MQTTAsync_createWithOptions(&paho, uri, client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL, &copy);
     (void)pthread_mutex_unlock(&lifecycle);

@@ -11,7 +11,7 @@
 
 #include "core/result.h"
 
-/* A handle for 127.0.0.1:port, without persistence. */
+/* A handle for 127.0.0.1:port, without persistence. paho's trace is off, unless the environment has MQTT_C_CLIENT_TRACE. */
 WR_MUST_USE enum wr_result wr_paho_create(uint16_t port, const char *client_id, const MQTTAsync_createOptions *options, MQTTAsync *ret_paho,
                                           struct wr_error *err);
 /* Waits for paho's threads, 100 ms as a rule, at most a second. Sets *paho to NULL; NULL in it is fine. */

@@ -39,6 +39,8 @@ struct wr_relay {
     struct wr_stream stream;
     struct wr_relay_gate *gate; /* NULL: not gated */
     int64_t turn_boot_ns;       /* gated: when its last turn began */
+    bool dense;                 /* gated: so it did in the turn before, just past */
+    bool carried;               /* gated: the broker sent something in this turn */
     bool local_drained;         /* the last read emptied the socket */
     bool broker_drained;
     int64_t accept_deadline_boot_ns;
@@ -129,6 +131,7 @@ static enum move move_down(struct wr_relay *relay, int64_t *ret_paused_ns) {
         if (result != WR_OK)
             return OVER;
         relay->received_bytes += n;
+        relay->carried = true;
         if (relay->gate != NULL && wr_relay_gate_watch(relay->gate, down->bytes, n, &relay->cause) != WR_OK)
             return OVER;
         down->from = 0;
@@ -179,15 +182,33 @@ static void flush(struct wr_relay *relay) {
     }
 }
 
+/* Sleeps to the end of the turn; false: it is over already. */
+static bool end_turn(struct wr_relay *relay, int64_t now_ns) {
+    int64_t left_ns = relay->turn_boot_ns + GATED_TURN_NS - now_ns;
+    if (left_ns <= 0)
+        return false;
+    (void)nanosleep(&(struct timespec){.tv_nsec = (long)left_ns}, NULL);
+    relay->turn_boot_ns = now_ns + left_ns;
+    relay->dense = relay->carried;
+    relay->carried = false;
+    return true;
+}
+
 /* Woken up. A broker writes each message by itself, and paho each acknowledgement: to wake up for each costs more than all else. The first
  * message waits for nothing; those that come soon after it wait for each other, and so do the acknowledgements of all of them. */
 static void take_turn(struct wr_relay *relay, bool message) {
     int64_t now_ns = wr_clock_boot_ns(wr_clock_real());
-    int64_t left_ns = relay->turn_boot_ns + GATED_TURN_NS - now_ns;
-    if (left_ns > 0)
-        (void)nanosleep(&(struct timespec){.tv_nsec = (long)left_ns}, NULL);
-    if (left_ns > 0 || message)
-        relay->turn_boot_ns = left_ns > 0 ? now_ns + left_ns : now_ns;
+    if (end_turn(relay, now_ns) || !message)
+        return;
+    relay->turn_boot_ns = now_ns;
+    relay->dense = false;
+    relay->carried = false;
+}
+
+/* While messages come densely, it sleeps through the turn at once: a poll would only be woken up to do the same, by paho's first acknowledgement.
+ * A turn in which nothing came ends that. */
+static bool sleeps_on(struct wr_relay *relay) {
+    return relay->gate != NULL && relay->dense && relay->carried && !relay->stopping && end_turn(relay, wr_clock_boot_ns(wr_clock_real()));
 }
 
 /* A client that receives: nothing is under way, and both sockets were emptied, so that asking them again would be for nothing. */
@@ -206,7 +227,7 @@ static void carry(struct wr_relay *relay) {
             flush(relay);
             return;
         }
-        if ((up == MOVED || down == MOVED) && !is_settled(relay))
+        if (((up == MOVED || down == MOVED) && !is_settled(relay)) || sleeps_on(relay))
             continue;
         bool up_waits = !pipe_is_empty(&relay->up);
         bool down_waits = !pipe_is_empty(&relay->down);

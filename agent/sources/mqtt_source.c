@@ -34,6 +34,8 @@ struct mqtt {
     size_t n_pending;
     int64_t arrival_boot_ns; /* of the first of them */
     int64_t turn_boot_ns;    /* when messages were last taken */
+    bool dense;              /* they come within a turn of each other */
+    bool rested;             /* slept through the turn; what came meanwhile is taken now */
 };
 
 static struct mqtt *of(struct wr_source *source) {
@@ -130,15 +132,28 @@ static void leave_rest(struct mqtt *mqtt) {
         leave(mqtt, &message);
 }
 
+/* Sleeps to the end of the turn; false: it is over already. */
+static bool end_turn(struct mqtt *mqtt, int64_t now_boot_ns) {
+    const int64_t left_ns = mqtt->turn_boot_ns + TURN_NS - now_boot_ns;
+    if (left_ns <= 0)
+        return false;
+    (void)nanosleep(&(struct timespec){.tv_nsec = (long)(left_ns < TURN_NS ? left_ns : TURN_NS)}, NULL);
+    mqtt->turn_boot_ns = now_boot_ns + left_ns;
+    return true;
+}
+
 /* The first message of a turn. Those that come soon after the last turn wait for each other, as in the relay: to wake up, and to wake the
  * engine, for each alone costs more than all else. */
 static void take_turn(struct mqtt *mqtt, int64_t now_boot_ns) {
-    const int64_t left_ns = mqtt->turn_boot_ns + TURN_NS - now_boot_ns;
-    mqtt->turn_boot_ns = now_boot_ns;
-    if (left_ns <= 0)
-        return;
-    (void)nanosleep(&(struct timespec){.tv_nsec = (long)(left_ns < TURN_NS ? left_ns : TURN_NS)}, NULL);
-    mqtt->turn_boot_ns = now_boot_ns + left_ns;
+    mqtt->dense = end_turn(mqtt, now_boot_ns);
+    if (!mqtt->dense)
+        mqtt->turn_boot_ns = now_boot_ns;
+}
+
+/* All is taken, and more is likely to come before the turn is over: to be woken up by it, only to sleep on, would cost paho's thread as well. Once:
+ * a turn in which nothing came ends with waiting. */
+static bool sleeps_on(struct mqtt *mqtt) {
+    return mqtt->dense && !mqtt->rested && end_turn(mqtt, wr_clock_boot_ns(wr_clock_real()));
 }
 
 static void *run(void *user) {
@@ -148,12 +163,14 @@ static void *run(void *user) {
     wr_thread_name(name);
     for (;;) {
         struct wr_subscriber_message message;
-        const enum wr_result result = wr_subscriber_receive(mqtt->subscriber, mqtt->n_pending > 0 ? 0 : WR_NEVER_NS, &message);
+        const enum wr_result result =
+            wr_subscriber_receive(mqtt->subscriber, mqtt->n_pending > 0 || mqtt->rested ? 0 : WR_NEVER_NS, &message);
         if (result == WR_OK) {
             if (mqtt->n_pending == PENDING || (mqtt->n_pending > 0 && message.arrival.boot_ns - mqtt->arrival_boot_ns > ONE_ARRIVAL_NS))
                 settle(mqtt);
-            if (mqtt->n_pending == 0)
+            if (mqtt->n_pending == 0 && !mqtt->rested)
                 take_turn(mqtt, message.arrival.boot_ns);
+            mqtt->rested = false;
             const bool overdue = mqtt->overdue;
             if (overdue)
                 leave(mqtt, &message);
@@ -168,6 +185,7 @@ static void *run(void *user) {
                 break;
             if (result == WR_CANCELED)
                 tell_status(mqtt);
+            mqtt->rested = result == WR_TIMEOUT && sleeps_on(mqtt);
         }
     }
     settle(mqtt);

@@ -1,7 +1,7 @@
 /* MQTT beside the agent: a bare subscriber over paho, which does nothing with its messages but count them and look at their stamp, and a publisher.
  *
- *   bench_mqtt sub PORT QOS COUNT        prints "ready", and after COUNT messages: messages, CPU ns a message of the whole process, messages/s
- *                                        from first to last, and latency p50 and p99 in us, publisher to callback
+ *   bench_mqtt sub PORT QOS COUNT [quiet] prints "ready", and after COUNT messages: messages, CPU ns a message of the whole process, messages/s
+ *                                        from first to last, and latency p50 and p99 in us, publisher to callback; quiet: with paho's trace off
  *   bench_mqtt pub PORT QOS COUNT RATE   COUNT lines of line protocol on bench/N, stamped just before they are written; RATE 0: as fast as the
  *                                        broker takes them
  *   bench_mqtt flip PORT QOS COUNT       `probe,k=N value=100 STAMP` for each of COUNT series, 2 ms apart: for alarms; with value=1 at first
@@ -213,6 +213,8 @@ int main(int argc, char **argv) {
     const int port = atoi(argv[2]);
     const int qos = atoi(argv[3]);
     const uint64_t count = strtoull(argv[4], NULL, 10);
+    if (argc > 5 && strcmp(argv[5], "quiet") == 0)
+        MQTTAsync_setTraceLevel(MQTTASYNC_TRACE_ERROR);
     if (strcmp(argv[1], "sub") == 0)
         return subscribe(port, qos, count);
     open_publisher(port);

@@ -27,6 +27,8 @@ static bool grow(void **array, size_t *cap, size_t n, size_t element_bytes) {
 
 static enum wr_result begin(void *self, const struct wr_message_origin *origin, struct wr_error *err) {
     struct wr_postgres_sink *sink = self;
+    if (sink->n == 0) /* a refused message, or one that did not fit, may have filled it; no commit comes to make room */
+        wr_postgres_series_trim(&sink->series);
     if (!grow((void **)&sink->entries, &sink->cap, sink->n, sizeof *sink->entries))
         return no_memory(err);
     const size_t texts = sink->texts[origin->kind].len;

@@ -333,6 +333,14 @@ static void test_a_refused_message_leaves_nothing(void **state) {
         sink.ops->end(sink.self, false);
         assert_int_equal(sink.ops->bytes(sink.self), 0);
     }
+    struct wr_postgres_sink *inside = sink.self; /* nor is it refused for ever what others left no room for */
+    uint32_t number;
+    for (uint32_t i = 0; i < WR_POSTGRES_SERIES; i++)
+        (void)!wr_postgres_series_number(&inside->series, &origin, (const char *)&i, sizeof i, &number);
+    assert_int_equal(wr_postgres_series_number(&inside->series, &origin, "full", 4, &number), WR_NO_MEMORY);
+    key[0] = 'n'; /* a series that it does not know yet */
+    assert_int_equal(sink.ops->begin(sink.self, &origin, &err), WR_OK);
+    assert_int_equal(sink.ops->aggregate(sink.self, &aggregate, &err), WR_OK);
     sink.ops->close(sink.self);
 }
 

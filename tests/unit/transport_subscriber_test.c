@@ -212,7 +212,7 @@ static void what_was_not_acknowledged_comes_again(void **state) {
     }
 }
 
-/* One that nobody receives from: the relay pauses; then the ring is full; then the connection is given up, again and again. All come. */
+WR_PRINTF(1, 2)
 static void shell(const char *format, ...) {
     char command[256];
     va_list arguments;
@@ -246,6 +246,7 @@ static void qos_2_of_an_older_subscription_is_no_trouble(void **state) {
     wr_subscriber_free(subscriber);
 }
 
+/* One that nobody receives from: the relay pauses; then the ring is full; then the connection is given up, again and again. All come. */
 static void a_full_ring_loses_no_qos_1_message(void **state) {
     (void)state;
     for (int version = 0; version < 2; version++) {

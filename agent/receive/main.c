@@ -130,7 +130,7 @@ static void *watch(void *user) {
         }
         struct wr_subscriber_status now;
         wr_subscriber_status(watcher->subscriber, &now);
-        if (now.connected && !told.connected)
+        if (now.connected && now.since_boot_ns != told.since_boot_ns) /* also one that was lost and back between two looks */
             WR_LOG_WITH(WR_LOG_INFO, "broker", "connected", WR_LOG_STR("mqtt", now.mqtt_version == 5 ? "5" : "3.1.1"),
                         WR_LOG_STR("session", now.session_present ? "kept" : "new"));
         else if (!now.connected && now.cause[0] && (told.connected || strcmp(now.cause, told.cause) != 0))

@@ -179,6 +179,7 @@ def test_kill_nine_loses_no_message(lab):
         agent.kill()
         kills.append(time.monotonic())
         agent.start()
+    wait_for("a value that no crash may take", lambda: stamps[-1] > kills[-1], 10)
     done.set()
     thread.join()
     wait_for("the last value", lambda: publisher.sent - 1 in values, 30)

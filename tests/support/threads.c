@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -35,5 +36,8 @@ void wr_threads_expect(unsigned n) {
     const int64_t until_ns = wr_clock_boot_ns(wr_clock_real()) + 5 * WR_NS_PER_S;
     while (wr_threads_count() != n && wr_clock_boot_ns(wr_clock_real()) < until_ns)
         (void)sched_yield();
-    assert_int_equal(wr_threads_count(), n);
+    if (getenv("WEIR_EMULATED")) /* qemu-user has threads of its own, which may have ended since */
+        assert_true(wr_threads_count() <= n);
+    else
+        assert_int_equal(wr_threads_count(), n);
 }

@@ -163,8 +163,10 @@ static enum wr_result read_sum(struct members *members, enum wr_type type, struc
     const bool negative = word.text[0] == '-';
     *ret_sum = wr_sum_zero();
     if (type != WR_TYPE_FLOAT && is_whole(word) && word.len <= 38) {
-        for (size_t i = negative; i < word.len; i++)
-            ret_sum->scaled = ret_sum->scaled * 10 + (negative ? -(word.text[i] - '0') : word.text[i] - '0');
+        wr_u128 size = wr_u128_zero();
+        for (size_t i = negative; i < word.len; i++) /* 10^38 is below 2^127 */
+            size = wr_u128_add(wr_u128_multiply(size, 10), wr_u128_of((uint64_t)(word.text[i] - '0')));
+        ret_sum->scaled = wr_i128_of_size(negative, size);
         return WR_OK;
     }
     union wr_value value;

@@ -65,8 +65,10 @@ enum wr_result wr_pool_submit(struct wr_pool *pool, const struct wr_pool_task *t
             end_task(pool, &item);
     }
     atomic_fetch_add_explicit(result == WR_OK ? &pool->counters.submitted : &pool->counters.refused, 1, memory_order_relaxed);
-    if (result == WR_OK)
-        wr_pool_ring(pool, WR_POOL_SLEEPS); /* P2 */
+    if (result == WR_OK) { /* P2; a watcher that only rests has seen to the threads, unless there is none */
+        const bool nobody = atomic_load(&pool->counters.threads) == 0;
+        wr_pool_ring(pool, nobody ? WR_POOL_RESTS : WR_POOL_SLEEPS);
+    }
     return result;
 }
 

@@ -70,6 +70,7 @@ struct wr_pool {
     unsigned leaving; /* of them, those that are told to go */
     uint64_t received_before;
     int64_t stalled_since_ns;        /* nothing was taken from a queue with tasks since */
+    bool queue_was_empty;            /* at the last look */
     int64_t low_since_ns;            /* 0: not low */
     struct wr_pool_worker workers[]; /* threads_max */
 };

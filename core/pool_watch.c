@@ -94,6 +94,7 @@ static void report_overruns(struct wr_pool *pool, int64_t now_ns) {
 static struct wr_pool_load measure(struct wr_pool *pool, int64_t now_ns) {
     struct wr_channel_stats queue;
     wr_channel_stats(pool->queue, &queue);
+    pool->queue_was_empty = queue.depth == 0;
     if (queue.depth == 0 || queue.received != pool->received_before)
         pool->stalled_since_ns = now_ns;
     pool->received_before = queue.received;
@@ -122,10 +123,21 @@ static bool look(struct wr_pool *pool, int64_t now_ns) {
     return pool->alive == pool->options.rules.threads_min && pool->leaving == 0 && atomic_load(&pool->unfinished) == 0;
 }
 
+/* A task came into the queue between the last look, which found it on its way only, and now: nobody would run it before the next look. (Where
+ * the last look found it there and could start no thread, it waits for the next: else this would go round and round.) */
+static bool nobody_for_a_task(struct wr_pool *pool) {
+    struct wr_channel_stats queue;
+    if (pool->alive > 0 || !pool->queue_was_empty)
+        return false;
+    wr_channel_stats(pool->queue, &queue);
+    return queue.depth > 0;
+}
+
 static void rest(struct wr_pool *pool, bool sleeps, int64_t until_ns) {
     const uint32_t bell = sleeps ? WR_POOL_SLEEPS : WR_POOL_RESTS;
     atomic_store(&pool->bell, bell);
-    const bool look_again = atomic_load(&pool->stopping) || someone_went(pool) || (sleeps && atomic_load(&pool->unfinished) > 0); /* P3 */
+    const bool look_again = atomic_load(&pool->stopping) || someone_went(pool) || nobody_for_a_task(pool) ||
+                            (sleeps && atomic_load(&pool->unfinished) > 0); /* P3 */
     while (!look_again && atomic_load(&pool->bell) == bell && wr_park(&pool->bell, bell, sleeps ? WR_NEVER_NS : until_ns))
         continue;
     atomic_store(&pool->bell, WR_POOL_AWAKE);

@@ -58,7 +58,7 @@ static void on_acceptable(evutil_socket_t listening, short what, void *user) {
             event_add(&listener->retry, &pause);
             return;
         }
-        if (source->n_connections >= source->max_connections) {
+        if (source->n_connections >= source->max_connections && !wr_line_tls_make_room(source)) {
             refuse_connection(source, fd, "connection refused: max_connections reached");
             continue;
         }

@@ -7,7 +7,8 @@
  *   - A line is longer than limits.max_line: refused once, skipped to its newline.
  *   - No batch is free: the source is stalled. The rest of the shared buffer waits where it is, nobody reads, and TCP pushes back on the
  *     senders. The loop sleeps on the descriptor of the pool's free list.
- *   - Too many connections, or no more descriptors: the new one is closed, or left in the kernel's queue for a moment; counted, logged.
+ *   - Too many connections: one whose TLS handshake hangs is closed in favour of the new one, else the new one; counted, logged.
+ *   - No more descriptors: the new one is closed, or left in the kernel's queue for a moment; counted, logged.
  *   - A connection ends without a last newline: the line is taken. It breaks (reset): the part is refused.
  *
  * Stop: listeners close; of each connection what was readable by then is read; the deadline is a timer. An unfinished line at a stop is left to its

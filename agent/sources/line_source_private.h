@@ -32,7 +32,7 @@ struct wr_line_listener {
     int fd; /* -1: closed */
     uint16_t port;
     struct wr_line_udp *udp; /* UDP: what it reads into; NULL: connections come from here */
-    dev_t socket_dev; /* UNIX: the socket file we made, so that only that one is removed */
+    dev_t socket_dev;        /* UNIX: the socket file we made, so that only that one is removed */
     ino_t socket_ino;
     struct event readable;
     struct event retry; /* no descriptor was left: try again */
@@ -57,11 +57,11 @@ struct wr_line_connection {
     wr_line_read *read;
     struct wr_line_tls *tls; /* NULL: plain */
     struct event readable;
-    struct wr_link all;       /* in owner->connections */
-    struct wr_link with_part; /* in owner->parts, the oldest first, while part_len > 0 */
-    struct wr_link put_off;   /* in owner->put_off */
-    uint64_t line;            /* lines seen */
-    char *part;               /* the beginning of a line, or of a JSON value */
+    struct wr_link all;               /* in owner->connections */
+    struct wr_link with_part;         /* in owner->parts, the oldest first, while part_len > 0 */
+    struct wr_link put_off;           /* in owner->put_off */
+    uint64_t line;                    /* lines seen */
+    char *part;                       /* the beginning of a line, or of a JSON value */
     struct wr_json_progress progress; /* in part */
     uint32_t part_len;
     uint32_t part_size;
@@ -136,7 +136,7 @@ void wr_line_connection_peer(const struct wr_line_connection *connection, char *
 /* What bounds handshakes; variable only so that tests need not wait. */
 struct wr_line_tls_limits {
     int64_t handshake_ns; /* to say something; and then again, to finish */
-    int64_t contended_ns; /* to finish, while others wait */
+    int64_t contended_ns; /* to finish, while others wait, or all connections are in use */
     unsigned handshakes;  /* at once; others wait */
 };
 extern struct wr_line_tls_limits wr_line_tls_limits;
@@ -146,6 +146,8 @@ WR_MUST_USE enum wr_result wr_line_tls_open(struct wr_line_source *source, struc
 void wr_line_tls_close(struct wr_line_source *source);
 /* The connection shakes hands before it is read; what goes wrong with that closes it. */
 void wr_line_tls_begin(struct wr_line_connection *connection);
+/* All connections are in use: closes the one that has been longest without finishing its handshake. False: there is none to close. */
+bool wr_line_tls_make_room(struct wr_line_source *source);
 /* Of a connection that is being closed. */
 void wr_line_tls_end(struct wr_line_connection *connection);
 /* Whether its handshake is over. */

@@ -7,6 +7,9 @@
  *
  * A handshake is some milliseconds of computing. So it is done in steps, one in each pass of the loop, in turn: between two steps everybody
  * else is read. None of them is waited for: who does not come on in ten seconds, or in two when others wait for its place, is closed.
+ *
+ * When the source has no connection left, one that has not finished gives way to the newcomer, or silent clients could keep all others out. Who
+ * shakes hands has two seconds for it even then: else, with more clients than connections, each would push out the one before it, and none get in.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -247,6 +250,29 @@ static void on_deadline(evutil_socket_t fd, short what, void *user) {
     }
     start_waiting(side);
     arm(side);
+}
+
+static int64_t age_ns(const struct wr_line_tls *tls) {
+    return tls ? wr_clock_boot_ns(wr_clock_real()) - tls->since_boot_ns : -1;
+}
+
+bool wr_line_tls_make_room(struct wr_line_source *source) {
+    struct wr_line_tls_side *side = source->tls;
+    if (!side)
+        return false;
+    struct wr_line_tls *silent = oldest(side, SILENT);
+    struct wr_line_tls *waiting = oldest(side, WAITING);
+    struct wr_line_tls *tls = oldest(side, SHAKING);
+    if (age_ns(tls) < wr_line_tls_limits.contended_ns)
+        tls = age_ns(silent) > age_ns(waiting) ? silent : waiting;
+    if (!tls)
+        return false;
+    struct wr_error err;
+    (void)wr_error_set(&err, WR_LIMIT, "max_connections are in use, and another client needs the place of one that has not finished");
+    one_more(&counters_of(side)->connections_refused);
+    fail(tls, &err);
+    start_waiting(side);
+    return true;
 }
 
 /* -- life ----------------------------------------------------------------------------------------------------------------------------------- */

@@ -264,6 +264,109 @@ static void who_hangs_gives_way_to_who_waits(void **state) {
     nobody_is_left();
 }
 
+static void stays_open(int fd) {
+    char byte;
+    assert_int_equal(recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT), -1);
+    assert_int_equal(errno, EAGAIN);
+}
+
+/* Clients that say nothing have all connections: each client that comes gets the place of the one that has been silent longest. */
+static void silent_ones_give_way_to_who_comes(void **state) {
+    (void)state;
+    enum { ALL = 4 };
+    bed.limits.max_connections = ALL;
+    start();
+    int fds[ALL];
+    struct client clients[ALL];
+    for (int i = 0; i < ALL; i++) {
+        fds[i] = wr_test_dial(port());
+        wr_bed_wait(&bed.counters.connections, (uint64_t)i + 1);
+    }
+    for (int i = 0; i < ALL; i++) {
+        for (int j = i; j < ALL; j++)
+            stays_open(fds[j]);
+        clients[i] = gets_in(NULL);
+        assert_true(is_closed_by_peer(fds[i]));
+        assert_int_equal(bed.counters.handshakes_failed, i + 1);
+        assert_int_equal(bed.counters.connections_refused, i + 1);
+    }
+    wr_bed_wait(&bed.counters.handshakes, ALL);
+    int late = wr_test_dial(port()); /* who has got in keeps its place */
+    assert_true(is_closed_by_peer(late));
+    assert_int_equal(bed.counters.connections_refused, ALL + 1);
+    for (int i = 0; i < ALL; i++) {
+        say(&clients[i], "m v=1i 1\n");
+        close(fds[i]);
+    }
+    wr_bed_wait_taken(&bed, ALL);
+    for (int i = 0; i < ALL; i++)
+        leave(&clients[i]);
+    close(late);
+    assert_int_equal(bed.counters.handshakes_failed, ALL);
+}
+
+/* What a client says first. */
+static size_t client_hello(char *bytes, size_t size) {
+    struct wr_error err = {0};
+    const struct wr_tls_config config = {.ca = files[0]};
+    struct wr_tls *tls;
+    struct wr_tls_stream *stream = NULL;
+    int ends[2];
+    assert_int_equal(wr_tls_new(&config, wr_clock_real(), &tls, &err), WR_OK);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    assert_int_not_equal(wr_tls_handshake(tls, ends[0], "localhost", wr_bed_in_s(0), -1, &stream, &err), WR_OK);
+    const ssize_t n = recvfrom(ends[1], bytes, size, 0, NULL, NULL);
+    assert_true(n > 100);
+    close(ends[0]);
+    close(ends[1]);
+    wr_tls_free(tls);
+    return (size_t)n;
+}
+
+/* A connection that is in the middle of its handshake, after which the client says no more. */
+static int dial_and_stop_in_the_middle(void) {
+    static char hello[4096];
+    const size_t len = client_hello(hello, sizeof hello);
+    int fd = wr_test_dial(port());
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    put(fd, hello, len);
+    assert_int_equal(poll(&wait, 1, 10000), 1);
+    assert_true(recvfrom(fd, hello, sizeof hello, 0, NULL, NULL) > 0); /* it was answered */
+    return fd;
+}
+
+/* Who shakes hands has some time for it, however many come: or with more clients than connections none would ever finish. */
+static void who_shakes_hands_is_not_pushed_out_at_once(void **state) {
+    (void)state;
+    bed.limits.max_connections = 1;
+    start();
+    int slow = dial_and_stop_in_the_middle();
+    for (uint64_t i = 0; i < 20; i++) {
+        int late = wr_test_dial(port());
+        assert_true(is_closed_by_peer(late));
+        close(late);
+    }
+    assert_int_equal(bed.counters.connections_refused, 20);
+    assert_int_equal(bed.counters.handshakes_failed, 0);
+    close(slow);
+    nobody_is_left();
+    is_served();
+}
+
+static void but_after_that_time_it_gives_way(void **state) {
+    (void)state;
+    bed.limits.max_connections = 1;
+    wr_line_tls_limits.contended_ns = 300 * WR_NS_PER_MS;
+    start();
+    int slow = dial_and_stop_in_the_middle();
+    poll(NULL, 0, 400);
+    is_served();
+    assert_true(is_closed_by_peer(slow));
+    close(slow);
+    assert_int_equal(bed.counters.handshakes_failed, 1);
+    nobody_is_left();
+}
+
 static void *one_client(void *user) {
     (void)user;
     struct wr_error err = {0};
@@ -529,6 +632,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_is_no_tls_is_closed_and_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_hangs_is_closed_and_others_are_served, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_hangs_gives_way_to_who_waits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(silent_ones_give_way_to_who_comes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_shakes_hands_is_not_pushed_out_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(but_after_that_time_it_gives_way, set_up, tear_down),
         cmocka_unit_test_setup_teardown(all_come_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cut_connection_loses_its_last_words, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_forged_record_closes_the_connection, set_up, tear_down),

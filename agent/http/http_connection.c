@@ -77,7 +77,23 @@ static int64_t deadline_of(const struct wr_http_connection *connection) {
     }
 }
 
-/* At the end of each callback: the events that its state waits for, the deadline of that state, its place among the idle; or its end. */
+/* Its place among those that may be closed when another needs the connection. */
+static void take_place(struct wr_http_connection *connection) {
+    const bool in_head = connection->state == WR_HTTP_IN_HEAD;
+    const bool idle = in_head && connection->kept_len == 0;
+    if (!idle)
+        wr_link_remove(&connection->idle);
+    else if (wr_link_alone(&connection->idle))
+        wr_link_append(&connection->server->idle, &connection->idle);
+    if (idle || (!in_head && connection->state != WR_HTTP_IN_BODY)) {
+        wr_link_remove(&connection->coming);
+    } else if (wr_link_alone(&connection->coming)) {
+        connection->coming_since_boot_ns = wr_clock_boot_ns(wr_clock_real());
+        wr_link_append(&connection->server->coming, &connection->coming);
+    }
+}
+
+/* At the end of each callback: the events that its state waits for, the deadline of that state, its place; or its end. */
 static void settle(struct wr_http_connection *connection) {
     if (connection->state == WR_HTTP_ENDED) {
         wr_http_connection_close(connection);
@@ -88,10 +104,7 @@ static void settle(struct wr_http_connection *connection) {
     const bool idle = state == WR_HTTP_IN_HEAD && connection->kept_len == 0;
     int failed = reads ? event_add(&connection->readable, NULL) : 0; /* is taken off where it fires in vain */
     failed |= state == WR_HTTP_WRITING ? event_add(&connection->writable, NULL) : event_del(&connection->writable);
-    if (!idle)
-        wr_link_remove(&connection->idle);
-    else if (wr_link_alone(&connection->idle))
-        wr_link_append(&connection->server->idle, &connection->idle);
+    take_place(connection);
     const int arm = state == WR_HTTP_WAITING ? -1 : (int)state * 2 + (idle ? 1 : 0);
     if (arm != connection->armed) {
         const int64_t ns = deadline_of(connection);
@@ -118,6 +131,7 @@ void wr_http_connection_open(struct wr_http_server *server, int fd, const char *
     wr_buf_init(&connection->out, 0);
     wr_link_init(&connection->all);
     wr_link_init(&connection->idle);
+    wr_link_init(&connection->coming);
     wr_link_append(&server->connections, &connection->all);
     server->shown_connections = ++server->n_connections;
     event_assign(&connection->readable, server->base, fd, EV_READ | EV_PERSIST, on_readable, connection);
@@ -138,6 +152,7 @@ static void after_reply(struct wr_http_connection *connection) {
     drop_out(connection);
     connection->armed = -1; /* the next deadline begins now, also if it is of the same state */
     wr_link_remove(&connection->idle);
+    wr_link_remove(&connection->coming);
     if (connection->keep_alive) {
         connection->state = WR_HTTP_IN_HEAD;
         return;

@@ -30,7 +30,9 @@ enum wr_http_state {
 struct wr_http_connection {
     struct wr_http_server *server;
     struct wr_link all;
-    struct wr_link idle; /* in server->idle, the longest first, while it is */
+    struct wr_link idle;   /* in server->idle, the longest first, while it is */
+    struct wr_link coming; /* in server->coming, the longest first, while a head or a body is */
+    int64_t coming_since_boot_ns;
     struct event readable;
     struct event writable;
     struct event timer;
@@ -72,6 +74,7 @@ struct wr_http_server {
     int64_t parting_ns; /* while stopping: for a client to read its last reply */
     struct wr_link connections;
     struct wr_link idle;
+    struct wr_link coming;
     uint32_t n_connections;
     uint32_t max_connections;
     struct wr_http_budget bodies;

@@ -41,13 +41,22 @@ static void name_peer(const union peer *peer, char *text, size_t size) {
         snprintf(text, size, "unknown");
 }
 
-/* Makes room by closing the one that has been idle longest. */
+/* Makes room by closing the one that has been idle longest; or else the one whose request has been coming longest, if that is too long. */
 static bool make_room(struct wr_http_server *server) {
     if (server->n_connections < server->max_connections)
         return true;
-    if (wr_link_alone(&server->idle))
+    if (!wr_link_alone(&server->idle)) {
+        wr_http_connection_close(WR_LINK_OWNER(server->idle.next, struct wr_http_connection, idle));
+        return true;
+    }
+    if (wr_link_alone(&server->coming))
         return false;
-    wr_http_connection_close(WR_LINK_OWNER(server->idle.next, struct wr_http_connection, idle));
+    struct wr_http_connection *slow = WR_LINK_OWNER(server->coming.next, struct wr_http_connection, coming);
+    if (wr_clock_boot_ns(wr_clock_real()) - slow->coming_since_boot_ns < server->options.contended_ns)
+        return false;
+    server->broken++;
+    WR_LOG_WITH(WR_LOG_WARN, "http", "closed in the middle of a slow request: max_connections are in use", WR_LOG_STR("from", slow->peer));
+    wr_http_connection_close(slow);
     return true;
 }
 
@@ -98,6 +107,7 @@ static void on_accept_again(evutil_socket_t fd, short what, void *user) {
 void wr_http_server_forget(struct wr_http_connection *connection) {
     struct wr_http_server *server = connection->server;
     wr_link_remove(&connection->idle);
+    wr_link_remove(&connection->coming);
     wr_link_remove(&connection->all);
     server->shown_connections = --server->n_connections;
     if (server->stopping && server->n_connections == 0)
@@ -290,10 +300,12 @@ enum wr_result wr_http_server_start(const struct wr_http_server_options *options
     server->stop_fd = -1;
     wr_link_init(&server->connections);
     wr_link_init(&server->idle);
+    wr_link_init(&server->coming);
     struct wr_http_server_options *o = &server->options;
     o->idle_ns = o->idle_ns ? o->idle_ns : 120 * WR_NS_PER_S;
     o->head_ns = o->head_ns ? o->head_ns : 10 * WR_NS_PER_S;
     o->body_ns = o->body_ns ? o->body_ns : 60 * WR_NS_PER_S;
+    o->contended_ns = o->contended_ns ? o->contended_ns : 5 * WR_NS_PER_S;
     o->reply_ns = o->reply_ns ? o->reply_ns : 30 * WR_NS_PER_S;
     o->linger_ns = o->linger_ns ? o->linger_ns : 2 * WR_NS_PER_S;
     enum wr_result result = prepare(server, err);

@@ -4,7 +4,7 @@
  * Promise: one thread, one loop, never waits: not for a client, not for the engine. A body is handed to the source whole (http_gate.h); what may
  * not write, is too large, or finds no room is refused by its head, before it costs memory. Nobody holds a connection for nothing: a head, a body
  * and a reply each have a deadline as a whole, however few bytes trickle in, and when all connections are taken the one that has been idle longest
- * makes room. Requests may be pipelined; they are answered in order, one at a time.
+ * makes room; when none is idle, the one whose head and body have been coming longest, but not before contended_ns. Requests may be pipelined; they are answered in order, one at a time.
  * Why not libevent's own HTTP server: 2.1 calls back only with a whole body, so it cannot refuse by the head nor bound all bodies together, its
  * timeouts start anew with every byte, and it has no limit on connections.
  *
@@ -42,11 +42,12 @@ struct wr_http_server_options {
     struct wr_http_health health;
     struct wr_http_gate *gate;
     /* Deadlines; 0: what is said here. */
-    int64_t idle_ns;   /* between two requests: 2 min */
-    int64_t head_ns;   /* from the first byte of a head to its last: 10 s */
-    int64_t body_ns;   /* of a body: 60 s */
-    int64_t reply_ns;  /* until the client has read the reply: 30 s */
-    int64_t linger_ns; /* for the rest of what a refused client sends: 2 s */
+    int64_t idle_ns;      /* between two requests: 2 min */
+    int64_t head_ns;      /* from the first byte of a head to its last: 10 s */
+    int64_t body_ns;      /* of a body: 60 s */
+    int64_t contended_ns; /* of a head and its body, when all connections are taken and another comes: 5 s */
+    int64_t reply_ns;     /* until the client has read the reply: 30 s */
+    int64_t linger_ns;    /* for the rest of what a refused client sends: 2 s */
 };
 
 WR_MUST_USE enum wr_result wr_http_server_start(const struct wr_http_server_options *options, struct wr_http_server **ret_server,

@@ -574,6 +574,94 @@ static void the_longest_idle_connection_makes_room(void **state) {
         close(fds[i]);
 }
 
+#define PING "GET /ping HTTP/1.1\r\n" HOST "\r\n"
+
+/* A connection with the beginning of a request, which the server has seen: it came together with a request that was answered. */
+static int dial_slow(const char *beginning) {
+    char text[256];
+    int fd = dial();
+    snprintf(text, sizeof text, PING "%s", beginning);
+    assert_int_equal(ask(fd, text), 204);
+    return fd;
+}
+
+static bool is_open(int fd) {
+    char byte;
+    return recvfrom(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) < 0 && errno == EAGAIN;
+}
+
+/* All connections are held by requests that trickle in: the oldest of them gives way, though its own deadline is far. */
+static void the_slowest_request_makes_room(void **state) {
+    (void)state;
+    config.max_connections = 4;
+    options.contended_ns = 300 * WR_NS_PER_MS;
+    start();
+    int slow[4];
+    for (int i = 0; i < 4; i++)
+        slow[i] = dial_slow(i % 2 ? "GET /metrics HTTP/1.1\r\n" : "POST /write HTTP/1.1\r\n" HOST "Content-Length: 1000\r\n\r\nm");
+    const int64_t deadline_ns = wr_bed_in_s(5); /* a head has ten seconds, a body sixty */
+    unsigned refused = 0;
+    int fd = dial();
+    for (; ask(fd, PING) != 204; fd = dial()) {
+        assert_true(wr_clock_boot_ns(wr_clock_real()) < deadline_ns);
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        refused++;
+        close(fd);
+    }
+    assert_true(is_closed(slow[0]));
+    assert_true(is_open(slow[1]) && is_open(slow[2]) && is_open(slow[3]));
+    assert_int_equal(metric("weir_http_requests_broken_total"), 1);
+    assert_int_equal(metric("weir_http_connections_refused_total"), refused);
+    int next = dial(); /* who is idle goes before who is slow */
+    assert_int_equal(ask(next, PING), 204);
+    assert_true(is_closed(fd));
+    assert_true(is_open(slow[1]) && is_open(slow[2]) && is_open(slow[3]));
+    assert_int_equal(metric("weir_http_requests_broken_total"), 1);
+    for (int i = 0; i < 4; i++)
+        close(slow[i]);
+    close(fd);
+    close(next);
+}
+
+static void a_slow_request_has_some_time_all_the_same(void **state) {
+    (void)state;
+    config.max_connections = 4;
+    options.contended_ns = 60 * WR_NS_PER_S;
+    start();
+    int slow[4];
+    for (int i = 0; i < 4; i++)
+        slow[i] = dial_slow("G");
+    for (int i = 0; i < 4; i++) {
+        int late = dial();
+        assert_true(is_closed(late));
+        close(late);
+    }
+    assert_int_equal(metric("weir_http_connections_refused_total"), 4);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(ask(slow[i], "ET /ping HTTP/1.1\r\n" HOST "\r\n"), 204);
+        close(slow[i]);
+    }
+}
+
+/* Each request has a time of its own: who has sent many is not slow. */
+static void the_age_is_that_of_the_request(void **state) {
+    (void)state;
+    config.max_connections = 4;
+    options.contended_ns = 1;
+    start();
+    int fds[4];
+    for (int i = 0; i < 4; i++)
+        fds[i] = dial_slow("G");
+    assert_int_equal(ask(fds[0], "ET /ping HTTP/1.1\r\n" HOST "\r\nG"), 204); /* its next request is the youngest */
+    int late = dial();
+    assert_int_equal(ask(late, PING), 204);
+    assert_true(is_closed(fds[1]));
+    assert_true(is_open(fds[0]) && is_open(fds[2]) && is_open(fds[3]));
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+    close(late);
+}
+
 static void a_request_that_breaks_off_is_nothing(void **state) {
     (void)state;
     start();
@@ -722,6 +810,9 @@ int main(void) {
         TEST(who_does_not_read_takes_no_answers_from_others),
         TEST(who_does_not_read_holds_up_no_stop),
         TEST(the_longest_idle_connection_makes_room),
+        TEST(the_slowest_request_makes_room),
+        TEST(a_slow_request_has_some_time_all_the_same),
+        TEST(the_age_is_that_of_the_request),
         TEST(a_request_that_breaks_off_is_nothing),
         TEST(a_client_that_does_not_wait_for_the_answer_has_written),
         TEST(each_allocation_may_fail),

@@ -62,11 +62,6 @@ static bool listens(const struct wr_config_source *config, enum wr_address_kind 
     return false;
 }
 
-static double seconds_until_listener_certificate_expires(void *user) {
-    const int64_t expires_ns = ((struct wr_agent_source *)user)->counters.certificate_expires_wall_ns;
-    return (double)(expires_ns - wr_clock_wall_ns(wr_clock_real())) / (double)WR_NS_PER_S;
-}
-
 /* What only some addresses have. */
 static enum wr_result add_listeners(struct wr_agent *agent, struct wr_agent_source *source, const char *label) {
     const struct wr_intake_counters *c = &source->counters;
@@ -82,12 +77,9 @@ static enum wr_result add_listeners(struct wr_agent *agent, struct wr_agent_sour
     };
     if (listens(source->config, WR_ADDRESS_UDP))
         WR_TRY(ADD_ALL(agent->metrics, source, label, datagrams));
-    if (!listens(source->config, WR_ADDRESS_TLS))
-        return WR_OK;
-    WR_TRY(ADD_ALL(agent->metrics, source, label, handshakes));
-    return wr_metrics_add_function(agent->metrics, source, WR_METRIC_GAUGE, "weir_source_certificate_seconds",
-                                   "Until the certificate of the TLS listener expires; far below zero: there is none", label,
-                                   seconds_until_listener_certificate_expires, source);
+    if (listens(source->config, WR_ADDRESS_TLS))
+        WR_TRY(ADD_ALL(agent->metrics, source, label, handshakes));
+    return WR_OK;
 }
 
 enum wr_result wr_agent_metrics_of_source(struct wr_agent *agent, uint32_t slot) {

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ struct certificate {
     char name[64];
     char *path;
     uint32_t series;
+    bool of_source; /* else of the uplink */
     bool was_read;
     _Atomic int64_t expires_wall_ns; /* WR_NEVER_NS: not read yet, or beyond 2262 */
 };
@@ -41,7 +43,7 @@ static bool next(const struct wr_config *config, unsigned *cursor, const char **
         *ret_name = source ? source->name : "uplink";
         *ret_path = source ? source->tls.cert : config->uplink ? config->uplink->cert : NULL;
         if (*ret_path) {
-            ++*cursor;
+            ++*cursor; /* 1: that was the uplink's */
             return true;
         }
     }
@@ -210,8 +212,9 @@ static void look(struct wr_context *context, void *user) {
 
 /* ---- life ---- */
 
-static enum wr_result add(struct wr_certificates *certificates, const char *name, const char *path, struct wr_error *err) {
+static enum wr_result add(struct wr_certificates *certificates, const char *name, const char *path, bool of_source, struct wr_error *err) {
     struct certificate *certificate = &certificates->list[certificates->n++];
+    certificate->of_source = of_source;
     certificate->expires_wall_ns = WR_NEVER_NS;
     strncpy(certificate->name, name, sizeof certificate->name - 1);
     certificate->path = strdup(path);
@@ -239,7 +242,7 @@ enum wr_result wr_certificates_start(struct wr_agent *agent, const struct wr_con
     const char *name, *path;
     enum wr_result result = WR_OK;
     for (unsigned cursor = 0; result == WR_OK && next(config, &cursor, &name, &path);)
-        result = add(certificates, name, path, err);
+        result = add(certificates, name, path, cursor > 1, err);
     if (result == WR_OK && certificates->n > 0)
         result = wr_scheduler_loop_add(agent->scheduler, &certificates->task, err);
     if (result != WR_OK) {
@@ -272,10 +275,14 @@ enum wr_result wr_certificates_metrics(struct wr_certificates *certificates) {
         return WR_OK;
     wr_metrics_drop(certificates->agent->metrics, certificates);
     for (unsigned i = 0; i < certificates->n; i++) {
-        char label[128];
-        wr_metrics_label(label, sizeof label, "certificate", certificates->list[i].name);
+        struct certificate *certificate = &certificates->list[i];
+        char label[128], source[128], labels[264];
+        wr_metrics_label(label, sizeof label, "certificate", certificate->name);
+        wr_metrics_label(source, sizeof source, "source", certificate->name);
+        snprintf(labels, sizeof labels, certificate->of_source ? "%s,%s" : "%s", label, source);
         WR_TRY(wr_metrics_add_function(certificates->agent->metrics, certificates, WR_METRIC_GAUGE, "weir_certificate_expires_seconds",
-                                       "Unix time at which the certificate expires", label, expires_seconds, &certificates->list[i]));
+                                       "Unix time at which the certificate expires; NaN: not read yet", labels, expires_seconds,
+                                       certificate));
     }
     return WR_OK;
 }

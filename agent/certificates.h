@@ -33,7 +33,7 @@ WR_MUST_USE enum wr_result wr_certificates_start(struct wr_agent *agent, const s
 /* NULL is fine. WR_TIMEOUT: a file is still being read, and uses memory of other parts. */
 WR_MUST_USE enum wr_result wr_certificates_stop(struct wr_certificates *certificates, int64_t deadline_boot_ns);
 
-/* The metrics of all of them. NULL is fine. */
+/* The metrics of all of them: weir_certificate_expires_seconds{certificate=NAME}, with source=NAME where it is a source's. NULL is fine. */
 WR_MUST_USE enum wr_result wr_certificates_metrics(struct wr_certificates *certificates);
 
 #endif

@@ -29,9 +29,8 @@ struct wr_intake_counters {
     _Atomic uint64_t handshakes;         /* of a TLS listener */
     _Atomic uint64_t handshakes_resumed; /* of them */
     _Atomic uint64_t handshakes_failed;
-    _Atomic int64_t certificate_expires_wall_ns; /* of a TLS listener; 0: it has none yet */
     struct wr_subscriber_counters mqtt;
-    _Atomic uint64_t finished;                   /* 1: a source with an end (replay, stdin) has reached it */
+    _Atomic uint64_t finished; /* 1: a source with an end (replay, stdin) has reached it */
 };
 
 static inline void wr_intake_count(struct wr_intake_counters *counters, enum wr_book book, uint64_t readings) {

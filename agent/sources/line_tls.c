@@ -293,7 +293,6 @@ static void refresh(struct wr_line_tls_side *side) {
     if (!changed)
         return;
     const int64_t expires_ns = wr_tls_server_expires_wall_ns(side->server);
-    atomic_store_explicit(&counters_of(side)->certificate_expires_wall_ns, expires_ns, memory_order_relaxed);
     WR_LOG_WITH(expires_ns <= wall_ns ? WR_LOG_WARN : WR_LOG_INFO, "line",
                 expires_ns <= wall_ns ? "the TLS certificate has expired: clients will refuse it" : "TLS certificate loaded",
                 WR_LOG_STR("source", name), WR_LOG_INT("days_left", (expires_ns - wall_ns) / (86400 * WR_NS_PER_S)));

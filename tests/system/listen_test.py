@@ -54,6 +54,10 @@ class Gateway:
     def metric(self, name, source):
         return self.agent.metrics(self.ports["http"])[f'weir_source_{name}{{source="{source}"}}']
 
+    def certificate_seconds(self):
+        name = 'weir_certificate_expires_seconds{certificate="open",source="open"}'
+        return self.agent.metrics(self.ports["http"])[name] - time.time()
+
     def causes(self):
         return [json.loads(line)["error"] for line in self.agent.log().splitlines() if '"TLS handshake failed"' in line]
 
@@ -161,7 +165,7 @@ def test_rotation(lab):
     """The files change under a running agent, without a signal."""
     gateway = Gateway(lab)
     kept = gateway.connect("open", gateway.context())
-    assert gateway.metric("certificate_seconds", "open") > 3000 * 86400
+    wait_for("the file to be read", lambda: gateway.certificate_seconds() > 3000 * 86400)
 
     def served_by(name):
         stream = None
@@ -179,7 +183,7 @@ def test_rotation(lab):
         gateway.use(name)
         wait_for(f"{name} to be used", lambda now=name: served_by(now), 20, 0.2)
         if name == "server-expired":
-            assert gateway.metric("certificate_seconds", "open") < 0
+            wait_for("the metric", lambda: gateway.certificate_seconds() < 0, 20)
             assert '"the TLS certificate has expired: clients will refuse it"' in gateway.agent.log()
     (gateway.directory / "weir.key").unlink()
     time.sleep(1.1)  # it looks at most once a second

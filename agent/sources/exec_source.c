@@ -1,16 +1,12 @@
 #include "agent/sources/exec_source.h"
 
-#include <stdlib.h>
-
 #include "agent/sources/plugin.h"
 #include "agent/sources/poller.h"
 #include "core/quantity.h"
 
 struct exec {
-    struct wr_source source; /* first */
-    struct wr_plugin plugin;
+    struct wr_plugin_source base; /* first */
     struct wr_poller poller;
-    bool started;
 };
 
 static struct exec *of(struct wr_source *source) {
@@ -21,55 +17,29 @@ static struct exec *of(struct wr_source *source) {
 static void run_once(struct wr_context *context, void *user) {
     (void)context;
     struct exec *exec = user;
-    const struct wr_config_program *config = &exec->source.env.config->program;
+    const struct wr_config_program *config = &exec->base.source.env.config->program;
     const struct wr_plugin_plan plan = {.deadline_boot_ns = wr_clock_add_ns(wr_clock_boot_ns(wr_clock_real()), config->timeout_ns),
                                         .max_output_bytes = config->max_output_bytes};
-    const enum wr_plugin_end end = wr_plugin_run(&exec->plugin, &plan);
-    if (end != WR_PLUGIN_ENDED || exec->plugin.status != 0)
-        wr_plugin_report(&exec->plugin, end, "runs again in the next round");
+    const enum wr_plugin_end end = wr_plugin_run(&exec->base.plugin, &plan);
+    if (end != WR_PLUGIN_ENDED || exec->base.plugin.status != 0)
+        wr_plugin_report(&exec->base.plugin, end, "runs again in the next round");
 }
 
 /* -- life ------------------------------------------------------------------------------------------------------------------------------ */
 
+static void join(struct wr_plugin_source *base) {
+    (void)!wr_poller_stop(&of(&base->source)->poller, WR_NEVER_NS); /* wr_plugin_stop sees to its end */
+}
+
 static enum wr_result create(const struct wr_source_env *env, struct wr_source **ret_source, struct wr_error *err) {
-    struct exec *exec = calloc(1, sizeof *exec);
-    if (!exec)
-        return wr_error_set(err, WR_NO_MEMORY, "no memory for source %s", env->config->name);
-    exec->source = (struct wr_source){.ops = &wr_exec_source_ops, .env = *env};
-    enum wr_result result = wr_plugin_init(&exec->plugin, &exec->source.env, err);
-    if (result != WR_OK) {
-        free(exec);
-        return result;
-    }
-    *ret_source = &exec->source;
-    return WR_OK;
+    return wr_plugin_source_new(env, &wr_exec_source_ops, sizeof(struct exec), join, ret_source, err);
 }
 
 static enum wr_result start(struct wr_source *source, struct wr_error *err) {
     struct exec *exec = of(source);
-    WR_TRY(wr_poller_start(&exec->poller, &exec->plugin.intake, 0, run_once, exec, err));
-    exec->started = true;
+    WR_TRY(wr_poller_start(&exec->poller, &exec->base.plugin.intake, 0, run_once, exec, err));
+    exec->base.started = true;
     return WR_OK;
-}
-
-static void prepare_stop(struct wr_source *source, int64_t deadline_boot_ns) {
-    wr_plugin_stop(&of(source)->plugin, deadline_boot_ns);
-}
-
-static enum wr_result stop(struct wr_source *source, int64_t deadline_boot_ns) {
-    struct exec *exec = of(source);
-    wr_plugin_stop(&exec->plugin, deadline_boot_ns);
-    (void)!wr_poller_stop(&exec->poller, WR_NEVER_NS); /* wr_plugin_stop sees to its end */
-    exec->started = false;
-    return exec->plugin.intake.dropped > 0 ? WR_TIMEOUT : WR_OK;
-}
-
-static void release(struct wr_source *source) {
-    struct exec *exec = of(source);
-    if (exec->started)
-        (void)stop(source, 0);
-    wr_plugin_fini(&exec->plugin);
-    free(exec);
 }
 
 static enum wr_result describe(const struct wr_config_source *config, struct wr_buf *into) {
@@ -88,8 +58,8 @@ const struct wr_source_ops wr_exec_source_ops = {.kind = WR_SOURCE_EXEC,
                                                  .name = "exec",
                                                  .create = create,
                                                  .start = start,
-                                                 .prepare_stop = prepare_stop,
-                                                 .stop = stop,
-                                                 .free = release,
+                                                 .prepare_stop = wr_plugin_source_prepare_stop,
+                                                 .stop = wr_plugin_source_stop,
+                                                 .free = wr_plugin_source_free,
                                                  .describe = describe,
                                                  .bytes = bytes};

@@ -1,7 +1,6 @@
 #include "agent/sources/execd_source.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "agent/sources/plugin.h"
 #include "core/backoff.h"
@@ -13,11 +12,9 @@
 #define STABLE_NS (60 * WR_NS_PER_S)
 
 struct execd {
-    struct wr_source source; /* first */
-    struct wr_plugin plugin;
+    struct wr_plugin_source base; /* first */
     struct wr_backoff backoff;
     pthread_t thread;
-    bool started;
 };
 
 static struct execd *of(struct wr_source *source) {
@@ -26,73 +23,48 @@ static struct execd *of(struct wr_source *source) {
 
 static int64_t report(struct execd *execd, enum wr_plugin_end end, int64_t ran_ns) {
     char then[64], pause[32];
-    const int64_t pause_ns = wr_backoff_ended(&execd->backoff, ran_ns, wr_clock_random_u64(execd->source.env.clock));
+    const int64_t pause_ns = wr_backoff_ended(&execd->backoff, ran_ns, wr_clock_random_u64(execd->base.source.env.clock));
     wr_quantity_format_duration(pause, sizeof pause, pause_ns / WR_NS_PER_MS * WR_NS_PER_MS);
     snprintf(then, sizeof then, "starts again in %s", pause);
-    wr_plugin_report(&execd->plugin, end, then);
+    wr_plugin_report(&execd->base.plugin, end, then);
     return pause_ns;
 }
 
 static void *run(void *user) {
     struct execd *execd = user;
     char name[16];
-    snprintf(name, sizeof name, "execd %.9s", execd->source.env.config->name);
+    snprintf(name, sizeof name, "execd %.9s", execd->base.source.env.config->name);
     wr_thread_name(name);
     const struct wr_plugin_plan plan = {.deadline_boot_ns = WR_NEVER_NS, .stdin_pipe = true};
     for (;;) {
         const int64_t start_boot_ns = wr_clock_boot_ns(wr_clock_real());
-        const enum wr_plugin_end end = wr_plugin_run(&execd->plugin, &plan);
+        const enum wr_plugin_end end = wr_plugin_run(&execd->base.plugin, &plan);
         if (end == WR_PLUGIN_STOPPED)
             return NULL;
         const int64_t now_boot_ns = wr_clock_boot_ns(wr_clock_real());
         const int64_t pause_ns = report(execd, end, now_boot_ns - start_boot_ns);
-        if (!wr_plugin_sleep(&execd->plugin, wr_clock_add_ns(now_boot_ns, pause_ns)))
+        if (!wr_plugin_sleep(&execd->base.plugin, wr_clock_add_ns(now_boot_ns, pause_ns)))
             return NULL;
     }
 }
 
 /* -- life ------------------------------------------------------------------------------------------------------------------------------ */
 
+static void join(struct wr_plugin_source *base) {
+    pthread_join(of(&base->source)->thread, NULL);
+}
+
 static enum wr_result create(const struct wr_source_env *env, struct wr_source **ret_source, struct wr_error *err) {
-    struct execd *execd = calloc(1, sizeof *execd);
-    if (!execd)
-        return wr_error_set(err, WR_NO_MEMORY, "no memory for source %s", env->config->name);
-    execd->source = (struct wr_source){.ops = &wr_execd_source_ops, .env = *env};
-    execd->backoff = (struct wr_backoff){.min_ns = PAUSE_MIN_NS, .max_ns = PAUSE_MAX_NS, .stable_ns = STABLE_NS};
-    enum wr_result result = wr_plugin_init(&execd->plugin, &execd->source.env, err);
-    if (result != WR_OK) {
-        free(execd);
-        return result;
-    }
-    *ret_source = &execd->source;
+    WR_TRY(wr_plugin_source_new(env, &wr_execd_source_ops, sizeof(struct execd), join, ret_source, err));
+    of(*ret_source)->backoff = (struct wr_backoff){.min_ns = PAUSE_MIN_NS, .max_ns = PAUSE_MAX_NS, .stable_ns = STABLE_NS};
     return WR_OK;
 }
 
 static enum wr_result start(struct wr_source *source, struct wr_error *err) {
     struct execd *execd = of(source);
     WR_TRY(wr_thread_start(&execd->thread, run, execd, source->env.config->name, err));
-    execd->started = true;
+    execd->base.started = true;
     return WR_OK;
-}
-
-static void prepare_stop(struct wr_source *source, int64_t deadline_boot_ns) {
-    wr_plugin_stop(&of(source)->plugin, deadline_boot_ns);
-}
-
-static enum wr_result stop(struct wr_source *source, int64_t deadline_boot_ns) {
-    struct execd *execd = of(source);
-    wr_plugin_stop(&execd->plugin, deadline_boot_ns);
-    pthread_join(execd->thread, NULL);
-    execd->started = false;
-    return execd->plugin.intake.dropped > 0 ? WR_TIMEOUT : WR_OK;
-}
-
-static void release(struct wr_source *source) {
-    struct execd *execd = of(source);
-    if (execd->started)
-        (void)stop(source, 0);
-    wr_plugin_fini(&execd->plugin);
-    free(execd);
 }
 
 static enum wr_result describe(const struct wr_config_source *config, struct wr_buf *into) {
@@ -108,8 +80,8 @@ const struct wr_source_ops wr_execd_source_ops = {.kind = WR_SOURCE_EXECD,
                                                   .name = "execd",
                                                   .create = create,
                                                   .start = start,
-                                                  .prepare_stop = prepare_stop,
-                                                  .stop = stop,
-                                                  .free = release,
+                                                  .prepare_stop = wr_plugin_source_prepare_stop,
+                                                  .stop = wr_plugin_source_stop,
+                                                  .free = wr_plugin_source_free,
                                                   .describe = describe,
                                                   .bytes = bytes};

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -401,4 +402,46 @@ enum wr_result wr_plugin_describe(const struct wr_config_source *config, struct 
 size_t wr_plugin_bytes(const struct wr_config_source *config, const struct wr_config_limits *limits) {
     const size_t max_line = (size_t)limits->max_line_bytes;
     return sizeof(struct wr_plugin) + wr_intake_bytes(limits) + wr_codec_bytes(config, max_line) + (max_line > 65536 ? max_line : 65536);
+}
+
+/* -- what exec and execd have in common ---------------------------------------------------------------------------------------------------- */
+
+static struct wr_plugin_source *of(struct wr_source *source) {
+    return (struct wr_plugin_source *)(void *)source;
+}
+
+enum wr_result wr_plugin_source_new(const struct wr_source_env *env, const struct wr_source_ops *ops, size_t size,
+                                    void (*join)(struct wr_plugin_source *source), struct wr_source **ret_source, struct wr_error *err) {
+    struct wr_plugin_source *it = calloc(1, size);
+    if (!it)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for source %s", env->config->name);
+    it->source = (struct wr_source){.ops = ops, .env = *env};
+    it->join = join;
+    const enum wr_result result = wr_plugin_init(&it->plugin, &it->source.env, err);
+    if (result != WR_OK) {
+        free(it);
+        return result;
+    }
+    *ret_source = &it->source;
+    return WR_OK;
+}
+
+void wr_plugin_source_prepare_stop(struct wr_source *source, int64_t deadline_boot_ns) {
+    wr_plugin_stop(&of(source)->plugin, deadline_boot_ns);
+}
+
+enum wr_result wr_plugin_source_stop(struct wr_source *source, int64_t deadline_boot_ns) {
+    struct wr_plugin_source *it = of(source);
+    wr_plugin_stop(&it->plugin, deadline_boot_ns);
+    it->join(it);
+    it->started = false;
+    return it->plugin.intake.dropped > 0 ? WR_TIMEOUT : WR_OK;
+}
+
+void wr_plugin_source_free(struct wr_source *source) {
+    struct wr_plugin_source *it = of(source);
+    if (it->started)
+        (void)!wr_plugin_source_stop(source, 0);
+    wr_plugin_fini(&it->plugin);
+    free(it);
 }

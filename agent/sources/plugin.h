@@ -61,6 +61,15 @@ struct wr_plugin {
     char *argv[WR_CHILD_ARGUMENTS + 1];
 };
 
+/* What the sources exec and execd have in common; each has it as its first member. */
+struct wr_plugin_source {
+    struct wr_source source; /* first */
+    struct wr_plugin plugin;
+    bool started;
+    /* Waits until nothing runs the plugin any more; it has been told to stop. */
+    void (*join)(struct wr_plugin_source *source);
+};
+
 WR_MUST_USE enum wr_result wr_plugin_init(struct wr_plugin *plugin, const struct wr_source_env *env, struct wr_error *err);
 void wr_plugin_fini(struct wr_plugin *plugin);
 
@@ -75,6 +84,14 @@ void wr_plugin_stop(struct wr_plugin *plugin, int64_t deadline_boot_ns);
 
 /* One line of the log about an end that is not as it should be. `then` says what comes next. */
 void wr_plugin_report(struct wr_plugin *plugin, enum wr_plugin_end end, const char *then);
+
+/* For the operations of both. new: size bytes, which begin with a struct wr_plugin_source; the rest is 0. */
+WR_MUST_USE enum wr_result wr_plugin_source_new(const struct wr_source_env *env, const struct wr_source_ops *ops, size_t size,
+                                                void (*join)(struct wr_plugin_source *source), struct wr_source **ret_source,
+                                                struct wr_error *err);
+void wr_plugin_source_prepare_stop(struct wr_source *source, int64_t deadline_boot_ns);
+WR_MUST_USE enum wr_result wr_plugin_source_stop(struct wr_source *source, int64_t deadline_boot_ns);
+void wr_plugin_source_free(struct wr_source *source);
 
 /* " /usr/bin/probe, at most 256 MB": for `weir check`. */
 WR_MUST_USE enum wr_result wr_plugin_describe(const struct wr_config_source *config, struct wr_buf *into);

@@ -4,54 +4,40 @@
 #include "agent/agent.h"
 #include "agent/certificates.h"
 
-struct counter {
-    enum wr_metric_kind kind;
-    const char *name;
-    const char *help;
-    const _Atomic uint64_t *value;
-};
-
-static enum wr_result add_all(struct wr_metrics *metrics, const void *owner, const char *labels, const struct counter *list, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        WR_TRY(wr_metrics_add(metrics, owner, list[i].kind, list[i].name, list[i].help, labels, list[i].value));
-    return WR_OK;
-}
-
-#define ADD_ALL(metrics, owner, labels, list) add_all(metrics, owner, labels, list, sizeof(list) / sizeof((list)[0]))
-
 /* What only some kinds have. */
 static enum wr_result add_rounds(struct wr_agent *agent, const struct wr_agent_source *source, const char *label) {
     const struct wr_intake_counters *c = &source->counters;
     const int kind = source->config->kind;
-    const struct counter rounds[] = {
-        {WR_METRIC_COUNTER, "weir_source_rounds_total", "Rounds of a poller", &c->rounds},
+    const struct wr_metric_row rounds[] = {
+        {WR_METRIC_COUNTER, "weir_source_rounds_total", "Rounds of a poller", .value = &c->rounds},
         {WR_METRIC_COUNTER, "weir_source_rounds_skipped_total", "Rounds skipped: no free batch, or the one before still ran",
-         &c->rounds_skipped},
+         .value = &c->rounds_skipped},
     };
-    const struct counter programs[] = {
-        {WR_METRIC_COUNTER, "weir_source_programs_total", "Programs started", &c->programs},
+    const struct wr_metric_row programs[] = {
+        {WR_METRIC_COUNTER, "weir_source_programs_total", "Programs started", .value = &c->programs},
         {WR_METRIC_COUNTER, "weir_source_programs_failed_total", "Programs that did not start, or ended with an error",
-         &c->programs_failed},
-        {WR_METRIC_COUNTER, "weir_source_programs_killed_total", "Programs killed for their time or output", &c->programs_killed},
+         .value = &c->programs_failed},
+        {WR_METRIC_COUNTER, "weir_source_programs_killed_total", "Programs killed for their time or output", .value = &c->programs_killed},
     };
-    const struct counter messages[] = {
-        {WR_METRIC_GAUGE, "weir_source_connected", "1: subscribed at the broker", &c->mqtt.connected},
-        {WR_METRIC_COUNTER, "weir_source_connects_total", "Connections to the broker that got as far as subscribed", &c->mqtt.connects},
+    const struct wr_metric_row messages[] = {
+        {WR_METRIC_GAUGE, "weir_source_connected", "1: subscribed at the broker", .value = &c->mqtt.connected},
+        {WR_METRIC_COUNTER, "weir_source_connects_total", "Connections to the broker that got as far as subscribed",
+         .value = &c->mqtt.connects},
         {WR_METRIC_COUNTER, "weir_source_connect_failures_total", "Attempts to connect that failed, and connections that were lost",
-         &c->mqtt.failures},
-        {WR_METRIC_COUNTER, "weir_source_messages_total", "Messages taken from the broker", &c->mqtt.messages},
+         .value = &c->mqtt.failures},
+        {WR_METRIC_COUNTER, "weir_source_messages_total", "Messages taken from the broker", .value = &c->mqtt.messages},
         {WR_METRIC_COUNTER, "weir_source_messages_redelivered_total", "Of them, those that the broker had sent before",
-         &c->mqtt.redelivered},
-        {WR_METRIC_GAUGE, "weir_source_messages_waiting", "Messages that wait for the engine", &c->mqtt.waiting},
+         .value = &c->mqtt.redelivered},
+        {WR_METRIC_GAUGE, "weir_source_messages_waiting", "Messages that wait for the engine", .value = &c->mqtt.waiting},
         {WR_METRIC_COUNTER, "weir_source_pauses_total", "Times that reading from the broker paused, since the engine was behind",
-         &c->mqtt.pauses},
+         .value = &c->mqtt.pauses},
     };
     if (kind == WR_SOURCE_MQTT)
-        WR_TRY(ADD_ALL(agent->metrics, source, label, messages));
+        WR_TRY(WR_METRICS_ADD_ALL(agent->metrics, source, label, messages, NULL));
     if (kind == WR_SOURCE_EXEC || kind == WR_SOURCE_SYSTEM)
-        WR_TRY(ADD_ALL(agent->metrics, source, label, rounds));
+        WR_TRY(WR_METRICS_ADD_ALL(agent->metrics, source, label, rounds, NULL));
     if (kind == WR_SOURCE_EXEC || kind == WR_SOURCE_EXECD)
-        WR_TRY(ADD_ALL(agent->metrics, source, label, programs));
+        WR_TRY(WR_METRICS_ADD_ALL(agent->metrics, source, label, programs, NULL));
     return WR_OK;
 }
 
@@ -65,20 +51,21 @@ static bool listens(const struct wr_config_source *config, enum wr_address_kind 
 /* What only some addresses have. */
 static enum wr_result add_listeners(struct wr_agent *agent, struct wr_agent_source *source, const char *label) {
     const struct wr_intake_counters *c = &source->counters;
-    const struct counter datagrams[] = {
-        {WR_METRIC_COUNTER, "weir_source_datagrams_total", "Datagrams read", &c->datagrams},
+    const struct wr_metric_row datagrams[] = {
+        {WR_METRIC_COUNTER, "weir_source_datagrams_total", "Datagrams read", .value = &c->datagrams},
         {WR_METRIC_COUNTER, "weir_source_datagrams_lost_total", "Datagrams that the kernel threw away: the socket's buffer was full",
-         &c->datagrams_lost},
+         .value = &c->datagrams_lost},
     };
-    const struct counter handshakes[] = {
-        {WR_METRIC_COUNTER, "weir_source_handshakes_total", "TLS handshakes that succeeded", &c->handshakes},
-        {WR_METRIC_COUNTER, "weir_source_handshakes_resumed_total", "Of them, with the ticket of an earlier one", &c->handshakes_resumed},
-        {WR_METRIC_COUNTER, "weir_source_handshakes_failed_total", "TLS handshakes that failed", &c->handshakes_failed},
+    const struct wr_metric_row handshakes[] = {
+        {WR_METRIC_COUNTER, "weir_source_handshakes_total", "TLS handshakes that succeeded", .value = &c->handshakes},
+        {WR_METRIC_COUNTER, "weir_source_handshakes_resumed_total", "Of them, with the ticket of an earlier one",
+         .value = &c->handshakes_resumed},
+        {WR_METRIC_COUNTER, "weir_source_handshakes_failed_total", "TLS handshakes that failed", .value = &c->handshakes_failed},
     };
     if (listens(source->config, WR_ADDRESS_UDP))
-        WR_TRY(ADD_ALL(agent->metrics, source, label, datagrams));
+        WR_TRY(WR_METRICS_ADD_ALL(agent->metrics, source, label, datagrams, NULL));
     if (listens(source->config, WR_ADDRESS_TLS))
-        WR_TRY(ADD_ALL(agent->metrics, source, label, handshakes));
+        WR_TRY(WR_METRICS_ADD_ALL(agent->metrics, source, label, handshakes, NULL));
     return WR_OK;
 }
 
@@ -87,16 +74,16 @@ enum wr_result wr_agent_metrics_of_source(struct wr_agent *agent, uint32_t slot)
     char label[128];
     wr_metrics_label(label, sizeof label, "source", source->config->name);
     const struct wr_intake_counters *c = &source->counters;
-    const struct counter list[] = {
-        {WR_METRIC_COUNTER, "weir_source_received_total", "Readings received", &c->books[WR_BOOK_RECEIVED]},
-        {WR_METRIC_COUNTER, "weir_source_bytes_total", "Bytes read", &c->bytes},
-        {WR_METRIC_COUNTER, "weir_source_batches_total", "Batches handed to the engine", &c->batches},
-        {WR_METRIC_COUNTER, "weir_source_waits_total", "Times the source had to wait for a free batch", &c->waits},
-        {WR_METRIC_GAUGE, "weir_source_connections", "Open connections", &c->connections},
-        {WR_METRIC_COUNTER, "weir_source_connections_refused_total", "Connections refused", &c->connections_refused},
-        {WR_METRIC_GAUGE, "weir_source_finished", "1: a source with an end has reached it", &c->finished},
+    const struct wr_metric_row list[] = {
+        {WR_METRIC_COUNTER, "weir_source_received_total", "Readings received", .value = &c->books[WR_BOOK_RECEIVED]},
+        {WR_METRIC_COUNTER, "weir_source_bytes_total", "Bytes read", .value = &c->bytes},
+        {WR_METRIC_COUNTER, "weir_source_batches_total", "Batches handed to the engine", .value = &c->batches},
+        {WR_METRIC_COUNTER, "weir_source_waits_total", "Times the source had to wait for a free batch", .value = &c->waits},
+        {WR_METRIC_GAUGE, "weir_source_connections", "Open connections", .value = &c->connections},
+        {WR_METRIC_COUNTER, "weir_source_connections_refused_total", "Connections refused", .value = &c->connections_refused},
+        {WR_METRIC_GAUGE, "weir_source_finished", "1: a source with an end has reached it", .value = &c->finished},
     };
-    WR_TRY(ADD_ALL(agent->metrics, source, label, list));
+    WR_TRY(WR_METRICS_ADD_ALL(agent->metrics, source, label, list, NULL));
     WR_TRY(add_rounds(agent, source, label));
     WR_TRY(add_listeners(agent, source, label));
     for (unsigned book = 16; book < WR_BOOKS; book++) {
@@ -115,37 +102,39 @@ enum wr_result wr_agent_metrics_of_source(struct wr_agent *agent, uint32_t slot)
 
 static enum wr_result add_engine(struct wr_agent *agent) {
     const struct wr_engine_stats_shown *s = &agent->engine.shown;
-    const struct counter list[] = {
-        {WR_METRIC_COUNTER, "weir_engine_taken_total", "Readings taken by the engine", &s->taken},
-        {WR_METRIC_COUNTER, "weir_engine_clamped_total", "Readings whose stamp lay in the future", &s->clamped},
-        {WR_METRIC_COUNTER, "weir_engine_late_total", "Readings that came after their window had closed", &s->late},
-        {WR_METRIC_COUNTER, "weir_engine_bad_total", "Readings of bad quality", &s->bad},
-        {WR_METRIC_COUNTER, "weir_engine_aggregates_total", "Windows closed", &s->aggregates},
-        {WR_METRIC_COUNTER, "weir_engine_widened_total", "Readings in windows that were longer than configured", &s->widened},
-        {WR_METRIC_GAUGE, "weir_engine_open_windows", "Windows open now", &s->open_windows},
-        {WR_METRIC_GAUGE, "weir_engine_memory_bytes", "Memory of window state", &s->engine_bytes},
-        {WR_METRIC_GAUGE, "weir_alarms_active", "Alarms that are raised or latched", &s->alarms_active},
-        {WR_METRIC_GAUGE, "weir_alarms_unacknowledged", "Alarms not acknowledged", &s->alarms_unacked},
-        {WR_METRIC_GAUGE, "weir_rule_instances", "Rule instances", &s->instances},
-        {WR_METRIC_COUNTER, "weir_rule_instances_refused_total", "Instances refused by max_instances", &s->instances_refused},
-        {WR_METRIC_COUNTER, "weir_alarm_transitions_total", "Alarm transitions", &s->transitions},
-        {WR_METRIC_COUNTER, "weir_alarm_unjournalled_total", "Transitions for which the journal had no room", &s->unjournalled},
+    const struct wr_metric_row list[] = {
+        {WR_METRIC_COUNTER, "weir_engine_taken_total", "Readings taken by the engine", .value = &s->taken},
+        {WR_METRIC_COUNTER, "weir_engine_clamped_total", "Readings whose stamp lay in the future", .value = &s->clamped},
+        {WR_METRIC_COUNTER, "weir_engine_late_total", "Readings that came after their window had closed", .value = &s->late},
+        {WR_METRIC_COUNTER, "weir_engine_bad_total", "Readings of bad quality", .value = &s->bad},
+        {WR_METRIC_COUNTER, "weir_engine_aggregates_total", "Windows closed", .value = &s->aggregates},
+        {WR_METRIC_COUNTER, "weir_engine_widened_total", "Readings in windows that were longer than configured", .value = &s->widened},
+        {WR_METRIC_GAUGE, "weir_engine_open_windows", "Windows open now", .value = &s->open_windows},
+        {WR_METRIC_GAUGE, "weir_engine_memory_bytes", "Memory of window state", .value = &s->engine_bytes},
+        {WR_METRIC_GAUGE, "weir_alarms_active", "Alarms that are raised or latched", .value = &s->alarms_active},
+        {WR_METRIC_GAUGE, "weir_alarms_unacknowledged", "Alarms not acknowledged", .value = &s->alarms_unacked},
+        {WR_METRIC_GAUGE, "weir_rule_instances", "Rule instances", .value = &s->instances},
+        {WR_METRIC_COUNTER, "weir_rule_instances_refused_total", "Instances refused by max_instances", .value = &s->instances_refused},
+        {WR_METRIC_COUNTER, "weir_alarm_transitions_total", "Alarm transitions", .value = &s->transitions},
+        {WR_METRIC_COUNTER, "weir_alarm_unjournalled_total", "Transitions for which the journal had no room", .value = &s->unjournalled},
     };
-    return ADD_ALL(agent->metrics, agent, NULL, list);
+    return WR_METRICS_ADD_ALL(agent->metrics, agent, NULL, list, NULL);
 }
 
 static enum wr_result add_actions(struct wr_agent *agent) {
     const struct wr_actions *a = &agent->actions;
-    const struct counter list[] = {
-        {WR_METRIC_COUNTER, "weir_action_logged_total", "Alarms logged", &a->logged},
-        {WR_METRIC_COUNTER, "weir_action_published_total", "Alarms given to the uplink by mqtt actions", &a->published},
-        {WR_METRIC_COUNTER, "weir_action_programs_total", "Programs started", &a->programs_started},
-        {WR_METRIC_COUNTER, "weir_action_programs_failed_total", "Programs that did not start or ended with an error", &a->programs_failed},
-        {WR_METRIC_COUNTER, "weir_action_programs_killed_total", "Programs killed since they overran", &a->programs_killed},
-        {WR_METRIC_COUNTER, "weir_action_failed_total", "Actions that failed", &a->failed},
-        {WR_METRIC_COUNTER, "weir_action_unjournalled_total", "Publishes that did not wait for the journal any longer", &a->unjournalled},
+    const struct wr_metric_row list[] = {
+        {WR_METRIC_COUNTER, "weir_action_logged_total", "Alarms logged", .value = &a->logged},
+        {WR_METRIC_COUNTER, "weir_action_published_total", "Alarms given to the uplink by mqtt actions", .value = &a->published},
+        {WR_METRIC_COUNTER, "weir_action_programs_total", "Programs started", .value = &a->programs_started},
+        {WR_METRIC_COUNTER, "weir_action_programs_failed_total", "Programs that did not start or ended with an error",
+         .value = &a->programs_failed},
+        {WR_METRIC_COUNTER, "weir_action_programs_killed_total", "Programs killed since they overran", .value = &a->programs_killed},
+        {WR_METRIC_COUNTER, "weir_action_failed_total", "Actions that failed", .value = &a->failed},
+        {WR_METRIC_COUNTER, "weir_action_unjournalled_total", "Publishes that did not wait for the journal any longer",
+         .value = &a->unjournalled},
     };
-    WR_TRY(ADD_ALL(agent->metrics, agent, NULL, list));
+    WR_TRY(WR_METRICS_ADD_ALL(agent->metrics, agent, NULL, list, NULL));
     return wr_metrics_add_histogram(agent->metrics, agent, "weir_alarm_latency_seconds",
                                     "Arrival of the reading to just before its first action", NULL, &a->latency);
 }
@@ -164,17 +153,17 @@ static double scheduler_missed(void *user) {
 
 static enum wr_result add_workers(struct wr_agent *agent) {
     const struct wr_pool_counters *c = wr_pool_counters(agent->workers);
-    const struct counter list[] = {
-        {WR_METRIC_GAUGE, "weir_pool_threads", "Threads for work that blocks", &c->threads},
-        {WR_METRIC_GAUGE, "weir_pool_busy_threads", "Of them, those at work", &c->busy},
-        {WR_METRIC_COUNTER, "weir_pool_threads_started_total", "Threads started", &c->threads_started},
-        {WR_METRIC_COUNTER, "weir_pool_threads_failed_total", "Threads that could not be started", &c->threads_failed},
-        {WR_METRIC_COUNTER, "weir_pool_tasks_total", "Tasks taken", &c->submitted},
-        {WR_METRIC_COUNTER, "weir_pool_tasks_refused_total", "Tasks refused for want of room or memory", &c->refused},
-        {WR_METRIC_COUNTER, "weir_pool_tasks_dropped_total", "Tasks that ended before they had a thread", &c->dropped},
-        {WR_METRIC_COUNTER, "weir_pool_tasks_overrun_total", "Tasks that ran past their deadline", &c->overruns},
+    const struct wr_metric_row list[] = {
+        {WR_METRIC_GAUGE, "weir_pool_threads", "Threads for work that blocks", .value = &c->threads},
+        {WR_METRIC_GAUGE, "weir_pool_busy_threads", "Of them, those at work", .value = &c->busy},
+        {WR_METRIC_COUNTER, "weir_pool_threads_started_total", "Threads started", .value = &c->threads_started},
+        {WR_METRIC_COUNTER, "weir_pool_threads_failed_total", "Threads that could not be started", .value = &c->threads_failed},
+        {WR_METRIC_COUNTER, "weir_pool_tasks_total", "Tasks taken", .value = &c->submitted},
+        {WR_METRIC_COUNTER, "weir_pool_tasks_refused_total", "Tasks refused for want of room or memory", .value = &c->refused},
+        {WR_METRIC_COUNTER, "weir_pool_tasks_dropped_total", "Tasks that ended before they had a thread", .value = &c->dropped},
+        {WR_METRIC_COUNTER, "weir_pool_tasks_overrun_total", "Tasks that ran past their deadline", .value = &c->overruns},
     };
-    WR_TRY(ADD_ALL(agent->metrics, agent, NULL, list));
+    WR_TRY(WR_METRICS_ADD_ALL(agent->metrics, agent, NULL, list, NULL));
     WR_TRY(wr_metrics_add_histogram(agent->metrics, agent, "weir_pool_wait_seconds", "How long tasks waited for a thread", NULL, &c->wait));
     return wr_metrics_add_histogram(agent->metrics, agent, "weir_pool_run_seconds", "How long tasks ran", NULL, &c->run);
 }
@@ -217,20 +206,15 @@ static double resumed_handshakes(void *user) {
 }
 
 static enum wr_result add_functions(struct wr_agent *agent) {
-    const struct {
-        enum wr_metric_kind kind;
-        const char *name, *help;
-        double (*value)(void *user);
-    } list[] = {
-        {WR_METRIC_GAUGE, "weir_series", "Series known", number_of_series},
-        {WR_METRIC_GAUGE, "weir_pool_queued", "Tasks that wait for a thread", workers_queued},
-        {WR_METRIC_COUNTER, "weir_scheduler_runs_total", "Runs of sources that poll", scheduler_runs},
-        {WR_METRIC_COUNTER, "weir_scheduler_missed_total", "Runs that were due but could not start in time", scheduler_missed},
-        {WR_METRIC_GAUGE, "weir_store_open", "1: the store is open", store_is_open},
-        {WR_METRIC_GAUGE, "weir_uplink_online", "1: connected to the broker", uplink_is_online},
+    const struct wr_metric_row list[] = {
+        {WR_METRIC_GAUGE, "weir_series", "Series known", .function = number_of_series},
+        {WR_METRIC_GAUGE, "weir_pool_queued", "Tasks that wait for a thread", .function = workers_queued},
+        {WR_METRIC_COUNTER, "weir_scheduler_runs_total", "Runs of sources that poll", .function = scheduler_runs},
+        {WR_METRIC_COUNTER, "weir_scheduler_missed_total", "Runs that were due but could not start in time", .function = scheduler_missed},
+        {WR_METRIC_GAUGE, "weir_store_open", "1: the store is open", .function = store_is_open},
+        {WR_METRIC_GAUGE, "weir_uplink_online", "1: connected to the broker", .function = uplink_is_online},
     };
-    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
-        WR_TRY(wr_metrics_add_function(agent->metrics, agent, list[i].kind, list[i].name, list[i].help, NULL, list[i].value, agent));
+    WR_TRY(WR_METRICS_ADD_ALL(agent->metrics, agent, NULL, list, agent));
     const char *name = "weir_uplink_tls_handshakes_total";
     const char *help = "TLS handshakes with the broker";
     WR_TRY(wr_metrics_add_function(agent->metrics, agent, WR_METRIC_COUNTER, name, help, "kind=\"full\"", full_handshakes, agent));
@@ -250,32 +234,32 @@ static enum wr_result add_store(struct wr_agent *agent) {
         WR_TRY(wr_metrics_add(agent->metrics, agent, WR_METRIC_GAUGE, "weir_store_unacked_bytes", "Bytes that wait for the broker", label,
                               &s->unacked_bytes[lane]));
     }
-    const struct counter list[] = {
-        {WR_METRIC_GAUGE, "weir_store_history_segments", "Acknowledged segments kept as history", &s->history_segments},
-        {WR_METRIC_GAUGE, "weir_store_budget_bytes", "Limit of the store", &s->budget_bytes},
-        {WR_METRIC_GAUGE, "weir_store_free_bytes", "Free within the limit", &s->free_bytes},
-        {WR_METRIC_GAUGE, "weir_store_high_water", "1: more than 80 % of the limit waits for the broker", &s->high_water},
-        {WR_METRIC_GAUGE, "weir_store_parked_segments", "Segments that the broker refuses", &s->parked_segments},
-        {WR_METRIC_COUNTER, "weir_store_bad_segments_total", "Segments with a wrong checksum", &s->bad_segments},
-        {WR_METRIC_COUNTER, "weir_store_evicted_segments_total", "Segments evicted for space", &s->evicted_segments},
-        {WR_METRIC_COUNTER, "weir_store_evicted_readings_total", "Readings lost with evicted segments", &s->evicted_readings},
-        {WR_METRIC_COUNTER, "weir_store_segments_total", "Segments committed", &s->segments},
-        {WR_METRIC_COUNTER, "weir_store_aggregates_total", "Aggregates committed", &s->aggregates},
-        {WR_METRIC_COUNTER, "weir_store_commits_total", "Commits", &s->commits},
-        {WR_METRIC_COUNTER, "weir_store_commit_failures_total", "Commits that failed", &s->commit_failures},
-        {WR_METRIC_COUNTER, "weir_store_written_bytes_total", "Bytes written to flash, as far as we know", &s->written_bytes},
-        {WR_METRIC_COUNTER, "weir_store_quarantines_total", "Broken stores renamed aside", &s->quarantines},
+    const struct wr_metric_row list[] = {
+        {WR_METRIC_GAUGE, "weir_store_history_segments", "Acknowledged segments kept as history", .value = &s->history_segments},
+        {WR_METRIC_GAUGE, "weir_store_budget_bytes", "Limit of the store", .value = &s->budget_bytes},
+        {WR_METRIC_GAUGE, "weir_store_free_bytes", "Free within the limit", .value = &s->free_bytes},
+        {WR_METRIC_GAUGE, "weir_store_high_water", "1: more than 80 % of the limit waits for the broker", .value = &s->high_water},
+        {WR_METRIC_GAUGE, "weir_store_parked_segments", "Segments that the broker refuses", .value = &s->parked_segments},
+        {WR_METRIC_COUNTER, "weir_store_bad_segments_total", "Segments with a wrong checksum", .value = &s->bad_segments},
+        {WR_METRIC_COUNTER, "weir_store_evicted_segments_total", "Segments evicted for space", .value = &s->evicted_segments},
+        {WR_METRIC_COUNTER, "weir_store_evicted_readings_total", "Readings lost with evicted segments", .value = &s->evicted_readings},
+        {WR_METRIC_COUNTER, "weir_store_segments_total", "Segments committed", .value = &s->segments},
+        {WR_METRIC_COUNTER, "weir_store_aggregates_total", "Aggregates committed", .value = &s->aggregates},
+        {WR_METRIC_COUNTER, "weir_store_commits_total", "Commits", .value = &s->commits},
+        {WR_METRIC_COUNTER, "weir_store_commit_failures_total", "Commits that failed", .value = &s->commit_failures},
+        {WR_METRIC_COUNTER, "weir_store_written_bytes_total", "Bytes written to flash, as far as we know", .value = &s->written_bytes},
+        {WR_METRIC_COUNTER, "weir_store_quarantines_total", "Broken stores renamed aside", .value = &s->quarantines},
     };
-    return ADD_ALL(agent->metrics, agent, NULL, list);
+    return WR_METRICS_ADD_ALL(agent->metrics, agent, NULL, list, NULL);
 }
 
 static enum wr_result add_everything(struct wr_agent *agent) {
     wr_metrics_drop(agent->metrics, agent);
-    const struct counter own[] = {
-        {WR_METRIC_COUNTER, "weir_reloads_total", "Configs taken over by SIGHUP", &agent->reloads},
-        {WR_METRIC_COUNTER, "weir_reload_failures_total", "Reloads refused", &agent->reload_failures},
+    const struct wr_metric_row own[] = {
+        {WR_METRIC_COUNTER, "weir_reloads_total", "Configs taken over by SIGHUP", .value = &agent->reloads},
+        {WR_METRIC_COUNTER, "weir_reload_failures_total", "Reloads refused", .value = &agent->reload_failures},
     };
-    WR_TRY(ADD_ALL(agent->metrics, agent, NULL, own));
+    WR_TRY(WR_METRICS_ADD_ALL(agent->metrics, agent, NULL, own, NULL));
     WR_TRY(add_engine(agent));
     WR_TRY(add_actions(agent));
     WR_TRY(add_workers(agent));

@@ -21,12 +21,11 @@ static double high_water(void *user) {
 }
 
 static enum wr_result add_channel(struct wr_agent *agent, const void *owner, struct wr_channel *channel, const char *labels) {
-    if (!channel)
-        return WR_OK;
-    WR_TRY(wr_metrics_add_function(agent->metrics, owner, WR_METRIC_GAUGE, "weir_channel_depth", "Elements in the channel", labels, depth,
-                                   channel));
-    return wr_metrics_add_function(agent->metrics, owner, WR_METRIC_GAUGE, "weir_channel_high_water", "Most elements that were ever in it",
-                                   labels, high_water, channel);
+    const struct wr_metric_row list[] = {
+        {WR_METRIC_GAUGE, "weir_channel_depth", "Elements in the channel", .function = depth},
+        {WR_METRIC_GAUGE, "weir_channel_high_water", "Most elements that were ever in it", .function = high_water},
+    };
+    return channel ? WR_METRICS_ADD_ALL(agent->metrics, owner, labels, list, channel) : WR_OK;
 }
 
 enum wr_result wr_agent_metrics_of_input(struct wr_agent *agent, uint32_t slot) {
@@ -146,25 +145,20 @@ static double uptime_seconds(void *user) {
 }
 
 enum wr_result wr_agent_metrics_inside(struct wr_agent *agent) {
-    const struct {
-        enum wr_metric_kind kind;
-        const char *name, *help;
-        double (*value)(void *user);
-    } list[] = {
-        {WR_METRIC_GAUGE, "weir_outbox_segments", "Segments of all lanes that wait for the broker", outbox_segments},
-        {WR_METRIC_GAUGE, "weir_outbox_bytes", "Bytes of all lanes that wait for the broker", outbox_bytes},
-        {WR_METRIC_GAUGE, "weir_outbox_oldest_seconds", "Age of the oldest segment that waits; 0: none", outbox_age},
-        {WR_METRIC_GAUGE, "weir_uplink_in_flight", "Segments published and not acknowledged", uplink_in_flight},
-        {WR_METRIC_GAUGE, "weir_uplink_failed_attempts", "Failed connections in a row", uplink_attempts},
-        {WR_METRIC_COUNTER, "weir_uplink_published_total", "Segments published", uplink_published},
-        {WR_METRIC_COUNTER, "weir_uplink_acknowledged_total", "Segments acknowledged by the broker", uplink_acknowledged},
-        {WR_METRIC_COUNTER, "weir_uplink_refused_total", "Segments refused by the broker", uplink_refused},
-        {WR_METRIC_GAUGE, "weir_uptime_seconds", "Since the start of the agent", uptime_seconds},
-        {WR_METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory", resident_bytes},
-        {WR_METRIC_GAUGE, "process_open_fds", "Open descriptors", open_descriptors},
-        {WR_METRIC_COUNTER, "process_cpu_seconds_total", "Processor time used, kernel counted", cpu_seconds},
+    const struct wr_metric_row list[] = {
+        {WR_METRIC_GAUGE, "weir_outbox_segments", "Segments of all lanes that wait for the broker", .function = outbox_segments},
+        {WR_METRIC_GAUGE, "weir_outbox_bytes", "Bytes of all lanes that wait for the broker", .function = outbox_bytes},
+        {WR_METRIC_GAUGE, "weir_outbox_oldest_seconds", "Age of the oldest segment that waits; 0: none", .function = outbox_age},
+        {WR_METRIC_GAUGE, "weir_uplink_in_flight", "Segments published and not acknowledged", .function = uplink_in_flight},
+        {WR_METRIC_GAUGE, "weir_uplink_failed_attempts", "Failed connections in a row", .function = uplink_attempts},
+        {WR_METRIC_COUNTER, "weir_uplink_published_total", "Segments published", .function = uplink_published},
+        {WR_METRIC_COUNTER, "weir_uplink_acknowledged_total", "Segments acknowledged by the broker", .function = uplink_acknowledged},
+        {WR_METRIC_COUNTER, "weir_uplink_refused_total", "Segments refused by the broker", .function = uplink_refused},
+        {WR_METRIC_GAUGE, "weir_uptime_seconds", "Since the start of the agent", .function = uptime_seconds},
+        {WR_METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory", .function = resident_bytes},
+        {WR_METRIC_GAUGE, "process_open_fds", "Open descriptors", .function = open_descriptors},
+        {WR_METRIC_COUNTER, "process_cpu_seconds_total", "Processor time used, kernel counted", .function = cpu_seconds},
     };
-    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
-        WR_TRY(wr_metrics_add_function(agent->metrics, agent, list[i].kind, list[i].name, list[i].help, NULL, list[i].value, agent));
+    WR_TRY(WR_METRICS_ADD_ALL(agent->metrics, agent, NULL, list, agent));
     return add_channels(agent);
 }

@@ -158,6 +158,18 @@ enum wr_result wr_metrics_add_function(struct wr_metrics *metrics, const void *o
     return add(metrics, kind, name, help, labels, &(struct line){.owner = owner, .function = value, .user = user});
 }
 
+enum wr_result wr_metrics_add_rows(struct wr_metrics *metrics, const void *owner, const char *labels, const struct wr_metric_row *rows,
+                                   size_t n, void *user) {
+    for (size_t i = 0; i < n; i++) {
+        const struct wr_metric_row *row = &rows[i];
+        if (row->function)
+            WR_TRY(wr_metrics_add_function(metrics, owner, row->kind, row->name, row->help, labels, row->function, user));
+        else
+            WR_TRY(wr_metrics_add(metrics, owner, row->kind, row->name, row->help, labels, row->value));
+    }
+    return WR_OK;
+}
+
 enum wr_result wr_metrics_add_histogram(struct wr_metrics *metrics, const void *owner, const char *name, const char *help,
                                         const char *labels, const struct wr_histogram *histogram) {
     return add(metrics, WR_METRIC_HISTOGRAM, name, help, labels, &(struct line){.owner = owner, .histogram = histogram});

@@ -44,6 +44,19 @@ WR_MUST_USE enum wr_result wr_metrics_add_function(struct wr_metrics *metrics, c
                                                    void *user);
 WR_MUST_USE enum wr_result wr_metrics_add_histogram(struct wr_metrics *metrics, const void *owner, const char *name, const char *help,
                                                     const char *labels, const struct wr_histogram *histogram);
+/* A table of them, all with the same labels. */
+struct wr_metric_row {
+    enum wr_metric_kind kind; /* no histogram */
+    const char *name;
+    const char *help;
+    const _Atomic uint64_t *value;
+    double (*function)(void *user); /* in place of value */
+};
+#define WR_METRICS_ADD_ALL(metrics, owner, labels, rows, user)                                                                             \
+    wr_metrics_add_rows(metrics, owner, labels, rows, sizeof(rows) / sizeof((rows)[0]), user)
+/* Stops at the first that cannot be added; those before it stay. user: of the functions. */
+WR_MUST_USE enum wr_result wr_metrics_add_rows(struct wr_metrics *metrics, const void *owner, const char *labels,
+                                               const struct wr_metric_row *rows, size_t n, void *user);
 /* Forgets every line of an owner. */
 void wr_metrics_drop(struct wr_metrics *metrics, const void *owner);
 

@@ -252,18 +252,13 @@ static enum wr_result prepare(struct wr_http_server *server, struct wr_error *er
 
 static enum wr_result add_metrics(struct wr_http_server *server) {
     struct wr_metrics *metrics = server->options.metrics;
-    const struct {
-        enum wr_metric_kind kind;
-        const char *name, *help;
-        const _Atomic uint64_t *value;
-    } list[] = {
-        {WR_METRIC_GAUGE, "weir_http_connections", "Open HTTP connections", &server->shown_connections},
-        {WR_METRIC_GAUGE, "weir_http_bodies_bytes", "Memory of bodies under way", &server->shown_bodies_bytes},
-        {WR_METRIC_COUNTER, "weir_http_connections_refused_total", "HTTP connections refused", &server->connections_refused},
-        {WR_METRIC_COUNTER, "weir_http_requests_broken_total", "Requests that ended before they were whole", &server->broken},
+    const struct wr_metric_row list[] = {
+        {WR_METRIC_GAUGE, "weir_http_connections", "Open HTTP connections", .value = &server->shown_connections},
+        {WR_METRIC_GAUGE, "weir_http_bodies_bytes", "Memory of bodies under way", .value = &server->shown_bodies_bytes},
+        {WR_METRIC_COUNTER, "weir_http_connections_refused_total", "HTTP connections refused", .value = &server->connections_refused},
+        {WR_METRIC_COUNTER, "weir_http_requests_broken_total", "Requests that ended before they were whole", .value = &server->broken},
     };
-    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
-        WR_TRY(wr_metrics_add(metrics, server, list[i].kind, list[i].name, list[i].help, NULL, list[i].value));
+    WR_TRY(WR_METRICS_ADD_ALL(metrics, server, NULL, list, NULL));
     for (unsigned i = 0; i < WR_HTTP_REPLY_CODES; i++) {
         char label[32];
         snprintf(label, sizeof label, "code=\"%d\"", wr_http_reply_codes[i]);

@@ -200,6 +200,27 @@ static void a_walk_sees_every_line_as_a_number(void **state) {
     assert_string_equal(seen, "b{x=\"2\"}0:1:18446744073709551615:0.000:0 ");
 }
 
+static void a_table_adds_its_rows_in_order_up_to_one_that_fails(void **state) {
+    (void)state;
+    static _Atomic uint64_t a = 7;
+    static double half = 0.5;
+    char seen[256] = "";
+    const struct wr_metric_row rows[] = {
+        {WR_METRIC_COUNTER, "weir_a_total", "A.", .value = &a},
+        {WR_METRIC_GAUGE, "weir_b", "B.", .function = twice},
+        {WR_METRIC_GAUGE, "weir_a_total", "A.", .value = &a}, /* another kind */
+        {WR_METRIC_GAUGE, "weir_c", "C.", .value = &a},
+    };
+    assert_int_equal(wr_metrics_add_rows(metrics, &a, "x=\"y\"", rows, 2, &half), WR_OK);
+    wr_metrics_walk(metrics, note, seen);
+    assert_string_equal(seen, "weir_a_total{x=\"y\"}0:1:7:0.000:0 weir_b{x=\"y\"}1:0:0:1.000:0 ");
+    wr_metrics_drop(metrics, &a);
+    assert_int_equal(WR_METRICS_ADD_ALL(metrics, &a, NULL, rows, &half), WR_INVALID);
+    seen[0] = '\0';
+    wr_metrics_walk(metrics, note, seen);
+    assert_string_equal(seen, "weir_a_total{}0:1:7:0.000:0 weir_b{}1:0:0:1.000:0 ");
+}
+
 static void every_allocation_may_fail(void **state) {
     (void)state;
     static _Atomic uint64_t a;
@@ -274,6 +295,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_histogram_is_cumulative, begin, end),
         cmocka_unit_test_setup_teardown(edges_are_exact, begin, end),
         cmocka_unit_test_setup_teardown(a_walk_sees_every_line_as_a_number, begin, end),
+        cmocka_unit_test_setup_teardown(a_table_adds_its_rows_in_order_up_to_one_that_fails, begin, end),
         cmocka_unit_test(whoever_looks_meanwhile_misses_nothing),
         cmocka_unit_test(every_allocation_may_fail),
     };

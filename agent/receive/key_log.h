@@ -10,6 +10,9 @@
  * CRC says so, and it is cut off; that is the first case. Records of others are read under the lock before every batch, so a message that the
  * broker gives to another instance is known there, too.
  *
+ * A key is (node, epoch, seq), without the site: the epoch is 64 random bits drawn when a store is made (store/store.h), so two nodes of one name at
+ * two sites do not share one; and a node that is moved to another site stays the same stream.
+ *
  * `keys` is magic "WEIRKEY1", then records: length (4, little endian), CRC-32C of the payload (4), payload (agent/receive/key_record.h). When it
  * has grown well beyond what it says, it is written anew beside and renamed over; who had it open notices at the next lock. A record that is not
  * whole can only be the last one: whoever appends holds the lock, and mends the tail first. Damage before the tail (a disk that lies) ends the

@@ -49,6 +49,22 @@ const char *wr_alarm_cause_name(enum wr_alarm_cause cause) {
         return "data_stale";
     case WR_ALARM_DATA_RETURNED:
         return "data_returned";
+    case WR_ALARM_DEESCALATED:
+        return "deescalated";
+    case WR_ALARM_SHELVED:
+        return "shelved";
+    case WR_ALARM_UNSHELVED:
+        return "unshelved";
+    case WR_ALARM_SUPPRESSED:
+        return "suppressed";
+    case WR_ALARM_UNSUPPRESSED:
+        return "unsuppressed";
+    case WR_ALARM_OUT_OF_SERVICE:
+        return "out_of_service";
+    case WR_ALARM_RETURNED:
+        return "returned";
+    case WR_ALARM_CAUSES:
+        break;
     }
     return "unknown";
 }

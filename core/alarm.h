@@ -43,6 +43,24 @@ enum wr_alarm_cause {
     WR_ALARM_RULE_CHANGED = 7,  /* closed by a reload */
     WR_ALARM_DATA_STALE = 8,    /* shown on the alarm, no change of state */
     WR_ALARM_DATA_RETURNED = 9,
+    WR_ALARM_DEESCALATED = 10, /* a lower level */
+    WR_ALARM_SHELVED = 11,     /* these six: no change of state, who is told changes */
+    WR_ALARM_UNSHELVED = 12,
+    WR_ALARM_SUPPRESSED = 13,
+    WR_ALARM_UNSUPPRESSED = 14,
+    WR_ALARM_OUT_OF_SERVICE = 15,
+    WR_ALARM_RETURNED = 16,
+    WR_ALARM_CAUSES = 17,
+};
+
+/* Why an alarm is evaluated and journalled but not annunciated: one bit each. */
+enum wr_alarm_silence {
+    WR_ALARM_SILENT_SHELVED = 1 << 0,        /* by an operator, for a time */
+    WR_ALARM_SILENT_SUPPRESSED = 1 << 1,     /* its cause is another alarm (`suppress`) */
+    WR_ALARM_SILENT_INVALID = 1 << 2,        /* its valid_if is not true */
+    WR_ALARM_SILENT_OUT_OF_SERVICE = 1 << 3, /* maintenance */
+    WR_ALARM_SILENT_CHATTERING = 1 << 4,     /* backed off: the alarm stays visible */
+    WR_ALARM_SILENT_GROUPED = 1 << 5,        /* its group speaks for it, or is in flood */
 };
 
 enum wr_alarm_data {
@@ -53,6 +71,8 @@ enum wr_alarm_data {
 #define WR_ALARM_NAME_BYTES 64      /* rule name */
 #define WR_ALARM_INSTANCE_BYTES 192 /* "room=A1,site=riga": values of `by`, in its order */
 #define WR_ALARM_TEXT_BYTES 256
+#define WR_ALARM_LEVEL_BYTES 16
+#define WR_ALARM_WHY_BYTES 128
 
 struct wr_alarm {
     char rule[WR_ALARM_NAME_BYTES];
@@ -64,6 +84,7 @@ struct wr_alarm {
     uint8_t cause;    /* enum wr_alarm_cause */
     uint8_t severity; /* enum wr_severity */
     uint8_t data;     /* enum wr_alarm_data */
+    uint8_t silent;   /* enum wr_alarm_silence, bits: not annunciated for these reasons */
     bool historic;    /* on old data: journalled, drives no output */
     bool journalled;  /* set by the agent before a network action */
     bool has_value;
@@ -76,6 +97,8 @@ struct wr_alarm {
     int64_t arrival_boot_ns; /* boot time at which the cause became readable here: latency = action - arrival; 0: a timer */
     int64_t decided_boot_ns;
     char by_whom[64]; /* of an operator command */
+    char why[WR_ALARM_WHY_BYTES];     /* of an operator command: the reason, the reference */
+    char level[WR_ALARM_LEVEL_BYTES]; /* of a rule with levels: the present one; empty: none */
     char message[WR_ALARM_TEXT_BYTES];
 };
 

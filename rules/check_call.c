@@ -43,6 +43,7 @@ void wr_check_series(struct wr_scope *scope, struct wr_node *node) {
         rule->operands[rule->n_operands++] = (struct wr_operand){
             .text = node->text,
             .selector = selector,
+            .node = WR_NODE_NO,
             .point = wr_ruleset_point(scope->ruleset, wr_ruleset_plain_name(selector->name, name, sizeof name)),
         };
     }

@@ -11,14 +11,20 @@
 #include "core/alarm.h"
 #include "rules/arena.h"
 #include "rules/diagnostics.h"
+#include "rules/operator.h"
 #include "rules/program.h"
 #include "rules/ruleset.h"
 #include "rules/selector.h"
 #include "rules/template.h"
 #include "rules/units.h"
 
-#define WR_RULE_OPERANDS 8 /* different series in one rule */
+#define WR_RULE_OPERANDS 8 /* different signals in one node */
 #define WR_RULE_WINDOWS 8
+#define WR_RULE_OPERATORS 8
+#define WR_RULE_LEVELS 8
+#define WR_RULE_STEPS 8
+#define WR_RULE_RANKS 8 /* nodes that read nodes that read nodes ... */
+#define WR_NODE_NO UINT32_MAX
 #define WR_RULE_AGES 8
 #define WR_RULE_LEAVES 16
 #define WR_RULE_LABELS 8 /* of `by` */
@@ -42,14 +48,36 @@ struct wr_point {
     struct wr_place place;
 };
 
-/* A series that a rule reads. Thresholds are the constants it is compared with: between two neighbours nothing can flip. */
+/* A number that is fixed for each instance: a constant, or what a program over table cells and constants says (WR_OP_NUMBER, WR_OP_CELL, arithmetic). */
+struct wr_limit {
+    double number;                   /* of a constant */
+    const struct wr_program *program; /* NULL: the constant */
+};
+
+/* A signal that a node reads: the series of a selector, or another node. Thresholds are the fixed numbers it is compared with: between two neighbours
+ * nothing can flip. */
 struct wr_operand {
-    const char *text;
-    const struct wr_selector *selector;
-    const struct wr_point *point; /* NULL: not declared */
-    bool opaque;                  /* used otherwise too: every sample counts */
+    const char *text;                   /* as written; of a node its canonical text */
+    const struct wr_selector *selector; /* NULL: a node */
+    uint32_t node;                      /* index in the rule set's rules; WR_NODE_NO: a series */
+    const struct wr_point *point;       /* NULL: not declared */
+    bool opaque;                        /* used otherwise too: every sample counts */
     uint32_t n_thresholds;
     double *thresholds;
+    struct wr_limit *limits; /* the same with tables: n_limits of them beside the thresholds */
+    uint32_t n_limits;
+};
+
+/* A call with memory: one state for each (signal, spec). */
+struct wr_rule_operator {
+    uint32_t operand;
+    struct wr_operator_spec spec;
+};
+
+/* A cell of a table: the row is found by the instance's label of the table's key. */
+struct wr_rule_cell {
+    const struct wr_table *table; /* rules/table.h */
+    uint32_t column;
 };
 
 struct wr_rule_window {
@@ -73,6 +101,29 @@ struct wr_leaf {
     const char *unit;
 };
 
+/* What a node is. Alarms are what the user calls rules; the others are made by `derive`, by levels and sequences, and by the checker, where a function
+ * with memory takes an expression (held, hits, avg(a - b, 5m)): then the expression becomes a node, shared by its canonical text and `by`. */
+enum wr_rule_kind {
+    WR_RULE_ALARM,
+    WR_RULE_DERIVED,  /* the value or truth of `when`, after on_delay and off_delay if there are any, as a signal */
+    WR_RULE_SET,      /* one number of all series that its one operand's selector takes: avg_of, count_of ... */
+    WR_RULE_SEQUENCE, /* true while its steps have come in order */
+};
+
+/* One step of a sequence: operand i is its condition's node. */
+struct wr_rule_step {
+    int64_t within_ns; /* since the step before; 0: for ever */
+    bool absent;       /* met when the condition has not become true within that time */
+};
+
+/* One level of an alarm, the lowest first: operand i is its condition's node, after delays. */
+struct wr_rule_level {
+    const char *name;
+    enum wr_severity severity;
+};
+
+enum wr_backfill { WR_BACKFILL_LOG, WR_BACKFILL_EVALUATE, WR_BACKFILL_IGNORE };
+
 enum wr_no_data { WR_NO_DATA_HOLD, WR_NO_DATA_RAISE, WR_NO_DATA_CLEAR };
 
 struct wr_rule {
@@ -82,6 +133,10 @@ struct wr_rule {
     uint32_t n_by;
     const char *by[WR_RULE_LABELS];
     enum wr_severity severity;
+    uint8_t kind; /* enum wr_rule_kind */
+    uint8_t rank; /* one more than the highest of the nodes it reads */
+    bool truth;   /* the value of a derived node is true or false */
+    bool every_sample; /* a derived node tells each evaluation by a sample, not only what changed */
     int64_t on_delay_ns;
     int64_t off_delay_ns;
     enum wr_no_data no_data;
@@ -94,6 +149,10 @@ struct wr_rule {
     struct wr_operand operands[WR_RULE_OPERANDS];
     uint32_t n_windows;
     struct wr_rule_window windows[WR_RULE_WINDOWS];
+    uint32_t n_operators;
+    struct wr_rule_operator *operators;
+    uint32_t n_cells;
+    struct wr_rule_cell *cells; /* WR_OP_CELL a */
     uint32_t n_ages;
     struct wr_age ages[WR_RULE_AGES];
     uint32_t n_leaves;
@@ -106,6 +165,22 @@ struct wr_rule {
     const char *shape;     /* the same without numbers and delays */
     uint32_t n_actions;
     struct wr_action_spec *actions;
+    /* alarms */
+    uint32_t n_levels;
+    struct wr_rule_level *levels;
+    struct wr_program valid_if; /* n 0: none. False or unknown: silent (WR_ALARM_SILENT_INVALID) */
+    const struct wr_schedule *active; /* rules/schedule.h; NULL: always. Outside of it the condition counts as false */
+    enum wr_backfill backfill;
+    int64_t forget_ns;
+    uint32_t max_instances;
+    int64_t re_alarm_ns;   /* 0: never rings again */
+    int64_t shelve_max_ns; /* 0: may not be shelved */
+    /* nodes */
+    const struct wr_point *output; /* of a derived point: unit, range ... */
+    int64_t emit_ns;               /* at most one sample in so long; 0: each */
+    enum wr_function_id set;       /* WR_FUNCTION_AVG_OF ... */
+    uint32_t n_steps;
+    struct wr_rule_step *steps;
 };
 
 /* One operand of one rule under the name of its series, sorted by name: the index from series to rules. */
@@ -124,10 +199,11 @@ struct wr_ruleset {
     uint32_t n_points;
     uint32_t cap_points;
     struct wr_point **points; /* sorted by name once loaded */
-    uint32_t n_rules;
+    uint32_t n_rules; /* alarms: the first so many */
+    uint32_t n_nodes; /* all */
     uint32_t cap_rules;
-    struct wr_rule **rules; /* in the order of the files */
-    uint32_t *by_name;   /* indexes of rules, sorted by name */
+    struct wr_rule **rules; /* alarms in the order of the files, then the other nodes: each after those that it reads */
+    uint32_t *by_name;   /* indexes of alarms, sorted by name */
     uint32_t n_readers;
     struct wr_reader *readers;
 };

@@ -25,6 +25,11 @@ enum wr_opcode {
     WR_OP_DELTA,   /* value - prev */
     WR_OP_AGE,     /* seconds since the last arrival; compared with number, flips there, or right behind it (b) */
     WR_OP_WINDOW,  /* answer b (enum wr_function_id) of window a */
+    WR_OP_OPERATOR, /* answer b (enum wr_function_id) of operator a, with number */
+    WR_OP_CELL,     /* cell a of the instance */
+    WR_OP_QUALITY,  /* of operand a: 2 good, 1 uncertain, 0 bad */
+    WR_OP_PULSE,    /* operand a changed at this very sample: b WR_FUNCTION_RISES, FALLS or CHANGED */
+    WR_OP_TIME,     /* b: WR_FUNCTION_TIME (seconds since 1970), HOUR (0 to 24, with fractions) or WEEKDAY (1 Monday to 7); zone: where, or NULL for UTC */
     WR_OP_TEXT_IS, /* operand a holds this text */
     WR_OP_CONVERT, /* top * number + addend */
     WR_OP_ADD,
@@ -34,6 +39,12 @@ enum wr_opcode {
     WR_OP_MODULO,
     WR_OP_NEGATE,
     WR_OP_ABS,
+    WR_OP_ROUND,      /* to multiples of number */
+    WR_OP_CLAMP,      /* value, low, high */
+    WR_OP_IF,         /* condition, then, else */
+    WR_OP_DEWPOINT,   /* °C and ratio to °C */
+    WR_OP_HEAT_INDEX, /* °C and ratio to °C */
+    WR_OP_VOTE,       /* a conditions, b of them; number: how many may be unknown before the answer is, see `degrade` */
     WR_OP_TRUTH, /* not zero */
     WR_OP_NOT,
     WR_OP_AND,
@@ -50,6 +61,7 @@ struct wr_instruction {
     union {
         double addend;
         const char *text;
+        const struct wr_zone *zone; /* rules/zone.h */
     };
 };
 

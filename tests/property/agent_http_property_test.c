@@ -3,7 +3,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,7 +16,6 @@
 #include <cmocka.h>
 
 #include "agent/http/http_server.h"
-#include "core/log.h"
 #include "tests/support/random.h"
 #include "tests/support/source_bed.h"
 
@@ -177,9 +175,8 @@ static void random_requests_are_answered_as_the_model_says(void **state) {
     struct wr_http_server *server;
     struct wr_error err = {0};
     wr_bed_init(&bed, WR_SOURCE_HTTP);
-    wr_bed_create(&bed);
+    wr_bed_start(&bed);
     wr_bed_engine_start(&bed);
-    assert_int_equal(wr_source_start(bed.source, &err), WR_OK);
     assert_int_equal(wr_http_server_start(&options, &server, &err), WR_OK);
     for (unsigned i = 0; i < CONNECTIONS; i++)
         talk(wr_http_server_port(server));
@@ -191,8 +188,6 @@ static void random_requests_are_answered_as_the_model_says(void **state) {
 }
 
 int main(void) {
-    signal(SIGPIPE, SIG_IGN);
-    wr_log_configure(WR_LOG_ERROR + 1, WR_LOG_LOGFMT, 2);
     const struct CMUnitTest tests[] = {cmocka_unit_test(random_requests_are_answered_as_the_model_says)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 #include "tests/support/source_bed.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,13 +10,19 @@
 
 #include <cmocka.h>
 
+#include "agent/sources/line_source.h"
+#include "core/log.h"
 #include "core/record_json.h"
+#include "tests/support/client.h"
+#include "tests/support/failing.h"
 
 int64_t wr_bed_in_s(int64_t seconds) {
     return wr_clock_boot_ns(wr_clock_real()) + seconds * WR_NS_PER_S;
 }
 
 void wr_bed_init(struct wr_bed *bed, enum wr_source_kind kind) {
+    (void)signal(SIGPIPE, SIG_IGN);
+    wr_log_configure(WR_LOG_ERROR + 1, WR_LOG_LOGFMT, 2);
     memset(bed, 0, sizeof *bed);
     bed->limits = (struct wr_config_limits){.max_series = 1000,
                                             .max_symbols = 100,
@@ -73,6 +80,21 @@ void wr_bed_create(struct wr_bed *bed) {
         start_workers(bed);
     if (wr_source_create(&bed->env, &bed->source, &err) != WR_OK)
         fail_msg("create: %s", err.text);
+}
+
+void wr_bed_start(struct wr_bed *bed) {
+    struct wr_error err = {0};
+    wr_bed_create(bed);
+    if (wr_source_start(bed->source, &err) != WR_OK)
+        fail_msg("start: %s", err.text);
+}
+
+int wr_bed_dial(const struct wr_bed *bed) {
+    return wr_test_dial(wr_line_source_port(bed->source, 0));
+}
+
+void wr_bed_stop(struct wr_bed *bed) {
+    assert_int_equal(wr_source_stop(bed->source, wr_bed_in_s(10)), WR_OK);
 }
 
 static void print(struct wr_bed *bed, const struct wr_reading *reading) {
@@ -147,6 +169,7 @@ uint64_t wr_bed_count(const struct wr_bed *bed, enum wr_book book) {
 }
 
 void wr_bed_fini(struct wr_bed *bed) {
+    wr_failing_off();
     wr_source_free(bed->source);
     if (bed->workers)
         stop_workers(bed);

@@ -34,10 +34,17 @@ struct wr_bed {
     struct wr_buf text;
 };
 
-/* A config of its kind with small limits; the test may change limits and config before wr_bed_create. */
+/* A config of its kind with small limits; the test may change limits and config before wr_bed_create. Nothing is logged from now on, and a broken pipe is an error,
+ * no signal. */
 void wr_bed_init(struct wr_bed *bed, enum wr_source_kind kind);
 /* Tables, pool, channel; and the source, not started. */
 void wr_bed_create(struct wr_bed *bed);
+/* The same, and starts it. */
+void wr_bed_start(struct wr_bed *bed);
+/* A connection to the first address of a source of kind line: tests/support/client.h. */
+int wr_bed_dial(const struct wr_bed *bed);
+/* Stops the source, which must have been able to hand everything over. */
+void wr_bed_stop(struct wr_bed *bed);
 /* Takes what is in the channel now; returns the readings. */
 uint64_t wr_bed_take(struct wr_bed *bed);
 /* Takes until `readings` in all were taken or ten seconds have passed (then the test fails). */
@@ -48,7 +55,7 @@ void wr_bed_wait_taken(struct wr_bed *bed, uint64_t readings);
 /* Waits until a counter has reached a value; ten seconds at most. */
 void wr_bed_wait(const _Atomic uint64_t *counter, uint64_t value);
 uint64_t wr_bed_count(const struct wr_bed *bed, enum wr_book book);
-/* Stops and frees everything that is there. */
+/* Stops and frees everything that is there; no call fails any more. */
 void wr_bed_fini(struct wr_bed *bed);
 
 /* Deadline in so many seconds. */

@@ -8,12 +8,12 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "tests/support/client.h"
 
 #define TUNNELS 128
 
@@ -28,16 +28,6 @@ struct tunnel {
 
 static struct tunnel tunnels[TUNNELS];
 static unsigned n_tunnels;
-
-int wr_test_dial(uint16_t port) {
-    const struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
-    const int on = 1;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    return fd;
-}
 
 struct wr_tls_stream *wr_test_tls_dial(uint16_t port, const struct wr_tls_config *config, int *ret_fd, struct wr_error *err) {
     struct wr_tls *tls;

@@ -17,8 +17,6 @@ int wr_test_tunnel(uint16_t port, const struct wr_tls_config *config);
 struct wr_tls_stream *wr_test_tls_dial(uint16_t port, const struct wr_tls_config *config, int *ret_fd, struct wr_error *err);
 /* Writes all of it, and waits where it must. False: the connection broke. */
 bool wr_test_tls_write(struct wr_tls_stream *stream, int fd, const char *bytes, size_t len);
-/* A plain TCP connection to 127.0.0.1:port. */
-int wr_test_dial(uint16_t port);
 /* Waits until all tunnels have ended; the ends, or the other side, are closed by then. */
 void wr_test_tunnels_close(void);
 

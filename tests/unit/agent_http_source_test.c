@@ -1,9 +1,7 @@
 /* The HTTP server and the source of kind http over real sockets: writes, refusals, backpressure, slow and rude clients, stop, failing calls. */
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,7 +16,7 @@
 
 #include "agent/http/http_server.h"
 #include "agent/sources/http_source.h"
-#include "core/log.h"
+#include "tests/support/client.h"
 #include "tests/support/failing.h"
 #include "tests/support/source_bed.h"
 
@@ -38,8 +36,6 @@ static bool yes(void *user, struct wr_buf *why) {
 
 static int set_up(void **state) {
     (void)state;
-    signal(SIGPIPE, SIG_IGN);
-    wr_log_configure(WR_LOG_ERROR + 1, WR_LOG_LOGFMT, 2);
     wr_bed_init(&bed, WR_SOURCE_HTTP);
     address = (struct wr_address){.kind = WR_ADDRESS_TCP, .host = (char *)"127.0.0.1"};
     config = (struct wr_config_http){.listen = (char *)"127.0.0.1:0", .address = address, .max_connections = 20};
@@ -66,35 +62,22 @@ static void start_server(void) {
 }
 
 static void start(void) {
-    struct wr_error err = {0};
-    wr_bed_create(&bed);
-    if (wr_source_start(bed.source, &err) != WR_OK)
-        fail_msg("source: %s", err.text);
+    wr_bed_start(&bed);
     start_server();
 }
 
 /* -- a client ------------------------------------------------------------------------------------------------------------------------- */
 
 static int dial(void) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    const struct sockaddr_in to = {
-        .sin_family = AF_INET, .sin_port = htons(wr_http_server_port(server)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     const struct timeval ten_s = {.tv_sec = 10};
+    int fd = wr_test_dial(wr_http_server_port(server));
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &ten_s, sizeof ten_s), 0);
-    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
     return fd;
 }
 
-/* sendto and recvfrom: calls of the system, not of the code under test, so they do not count for wr_failing_io. */
+/* Where the peer closes in the middle, what it said before is what counts. */
 static void put(int fd, const char *text, size_t len) {
-    while (len > 0) {
-        const ssize_t n = sendto(fd, text, len, MSG_NOSIGNAL, NULL, 0);
-        if (n < 0)
-            return; /* the peer closed: what it said before is what counts */
-        text += n;
-        len -= (size_t)n;
-    }
+    (void)wr_test_put(fd, text, len);
 }
 
 static void put_text(int fd, const char *text) {
@@ -126,11 +109,6 @@ static int get(int fd) {
 static int ask(int fd, const char *text) {
     put_text(fd, text);
     return get(fd);
-}
-
-static bool is_closed(int fd) {
-    char byte;
-    return recvfrom(fd, &byte, 1, 0, NULL, NULL) <= 0;
 }
 
 static int write_lines(int fd, const char *target, const char *headers, const char *body, size_t len) {
@@ -245,7 +223,7 @@ static void requests_are_pipelined_and_chunked_and_cut_anywhere(void **state) {
         assert_memory_equal(head, "HTTP/1.1 200", 12);
         assert_int_equal(get(fd), 204);
         assert_non_null(strstr(reply, "Connection: close"));
-        assert_true(is_closed(fd));
+        assert_true(wr_test_is_closed(fd));
         close(fd);
     }
     const uint64_t rounds = (sizeof requests + 79) / 41;
@@ -262,7 +240,7 @@ static void whoever_expects_a_word_gets_it(void **state) {
     wr_bed_take_until(&bed, 1);
     /* Refused by its head: no word, no body, and the connection ends. */
     assert_int_equal(ask(fd, "POST /write HTTP/1.1\r\n" HOST "Content-Length: 2000000\r\nExpect: 100-continue\r\n\r\n"), 413);
-    assert_true(is_closed(fd));
+    assert_true(wr_test_is_closed(fd));
     close(fd);
 }
 
@@ -274,7 +252,7 @@ static void refusals_leave_the_connection_where_they_can(void **state) {
     int fd = dial();
     assert_int_equal(write_lines(fd, "/write", "Content-Encoding: deflate\r\n", "m v=1\n", 6), 415);
     assert_int_equal(write_lines(fd, "/write", "Content-Encoding: gzip\r\n", "", 0), 400); /* nothing is no gzip */
-    assert_true(is_closed(fd));
+    assert_true(wr_test_is_closed(fd));
     close(fd);
     fd = dial();
     assert_int_equal(write_lines(fd, "/write?precision=x", "", "m v=1\n", 6), 400);
@@ -289,7 +267,7 @@ static void refusals_leave_the_connection_where_they_can(void **state) {
     assert_int_equal(ask(fd, "GET /health HTTP/1.1\r\n" HOST "\r\n"), 200);
     assert_non_null(strstr(reply, "\"status\":\"pass\""));
     assert_int_equal(ask(fd, "\x16\x03\x01\x02"), 400);
-    assert_true(is_closed(fd));
+    assert_true(wr_test_is_closed(fd));
     close(fd);
     assert_int_equal(wr_bed_count(&bed, WR_BOOK_RECEIVED), 0);
 }
@@ -448,7 +426,7 @@ static void a_server_in_a_hurry_gets_its_answers_and_the_source_goes_on(void **s
     wr_http_server_stop(server, wr_bed_in_s(0));
     server = NULL;
     assert_int_equal(get(fd), 503);
-    assert_true(is_closed(fd) && is_closed(idle));
+    assert_true(wr_test_is_closed(fd) && wr_test_is_closed(idle));
     close(fd);
     close(idle);
     wr_bed_engine_start(&bed);
@@ -483,7 +461,7 @@ static void slow_requests_have_a_deadline_as_a_whole(void **state) {
     }
     assert_int_equal(get(head), 408);
     assert_int_equal(get(body), 408);
-    assert_true(is_closed(idle));
+    assert_true(wr_test_is_closed(idle));
     close(head);
     close(body);
     close(idle);
@@ -560,7 +538,7 @@ static void the_longest_idle_connection_makes_room(void **state) {
     assert_int_equal(ask(fds[0], "GET /ping HTTP/1.1\r\n" HOST "\r\n"), 204); /* now the second is the oldest */
     fds[4] = dial();
     assert_int_equal(ask(fds[4], "GET /ping HTTP/1.1\r\n" HOST "\r\n"), 204);
-    assert_true(is_closed(fds[1]));
+    assert_true(wr_test_is_closed(fds[1]));
     assert_int_equal(ask(fds[0], "GET /ping HTTP/1.1\r\n" HOST "\r\n"), 204);
     put_text(fds[0], "G"); /* none of them is idle any more: nobody else comes in */
     put_text(fds[2], "G");
@@ -568,7 +546,7 @@ static void the_longest_idle_connection_makes_room(void **state) {
     put_text(fds[4], "G");
     nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
     fds[5] = dial();
-    assert_true(is_closed(fds[5]));
+    assert_true(wr_test_is_closed(fds[5]));
     assert_int_equal(metric("weir_http_connections_refused_total"), 1);
     for (int i = 0; i < 6; i++)
         close(fds[i]);
@@ -608,13 +586,13 @@ static void the_slowest_request_makes_room(void **state) {
         refused++;
         close(fd);
     }
-    assert_true(is_closed(slow[0]));
+    assert_true(wr_test_is_closed(slow[0]));
     assert_true(is_open(slow[1]) && is_open(slow[2]) && is_open(slow[3]));
     assert_int_equal(metric("weir_http_requests_broken_total"), 1);
     assert_int_equal(metric("weir_http_connections_refused_total"), refused);
     int next = dial(); /* who is idle goes before who is slow */
     assert_int_equal(ask(next, PING), 204);
-    assert_true(is_closed(fd));
+    assert_true(wr_test_is_closed(fd));
     assert_true(is_open(slow[1]) && is_open(slow[2]) && is_open(slow[3]));
     assert_int_equal(metric("weir_http_requests_broken_total"), 1);
     for (int i = 0; i < 4; i++)
@@ -633,7 +611,7 @@ static void a_slow_request_has_some_time_all_the_same(void **state) {
         slow[i] = dial_slow("G");
     for (int i = 0; i < 4; i++) {
         int late = dial();
-        assert_true(is_closed(late));
+        assert_true(wr_test_is_closed(late));
         close(late);
     }
     assert_int_equal(metric("weir_http_connections_refused_total"), 4);
@@ -655,7 +633,7 @@ static void the_age_is_that_of_the_request(void **state) {
     assert_int_equal(ask(fds[0], "ET /ping HTTP/1.1\r\n" HOST "\r\nG"), 204); /* its next request is the youngest */
     int late = dial();
     assert_int_equal(ask(late, PING), 204);
-    assert_true(is_closed(fds[1]));
+    assert_true(wr_test_is_closed(fds[1]));
     assert_true(is_open(fds[0]) && is_open(fds[2]) && is_open(fds[3]));
     for (int i = 0; i < 4; i++)
         close(fds[i]);

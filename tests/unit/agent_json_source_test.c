@@ -1,10 +1,8 @@
 /* JSON over real sockets: values cut anywhere, over several lines, without lines; bad ones leave the good ones; limits, backpressure, failing calls. */
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,7 +15,7 @@
 #include <cmocka.h>
 
 #include "agent/sources/line_source.h"
-#include "core/log.h"
+#include "tests/support/client.h"
 #include "tests/support/failing.h"
 #include "tests/support/source_bed.h"
 
@@ -26,8 +24,6 @@ static struct wr_config_json mapping;
 
 static int set_up(void **state) {
     (void)state;
-    signal(SIGPIPE, SIG_IGN);
-    wr_log_configure(WR_LOG_ERROR + 1, WR_LOG_LOGFMT, 2);
     wr_bed_init(&bed, WR_SOURCE_LINE);
     static char *tags[] = {(char *)"s"};
     mapping = (struct wr_config_json){.tags = tags, .n_tags = 1, .time = (char *)"t", .time_format = (char *)"ns"};
@@ -38,38 +34,12 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     (void)state;
-    wr_failing_off();
     wr_bed_fini(&bed);
     return 0;
 }
 
-static void start(void) {
-    struct wr_error err = {0};
-    wr_bed_create(&bed);
-    if (wr_source_start(bed.source, &err) != WR_OK)
-        fail_msg("start: %s", err.text);
-}
-
-static int dial(void) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    const struct sockaddr_in to = {
-        .sin_family = AF_INET, .sin_port = htons(wr_line_source_port(bed.source, 0)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
-    return fd;
-}
-
 static void put(int fd, const char *bytes, size_t len) {
-    while (len > 0) {
-        const ssize_t n = sendto(fd, bytes, len, MSG_NOSIGNAL, NULL, 0);
-        assert_true(n > 0);
-        bytes += n;
-        len -= (size_t)n;
-    }
-}
-
-static void put_text(int fd, const char *text) {
-    put(fd, text, strlen(text));
+    assert_true(wr_test_put(fd, bytes, len));
 }
 
 /* So that it is a read of its own. */
@@ -85,14 +55,14 @@ static void values_are_whole_wherever_they_are_cut(void **state) {
     (void)state;
     static const char text[] =
         "{\"s\":\"a\",\"v\":1}{\"s\":\"a\",\"v\":2}\n{\n \"s\": \"b\",\n \"v\": 3\n}\n[{\"v\":4},\n{\"v\":5}]\n\n{\"v\":6";
-    start();
+    wr_bed_start(&bed);
     wr_bed_engine_start(&bed);
     uint64_t taken = 0;
     for (size_t cut = 1; cut < sizeof text - 1; cut++) {
-        int fd = dial();
+        int fd = wr_bed_dial(&bed);
         put_alone(fd, text, cut);
         put_alone(fd, text + cut, sizeof text - 1 - cut);
-        put_text(fd, "}");
+        wr_test_put_text(fd, "}");
         close(fd);
         taken += 6;
         wr_bed_wait_taken(&bed, taken);
@@ -104,12 +74,12 @@ static void values_are_whole_wherever_they_are_cut(void **state) {
 static void values_in_single_bytes_from_many_clients(void **state) {
     (void)state;
     enum { CLIENTS = 20 };
-    start();
+    wr_bed_start(&bed);
     wr_bed_engine_start(&bed);
     int fds[CLIENTS];
     char values[CLIENTS][128];
     for (int i = 0; i < CLIENTS; i++) {
-        fds[i] = dial();
+        fds[i] = wr_bed_dial(&bed);
         snprintf(values[i], sizeof values[i], "{\"s\":\"client %d }\", \"v\":%d}{\"s\":\"x\",\r\n\"v\":1}", i, i);
     }
     for (size_t at = 0; at < sizeof values[0]; at++)
@@ -124,11 +94,11 @@ static void values_in_single_bytes_from_many_clients(void **state) {
 
 static void a_lone_value_is_never_late(void **state) {
     (void)state;
-    start();
-    int fd = dial();
+    wr_bed_start(&bed);
+    int fd = wr_bed_dial(&bed);
     for (int i = 1; i <= 20; i++) {
         put_alone(fd, "{\"v\":", 5);
-        put_text(fd, "1}");
+        wr_test_put_text(fd, "1}");
         wr_bed_take_until(&bed, (uint64_t)i);
     }
     close(fd);
@@ -145,10 +115,10 @@ static void a_long_value_of_many_lines(void **state) {
         assert_int_equal(wr_buf_printf(&text, "  {\"s\": \"a\", \"v\": %d}%s\n", i, i < 2499 ? "," : ""), WR_OK);
     assert_int_equal(wr_buf_text(&text, "]}\n{\"r\":{\"v\":1}}\n"), WR_OK);
     assert_true(text.len > 50000 && text.len < 65536);
-    start();
+    wr_bed_start(&bed);
     wr_bed_engine_start(&bed);
     for (int round = 0; round < 3; round++) {
-        int fd = dial();
+        int fd = wr_bed_dial(&bed);
         for (size_t at = 0, step = round == 2 ? 7 : 1000; at < text.len; at += step)
             put(fd, (const char *)text.data + at, text.len - at < step ? text.len - at : step);
         wr_bed_wait_taken(&bed, (uint64_t)(round + 1) * 2501);
@@ -162,9 +132,9 @@ static void a_long_value_of_many_lines(void **state) {
 
 static void bad_values_leave_the_good_ones(void **state) {
     (void)state;
-    start();
-    int fd = dial();
-    put_text(fd, "{\"v\":1}\n{\"v\":01}\n{\"v\":2\n{\"v\":3}\n\xFF\n{\"v\":\"x\n{\"t\":\"x\",\"v\":1}\n{\"v\":4} 5\n{\"v\":6}\n");
+    wr_bed_start(&bed);
+    int fd = wr_bed_dial(&bed);
+    wr_test_put_text(fd, "{\"v\":1}\n{\"v\":01}\n{\"v\":2\n{\"v\":3}\n\xFF\n{\"v\":\"x\n{\"t\":\"x\",\"v\":1}\n{\"v\":4} 5\n{\"v\":6}\n");
     wr_bed_take_until(&bed, 4);
     assert_int_equal(bed.value_sum, 14);
     assert_int_equal(wr_bed_count(&bed, WR_BOOK_REJECTED_SYNTAX), 5);
@@ -174,21 +144,21 @@ static void bad_values_leave_the_good_ones(void **state) {
 
 static void what_has_no_end_is_one_refused_value(void **state) {
     (void)state;
-    start();
+    wr_bed_start(&bed);
     wr_bed_engine_start(&bed);
-    int fd = dial();
+    int fd = wr_bed_dial(&bed);
     char block[4096];
     memset(block, 'x', sizeof block);
-    put_text(fd, "{\"v\":1}\n{\"v\":\"");
+    wr_test_put_text(fd, "{\"v\":1}\n{\"v\":\"");
     for (int i = 0; i < 256; i++)
         put(fd, block, sizeof block);
-    put_text(fd, "\"}\n{\"v\":2}\n");
+    wr_test_put_text(fd, "\"}\n{\"v\":2}\n");
     wr_bed_wait_taken(&bed, 2);
     assert_int_equal(wr_bed_count(&bed, WR_BOOK_REJECTED_TOO_LONG), 1);
     memset(block, '[', sizeof block); /* deeper than any value may be: known as soon as its line ends */
     for (int i = 0; i < 8; i++)
         put(fd, block, sizeof block);
-    put_text(fd, "\n{\"v\":3}\n");
+    wr_test_put_text(fd, "\n{\"v\":3}\n");
     wr_bed_wait_taken(&bed, 3);
     assert_int_equal(wr_bed_count(&bed, WR_BOOK_REJECTED_SYNTAX), 1);
     assert_int_equal(bed.counters.connections, 1);
@@ -198,28 +168,28 @@ static void what_has_no_end_is_one_refused_value(void **state) {
 static void a_value_longer_than_max_line_is_refused_wherever_it_is_cut(void **state) {
     (void)state;
     bed.limits.max_line_bytes = 100;
-    start();
+    wr_bed_start(&bed);
     wr_bed_engine_start(&bed);
     char value[200];
     snprintf(value, sizeof value, "{\"s\":\"%0120d\",\"v\":1}\n", 1);
     for (int pieces = 1; pieces <= 3; pieces++) {
-        int fd = dial();
+        int fd = wr_bed_dial(&bed);
         for (int i = 0; i < pieces; i++) {
             const size_t from = strlen(value) * (size_t)i / (size_t)pieces;
             const size_t to = strlen(value) * (size_t)(i + 1) / (size_t)pieces;
             put_alone(fd, value + from, to - from);
         }
-        put_text(fd, "{\"v\":1}\n");
+        wr_test_put_text(fd, "{\"v\":1}\n");
         wr_bed_wait_taken(&bed, (uint64_t)pieces);
         assert_int_equal(wr_bed_count(&bed, WR_BOOK_REJECTED_TOO_LONG), pieces);
         close(fd);
     }
     /* What is short enough is taken, however much comes with it. */
-    int fd = dial();
+    int fd = wr_bed_dial(&bed);
     char two[400];
     snprintf(two, sizeof two, "{\"s\":\"%060d\",\"v\":1}{\"s\":\"%060d\",\n\"v\":1}\n{\"v\":1}\n", 1, 2);
     put_alone(fd, two, 40);
-    put_text(fd, two + 40);
+    wr_test_put_text(fd, two + 40);
     wr_bed_wait_taken(&bed, 6);
     assert_int_equal(wr_bed_count(&bed, WR_BOOK_REJECTED_TOO_LONG), 3);
     close(fd);
@@ -231,8 +201,8 @@ static void a_full_pool_loses_nothing(void **state) {
     (void)state;
     enum { LISTS = 3000 };
     bed.limits.batches = 2;
-    start();
-    int fd = dial();
+    wr_bed_start(&bed);
+    int fd = wr_bed_dial(&bed);
     assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
     struct wr_buf list;
     wr_buf_init(&list, 0);

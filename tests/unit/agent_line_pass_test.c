@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -17,9 +16,7 @@
 
 #include "agent/sources/intake.h"
 #include "agent/sources/line_source.h"
-#include "core/log.h"
 #include "tests/support/source_bed.h"
-#include "tests/support/tls_tunnel.h"
 
 #define SENDERS 20 /* so few are found in one look at the sockets */
 
@@ -69,8 +66,6 @@ static struct holding_clock clock_of_test;
 
 static int set_up(void **state) {
     (void)state;
-    signal(SIGPIPE, SIG_IGN);
-    wr_log_configure(WR_LOG_ERROR + 1, WR_LOG_LOGFMT, 2);
     wr_bed_init(&bed, WR_SOURCE_LINE);
     bed.limits.batches = 32;
     clock_of_test = (struct holding_clock){.clock = {&holding_ops}, .boot_ns = WR_NS_PER_S};
@@ -102,7 +97,7 @@ static void start(void) {
     assert_int_equal(wr_source_create(&bed.env, &bed.source, &err), WR_OK);
     assert_int_equal(wr_source_start(bed.source, &err), WR_OK);
     for (int i = 0; i < SENDERS; i++) {
-        fds[i] = wr_test_dial(wr_line_source_port(bed.source, 0));
+        fds[i] = wr_bed_dial(&bed);
         send_line(fds[i]);
         wr_bed_take_until(&bed, (uint64_t)i + 1);
     }
@@ -192,7 +187,7 @@ static void senders_that_close_at_once_lose_nothing(void **state) {
 
 static void *stop(void *user) {
     (void)user;
-    assert_int_equal(wr_source_stop(bed.source, wr_bed_in_s(10)), WR_OK);
+    wr_bed_stop(&bed);
     return NULL;
 }
 

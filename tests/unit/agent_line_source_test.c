@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,8 +20,8 @@
 #include <cmocka.h>
 
 #include "agent/sources/line_source.h"
-#include "core/log.h"
 #include "tests/support/broker.h"
+#include "tests/support/client.h"
 #include "tests/support/failing.h"
 #include "tests/support/source_bed.h"
 #include "tests/support/tls_tunnel.h"
@@ -34,8 +33,6 @@ static char ca[128], cert[128], key[128];
 
 static int set_up(void **state) {
     (void)state;
-    signal(SIGPIPE, SIG_IGN);
-    wr_log_configure(WR_LOG_ERROR + 1, WR_LOG_LOGFMT, 2);
     wr_bed_init(&bed, WR_SOURCE_LINE);
     if (over_tls) {
         bed.address.kind = WR_ADDRESS_TLS;
@@ -63,23 +60,14 @@ static int tear_down_tls(void **state) {
 
 static int tear_down(void **state) {
     (void)state;
-    wr_failing_off();
     wr_bed_fini(&bed);
     wr_test_tunnels_close();
     return 0;
 }
 
-static void start(void) {
-    struct wr_error err = {0};
-    wr_bed_create(&bed);
-    if (wr_source_start(bed.source, &err) != WR_OK)
-        fail_msg("start: %s", err.text);
-}
-
 static int dial(void) {
     const struct wr_tls_config tls = {.ca = ca};
-    const uint16_t port = wr_line_source_port(bed.source, 0);
-    return over_tls ? wr_test_tunnel(port, &tls) : wr_test_dial(port);
+    return over_tls ? wr_test_tunnel(wr_line_source_port(bed.source, 0), &tls) : wr_bed_dial(&bed);
 }
 
 /* Calls of the system, not of the code under test: they must not count for wr_failing_io. */
@@ -87,30 +75,14 @@ static ssize_t put(int fd, const void *bytes, size_t len) {
     return sendto(fd, bytes, len, MSG_NOSIGNAL, NULL, 0);
 }
 
-static void send_text(int fd, const char *text) {
-    size_t len = strlen(text);
-    while (len > 0) {
-        const ssize_t n = put(fd, text, len);
-        assert_true(n > 0);
-        text += n;
-        len -= (size_t)n;
-    }
-}
-
-static bool is_closed_by_peer(int fd) {
-    struct pollfd wait = {.fd = fd, .events = POLLIN};
-    char byte;
-    return poll(&wait, 1, 10000) == 1 && recvfrom(fd, &byte, 1, 0, NULL, NULL) <= 0;
-}
-
 /* -- the happy path -------------------------------------------------------------------------------------------------------------- */
 
 static void lines_become_readings(void **state) {
     (void)state;
     bed.print = true;
-    start();
+    wr_bed_start(&bed);
     int fd = dial();
-    send_text(fd, "room_temp,room=A1 value=21.5 1\nroom_temp,room=A2 value=22 2\n");
+    wr_test_put_text(fd, "room_temp,room=A1 value=21.5 1\nroom_temp,room=A2 value=22 2\n");
     wr_bed_take_until(&bed, 2);
     assert_string_equal(wr_buf_str(&bed.text), "{\"measurement\":\"room_temp\",\"field\":\"value\",\"tags\":{\"room\":\"A1\"},\"time_ns\":"
                                                "1,\"value\":21.5,\"type\":\"float\",\"quality\":\"good\"}\n"
@@ -124,10 +96,10 @@ static void lines_become_readings(void **state) {
 
 static void a_lone_reading_is_never_late(void **state) {
     (void)state;
-    start();
+    wr_bed_start(&bed);
     int fd = dial();
     for (int i = 1; i <= 50; i++) {
-        send_text(fd, "m v=1 1\n");
+        wr_test_put_text(fd, "m v=1 1\n");
         wr_bed_take_until(&bed, (uint64_t)i);
     }
     close(fd);
@@ -136,7 +108,7 @@ static void a_lone_reading_is_never_late(void **state) {
 static void lines_in_single_bytes_from_many_clients(void **state) {
     (void)state;
     enum { CLIENTS = 50 };
-    start();
+    wr_bed_start(&bed);
     wr_bed_engine_start(&bed);
     int fds[CLIENTS];
     char lines[CLIENTS][96];
@@ -160,16 +132,16 @@ static void lines_in_single_bytes_from_many_clients(void **state) {
 
 static void a_last_line_without_newline_is_taken(void **state) {
     (void)state;
-    start();
+    wr_bed_start(&bed);
     int fd = dial();
-    send_text(fd, "m v=1i 1\nm v=41i 2");
+    wr_test_put_text(fd, "m v=1i 1\nm v=41i 2");
     close(fd);
     wr_bed_take_until(&bed, 2);
     assert_int_equal(bed.value_sum, 42);
     fd = dial();
-    send_text(fd, "m v=");
+    wr_test_put_text(fd, "m v=");
     wr_bed_wait(&bed.counters.bytes, 22);
-    send_text(fd, "5i");
+    wr_test_put_text(fd, "5i");
     close(fd);
     wr_bed_take_until(&bed, 3);
     assert_int_equal(bed.value_sum, 47);
@@ -177,9 +149,9 @@ static void a_last_line_without_newline_is_taken(void **state) {
 
 static void malformed_lines_leave_the_good_ones(void **state) {
     (void)state;
-    start();
+    wr_bed_start(&bed);
     int fd = dial();
-    send_text(fd, "good v=1 1\nbad\n\xFF\xFE\nbad v=x 1\nbad v=1 x\ngood v=2 2\n");
+    wr_test_put_text(fd, "good v=1 1\nbad\n\xFF\xFE\nbad v=x 1\nbad v=1 x\ngood v=2 2\n");
     wr_bed_take_until(&bed, 2);
     assert_int_equal(wr_bed_count(&bed, WR_BOOK_REJECTED_SYNTAX), 3);
     assert_int_equal(wr_bed_count(&bed, WR_BOOK_REJECTED_TIME), 1);
@@ -190,15 +162,15 @@ static void malformed_lines_leave_the_good_ones(void **state) {
 
 static void a_megabyte_without_a_newline_is_one_refused_line(void **state) {
     (void)state;
-    start();
+    wr_bed_start(&bed);
     wr_bed_engine_start(&bed);
     int fd = dial();
     char block[4096];
     memset(block, 'x', sizeof block);
-    send_text(fd, "m v=1 1\n");
+    wr_test_put_text(fd, "m v=1 1\n");
     for (int i = 0; i < 256; i++)
         assert_int_equal(put(fd, block, sizeof block), sizeof block);
-    send_text(fd, "\nm v=2 2\n");
+    wr_test_put_text(fd, "\nm v=2 2\n");
     wr_bed_wait_taken(&bed, 2);
     assert_int_equal(wr_bed_count(&bed, WR_BOOK_REJECTED_TOO_LONG), 1);
     assert_int_equal(bed.counters.connections, 1);
@@ -208,7 +180,7 @@ static void a_megabyte_without_a_newline_is_one_refused_line(void **state) {
 static void a_line_longer_than_max_line_is_refused_wherever_it_is_cut(void **state) {
     (void)state;
     bed.limits.max_line_bytes = 100;
-    start();
+    wr_bed_start(&bed);
     wr_bed_engine_start(&bed);
     char line[200];
     snprintf(line, sizeof line, "m,t=%0120d v=1 1\n", 1);
@@ -221,7 +193,7 @@ static void a_line_longer_than_max_line_is_refused_wherever_it_is_cut(void **sta
             assert_int_equal(put(fd, line + from, to - from), to - from);
             wr_bed_wait(&bed.counters.bytes, before + to - from); /* so that each piece is a read of its own */
         }
-        send_text(fd, "m v=1 1\n");
+        wr_test_put_text(fd, "m v=1 1\n");
         wr_bed_wait_taken(&bed, (uint64_t)pieces);
         assert_int_equal(wr_bed_count(&bed, WR_BOOK_REJECTED_TOO_LONG), pieces);
         close(fd);
@@ -231,7 +203,7 @@ static void a_line_longer_than_max_line_is_refused_wherever_it_is_cut(void **sta
 static void the_oldest_part_goes_when_the_budget_is_used_up(void **state) {
     (void)state;
     bed.limits.partial_lines_bytes = 4096;
-    start();
+    wr_bed_start(&bed);
     wr_bed_engine_start(&bed);
     char part[1000];
     memset(part, 'x', sizeof part);
@@ -242,12 +214,12 @@ static void the_oldest_part_goes_when_the_budget_is_used_up(void **state) {
         assert_int_equal(put(fds[i], part, sizeof part), sizeof part);
         wr_bed_wait(&bed.counters.bytes, before + sizeof part);
     }
-    assert_true(is_closed_by_peer(fds[0])); /* 1024 bytes each: four fit */
+    assert_true(wr_test_is_closed(fds[0])); /* 1024 bytes each: four fit */
     assert_int_equal(wr_bed_count(&bed, WR_BOOK_REJECTED_TOO_LONG), 1);
     for (int i = 0; i < 2000 && bed.counters.connections != 4; i++) /* it is closed, and counted a moment later */
         usleep(1000);
     assert_int_equal(bed.counters.connections, 4);
-    send_text(fds[1], " v=1 1\n"); /* the others are whole */
+    wr_test_put_text(fds[1], " v=1 1\n"); /* the others are whole */
     wr_bed_wait_taken(&bed, 1);
     for (int i = 0; i < 5; i++)
         close(fds[i]);
@@ -256,12 +228,12 @@ static void the_oldest_part_goes_when_the_budget_is_used_up(void **state) {
 static void a_part_that_does_not_fit_at_all_closes_its_own_connection(void **state) {
     (void)state;
     bed.limits.partial_lines_bytes = 512;
-    start();
+    wr_bed_start(&bed);
     int fd = dial();
     char part[1000];
     memset(part, 'x', sizeof part);
     assert_int_equal(put(fd, part, sizeof part), sizeof part);
-    assert_true(is_closed_by_peer(fd));
+    assert_true(wr_test_is_closed(fd));
     assert_int_equal(wr_bed_count(&bed, WR_BOOK_REJECTED_TOO_LONG), 1);
     close(fd);
 }
@@ -269,15 +241,15 @@ static void a_part_that_does_not_fit_at_all_closes_its_own_connection(void **sta
 static void connections_beyond_the_limit_are_closed_and_counted(void **state) {
     (void)state;
     bed.config.line.max_connections = 3;
-    start();
+    wr_bed_start(&bed);
     wr_bed_engine_start(&bed);
     int fds[5];
     for (int i = 0; i < 5; i++)
         fds[i] = dial();
-    assert_true(is_closed_by_peer(fds[3]));
-    assert_true(is_closed_by_peer(fds[4]));
+    assert_true(wr_test_is_closed(fds[3]));
+    assert_true(wr_test_is_closed(fds[4]));
     assert_int_equal(bed.counters.connections_refused, 2);
-    send_text(fds[0], "m v=1 1\n");
+    wr_test_put_text(fds[0], "m v=1 1\n");
     wr_bed_wait_taken(&bed, 1);
     close(fds[0]);
     for (;;) { /* its place is free as soon as the loop has seen it go */
@@ -301,7 +273,7 @@ static void a_full_pool_blocks_the_sender(void **state) {
     (void)state;
     enum { LINES = 4000000 }; /* more than both sockets hold */
     bed.limits.batches = 2;
-    start();
+    wr_bed_start(&bed);
     int fd = dial();
     int other = dial();
     assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
@@ -323,7 +295,7 @@ static void a_full_pool_blocks_the_sender(void **state) {
     assert_true(blocked);
     assert_true(wr_bed_count(&bed, WR_BOOK_RECEIVED) <= 2 * WR_BATCH_READINGS);
     assert_true(bed.counters.waits > 0);
-    send_text(other, text); /* another client of the same source waits, too */
+    wr_test_put_text(other, text); /* another client of the same source waits, too */
 
     wr_bed_engine_start(&bed);
     assert_int_equal(fcntl(fd, F_SETFL, 0), 0);
@@ -349,7 +321,7 @@ static void send_lines(int fd, int n) {
     wr_buf_init(&text, 0);
     for (int i = 0; i < n; i++)
         assert_int_equal(wr_buf_text(&text, "m v=1i 1\n"), WR_OK);
-    send_text(fd, wr_buf_str(&text));
+    wr_test_put_text(fd, wr_buf_str(&text));
     wr_buf_fini(&text);
 }
 
@@ -357,18 +329,18 @@ static void stop_takes_what_is_readable(void **state) {
     (void)state;
     enum { LINES = 2000 };
     bed.limits.batches = 2;
-    start();
+    wr_bed_start(&bed);
     int fd = dial();
     int idle = dial();
-    send_text(idle, "m v=1i 1\nm v=unfinish");
+    wr_test_put_text(idle, "m v=1i 1\nm v=unfinish");
     send_lines(fd, LINES);
     wr_bed_wait(&bed.counters.waits, 1); /* the first batches are full, and the buffer and the socket hold the rest */
     wr_bed_engine_start(&bed);
-    assert_int_equal(wr_source_stop(bed.source, wr_bed_in_s(10)), WR_OK);
+    wr_bed_stop(&bed);
     wr_bed_wait_taken(&bed, LINES + 1);
     assert_int_equal(wr_bed_count(&bed, WR_BOOK_RECEIVED), LINES + 1);
-    assert_true(is_closed_by_peer(fd));
-    assert_true(is_closed_by_peer(idle));
+    assert_true(wr_test_is_closed(fd));
+    assert_true(wr_test_is_closed(idle));
     close(fd);
     close(idle);
 }
@@ -377,7 +349,7 @@ static void stop_with_an_engine_that_takes_nothing_books_what_was_read(void **st
     (void)state;
     enum { LINES = 2000 };
     bed.limits.batches = 2;
-    start();
+    wr_bed_start(&bed);
     int fd = dial();
     send_lines(fd, LINES);
     wr_bed_wait(&bed.counters.waits, 1);
@@ -406,7 +378,7 @@ static void *flood(void *user) {
 static void stop_while_clients_send(void **state) {
     (void)state;
     enum { CLIENTS = 8 };
-    start();
+    wr_bed_start(&bed);
     wr_bed_engine_start(&bed);
     pthread_t threads[CLIENTS];
     struct flood clients[CLIENTS];
@@ -416,7 +388,7 @@ static void stop_while_clients_send(void **state) {
         assert_int_equal(pthread_create(&threads[i], NULL, flood, &clients[i]), 0);
     }
     wr_bed_wait_taken(&bed, 20000);
-    assert_int_equal(wr_source_stop(bed.source, wr_bed_in_s(10)), WR_OK);
+    wr_bed_stop(&bed);
     uint64_t sent = 0;
     for (int i = 0; i < CLIENTS; i++) {
         pthread_join(threads[i], NULL);
@@ -452,13 +424,13 @@ static void use_unix(void) {
 static void a_unix_socket(void **state) {
     (void)state;
     use_unix();
-    start();
+    wr_bed_start(&bed);
     struct stat made;
     assert_int_equal(stat(path, &made), 0);
     assert_int_equal(made.st_mode & 0777, 0660);
     int fd = dial_unix();
     assert_true(fd >= 0);
-    send_text(fd, "m v=1 1\n");
+    wr_test_put_text(fd, "m v=1 1\n");
     wr_bed_take_until(&bed, 1);
     close(fd);
     assert_int_equal(wr_source_stop(bed.source, wr_bed_in_s(5)), WR_OK);
@@ -473,7 +445,7 @@ static void a_stale_socket_is_replaced_and_a_live_one_never(void **state) {
     strcpy(name.sun_path, path);
     assert_int_equal(bind(stale, (const struct sockaddr *)&name, sizeof name), 0);
     close(stale);
-    start();
+    wr_bed_start(&bed);
 
     struct wr_bed second;
     wr_bed_init(&second, WR_SOURCE_LINE);
@@ -500,7 +472,7 @@ static void a_stale_socket_is_replaced_and_a_live_one_never(void **state) {
 
 static void an_address_in_use_is_told(void **state) {
     (void)state;
-    start();
+    wr_bed_start(&bed);
     struct wr_bed second;
     wr_bed_init(&second, WR_SOURCE_LINE);
     second.address.port = wr_line_source_port(bed.source, 0);
@@ -515,7 +487,7 @@ static void read_stdin(int fd, bool is_file) {
     int saved = dup(STDIN_FILENO);
     dup2(fd, STDIN_FILENO);
     bed.address = (struct wr_address){.text = (char *)"stdin", .kind = WR_ADDRESS_STDIN};
-    start();
+    wr_bed_start(&bed);
     wr_bed_engine_start(&bed);
     wr_bed_wait_taken(&bed, 3000);
     if (is_file)
@@ -578,7 +550,7 @@ static void every_allocation_of_create_and_start_may_fail(void **state) {
 /* Whatever allocation fails while two clients send: at most one line or one connection is lost, it is counted, and the rest arrives. */
 static void any_allocation_may_fail_while_clients_send(void **state) {
     (void)state;
-    start();
+    wr_bed_start(&bed);
     wr_bed_engine_start(&bed);
     for (long n = 0; n < 12; n++) {
         const uint64_t before = bed.taken + wr_bed_count(&bed, WR_BOOK_REJECTED_MEMORY) + bed.counters.connections_refused;
@@ -586,7 +558,7 @@ static void any_allocation_may_fail_while_clients_send(void **state) {
         int fd = dial();
         char text[128];
         snprintf(text, sizeof text, "m,n=%ld v=1,s=\"a \\\"b\\\" %ld\" 1\nm,n=x v", n, n);
-        send_text(fd, text);
+        wr_test_put_text(fd, text);
         const int64_t deadline = wr_bed_in_s(10);
         while (bed.taken + wr_bed_count(&bed, WR_BOOK_REJECTED_MEMORY) + bed.counters.connections_refused == before &&
                wr_clock_boot_ns(wr_clock_real()) < deadline)
@@ -597,30 +569,30 @@ static void any_allocation_may_fail_while_clients_send(void **state) {
     }
     int fd = dial();
     const uint64_t before = bed.taken;
-    send_text(fd, "m v=1i 1\n");
+    wr_test_put_text(fd, "m v=1i 1\n");
     wr_bed_wait_taken(&bed, before + 1);
     close(fd);
 }
 
 static void a_read_that_fails_closes_that_connection_only(void **state) {
     (void)state;
-    start();
+    wr_bed_start(&bed);
     wr_bed_engine_start(&bed);
     int good = dial();
     int bad = dial();
-    send_text(good, "m v=1 1\n");
-    send_text(bad, "m v=1 1\nm v=4");
+    wr_test_put_text(good, "m v=1 1\n");
+    wr_test_put_text(bad, "m v=1 1\nm v=4");
     wr_bed_wait_taken(&bed, 2);
     wr_bed_wait(&bed.counters.bytes, 21);
     wr_failing_io(0, ECONNRESET);
-    send_text(bad, "2 1\n");
-    assert_true(is_closed_by_peer(bad));
+    wr_test_put_text(bad, "2 1\n");
+    assert_true(wr_test_is_closed(bad));
     wr_failing_off();
     assert_int_equal(wr_bed_count(&bed, WR_BOOK_REJECTED_SYNTAX), 1); /* the part of a line */
-    send_text(good, "m v=2 1\n");
+    wr_test_put_text(good, "m v=2 1\n");
     wr_bed_wait_taken(&bed, 3);
     wr_failing_io(0, EINTR); /* no failure at all */
-    send_text(good, "m v=3 1\n");
+    wr_test_put_text(good, "m v=3 1\n");
     wr_bed_wait_taken(&bed, 4);
     close(good);
     close(bad);

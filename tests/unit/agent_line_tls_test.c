@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,8 +20,8 @@
 
 #include "agent/sources/line_source.h"
 #include "agent/sources/line_source_private.h"
-#include "core/log.h"
 #include "tests/support/broker.h"
+#include "tests/support/client.h"
 #include "tests/support/failing.h"
 #include "tests/support/source_bed.h"
 #include "tests/support/tls_tunnel.h"
@@ -36,8 +35,6 @@ static char files[8][128];
 static int set_up_all(void **state) {
     (void)state;
     static const char *const names[8] = {"ca.pem", "crl.pem", "now.pem", "now.key", "client.pem", "client.key", "server.pem", "server.key"};
-    signal(SIGPIPE, SIG_IGN);
-    wr_log_configure(WR_LOG_ERROR + 1, WR_LOG_LOGFMT, 2);
     wr_test_dir_make(dir);
     for (int i = 0; i < 8; i++)
         snprintf(files[i], sizeof files[i], "%s/%s", dir, names[i]);
@@ -62,16 +59,12 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     (void)state;
-    wr_failing_off();
     wr_bed_fini(&bed);
     return 0;
 }
 
 static void start(void) {
-    struct wr_error err = {0};
-    wr_bed_create(&bed);
-    if (wr_source_start(bed.source, &err) != WR_OK)
-        fail_msg("start: %s", err.text);
+    wr_bed_start(&bed);
     wr_bed_engine_start(&bed);
 }
 
@@ -515,7 +508,7 @@ static void stalled_and_then_stopped(void **state) {
     put(half, half_a_hello, sizeof half_a_hello - 1);
     wr_bed_wait(&bed.counters.connections, 4);
     wr_bed_engine_start(&bed);
-    assert_int_equal(wr_source_stop(bed.source, wr_bed_in_s(10)), WR_OK);
+    wr_bed_stop(&bed);
     wr_bed_wait_taken(&bed, LINES + 1);
     assert_int_equal(wr_bed_count(&bed, WR_BOOK_RECEIVED), LINES + 1);
     assert_true(is_closed_by_peer(flood.fd) && is_closed_by_peer(silent) && is_closed_by_peer(half));

@@ -4,7 +4,6 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,10 +16,9 @@
 #include <cmocka.h>
 
 #include "agent/sources/line_source.h"
-#include "core/log.h"
+#include "tests/support/client.h"
 #include "tests/support/failing.h"
 #include "tests/support/source_bed.h"
-#include "tests/support/tls_tunnel.h"
 
 static struct wr_bed bed;
 static struct wr_address addresses[2]; /* UDP, and where a test wants it TCP */
@@ -28,8 +26,6 @@ static int sender = -1;
 
 static int set_up(void **state) {
     (void)state;
-    signal(SIGPIPE, SIG_IGN);
-    wr_log_configure(WR_LOG_ERROR + 1, WR_LOG_LOGFMT, 2);
     wr_bed_init(&bed, WR_SOURCE_LINE);
     bed.limits.stop_deadline_ns = 10 * WR_NS_PER_S;
     addresses[0] = addresses[1] = bed.address;
@@ -49,10 +45,7 @@ static int tear_down(void **state) {
 }
 
 static void start(void) {
-    struct wr_error err = {0};
-    wr_bed_create(&bed);
-    if (wr_source_start(bed.source, &err) != WR_OK)
-        fail_msg("start: %s", err.text);
+    wr_bed_start(&bed);
     const struct sockaddr_in to = {
         .sin_family = AF_INET, .sin_port = htons(wr_line_source_port(bed.source, 0)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     sender = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -70,7 +63,7 @@ static void say(const char *text) {
 }
 
 static void stop(void) {
-    assert_int_equal(wr_source_stop(bed.source, wr_bed_in_s(10)), WR_OK);
+    wr_bed_stop(&bed);
 }
 
 /* -- what becomes of a datagram ---------------------------------------------------------------------------------------------------------------- */

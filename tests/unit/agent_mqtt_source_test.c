@@ -5,14 +5,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/sources/mqtt_payload.h"
 #include "agent/sources/mqtt_source.h"
-#include "core/log.h"
 #include "tests/support/broker.h"
 #include "tests/support/failing.h"
 #include "tests/support/mqtt_publisher.h"
@@ -55,16 +53,12 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     (void)state;
-    wr_failing_off();
     wr_bed_fini(&bed);
     return 0;
 }
 
 static void start(void) {
-    struct wr_error err = {0};
-    wr_bed_create(&bed);
-    if (wr_source_start(bed.source, &err) != WR_OK)
-        fail_msg("start: %s", err.text);
+    wr_bed_start(&bed);
     wr_bed_wait(&bed.counters.mqtt.connected, 1);
 }
 
@@ -263,8 +257,6 @@ static void no_memory_refuses_one_message(void **state) {
 
 static int begin(void **state) {
     (void)state;
-    (void)signal(SIGPIPE, SIG_IGN);
-    wr_log_configure(WR_LOG_ERROR + 1, WR_LOG_LOGFMT, 2);
     wr_test_dir_make(dir);
     wr_test_broker_start(&broker, &(struct wr_test_broker_options){.dir = dir});
     wr_test_publisher_open(&publisher, broker.port);

@@ -1,7 +1,6 @@
 /* Sources exec and execd with real programs: those that behave, and those that print for ever, ignore signals, fork, hang, crash or print rubbish. */
 #include <errno.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,7 +28,6 @@ static const struct wr_plugin_plan daemon_plan = {.deadline_boot_ns = WR_NEVER_N
 
 static int set_up(void **state) {
     (void)state;
-    wr_log_configure(WR_LOG_ERROR + 1, WR_LOG_LOGFMT, 2);
     wr_bed_init(&bed, WR_SOURCE_EXECD);
     bed.config.program.command = command;
     bed.config.program.n_command = 3;
@@ -301,7 +299,7 @@ static void execd_starts_it_again(void **state) {
     wr_bed_create(&bed);
     assert_int_equal(wr_source_start(bed.source, &err), WR_OK);
     wr_bed_wait(&bed.counters.books[WR_BOOK_RECEIVED], 2);
-    assert_int_equal(wr_source_stop(bed.source, wr_bed_in_s(10)), WR_OK);
+    wr_bed_stop(&bed);
     assert_true(bed.counters.programs >= 2);
 }
 
@@ -344,7 +342,7 @@ static void exec_runs_once_per_round(void **state) {
     (void)state;
     use_exec("echo 'a value=1'", 100, 10000);
     wr_bed_take_until(&bed, 3);
-    assert_int_equal(wr_source_stop(bed.source, wr_bed_in_s(10)), WR_OK);
+    wr_bed_stop(&bed);
     wr_bed_take(&bed);
     assert_int_equal(bed.counters.programs, bed.counters.rounds);
     assert_int_equal(bed.counters.programs_failed, 0);
@@ -356,7 +354,7 @@ static void exec_skips_rounds_while_it_runs(void **state) {
     use_exec("echo 'a value=1'; sleep 0.5", 100, 10000);
     wr_bed_take_until(&bed, 2);
     wr_bed_wait(&bed.counters.rounds_skipped, 3);
-    assert_int_equal(wr_source_stop(bed.source, wr_bed_in_s(10)), WR_OK);
+    wr_bed_stop(&bed);
     assert_true(bed.counters.programs <= 3);
 }
 
@@ -364,7 +362,7 @@ static void exec_goes_on_after_one_that_hangs(void **state) {
     (void)state;
     use_exec("echo 'a value=1'; exec sleep 1000", 100, 50);
     wr_bed_wait(&bed.counters.programs_killed, 3);
-    assert_int_equal(wr_source_stop(bed.source, wr_bed_in_s(10)), WR_OK);
+    wr_bed_stop(&bed);
     assert_in_range(bed.counters.programs - bed.counters.programs_failed, 0, 1); /* one may have been stopped */
 }
 
@@ -387,7 +385,7 @@ static void exec_is_stopped_in_the_middle(void **state) {
     assert_non_null(strstr(wr_buf_str(&text), "every 1m, killed after 1m"));
     wr_buf_fini(&text);
     wr_bed_take_until(&bed, 1);
-    assert_int_equal(wr_source_stop(bed.source, wr_bed_in_s(10)), WR_OK);
+    wr_bed_stop(&bed);
     assert_int_equal(bed.counters.programs_failed, 0);
     assert_int_equal(bed.counters.connections, 0);
 }

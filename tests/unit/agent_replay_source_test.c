@@ -13,7 +13,6 @@
 #include <cmocka.h>
 
 #include "agent/sources/replay_source.h"
-#include "core/log.h"
 #include "tests/support/failing.h"
 #include "tests/support/source_bed.h"
 
@@ -24,7 +23,6 @@ static char *files[FILES];
 
 static int set_up(void **state) {
     (void)state;
-    wr_log_configure(WR_LOG_ERROR + 1, WR_LOG_LOGFMT, 2);
     wr_bed_init(&bed, WR_SOURCE_REPLAY);
     bed.print = true;
     bed.csv.time_format = (char *)"s";
@@ -55,13 +53,6 @@ static void add_file(const char *text) {
     fclose(file);
 }
 
-static void start(void) {
-    struct wr_error err = {0};
-    wr_bed_create(&bed);
-    if (wr_source_start(bed.source, &err) != WR_OK)
-        fail_msg("start: %s", err.text);
-}
-
 /* The stamps of the readings, in seconds and tenths, as one text. */
 static const char *stamps(int64_t minus_ns) {
     static char text[1024];
@@ -79,7 +70,7 @@ static int64_t first_stamp(void) {
 }
 
 static void play_to_the_end(uint64_t readings) {
-    start();
+    wr_bed_start(&bed);
     wr_bed_take_until(&bed, readings);
     wr_bed_wait(&bed.counters.finished, 1);
     assert_int_equal(wr_bed_take(&bed), 0);
@@ -180,7 +171,7 @@ static void a_loop_goes_on_behind_its_end(void **state) {
     (void)state;
     bed.config.replay.loop = true;
     add_file("t,a\n10,1\n30,2\n40,3\n");
-    start();
+    wr_bed_start(&bed);
     wr_bed_take_until(&bed, 8);
     assert_int_equal(bed.counters.finished, 0);
     while (wr_source_stop(bed.source, wr_bed_in_s(5)) != WR_OK)
@@ -201,7 +192,7 @@ static void stop_does_not_wait_for_the_recording(void **state) {
     (void)state;
     bed.config.replay.pace = WR_REPLAY_RECORDED;
     add_file("t,a\n10,1\n1000000,2\n");
-    start();
+    wr_bed_start(&bed);
     wr_bed_take_until(&bed, 1);
     assert_int_equal(wr_source_stop(bed.source, wr_bed_in_s(5)), WR_OK);
     assert_int_equal(bed.counters.finished, 0);
@@ -218,7 +209,7 @@ static void stop_while_it_waits_for_a_batch(void **state) {
         assert_int_equal(wr_buf_printf(&text, "%d,1,1,1\n", i), WR_OK);
     add_file(wr_buf_str(&text));
     wr_buf_fini(&text);
-    start();
+    wr_bed_start(&bed);
     wr_bed_wait(&bed.counters.waits, 1);
     assert_int_equal(wr_source_stop(bed.source, wr_bed_in_s(5)), WR_OK);
     assert_int_equal(wr_bed_take(&bed), 2 * WR_BATCH_READINGS);

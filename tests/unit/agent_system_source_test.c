@@ -36,7 +36,6 @@ static void use_tree(const char *name) {
 
 static int set_up(void **state) {
     (void)state;
-    wr_log_configure(WR_LOG_ERROR + 1, WR_LOG_LOGFMT, 2);
     wr_bed_init(&bed, WR_SOURCE_SYSTEM);
     bed.print = true;
     bed.limits.batches = 8;
@@ -51,7 +50,6 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     (void)state;
-    wr_failing_off();
     wr_bed_fini(&bed);
     wr_system_source_roots(NULL, NULL);
     (void)unlink(root);
@@ -59,11 +57,8 @@ static int tear_down(void **state) {
 }
 
 static void start(uint32_t parts) {
-    struct wr_error err = {0};
     bed.config.system.parts = parts;
-    wr_bed_create(&bed);
-    if (wr_source_start(bed.source, &err) != WR_OK)
-        fail_msg("%s", err.text);
+    wr_bed_start(&bed);
 }
 
 /* So many more whole rounds; their batches are taken. */
@@ -79,7 +74,7 @@ static void rounds(uint64_t n) {
 }
 
 static void stop(void) {
-    assert_int_equal(wr_source_stop(bed.source, wr_bed_in_s(10)), WR_OK);
+    wr_bed_stop(&bed);
     wr_bed_take(&bed);
     assert_int_equal(bed.taken, wr_bed_count(&bed, WR_BOOK_RECEIVED));
 }

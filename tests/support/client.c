@@ -1,0 +1,42 @@
+#include "tests/support/client.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+int wr_test_dial(uint16_t port) {
+    const struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
+    const int on = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return fd;
+}
+
+bool wr_test_put(int fd, const char *bytes, size_t len) {
+    while (len > 0) {
+        const ssize_t n = sendto(fd, bytes, len, MSG_NOSIGNAL, NULL, 0);
+        if (n <= 0)
+            return false;
+        bytes += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+void wr_test_put_text(int fd, const char *text) {
+    assert_true(wr_test_put(fd, text, strlen(text)));
+}
+
+bool wr_test_is_closed(int fd) {
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    char byte;
+    return poll(&wait, 1, 10000) == 1 && recvfrom(fd, &byte, 1, 0, NULL, NULL) <= 0;
+}

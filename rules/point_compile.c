@@ -7,6 +7,21 @@
 #include "core/quantity.h"
 #include "rules/parser.h"
 #include "rules/rule_compile.h"
+#include "rules/rule_schema.h"
+
+/* clang-format off */
+const struct wr_yaml_field wr_point_fields[] = {
+    STRING(wr_file_point, point, .required = true, .help = "name of the series: measurement, or measurement.field"),
+    STRING(wr_file_point, unit, .help = "unit of its values: °C, bar, L/min, % ..."),
+    STRING(wr_file_point, range, .help = "sane values, as \"-40..60\" in the unit; a value outside is bad"),
+    {.key = "resolution", .kind = WR_YAML_FLOAT, AT(wr_file_point, resolution), .min = 0, .max = 1e18, .help = "smallest step of the sensor"},
+    {.key = "every", .kind = WR_YAML_DURATION, AT(wr_file_point, every_ns), .help = "how often a value is expected"},
+    STRING(wr_file_point, lateness, .help = "how late a reading may come, instead of the window's own"),
+    {.key = "counter", .kind = WR_YAML_BOOL, AT(wr_file_point, counter), .help = "counts up only: rate and delta take a fall for a reset"},
+    {.key = "wrap", .kind = WR_YAML_FLOAT, AT(wr_file_point, wrap), .min = 0, .max = 1e19, .help = "a counter's value where it starts again at 0"},
+    END,
+};
+/* clang-format on */
 
 static void read_unit(struct wr_compile *compile, const struct wr_file_point *record, struct wr_point *point) {
     struct wr_error err;
@@ -46,7 +61,7 @@ static void read_range(struct wr_compile *compile, const struct wr_file_point *r
         WR_COMPILE_ERROR(compile, 330, "range", NULL, "a range is two numbers in the unit of the point, the lower one first: \"-40..60\"");
 }
 
-void wr_compile_point(struct wr_compile *compile, const struct wr_file_point *record, struct wr_point *point) {
+static void compile_point(struct wr_compile *compile, const struct wr_file_point *record, struct wr_point *point) {
     char plain[WR_SELECTOR_BYTES];
     struct wr_error err;
     point->place = (struct wr_place){compile->file, wr_compile_where(compile, "point")};
@@ -64,4 +79,21 @@ void wr_compile_point(struct wr_compile *compile, const struct wr_file_point *re
     point->wrap = record->wrap;
     if (record->wrap > 0 && !record->counter)
         WR_COMPILE_ERROR(compile, 322, "wrap", "add counter: true", "`wrap` is for counters");
+}
+
+bool wr_compile_points(struct wr_compile *compile) {
+    struct wr_ruleset *ruleset = compile->ruleset;
+    const struct wr_rule_file *file = compile->yaml->record;
+    compile->list = "points";
+    for (unsigned i = 0; i < file->n_points; i++) {
+        struct wr_point *point = wr_arena_take(&ruleset->arena, sizeof *point);
+        if (!point)
+            return false;
+        compile->index = i;
+        compile_point(compile, &file->points[i], point);
+        if (!point->name)
+            return false;
+        ruleset->points[ruleset->n_points++] = point;
+    }
+    return true;
 }

@@ -3,6 +3,43 @@
 #include <string.h>
 
 #include "rules/rule_compile.h"
+#include "rules/rule_schema.h"
+
+/* clang-format off */
+static const struct wr_yaml_field exec_fields[] = {
+    {.key = "argv", .kind = WR_YAML_STRINGS, LIST(wr_file_exec, argv), .required = true,
+     .help = "program and arguments; no shell; the program must be in the agent's allow-list"},
+    END,
+};
+
+static const struct wr_yaml_field mqtt_fields[] = {
+    STRING(wr_file_mqtt, topic, .required = true, .help = "topic, with {rule}, {site}, {node} and labels"),
+    {.key = "qos", .kind = WR_YAML_INT, AT(wr_file_mqtt, qos), .fallback = "1", .min = 0, .max = 2, .help = "0, 1 or 2"},
+    {.key = "retain", .kind = WR_YAML_BOOL, AT(wr_file_mqtt, retain), .help = "the broker keeps the last one"},
+    END,
+};
+
+static const struct wr_yaml_field webhook_fields[] = {
+    STRING(wr_file_webhook, url, .help = "not in this version"),
+    STRING(wr_file_webhook, secret, .help = "not in this version"),
+    STRING(wr_file_webhook, method, .help = "not in this version"),
+    STRING(wr_file_webhook, ca, .help = "not in this version"),
+    END,
+};
+
+const struct wr_yaml_field wr_action_fields[] = {
+    {.key = "at", .kind = WR_YAML_STRINGS, LIST(wr_file_action, at),
+     .help = "raised, cleared, acknowledged, reset, escalated, repeated, rule_changed, data_stale, data_returned"},
+    {.key = "log", .kind = WR_YAML_BOOL, AT(wr_file_action, log), .help = "one line in the agent's log"},
+    RECORD(wr_file_action, exec, wr_file_exec, exec_fields, .help = "start a program"),
+    RECORD(wr_file_action, mqtt, wr_file_mqtt, mqtt_fields, .help = "publish to a topic of your own"),
+    RECORD(wr_file_action, webhook, wr_file_webhook, webhook_fields, .help = "not in this version"),
+    STRING(wr_file_action, after, .help = "not in this version"),
+    STRING(wr_file_action, unless, .help = "not in this version"),
+    STRING(wr_file_action, retry, .help = "not in this version"),
+    END,
+};
+/* clang-format on */
 
 static const struct {
     const char *name;

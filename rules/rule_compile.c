@@ -6,6 +6,71 @@
 #include <string.h>
 
 #include "core/quantity.h"
+#include "rules/rule_schema.h"
+
+/* clang-format off */
+static const struct wr_yaml_field level_fields[] = {
+    STRING(wr_file_level, name, .help = "not in this version"),
+    STRING(wr_file_level, when, .help = "not in this version"),
+    STRING(wr_file_level, on_delay, .help = "not in this version"),
+    STRING(wr_file_level, off_delay, .help = "not in this version"),
+    STRING(wr_file_level, deadband, .help = "not in this version"),
+    STRING(wr_file_level, clear, .help = "not in this version"),
+    STRING(wr_file_level, severity, .help = "not in this version"),
+    END,
+};
+
+static const struct wr_yaml_field step_fields[] = {
+    STRING(wr_file_step, step, .help = "not in this version"),
+    STRING(wr_file_step, within, .help = "not in this version"),
+    STRING(wr_file_step, absent, .help = "not in this version"),
+    STRING(wr_file_step, after, .help = "not in this version"),
+    END,
+};
+
+const struct wr_yaml_field wr_rule_fields[] = {
+    STRING(wr_file_rule, rule, .required = true, .help = "name, unique over all files"),
+    STRING(wr_file_rule, when, .help = "the condition"),
+    {.key = "by", .kind = WR_YAML_STRINGS, LIST(wr_file_rule, by), .help = "labels: one alarm for each of their values"},
+    STRING(wr_file_rule, on_delay, .help = "how long the condition must be true; default 0"),
+    STRING(wr_file_rule, off_delay, .help = "how long it must be false; default 0"),
+    STRING(wr_file_rule, deadband, .help = "how far the value must go back, where `when` is one comparison"),
+    STRING(wr_file_rule, clear, .help = "a condition that must be true for the alarm to end"),
+    STRING(wr_file_rule, latch, .help = "true: stays until somebody resets it"),
+    STRING(wr_file_rule, auto_ack, .help = "true: nobody needs to acknowledge it"),
+    STRING(wr_file_rule, severity, .help = "low, medium, high or critical; default low"),
+    STRING(wr_file_rule, no_data, .help = "hold, raise or clear: what missing data means; default hold"),
+    STRING(wr_file_rule, no_data_after, .help = "how long data may be missing before that"),
+    STRING(wr_file_rule, message, .help = "text with {value} {limit} {rule} {duration} and labels"),
+    STRING(wr_file_rule, consequence, .help = "what happens if nobody does anything"),
+    STRING(wr_file_rule, respond, .help = "what to do"),
+    STRING(wr_file_rule, time_to_respond, .help = "how much time there is for it"),
+    RECORDS(wr_file_rule, then, wr_file_action, wr_action_fields, .help = "actions"),
+    STRING(wr_file_rule, value, .help = "not in this version"),
+    RECORDS(wr_file_rule, levels, wr_file_level, level_fields, .help = "not in this version"),
+    RECORDS(wr_file_rule, sequence, wr_file_step, step_fields, .help = "not in this version"),
+    STRING(wr_file_rule, valid_if, .help = "not in this version"),
+    STRING(wr_file_rule, active, .help = "not in this version"),
+    STRING(wr_file_rule, backfill, .help = "not in this version"),
+    STRING(wr_file_rule, forget, .help = "not in this version"),
+    STRING(wr_file_rule, max_instances, .help = "not in this version"),
+    STRING(wr_file_rule, re_alarm, .help = "not in this version"),
+    STRING(wr_file_rule, shelve_max, .help = "not in this version"),
+    END,
+};
+
+const struct wr_yaml_field wr_defaults_fields[] = {
+    STRING(wr_file_defaults, on_delay, .help = "as in a rule"),
+    STRING(wr_file_defaults, off_delay, .help = "as in a rule"),
+    STRING(wr_file_defaults, latch, .help = "as in a rule"),
+    STRING(wr_file_defaults, auto_ack, .help = "as in a rule"),
+    STRING(wr_file_defaults, severity, .help = "as in a rule"),
+    STRING(wr_file_defaults, no_data, .help = "as in a rule"),
+    STRING(wr_file_defaults, no_data_after, .help = "as in a rule"),
+    STRING(wr_file_defaults, shelve_max, .help = "not in this version"),
+    END,
+};
+/* clang-format on */
 
 static size_t characters(const char *text, size_t bytes) {
     size_t n = 0;
@@ -37,6 +102,11 @@ void wr_compile_complain(struct wr_compile *compile, enum wr_diagnostic_level le
     }
     wr_yaml_complain(compile->yaml, compile->diagnostics, level, code, path_of(compile, key, path, sizeof path), offset, len, hint, "%s",
                      message);
+}
+
+void wr_compile_refuse(struct wr_compile *compile, const char *path) {
+    wr_yaml_complain(compile->yaml, compile->diagnostics, WR_DIAGNOSTIC_ERROR, 103, path, 0, 0, NULL,
+                     "'%s' is not supported in this version", path);
 }
 
 struct wr_position wr_compile_where(const struct wr_compile *compile, const char *key) {
@@ -173,7 +243,7 @@ static void read_message(struct wr_compile *compile, const struct wr_file_rule *
         wr_compile_complain(compile, WR_DIAGNOSTIC_ERROR, 327, "message", record->message, at, len, near ? hint : NULL, "%s", err.text);
 }
 
-void wr_compile_rule(struct wr_compile *compile, const struct wr_file_rule *record, const struct wr_file_defaults *defaults) {
+static void compile_rule(struct wr_compile *compile, const struct wr_file_rule *record, const struct wr_file_defaults *defaults) {
     static const struct wr_file_defaults none = {0};
     static const char *const severities[] = {"low", "medium", "high", "critical"};
     static const char *const no_data[] = {"hold", "raise", "clear"};
@@ -201,4 +271,24 @@ void wr_compile_rule(struct wr_compile *compile, const struct wr_file_rule *reco
     if (record->when)
         wr_compile_condition(compile, record);
     wr_compile_actions(compile, record);
+}
+
+bool wr_compile_rules(struct wr_compile *compile) {
+    struct wr_ruleset *ruleset = compile->ruleset;
+    const struct wr_rule_file *file = compile->yaml->record;
+    compile->list = "rules";
+    if (file->defaults && file->defaults->shelve_max)
+        wr_compile_refuse(compile, "defaults.shelve_max");
+    for (unsigned i = 0; i < file->n_rules; i++) {
+        struct wr_rule *rule = wr_arena_take(&ruleset->arena, sizeof *rule);
+        if (!rule)
+            return false;
+        compile->index = i;
+        compile->rule = rule;
+        compile_rule(compile, &file->rules[i], file->defaults);
+        if (ruleset->arena.failed)
+            return false;
+        ruleset->rules[ruleset->n_rules++] = rule;
+    }
+    return true;
 }

@@ -1,4 +1,4 @@
-/* One rule of a file into its compiled form, and one point. Inside rules/ only. */
+/* From a file's records into the compiled form: what the compilers of all sections share, and the rules. Inside rules/ only. */
 #ifndef WEIR_RULES_RULE_COMPILE_H
 #define WEIR_RULES_RULE_COMPILE_H
 
@@ -12,7 +12,7 @@ struct wr_compile {
     const struct wr_yaml *yaml;
     struct wr_diagnostics *diagnostics;
     const char *file; /* in the arena */
-    const char *list; /* "rules" or "points" */
+    const char *list; /* "rules", "points" ... */
     unsigned index;
     struct wr_rule *rule;
     const char *text; /* of the expression that is being checked */
@@ -20,10 +20,13 @@ struct wr_compile {
 };
 
 /* Reports at rules[index].key (key NULL: the record); offset and len are bytes in text (NULL: the whole scalar). */
-void wr_compile_complain(struct wr_compile *compile, enum wr_diagnostic_level level, unsigned code, const char *key, const char *text, size_t offset,
-                         size_t len, const char *hint, const char *format, ...) WR_PRINTF(9, 10);
-#define WR_COMPILE_ERROR(compile, code, key, hint, ...) \
+void wr_compile_complain(struct wr_compile *compile, enum wr_diagnostic_level level, unsigned code, const char *key, const char *text,
+                         size_t offset, size_t len, const char *hint, const char *format, ...) WR_PRINTF(9, 10);
+#define WR_COMPILE_ERROR(compile, code, key, hint, ...)                                                                                    \
     wr_compile_complain((compile), WR_DIAGNOSTIC_ERROR, (code), (key), NULL, 0, 0, (hint), __VA_ARGS__)
+
+/* Reports a part of the language that this version does not have; path from the top of the file. */
+void wr_compile_refuse(struct wr_compile *compile, const char *path);
 
 /* Where a value of the record stands. */
 struct wr_position wr_compile_where(const struct wr_compile *compile, const char *key);
@@ -31,14 +34,10 @@ struct wr_position wr_compile_where(const struct wr_compile *compile, const char
 /* A copy in the arena; NULL stays NULL. */
 const char *wr_compile_copy(struct wr_compile *compile, const char *text);
 
-/* Fills compile->rule from the file's record; what is wrong goes to diagnostics. */
-void wr_compile_rule(struct wr_compile *compile, const struct wr_file_rule *record, const struct wr_file_defaults *defaults);
+/* All rules of one file; what is wrong goes to diagnostics. False: no memory. */
+bool wr_compile_rules(struct wr_compile *compile);
 /* when, clear and deadband (rule_condition.c). */
 void wr_compile_condition(struct wr_compile *compile, const struct wr_file_rule *record);
-/* then (rule_action.c). */
-void wr_compile_actions(struct wr_compile *compile, const struct wr_file_rule *record);
-/* A point (point_compile.c). */
-void wr_compile_point(struct wr_compile *compile, const struct wr_file_point *record, struct wr_point *point);
 
 /* Warnings about a whole set that has no errors (lint.c). */
 struct wr_lint;

@@ -1,7 +1,7 @@
-/* The schema of a rule file: what may stand in it, as tables for rules/yaml.h.
+/* The schema of a rule file: what may stand in it, as tables for rules/yaml.h. Each section has its part beside its compiler.
  *
- * What the language has but this version does not is in the schema too, so that it is refused by name and place (rules/ruleset.c).
- * Where an absent value must be told from a given one, it is loaded as text and read in rules/rule_compile.c.
+ * What the language has but this version does not is in the schema too, so that it is refused by name and place.
+ * Where an absent value must be told from a given one, it is loaded as text and read by the compiler.
  */
 #ifndef WEIR_RULES_RULE_FILE_H
 #define WEIR_RULES_RULE_FILE_H
@@ -9,45 +9,31 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "rules/derive_compile.h"
+#include "rules/group_compile.h"
+#include "rules/point_compile.h"
+#include "rules/rule_action.h"
+#include "rules/schedule_compile.h"
+#include "rules/suppress_compile.h"
+#include "rules/table_compile.h"
+#include "rules/test_compile.h"
 #include "rules/yaml.h"
 
-struct wr_file_point {
-    char *point;
-    char *unit;
-    char *range; /* "-40..60", in the unit */
-    double resolution;
-    int64_t every_ns;
-    char *lateness;
-    bool counter;
-    double wrap;
+struct wr_file_level {
+    char *name;
+    char *when;
+    char *on_delay;
+    char *off_delay;
+    char *deadband;
+    char *clear;
+    char *severity;
 };
 
-struct wr_file_exec {
-    char **argv;
-    unsigned n_argv;
-};
-
-struct wr_file_mqtt {
-    char *topic;
-    int64_t qos;
-    bool retain;
-};
-
-/* A list or record of which only the presence matters: it is not supported in this version. */
-struct wr_file_later {
-    char *any[9];
-};
-
-struct wr_file_action {
-    char **at;
-    unsigned n_at;
-    bool log;
-    struct wr_file_exec *exec;
-    struct wr_file_mqtt *mqtt;
-    struct wr_file_later *webhook;
+struct wr_file_step {
+    char *step;
+    char *within;
+    char *absent;
     char *after;
-    char *unless;
-    char *retry;
 };
 
 struct wr_file_rule {
@@ -72,9 +58,9 @@ struct wr_file_rule {
     unsigned n_then;
     /* Not supported in this version. */
     char *value;
-    struct wr_file_later *levels;
+    struct wr_file_level *levels;
     unsigned n_levels;
-    struct wr_file_later *sequence;
+    struct wr_file_step *sequence;
     unsigned n_sequence;
     char *valid_if;
     char *active;
@@ -99,26 +85,28 @@ struct wr_file_defaults {
 
 struct wr_rule_file {
     int64_t version;
+    struct wr_file_table *tables;
+    unsigned n_tables;
     struct wr_file_point *points;
     unsigned n_points;
+    struct wr_file_schedule *schedules;
+    unsigned n_schedules;
+    struct wr_file_derive *derive;
+    unsigned n_derive;
     struct wr_file_defaults *defaults;
     struct wr_file_rule *rules;
     unsigned n_rules;
-    /* Not supported in this version. */
-    struct wr_file_later *tables;
-    unsigned n_tables;
-    struct wr_file_later *schedules;
-    unsigned n_schedules;
-    struct wr_file_later *derive;
-    unsigned n_derive;
-    struct wr_file_later *suppress;
+    struct wr_file_suppress *suppress;
     unsigned n_suppress;
-    struct wr_file_later *groups;
+    struct wr_file_group *groups;
     unsigned n_groups;
-    struct wr_file_later *tests;
+    struct wr_file_test *tests;
     unsigned n_tests;
 };
 
 extern const struct wr_yaml_field wr_rule_file_fields[];
+/* rule_compile.c */
+extern const struct wr_yaml_field wr_rule_fields[];
+extern const struct wr_yaml_field wr_defaults_fields[];
 
 #endif

@@ -49,45 +49,6 @@ const struct wr_point *wr_ruleset_point(const struct wr_ruleset *ruleset, const 
     return found ? *found : NULL;
 }
 
-static void refuse_later(const struct wr_yaml *yaml, struct wr_diagnostics *diagnostics) {
-    const struct wr_rule_file *file = yaml->record;
-    const struct {
-        const char *key;
-        bool present;
-    } later[] = {
-        {"tables", file->n_tables > 0},
-        {"schedules", file->n_schedules > 0},
-        {"derive", file->n_derive > 0},
-        {"suppress", file->n_suppress > 0},
-        {"groups", file->n_groups > 0},
-        {"tests", file->n_tests > 0},
-        {"defaults.shelve_max", file->defaults && file->defaults->shelve_max},
-    };
-    for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
-        if (later[i].present)
-            wr_yaml_complain(yaml, diagnostics, WR_DIAGNOSTIC_ERROR, 103, later[i].key, 0, 0, NULL, "'%s' is not supported in this version",
-                             later[i].key);
-    if (file->version != 1)
-        wr_yaml_complain(yaml, diagnostics, WR_DIAGNOSTIC_ERROR, 103, "weir", 0, 0, NULL, "this version reads the rule language 1");
-}
-
-/* Points of all files, before any rule: a rule may use a point of another file. */
-static bool add_points(struct wr_ruleset *ruleset, struct wr_compile *compile) {
-    const struct wr_rule_file *file = compile->yaml->record;
-    compile->list = "points";
-    for (unsigned i = 0; i < file->n_points; i++) {
-        struct wr_point *point = wr_arena_take(&ruleset->arena, sizeof *point);
-        if (!point)
-            return false;
-        compile->index = i;
-        wr_compile_point(compile, &file->points[i], point);
-        if (!point->name)
-            return false;
-        ruleset->points[ruleset->n_points++] = point;
-    }
-    return true;
-}
-
 static bool later_place(const struct wr_place *a, const struct wr_place *b) {
     int files = strcmp(a->file, b->file);
     return files != 0 ? files > 0 : a->at.line > b->at.line || (a->at.line == b->at.line && a->at.column > b->at.column);
@@ -123,23 +84,6 @@ static void sort_points(struct wr_ruleset *ruleset, struct wr_diagnostics *diagn
 }
 
 /* -- rules ------------------------------------------------------------------------------------------------------------------------------- */
-
-static bool add_rules(struct wr_ruleset *ruleset, struct wr_compile *compile) {
-    const struct wr_rule_file *file = compile->yaml->record;
-    compile->list = "rules";
-    for (unsigned i = 0; i < file->n_rules; i++) {
-        struct wr_rule *rule = wr_arena_take(&ruleset->arena, sizeof *rule);
-        if (!rule)
-            return false;
-        compile->index = i;
-        compile->rule = rule;
-        wr_compile_rule(compile, &file->rules[i], file->defaults);
-        if (ruleset->arena.failed)
-            return false;
-        ruleset->rules[ruleset->n_rules++] = rule;
-    }
-    return true;
-}
 
 struct named {
     const char *name;
@@ -259,6 +203,31 @@ static bool make_room(struct wr_ruleset *ruleset, const struct wr_yaml *yamls, s
     return ruleset->points && ruleset->rules;
 }
 
+/* The sections of a file in the order in which they need each other: each of all files before the next one, so that a rule may use a point of another file. */
+static bool (*const sections[])(struct wr_compile *) = {
+    wr_compile_tables, wr_compile_schedules, wr_compile_points, wr_compile_derive,
+    wr_compile_rules,  wr_compile_suppress,  wr_compile_groups, wr_compile_tests,
+};
+
+static bool compile_section(bool (*section)(struct wr_compile *), struct wr_ruleset *ruleset, const struct wr_yaml *yamls, size_t n,
+                            const struct wr_ruleset_options *options, struct wr_diagnostics *diagnostics) {
+    for (size_t i = 0; i < n; i++) {
+        struct wr_compile compile = {.ruleset = ruleset, .options = options, .yaml = &yamls[i], .diagnostics = diagnostics};
+        compile.file = wr_arena_string(&ruleset->arena, yamls[i].file);
+        if (!compile.file || !section(&compile))
+            return false;
+    }
+    if (section == wr_compile_points)
+        sort_points(ruleset, diagnostics);
+    return true;
+}
+
+static void check_version(const struct wr_yaml *yaml, struct wr_diagnostics *diagnostics) {
+    const struct wr_rule_file *file = yaml->record;
+    if (file->version != 1)
+        wr_yaml_complain(yaml, diagnostics, WR_DIAGNOSTIC_ERROR, 103, "weir", 0, 0, NULL, "this version reads the rule language 1");
+}
+
 /* Everything from the loaded files; false: memory ran out. What is wrong is in diagnostics. */
 static bool compile_files(struct wr_ruleset *ruleset, const struct wr_yaml *yamls, size_t n, const struct wr_ruleset_options *options,
                           struct wr_diagnostics *diagnostics) {
@@ -266,20 +235,11 @@ static bool compile_files(struct wr_ruleset *ruleset, const struct wr_yaml *yaml
         return false;
     if (diagnostics->errors > 0)
         return true;
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; i < n; i++) {
-            struct wr_compile compile = {.ruleset = ruleset, .options = options, .yaml = &yamls[i], .diagnostics = diagnostics};
-            compile.file = wr_arena_string(&ruleset->arena, yamls[i].file);
-            if (!compile.file)
-                return false;
-            if (pass == 0)
-                refuse_later(&yamls[i], diagnostics);
-            if (!(pass == 0 ? add_points(ruleset, &compile) : add_rules(ruleset, &compile)))
-                return false;
-        }
-        if (pass == 0)
-            sort_points(ruleset, diagnostics);
-    }
+    for (size_t i = 0; i < n; i++)
+        check_version(&yamls[i], diagnostics);
+    for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++)
+        if (!compile_section(sections[i], ruleset, yamls, n, options, diagnostics))
+            return false;
     if (!sort_rules(ruleset, diagnostics))
         return false;
     if (diagnostics->errors > 0)

@@ -1,0 +1,20 @@
+#include "rules/table_compile.h"
+
+#include "rules/rule_compile.h"
+#include "rules/rule_schema.h"
+
+/* clang-format off */
+const struct wr_yaml_field wr_table_fields[] = {
+    STRING(wr_file_table, name, .required = true, .help = "not in this version"),
+    STRING(wr_file_table, csv, .help = "not in this version"),
+    STRING(wr_file_table, key, .help = "not in this version"),
+    END,
+};
+/* clang-format on */
+
+bool wr_compile_tables(struct wr_compile *compile) {
+    const struct wr_rule_file *file = compile->yaml->record;
+    if (file->n_tables > 0)
+        wr_compile_refuse(compile, "tables");
+    return true;
+}

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "agent/codec/guess.h"
 #include "agent/codec/number.h"
 #include "agent/codec/number_short.h"
 #include "agent/codec/scan.h"
@@ -152,19 +153,24 @@ static __attribute__((noinline)) const char *read_number(struct line *line, cons
     return behind + 1;
 }
 
-static inline const char *read_value(struct line *line, const char *p, struct wr_field *field) {
+/* Of a good value. Side by side, so that the compiler makes one store of them: the sink loads them together, and of several it would have to wait. */
+static inline void put_kind(struct wr_field *field, enum wr_type type, uint8_t decimals) {
+    field->type = (uint8_t)type;
     field->quality = WR_QUALITY_GOOD;
-    field->decimals = WR_DECIMALS_UNKNOWN;
+    field->decimals = decimals;
+}
+
+static inline const char *read_value(struct line *line, const char *p, struct wr_field *field) {
     const bool negative = *p == '-';
     double value;
     uint8_t decimals;
     const char *behind = wr_number_read_short(p + negative, line->stop, &value, &decimals);
     if (behind && ends_value(behind)) {
-        field->type = WR_TYPE_FLOAT;
         field->value.f = negative ? -value : value;
-        field->decimals = decimals;
+        put_kind(field, WR_TYPE_FLOAT, decimals);
         return behind;
     }
+    put_kind(field, WR_TYPE_NONE, WR_DECIMALS_UNKNOWN);
     if (behind && *behind == 'i' && behind[-1] != '.' && decimals == 0 && ends_value(behind + 1)) {
         field->type = WR_TYPE_INT;
         field->value.i = negative ? -(int64_t)value : (int64_t)value;
@@ -235,19 +241,28 @@ static inline const char *read_time(struct line *line, const char *p, int64_t *r
     return p + 19;
 }
 
-/* The fields. Returns the byte behind the last one. */
-static inline const char *read_fields(struct line *line, const char *p, struct wr_record *record) {
+/* The name of the nth field. Returns its equals sign. */
+static inline const char *read_name(const struct line *line, const char *name, size_t n) {
+    const char *p = scan_word(name, line->stop, "=\\, \n", 5);
+    if (*p != '=')
+        return refuse(line, WR_BOOK_REJECTED_SYNTAX, name, n == 0 && *p == '\n' ? "no fields" : "expected field=value");
+    if (p == name)
+        return refuse(line, WR_BOOK_REJECTED_SYNTAX, name, "missing field name");
+    if (n == WR_LINE_FIELDS)
+        return refuse(line, WR_BOOK_REJECTED_TOO_LONG, name, "more than 1024 fields");
+    return p;
+}
+
+/* The fields; how long the name of the first one is may be known (else 0). Returns the byte behind the last one. */
+static inline const char *read_fields(struct line *line, const char *p, size_t name_len, struct wr_record *record) {
     struct wr_field *fields = line->parser->fields;
     size_t n = 0;
     for (;; p++) {
         const char *name = p;
-        p = scan_word(p, line->stop, "=\\, \n", 5);
-        if (*p != '=')
-            return refuse(line, WR_BOOK_REJECTED_SYNTAX, name, n == 0 && *p == '\n' ? "no fields" : "expected field=value");
-        if (p == name)
-            return refuse(line, WR_BOOK_REJECTED_SYNTAX, name, "missing field name");
-        if (n == WR_LINE_FIELDS)
-            return refuse(line, WR_BOOK_REJECTED_TOO_LONG, name, "more than 1024 fields");
+        p = name_len > 0 ? name + name_len : read_name(line, name, n);
+        if (!p)
+            return NULL;
+        name_len = 0;
         fields[n].name = (struct wr_word){name, (size_t)(p - name)};
         p = read_value(line, p + 1, &fields[n]);
         if (!p)
@@ -267,16 +282,26 @@ static enum wr_result split(const struct wr_record *record, const struct wr_fiel
 enum outcome { LINE_RECORD, LINE_NOTHING, LINE_REFUSED };
 
 /* Reads one line at *at. *at moves behind the newline, but for LINE_REFUSED. */
-static inline enum outcome read_line(struct line *line, const char **at, struct wr_record *record) {
-    const char *p = skip_spaces(*at);
-    if (__builtin_expect(*p == '#' || at_end_of_line(p), 0)) {
-        *at = wr_scan_any(p, line->stop, "\n", 1) + 1;
-        return LINE_NOTHING;
+static inline enum outcome read_line(struct line *line, const struct wr_guess *guess, const char **at, struct wr_record *record) {
+    const char *p = *at;
+    size_t name_len = 0;
+    record->guessed = wr_guess_is_right(guess, p, line->stop);
+    if (record->guessed) {
+        record->origin = (struct wr_word){p, guess->origin_len};
+        name_len = guess->field_len;
+        p += guess->origin_len + 1;
+    } else {
+        p = skip_spaces(p);
+        if (__builtin_expect(*p == '#' || at_end_of_line(p), 0)) {
+            *at = wr_scan_any(p, line->stop, "\n", 1) + 1;
+            return LINE_NOTHING;
+        }
+        const char *origin = p;
+        p = scan_word(p, line->stop, " \\\n", 3);
+        record->origin = (struct wr_word){origin, (size_t)(p - origin)};
+        p = skip_spaces(p);
     }
-    const char *origin = p;
-    p = scan_word(p, line->stop, " \\\n", 3);
-    record->origin = (struct wr_word){origin, (size_t)(p - origin)};
-    p = read_fields(line, skip_spaces(p), record);
+    p = read_fields(line, p, name_len, record);
     if (!p)
         return LINE_REFUSED;
     p = skip_spaces(p);
@@ -302,6 +327,8 @@ static inline enum outcome read_line(struct line *line, const char **at, struct 
 /* Lines in [p, stop), each with its newline. Returns how far it came. */
 static enum wr_result feed_lines(struct wr_line_parser *parser, const char **at, const char *stop, uint64_t *number,
                                  const struct wr_sink *sink) {
+    static const struct wr_guess none = {.len = 0};
+    const struct wr_guess *guess = sink->guess ? sink->guess : &none;
     const char *p = *at;
     enum wr_result result = WR_OK;
     while (p < stop) {
@@ -309,7 +336,7 @@ static enum wr_result feed_lines(struct wr_line_parser *parser, const char **at,
         struct wr_record record;
         const char *next = p;
         parser->strings.len = 0;
-        enum outcome outcome = read_line(&line, &next, &record);
+        enum outcome outcome = read_line(&line, guess, &next, &record);
         if (__builtin_expect(outcome == LINE_RECORD && (size_t)(next - p) > parser->max_line_bytes, 0)) {
             refuse(&line, WR_BOOK_REJECTED_TOO_LONG, p, "line longer than max_line");
             outcome = LINE_REFUSED;

@@ -36,6 +36,7 @@ struct wr_field {
 
 struct wr_names;
 struct wr_refusal;
+struct wr_guess;
 
 struct wr_record {
     struct wr_word origin;
@@ -44,6 +45,7 @@ struct wr_record {
     size_t n_fields;
     const char *start; /* first byte of the record's line, to tell columns */
     uint64_t line;     /* counted from 1 */
+    bool guessed;      /* origin and the first field's name are those of the sink's guess */
     void *codec;
     /* Takes origin and field name apart. A failure fills ret_refusal. */
     enum wr_result (*names)(const struct wr_record *record, const struct wr_field *field, struct wr_names *names,
@@ -75,6 +77,7 @@ struct wr_sink {
     void (*refused)(void *user, const struct wr_refusal *refusal);
     /* Optional: a JSON object that is a record of another kind (an aggregate, an alarm), without white space. Results as those of record. */
     enum wr_result (*object)(void *user, const char *json, size_t len);
+    const struct wr_guess *guess; /* optional: how the next record begins; it changes with each record */
     void *user;
 };
 
@@ -82,21 +85,28 @@ struct wr_sink {
 WR_MUST_USE enum wr_result wr_record_key(const struct wr_record *record, const struct wr_field *field, char *key, size_t *ret_len,
                                          struct wr_refusal *ret_refusal);
 
-/* The reading of a field. Of a symbol the value is left to the caller; without a time it carries default_time_ns. */
+/* Fills in the reading of a field, all but its series. Of a symbol the value is left to the caller; without a time it carries default_time_ns.
+ * Member by member: who copies several at once, right behind the codec's stores of each, waits until all of them are in the cache. */
+static inline void wr_record_put_reading(const struct wr_record *record, const struct wr_field *field, int64_t default_time_ns,
+                                         struct wr_reading *ret_reading) {
+    ret_reading->event_ns = record->time_ns == WR_EVENT_NONE ? default_time_ns : record->time_ns;
+    ret_reading->value = field->value;
+    ret_reading->type = field->type;
+    ret_reading->quality = field->quality;
+    ret_reading->decimals = field->decimals;
+    ret_reading->reserved = 0;
+}
+
+/* The same, of no series yet. */
 static inline struct wr_reading wr_record_reading(const struct wr_record *record, const struct wr_field *field, int64_t default_time_ns) {
-    return (struct wr_reading){
-        .event_ns = record->time_ns == WR_EVENT_NONE ? default_time_ns : record->time_ns,
-        .value = field->value,
-        .series = WR_SERIES_NONE,
-        .type = field->type,
-        .quality = field->quality,
-        .decimals = field->decimals,
-    };
+    struct wr_reading reading = {.series = WR_SERIES_NONE};
+    wr_record_put_reading(record, field, default_time_ns, &reading);
+    return reading;
 }
 
 /* Fills a refusal. `at` is the offending byte, `start` the first byte of its line. */
-void wr_refusal_set(struct wr_refusal *refusal, enum wr_book reason, uint64_t line, const char *start, const char *at,
-                    const char *format, ...) WR_PRINTF(6, 7);
+void wr_refusal_set(struct wr_refusal *refusal, enum wr_book reason, uint64_t line, const char *start, const char *at, const char *format,
+                    ...) WR_PRINTF(6, 7);
 
 /* Text from outside for a message: escaped, and cut to WR_RECORD_EXCERPT_BYTES. Returns into. */
 char *wr_record_excerpt(char into[static WR_RECORD_EXCERPT_BYTES], const char *text, size_t len);

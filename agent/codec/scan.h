@@ -7,6 +7,8 @@
 #ifndef WEIR_AGENT_CODEC_SCAN_H
 #define WEIR_AGENT_CODEC_SCAN_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -29,7 +31,9 @@ WR_INLINE uint64_t wr_scan_load(const char *p) {
     return word;
 }
 
-WR_INLINE uint64_t wr_scan_repeat(char c) { return UINT64_C(0x0101010101010101) * (uint8_t)c; }
+WR_INLINE uint64_t wr_scan_repeat(char c) {
+    return UINT64_C(0x0101010101010101) * (uint8_t)c;
+}
 
 /* Bit 7 of the first byte of word that is c, and perhaps of later ones. */
 WR_INLINE uint64_t wr_scan_match(uint64_t word, char c) {
@@ -38,7 +42,12 @@ WR_INLINE uint64_t wr_scan_match(uint64_t word, char c) {
 }
 
 #if WR_SCAN_SSE2
-WR_INLINE __m128i wr_scan_equal(__m128i bytes, char c) { return _mm_cmpeq_epi8(bytes, _mm_set1_epi8(c)); }
+WR_INLINE __m128i wr_scan_equal(__m128i bytes, char c) {
+    return _mm_cmpeq_epi8(bytes, _mm_set1_epi8(c));
+}
+WR_INLINE __m128i wr_scan_equal_16(const char *a, const char *b) {
+    return _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)a), _mm_loadu_si128((const __m128i *)(const void *)b));
+}
 #endif
 
 /* The first byte in [p, end) that is one of the n <= 5 characters of set, or end. set and n are constants where it is called, and written
@@ -72,6 +81,38 @@ WR_INLINE const char *wr_scan_any(const char *p, const char *end, const char *se
             if (*p == set[i])
                 return p;
     return end;
+}
+
+/* All of a text of at most 8 bytes, without reading outside of it. */
+WR_INLINE uint64_t wr_scan_load_short(const char *text, size_t len) {
+    if (len >= 4) {
+        uint32_t low;
+        uint32_t high;
+        memcpy(&low, text, 4);
+        memcpy(&high, text + len - 4, 4);
+        return (uint64_t)high << 32 | low;
+    }
+    return len == 0 ? 0 : (uint64_t)(uint8_t)text[0] << 16 | (uint64_t)(uint8_t)text[len / 2] << 8 | (uint8_t)text[len - 1];
+}
+
+/* Whether two texts of this length are the same. The last step overlaps the one before. */
+WR_INLINE bool wr_scan_same(const char *a, const char *b, size_t len) {
+    if (len <= 8)
+        return wr_scan_load_short(a, len) == wr_scan_load_short(b, len);
+#if WR_SCAN_SSE2
+    if (len >= 16) {
+        const char *last = a + len - 16;
+        __m128i same = wr_scan_equal_16(last, b + len - 16);
+        for (; a < last; a += 16, b += 16)
+            same = _mm_and_si128(same, wr_scan_equal_16(a, b));
+        return _mm_movemask_epi8(same) == 0xFFFF;
+    }
+#endif
+    const char *last = a + len - 8;
+    uint64_t differs = wr_scan_load(last) ^ wr_scan_load(b + len - 8);
+    for (; a < last; a += 8, b += 8)
+        differs |= wr_scan_load(a) ^ wr_scan_load(b);
+    return differs == 0;
 }
 
 /* The value of 8 digit characters, or of fewer with zero bytes before them (lowest). No check. */

@@ -96,8 +96,8 @@ static bool grow_slots(struct wr_series_cache *cache) {
             continue;
         const uint32_t number = (uint32_t)cache->slots[i];
         const struct wr_series_entry *entry = wr_series_cache_entry(cache, number);
-        const struct wr_word field = {entry->text, entry->field_len};
-        struct wr_series_cursor cursor = wr_series_cache_begin((struct wr_word){entry->text + entry->field_len, entry->origin_len});
+        const struct wr_word field = {wr_series_cache_field(entry), entry->field_len};
+        struct wr_series_cursor cursor = wr_series_cache_begin((struct wr_word){entry->text, entry->origin_len});
         const uint64_t hash = hash_both(cache, &cursor, field);
         uint32_t at = (uint32_t)hash & (n - 1);
         while (slots[at] != 0)
@@ -114,7 +114,7 @@ void wr_series_cache_put(struct wr_series_cache *cache, struct wr_series_cursor 
     const size_t text = field.len + cursor->origin.len;
     if (text > WR_SERIES_CACHE_TEXT)
         return;
-    const uint32_t steps = (uint32_t)((ENTRY_HEAD + text + 7) / 8);
+    const uint32_t steps = (uint32_t)((ENTRY_HEAD + text + 2 + 7) / 8);
     if (!grow_slots(cache) || !grow_memory(cache, steps)) {
         if (cache->n_slots == 0)
             return;
@@ -132,8 +132,10 @@ void wr_series_cache_put(struct wr_series_cache *cache, struct wr_series_cursor 
     struct wr_series_entry *entry = wr_series_cache_entry(cache, number);
     *entry = (struct wr_series_entry){
         .series = hit.series, .origin_len = (uint16_t)cursor->origin.len, .field_len = (uint16_t)field.len, .type = hit.type};
-    memcpy(entry->text, field.text, field.len);
-    memcpy(entry->text + field.len, cursor->origin.text, cursor->origin.len);
+    char *end = mempcpy(entry->text, cursor->origin.text, cursor->origin.len);
+    *end++ = ' ';
+    end = mempcpy(end, field.text, field.len);
+    *end = '=';
     cache->slots[at] = slot_value(hash, number);
     cache->n_used++;
     cache->memory_used += steps;

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "agent/codec/guess.h"
 #include "agent/codec/scan.h"
 #include "core/int128.h"
 #include "core/result.h"
@@ -25,7 +26,7 @@
 
 struct wr_series_cache {
     uint64_t seed;
-    uint64_t *slots; /* hash above, entry number below; 0: free */
+    uint64_t *slots;  /* hash above, entry number below; 0: free */
     uint32_t n_slots; /* a power of two, or 0 */
     uint32_t n_used;
     uint64_t *memory; /* entries, one behind the other; their number is their place in 8-byte steps, from 1 */
@@ -56,7 +57,7 @@ void wr_series_cache_put(struct wr_series_cache *cache, struct wr_series_cursor 
 
 /* -- the hot path, inline ------------------------------------------------------------------------------------------------------------ */
 
-/* An entry in memory: this head, the field's text, the origin's text. */
+/* An entry in memory: this head, and the text as line protocol has it: origin, a space, the field's name, an equals sign. */
 struct wr_series_entry {
     uint32_t series;
     uint32_t next; /* the entry that came behind this one, or 0 */
@@ -68,18 +69,6 @@ struct wr_series_entry {
 
 WR_INLINE struct wr_series_entry *wr_series_cache_entry(const struct wr_series_cache *cache, uint32_t number) {
     return (struct wr_series_entry *)(void *)(cache->memory + (number - 1));
-}
-
-/* All of a text of at most 8 bytes, without reading outside of it. */
-WR_INLINE uint64_t wr_series_cache_load(const char *text, size_t len) {
-    if (len >= 4) {
-        uint32_t low;
-        uint32_t high;
-        memcpy(&low, text, 4);
-        memcpy(&high, text + len - 4, 4);
-        return (uint64_t)high << 32 | low;
-    }
-    return len == 0 ? 0 : (uint64_t)(uint8_t)text[0] << 16 | (uint64_t)(uint8_t)text[len / 2] << 8 | (uint8_t)text[len - 1];
 }
 
 /* Multiply and fold, as wyhash does. */
@@ -98,26 +87,19 @@ WR_INLINE uint64_t wr_series_cache_hash(uint64_t seed, const char *text, size_t 
         a = wr_scan_load(text);
         b = wr_scan_load(text + len - 8);
     } else {
-        a = wr_series_cache_load(text, len);
+        a = wr_scan_load_short(text, len);
     }
     return wr_series_cache_fold(a ^ UINT64_C(0xe7037ed1a0b428db), b ^ hash);
 }
 
-/* Texts of the same length. The last 8 bytes are compared as one, overlapping. */
-WR_INLINE bool wr_series_cache_equal(const char *a, const char *b, size_t len) {
-    if (len <= 8)
-        return wr_series_cache_load(a, len) == wr_series_cache_load(b, len);
-    const char *last = a + len - 8;
-    uint64_t differs = wr_scan_load(last) ^ wr_scan_load(b + len - 8);
-    for (; a < last; a += 8, b += 8)
-        differs |= wr_scan_load(a) ^ wr_scan_load(b);
-    return differs == 0;
+WR_INLINE const char *wr_series_cache_field(const struct wr_series_entry *entry) {
+    return entry->text + entry->origin_len + 1;
 }
 
 WR_INLINE bool wr_series_cache_matches(const struct wr_series_entry *entry, const struct wr_series_cursor *cursor, struct wr_word field) {
     return entry->field_len == field.len && entry->origin_len == cursor->origin.len &&
-           wr_series_cache_equal(entry->text, field.text, field.len) &&
-           wr_series_cache_equal(entry->text + field.len, cursor->origin.text, cursor->origin.len);
+           wr_scan_same(wr_series_cache_field(entry), field.text, field.len) &&
+           wr_scan_same(entry->text, cursor->origin.text, cursor->origin.len);
 }
 
 WR_INLINE struct wr_series_cursor wr_series_cache_begin(struct wr_word origin) {
@@ -126,6 +108,12 @@ WR_INLINE struct wr_series_cursor wr_series_cache_begin(struct wr_word origin) {
 
 /* The entry by its hash, or 0. */
 uint32_t wr_series_cache_look_up(const struct wr_series_cache *cache, struct wr_series_cursor *cursor, struct wr_word field);
+
+WR_INLINE struct wr_series_hit wr_series_cache_go(struct wr_series_cache *cache, uint32_t number) {
+    cache->last = number;
+    const struct wr_series_entry *entry = wr_series_cache_entry(cache, number);
+    return (struct wr_series_hit){entry->series, entry->type};
+}
 
 /* The series of the next field of the record; false when it is not known here. */
 WR_INLINE bool wr_series_cache_find(struct wr_series_cache *cache, struct wr_series_cursor *cursor, struct wr_word field,
@@ -139,10 +127,25 @@ WR_INLINE bool wr_series_cache_find(struct wr_series_cache *cache, struct wr_ser
         if (last)
             last->next = number;
     }
-    cache->last = number;
-    const struct wr_series_entry *entry = wr_series_cache_entry(cache, number);
-    *ret_hit = (struct wr_series_hit){entry->series, entry->type};
+    *ret_hit = wr_series_cache_go(cache, number);
     return true;
+}
+
+/* What is probably looked up next: the series that came behind the last one. */
+WR_INLINE struct wr_guess wr_series_cache_guess(const struct wr_series_cache *cache) {
+    const uint32_t number = cache->last != 0 ? wr_series_cache_entry(cache, cache->last)->next : 0;
+    if (number == 0)
+        return (struct wr_guess){.len = 0};
+    const struct wr_series_entry *entry = wr_series_cache_entry(cache, number);
+    return (struct wr_guess){.text = entry->text,
+                             .len = (uint32_t)entry->origin_len + entry->field_len + 2,
+                             .origin_len = entry->origin_len,
+                             .field_len = entry->field_len};
+}
+
+/* The series of the guess, which was right; nothing was looked up since. */
+WR_INLINE struct wr_series_hit wr_series_cache_follow(struct wr_series_cache *cache) {
+    return wr_series_cache_go(cache, wr_series_cache_entry(cache, cache->last)->next);
 }
 
 #endif

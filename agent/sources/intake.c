@@ -19,7 +19,7 @@ size_t wr_intake_bytes(const struct wr_config_limits *limits) {
 
 void wr_intake_init(struct wr_intake *intake, const struct wr_source_env *env) {
     *intake = (struct wr_intake){.env = env,
-                                 .sink = {.record = take_record, .refused = take_refusal, .user = intake},
+                                 .sink = {.record = take_record, .refused = take_refusal, .guess = &intake->guess, .user = intake},
                                  .overflow = {.record = drop_record, .refused = take_refusal, .user = intake}};
     wr_series_cache_init(&intake->cache, wr_intake_bytes(env->limits), wr_clock_random_u64(env->clock));
 }
@@ -215,8 +215,8 @@ static __attribute__((noinline)) bool put_symbol(struct wr_intake *intake, const
 
 /* -- the sink -------------------------------------------------------------------------------------------------------------------- */
 
-static enum wr_result take_record(void *user, const struct wr_record *record) {
-    struct wr_intake *intake = user;
+/* Takes the fields of a record from fields_taken on. WR_FULL: it is to be offered again. */
+static inline enum wr_result take_fields(struct wr_intake *intake, const struct wr_record *record) {
     if (__builtin_expect(intake->discarding, 0)) {
         const uint64_t left = record->n_fields - intake->fields_taken;
         intake->fields_taken = 0;
@@ -234,20 +234,30 @@ static enum wr_result take_record(void *user, const struct wr_record *record) {
             return WR_FULL;
         }
         struct wr_series_hit hit;
-        if (!wr_series_cache_find(&intake->cache, &cursor, field->name, &hit) && !learn_series(intake, record, field, &cursor, &hit))
+        if (i == 0 && record->guessed)
+            hit = wr_series_cache_follow(&intake->cache);
+        else if (!wr_series_cache_find(&intake->cache, &cursor, field->name, &hit) && !learn_series(intake, record, field, &cursor, &hit))
             continue;
-        struct wr_reading reading = wr_record_reading(record, field, WR_EVENT_NONE);
-        reading.series = hit.series;
-        if (reading.type != hit.type && !fit_type(&reading, (enum wr_type)hit.type)) {
+        struct wr_reading *reading = &batch->readings[batch->n];
+        wr_record_put_reading(record, field, WR_EVENT_NONE, reading);
+        reading->series = hit.series;
+        if (reading->type != hit.type && !fit_type(reading, (enum wr_type)hit.type)) {
             refuse_field(intake, record, field, WR_BOOK_REJECTED_TYPE, "not the type that the series began with");
             continue;
         }
-        if (reading.type == WR_TYPE_SYMBOL && !put_symbol(intake, record, field, &reading))
+        if (reading->type == WR_TYPE_SYMBOL && !put_symbol(intake, record, field, reading))
             continue;
-        batch->readings[batch->n++] = reading;
+        batch->n++;
     }
     intake->fields_taken = 0;
     return WR_OK;
+}
+
+static enum wr_result take_record(void *user, const struct wr_record *record) {
+    struct wr_intake *intake = user;
+    const enum wr_result result = take_fields(intake, record);
+    intake->guess = wr_series_cache_guess(&intake->cache);
+    return result;
 }
 
 /* Types and limits are not looked at: nothing of it goes anywhere. */

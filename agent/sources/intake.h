@@ -27,9 +27,10 @@
 
 struct wr_intake {
     const struct wr_source_env *env;
-    struct wr_sink sink; /* give this to a codec */
+    struct wr_sink sink;     /* give this to a codec */
     struct wr_sink overflow; /* or this: what has no room and cannot wait is booked as received and dropped(overflow) */
     struct wr_series_cache cache;
+    struct wr_guess guess;                     /* of the cache, after each record */
     struct wr_batch *batch;                    /* being filled, or NULL */
     struct wr_batch *full[WR_INTAKE_FULL + 1]; /* to be handed over next, and room for the one above */
     uint32_t n_full;

@@ -81,7 +81,8 @@ void wr_collect_feed(struct wr_collect *collect, wr_codec_stream_feed *feed, voi
         assert_non_null(piece);
         memcpy(piece, text + from, n);
         size_t consumed = SIZE_MAX;
-        const enum wr_result result = feed(codec, piece, n, to == len, &line, &collect->sink, &consumed);
+        const enum wr_result result =
+            feed(codec, piece, n, to == len, &line, collect->around ? collect->around : &collect->sink, &consumed);
         free(piece);
         assert_true(consumed <= n);
         from += consumed;

@@ -10,6 +10,7 @@
 
 struct wr_collect {
     struct wr_sink sink;
+    const struct wr_sink *around; /* NULL, or a sink that hands on to this one: what is fed goes there */
     struct wr_buf text;
     struct wr_buf decimals; /* one character a reading: 0..9, a..f, '-' unknown */
     unsigned readings;
@@ -23,6 +24,7 @@ void wr_collect_fini(struct wr_collect *collect);
 void wr_collect_clear(struct wr_collect *collect);
 
 /* Feeds text[len] in pieces: the first `cut` bytes, then `step` at a time (0: the rest at once), keeping what the codec leaves, as a stream does. */
-void wr_collect_feed(struct wr_collect *collect, wr_codec_stream_feed *feed, void *codec, const char *text, size_t len, size_t cut, size_t step);
+void wr_collect_feed(struct wr_collect *collect, wr_codec_stream_feed *feed, void *codec, const char *text, size_t len, size_t cut,
+                     size_t step);
 
 #endif

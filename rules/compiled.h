@@ -14,7 +14,9 @@
 #include "rules/operator.h"
 #include "rules/program.h"
 #include "rules/ruleset.h"
+#include "rules/schedule.h"
 #include "rules/selector.h"
+#include "rules/table.h"
 #include "rules/template.h"
 #include "rules/units.h"
 
@@ -191,6 +193,14 @@ struct wr_reader {
 };
 
 #define WR_SELECTOR_CACHE 1024
+#define WR_RULESET_TABLES 64
+#define WR_RULESET_SCHEDULES 256
+
+/* A time zone that schedules share. */
+struct wr_ruleset_zone {
+    const char *name;
+    struct wr_timezone *zone; /* freed with the rule set; NULL: UTC */
+};
 
 struct wr_ruleset {
     struct wr_arena arena;
@@ -206,6 +216,12 @@ struct wr_ruleset {
     uint32_t *by_name;   /* indexes of alarms, sorted by name */
     uint32_t n_readers;
     struct wr_reader *readers;
+    uint32_t n_tables;
+    struct wr_table *tables[WR_RULESET_TABLES];
+    uint32_t n_schedules;
+    struct wr_schedule *schedules[WR_RULESET_SCHEDULES];
+    uint32_t n_zones;
+    struct wr_ruleset_zone zones[WR_RULESET_SCHEDULES];
 };
 
 /* "measurement.value" is "measurement". Returns a text that lives as long as `name` or into[size]. */
@@ -215,6 +231,13 @@ const char *wr_ruleset_plain_name(const char *name, char *into, size_t size);
 bool wr_rule_same_by(const struct wr_rule *a, const struct wr_rule *b);
 
 const struct wr_point *wr_ruleset_point(const struct wr_ruleset *ruleset, const char *name);
+
+/* NULL: there is none; *ret_near (may be NULL) is then the nearest name, or NULL. */
+const struct wr_table *wr_ruleset_table(const struct wr_ruleset *ruleset, const char *name, const char **ret_near);
+const struct wr_schedule *wr_ruleset_schedule(const struct wr_ruleset *ruleset, const char *name, const char **ret_near);
+/* While loading: the time zone of a name, read once a rule set. *ret_zone NULL: UTC. WR_INVALID, WR_NOT_FOUND: err names the nearest zone; WR_LIMIT,
+ * WR_NO_MEMORY. */
+WR_MUST_USE enum wr_result wr_ruleset_zone(struct wr_ruleset *ruleset, const char *name, const struct wr_timezone **ret_zone, struct wr_error *err);
 
 /* The readers of a series' name: first and count. */
 const struct wr_reader *wr_ruleset_readers(const struct wr_ruleset *ruleset, const char *name, uint32_t *ret_n);

@@ -1,5 +1,7 @@
 #include "rules/schedule_compile.h"
 
+#include <string.h>
+
 #include "rules/rule_compile.h"
 #include "rules/rule_schema.h"
 
@@ -19,4 +21,16 @@ bool wr_compile_schedules(struct wr_compile *compile) {
     if (file->n_schedules > 0)
         wr_compile_refuse(compile, "schedules");
     return true;
+}
+
+const struct wr_schedule *wr_ruleset_schedule(const struct wr_ruleset *ruleset, const char *name, const char **ret_near) {
+    const char *names[WR_RULESET_SCHEDULES];
+    for (uint32_t i = 0; i < ruleset->n_schedules; i++) {
+        names[i] = ruleset->schedules[i]->name;
+        if (strcmp(names[i], name) == 0)
+            return ruleset->schedules[i];
+    }
+    if (ret_near)
+        *ret_near = wr_diagnostics_nearest(name, names, ruleset->n_schedules);
+    return NULL;
 }

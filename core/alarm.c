@@ -94,6 +94,49 @@ enum wr_result wr_severity_parse(const char *text, enum wr_severity *ret_severit
                         wr_error_escape(shown, sizeof shown, text, strlen(text)));
 }
 
+const char *wr_alarm_silence_name(enum wr_alarm_silence bit) {
+    switch (bit) {
+    case WR_ALARM_SILENT_SHELVED:
+        return "shelved";
+    case WR_ALARM_SILENT_SUPPRESSED:
+        return "suppressed";
+    case WR_ALARM_SILENT_INVALID:
+        return "invalid";
+    case WR_ALARM_SILENT_OUT_OF_SERVICE:
+        return "out_of_service";
+    case WR_ALARM_SILENT_CHATTERING:
+        return "chattering";
+    case WR_ALARM_SILENT_GROUPED:
+        return "grouped";
+    }
+    return "unknown";
+}
+
+bool wr_alarm_is_annunciated(const struct wr_alarm *alarm) {
+    switch ((enum wr_alarm_cause)alarm->cause) {
+    case WR_ALARM_ACKNOWLEDGED:
+    case WR_ALARM_RESET:
+    case WR_ALARM_SHELVED:
+    case WR_ALARM_UNSHELVED:
+    case WR_ALARM_OUT_OF_SERVICE:
+    case WR_ALARM_RETURNED:
+        return true;
+    default:
+        return alarm->silent == 0;
+    }
+}
+
+/* FNV-1a. */
+uint64_t wr_alarm_id(const char *rule, const char *instance) {
+    uint64_t hash = 14695981039346656037u;
+    for (const char *c = rule; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+    hash *= 1099511628211u; /* the NUL between them */
+    for (const char *c = instance; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+    return hash;
+}
+
 char *wr_alarm_display(char *text, size_t size, const struct wr_alarm *alarm) {
     char whole[WR_ALARM_NAME_BYTES + WR_ALARM_INSTANCE_BYTES + 3];
     if (alarm->instance[0] != '\0')
@@ -108,6 +151,16 @@ static void put_time(struct wr_json *json, const char *name_ns, const char *name
     char text[32];
     wr_json_int(json, name_ns, wall_ns);
     wr_json_string(json, name, wr_clock_format(text, sizeof text, wall_ns));
+}
+
+static void put_silences(struct wr_json *json, unsigned silent) {
+    if (silent == 0)
+        return;
+    wr_json_array(json, "silent");
+    for (unsigned bit = 1; bit <= WR_ALARM_SILENT_GROUPED; bit <<= 1)
+        if (silent & bit)
+            wr_json_string(json, NULL, wr_alarm_silence_name((enum wr_alarm_silence)bit));
+    wr_json_array_end(json);
 }
 
 enum wr_result wr_alarm_to_json(const struct wr_alarm *alarm, struct wr_buf *into) {
@@ -136,8 +189,15 @@ enum wr_result wr_alarm_to_json(const struct wr_alarm *alarm, struct wr_buf *int
         wr_json_string(&json, "unit", alarm->unit);
     wr_json_string(&json, "message", alarm->message);
     wr_json_string(&json, "data", alarm->data == WR_ALARM_DATA_OK ? "ok" : "stale");
+    put_silences(&json, alarm->silent);
+    if (alarm->level[0] != '\0')
+        wr_json_string(&json, "level", alarm->level);
     if (alarm->by_whom[0] != '\0')
         wr_json_string(&json, "by", alarm->by_whom);
+    if (alarm->why[0] != '\0')
+        wr_json_string(&json, "why", alarm->why);
+    if (alarm->until_wall_ns != 0)
+        put_time(&json, "until_ns", "until", alarm->until_wall_ns);
     wr_json_bool(&json, "historic", alarm->historic);
     wr_json_bool(&json, "journalled", alarm->journalled);
     if (alarm->arrival_boot_ns != 0)

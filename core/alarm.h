@@ -39,9 +39,9 @@ enum wr_alarm_cause {
     WR_ALARM_ACKNOWLEDGED = 3,
     WR_ALARM_RESET = 4,
     WR_ALARM_ESCALATED = 5,
-    WR_ALARM_REPEATED = 6,      /* re-alarm: the only one that may be dropped */
-    WR_ALARM_RULE_CHANGED = 7,  /* closed by a reload */
-    WR_ALARM_DATA_STALE = 8,    /* shown on the alarm, no change of state */
+    WR_ALARM_REPEATED = 6,     /* re-alarm: the only one that may be dropped */
+    WR_ALARM_RULE_CHANGED = 7, /* closed by a reload */
+    WR_ALARM_DATA_STALE = 8,   /* shown on the alarm, no change of state */
     WR_ALARM_DATA_RETURNED = 9,
     WR_ALARM_DEESCALATED = 10, /* a lower level */
     WR_ALARM_SHELVED = 11,     /* these six: no change of state, who is told changes */
@@ -77,9 +77,9 @@ enum wr_alarm_data {
 struct wr_alarm {
     char rule[WR_ALARM_NAME_BYTES];
     char instance[WR_ALARM_INSTANCE_BYTES]; /* empty without `by` */
-    uint64_t id;         /* hash of rule and instance: stable across restarts */
-    uint64_t transition; /* counts up per alarm, for deduplication; survives a restart */
-    uint8_t from;        /* enum wr_alarm_state */
+    uint64_t id;                            /* hash of rule and instance: stable across restarts */
+    uint64_t transition;                    /* counts up per alarm, for deduplication; survives a restart */
+    uint8_t from;                           /* enum wr_alarm_state */
     uint8_t to;
     uint8_t cause;    /* enum wr_alarm_cause */
     uint8_t severity; /* enum wr_severity */
@@ -96,19 +96,20 @@ struct wr_alarm {
     int64_t wall_ns;         /* wall time of the decision */
     int64_t arrival_boot_ns; /* boot time at which the cause became readable here: latency = action - arrival; 0: a timer */
     int64_t decided_boot_ns;
-    char by_whom[64]; /* of an operator command */
+    int64_t until_wall_ns;            /* of a shelving: its end; 0: none */
+    char by_whom[64];                 /* of an operator command */
     char why[WR_ALARM_WHY_BYTES];     /* of an operator command: the reason, the reference */
     char level[WR_ALARM_LEVEL_BYTES]; /* of a rule with levels: the present one; empty: none */
     char message[WR_ALARM_TEXT_BYTES];
 };
 
-#define WR_ALARM_SNAP_BYTES 320
+#define WR_ALARM_SNAP_BYTES 768
 
 /* A transition together with the alarm's state after it: the store commits both in one transaction, so that a restart finds them equal.
  * The snapshot is opaque to everybody but rules/. Without a transition (alarm.transition == 0) only the snapshot is stored. */
 struct wr_alarm_entry {
     struct wr_alarm alarm;
-    uint64_t number; /* in the order of the journal, set by the agent; 0: it is not journalled */
+    uint64_t number;   /* in the order of the journal, set by the agent; 0: it is not journalled */
     uint16_t snap_len; /* 0: forget the snapshot */
     uint8_t snap[WR_ALARM_SNAP_BYTES];
 };
@@ -117,6 +118,16 @@ const char *wr_alarm_state_name(enum wr_alarm_state state);
 const char *wr_alarm_cause_name(enum wr_alarm_cause cause);
 const char *wr_severity_name(enum wr_severity severity);
 WR_MUST_USE enum wr_result wr_severity_parse(const char *text, enum wr_severity *ret_severity, struct wr_error *err);
+
+/* The name of a silence by its bit: "shelved", ... */
+const char *wr_alarm_silence_name(enum wr_alarm_silence bit);
+
+/* Whether somebody is to be told, so that actions run: nothing silences it, or an operator did it (acknowledged, reset, shelved, unshelved,
+ * out_of_service, returned). What keeps a state (a retained topic, a list) takes every transition; what notifies, these alone. */
+bool wr_alarm_is_annunciated(const struct wr_alarm *alarm);
+
+/* The id of an alarm: a hash of rule and instance, the same across restarts and versions. */
+uint64_t wr_alarm_id(const char *rule, const char *instance);
 
 /* `rule{room=A1}` or `rule`. Returns text. */
 char *wr_alarm_display(char *text, size_t size, const struct wr_alarm *alarm);

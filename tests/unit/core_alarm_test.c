@@ -101,6 +101,48 @@ static void json(void **state) {
     wr_buf_fini(&buf);
 }
 
+static void json_of_a_silence(void **state) {
+    (void)state;
+    struct wr_buf buf;
+    wr_buf_init(&buf, 0);
+    struct wr_alarm alarm = {.rule = "warm",
+                             .cause = WR_ALARM_SHELVED,
+                             .silent = WR_ALARM_SILENT_SHELVED | WR_ALARM_SILENT_CHATTERING,
+                             .level = "HH",
+                             .by_whom = "ana",
+                             .why = "door \"3\" is being painted",
+                             .until_wall_ns = INT64_C(1772438400124000000)};
+    assert_int_equal(wr_alarm_to_json(&alarm, &buf), WR_OK);
+    assert_non_null(strstr(wr_buf_str(&buf), "\"silent\":[\"shelved\",\"chattering\"],\"level\":\"HH\",\"by\":\"ana\","
+                                             "\"why\":\"door \\\"3\\\" is being painted\",\"until_ns\":1772438400124000000,"
+                                             "\"until\":\"2026-03-02T08:00:00.124Z\",\"historic\""));
+    wr_buf_fini(&buf);
+}
+
+static void who_is_told(void **state) {
+    (void)state;
+    struct wr_alarm alarm = {.cause = WR_ALARM_RAISED};
+    assert_true(wr_alarm_is_annunciated(&alarm));
+    static const char *const silences[] = {"shelved", "suppressed", "invalid", "out_of_service", "chattering", "grouped"};
+    for (int i = 0; i < 6; i++) {
+        alarm.silent = (uint8_t)(1 << i);
+        assert_string_equal(wr_alarm_silence_name((enum wr_alarm_silence)alarm.silent), silences[i]);
+        for (int cause = 0; cause < WR_ALARM_CAUSES; cause++) {
+            alarm.cause = (uint8_t)cause;
+            bool asked = cause == WR_ALARM_ACKNOWLEDGED || cause == WR_ALARM_RESET || cause == WR_ALARM_SHELVED ||
+                         cause == WR_ALARM_UNSHELVED || cause == WR_ALARM_OUT_OF_SERVICE || cause == WR_ALARM_RETURNED;
+            assert_int_equal(wr_alarm_is_annunciated(&alarm), asked);
+        }
+    }
+    assert_string_equal(wr_alarm_silence_name((enum wr_alarm_silence)0), "unknown");
+}
+
+static void ids_are_what_they_were(void **state) {
+    (void)state;
+    assert_true(wr_alarm_id("warm", "room=A1") != wr_alarm_id("warmroom=A1", ""));
+    assert_true(wr_alarm_id("", "") == UINT64_C(0xAF63BD4C8601B7DF));
+}
+
 static void every_allocation_may_fail(void **state) {
     (void)state;
     struct wr_alarm alarm = sample();
@@ -121,8 +163,10 @@ static void every_allocation_may_fail(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names), cmocka_unit_test(severities_are_read_back),  cmocka_unit_test(display),
-        cmocka_unit_test(json),  cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(names),       cmocka_unit_test(severities_are_read_back),
+        cmocka_unit_test(display),     cmocka_unit_test(json_of_a_silence),
+        cmocka_unit_test(who_is_told), cmocka_unit_test(ids_are_what_they_were),
+        cmocka_unit_test(json),        cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,8 +42,10 @@ struct wr_reading {
     uint8_t type;    /* enum wr_type */
     uint8_t quality; /* enum wr_quality */
     uint8_t decimals;
-    uint8_t reserved;
+    uint8_t flags; /* WR_READING_... */
 };
+
+#define WR_READING_HISTORIC 1 /* old data, handed in later: drives no outputs */
 
 #define WR_EVENT_NONE INT64_MIN
 

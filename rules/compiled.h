@@ -23,6 +23,7 @@
 #define WR_RULE_OPERANDS 8 /* different signals in one node */
 #define WR_RULE_WINDOWS 8
 #define WR_RULE_OPERATORS 8
+#define WR_RULE_CELLS 8
 #define WR_RULE_LEVELS 8
 #define WR_RULE_STEPS 8
 #define WR_RULE_RANKS 8 /* nodes that read nodes that read nodes ... */
@@ -138,6 +139,7 @@ struct wr_rule {
     uint8_t kind; /* enum wr_rule_kind */
     uint8_t rank; /* one more than the highest of the nodes it reads */
     bool truth;   /* the value of a derived node is true or false */
+    bool by_hour;      /* reads the hour or the weekday: looks again at each quarter */
     bool every_sample; /* a derived node tells each evaluation by a sample, not only what changed */
     int64_t on_delay_ns;
     int64_t off_delay_ns;

@@ -6,46 +6,84 @@
 
 #include "rules/evaluator_private.h"
 
+/* Who reads the output of each node: counted, then filled in. */
+static bool list_readers(struct wr_evaluator *evaluator) {
+    const struct wr_ruleset *rules = evaluator->rules;
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < rules->n_nodes; i++)
+        for (uint32_t k = 0; k < rules->rules[i]->n_operands; k++)
+            total += rules->rules[i]->operands[k].node != WR_NODE_NO;
+    evaluator->node_first = calloc(rules->n_nodes + 2, sizeof *evaluator->node_first);
+    evaluator->node_readers = malloc((total + 1) * sizeof *evaluator->node_readers);
+    if (!evaluator->node_first || !evaluator->node_readers)
+        return false;
+    uint32_t *first = evaluator->node_first;
+    for (uint32_t i = 0; i < rules->n_nodes; i++)
+        for (uint32_t k = 0; k < rules->rules[i]->n_operands; k++)
+            if (rules->rules[i]->operands[k].node != WR_NODE_NO)
+                first[rules->rules[i]->operands[k].node + 2]++;
+    for (uint32_t i = 2; i < rules->n_nodes + 2; i++)
+        first[i] += first[i - 1];
+    for (uint32_t i = 0; i < rules->n_nodes; i++)
+        for (uint32_t k = 0; k < rules->rules[i]->n_operands; k++)
+            if (rules->rules[i]->operands[k].node != WR_NODE_NO)
+                evaluator->node_readers[first[rules->rules[i]->operands[k].node + 1]++] = (struct wr_node_reader){i, k};
+    return true;
+}
+
 enum wr_result wr_evaluator_new(struct wr_ruleset *rules, const struct wr_series_table *series, const struct wr_symbol_table *symbols,
                                 struct wr_evaluator **ret_evaluator, struct wr_error *err) {
     struct wr_evaluator *evaluator = calloc(1, sizeof *evaluator);
-    uint32_t *per_rule = calloc(rules->n_rules + 1, sizeof *per_rule);
-    if (!evaluator || !per_rule) {
-        free(evaluator);
-        free(per_rule);
+    if (!evaluator)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for the evaluator");
-    }
     evaluator->rules = rules;
     evaluator->table = series;
     evaluator->symbols = symbols;
-    evaluator->per_rule = per_rule;
-    evaluator->queue_head = evaluator->queue_tail = WR_INSTANCE_NONE;
-    evaluator->bytes = sizeof *evaluator + rules->n_rules * sizeof *per_rule;
+    evaluator->per_rule = calloc(rules->n_nodes + 1, sizeof *evaluator->per_rule);
+    for (uint32_t rank = 0; rank <= WR_RULE_RANKS; rank++)
+        evaluator->queues[rank].head = evaluator->queues[rank].tail = WR_INSTANCE_NONE;
+    evaluator->bytes = sizeof *evaluator + rules->n_nodes * sizeof *evaluator->per_rule;
     wr_timer_init(&evaluator->timers);
+    if (!evaluator->per_rule || !list_readers(evaluator)) {
+        wr_evaluator_free(evaluator);
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for the evaluator");
+    }
     *ret_evaluator = evaluator;
     return WR_OK;
 }
 
-static void series_free(struct wr_series_state *series) {
-    if (!series)
+void wr_signal_free(struct wr_signal *signal) {
+    if (!signal)
         return;
-    for (uint32_t i = 0; i < series->n_windows; i++)
-        wr_sliding_free(series->windows[i]);
-    free(series->windows);
-    free(series->links);
-    free(series->thresholds);
-    free(series->wakes);
-    free(series);
+    for (uint32_t i = 0; i < signal->n_windows; i++)
+        wr_sliding_free(signal->windows[i]);
+    for (uint32_t i = 0; i < signal->n_operators; i++)
+        free(signal->operators[i]);
+    free(signal->windows);
+    free(signal->operators);
+    free(signal->thresholds); /* the one block of links and wakes too */
+    free(signal);
 }
 
 void wr_evaluator_free(struct wr_evaluator *evaluator) {
     if (!evaluator)
         return;
     for (uint32_t i = 0; i < evaluator->attached; i++)
-        series_free(evaluator->series[i]);
-    for (uint32_t i = 0; i < evaluator->n_instances; i++)
+        wr_signal_free(evaluator->series[i]);
+    for (uint32_t i = 0; i < evaluator->n_outputs; i++)
+        wr_signal_free(evaluator->outputs[i]);
+    for (uint32_t i = 0; i < evaluator->n_instances; i++) {
+        if (evaluator->instances[i].more)
+            free(evaluator->instances[i].more->members);
+        free(evaluator->instances[i].more);
         free(evaluator->instances[i].text);
+    }
     wr_timer_fini(&evaluator->timers);
+    free(evaluator->heirs);
+    free(evaluator->node_first);
+    free(evaluator->node_readers);
+    free(evaluator->output_bands);
+    free(evaluator->outputs);
     free(evaluator->bands);
     free(evaluator->series);
     free(evaluator->instances);
@@ -58,12 +96,12 @@ struct wr_evaluator_band *wr_evaluator_bands(struct wr_evaluator *evaluator) {
     return evaluator->bands;
 }
 
-uint32_t wr_evaluator_lower_bound(const struct wr_series_state *series, double value) {
+uint32_t wr_evaluator_lower_bound(const struct wr_signal *signal, double value) {
     uint32_t low = 0;
-    uint32_t high = series->n_thresholds;
+    uint32_t high = signal->n_thresholds;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (series->thresholds[middle].at < value)
+        if (signal->thresholds[middle].at < value)
             low = middle + 1;
         else
             high = middle;
@@ -73,7 +111,9 @@ uint32_t wr_evaluator_lower_bound(const struct wr_series_state *series, double v
 
 /* Between the two thresholds nearest to the value; a value that stands on a threshold has no band: either side would be a change. */
 void wr_evaluator_refresh_band(struct wr_evaluator *evaluator, uint32_t id) {
-    const struct wr_series_state *series = evaluator->series[id];
+    if (id & WR_SIGNAL_NODE)
+        return; /* a node's values come here anyway */
+    const struct wr_signal *series = evaluator->series[id];
     struct wr_evaluator_band *band = &evaluator->bands[id];
     band->low = INFINITY;
     band->high = -INFINITY;
@@ -95,11 +135,11 @@ void wr_evaluator_refresh_band(struct wr_evaluator *evaluator, uint32_t id) {
 }
 
 int64_t wr_evaluator_next_timer(const struct wr_evaluator *evaluator) {
-    return evaluator->queue_head != WR_INSTANCE_NONE ? INT64_MIN : wr_timer_next(&evaluator->timers);
+    return evaluator->n_queued > 0 ? INT64_MIN : wr_timer_next(&evaluator->timers);
 }
 
 int64_t wr_evaluator_lateness(const struct wr_evaluator *evaluator, uint32_t id) {
-    const struct wr_series_state *series = id < evaluator->attached ? evaluator->series[id] : NULL;
+    const struct wr_signal *series = id < evaluator->attached ? evaluator->series[id] : NULL;
     return series && series->point ? series->point->lateness_ns : -1;
 }
 
@@ -112,7 +152,7 @@ void wr_evaluator_stats(const struct wr_evaluator *evaluator, struct wr_evaluato
 }
 
 static bool series_is_valid(const struct wr_evaluator *evaluator, uint32_t id) {
-    const struct wr_series_state *series = evaluator->series[id];
+    const struct wr_signal *series = evaluator->series[id];
     const struct wr_evaluator_band *band = &evaluator->bands[id];
     if (!series)
         return true;
@@ -130,6 +170,9 @@ bool wr_evaluator_is_valid(const struct wr_evaluator *evaluator) {
     uint32_t queued = 0, active = 0, unacked = 0;
     for (uint32_t i = 0; i < evaluator->n_instances; i++) {
         const struct wr_instance *instance = &evaluator->instances[i];
+        queued += instance->queued;
+        if (wr_instance_rule(evaluator, instance)->kind != WR_RULE_ALARM)
+            continue;
         active += wr_alarm_state_is_active((enum wr_alarm_state)instance->state);
         unacked += wr_alarm_state_wants_ack((enum wr_alarm_state)instance->state);
         if (!wr_alarm_state_is_valid((enum wr_alarm_state)instance->state, instance->condition))
@@ -138,11 +181,13 @@ bool wr_evaluator_is_valid(const struct wr_evaluator *evaluator) {
             return false;
         if (instance->state == WR_ALARM_NORMAL && instance->delay == WR_DELAY_ON)
             return false;
-        queued += instance->queued;
     }
-    for (uint32_t i = evaluator->queue_head; i != WR_INSTANCE_NONE; i = evaluator->instances[i].next)
-        if (queued-- == 0 || !evaluator->instances[i].queued)
-            return false;
+    if (queued != evaluator->n_queued)
+        return false;
+    for (uint32_t rank = 0; rank <= WR_RULE_RANKS; rank++)
+        for (uint32_t i = evaluator->queues[rank].head; i != WR_INSTANCE_NONE; i = evaluator->instances[i].next)
+            if (queued-- == 0 || !evaluator->instances[i].queued || wr_instance_rule(evaluator, &evaluator->instances[i])->rank != rank)
+                return false;
     for (uint32_t i = 0; i < evaluator->attached; i++)
         if (!series_is_valid(evaluator, i))
             return false;

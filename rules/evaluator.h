@@ -70,6 +70,7 @@ struct wr_evaluator_stats {
     uint64_t evaluations;
     uint64_t instances_refused; /* max_instances, or a tuple of labels too long for its name */
     uint64_t joins_refused;     /* a second series for the same operand of the same instance: see problem */
+    uint64_t rows_missing;      /* instances for which a table has no row: their condition stays unknown */
     uint64_t window_overflows;  /* samples pushed out of a sliding window by number before their time */
     uint64_t no_memory;
     size_t bytes;

@@ -1,4 +1,5 @@
-/* Series meet rules: which instances a new series belongs to, made where they do not exist yet. The only place that allocates. */
+/* Signals meet nodes: which instances a new series, or a new output of a node, belongs to; made where they do not exist yet. The only place that
+ * allocates. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,119 +7,25 @@
 
 #include "rules/evaluator_private.h"
 
-/* -- instances by (rule, text) --------------------------------------------------------------------------------------------------------- */
+/* Where labels come from: the tags of a series, or the tuple of a node's instance. */
+struct labels {
+    const struct wr_series *series; /* or NULL */
+    const char *text;
+};
 
-/* FNV-1a: the alarm's id, stable across restarts and versions. */
-static uint64_t hash_of(const char *rule, const char *text) {
-    uint64_t hash = 14695981039346656037u;
-    for (const char *c = rule; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
-    hash *= 1099511628211u; /* the NUL between them */
-    for (const char *c = text; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
-    return hash;
-}
-
-static uint32_t *bucket_of(const struct wr_evaluator *evaluator, uint32_t rule, const char *text, uint64_t hash) {
-    uint32_t mask = evaluator->n_buckets - 1;
-    uint32_t at = (uint32_t)(hash ^ hash >> 32) & mask;
-    for (;; at = (at + 1) & mask) {
-        uint32_t index = evaluator->buckets[at];
-        if (index == WR_INSTANCE_NONE)
-            return &evaluator->buckets[at];
-        const struct wr_instance *instance = &evaluator->instances[index];
-        if (instance->id == hash && instance->rule == rule && strcmp(instance->text, text) == 0)
-            return &evaluator->buckets[at];
-    }
-}
-
-uint32_t wr_evaluator_find(const struct wr_evaluator *evaluator, uint32_t rule, const char *text) {
-    if (evaluator->n_buckets == 0)
-        return WR_INSTANCE_NONE;
-    return *bucket_of(evaluator, rule, text, hash_of(evaluator->rules->rules[rule]->name, text));
-}
-
-/* Room for one more: instances, timers and buckets, all or nothing. */
-static bool grow_instances(struct wr_evaluator *evaluator) {
-    if (evaluator->n_instances < evaluator->cap_instances)
-        return true;
-    uint32_t cap = evaluator->cap_instances ? evaluator->cap_instances * 2 : 16;
-    uint32_t n_buckets = cap * 2;
-    uint32_t *buckets = malloc(n_buckets * sizeof *buckets);
-    if (!buckets)
-        return false;
-    struct wr_instance *instances = realloc(evaluator->instances, cap * sizeof *instances);
-    if (instances)
-        evaluator->instances = instances;
-    if (!instances || wr_timer_reserve(&evaluator->timers, cap) != WR_OK) {
-        free(buckets);
-        return false;
-    }
-    evaluator->bytes += (cap - evaluator->cap_instances) * (sizeof *instances + sizeof(struct wr_timer) + 3 * sizeof(uint32_t));
-    evaluator->cap_instances = cap;
-    free(evaluator->buckets);
-    evaluator->buckets = buckets;
-    evaluator->n_buckets = n_buckets;
-    memset(buckets, 0xFF, n_buckets * sizeof *buckets);
-    for (uint32_t i = 0; i < evaluator->n_instances; i++)
-        *bucket_of(evaluator, instances[i].rule, instances[i].text, instances[i].id) = i;
-    return true;
-}
-
-enum wr_result wr_evaluator_instance(struct wr_evaluator *evaluator, uint32_t rule, const char *text, int64_t boot_ns,
-                                     uint32_t *ret_index) {
-    uint32_t known = wr_evaluator_find(evaluator, rule, text);
-    if (known != WR_INSTANCE_NONE) {
-        *ret_index = known;
-        return WR_OK;
-    }
-    const char *name = evaluator->rules->rules[rule]->name;
-    if (evaluator->per_rule[rule] >= evaluator->rules->max_instances) {
-        evaluator->stats.instances_refused++;
-        snprintf(evaluator->stats.problem, sizeof evaluator->stats.problem, "%s{%s}: the rule has %u instances already: max_instances",
-                 name, text, evaluator->per_rule[rule]);
-        return WR_LIMIT;
-    }
-    char *copy = strdup(text);
-    if (!copy || !grow_instances(evaluator)) {
-        free(copy);
-        evaluator->stats.no_memory++;
-        return WR_NO_MEMORY;
-    }
-    struct wr_instance *instance = &evaluator->instances[evaluator->n_instances];
-    *instance =
-        (struct wr_instance){.rule = rule, .text = copy, .made_boot_ns = boot_ns, .true_boot_ns = boot_ns, .next = WR_INSTANCE_NONE};
-    instance->id = hash_of(name, text);
-    for (uint32_t i = 0; i < WR_RULE_OPERANDS; i++)
-        instance->series[i] = WR_SERIES_NONE;
-    *bucket_of(evaluator, rule, text, instance->id) = evaluator->n_instances;
-    evaluator->per_rule[rule]++;
-    evaluator->bytes += strlen(text) + 1;
-    *ret_index = evaluator->n_instances++;
-    return WR_OK;
-}
-
-bool wr_evaluator_text_fits(const struct wr_rule *rule, const char *text) {
-    char value[WR_ALARM_INSTANCE_BYTES];
-    uint32_t labels = text[0] != '\0';
-    for (const char *c = text; *c; c++) {
-        if (*c == '\\' && c[1])
-            c++;
-        else
-            labels += *c == ',';
-    }
-    for (uint32_t i = 0; i < rule->n_by; i++)
-        if (!wr_template_label(text, rule->by[i], value, sizeof value))
-            return false;
-    return labels == rule->n_by;
+static const char *label_of(const struct labels *labels, const char *label, char *into, size_t size) {
+    if (labels->series)
+        return wr_series_tag(labels->series->key, labels->series->key_len, label);
+    return wr_template_label(labels->text, label, into, size) ? into : NULL;
 }
 
 /* "room=A1,site=riga"; commas and backslashes in a value are escaped. False: a label is missing, or it is too long (*ret_long). */
-static bool tuple_text(const struct wr_rule *rule, const struct wr_series *series, char *text, size_t size, bool *ret_long) {
+static bool tuple_text(const struct wr_rule *rule, const struct labels *labels, char *text, size_t size, bool *ret_long) {
     size_t n = 0;
+    char own[WR_ALARM_INSTANCE_BYTES];
     *ret_long = false;
     for (uint32_t i = 0; i < rule->n_by; i++) {
-        const char *value = wr_series_tag(series->key, series->key_len, rule->by[i]);
+        const char *value = label_of(labels, rule->by[i], own, sizeof own);
         if (!value)
             return false;
         const char *pieces[] = {i > 0 ? "," : "", rule->by[i], "="};
@@ -137,65 +44,135 @@ static bool tuple_text(const struct wr_rule *rule, const struct wr_series *serie
     return !*ret_long;
 }
 
-/* -- series ------------------------------------------------------------------------------------------------------------------------------- */
+/* -- signals ------------------------------------------------------------------------------------------------------------------------------ */
 
-static struct wr_sliding *window_of(struct wr_evaluator *evaluator, struct wr_series_state *series, const struct wr_rule_window *spec) {
-    for (uint32_t i = 0; i < series->n_windows; i++) {
-        struct wr_sliding *window = series->windows[i];
+static struct wr_sliding *window_of(struct wr_evaluator *evaluator, struct wr_signal *signal, const struct wr_rule_window *spec) {
+    for (uint32_t i = 0; i < signal->n_windows; i++) {
+        struct wr_sliding *window = signal->windows[i];
         if (window->span_ns == spec->span_ns && (spec->span_ns > 0 || window->capacity == spec->capacity)) {
             window->users++;
             return window;
         }
     }
-    struct wr_sliding **windows = realloc(series->windows, (series->n_windows + 1) * sizeof(struct wr_sliding *));
+    struct wr_sliding **windows = realloc(signal->windows, (signal->n_windows + 1) * sizeof(struct wr_sliding *));
     if (windows)
-        series->windows = windows;
+        signal->windows = windows;
     struct wr_sliding *window = NULL;
     if (!windows || wr_sliding_new(spec->span_ns, spec->capacity, &window) != WR_OK) {
         evaluator->stats.no_memory++;
         return NULL;
     }
     window->users = 1;
-    series->windows[series->n_windows++] = window;
+    signal->windows[signal->n_windows++] = window;
     evaluator->bytes += wr_sliding_bytes(spec->capacity);
     return window;
+}
+
+/* The state of an operator on a signal, made if nobody asked for it before. Without memory the operator stays unknown. */
+static void want_operator(struct wr_evaluator *evaluator, struct wr_signal *signal, const struct wr_operator_spec *spec) {
+    for (uint32_t i = 0; i < signal->n_operators; i++)
+        if (wr_operator_same(&signal->operators[i]->spec, spec)) {
+            signal->operators[i]->users++;
+            return;
+        }
+    struct wr_signal_operator **operators = realloc(signal->operators, (signal->n_operators + 1) * sizeof(struct wr_signal_operator *));
+    if (operators)
+        signal->operators = operators;
+    struct wr_signal_operator *op = operators ? calloc(1, sizeof *op + spec->bytes) : NULL;
+    if (!op) {
+        evaluator->stats.no_memory++;
+        return;
+    }
+    op->spec = *spec;
+    op->users = 1;
+    wr_operator_init(&op->spec, op->state);
+    signal->operators[signal->n_operators++] = op;
+    evaluator->bytes += sizeof *op + spec->bytes;
+}
+
+static const char *signal_name(const struct wr_evaluator *evaluator, uint32_t id, char *into, size_t size) {
+    if (id & WR_SIGNAL_NODE) {
+        const struct wr_instance *owner = &evaluator->instances[evaluator->outputs[id & ~WR_SIGNAL_NODE]->owner];
+        snprintf(into, size, "%s{%s}", wr_instance_rule(evaluator, owner)->name, owner->text);
+        return into;
+    }
+    const struct wr_series *series = wr_series_get(evaluator->table, id);
+    return wr_series_display(into, size, series->key, series->key_len);
 }
 
 static void refuse_join(struct wr_evaluator *evaluator, const struct wr_instance *instance, const struct wr_operand *operand,
                         uint32_t second) {
     const struct wr_rule *rule = wr_instance_rule(evaluator, instance);
-    const struct wr_series *first_series = wr_series_get(evaluator->table, instance->series[operand - rule->operands]);
-    const struct wr_series *second_series = wr_series_get(evaluator->table, second);
     char first_name[180];
     char second_name[180];
     evaluator->stats.joins_refused++;
     snprintf(evaluator->stats.problem, sizeof evaluator->stats.problem,
              "rule %.63s: '%.60s' is both %s and %s: add a label to `by` or to the selector", rule->name, operand->text,
-             wr_series_display(first_name, sizeof first_name, first_series->key, first_series->key_len),
-             wr_series_display(second_name, sizeof second_name, second_series->key, second_series->key_len));
+             signal_name(evaluator, instance->signals[operand - rule->operands], first_name, sizeof first_name),
+             signal_name(evaluator, second, second_name, sizeof second_name));
 }
 
-/* An operand of an instance gets its series. The arrays of `series` have room. */
-static void bind(struct wr_evaluator *evaluator, uint32_t index, uint32_t operand_index, uint32_t id, struct wr_series_state *series,
+static bool add_member(struct wr_evaluator *evaluator, struct wr_instance *instance, uint32_t id) {
+    struct wr_instance_more *more = instance->more;
+    if (more->n_members == WR_SET_MEMBERS) {
+        evaluator->stats.joins_refused++;
+        snprintf(evaluator->stats.problem, sizeof evaluator->stats.problem, "%.120s{%.60s}: more than %d series",
+                 wr_instance_rule(evaluator, instance)->name, instance->text, WR_SET_MEMBERS);
+        return false;
+    }
+    if (more->n_members == more->cap_members) {
+        uint32_t cap = more->cap_members ? 2 * more->cap_members : 4;
+        uint32_t *members = realloc(more->members, cap * sizeof *members);
+        if (!members) {
+            evaluator->stats.no_memory++;
+            return false;
+        }
+        evaluator->bytes += (cap - more->cap_members) * sizeof *members;
+        more->members = members;
+        more->cap_members = cap;
+    }
+    more->members[more->n_members++] = id;
+    return true;
+}
+
+static void add_thresholds(struct wr_evaluator *evaluator, uint32_t index, const struct wr_operand *operand, struct wr_signal *signal) {
+    for (uint32_t i = 0; i < operand->n_thresholds; i++)
+        signal->thresholds[signal->n_thresholds++] = (struct wr_threshold){operand->thresholds[i], index};
+    struct wr_view view = wr_view_of(evaluator, &evaluator->instances[index]);
+    for (uint32_t i = 0; i < operand->n_limits; i++) {
+        double at = operand->limits[i].program ? wr_view_run(&view, operand->limits[i].program) : operand->limits[i].number;
+        if (isfinite(at)) /* without a row nothing is ever known */
+            signal->thresholds[signal->n_thresholds++] = (struct wr_threshold){at, index};
+    }
+}
+
+/* An operand of an instance gets its signal. The arrays of the signal have room. */
+static void bind(struct wr_evaluator *evaluator, uint32_t index, uint32_t operand_index, uint32_t id, struct wr_signal *signal,
                  int64_t boot_ns) {
     struct wr_instance *instance = &evaluator->instances[index];
     const struct wr_rule *rule = wr_instance_rule(evaluator, instance);
     const struct wr_operand *operand = &rule->operands[operand_index];
-    if (instance->series[operand_index] != WR_SERIES_NONE) {
+    if (rule->kind == WR_RULE_SET) {
+        if (!add_member(evaluator, instance, id))
+            return;
+    } else if (instance->signals[operand_index] != WR_SERIES_NONE) {
         refuse_join(evaluator, instance, operand, id);
         return;
+    } else {
+        if (instance->operand == operand_index)
+            wr_instance_freeze(evaluator, instance, boot_ns);
+        instance->signals[operand_index] = id;
     }
-    if (instance->operand == operand_index)
-        wr_instance_freeze(evaluator, instance, boot_ns);
-    instance->series[operand_index] = id;
-    series->links[series->n_links++] = (struct wr_link){index, operand_index};
-    for (uint32_t i = 0; i < operand->n_thresholds; i++)
-        series->thresholds[series->n_thresholds++] = (struct wr_threshold){operand->thresholds[i], index};
+    signal->links[signal->n_links++] = (struct wr_link){index, operand_index};
+    add_thresholds(evaluator, index, operand, signal);
     if (operand->opaque || instance->waking)
-        series->wakes[series->n_wakes++] = index;
+        signal->wakes[signal->n_wakes++] = index;
     for (uint32_t i = 0; i < rule->n_windows; i++)
         if (rule->windows[i].operand == operand_index)
-            instance->windows[i] = window_of(evaluator, series, &rule->windows[i]);
+            instance->windows[i] = window_of(evaluator, signal, &rule->windows[i]);
+    for (uint32_t i = 0; i < rule->n_operators; i++)
+        if (rule->operators[i].operand == operand_index)
+            want_operator(evaluator, signal, &rule->operators[i].spec);
 }
 
 static int by_threshold(const void *a, const void *b) {
@@ -204,40 +181,116 @@ static int by_threshold(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
-/* The arrays of a series, long enough for all readers that select it. */
-static bool make_room(struct wr_evaluator *evaluator, struct wr_series_state *series, const struct wr_reader *readers, uint32_t n) {
-    size_t thresholds = 0;
-    for (uint32_t i = 0; i < n; i++)
-        thresholds += evaluator->rules->rules[readers[i].rule]->operands[readers[i].operand].n_thresholds;
-    series->links = malloc((n + 1) * sizeof *series->links);
-    series->wakes = malloc((n + 1) * sizeof *series->wakes);
-    series->thresholds = malloc((thresholds + 1) * sizeof *series->thresholds);
-    evaluator->bytes += n * (sizeof *series->links + sizeof *series->wakes) + thresholds * sizeof *series->thresholds;
-    return series->links && series->wakes && series->thresholds;
+static void sort_thresholds(struct wr_signal *signal) {
+    if (signal->n_thresholds > 1)
+        qsort(signal->thresholds, signal->n_thresholds, sizeof *signal->thresholds, by_threshold);
 }
 
-static void join_rules(struct wr_evaluator *evaluator, uint32_t id, struct wr_series_state *series, const struct wr_reader *readers,
-                       uint32_t n, const struct wr_now *now) {
-    const struct wr_series *entry = wr_series_get(evaluator->table, id);
-    for (uint32_t i = 0; i < n; i++) {
-        const struct wr_rule *rule = evaluator->rules->rules[readers[i].rule];
-        char text[WR_ALARM_INSTANCE_BYTES];
-        bool too_long;
-        uint32_t index;
-        if (!wr_selector_matches(rule->operands[readers[i].operand].selector, entry->key, entry->key_len))
-            continue;
-        if (!tuple_text(rule, entry, text, sizeof text, &too_long)) {
-            evaluator->stats.instances_refused += too_long;
-            if (too_long)
-                snprintf(evaluator->stats.problem, sizeof evaluator->stats.problem, "rule %s: labels longer than %d bytes: %s", rule->name,
-                         WR_ALARM_INSTANCE_BYTES - 1, text);
-            continue;
-        }
-        if (wr_evaluator_instance(evaluator, readers[i].rule, text, now->boot_ns, &index) == WR_OK)
-            bind(evaluator, index, readers[i].operand, id, series, now->boot_ns);
+static size_t thresholds_of(const struct wr_evaluator *evaluator, uint32_t rule, uint32_t operand) {
+    const struct wr_operand *wanted = &evaluator->rules->rules[rule]->operands[operand];
+    return (size_t)wanted->n_thresholds + wanted->n_limits;
+}
+
+/* The arrays of a signal, long enough for all that may read it; one block: thresholds, links, wakes. */
+static bool make_room(struct wr_evaluator *evaluator, struct wr_signal *signal, uint32_t n, size_t thresholds) {
+    size_t bytes = thresholds * sizeof *signal->thresholds + n * (sizeof *signal->links + sizeof *signal->wakes);
+    unsigned char *room = malloc(bytes + 1);
+    if (!room)
+        return false;
+    signal->thresholds = (struct wr_threshold *)(void *)room;
+    signal->links = (struct wr_link *)(void *)(room + thresholds * sizeof *signal->thresholds);
+    signal->wakes = (uint32_t *)(void *)(signal->links + n);
+    evaluator->bytes += bytes;
+    return true;
+}
+
+static struct wr_signal *signal_new(struct wr_evaluator *evaluator, const struct wr_point *point) {
+    struct wr_signal *signal = calloc(1, sizeof *signal);
+    if (!signal) {
+        evaluator->stats.no_memory++;
+        return NULL;
     }
-    if (series->n_thresholds > 1)
-        qsort(series->thresholds, series->n_thresholds, sizeof *series->thresholds, by_threshold);
+    evaluator->bytes += sizeof *signal;
+    signal->point = point;
+    signal->fresh = true;
+    return signal;
+}
+
+/* -- series meet nodes -------------------------------------------------------------------------------------------------------------------- */
+
+/* The instance of a rule for these labels gets a signal for one of its operands. */
+static void join(struct wr_evaluator *evaluator, uint32_t rule_index, uint32_t operand, const struct labels *labels, uint32_t id,
+                 struct wr_signal *signal, int64_t boot_ns) {
+    const struct wr_rule *rule = evaluator->rules->rules[rule_index];
+    char text[WR_ALARM_INSTANCE_BYTES];
+    bool too_long;
+    uint32_t index;
+    if (!tuple_text(rule, labels, text, sizeof text, &too_long)) {
+        evaluator->stats.instances_refused += too_long;
+        if (too_long)
+            snprintf(evaluator->stats.problem, sizeof evaluator->stats.problem, "rule %s: labels longer than %d bytes: %s", rule->name,
+                     WR_ALARM_INSTANCE_BYTES - 1, text);
+        return;
+    }
+    if (wr_evaluator_instance(evaluator, rule_index, text, boot_ns, &index) == WR_OK)
+        bind(evaluator, index, operand, id, signal, boot_ns);
+}
+
+bool wr_node_make_output(struct wr_evaluator *evaluator, struct wr_instance *instance) {
+    const struct wr_rule *rule = wr_instance_rule(evaluator, instance);
+    if (rule->kind == WR_RULE_ALARM)
+        return true;
+    if (evaluator->n_outputs == evaluator->cap_outputs) {
+        uint32_t cap = evaluator->cap_outputs ? 2 * evaluator->cap_outputs : 16;
+        struct wr_evaluator_band *bands = realloc(evaluator->output_bands, cap * sizeof *bands);
+        if (bands)
+            evaluator->output_bands = bands;
+        struct wr_signal **outputs = realloc(evaluator->outputs, cap * sizeof(struct wr_signal *));
+        if (outputs)
+            evaluator->outputs = outputs;
+        if (!bands || !outputs)
+            return false;
+        evaluator->bytes += (cap - evaluator->cap_outputs) * (sizeof *bands + sizeof(struct wr_signal *));
+        evaluator->cap_outputs = cap;
+    }
+    uint32_t first = evaluator->node_first[instance->rule];
+    uint32_t n = evaluator->node_first[instance->rule + 1] - first;
+    size_t thresholds = 0;
+    for (uint32_t i = 0; i < n; i++)
+        thresholds += thresholds_of(evaluator, evaluator->node_readers[first + i].rule, evaluator->node_readers[first + i].operand);
+    struct wr_signal *signal = signal_new(evaluator, rule->output);
+    if (!signal || !make_room(evaluator, signal, n, thresholds)) {
+        free(signal);
+        return false;
+    }
+    signal->owner = evaluator->n_instances;
+    evaluator->output_bands[evaluator->n_outputs] =
+        (struct wr_evaluator_band){.low = 1, .high = -1, .arrival_boot_ns = instance->made_boot_ns};
+    evaluator->outputs[evaluator->n_outputs] = signal;
+    instance->output = evaluator->n_outputs++;
+    return true;
+}
+
+void wr_node_join_readers(struct wr_evaluator *evaluator, uint32_t index, int64_t boot_ns) {
+    const uint32_t node = evaluator->instances[index].rule;
+    const uint32_t output = evaluator->instances[index].output;
+    struct wr_signal *signal = evaluator->outputs[output];
+    const struct labels labels = {.text = evaluator->instances[index].text};
+    for (uint32_t i = evaluator->node_first[node]; i < evaluator->node_first[node + 1]; i++)
+        join(evaluator, evaluator->node_readers[i].rule, evaluator->node_readers[i].operand, &labels, output | WR_SIGNAL_NODE, signal,
+             boot_ns);
+    sort_thresholds(signal);
+}
+
+static void join_rules(struct wr_evaluator *evaluator, uint32_t id, struct wr_signal *signal, const struct wr_reader *readers, uint32_t n,
+                       const struct wr_now *now) {
+    const struct labels labels = {.series = wr_series_get(evaluator->table, id)};
+    for (uint32_t i = 0; i < n; i++) {
+        const struct wr_operand *operand = &evaluator->rules->rules[readers[i].rule]->operands[readers[i].operand];
+        if (wr_selector_matches(operand->selector, labels.series->key, labels.series->key_len))
+            join(evaluator, readers[i].rule, readers[i].operand, &labels, id, signal, now->boot_ns);
+    }
+    sort_thresholds(signal);
 }
 
 /* `measurement`, or `measurement.field`. */
@@ -245,6 +298,16 @@ static void plain_name(const struct wr_series *entry, char *into, size_t size) {
     const char *field = wr_series_field(entry->key);
     bool value = strcmp(field, "value") == 0;
     snprintf(into, size, "%s%s%s", wr_series_measurement(entry->key), value ? "" : ".", value ? "" : field);
+}
+
+/* New instances say what they wait for: those that read the signal, and those that read what is computed from it. */
+static void settle_links(struct wr_evaluator *evaluator, const struct wr_signal *signal, unsigned depth) {
+    for (uint32_t i = 0; i < signal->n_links; i++) {
+        struct wr_instance *instance = &evaluator->instances[signal->links[i].instance];
+        wr_instance_settle(evaluator, instance);
+        if (instance->output != WR_INSTANCE_NONE && depth < WR_RULE_RANKS)
+            settle_links(evaluator, evaluator->outputs[instance->output], depth + 1);
+    }
 }
 
 static void attach_one(struct wr_evaluator *evaluator, uint32_t id, const struct wr_now *now) {
@@ -257,23 +320,21 @@ static void attach_one(struct wr_evaluator *evaluator, uint32_t id, const struct
     const struct wr_point *point = wr_ruleset_point(evaluator->rules, name);
     if (n == 0 && !point)
         return;
-    struct wr_series_state *series = calloc(1, sizeof *series);
-    evaluator->series[id] = series;
-    if (!series) {
-        evaluator->stats.no_memory++;
+    struct wr_signal *signal = signal_new(evaluator, point);
+    evaluator->series[id] = signal;
+    if (!signal)
         return;
-    }
-    evaluator->bytes += sizeof *series;
-    series->point = point;
-    series->fresh = true;
-    if (make_room(evaluator, series, readers, n))
-        join_rules(evaluator, id, series, readers, n, now);
+    size_t thresholds = 0;
+    for (uint32_t i = 0; i < n; i++)
+        thresholds += thresholds_of(evaluator, readers[i].rule, readers[i].operand);
+    wr_evaluator_set_now(evaluator, now);
+    evaluator->at.series = id;
+    if (make_room(evaluator, signal, n, thresholds))
+        join_rules(evaluator, id, signal, readers, n, now);
     else
         evaluator->stats.no_memory++;
     wr_evaluator_refresh_band(evaluator, id);
-    evaluator->at = (struct wr_trigger){.series = id, .boot_ns = now->boot_ns, .now = *now};
-    for (uint32_t i = 0; i < series->n_links; i++)
-        wr_instance_settle(evaluator, &evaluator->instances[series->links[i].instance]);
+    settle_links(evaluator, signal, 0);
 }
 
 static bool grow_series(struct wr_evaluator *evaluator, uint32_t count) {
@@ -286,17 +347,18 @@ static bool grow_series(struct wr_evaluator *evaluator, uint32_t count) {
     if (!bands)
         return false;
     evaluator->bands = bands;
-    struct wr_series_state **series = realloc(evaluator->series, cap * sizeof(struct wr_series_state *));
+    struct wr_signal **series = realloc(evaluator->series, cap * sizeof(struct wr_signal *));
     if (!series)
         return false;
     evaluator->series = series;
-    evaluator->bytes += (cap - evaluator->cap_series) * (sizeof *bands + sizeof(struct wr_series_state *));
+    evaluator->bytes += (cap - evaluator->cap_series) * (sizeof *bands + sizeof(struct wr_signal *));
     evaluator->cap_series = cap;
     return true;
 }
 
 uint32_t wr_evaluator_attach(struct wr_evaluator *evaluator, uint32_t series_count, const struct wr_now *now) {
     const struct wr_trigger kept = evaluator->at; /* what waits in the queue belongs to it */
+    const uint64_t trigger = evaluator->trigger;
     if (!grow_series(evaluator, series_count)) {
         evaluator->stats.no_memory++;
         if (!grow_series(evaluator, evaluator->attached + 1)) /* all at once is too much: at least one */
@@ -306,5 +368,6 @@ uint32_t wr_evaluator_attach(struct wr_evaluator *evaluator, uint32_t series_cou
     while (evaluator->attached < series_count)
         attach_one(evaluator, evaluator->attached++, now);
     evaluator->at = kept;
+    evaluator->trigger = trigger;
     return evaluator->attached;
 }

@@ -1,18 +1,27 @@
 /* The evaluator's inside, shared by its files:
- *   evaluator.c           life, bands, queries           evaluator_step.c      one instance: condition, delays, state, message
- *   evaluator_attach.c    series meet rules: instances   evaluator_snapshot.c  restore, snapshots, commands
- *   evaluator_take.c      samples and timers             evaluator_migrate.c   reload
+ *   evaluator.c           life, bands, queries           evaluator_step.c      one instance: condition, delays, what follows
+ *   evaluator_instance.c  instances by their labels      evaluator_alarm.c     an alarm's state, its entries
+ *   evaluator_signal.c    a signal takes a sample        evaluator_node.c      derived points, sets, sequences: what goes out to others
+ *   evaluator_take.c      samples, timers, the queue     evaluator_snapshot.c  restore, snapshots, commands
+ *   evaluator_view.c      the values that a program sees evaluator_migrate.c   reload
+ *   evaluator_attach.c    signals meet nodes
  *
- * Each series has a clock of its own, on which delays and windows are measured: event time, as the series' samples carry it. A sample that is
+ * A **signal** is what a node reads: a series, or what another node says for one tuple of labels. Its id is that of the series, or WR_SIGNAL_NODE and an index. An
+ * **instance** is one node (rules/compiled.h: an alarm, a derived point, a set, a sequence) for one tuple of `by`. A sample of a signal puts the instances that
+ * it concerns into the queue, which runs by rank: so a node has seen everything it reads when it looks.
+ *
+ * Each signal has a clock of its own, on which delays and windows are measured: event time, as its samples carry it. A sample that is
  * live (its stamp within WR_EVALUATOR_LIVE_NS of its arrival by the local wall clock, and the one before it too) moves the clock by boot
  * time instead: so a step of the wall clock moves no delay and no window. Between samples the clock goes on by boot time. Quiet samples do not
- * move it: while they are quiet nothing is measured on it, and the next sample that is taken makes up for them.
+ * move it: while they are quiet nothing is measured on it, and the next sample that is taken makes up for them. The clock of a node's signal is that of the
+ * samples it was computed from.
  *
  * Invariants (wr_evaluator_is_valid):
- *   V1  wr_alarm_state_is_valid(state, condition) of every instance; pending exactly while its on_delay runs on the way from normal
- *   V2  thresholds of a series are sorted; its band holds no threshold
+ *   V1  wr_alarm_state_is_valid(state, condition) of every alarm; pending exactly while its on_delay runs on the way from normal
+ *   V2  thresholds of a signal are sorted; its band holds no threshold
  *   V3  a series is quiet (band not empty) only while it is good, not fresh and nobody wakes on it
  *   V4  an instance is queued exactly when its flag says so; between calls of the engine the queue is empty unless out was full
+ *   V5  a node reads only nodes of a lower rank
  */
 #ifndef WEIR_RULES_EVALUATOR_PRIVATE_H
 #define WEIR_RULES_EVALUATOR_PRIVATE_H
@@ -26,29 +35,48 @@
 #define WR_EVALUATOR_LIVE_NS INT64_C(100000000)
 #define WR_EVALUATOR_TIME_MAX_NS INT64_C(4000000000000000000) /* 1843 to 2096: so that differences of times fit */
 #define WR_INSTANCE_NONE UINT32_MAX
+#define WR_SIGNAL_NODE (UINT32_C(1) << 31) /* in the id of a signal: a node's output */
+#define WR_SET_MEMBERS 1024
 
 enum wr_delay { WR_DELAY_NONE, WR_DELAY_ON, WR_DELAY_OFF };
 
+/* What only some instances have. */
+struct wr_instance_more {
+    uint32_t rows[WR_RULE_CELLS]; /* of tables, one a cell; WR_TABLE_NO_ROW: there is none */
+    /* a set */
+    uint32_t n_members;
+    uint32_t cap_members;
+    uint32_t *members; /* signals */
+    /* a sequence */
+    uint32_t step;          /* so many steps are met */
+    int64_t step_since_ns;  /* since the last of them, by the clock of its signal */
+};
+
 struct wr_instance {
-    uint32_t rule;
+    uint32_t rule;        /* the node: index in rules->rules */
+    uint32_t output;      /* of a node that is no alarm: its signal, an index in outputs; WR_INSTANCE_NONE */
     uint8_t state;        /* enum wr_alarm_state */
     uint8_t delay;        /* enum wr_delay: the one that runs */
-    uint8_t operand;      /* the delay is measured on the clock of this operand's series */
-    bool condition;       /* after delays */
-    bool frozen;          /* the delay stands still: since_ns is what has passed of it */
-    bool unknown;         /* the raw condition */
-    bool no_data;         /* unknown for no_data_after: no_data applies */
-    bool waking;          /* wants every sample of its series now */
-    bool queued;
+    uint8_t operand;      /* the delay is measured on the clock of this operand's signal */
+    uint8_t level;        /* the present one, counted from 1; 0: none */
+    bool condition : 1;   /* after delays */
+    bool frozen : 1;      /* the delay stands still: since_ns is what has passed of it */
+    bool unknown : 1;     /* the raw condition */
+    bool no_data : 1;     /* unknown for no_data_after: no_data applies */
+    bool waking : 1;      /* wants every sample of its signals now */
+    bool queued : 1;
+    bool invalid : 1;     /* its valid_if is not true */
+    bool historic : 1;    /* its last raise was on old data only */
     uint32_t next;        /* in the queue */
-    int64_t since_ns;     /* start of the delay, by the clock of its series */
+    int64_t since_ns;     /* start of the delay, by the clock of its signal */
     int64_t true_boot_ns; /* since when the condition has been true, by boot time: for {duration} */
     int64_t changed_wall_ns; /* when it came into its state, for people */
-    int64_t made_boot_ns; /* stands for the last arrival of a series that has not come yet */
+    int64_t made_boot_ns; /* stands for the last arrival of a signal that has not come yet */
     uint64_t transition;
     uint64_t id;
     char *text; /* "room=A1,site=riga" */
-    uint32_t series[WR_RULE_OPERANDS];
+    struct wr_instance_more *more; /* or NULL */
+    uint32_t signals[WR_RULE_OPERANDS];
     struct wr_sliding *windows[WR_RULE_WINDOWS];
 };
 _Static_assert(sizeof(struct wr_instance) <= 256, "an instance takes at most 256 bytes");
@@ -63,16 +91,27 @@ struct wr_threshold {
     uint32_t instance;
 };
 
-struct wr_series_state {
+/* The state of an operator, shared by all instances that want the same of this signal. */
+struct wr_signal_operator {
+    struct wr_operator_spec spec;
+    uint32_t users;
+    _Alignas(8) unsigned char state[];
+};
+
+struct wr_signal {
     const struct wr_point *point; /* or NULL */
     uint32_t n_links;
+    uint32_t cap_links; /* room: of links and wakes */
     uint32_t n_thresholds;
+    uint32_t cap_thresholds;
     uint32_t n_wakes;
     uint32_t n_windows;
+    uint32_t n_operators;
     struct wr_link *links;
     struct wr_threshold *thresholds; /* sorted */
-    uint32_t *wakes;                 /* instances that want every sample; room for n_links */
+    uint32_t *wakes;                 /* instances that want every sample */
     struct wr_sliding **windows;
+    struct wr_signal_operator **operators;
     bool met;      /* the clock runs */
     bool live;     /* the last sample was */
     bool good;     /* the last sample was good or uncertain */
@@ -80,21 +119,33 @@ struct wr_series_state {
     bool fresh;    /* everybody looks at the next sample */
     bool has_prev;
     bool text;
+    uint8_t quality; /* of the last sample */
     uint32_t symbol;
+    uint32_t owner;  /* of a node's output: its instance */
     double prev;
     int64_t clock_ns; /* at clock_boot_ns, where the sample stamped clock_event_ns came */
     int64_t clock_event_ns;
     int64_t clock_boot_ns;
     int64_t bad_boot_ns; /* last arrival of a bad sample */
+    int64_t told_ns; /* of a node with `emit`: its last sample, by its clock */
+    uint64_t changed_at;  /* the trigger at which its value changed last */
 };
 
-/* What is being looked at: a sample, or a timer (series WR_SERIES_NONE, arrival 0). */
+/* What is being looked at: a sample, or a timer (signal WR_SERIES_NONE, arrival 0). */
 struct wr_trigger {
     uint32_t series;
+    bool historic; /* old data: drives no outputs */
     int64_t boot_ns;
     int64_t arrival_boot_ns;
     int64_t event_ns;
+    int64_t clock_ns; /* of the series, at this sample */
     struct wr_now now;
+};
+
+/* An operand of a node. */
+struct wr_node_reader {
+    uint32_t rule;
+    uint32_t operand;
 };
 
 struct wr_evaluator {
@@ -104,17 +155,28 @@ struct wr_evaluator {
     uint32_t attached;
     uint32_t cap_series;
     struct wr_evaluator_band *bands;
-    struct wr_series_state **series;
+    struct wr_signal **series;
+    uint32_t n_outputs;
+    uint32_t cap_outputs;
+    struct wr_evaluator_band *output_bands;
+    struct wr_signal **outputs;
     uint32_t n_instances;
     uint32_t cap_instances;
     struct wr_instance *instances;
     uint32_t *buckets; /* instances by (rule, text): open addressing, a power of two */
     uint32_t n_buckets;
-    uint32_t *per_rule; /* instances of each rule */
+    uint32_t *per_rule; /* instances of each node */
+    struct wr_node_reader *node_readers; /* who reads the output of a node, by node: from node_first[node] to node_first[node + 1] */
+    uint32_t *node_first;
     struct wr_timer_heap timers;
-    uint32_t queue_head;
-    uint32_t queue_tail;
+    struct {
+        uint32_t head;
+        uint32_t tail;
+    } queues[WR_RULE_RANKS + 1];
+    uint32_t n_queued;
     struct wr_trigger at;
+    uint64_t trigger; /* counts them */
+    uint32_t *heirs; /* while migrating: the new node for each old one, or WR_NODE_NO */
     uint32_t migrated_series;
     uint32_t migrated_instances;
     struct wr_evaluator_stats stats; /* the counters */
@@ -125,6 +187,15 @@ static inline const struct wr_rule *wr_instance_rule(const struct wr_evaluator *
     return evaluator->rules->rules[instance->rule];
 }
 
+static inline struct wr_signal *wr_signal_at(const struct wr_evaluator *evaluator, uint32_t id) {
+    return id & WR_SIGNAL_NODE ? evaluator->outputs[id & ~WR_SIGNAL_NODE] : evaluator->series[id];
+}
+
+/* Its value and last good arrival; for a series also the band of quiet values. */
+static inline struct wr_evaluator_band *wr_signal_band(const struct wr_evaluator *evaluator, uint32_t id) {
+    return id & WR_SIGNAL_NODE ? &evaluator->output_bands[id & ~WR_SIGNAL_NODE] : &evaluator->bands[id];
+}
+
 /* Every change of state goes through here, so that active and unacked alarms are counted without a walk. */
 static inline void wr_instance_set_state(struct wr_evaluator *evaluator, struct wr_instance *instance, enum wr_alarm_state state) {
     const enum wr_alarm_state before = (enum wr_alarm_state)instance->state;
@@ -133,39 +204,99 @@ static inline void wr_instance_set_state(struct wr_evaluator *evaluator, struct 
     instance->state = (uint8_t)state;
 }
 
-/* NULL: the operand's series has not come yet. */
-static inline struct wr_series_state *wr_instance_series(const struct wr_evaluator *evaluator, const struct wr_instance *instance, uint32_t operand) {
-    return instance->series[operand] == WR_SERIES_NONE ? NULL : evaluator->series[instance->series[operand]];
+/* NULL: the operand's signal has not come yet. */
+static inline struct wr_signal *wr_instance_signal(const struct wr_evaluator *evaluator, const struct wr_instance *instance, uint32_t operand) {
+    return instance->signals[operand] == WR_SERIES_NONE ? NULL : wr_signal_at(evaluator, instance->signals[operand]);
 }
 
 /* evaluator.c */
-void wr_evaluator_refresh_band(struct wr_evaluator *evaluator, uint32_t series);
-uint32_t wr_evaluator_lower_bound(const struct wr_series_state *series, double value);
+void wr_evaluator_refresh_band(struct wr_evaluator *evaluator, uint32_t signal);
+uint32_t wr_evaluator_lower_bound(const struct wr_signal *signal, double value);
 bool wr_evaluator_is_valid(const struct wr_evaluator *evaluator); /* for tests */
+void wr_signal_free(struct wr_signal *signal);
 
 /* evaluator_attach.c */
+/* The output of a node: a signal with room for all that may read it. True for an alarm, which has none. */
+bool wr_node_make_output(struct wr_evaluator *evaluator, struct wr_instance *instance);
+/* Whoever reads the node gets its output. */
+void wr_node_join_readers(struct wr_evaluator *evaluator, uint32_t index, int64_t boot_ns);
+
+/* evaluator_instance.c */
 WR_MUST_USE enum wr_result wr_evaluator_instance(struct wr_evaluator *evaluator, uint32_t rule, const char *text, int64_t boot_ns, uint32_t *ret_index);
 uint32_t wr_evaluator_find(const struct wr_evaluator *evaluator, uint32_t rule, const char *text);
 bool wr_evaluator_text_fits(const struct wr_rule *rule, const char *text);
 
-/* evaluator_step.c */
-int64_t wr_instance_elapsed(const struct wr_evaluator *evaluator, const struct wr_instance *instance, int64_t boot_ns);
-/* Stops the delay's clock, keeps what has passed: before the clock of its series changes. */
-void wr_instance_freeze(struct wr_evaluator *evaluator, struct wr_instance *instance, int64_t boot_ns);
-/* Evaluates and does what follows; at most one entry, for which out has room. */
-void wr_instance_step(struct wr_evaluator *evaluator, struct wr_instance *instance, struct wr_alarm_out *out);
-/* Operator: false when the state does not take it. Room for one entry. */
-bool wr_instance_command(struct wr_evaluator *evaluator, struct wr_instance *instance, enum wr_alarm_event event, const char *by_whom,
-                         struct wr_alarm_out *out);
-/* Says which samples it wants and when its timer fires. */
-void wr_instance_settle(struct wr_evaluator *evaluator, struct wr_instance *instance);
-void wr_instance_fill(struct wr_evaluator *evaluator, const struct wr_instance *instance, enum wr_alarm_state from, enum wr_alarm_cause cause,
-                      struct wr_alarm_entry *entry);
-void wr_instance_encode(const struct wr_evaluator *evaluator, const struct wr_instance *instance, struct wr_alarm_entry *entry);
+/* evaluator_signal.c */
+/* Moves the clock of a series for a sample; returns the sample's time on it. */
+int64_t wr_signal_move_clock(struct wr_evaluator *evaluator, struct wr_signal *signal, int64_t event_ns, int64_t arrival_ns, const struct wr_now *now);
+/* The clock of a signal at a boot time. */
+int64_t wr_signal_clock(const struct wr_signal *signal, int64_t boot_ns);
+/* A delay that was over before this sample came is over, whatever the sample says: as if its timer had fired in between. */
+void wr_signal_enqueue_over(struct wr_evaluator *evaluator, uint32_t id);
+/* A sample at time at_ns of its clock: into operators and value, and whoever it concerns into the queue. */
+void wr_signal_take_good(struct wr_evaluator *evaluator, uint32_t id, double value, uint32_t symbol, int64_t at_ns, int64_t arrival_ns);
+void wr_signal_take_bad(struct wr_evaluator *evaluator, uint32_t id, int64_t arrival_ns);
 
 /* evaluator_take.c */
 void wr_evaluator_enqueue(struct wr_evaluator *evaluator, uint32_t instance);
 /* True: the queue is empty. */
 bool wr_evaluator_run_queue(struct wr_evaluator *evaluator, struct wr_alarm_out *out);
+/* From here on something else is looked at. The queue is empty. */
+void wr_evaluator_set_trigger(struct wr_evaluator *evaluator, const struct wr_trigger *trigger);
+/* The same for what no sample set off: a timer, a command. */
+void wr_evaluator_set_now(struct wr_evaluator *evaluator, const struct wr_now *now);
+
+/* evaluator_view.c: whose values a program sees, and how. */
+struct wr_view {
+    struct wr_evaluator *evaluator;
+    const struct wr_instance *instance;
+    const struct wr_rule *rule;
+    uint32_t member; /* of a set: stands for operand 0; WR_SERIES_NONE */
+    bool last;       /* for messages: the last good value stands for one that is missing */
+};
+struct wr_view wr_view_of(struct wr_evaluator *evaluator, const struct wr_instance *instance);
+double wr_view_run(struct wr_view *view, const struct wr_program *program);
+/* Boot time of the last good sample; of the instance's birth when there was none. */
+int64_t wr_view_last_good(const struct wr_evaluator *evaluator, const struct wr_instance *instance, uint32_t operand);
+/* The same for any sample. */
+int64_t wr_view_last_arrival(const struct wr_evaluator *evaluator, const struct wr_instance *instance, uint32_t operand);
+/* Silent for no_data_after: its last value does not count any more. */
+bool wr_view_is_silent(const struct wr_evaluator *evaluator, const struct wr_instance *instance, const struct wr_rule *rule, uint32_t operand);
+/* The boot time at which an operator, an hour or a schedule may change the answer without a sample; WR_NEVER_NS. */
+int64_t wr_view_next_change(const struct wr_evaluator *evaluator, const struct wr_instance *instance);
+
+/* evaluator_step.c */
+int64_t wr_instance_elapsed(const struct wr_evaluator *evaluator, const struct wr_instance *instance, int64_t boot_ns);
+/* Stops the delay's clock, keeps what has passed: before the clock of its signal changes. */
+void wr_instance_freeze(struct wr_evaluator *evaluator, struct wr_instance *instance, int64_t boot_ns);
+/* Evaluates and does what follows; at most one entry, for which out has room. */
+void wr_instance_step(struct wr_evaluator *evaluator, struct wr_instance *instance, struct wr_alarm_out *out);
+/* Says which samples it wants and when its timer fires. */
+void wr_instance_settle(struct wr_evaluator *evaluator, struct wr_instance *instance);
+
+/* evaluator_alarm.c */
+/* Puts an event to the state machine; true when it made an entry, for which out has room. */
+bool wr_instance_put_event(struct wr_evaluator *evaluator, struct wr_instance *instance, enum wr_alarm_event event, const char *by_whom,
+                           struct wr_alarm_out *out);
+void wr_instance_emit(struct wr_evaluator *evaluator, struct wr_instance *instance, enum wr_alarm_state from, enum wr_alarm_cause cause,
+                      const char *by_whom, struct wr_alarm_out *out);
+/* Operator: false when the state does not take it. Room for one entry. */
+bool wr_instance_command(struct wr_evaluator *evaluator, struct wr_instance *instance, enum wr_alarm_event event, const char *by_whom,
+                         struct wr_alarm_out *out);
+void wr_instance_fill(struct wr_evaluator *evaluator, const struct wr_instance *instance, enum wr_alarm_state from, enum wr_alarm_cause cause,
+                      struct wr_alarm_entry *entry);
+
+/* evaluator_node.c */
+/* Evaluates what is no alarm: its value, before delays. */
+double wr_node_value(struct wr_view *view);
+/* Gives a value to those who read it; NaN: unknown. */
+void wr_node_tell(struct wr_evaluator *evaluator, struct wr_instance *instance, double value);
+/* A sequence whose step's time was over before this sample. */
+bool wr_node_is_over(const struct wr_evaluator *evaluator, const struct wr_instance *instance);
+/* When a sequence's time is over, or a held-back sample goes out; WR_NEVER_NS. */
+int64_t wr_node_next_change(const struct wr_evaluator *evaluator, const struct wr_instance *instance);
+
+/* evaluator_snapshot.c */
+void wr_instance_encode(const struct wr_evaluator *evaluator, const struct wr_instance *instance, struct wr_alarm_entry *entry);
 
 #endif

@@ -101,14 +101,14 @@ enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct
     instance->unknown = true;
     instance->transition = snap.transition;
     const struct wr_trigger kept = evaluator->at;
-    evaluator->at = (struct wr_trigger){.series = WR_SERIES_NONE, .boot_ns = now->boot_ns, .now = *now};
+    wr_evaluator_set_now(evaluator, now);
     wr_instance_settle(evaluator, instance);
     evaluator->at = kept;
     for (uint32_t i = 0; i < evaluator->rules->rules[rule]->n_operands; i++) {
-        struct wr_series_state *series = wr_instance_series(evaluator, instance, i);
+        struct wr_signal *series = wr_instance_signal(evaluator, instance, i);
         if (series) {
             series->fresh = true; /* the next sample decides */
-            wr_evaluator_refresh_band(evaluator, instance->series[i]);
+            wr_evaluator_refresh_band(evaluator, instance->signals[i]);
         }
     }
     return WR_OK;
@@ -117,6 +117,8 @@ enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct
 static bool next(const struct wr_evaluator *evaluator, uint32_t *cursor, bool normal_too, struct wr_alarm_entry *ret_entry) {
     while (*cursor < evaluator->n_instances) {
         const struct wr_instance *instance = &evaluator->instances[(*cursor)++];
+        if (wr_instance_rule(evaluator, instance)->kind != WR_RULE_ALARM)
+            continue;
         if (instance->state == WR_ALARM_NORMAL && (!normal_too || instance->transition == 0))
             continue;
         /* Looking changes nothing but what windows have forgotten. */
@@ -170,7 +172,7 @@ enum wr_result wr_evaluator_command(struct wr_evaluator *evaluator, enum wr_alar
     uint32_t found = 0;
     uint32_t changed = 0;
     const char *state = "normal";
-    evaluator->at = (struct wr_trigger){.series = WR_SERIES_NONE, .boot_ns = now->boot_ns, .event_ns = now->wall_ns, .now = *now};
+    wr_evaluator_set_now(evaluator, now);
     for (uint32_t i = 0; i < evaluator->n_instances; i++) {
         struct wr_instance *instance = &evaluator->instances[i];
         if (instance->rule != rule_index || !alarm_matches(&selector, instance))

@@ -289,6 +289,7 @@ bool wr_compile_rules(struct wr_compile *compile) {
         if (ruleset->arena.failed)
             return false;
         ruleset->rules[ruleset->n_rules++] = rule;
+        ruleset->n_nodes = ruleset->n_rules;
     }
     return true;
 }

@@ -94,7 +94,7 @@ static inline void wr_record_put_reading(const struct wr_record *record, const s
     ret_reading->type = field->type;
     ret_reading->quality = field->quality;
     ret_reading->decimals = field->decimals;
-    ret_reading->reserved = 0;
+    ret_reading->flags = 0;
 }
 
 /* The same, of no series yet. */

@@ -1,0 +1,142 @@
+/* Instances: one node for one tuple of labels, found by its text. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rules/evaluator_private.h"
+#include "rules/table.h"
+
+/* FNV-1a: the alarm's id, stable across restarts and versions. */
+static uint64_t hash_of(const char *rule, const char *text) {
+    uint64_t hash = 14695981039346656037u;
+    for (const char *c = rule; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+    hash *= 1099511628211u; /* the NUL between them */
+    for (const char *c = text; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+    return hash;
+}
+
+static uint32_t *bucket_of(const struct wr_evaluator *evaluator, uint32_t rule, const char *text, uint64_t hash) {
+    uint32_t mask = evaluator->n_buckets - 1;
+    uint32_t at = (uint32_t)(hash ^ hash >> 32) & mask;
+    for (;; at = (at + 1) & mask) {
+        uint32_t index = evaluator->buckets[at];
+        if (index == WR_INSTANCE_NONE)
+            return &evaluator->buckets[at];
+        const struct wr_instance *instance = &evaluator->instances[index];
+        if (instance->id == hash && instance->rule == rule && strcmp(instance->text, text) == 0)
+            return &evaluator->buckets[at];
+    }
+}
+
+uint32_t wr_evaluator_find(const struct wr_evaluator *evaluator, uint32_t rule, const char *text) {
+    if (evaluator->n_buckets == 0)
+        return WR_INSTANCE_NONE;
+    return *bucket_of(evaluator, rule, text, hash_of(evaluator->rules->rules[rule]->name, text));
+}
+
+/* Room for one more: instances, timers and buckets, all or nothing. */
+static bool grow_instances(struct wr_evaluator *evaluator) {
+    if (evaluator->n_instances < evaluator->cap_instances)
+        return true;
+    uint32_t cap = evaluator->cap_instances ? evaluator->cap_instances * 2 : 16;
+    uint32_t n_buckets = cap * 2;
+    uint32_t *buckets = malloc(n_buckets * sizeof *buckets);
+    if (!buckets)
+        return false;
+    struct wr_instance *instances = realloc(evaluator->instances, cap * sizeof *instances);
+    if (instances)
+        evaluator->instances = instances;
+    if (!instances || wr_timer_reserve(&evaluator->timers, cap) != WR_OK) {
+        free(buckets);
+        return false;
+    }
+    evaluator->bytes += (cap - evaluator->cap_instances) * (sizeof *instances + sizeof(struct wr_timer) + 3 * sizeof(uint32_t));
+    evaluator->cap_instances = cap;
+    free(evaluator->buckets);
+    evaluator->buckets = buckets;
+    evaluator->n_buckets = n_buckets;
+    memset(buckets, 0xFF, n_buckets * sizeof *buckets);
+    for (uint32_t i = 0; i < evaluator->n_instances; i++)
+        *bucket_of(evaluator, instances[i].rule, instances[i].text, instances[i].id) = i;
+    return true;
+}
+
+/* The rows of its tables, its set, its sequence. */
+static bool make_more(struct wr_evaluator *evaluator, const struct wr_rule *rule, struct wr_instance *instance) {
+    if (rule->n_cells == 0 && rule->kind != WR_RULE_SET && rule->kind != WR_RULE_SEQUENCE)
+        return true;
+    instance->more = calloc(1, sizeof *instance->more);
+    if (!instance->more)
+        return false;
+    evaluator->bytes += sizeof *instance->more;
+    for (uint32_t i = 0; i < rule->n_cells; i++) {
+        const struct wr_table *table = rule->cells[i].table;
+        char key[WR_ALARM_INSTANCE_BYTES];
+        bool has = wr_template_label(instance->text, wr_table_key(table), key, sizeof key);
+        instance->more->rows[i] = has ? wr_table_row(table, key, strlen(key)) : WR_TABLE_NONE;
+        if (instance->more->rows[i] == WR_TABLE_NONE) {
+            evaluator->stats.rows_missing++;
+            snprintf(evaluator->stats.problem, sizeof evaluator->stats.problem, "rule %.63s{%.60s}: the table %.60s has no row for it",
+                     rule->name, instance->text, wr_table_name(table));
+        }
+    }
+    return true;
+}
+
+enum wr_result wr_evaluator_instance(struct wr_evaluator *evaluator, uint32_t rule, const char *text, int64_t boot_ns,
+                                     uint32_t *ret_index) {
+    uint32_t known = wr_evaluator_find(evaluator, rule, text);
+    if (known != WR_INSTANCE_NONE) {
+        *ret_index = known;
+        return WR_OK;
+    }
+    const char *name = evaluator->rules->rules[rule]->name;
+    const struct wr_rule *node = evaluator->rules->rules[rule];
+    if (evaluator->per_rule[rule] >= (node->max_instances ? node->max_instances : evaluator->rules->max_instances)) {
+        evaluator->stats.instances_refused++;
+        snprintf(evaluator->stats.problem, sizeof evaluator->stats.problem, "%s{%s}: the rule has %u instances already: max_instances",
+                 name, text, evaluator->per_rule[rule]);
+        return WR_LIMIT;
+    }
+    struct wr_instance fresh = {.rule = rule,
+                                .output = WR_INSTANCE_NONE,
+                                .text = strdup(text),
+                                .made_boot_ns = boot_ns,
+                                .true_boot_ns = boot_ns,
+                                .next = WR_INSTANCE_NONE};
+    bool made = fresh.text && make_more(evaluator, node, &fresh) && grow_instances(evaluator) && wr_node_make_output(evaluator, &fresh);
+    if (!made) {
+        free(fresh.text);
+        free(fresh.more);
+        evaluator->stats.no_memory++;
+        return WR_NO_MEMORY;
+    }
+    fresh.id = hash_of(name, text);
+    for (uint32_t i = 0; i < WR_RULE_OPERANDS; i++)
+        fresh.signals[i] = WR_SERIES_NONE;
+    evaluator->instances[evaluator->n_instances] = fresh;
+    *bucket_of(evaluator, rule, text, fresh.id) = evaluator->n_instances;
+    evaluator->per_rule[rule]++;
+    evaluator->bytes += strlen(text) + 1;
+    *ret_index = evaluator->n_instances++;
+    if (fresh.output != WR_INSTANCE_NONE)
+        wr_node_join_readers(evaluator, *ret_index, boot_ns);
+    return WR_OK;
+}
+
+bool wr_evaluator_text_fits(const struct wr_rule *rule, const char *text) {
+    char value[WR_ALARM_INSTANCE_BYTES];
+    uint32_t labels = text[0] != '\0';
+    for (const char *c = text; *c; c++) {
+        if (*c == '\\' && c[1])
+            c++;
+        else
+            labels += *c == ',';
+    }
+    for (uint32_t i = 0; i < rule->n_by; i++)
+        if (!wr_template_label(text, rule->by[i], value, sizeof value))
+            return false;
+    return labels == rule->n_by;
+}

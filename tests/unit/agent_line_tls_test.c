@@ -390,6 +390,40 @@ static void all_come_at_once(void **state) {
     assert_int_equal(bed.counters.handshakes_failed, 0);
 }
 
+static void *one_that_stays(void *user) {
+    struct wr_error err = {0};
+    *(struct client *)user = client_of(NULL, &err);
+    return NULL;
+}
+
+/* However they push each other out: each connection serves somebody in the end. */
+static void more_come_than_there_are_connections(void **state) {
+    (void)state;
+    enum { CLIENTS = 40, ALL = 8 };
+    bed.limits.max_connections = ALL;
+    start();
+    pthread_t threads[CLIENTS];
+    struct client clients[CLIENTS];
+    unsigned in = 0;
+    for (int i = 0; i < CLIENTS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, one_that_stays, &clients[i]), 0);
+    for (int i = 0; i < CLIENTS; i++) {
+        pthread_join(threads[i], NULL);
+        in += clients[i].stream != NULL;
+    }
+    assert_int_equal(in, ALL);
+    wr_bed_wait(&bed.counters.handshakes, ALL); /* the client knows it a moment earlier */
+    assert_int_equal(bed.counters.handshakes, ALL);
+    assert_int_equal(bed.counters.connections_refused, CLIENTS - ALL);
+    for (int i = 0; i < CLIENTS; i++) {
+        if (clients[i].stream)
+            say(&clients[i], "m v=1i 1\n");
+        leave(&clients[i]);
+    }
+    wr_bed_wait_taken(&bed, ALL);
+    nobody_is_left();
+}
+
 /* An end that nobody announced: whole lines are taken, of the last one nobody knows whether it is whole. */
 static void a_cut_connection_loses_its_last_words(void **state) {
     (void)state;
@@ -626,6 +660,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(who_shakes_hands_is_not_pushed_out_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(but_after_that_time_it_gives_way, set_up, tear_down),
         cmocka_unit_test_setup_teardown(all_come_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(more_come_than_there_are_connections, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cut_connection_loses_its_last_words, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_forged_record_closes_the_connection, set_up, tear_down),
         cmocka_unit_test_setup_teardown(new_files_are_taken_over_while_it_runs, set_up, tear_down),

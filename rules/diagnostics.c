@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "core/json.h"
+#include "core/nearest.h"
 #include "rules/excerpt.h"
 #include "rules/lines.h"
 
 #define FIRST_CAP 16
-#define NEAREST_BYTES 48 /* longer words are not compared */
 
 void wr_diagnostics_init(struct wr_diagnostics *diagnostics) {
     *diagnostics = (struct wr_diagnostics){0};
@@ -178,46 +178,6 @@ enum wr_result wr_diagnostics_render(struct wr_diagnostics *diagnostics, bool js
     return json ? render_json(diagnostics, into) : render_text(diagnostics, into);
 }
 
-static unsigned least(unsigned a, unsigned b) {
-    return a < b ? a : b;
-}
-
-/* Edit distance with swaps of neighbours (Damerau-Levenshtein, optimal string alignment), three rows. Both words fit NEAREST_BYTES. */
-static unsigned distance(const char *a, size_t a_len, const char *b, size_t b_len) {
-    unsigned rows[3][NEAREST_BYTES + 1];
-    for (size_t j = 0; j <= b_len; j++)
-        rows[0][j] = (unsigned)j;
-    for (size_t i = 1; i <= a_len; i++) {
-        unsigned *row = rows[i % 3];
-        const unsigned *above = rows[(i + 2) % 3];
-        const unsigned *two_above = rows[(i + 1) % 3];
-        row[0] = (unsigned)i;
-        for (size_t j = 1; j <= b_len; j++) {
-            unsigned best = least(above[j], row[j - 1]) + 1;
-            best = least(best, above[j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                best = least(best, two_above[j - 2] + 1);
-            row[j] = best;
-        }
-    }
-    return rows[a_len % 3][b_len];
-}
-
 const char *wr_diagnostics_nearest(const char *word, const char *const *names, size_t n) {
-    size_t len = strlen(word);
-    if (len == 0 || len > NEAREST_BYTES)
-        return NULL;
-    const char *nearest = NULL;
-    unsigned best = (unsigned)least((unsigned)(len + 2) / 3, 3) + 1; /* a third of the letters may be wrong, at most three */
-    for (size_t i = 0; i < n; i++) {
-        size_t name_len = names[i] ? strlen(names[i]) : 0;
-        if (name_len == 0 || name_len > NEAREST_BYTES)
-            continue;
-        unsigned now = distance(word, len, names[i], name_len);
-        if (now < best && now < name_len) {
-            best = now;
-            nearest = names[i];
-        }
-    }
-    return nearest;
+    return wr_nearest_name(word, names, n);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "rules/yaml_private.h"
 
 void wr_yaml_record_fini(void *record, const struct wr_yaml_field *fields) {
@@ -36,26 +37,6 @@ void wr_yaml_free(struct wr_yaml *yaml) {
     *yaml = (struct wr_yaml){0};
 }
 
-/* Reads up to the limit and one byte more, so that a file that is too large is noticed. */
-static enum wr_result read_all(int fd, struct wr_buf *into, struct wr_error *err) {
-    while (into->len <= WR_YAML_BYTES) {
-        size_t room = WR_YAML_BYTES + 1 - into->len;
-        if (room > 65536)
-            room = 65536;
-        if (wr_buf_reserve(into, room) != WR_OK)
-            return wr_error_set(err, WR_NO_MEMORY, "no memory");
-        ssize_t got = read(fd, into->data + into->len, room);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return wr_error_set(err, WR_IO, "%s", strerror(errno));
-        if (got == 0)
-            break;
-        into->len += (size_t)got;
-    }
-    return WR_OK;
-}
-
 enum wr_result wr_yaml_load_file(const char *file, const struct wr_yaml_field *fields, size_t record_bytes,
                                  struct wr_diagnostics *diagnostics, struct wr_yaml *ret_yaml, struct wr_error *err) {
     struct wr_buf text;
@@ -64,7 +45,7 @@ enum wr_result wr_yaml_load_file(const char *file, const struct wr_yaml_field *f
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         result = wr_error_set(err, WR_IO, "%s: %s", file, strerror(errno));
-    else if ((result = read_all(fd, &text, err)) != WR_OK && err)
+    else if ((result = wr_file_read_all(fd, WR_YAML_BYTES, &text, err)) != WR_OK && err)
         result = wr_error_wrap(err, "%s", file);
     if (fd >= 0)
         close(fd);

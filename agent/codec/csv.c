@@ -4,14 +4,13 @@
 #include <string.h>
 
 #include "agent/codec/number.h"
-#include "agent/codec/scan.h"
+#include "core/scan.h"
 
 /* A row being read. */
 struct row {
     const char *start;
-    const char *end;  /* behind its newline */
-    uint64_t line;    /* its number */
-    uint64_t n_lines; /* how many it spans */
+    const char *end;
+    uint64_t line; /* its number */
 };
 
 enum wr_result wr_csv_init(struct wr_csv *csv, const struct wr_config_csv *options, const char *measurement, struct wr_error *err) {
@@ -22,16 +21,16 @@ enum wr_result wr_csv_init(struct wr_csv *csv, const struct wr_config_csv *optio
     csv->shifted = false;
     csv->n_columns = 0;
     csv->n_time_columns = 0;
+    wr_csv_row_init(&csv->row, csv->cells, WR_CSV_COLUMNS + 1);
     wr_buf_init(&csv->header, 0);
     wr_buf_init(&csv->origin, 0);
-    wr_buf_init(&csv->resolved, 0);
     return wr_time_format_init(&csv->time, options->time_format, options->tz, err);
 }
 
 void wr_csv_fini(struct wr_csv *csv) {
     wr_buf_fini(&csv->header);
     wr_buf_fini(&csv->origin);
-    wr_buf_fini(&csv->resolved);
+    wr_csv_row_fini(&csv->row);
     wr_time_format_fini(&csv->time);
 }
 
@@ -44,95 +43,6 @@ static __attribute__((noinline, cold)) enum wr_result refuse(struct wr_csv *csv,
 }
 
 #define NOTHING ((struct wr_word){"", 0})
-
-/* -- rows into cells ----------------------------------------------------------------------------------------------------------------- */
-
-/* The cell at p, which begins with a quote. Returns the byte behind its last quote; NULL: no closing quote before `end`. */
-static const char *quoted_cell(struct wr_csv *csv, struct row *row, const char *p, const char *end, struct wr_csv_cell *cell) {
-    const char *from = p + 1;
-    size_t doubled = 0;
-    for (p = from;; p++) {
-        p = wr_scan_any(p, end, "\"\n", 2);
-        if (p == end)
-            return NULL;
-        if (*p == '\n') {
-            row->n_lines++;
-        } else if (p + 1 < end && p[1] == '"') {
-            doubled++;
-            p++;
-        } else {
-            break;
-        }
-    }
-    *cell = (struct wr_csv_cell){from, (size_t)(p - from), from - 1};
-    if (doubled == 0)
-        return p + 1;
-    char *into = (char *)csv->resolved.data + csv->resolved.len; /* there is room: see read_cells */
-    cell->text = into;
-    cell->len -= doubled;
-    for (const char *c = from; c < p; c++) {
-        *into++ = *c;
-        c += *c == '"';
-    }
-    csv->resolved.len += cell->len;
-    return p + 1;
-}
-
-enum found { ROW_FOUND, ROW_INCOMPLETE, ROW_REFUSED };
-
-/* Splits the row at row->start. Incomplete: no newline, or a quote that is still open. */
-static enum found read_cells(struct wr_csv *csv, struct row *row, const char *end, bool ended) {
-    const char *p = row->start;
-    csv->n_cells = 0;
-    csv->resolved.len = 0;
-    row->n_lines = 1;
-    for (;; p++) {
-        struct wr_csv_cell *cell = &csv->cells[csv->n_cells];
-        if (csv->n_cells > WR_CSV_COLUMNS) {
-            (void)refuse(csv, row, WR_BOOK_REJECTED_TOO_LONG, p, "more than 512 columns", NOTHING);
-            return ROW_REFUSED;
-        }
-        if (p < end && *p == '"') {
-            if (csv->resolved.cap < (size_t)(end - row->start) + 1 &&
-                wr_buf_reserve(&csv->resolved, (size_t)(end - row->start) + 1) != WR_OK) {
-                (void)refuse(csv, row, WR_BOOK_REJECTED_MEMORY, p, "no memory for the row", NOTHING);
-                return ROW_REFUSED;
-            }
-            const char *quote = p;
-            p = quoted_cell(csv, row, p, end, cell);
-            if (!p && !ended)
-                return ROW_INCOMPLETE;
-            if (!p) {
-                (void)refuse(csv, row, WR_BOOK_REJECTED_SYNTAX, quote, "quote never closed", NOTHING);
-                return ROW_REFUSED;
-            }
-            const char *behind = p;
-            if (!ended && (p == end || (*p == '\r' && p + 1 == end)))
-                return ROW_INCOMPLETE; /* the quote may turn out to be doubled, the return to be followed by a newline */
-            if (p < end && *p == '\r' && (p + 1 == end || p[1] == '\n'))
-                p++;
-            if (p < end && *p != ',' && *p != '\n') {
-                (void)refuse(csv, row, WR_BOOK_REJECTED_SYNTAX, behind, "text behind a closing quote",
-                             (struct wr_word){behind, (size_t)(wr_scan_any(behind, end, "\n", 1) - behind)});
-                return ROW_REFUSED;
-            }
-        } else {
-            const char *from = p;
-            p = wr_scan_any(p, end, ",\n", 2);
-            const char *to = p > from && (p == end || *p == '\n') && p[-1] == '\r' ? p - 1 : p;
-            *cell = (struct wr_csv_cell){from, (size_t)(to - from), from};
-        }
-        csv->n_cells++;
-        if (p == end) {
-            row->end = end;
-            return ended ? ROW_FOUND : ROW_INCOMPLETE;
-        }
-        if (*p == '\n') {
-            row->end = p + 1;
-            return ROW_FOUND;
-        }
-    }
-}
 
 /* -- the header -------------------------------------------------------------------------------------------------------------------- */
 
@@ -199,7 +109,7 @@ static enum wr_result make_origin(struct wr_csv *csv) {
 }
 
 static enum wr_result take_header(struct wr_csv *csv, const struct row *row) {
-    csv->n_columns = csv->n_cells < WR_CSV_COLUMNS ? csv->n_cells : WR_CSV_COLUMNS;
+    csv->n_columns = csv->row.n_cells < WR_CSV_COLUMNS ? csv->row.n_cells : WR_CSV_COLUMNS;
     const enum wr_result no_memory = WR_NO_MEMORY;
     if (wr_buf_reserve(&csv->header, (size_t)(row->end - row->start) + 1) != WR_OK || make_origin(csv) != WR_OK) {
         (void)refuse(csv, row, WR_BOOK_REJECTED_MEMORY, row->start, "no memory for the header", NOTHING);
@@ -313,12 +223,12 @@ static enum wr_result names(const struct wr_record *record, const struct wr_fiel
 
 static enum wr_result take_row(struct wr_csv *csv, const struct row *row, const struct wr_sink *sink) {
     if (!csv->shift_known) {
-        csv->shifted = csv->n_cells == csv->n_columns + 1;
+        csv->shifted = csv->row.n_cells == csv->n_columns + 1;
         csv->shift_known = true;
     }
-    if (csv->n_cells != csv->n_columns + csv->shifted) {
+    if (csv->row.n_cells != csv->n_columns + csv->shifted) {
         wr_refusal_set(&csv->refusal, WR_BOOK_REJECTED_SYNTAX, row->line, row->start, row->start, "%zu cells in the row, %zu in the header",
-                       csv->n_cells, csv->n_columns + csv->shifted);
+                       csv->row.n_cells, csv->n_columns + csv->shifted);
         return WR_INVALID;
     }
     struct wr_record record = {.fields = csv->fields, .start = row->start, .line = row->line, .codec = csv, .names = names};
@@ -337,6 +247,21 @@ static enum wr_result take_row(struct wr_csv *csv, const struct row *row, const 
     return record.n_fields > 0 ? sink->record(sink->user, &record) : WR_OK;
 }
 
+/* What the scanner refused, in words. */
+static enum wr_result refuse_row(struct wr_csv *csv, const struct row *row, enum wr_csv_found found) {
+    const char *at = csv->row.wrong;
+    switch (found) {
+    case WR_CSV_ROW_LONG:
+        return refuse(csv, row, WR_BOOK_REJECTED_TOO_LONG, at, "more than 512 columns", NOTHING);
+    case WR_CSV_ROW_MEMORY:
+        return refuse(csv, row, WR_BOOK_REJECTED_MEMORY, at, "no memory for the row", NOTHING);
+    case WR_CSV_ROW_OPEN:
+        return refuse(csv, row, WR_BOOK_REJECTED_SYNTAX, at, "quote never closed", NOTHING);
+    default:
+        return refuse(csv, row, WR_BOOK_REJECTED_SYNTAX, at, "text behind a closing quote", (struct wr_word){at, csv->row.wrong_len});
+    }
+}
+
 enum wr_result wr_csv_feed(struct wr_csv *csv, const char *bytes, size_t len, bool ended, uint64_t *line, const struct wr_sink *sink,
                            size_t *ret_consumed) {
     const char *p = bytes;
@@ -350,18 +275,20 @@ enum wr_result wr_csv_feed(struct wr_csv *csv, const char *bytes, size_t len, bo
         *ret_consumed = len;
     while (p < end) {
         struct row row = {.start = p, .line = *line + 1};
-        const enum found found = read_cells(csv, &row, end, ended);
-        if (found == ROW_INCOMPLETE)
+        const enum wr_csv_found found = wr_csv_row_read(&csv->row, p, end, ended);
+        if (found == WR_CSV_ROW_INCOMPLETE)
             break;
+        row.end = csv->row.end;
+        size_t n_lines = csv->row.n_lines;
         enum wr_result result = WR_OK;
-        if (found == ROW_REFUSED) { /* on with the next line, not with the end of a row that may have swallowed good ones */
-            result = WR_INVALID;
+        if (found != WR_CSV_ROW_FOUND) { /* on with the next line, not with the end of a row that may have swallowed good ones */
+            result = refuse_row(csv, &row, found);
             const char *newline = wr_scan_any(row.start, end, "\n", 1);
             if (newline == end && !ended)
                 break;
             row.end = newline < end ? newline + 1 : end;
-            row.n_lines = 1;
-        } else if (csv->n_cells > 1 || csv->cells[0].len > 0) { /* else an empty line */
+            n_lines = 1;
+        } else if (csv->row.n_cells > 1 || csv->cells[0].len > 0) { /* else an empty line */
             result = csv->has_header ? take_row(csv, &row, sink) : take_header(csv, &row);
         }
         if (result == WR_INVALID || result == WR_NO_MEMORY)
@@ -369,7 +296,7 @@ enum wr_result wr_csv_feed(struct wr_csv *csv, const char *bytes, size_t len, bo
         else if (result != WR_OK)
             return result;
         p = row.end;
-        *line += row.n_lines;
+        *line += n_lines;
         *ret_consumed = (size_t)(p - bytes);
         if (result != WR_OK && !csv->has_header)
             return result;

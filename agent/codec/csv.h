@@ -18,24 +18,19 @@
 #include "agent/codec/time_format.h"
 #include "agent/config.h"
 #include "core/buf.h"
+#include "core/csv_row.h"
 
 #define WR_CSV_COLUMNS 512
 #define WR_CSV_TIME_PARTS 4
 
 enum wr_csv_role { WR_CSV_FIELD, WR_CSV_TIME, WR_CSV_TAG, WR_CSV_SKIP };
 
-struct wr_csv_cell {
-    const char *text; /* without quotes, doubled ones resolved */
-    size_t len;
-    const char *at; /* where it stands, for columns of messages */
-};
-
 struct wr_csv {
     const struct wr_config_csv *options;
     const char *measurement;
     struct wr_time_format time;
     bool has_header;
-    bool shifted;   /* rows have one cell more than the header */
+    bool shifted; /* rows have one cell more than the header */
     bool shift_known;
     size_t n_columns;
     enum wr_csv_role roles[WR_CSV_COLUMNS];
@@ -43,21 +38,21 @@ struct wr_csv {
     size_t time_columns[WR_CSV_TIME_PARTS];
     size_t n_time_columns;
     struct wr_buf header;
-    struct wr_buf origin;  /* measurement and tag names, then the tag cells of the row */
+    struct wr_buf origin; /* measurement and tag names, then the tag cells of the row */
     size_t origin_fixed;
-    struct wr_buf resolved; /* cells whose quotes were resolved */
     struct wr_refusal refusal;
-    size_t n_cells;
+    struct wr_csv_row row;
     struct wr_csv_cell cells[WR_CSV_COLUMNS + 1];
     struct wr_field fields[WR_CSV_COLUMNS];
 };
 
 /* measurement: when the options name none. WR_INVALID, WR_NOT_FOUND: time format or zone. */
-WR_MUST_USE enum wr_result wr_csv_init(struct wr_csv *csv, const struct wr_config_csv *options, const char *measurement, struct wr_error *err);
+WR_MUST_USE enum wr_result wr_csv_init(struct wr_csv *csv, const struct wr_config_csv *options, const char *measurement,
+                                       struct wr_error *err);
 void wr_csv_fini(struct wr_csv *csv);
 
 /* As wr_line_feed, for rows. */
-WR_MUST_USE enum wr_result wr_csv_feed(struct wr_csv *csv, const char *bytes, size_t len, bool ended, uint64_t *line, const struct wr_sink *sink,
-                                       size_t *ret_consumed);
+WR_MUST_USE enum wr_result wr_csv_feed(struct wr_csv *csv, const char *bytes, size_t len, bool ended, uint64_t *line,
+                                       const struct wr_sink *sink, size_t *ret_consumed);
 
 #endif

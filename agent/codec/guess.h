@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/codec/scan.h"
+#include "core/scan.h"
 
 struct wr_guess {
     const char *text;

@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "agent/codec/scan.h"
+#include "core/scan.h"
 
 struct wr_json_scan wr_json_scan_begin(const char *text, const char *end, bool ended) {
     return (struct wr_json_scan){.p = text, .start = text, .end = end, .ended = ended};

@@ -5,7 +5,7 @@
 #include "agent/codec/guess.h"
 #include "agent/codec/number.h"
 #include "agent/codec/number_short.h"
-#include "agent/codec/scan.h"
+#include "core/scan.h"
 
 /* The line under the parser. Every line ends with a newline before `stop`: so a loop that stops at newlines needs no other bound. */
 struct line {

@@ -7,7 +7,7 @@
 #define WEIR_AGENT_CODEC_NUMBER_SHORT_H
 
 #include "agent/codec/number.h"
-#include "agent/codec/scan.h"
+#include "core/scan.h"
 
 #if WR_SCAN_SSE2
 __extension__ typedef unsigned __int128 wr_number_bytes;

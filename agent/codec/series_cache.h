@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "agent/codec/guess.h"
-#include "agent/codec/scan.h"
+#include "core/scan.h"
 #include "core/int128.h"
 #include "core/result.h"
 #include "core/series.h"

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "agent/codec/calendar.h"
+#include "core/calendar.h"
 #include "core/clock.h"
 
 /* A stamp in parts, as far as they were read. */

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/codec/timezone.h"
+#include "core/timezone.h"
 #include "core/result.h"
 
 struct wr_time_format {

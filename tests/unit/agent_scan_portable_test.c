@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "agent/codec/number_short.h"
-#include "agent/codec/scan.h"
+#include "core/scan.h"
 
 static void finds_the_first_of_a_set(void **state) {
     (void)state;

@@ -3,17 +3,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
-#include "agent/codec/calendar.h"
 #include "agent/codec/time_format.h"
 #include "core/clock.h"
-#include "tests/support/failing.h"
+#include "core/timezone.h"
 
 #define NOT_ONE INT64_MIN
 
@@ -133,99 +129,12 @@ static void zones(void **state) {
     assert_int_equal(read_as(NULL, "Europe/Riga", "2026-03-29 04:00:00"), S(1774746000));
 }
 
-/* Every zone against the C library, which knows one at a time. */
-static void offsets_agree_with_the_c_library(void **state) {
-    (void)state;
-    if (no_tzdata())
-        skip();
-    static const char *const names[] = {"Europe/Riga",       "America/New_York", "Asia/Kolkata",  "Australia/Lord_Howe",
-                                        "Africa/Casablanca", "Asia/Tehran",      "Europe/Dublin", "Pacific/Apia",
-                                        "America/Sao_Paulo", "Antarctica/Troll", "Asia/Gaza",     "Etc/GMT+5"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        struct wr_timezone *zone;
-        struct wr_error err;
-        assert_int_equal(wr_timezone_open(names[i], &zone, &err), WR_OK);
-        setenv("TZ", names[i], 1);
-        tzset();
-        for (int64_t utc_s = -3000000000; utc_s < 5000000000; utc_s += 7654321) {
-            struct tm local;
-            const time_t moment = (time_t)utc_s;
-            if (moment != utc_s)
-                continue; /* more than the C library of this processor can tell */
-            assert_non_null(localtime_r(&moment, &local));
-            if (wr_timezone_offset(zone, utc_s) != local.tm_gmtoff)
-                fail_msg("%s at %lld: %d, the library says %ld", names[i], (long long)utc_s, wr_timezone_offset(zone, utc_s),
-                         local.tm_gmtoff);
-            const int64_t local_s = utc_s + local.tm_gmtoff;
-            const int64_t back_s = wr_timezone_to_utc(zone, local_s);
-            assert_true(back_s == utc_s || back_s + wr_timezone_offset(zone, back_s) == local_s);
-        }
-        wr_timezone_free(zone);
-    }
-    unsetenv("TZ");
-    tzset();
-}
-
-static void the_calendar_agrees_with_the_c_library(void **state) {
-    (void)state;
-    for (int64_t days = -200000; days < 200000; days += 37) {
-        const time_t moment = (time_t)(days * WR_CALENDAR_DAY_S);
-        struct tm utc;
-        if (moment != days * WR_CALENDAR_DAY_S)
-            continue;
-        assert_non_null(gmtime_r(&moment, &utc));
-        assert_int_equal(wr_calendar_year(days), utc.tm_year + 1900);
-        assert_int_equal(wr_calendar_weekday(days), utc.tm_wday);
-        assert_int_equal(wr_calendar_days(utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday), days);
-    }
-}
-
-static void damaged_zone_files_are_refused(void **state) {
-    (void)state;
-    struct wr_timezone *zone = NULL;
-    struct wr_error err;
-    assert_int_equal(wr_timezone_parse((const uint8_t *)"", 0, &zone, &err), WR_CORRUPT);
-    assert_int_equal(wr_timezone_parse((const uint8_t *)"TZif2", 5, &zone, &err), WR_CORRUPT);
-    FILE *file = fopen("/usr/share/zoneinfo/Europe/Riga", "re");
-    if (!file)
-        skip();
-    uint8_t bytes[8192];
-    const size_t len = fread(bytes, 1, sizeof bytes, file);
-    fclose(file);
-    for (size_t cut = 0; cut < len; cut += 7)
-        assert_int_equal(wr_timezone_parse(bytes, cut, &zone, &err), WR_CORRUPT);
-    assert_int_equal(wr_timezone_parse(bytes, len, &zone, &err), WR_OK);
-    wr_timezone_free(zone);
-}
-
-static void out_of_memory(void **state) {
-    (void)state;
-    if (no_tzdata())
-        skip();
-    for (long n = 0;; n++) {
-        struct wr_timezone *zone = NULL;
-        struct wr_error err;
-        wr_failing_allocations(n);
-        const enum wr_result result = wr_timezone_open("Europe/Riga", &zone, &err);
-        const bool hit = wr_failing_hit();
-        wr_failing_off();
-        assert_true(hit ? result != WR_OK : result == WR_OK);
-        wr_timezone_free(zone);
-        if (!hit)
-            break;
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rfc3339),
         cmocka_unit_test(numbers_since_1970),
         cmocka_unit_test(patterns),
         cmocka_unit_test(zones),
-        cmocka_unit_test(offsets_agree_with_the_c_library),
-        cmocka_unit_test(the_calendar_agrees_with_the_c_library),
-        cmocka_unit_test(damaged_zone_files_are_refused),
-        cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

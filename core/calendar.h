@@ -2,8 +2,8 @@
  *
  * Source: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms". Threads: none; pure functions.
  */
-#ifndef WEIR_AGENT_CODEC_CALENDAR_H
-#define WEIR_AGENT_CODEC_CALENDAR_H
+#ifndef WEIR_CORE_CALENDAR_H
+#define WEIR_CORE_CALENDAR_H
 
 #include <stdbool.h>
 #include <stdint.h>

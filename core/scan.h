@@ -4,8 +4,8 @@
  * Source: the zero-byte test is that of "Bit Twiddling Hacks" (S. E. Anderson): the lowest byte it flags is right, higher ones may not be.
  * Threads: none; pure functions.
  */
-#ifndef WEIR_AGENT_CODEC_SCAN_H
-#define WEIR_AGENT_CODEC_SCAN_H
+#ifndef WEIR_CORE_SCAN_H
+#define WEIR_CORE_SCAN_H
 
 #include <stdbool.h>
 #include <stddef.h>

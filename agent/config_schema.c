@@ -232,7 +232,7 @@ static const struct wr_yaml_field limits_fields[] = {
      .fallback = "8",
      .min = 2,
      .max = 256,
-     .help = "batches of 256 readings of each source: how far it may run ahead of the engine"},
+     .help = "batches of 512 readings of each source: how far it may run ahead of the engine"},
     {.key = "max_connections",
      .kind = WR_YAML_COUNT,
      AT(wr_config_limits, max_connections),

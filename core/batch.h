@@ -19,7 +19,7 @@
 #include "core/reading.h"
 #include "core/result.h"
 
-#define WR_BATCH_READINGS 256
+#define WR_BATCH_READINGS 512 /* a source hands over some at a time, and to wake the engine costs as much as 250 readings do */
 #define WR_BATCH_POOL_MIN 2
 
 struct wr_batch_pool;

@@ -182,9 +182,9 @@ static void after_the_deadline_readings_are_booked(void **state) {
     assert_int_equal(wr_line_feed(&parser, (char *)text.data + first, text.len - first, true, &line, &intake.sink, &consumed), WR_OK);
     wr_intake_hand_over(&intake);
     assert_int_equal(wr_bed_count(&bed, WR_BOOK_RECEIVED), 1400);
-    assert_int_equal(wr_bed_take(&bed), 512);
-    assert_int_equal(wr_bed_count(&bed, WR_BOOK_DROPPED_STOP), 1400 - 512);
-    assert_int_equal(intake.dropped, 1400 - 512);
+    assert_int_equal(wr_bed_take(&bed), 2 * WR_BATCH_READINGS);
+    assert_int_equal(wr_bed_count(&bed, WR_BOOK_DROPPED_STOP), 1400 - 2 * WR_BATCH_READINGS);
+    assert_int_equal(intake.dropped, 1400 - 2 * WR_BATCH_READINGS);
     wr_buf_fini(&text);
 }
 

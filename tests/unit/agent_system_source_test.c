@@ -434,15 +434,15 @@ static void a_sample_waits_only_so_long(void **state) {
     wr_bed_create(&bed);
     wr_intake_init(&intake, &bed.env);
     sample = (struct wr_sample){.intake = &intake};
-    for (unsigned i = 0; i < 100; i++) { /* 2400 readings, and room for 512 */
+    for (unsigned i = 0; i < 100; i++) { /* 2400 readings, and room for two batches */
         wr_sample_begin(&sample, "m");
         for (unsigned k = 0; k < WR_SAMPLE_FIELDS; k++)
             wr_sample_uint(&sample, "f", i);
         wr_sample_send(&sample);
     }
-    assert_int_equal(sample.unsent, 100 - 512 / WR_SAMPLE_FIELDS);
+    assert_int_equal(sample.unsent, 100 - 2 * WR_BATCH_READINGS / WR_SAMPLE_FIELDS);
     wr_intake_hand_over(&intake);
-    assert_int_equal(wr_bed_take(&bed), 512);
+    assert_int_equal(wr_bed_take(&bed), 2 * WR_BATCH_READINGS);
     sample.unsent = 0;
     wr_sample_begin(&sample, "m"); /* the next one is whole again */
     wr_sample_uint(&sample, "f", 1);

@@ -48,6 +48,11 @@ WR_INLINE __m128i wr_scan_equal(__m128i bytes, char c) {
 WR_INLINE __m128i wr_scan_equal_16(const char *a, const char *b) {
     return _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)a), _mm_loadu_si128((const __m128i *)(const void *)b));
 }
+/* The bytes of a text against the range '0'..'9': 16 bits, a set one for each digit. */
+WR_INLINE unsigned wr_scan_digit_mask(__m128i bytes) {
+    const __m128i shifted = _mm_add_epi8(bytes, _mm_set1_epi8((char)(0x80 - '0'))); /* they become the ten lowest signed values */
+    return (unsigned)_mm_movemask_epi8(_mm_cmplt_epi8(shifted, _mm_set1_epi8((char)(0x80 + 10))));
+}
 #endif
 
 /* The first byte in [p, end) that is one of the n <= 5 characters of set, or end. set and n are constants where it is called, and written
@@ -133,11 +138,25 @@ WR_INLINE int wr_scan_all_digits(uint64_t word) {
 /* True if the 16 bytes at p are digits. */
 WR_INLINE int wr_scan_16_digits(const char *p) {
 #if WR_SCAN_SSE2
-    const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-    const __m128i shifted = _mm_add_epi8(bytes, _mm_set1_epi8((char)(0x80 - '0'))); /* '0'..'9' become the ten lowest signed values */
-    return _mm_movemask_epi8(_mm_cmplt_epi8(shifted, _mm_set1_epi8((char)(0x80 + 10)))) == 0xFFFF;
+    return wr_scan_digit_mask(_mm_loadu_si128((const __m128i *)(const void *)p)) == 0xFFFF;
 #else
     return wr_scan_all_digits(wr_scan_load(p)) && wr_scan_all_digits(wr_scan_load(p + 8));
+#endif
+}
+
+/* The value of the 16 digits at p. No check. */
+WR_INLINE uint64_t wr_scan_digits16(const char *p) {
+#if WR_SCAN_SSE2
+    const __m128i bytes = _mm_sub_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), _mm_set1_epi8('0'));
+    const __m128i tens = _mm_mullo_epi16(_mm_and_si128(bytes, _mm_set1_epi16(0xFF)), _mm_set1_epi16(10));
+    const __m128i pairs = _mm_add_epi16(tens, _mm_srli_epi16(bytes, 8));        /* 8 of 0..99 */
+    const __m128i fours = _mm_madd_epi16(pairs, _mm_set1_epi32(1 << 16 | 100)); /* 4 of 0..9999 */
+    const __m128i packed = _mm_packs_epi32(fours, fours);
+    const __m128i eights = _mm_madd_epi16(packed, _mm_set1_epi32(1 << 16 | 10000)); /* 2 of 0..99999999 */
+    const uint64_t both = (uint64_t)_mm_cvtsi128_si64(eights);
+    return (both & UINT32_MAX) * UINT64_C(100000000) + (both >> 32);
+#else
+    return wr_scan_digits8(wr_scan_load(p)) * UINT64_C(100000000) + wr_scan_digits8(wr_scan_load(p + 8));
 #endif
 }
 

@@ -231,10 +231,8 @@ static __attribute__((noinline)) const char *read_any_time(struct line *line, co
 static inline const char *read_time(struct line *line, const char *p, int64_t *ret_ns) {
     if (line->stop - p < 20 || !wr_scan_16_digits(p) || !wr_scan_16_digits(p + 3) || !at_end_of_line(p + 19) || line->parser->unit_ns != 1)
         return read_any_time(line, p, ret_ns);
-    const uint64_t high = wr_scan_digits8(wr_scan_load(p));
-    const uint64_t low = wr_scan_digits8(wr_scan_load(p + 8));
     const unsigned last = (unsigned)(p[16] - '0') * 100 + (unsigned)(p[17] - '0') * 10 + (unsigned)(p[18] - '0');
-    const uint64_t value = (high * UINT64_C(100000000) + low) * 1000 + last;
+    const uint64_t value = wr_scan_digits16(p) * 1000 + last;
     if (value > (uint64_t)INT64_MAX)
         return read_any_time(line, p, ret_ns);
     *ret_ns = (int64_t)value;

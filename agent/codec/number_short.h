@@ -17,8 +17,7 @@ WR_INLINE const char *wr_number_digits_short(const char *p, const char *end, uin
     if (end - p < 16)
         return NULL;
     const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-    const __m128i shifted = _mm_add_epi8(bytes, _mm_set1_epi8((char)(0x80 - '0'))); /* '0'..'9' become the ten lowest signed values */
-    const unsigned digit = (unsigned)_mm_movemask_epi8(_mm_cmplt_epi8(shifted, _mm_set1_epi8((char)(0x80 + 10))));
+    const unsigned digit = wr_scan_digit_mask(bytes);
     const unsigned point = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('.')));
     const unsigned length = (unsigned)__builtin_ctz(~(digit | point)); /* 32 - 16 high bits are set: never undefined */
     const unsigned points = point & ((1U << length) - 1);

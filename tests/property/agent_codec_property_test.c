@@ -89,6 +89,12 @@ static void scanners_find_what_a_loop_finds(void **state) {
         assert_ptr_equal(wr_scan_any(text, text + len, "=,\\ \n", 5), expected);
         const char *newline = memchr(text, '\n', len);
         assert_ptr_equal(wr_scan_any(text, text + len, "\n", 1), newline ? newline : text + len);
+        const uint64_t number = wr_random_u64(&seed) % UINT64_C(10000000000000000);
+        char digits[32];
+        snprintf(digits, sizeof digits, "%016llu", (unsigned long long)number);
+        assert_true(wr_scan_16_digits(digits) && wr_scan_digits16(digits) == number);
+        digits[wr_random_below(&seed, 16)] = "/:\xB0 -"[wr_random_below(&seed, 5)];
+        assert_false(wr_scan_16_digits(digits));
     }
 }
 

@@ -57,6 +57,7 @@ static void digits_in_one_register(void **state) {
     assert_int_equal(wr_scan_digits8(wr_scan_load("12345678")), 12345678);
     assert_int_equal(wr_scan_digits8(wr_scan_load("00000007")), 7);
     assert_true(wr_scan_all_digits(wr_scan_load("09182736")));
+    assert_true(wr_scan_digits16("1234567890123456") == UINT64_C(1234567890123456));
     char text[] = "00000000";
     for (size_t at = 0; at < 8; at++) {
         for (int c = 0; c < 256; c++) {

@@ -20,7 +20,7 @@
 #include "rules/template.h"
 #include "rules/units.h"
 
-#define WR_RULE_OPERANDS 8 /* different signals in one node */
+#define WR_RULE_OPERANDS 16 /* different signals in one node */
 #define WR_RULE_WINDOWS 8
 #define WR_RULE_OPERATORS 8
 #define WR_RULE_CELLS 8
@@ -111,6 +111,7 @@ enum wr_rule_kind {
     WR_RULE_DERIVED,  /* the value or truth of `when`, after on_delay and off_delay if there are any, as a signal */
     WR_RULE_SET,      /* one number of all series that its one operand's selector takes: avg_of, count_of ... */
     WR_RULE_SEQUENCE, /* true while its steps have come in order */
+    WR_RULE_VECTOR,   /* a model over all its operands together: t2q; operators[0] is its spec */
 };
 
 /* One step of a sequence: operand i is its condition's node. */

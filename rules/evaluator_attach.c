@@ -146,12 +146,46 @@ static void add_thresholds(struct wr_evaluator *evaluator, uint32_t index, const
     }
 }
 
-/* An operand of an instance gets its signal. The arrays of the signal have room. */
+/* The arrays of a signal, in one block: thresholds, links, wakes. Grows them to this many. */
+static bool reserve(struct wr_evaluator *evaluator, struct wr_signal *signal, uint32_t links, uint32_t thresholds) {
+    if (links <= signal->cap_links && thresholds <= signal->cap_thresholds)
+        return true;
+    links = links > signal->cap_links ? links : signal->cap_links;
+    thresholds = thresholds > signal->cap_thresholds ? thresholds : signal->cap_thresholds;
+    size_t bytes = thresholds * sizeof *signal->thresholds + links * (sizeof *signal->links + sizeof *signal->wakes);
+    unsigned char *room = malloc(bytes + 1);
+    if (!room)
+        return false;
+    struct wr_threshold *new_thresholds = (struct wr_threshold *)(void *)room;
+    struct wr_link *new_links = (struct wr_link *)(void *)(new_thresholds + thresholds);
+    uint32_t *new_wakes = (uint32_t *)(void *)(new_links + links);
+    if (signal->thresholds) {
+        memcpy(new_thresholds, signal->thresholds, signal->n_thresholds * sizeof *new_thresholds);
+        memcpy(new_links, signal->links, signal->n_links * sizeof *new_links);
+        memcpy(new_wakes, signal->wakes, signal->n_wakes * sizeof *new_wakes);
+    }
+    free(signal->thresholds);
+    evaluator->bytes += bytes;
+    signal->thresholds = new_thresholds;
+    signal->links = new_links;
+    signal->wakes = new_wakes;
+    signal->cap_links = links;
+    signal->cap_thresholds = thresholds;
+    return true;
+}
+
+/* An operand of an instance gets its signal. */
 static void bind(struct wr_evaluator *evaluator, uint32_t index, uint32_t operand_index, uint32_t id, struct wr_signal *signal,
                  int64_t boot_ns) {
     struct wr_instance *instance = &evaluator->instances[index];
     const struct wr_rule *rule = wr_instance_rule(evaluator, instance);
     const struct wr_operand *operand = &rule->operands[operand_index];
+    const uint32_t thresholds = operand->n_thresholds + operand->n_limits;
+    if (!reserve(evaluator, signal, signal->n_links + 1, signal->n_thresholds + thresholds)) {
+        evaluator->stats.no_memory++;
+        return;
+    }
+    signal->fresh = true; /* who is new has to look at the next sample */
     if (rule->kind == WR_RULE_SET) {
         if (!add_member(evaluator, instance, id))
             return;
@@ -186,22 +220,9 @@ static void sort_thresholds(struct wr_signal *signal) {
         qsort(signal->thresholds, signal->n_thresholds, sizeof *signal->thresholds, by_threshold);
 }
 
-static size_t thresholds_of(const struct wr_evaluator *evaluator, uint32_t rule, uint32_t operand) {
+static uint32_t thresholds_of(const struct wr_evaluator *evaluator, uint32_t rule, uint32_t operand) {
     const struct wr_operand *wanted = &evaluator->rules->rules[rule]->operands[operand];
-    return (size_t)wanted->n_thresholds + wanted->n_limits;
-}
-
-/* The arrays of a signal, long enough for all that may read it; one block: thresholds, links, wakes. */
-static bool make_room(struct wr_evaluator *evaluator, struct wr_signal *signal, uint32_t n, size_t thresholds) {
-    size_t bytes = thresholds * sizeof *signal->thresholds + n * (sizeof *signal->links + sizeof *signal->wakes);
-    unsigned char *room = malloc(bytes + 1);
-    if (!room)
-        return false;
-    signal->thresholds = (struct wr_threshold *)(void *)room;
-    signal->links = (struct wr_link *)(void *)(room + thresholds * sizeof *signal->thresholds);
-    signal->wakes = (uint32_t *)(void *)(signal->links + n);
-    evaluator->bytes += bytes;
-    return true;
+    return wanted->n_thresholds + wanted->n_limits;
 }
 
 static struct wr_signal *signal_new(struct wr_evaluator *evaluator, const struct wr_point *point) {
@@ -255,11 +276,11 @@ bool wr_node_make_output(struct wr_evaluator *evaluator, struct wr_instance *ins
     }
     uint32_t first = evaluator->node_first[instance->rule];
     uint32_t n = evaluator->node_first[instance->rule + 1] - first;
-    size_t thresholds = 0;
+    uint32_t thresholds = 0;
     for (uint32_t i = 0; i < n; i++)
         thresholds += thresholds_of(evaluator, evaluator->node_readers[first + i].rule, evaluator->node_readers[first + i].operand);
     struct wr_signal *signal = signal_new(evaluator, rule->output);
-    if (!signal || !make_room(evaluator, signal, n, thresholds)) {
+    if (!signal || !reserve(evaluator, signal, n, thresholds)) {
         free(signal);
         return false;
     }
@@ -271,15 +292,58 @@ bool wr_node_make_output(struct wr_evaluator *evaluator, struct wr_instance *ins
     return true;
 }
 
+/* Whether the node's labels are fewer than the rule's: then one instance of it is for several of the rule's. */
+static bool is_wider(const struct wr_evaluator *evaluator, uint32_t node, uint32_t rule) {
+    return evaluator->rules->rules[node]->n_by < evaluator->rules->rules[rule]->n_by;
+}
+
+/* The instances of a rule that have the labels of a node's. */
+static void join_projected(struct wr_evaluator *evaluator, const struct wr_node_reader *reader, uint32_t node, uint32_t index,
+                           int64_t boot_ns) {
+    const struct wr_rule *rule = evaluator->rules->rules[node];
+    const uint32_t output = evaluator->instances[index].output;
+    char text[WR_ALARM_INSTANCE_BYTES];
+    bool too_long;
+    for (uint32_t i = 0; i < evaluator->n_instances; i++) {
+        const struct labels labels = {.text = evaluator->instances[i].text};
+        if (evaluator->instances[i].rule == reader->rule && tuple_text(rule, &labels, text, sizeof text, &too_long) &&
+            strcmp(text, evaluator->instances[index].text) == 0)
+            bind(evaluator, i, reader->operand, output | WR_SIGNAL_NODE, evaluator->outputs[output], boot_ns);
+    }
+}
+
 void wr_node_join_readers(struct wr_evaluator *evaluator, uint32_t index, int64_t boot_ns) {
     const uint32_t node = evaluator->instances[index].rule;
     const uint32_t output = evaluator->instances[index].output;
     struct wr_signal *signal = evaluator->outputs[output];
     const struct labels labels = {.text = evaluator->instances[index].text};
-    for (uint32_t i = evaluator->node_first[node]; i < evaluator->node_first[node + 1]; i++)
-        join(evaluator, evaluator->node_readers[i].rule, evaluator->node_readers[i].operand, &labels, output | WR_SIGNAL_NODE, signal,
-             boot_ns);
+    for (uint32_t i = evaluator->node_first[node]; i < evaluator->node_first[node + 1]; i++) {
+        const struct wr_node_reader reader = evaluator->node_readers[i];
+        if (is_wider(evaluator, node, reader.rule))
+            join_projected(evaluator, &reader, node, index, boot_ns);
+        else
+            join(evaluator, reader.rule, reader.operand, &labels, output | WR_SIGNAL_NODE, signal, boot_ns);
+    }
     sort_thresholds(signal);
+}
+
+void wr_instance_join_wider(struct wr_evaluator *evaluator, uint32_t index, int64_t boot_ns) {
+    const struct wr_rule *rule = wr_instance_rule(evaluator, &evaluator->instances[index]);
+    char text[WR_ALARM_INSTANCE_BYTES];
+    bool too_long;
+    for (uint32_t i = 0; i < rule->n_operands; i++) {
+        const uint32_t node = rule->operands[i].node;
+        const struct labels labels = {.text = evaluator->instances[index].text};
+        if (node == WR_NODE_NO || !is_wider(evaluator, node, evaluator->instances[index].rule) ||
+            !tuple_text(evaluator->rules->rules[node], &labels, text, sizeof text, &too_long))
+            continue;
+        uint32_t found = wr_evaluator_find(evaluator, node, text);
+        if (found == WR_INSTANCE_NONE)
+            continue;
+        const uint32_t output = evaluator->instances[found].output;
+        bind(evaluator, index, i, output | WR_SIGNAL_NODE, evaluator->outputs[output], boot_ns);
+        sort_thresholds(evaluator->outputs[output]);
+    }
 }
 
 static void join_rules(struct wr_evaluator *evaluator, uint32_t id, struct wr_signal *signal, const struct wr_reader *readers, uint32_t n,
@@ -324,12 +388,12 @@ static void attach_one(struct wr_evaluator *evaluator, uint32_t id, const struct
     evaluator->series[id] = signal;
     if (!signal)
         return;
-    size_t thresholds = 0;
+    uint32_t thresholds = 0;
     for (uint32_t i = 0; i < n; i++)
         thresholds += thresholds_of(evaluator, readers[i].rule, readers[i].operand);
     wr_evaluator_set_now(evaluator, now);
     evaluator->at.series = id;
-    if (make_room(evaluator, signal, n, thresholds))
+    if (reserve(evaluator, signal, n, thresholds))
         join_rules(evaluator, id, signal, readers, n, now);
     else
         evaluator->stats.no_memory++;

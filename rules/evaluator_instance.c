@@ -65,7 +65,8 @@ static bool grow_instances(struct wr_evaluator *evaluator) {
 
 /* The rows of its tables, its set, its sequence. */
 static bool make_more(struct wr_evaluator *evaluator, const struct wr_rule *rule, struct wr_instance *instance) {
-    if (rule->n_cells == 0 && rule->kind != WR_RULE_SET && rule->kind != WR_RULE_SEQUENCE)
+    const bool own = rule->kind == WR_RULE_SET || rule->kind == WR_RULE_SEQUENCE || rule->kind == WR_RULE_VECTOR;
+    if (rule->n_cells == 0 && !own)
         return true;
     instance->more = calloc(1, sizeof *instance->more);
     if (!instance->more)
@@ -123,6 +124,7 @@ enum wr_result wr_evaluator_instance(struct wr_evaluator *evaluator, uint32_t ru
     *ret_index = evaluator->n_instances++;
     if (fresh.output != WR_INSTANCE_NONE)
         wr_node_join_readers(evaluator, *ret_index, boot_ns);
+    wr_instance_join_wider(evaluator, *ret_index, boot_ns);
     return WR_OK;
 }
 

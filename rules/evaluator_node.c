@@ -140,10 +140,10 @@ void wr_node_tell(struct wr_evaluator *evaluator, struct wr_instance *instance, 
     const struct wr_rule *rule = wr_instance_rule(evaluator, instance);
     const uint32_t id = instance->output | WR_SIGNAL_NODE;
     struct wr_signal *signal = evaluator->outputs[instance->output];
+    struct wr_evaluator_band *band = wr_signal_band(evaluator, id);
+    const bool sample = evaluator->at.series != WR_SERIES_NONE;
     int64_t boot_ns = evaluator->at.boot_ns;
-    int64_t at_ns = evaluator->at.series != WR_SERIES_NONE ? evaluator->at.clock_ns
-                    : signal->met                          ? wr_signal_clock(signal, boot_ns)
-                                                           : evaluator->at.event_ns;
+    int64_t at_ns = sample ? evaluator->at.clock_ns : signal->met ? wr_signal_clock(signal, boot_ns) : evaluator->at.event_ns;
     const struct wr_point *point = rule->output;
     if (point && (value < point->low || value > point->high))
         value = NAN; /* outside its declared range: bad, as with any point */
@@ -157,13 +157,13 @@ void wr_node_tell(struct wr_evaluator *evaluator, struct wr_instance *instance, 
     if (rule->emit_ns > 0 && signal->ever && signal->good && at_ns - signal->told_ns < rule->emit_ns)
         return;
     if (!is_news(evaluator, signal, rule, id, value)) {
-        if (evaluator->at.series != WR_SERIES_NONE)
-            wr_signal_band(evaluator, id)->arrival_boot_ns = boot_ns;
+        if (sample)
+            band->arrival_boot_ns = boot_ns;
         return;
     }
     signal->told_ns = at_ns;
     signal->quality = WR_QUALITY_GOOD;
-    wr_signal_take_good(evaluator, id, value, 0, at_ns, boot_ns);
+    wr_signal_take_good(evaluator, id, value, 0, at_ns, sample ? boot_ns : band->arrival_boot_ns);
 }
 
 bool wr_node_is_over(const struct wr_evaluator *evaluator, const struct wr_instance *instance) {

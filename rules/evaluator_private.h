@@ -220,6 +220,8 @@ void wr_signal_free(struct wr_signal *signal);
 bool wr_node_make_output(struct wr_evaluator *evaluator, struct wr_instance *instance);
 /* Whoever reads the node gets its output. */
 void wr_node_join_readers(struct wr_evaluator *evaluator, uint32_t index, int64_t boot_ns);
+/* A new instance gets the outputs of nodes with fewer labels, as far as they exist. */
+void wr_instance_join_wider(struct wr_evaluator *evaluator, uint32_t index, int64_t boot_ns);
 
 /* evaluator_instance.c */
 WR_MUST_USE enum wr_result wr_evaluator_instance(struct wr_evaluator *evaluator, uint32_t rule, const char *text, int64_t boot_ns, uint32_t *ret_index);
@@ -233,7 +235,8 @@ int64_t wr_signal_move_clock(struct wr_evaluator *evaluator, struct wr_signal *s
 int64_t wr_signal_clock(const struct wr_signal *signal, int64_t boot_ns);
 /* A delay that was over before this sample came is over, whatever the sample says: as if its timer had fired in between. */
 void wr_signal_enqueue_over(struct wr_evaluator *evaluator, uint32_t id);
-/* A sample at time at_ns of its clock: into operators and value, and whoever it concerns into the queue. */
+/* A sample at time at_ns of its clock: into operators and value, and whoever it concerns into the queue. arrival_ns: when what it tells arrived; of a value
+ * that changed by time alone that is earlier than now. */
 void wr_signal_take_good(struct wr_evaluator *evaluator, uint32_t id, double value, uint32_t symbol, int64_t at_ns, int64_t arrival_ns);
 void wr_signal_take_bad(struct wr_evaluator *evaluator, uint32_t id, int64_t arrival_ns);
 

@@ -125,7 +125,7 @@ void wr_signal_take_good(struct wr_evaluator *evaluator, uint32_t id, double val
     struct wr_signal *signal = wr_signal_at(evaluator, id);
     struct wr_evaluator_band *band = wr_signal_band(evaluator, id);
     if (id & WR_SIGNAL_NODE)
-        follow_clock(evaluator, signal, at_ns, arrival_ns);
+        follow_clock(evaluator, signal, at_ns, evaluator->at.boot_ns);
     bool all = !signal->good || signal->fresh || !signal->ever;
     double old = band->value;
     bool changed = !signal->ever || old < value || old > value || (signal->text && signal->symbol != symbol);

@@ -212,13 +212,14 @@ enum wr_result wr_evaluator_migrate(struct wr_evaluator *evaluator, struct wr_ev
             if (!migrate_instance(evaluator, old, &old->instances[evaluator->migrated_instances], now, out))
                 return WR_FULL;
             evaluator->migrated_instances++;
+        } else if (evaluator->migrated_settled < evaluator->n_instances) {
+            if (evaluator->migrated_settled == 0)
+                wr_evaluator_set_now(evaluator, now);
+            wr_instance_settle(evaluator, &evaluator->instances[evaluator->migrated_settled++]);
         } else {
-            wr_evaluator_set_now(evaluator, now);
             free(evaluator->heirs);
             evaluator->heirs = NULL;
-            for (uint32_t i = 0; i < evaluator->n_instances; i++)
-                wr_instance_settle(evaluator, &evaluator->instances[i]);
-            evaluator->migrated_series = evaluator->migrated_instances = 0;
+            evaluator->migrated_series = evaluator->migrated_instances = evaluator->migrated_settled = 0;
             *ret_more = false;
             return WR_OK;
         }

@@ -179,6 +179,7 @@ struct wr_evaluator {
     uint32_t *heirs; /* while migrating: the new node for each old one, or WR_NODE_NO */
     uint32_t migrated_series;
     uint32_t migrated_instances;
+    uint32_t migrated_settled;
     struct wr_evaluator_stats stats; /* the counters */
     size_t bytes;
 };

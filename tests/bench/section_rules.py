@@ -1,0 +1,28 @@
+"""What rules cost, in the evaluator alone: quiet limits, shared windows, many instances."""
+
+
+def numbers(line):
+    words = line.split()
+    return {name: float(value) for name, value in zip(words[::2], words[1::2])}
+
+
+def rules(bench):
+    add = bench.table.add
+    readings = bench.pick(500000, 5000000)
+    many = numbers(bench.program("rules", "quiet", 10000, 100, readings))
+    add("reading that stays between 100 limits", many["reading_ns"] - many["lookup_ns"], "ns",
+        "above the look-up of its series; 10 k series, 1 M rule instances", 10.0)
+    add("rule instance", many["bytes_per_instance"], "B", "with its share of series, links, thresholds and timers, 100 limits a series; the instance itself "
+        "is at most 256")
+    one = numbers(bench.program("rules", "quiet", 100, 1, readings))
+    thousand = numbers(bench.program("rules", "quiet", 100, 1000, readings))
+    add("reading that stays between 1000 limits", thousand["reading_ns"] / one["reading_ns"], "× one limit", "100 series", 1.1)
+    one = numbers(bench.program("rules", "shared", 1, bench.pick(20000, 200000)))
+    shared = numbers(bench.program("rules", "shared", 200, bench.pick(20000, 200000)))
+    add("200 rules on one window", shared["reading_ns"] / one["reading_ns"], "× one rule", f"{one['reading_ns']:.0f} ns a reading with one", 1.5)
+    load = numbers(bench.program("rules", "load", bench.pick(10000, 100000)))
+    add("load of rule instances", load["load_ms"], "ms", f"{load['instances']:.0f} instances, in one go", 1000.0)
+    add("reload of rule instances", load["reload_ms"], "ms", f"their states taken over; longest slice {load['worst_slice_us']:.0f} µs", 500.0)
+
+
+SECTIONS = {"rules": rules}

@@ -61,7 +61,7 @@ struct wr_instruction {
     union {
         double addend;
         const char *text;
-        const struct wr_zone *zone; /* rules/zone.h */
+        const struct wr_timezone *zone; /* core/timezone.h */
     };
 };
 

@@ -10,6 +10,7 @@
 #include "agent/certificates.h"
 #include "agent/commands/commands.h"
 #include "agent/descriptors.h"
+#include "agent/memories.h"
 #include "agent/reload.h"
 #include "core/log.h"
 
@@ -177,6 +178,7 @@ static void restore_alarms(struct wr_agent *agent, struct wr_evaluator *evaluato
         restored += wr_evaluator_restore(evaluator, &agent->store.restored[i], &now) == WR_OK;
     if (restored > 0)
         WR_LOG_WITH(WR_LOG_INFO, "rules", "alarm states restored", WR_LOG_INT("alarms", restored));
+    wr_memories_recall(evaluator, &agent->store);
     agent->restored = true;
     log_report(&agent->store.report);
 }
@@ -228,6 +230,7 @@ static void stop_engine(struct wr_agent *agent, int64_t deadline_boot_ns) {
         WR_LOG(WR_LOG_ERROR, "engine", "did not stop in time; what is open is booked at the next start");
         _Exit(WR_EXIT_FOUND);
     }
+    wr_memories_save(wr_engine_evaluator(agent->engine.engine), &agent->store, deadline_boot_ns);
 }
 
 /* -- sources, second half ---------------------------------------------------------------------------------------------------------------- */

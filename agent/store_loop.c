@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/memories.h"
 #include "core/log.h"
 #include "core/thread.h"
 
@@ -63,6 +64,7 @@ void wr_store_loop_fini(struct wr_store_loop *loop) {
     }
     free(loop->restored);
     loop->restored = NULL;
+    wr_buf_fini(&loop->memories);
 }
 
 /* -- the disk refuses ------------------------------------------------------------------------------------------------------------------ */
@@ -310,6 +312,8 @@ static enum wr_result open_store(struct wr_store_loop *loop) {
     struct restoring restoring = {.loop = loop};
     if (result == WR_OK)
         result = wr_store_snaps(loop->store, WR_SNAP_ALARM, on_snapshot, &restoring, &loop->open_error);
+    if (result == WR_OK)
+        result = wr_memories_read(loop, &loop->open_error);
     if (result != WR_OK) {
         (void)!wr_store_close(loop->store, &now, NULL);
         loop->store = NULL;

@@ -52,6 +52,7 @@ struct wr_store_loop {
     struct wr_error open_error;
     struct wr_alarm_entry *restored; /* snapshots found at opening, for the engine; the main thread frees them */
     uint32_t n_restored;
+    struct wr_buf memories; /* states of windows found at opening: agent/memories.h */
     const struct wr_store_stats *stats; /* once open */
 
     /* The thread's own. */

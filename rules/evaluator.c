@@ -79,6 +79,7 @@ void wr_evaluator_free(struct wr_evaluator *evaluator) {
         free(evaluator->instances[i].text);
     }
     wr_timer_fini(&evaluator->timers);
+    wr_evaluator_forget_recalled(evaluator);
     free(evaluator->heirs);
     free(evaluator->node_first);
     free(evaluator->node_readers);

@@ -69,7 +69,7 @@ static struct wr_sliding *window_of(struct wr_evaluator *evaluator, struct wr_si
 }
 
 /* The state of an operator on a signal, made if nobody asked for it before. Without memory the operator stays unknown. */
-static void want_operator(struct wr_evaluator *evaluator, struct wr_signal *signal, const struct wr_operator_spec *spec) {
+static void want_operator(struct wr_evaluator *evaluator, uint32_t id, struct wr_signal *signal, const struct wr_operator_spec *spec) {
     for (uint32_t i = 0; i < signal->n_operators; i++)
         if (wr_operator_same(&signal->operators[i]->spec, spec)) {
             signal->operators[i]->users++;
@@ -86,6 +86,7 @@ static void want_operator(struct wr_evaluator *evaluator, struct wr_signal *sign
     op->spec = *spec;
     op->users = 1;
     wr_operator_init(&op->spec, op->state);
+    wr_evaluator_remember(evaluator, id, op);
     signal->operators[signal->n_operators++] = op;
     evaluator->bytes += sizeof *op + spec->bytes;
 }
@@ -206,7 +207,7 @@ static void bind(struct wr_evaluator *evaluator, uint32_t index, uint32_t operan
             instance->windows[i] = window_of(evaluator, signal, &rule->windows[i]);
     for (uint32_t i = 0; i < rule->n_operators; i++)
         if (rule->operators[i].operand == operand_index)
-            want_operator(evaluator, signal, &rule->operators[i].spec);
+            want_operator(evaluator, id, signal, &rule->operators[i].spec);
 }
 
 static int by_threshold(const void *a, const void *b) {

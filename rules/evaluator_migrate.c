@@ -217,6 +217,11 @@ enum wr_result wr_evaluator_migrate(struct wr_evaluator *evaluator, struct wr_ev
                 wr_evaluator_set_now(evaluator, now);
             wr_instance_settle(evaluator, &evaluator->instances[evaluator->migrated_settled++]);
         } else {
+            if (!evaluator->recalled) { /* what still waits for its signal goes on waiting */
+                evaluator->recalled = old->recalled;
+                evaluator->recalled_bytes = old->recalled_bytes;
+                old->recalled = NULL;
+            }
             free(evaluator->heirs);
             evaluator->heirs = NULL;
             evaluator->migrated_series = evaluator->migrated_instances = evaluator->migrated_settled = 0;

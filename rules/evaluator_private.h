@@ -4,7 +4,7 @@
  *   evaluator_signal.c    a signal takes a sample        evaluator_node.c      derived points, sets, sequences: what goes out to others
  *   evaluator_take.c      samples, timers, the queue     evaluator_snapshot.c  restore, snapshots, commands
  *   evaluator_view.c      the values that a program sees evaluator_migrate.c   reload
- *   evaluator_attach.c    signals meet nodes
+ *   evaluator_attach.c    signals meet nodes             evaluator_memory.c    states of operators over a restart
  *
  * A **signal** is what a node reads: a series, or what another node says for one tuple of labels. Its id is that of the series, or WR_SIGNAL_NODE and an index. An
  * **instance** is one node (rules/compiled.h: an alarm, a derived point, a set, a sequence) for one tuple of `by`. A sample of a signal puts the instances that
@@ -26,6 +26,8 @@
 #ifndef WEIR_RULES_EVALUATOR_PRIVATE_H
 #define WEIR_RULES_EVALUATOR_PRIVATE_H
 
+#include <stddef.h>
+
 #include "rules/alarm_state.h"
 #include "rules/compiled.h"
 #include "rules/evaluator.h"
@@ -37,6 +39,7 @@
 #define WR_INSTANCE_NONE UINT32_MAX
 #define WR_SIGNAL_NODE (UINT32_C(1) << 31) /* in the id of a signal: a node's output */
 #define WR_SET_MEMBERS 1024
+#define WR_RECALLED_BUCKETS 1024
 
 enum wr_delay { WR_DELAY_NONE, WR_DELAY_ON, WR_DELAY_OFF };
 
@@ -95,8 +98,14 @@ struct wr_threshold {
 struct wr_signal_operator {
     struct wr_operator_spec spec;
     uint32_t users;
+    _Alignas(8) struct {
+        uint32_t version;
+        uint32_t bytes;
+    } head; /* stands before the state when it is saved: rules/evaluator_memory.c */
     _Alignas(8) unsigned char state[];
 };
+
+_Static_assert(offsetof(struct wr_signal_operator, state) == offsetof(struct wr_signal_operator, head) + 8, "the head stands right before the state");
 
 struct wr_signal {
     const struct wr_point *point; /* or NULL */
@@ -174,6 +183,8 @@ struct wr_evaluator {
         uint32_t tail;
     } queues[WR_RULE_RANKS + 1];
     uint32_t n_queued;
+    struct wr_recalled **recalled; /* states of operators from before a restart, by key; NULL: none wait */
+    size_t recalled_bytes;
     struct wr_trigger at;
     uint64_t trigger; /* counts them */
     uint32_t *heirs; /* while migrating: the new node for each old one, or WR_NODE_NO */
@@ -299,6 +310,11 @@ void wr_node_tell(struct wr_evaluator *evaluator, struct wr_instance *instance, 
 bool wr_node_is_over(const struct wr_evaluator *evaluator, const struct wr_instance *instance);
 /* When a sequence's time is over, or a held-back sample goes out; WR_NEVER_NS. */
 int64_t wr_node_next_change(const struct wr_evaluator *evaluator, const struct wr_instance *instance);
+
+/* evaluator_memory.c */
+/* A new operator of a signal: goes on with the state that was saved for it, if there is one. */
+void wr_evaluator_remember(struct wr_evaluator *evaluator, uint32_t id, struct wr_signal_operator *op);
+void wr_evaluator_forget_recalled(struct wr_evaluator *evaluator);
 
 /* evaluator_snapshot.c */
 void wr_instance_encode(const struct wr_evaluator *evaluator, const struct wr_instance *instance, struct wr_alarm_entry *entry);

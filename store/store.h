@@ -122,8 +122,9 @@ WR_MUST_USE enum wr_result wr_store_ack(struct wr_store *store, enum wr_lane lan
 /* The broker refuses it: kept, shown and evictable, not sent again until the next start. WR_FULL: too many are parked. */
 WR_MUST_USE enum wr_result wr_store_park(struct wr_store *store, enum wr_lane lane, int64_t seq);
 
-/* Snapshots of rules/ and others, kept by kind and key. Alarm entries write theirs as kind WR_SNAP_ALARM with the alarm's id as key. */
-enum wr_snap_kind { WR_SNAP_ALARM = 1 };
+/* Snapshots of rules/ and others, kept by kind and key. Alarm entries write theirs as kind WR_SNAP_ALARM with the alarm's id as key;
+ * WR_SNAP_MEMORY: states of windows, at a clean stop. */
+enum wr_snap_kind { WR_SNAP_ALARM = 1, WR_SNAP_MEMORY = 2 };
 typedef void wr_store_snap_callback(void *user, uint64_t key, const uint8_t *body, size_t len);
 WR_MUST_USE enum wr_result wr_store_snaps(struct wr_store *store, int kind, wr_store_snap_callback *callback, void *user,
                                           struct wr_error *err);

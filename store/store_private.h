@@ -29,7 +29,7 @@
 #define WR_STORE_ALARM_RATE 2         /* commits a second on average, in bursts of ... */
 #define WR_STORE_ALARM_BURST 20
 #define WR_STORE_ALARM_BYTES 60000    /* texts waiting for the journal: always one segment */
-#define WR_STORE_SNAP_BYTES (1 << 18) /* snapshots waiting */
+#define WR_STORE_SNAP_BYTES (1 << 20) /* snapshots waiting */
 #define WR_STORE_OPEN_BYTES (1 << 19) /* weight at which an open segment is cut */
 #define WR_STORE_RETRY_NS (1 * WR_NS_PER_S)
 #define WR_STORE_SCAN_SEGMENTS 16     /* a tick of the check after an unclean stop */

@@ -39,6 +39,8 @@ enum wr_result wr_evaluator_new(struct wr_ruleset *rules, const struct wr_series
     evaluator->rules = rules;
     evaluator->table = series;
     evaluator->symbols = symbols;
+    evaluator->free_instances = WR_INSTANCE_NONE;
+    evaluator->free_outputs = WR_INSTANCE_NONE;
     evaluator->per_rule = calloc(rules->n_nodes + 1, sizeof *evaluator->per_rule);
     for (uint32_t rank = 0; rank <= WR_RULE_RANKS; rank++)
         evaluator->queues[rank].head = evaluator->queues[rank].tail = WR_INSTANCE_NONE;
@@ -118,7 +120,7 @@ void wr_evaluator_refresh_band(struct wr_evaluator *evaluator, uint32_t id) {
     struct wr_evaluator_band *band = &evaluator->bands[id];
     band->low = INFINITY;
     band->high = -INFINITY;
-    if (!series->good || series->fresh || series->text || series->n_wakes > 0)
+    if (!series->good || series->fresh || series->text || series->unlinked || series->n_wakes > 0)
         return;
     double low = series->point ? series->point->low : -INFINITY;
     double high = series->point ? series->point->high : INFINITY;
@@ -171,6 +173,8 @@ bool wr_evaluator_is_valid(const struct wr_evaluator *evaluator) {
     uint32_t queued = 0, active = 0, unacked = 0;
     for (uint32_t i = 0; i < evaluator->n_instances; i++) {
         const struct wr_instance *instance = &evaluator->instances[i];
+        if (instance->rule == WR_INSTANCE_NONE)
+            continue;
         queued += instance->queued;
         if (wr_instance_rule(evaluator, instance)->kind != WR_RULE_ALARM)
             continue;

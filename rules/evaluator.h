@@ -72,6 +72,7 @@ struct wr_evaluator_stats {
     uint64_t joins_refused;     /* a second series for the same operand of the same instance: see problem */
     uint64_t rows_missing;      /* instances for which a table has no row: their condition stays unknown */
     uint64_t window_overflows;  /* samples pushed out of a sliding window by number before their time */
+    uint64_t forgotten; /* instances that nobody spoke for */
     uint64_t no_memory;
     size_t bytes;
     char problem[WR_ERROR_TEXT_BYTES]; /* the last refusal, in words; empty: none */

@@ -240,6 +240,14 @@ static struct wr_signal *signal_new(struct wr_evaluator *evaluator, const struct
 
 /* -- series meet nodes -------------------------------------------------------------------------------------------------------------------- */
 
+/* After some of its instances were forgotten a signal meets all its rules again. */
+static bool is_linked(const struct wr_signal *signal, uint32_t index, uint32_t operand) {
+    for (uint32_t i = 0; signal->unlinked && i < signal->n_links; i++)
+        if (signal->links[i].instance == index && signal->links[i].operand == operand)
+            return true;
+    return false;
+}
+
 /* The instance of a rule for these labels gets a signal for one of its operands. */
 static void join(struct wr_evaluator *evaluator, uint32_t rule_index, uint32_t operand, const struct labels *labels, uint32_t id,
                  struct wr_signal *signal, int64_t boot_ns) {
@@ -254,7 +262,7 @@ static void join(struct wr_evaluator *evaluator, uint32_t rule_index, uint32_t o
                      WR_ALARM_INSTANCE_BYTES - 1, text);
         return;
     }
-    if (wr_evaluator_instance(evaluator, rule_index, text, boot_ns, &index) == WR_OK)
+    if (wr_evaluator_instance(evaluator, rule_index, text, boot_ns, &index) == WR_OK && !is_linked(signal, index, operand))
         bind(evaluator, index, operand, id, signal, boot_ns);
 }
 
@@ -262,7 +270,8 @@ bool wr_node_make_output(struct wr_evaluator *evaluator, struct wr_instance *ins
     const struct wr_rule *rule = wr_instance_rule(evaluator, instance);
     if (rule->kind == WR_RULE_ALARM)
         return true;
-    if (evaluator->n_outputs == evaluator->cap_outputs) {
+    const bool reuse = evaluator->free_outputs != WR_INSTANCE_NONE;
+    if (!reuse && evaluator->n_outputs == evaluator->cap_outputs) {
         uint32_t cap = evaluator->cap_outputs ? 2 * evaluator->cap_outputs : 16;
         struct wr_evaluator_band *bands = realloc(evaluator->output_bands, cap * sizeof *bands);
         if (bands)
@@ -285,11 +294,12 @@ bool wr_node_make_output(struct wr_evaluator *evaluator, struct wr_instance *ins
         free(signal);
         return false;
     }
-    signal->owner = evaluator->n_instances;
-    evaluator->output_bands[evaluator->n_outputs] =
-        (struct wr_evaluator_band){.low = 1, .high = -1, .arrival_boot_ns = instance->made_boot_ns};
-    evaluator->outputs[evaluator->n_outputs] = signal;
-    instance->output = evaluator->n_outputs++;
+    uint32_t output = reuse ? (uint32_t)evaluator->free_outputs : evaluator->n_outputs++;
+    if (reuse)
+        evaluator->free_outputs = evaluator->output_bands[output].arrival_boot_ns;
+    evaluator->output_bands[output] = (struct wr_evaluator_band){.low = 1, .high = -1, .arrival_boot_ns = instance->made_boot_ns};
+    evaluator->outputs[output] = signal;
+    instance->output = output;
     return true;
 }
 
@@ -307,8 +317,8 @@ static void join_projected(struct wr_evaluator *evaluator, const struct wr_node_
     bool too_long;
     for (uint32_t i = 0; i < evaluator->n_instances; i++) {
         const struct labels labels = {.text = evaluator->instances[i].text};
-        if (evaluator->instances[i].rule == reader->rule && tuple_text(rule, &labels, text, sizeof text, &too_long) &&
-            strcmp(text, evaluator->instances[index].text) == 0)
+        if (evaluator->instances[i].rule == reader->rule && evaluator->instances[i].text &&
+            tuple_text(rule, &labels, text, sizeof text, &too_long) && strcmp(text, evaluator->instances[index].text) == 0)
             bind(evaluator, i, reader->operand, output | WR_SIGNAL_NODE, evaluator->outputs[output], boot_ns);
     }
 }
@@ -348,12 +358,12 @@ void wr_instance_join_wider(struct wr_evaluator *evaluator, uint32_t index, int6
 }
 
 static void join_rules(struct wr_evaluator *evaluator, uint32_t id, struct wr_signal *signal, const struct wr_reader *readers, uint32_t n,
-                       const struct wr_now *now) {
+                       int64_t boot_ns) {
     const struct labels labels = {.series = wr_series_get(evaluator->table, id)};
     for (uint32_t i = 0; i < n; i++) {
         const struct wr_operand *operand = &evaluator->rules->rules[readers[i].rule]->operands[readers[i].operand];
         if (wr_selector_matches(operand->selector, labels.series->key, labels.series->key_len))
-            join(evaluator, readers[i].rule, readers[i].operand, &labels, id, signal, now->boot_ns);
+            join(evaluator, readers[i].rule, readers[i].operand, &labels, id, signal, boot_ns);
     }
     sort_thresholds(signal);
 }
@@ -395,10 +405,21 @@ static void attach_one(struct wr_evaluator *evaluator, uint32_t id, const struct
     wr_evaluator_set_now(evaluator, now);
     evaluator->at.series = id;
     if (reserve(evaluator, signal, n, thresholds))
-        join_rules(evaluator, id, signal, readers, n, now);
+        join_rules(evaluator, id, signal, readers, n, now->boot_ns);
     else
         evaluator->stats.no_memory++;
     wr_evaluator_refresh_band(evaluator, id);
+    settle_links(evaluator, signal, 0);
+}
+
+void wr_evaluator_rejoin(struct wr_evaluator *evaluator, uint32_t id) {
+    struct wr_signal *signal = evaluator->series[id];
+    char name[WR_SERIES_KEY_BYTES];
+    uint32_t n;
+    plain_name(wr_series_get(evaluator->table, id), name, sizeof name);
+    const struct wr_reader *readers = wr_ruleset_readers(evaluator->rules, name, &n);
+    join_rules(evaluator, id, signal, readers, n, evaluator->at.boot_ns);
+    signal->unlinked = false;
     settle_links(evaluator, signal, 0);
 }
 

@@ -38,7 +38,7 @@ uint32_t wr_evaluator_find(const struct wr_evaluator *evaluator, uint32_t rule, 
 
 /* Room for one more: instances, timers and buckets, all or nothing. */
 static bool grow_instances(struct wr_evaluator *evaluator) {
-    if (evaluator->n_instances < evaluator->cap_instances)
+    if (evaluator->n_instances < evaluator->cap_instances || evaluator->free_instances != WR_INSTANCE_NONE)
         return true;
     uint32_t cap = evaluator->cap_instances ? evaluator->cap_instances * 2 : 16;
     uint32_t n_buckets = cap * 2;
@@ -58,7 +58,7 @@ static bool grow_instances(struct wr_evaluator *evaluator) {
     evaluator->buckets = buckets;
     evaluator->n_buckets = n_buckets;
     memset(buckets, 0xFF, n_buckets * sizeof *buckets);
-    for (uint32_t i = 0; i < evaluator->n_instances; i++)
+    for (uint32_t i = 0; i < evaluator->n_instances; i++) /* there is no free place among them */
         *bucket_of(evaluator, instances[i].rule, instances[i].text, instances[i].id) = i;
     return true;
 }
@@ -86,6 +86,38 @@ static bool make_more(struct wr_evaluator *evaluator, const struct wr_rule *rule
     return true;
 }
 
+/* A free place, or one behind the last. */
+static uint32_t take_place(struct wr_evaluator *evaluator) {
+    uint32_t index = evaluator->free_instances;
+    if (index == WR_INSTANCE_NONE)
+        return evaluator->n_instances++;
+    evaluator->free_instances = evaluator->instances[index].next;
+    return index;
+}
+
+void wr_instance_remove(struct wr_evaluator *evaluator, uint32_t index) {
+    struct wr_instance *instance = &evaluator->instances[index];
+    const uint32_t mask = evaluator->n_buckets - 1;
+    uint32_t hole = (uint32_t)(bucket_of(evaluator, instance->rule, instance->text, instance->id) - evaluator->buckets);
+    evaluator->per_rule[instance->rule]--;
+    evaluator->bytes -= strlen(instance->text) + 1;
+    wr_timer_disarm(&evaluator->timers, index);
+    if (instance->more)
+        free(instance->more->members);
+    free(instance->more);
+    free(instance->text);
+    *instance = (struct wr_instance){.rule = WR_INSTANCE_NONE, .output = WR_INSTANCE_NONE, .next = evaluator->free_instances};
+    evaluator->free_instances = index;
+    /* What stands behind it in the row of buckets moves up, so that it is still found. */
+    evaluator->buckets[hole] = WR_INSTANCE_NONE;
+    for (uint32_t at = (hole + 1) & mask; evaluator->buckets[at] != WR_INSTANCE_NONE; at = (at + 1) & mask) {
+        uint32_t moved = evaluator->buckets[at];
+        evaluator->buckets[at] = WR_INSTANCE_NONE;
+        const struct wr_instance *other = &evaluator->instances[moved];
+        *bucket_of(evaluator, other->rule, other->text, other->id) = moved;
+    }
+}
+
 enum wr_result wr_evaluator_instance(struct wr_evaluator *evaluator, uint32_t rule, const char *text, int64_t boot_ns,
                                      uint32_t *ret_index) {
     uint32_t known = wr_evaluator_find(evaluator, rule, text);
@@ -106,6 +138,7 @@ enum wr_result wr_evaluator_instance(struct wr_evaluator *evaluator, uint32_t ru
                                 .text = strdup(text),
                                 .made_boot_ns = boot_ns,
                                 .true_boot_ns = boot_ns,
+                                .transition = evaluator->forgotten_transition,
                                 .next = WR_INSTANCE_NONE};
     bool made = fresh.text && make_more(evaluator, node, &fresh) && grow_instances(evaluator) && wr_node_make_output(evaluator, &fresh);
     if (!made) {
@@ -117,14 +150,17 @@ enum wr_result wr_evaluator_instance(struct wr_evaluator *evaluator, uint32_t ru
     fresh.id = hash_of(name, text);
     for (uint32_t i = 0; i < WR_RULE_OPERANDS; i++)
         fresh.signals[i] = WR_SERIES_NONE;
-    evaluator->instances[evaluator->n_instances] = fresh;
-    *bucket_of(evaluator, rule, text, fresh.id) = evaluator->n_instances;
+    uint32_t index = take_place(evaluator);
+    evaluator->instances[index] = fresh;
+    *bucket_of(evaluator, rule, text, fresh.id) = index;
     evaluator->per_rule[rule]++;
     evaluator->bytes += strlen(text) + 1;
-    *ret_index = evaluator->n_instances++;
-    if (fresh.output != WR_INSTANCE_NONE)
-        wr_node_join_readers(evaluator, *ret_index, boot_ns);
-    wr_instance_join_wider(evaluator, *ret_index, boot_ns);
+    *ret_index = index;
+    if (fresh.output != WR_INSTANCE_NONE) {
+        evaluator->outputs[fresh.output]->owner = index;
+        wr_node_join_readers(evaluator, index, boot_ns);
+    }
+    wr_instance_join_wider(evaluator, index, boot_ns);
     return WR_OK;
 }
 

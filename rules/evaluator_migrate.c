@@ -170,6 +170,8 @@ static void take_over(struct wr_evaluator *evaluator, struct wr_evaluator *old, 
 
 static bool migrate_instance(struct wr_evaluator *evaluator, struct wr_evaluator *old, struct wr_instance *from, const struct wr_now *now,
                              struct wr_alarm_out *out) {
+    if (from->rule == WR_INSTANCE_NONE)
+        return true;
     const struct wr_rule *before = wr_instance_rule(old, from);
     if (before->kind != WR_RULE_ALARM) {
         migrate_node(evaluator, old, from, now);
@@ -215,8 +217,9 @@ enum wr_result wr_evaluator_migrate(struct wr_evaluator *evaluator, struct wr_ev
         } else if (evaluator->migrated_settled < evaluator->n_instances) {
             if (evaluator->migrated_settled == 0)
                 wr_evaluator_set_now(evaluator, now);
-            wr_instance_settle(evaluator, &evaluator->instances[evaluator->migrated_settled++]);
+            wr_instance_settle(evaluator, &evaluator->instances[evaluator->migrated_settled++]); /* none is a free place yet */
         } else {
+            evaluator->forgotten_transition = old->forgotten_transition;
             if (!evaluator->recalled) { /* what still waits for its signal goes on waiting */
                 evaluator->recalled = old->recalled;
                 evaluator->recalled_bytes = old->recalled_bytes;

@@ -5,6 +5,7 @@
  *   evaluator_take.c      samples, timers, the queue     evaluator_snapshot.c  restore, snapshots, commands
  *   evaluator_view.c      the values that a program sees evaluator_migrate.c   reload
  *   evaluator_attach.c    signals meet nodes             evaluator_memory.c    states of operators over a restart
+ *   evaluator_forget.c    instances that nobody speaks for
  *
  * A **signal** is what a node reads: a series, or what another node says for one tuple of labels. Its id is that of the series, or WR_SIGNAL_NODE and an index. An
  * **instance** is one node (rules/compiled.h: an alarm, a derived point, a set, a sequence) for one tuple of `by`. A sample of a signal puts the instances that
@@ -40,6 +41,8 @@
 #define WR_SIGNAL_NODE (UINT32_C(1) << 31) /* in the id of a signal: a node's output */
 #define WR_SET_MEMBERS 1024
 #define WR_RECALLED_BUCKETS 1024
+#define WR_FORGET_NS (INT64_C(7) * 86400 * WR_NS_PER_S)
+#define WR_FORGET_AGAIN_NS (INT64_C(3600) * WR_NS_PER_S) /* while somebody still reads it */
 
 enum wr_delay { WR_DELAY_NONE, WR_DELAY_ON, WR_DELAY_OFF };
 
@@ -56,7 +59,7 @@ struct wr_instance_more {
 };
 
 struct wr_instance {
-    uint32_t rule;        /* the node: index in rules->rules */
+    uint32_t rule;        /* the node: index in rules->rules; WR_INSTANCE_NONE: a free place */
     uint32_t output;      /* of a node that is no alarm: its signal, an index in outputs; WR_INSTANCE_NONE */
     uint8_t state;        /* enum wr_alarm_state */
     uint8_t delay;        /* enum wr_delay: the one that runs */
@@ -70,7 +73,7 @@ struct wr_instance {
     bool queued : 1;
     bool invalid : 1;     /* its valid_if is not true */
     bool historic : 1;    /* its last raise was on old data only */
-    uint32_t next;        /* in the queue */
+    uint32_t next;        /* in the queue; of a free place the next one */
     int64_t since_ns;     /* start of the delay, by the clock of its signal */
     int64_t true_boot_ns; /* since when the condition has been true, by boot time: for {duration} */
     int64_t changed_wall_ns; /* when it came into its state, for people */
@@ -128,6 +131,7 @@ struct wr_signal {
     bool fresh;    /* everybody looks at the next sample */
     bool has_prev;
     bool text;
+    bool unlinked;   /* an instance that read it was forgotten: with the next sample it meets its rules anew */
     uint8_t quality; /* of the last sample */
     uint32_t symbol;
     uint32_t owner;  /* of a node's output: its instance */
@@ -172,6 +176,9 @@ struct wr_evaluator {
     uint32_t n_instances;
     uint32_t cap_instances;
     struct wr_instance *instances;
+    uint32_t free_instances; /* chained by next; WR_INSTANCE_NONE */
+    int64_t free_outputs;    /* chained by the arrival in their band; WR_INSTANCE_NONE */
+    uint64_t forgotten_transition;
     uint32_t *buckets; /* instances by (rule, text): open addressing, a power of two */
     uint32_t n_buckets;
     uint32_t *per_rule; /* instances of each node */
@@ -232,6 +239,8 @@ void wr_signal_free(struct wr_signal *signal);
 bool wr_node_make_output(struct wr_evaluator *evaluator, struct wr_instance *instance);
 /* Whoever reads the node gets its output. */
 void wr_node_join_readers(struct wr_evaluator *evaluator, uint32_t index, int64_t boot_ns);
+/* A series that was unlinked meets its rules again. */
+void wr_evaluator_rejoin(struct wr_evaluator *evaluator, uint32_t id);
 /* A new instance gets the outputs of nodes with fewer labels, as far as they exist. */
 void wr_instance_join_wider(struct wr_evaluator *evaluator, uint32_t index, int64_t boot_ns);
 
@@ -239,6 +248,14 @@ void wr_instance_join_wider(struct wr_evaluator *evaluator, uint32_t index, int6
 WR_MUST_USE enum wr_result wr_evaluator_instance(struct wr_evaluator *evaluator, uint32_t rule, const char *text, int64_t boot_ns, uint32_t *ret_index);
 uint32_t wr_evaluator_find(const struct wr_evaluator *evaluator, uint32_t rule, const char *text);
 bool wr_evaluator_text_fits(const struct wr_rule *rule, const char *text);
+/* Gives its place back. Nobody refers to it any more. */
+void wr_instance_remove(struct wr_evaluator *evaluator, uint32_t index);
+
+/* evaluator_forget.c */
+/* Boot time from which on it may be forgotten, if nothing comes; WR_NEVER_NS. */
+int64_t wr_instance_forget_at(const struct wr_evaluator *evaluator, const struct wr_instance *instance);
+/* Room for one entry. */
+void wr_instance_forget(struct wr_evaluator *evaluator, uint32_t index, struct wr_alarm_out *out);
 
 /* evaluator_signal.c */
 /* Moves the clock of a series for a sample; returns the sample's time on it. */

@@ -117,7 +117,7 @@ enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct
 static bool next(const struct wr_evaluator *evaluator, uint32_t *cursor, bool normal_too, struct wr_alarm_entry *ret_entry) {
     while (*cursor < evaluator->n_instances) {
         const struct wr_instance *instance = &evaluator->instances[(*cursor)++];
-        if (wr_instance_rule(evaluator, instance)->kind != WR_RULE_ALARM)
+        if (instance->rule == WR_INSTANCE_NONE || wr_instance_rule(evaluator, instance)->kind != WR_RULE_ALARM)
             continue;
         if (instance->state == WR_ALARM_NORMAL && (!normal_too || instance->transition == 0))
             continue;

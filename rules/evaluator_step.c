@@ -194,6 +194,7 @@ static int64_t next_due(const struct wr_evaluator *evaluator, const struct wr_in
     }
     if (rule->kind != WR_RULE_ALARM)
         due = earlier(due, wr_node_next_change(evaluator, instance));
+    due = earlier(due, wr_instance_forget_at(evaluator, instance));
     return due > boot_ns ? due : boot_ns + 1;
 }
 

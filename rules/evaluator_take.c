@@ -77,6 +77,8 @@ enum wr_result wr_evaluator_take(struct wr_evaluator *evaluator, struct wr_readi
                                  .event_ns = event_ns,
                                  .now = *now};
     wr_evaluator_set_trigger(evaluator, &trigger);
+    if (signal->unlinked)
+        wr_evaluator_rejoin(evaluator, reading->series);
     int64_t at_ns = wr_signal_move_clock(evaluator, signal, event_ns, arrival_boot_ns, now);
     evaluator->at.clock_ns = at_ns > signal->clock_ns ? at_ns : signal->clock_ns;
     wr_signal_enqueue_over(evaluator, reading->series);
@@ -96,6 +98,15 @@ enum wr_result wr_evaluator_take(struct wr_evaluator *evaluator, struct wr_readi
     return WR_OK;
 }
 
+/* A timer, for what may have changed by time alone; or for what nobody speaks for any more. */
+static void step_timer(struct wr_evaluator *evaluator, uint32_t index, struct wr_alarm_out *out) {
+    const uint32_t before = out->n;
+    wr_instance_step(evaluator, &evaluator->instances[index], out);
+    if (out->n == before && !evaluator->instances[index].queued &&
+        wr_instance_forget_at(evaluator, &evaluator->instances[index]) <= evaluator->at.boot_ns)
+        wr_instance_forget(evaluator, index, out);
+}
+
 enum wr_result wr_evaluator_timers(struct wr_evaluator *evaluator, const struct wr_now *now, uint32_t max, struct wr_alarm_out *out,
                                    bool *ret_more) {
     *ret_more = true;
@@ -111,7 +122,7 @@ enum wr_result wr_evaluator_timers(struct wr_evaluator *evaluator, const struct 
             return WR_FULL;
         if (!wr_timer_take(&evaluator->timers, now->boot_ns, &index))
             break;
-        wr_instance_step(evaluator, &evaluator->instances[index], out);
+        step_timer(evaluator, index, out);
         if (!wr_evaluator_run_queue(evaluator, out)) /* a node may have told others */
             return WR_FULL;
     }

@@ -444,6 +444,44 @@ static void reload(void **state) {
     fixture_fini(&f);
 }
 
+/* An instance that nobody speaks for is forgotten after seven days; an alarm that is not normal is not. What speaks again begins anew, and counts on. */
+static void forgotten(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    const int64_t day = 24 * 60 * M;
+    fixture_init(&f, WARM "  - {rule: warm, when: t > 8°C, by: room}\n  - {rule: cold, when: t < 2°C, by: room}\n");
+    uint32_t a = fixture_series(&f, "t", "room=A");
+    uint32_t b = fixture_series(&f, "t", "room=B");
+    uint32_t c = fixture_series(&f, "t", "room=C");
+    fixture_value(&f, a, 9);
+    fixture_value(&f, a, 5);
+    fixture_command(&f, WR_ALARM_COMMAND_ACK, "warm{room=A}", NULL);
+    fixture_value(&f, b, 9);
+    fixture_value(&f, c, 5);
+    f.n_log = 0;
+    fixture_pass(&f, 6 * day);
+    fixture_value(&f, c, 5.1); /* quiet, but it speaks */
+    fixture_pass(&f, 2 * day);
+    struct wr_evaluator_stats stats;
+    wr_evaluator_stats(f.evaluator, &stats);
+    assert_int_equal(stats.forgotten, 3); /* both of A, cold of B */
+    assert_true(wr_evaluator_is_valid(f.evaluator));
+    assert_int_equal(wr_evaluator_find(f.evaluator, wr_ruleset_find(f.rules, "warm"), "room=A"), WR_INSTANCE_NONE);
+    assert_int_equal(fixture_state(&f, "warm", "room=B"), WR_ALARM_UNACK);
+    assert_int_equal(fixture_state(&f, "warm", "room=C"), WR_ALARM_NORMAL);
+    assert_int_equal(f.n_log, 1); /* the snapshot of warm{room=A} goes */
+    assert_int_equal(f.log[0].alarm.transition, 0);
+    assert_int_equal(f.log[0].snap_len, 0);
+    f.n_log = 0;
+    fixture_value(&f, a, 10);
+    assert_int_equal(f.log[0].alarm.transition, 4);
+    assert_string_equal(fixture_told(&f), "raised unack");
+    fixture_value(&f, b, 1);
+    assert_string_equal(fixture_told(&f), "cleared rtn_unack; raised unack");
+    assert_true(wr_evaluator_is_valid(f.evaluator));
+    fixture_fini(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(example),
@@ -451,6 +489,7 @@ int main(void) {
         cmocka_unit_test(burst_of_old_data),
         cmocka_unit_test(wall_step),
         cmocka_unit_test(unknown),
+        cmocka_unit_test(forgotten),
         cmocka_unit_test(no_data_policies),
         cmocka_unit_test(quiet_samples_count),
         cmocka_unit_test(thousand_limits),

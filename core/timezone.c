@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/calendar.h"
+#include "core/clock.h"
 #include "core/file.h"
 #include "core/timezone_private.h"
 
@@ -60,6 +61,14 @@ int32_t wr_timezone_offset(const struct wr_timezone *zone, int64_t utc_s) {
     if (n == zone->n && zone->rule.exists)
         return wr_timezone_rule_offset(&zone->rule, utc_s);
     return zone->offset_s[n > 0 ? zone->type[n - 1] : 0];
+}
+
+struct wr_timezone_time wr_timezone_local(const struct wr_timezone *zone, int64_t wall_ns) {
+    const int64_t utc_s = wall_ns / WR_NS_PER_S - (wall_ns % WR_NS_PER_S < 0);
+    const int64_t local_s = utc_s + wr_timezone_offset(zone, utc_s);
+    const int64_t day = local_s / WR_CALENDAR_DAY_S - (local_s % WR_CALENDAR_DAY_S < 0);
+    const int weekday = wr_calendar_weekday(day);
+    return (struct wr_timezone_time){(int)((local_s - day * WR_CALENDAR_DAY_S) / 3600), weekday == 0 ? 7 : weekday};
 }
 
 int64_t wr_timezone_next_change(const struct wr_timezone *zone, int64_t utc_s) {

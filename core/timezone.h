@@ -29,6 +29,13 @@ void wr_timezone_free(struct wr_timezone *zone);
 /* Seconds east of UTC at a moment. */
 int32_t wr_timezone_offset(const struct wr_timezone *zone, int64_t utc_s);
 
+struct wr_timezone_time {
+    int hour;    /* 0 to 23 */
+    int weekday; /* 1 Monday to 7 Sunday */
+};
+/* What a clock on the wall and a calendar beside it show. */
+struct wr_timezone_time wr_timezone_local(const struct wr_timezone *zone, int64_t wall_ns);
+
 /* The first moment after utc_s at which the offset may be another one; WR_TIMEZONE_NEVER_S. */
 int64_t wr_timezone_next_change(const struct wr_timezone *zone, int64_t utc_s);
 

@@ -133,14 +133,27 @@ static int64_t ends_s(const struct wr_timezone_rule *rule, int year) {
     return local_s(&rule->ends, year) - rule->summer_s;
 }
 
+/* By the latest switch that has come; of two in the same moment, which end one summer and begin the next, the beginning counts. A switch may be
+ * written as a week off its year. */
 int32_t wr_timezone_rule_offset(const struct wr_timezone_rule *rule, int64_t utc_s) {
+    int64_t latest = INT64_MIN;
+    int32_t offset_s = rule->standard_s;
     if (!rule->has_summer)
-        return rule->standard_s;
+        return offset_s;
     const int year = year_of(rule, utc_s);
-    const int64_t begins = begins_s(rule, year);
-    const int64_t ends = ends_s(rule, year);
-    const bool summer = begins < ends ? utc_s >= begins && utc_s < ends : utc_s >= begins || utc_s < ends;
-    return summer ? rule->summer_s : rule->standard_s;
+    for (int y = year - 2; y <= year + 1; y++) {
+        const int64_t begins = begins_s(rule, y);
+        const int64_t ends = ends_s(rule, y);
+        if (ends <= utc_s && ends > latest) {
+            latest = ends;
+            offset_s = rule->standard_s;
+        }
+        if (begins <= utc_s && begins >= latest) {
+            latest = begins;
+            offset_s = rule->summer_s;
+        }
+    }
+    return offset_s;
 }
 
 int64_t wr_timezone_rule_next_change(const struct wr_timezone_rule *rule, int64_t utc_s) {
@@ -148,7 +161,7 @@ int64_t wr_timezone_rule_next_change(const struct wr_timezone_rule *rule, int64_
     if (!rule->has_summer)
         return next;
     const int year = year_of(rule, utc_s);
-    for (int y = year - 1; y <= year + 2; y++) { /* a switch may be written as a week off its year */
+    for (int y = year - 1; y <= year + 2; y++) {
         const int64_t at[2] = {begins_s(rule, y), ends_s(rule, y)};
         for (int i = 0; i < 2; i++)
             if (at[i] > utc_s && at[i] < next)

@@ -43,6 +43,9 @@ static void offsets_agree_with_the_c_library(void **state) {
             if (moment != utc_s)
                 continue; /* more than the C library of this processor can tell */
             assert_non_null(localtime_r(&moment, &local));
+            const struct wr_timezone_time shown = wr_timezone_local(zone, utc_s * 1000000000 + 999999999);
+            assert_int_equal(shown.hour, local.tm_hour);
+            assert_int_equal(shown.weekday, local.tm_wday == 0 ? 7 : local.tm_wday);
             if (wr_timezone_offset(zone, utc_s) != local.tm_gmtoff)
                 fail_msg("%s at %lld: %d, the library says %ld", names[i], (long long)utc_s, wr_timezone_offset(zone, utc_s),
                          local.tm_gmtoff);

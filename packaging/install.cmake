@@ -108,6 +108,7 @@ weir_package(agent weir net "Weir edge agent" ON "/etc/weir;/etc/weir/rules.d" "
 Weir runs on a gateway beside the sensors. It takes in their streams, decides
 on the spot what is an alarm, condenses the rest into windows, keeps everything
 on its own disk while the link is down, and forwards it over MQTT with TLS.")
+set(CPACK_DEBIAN_AGENT_PACKAGE_RECOMMENDS tzdata) # time zones of schedules and of recordings
 
 if(WEIR_RECEIVE)
     set(CPACK_COMPONENTS_ALL agent receiver)

@@ -7,7 +7,6 @@
 #include "rules/schedule.h"
 #include "rules/table.h"
 
-#define DAY_S 86400
 #define HOUR_EDGE_NS (15 * 60 * WR_NS_PER_S) /* all zones begin their hours at a quarter */
 
 int64_t wr_view_last_good(const struct wr_evaluator *evaluator, const struct wr_instance *instance, uint32_t operand) {
@@ -87,12 +86,8 @@ static double load_time(const struct wr_view *view, const struct wr_instruction 
     int64_t wall_ns = view->evaluator->at.event_ns;
     if (instruction->b == WR_FUNCTION_TIME)
         return (double)wall_ns / 1e9;
-    int64_t utc_s = wall_ns / WR_NS_PER_S - (wall_ns % WR_NS_PER_S < 0);
-    int64_t local_s = utc_s + wr_timezone_offset(instruction->zone, utc_s);
-    int64_t day = local_s / DAY_S - (local_s % DAY_S < 0);
-    if (instruction->b == WR_FUNCTION_HOUR)
-        return (double)((local_s - day * DAY_S) / 3600);
-    return (double)((day % 7 + 7 + 3) % 7 + 1); /* 1970 began on a Thursday */
+    struct wr_timezone_time local = wr_timezone_local(instruction->zone, wall_ns);
+    return instruction->b == WR_FUNCTION_HOUR ? local.hour : local.weekday;
 }
 
 /* Something happened to the operand at this very sample. */

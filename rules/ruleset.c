@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/timezone.h"
 #include "rules/compiled.h"
 #include "rules/evaluator_private.h"
 #include "rules/rule_compile.h"
@@ -11,6 +12,8 @@
 void wr_ruleset_free(struct wr_ruleset *ruleset) {
     if (!ruleset)
         return;
+    for (uint32_t i = 0; i < ruleset->n_zones; i++)
+        wr_timezone_free(ruleset->zones[i].zone);
     wr_arena_fini(&ruleset->arena);
     free(ruleset);
 }

@@ -11,9 +11,14 @@ struct wr_compile;
 struct wr_file_schedule {
     char *name;
     char *tz;
-    char *days;
+    char **days;
+    unsigned n_days;
     char *from;
     char *to;
+    char **dates;
+    unsigned n_dates;
+    char **except;
+    unsigned n_except;
 };
 
 extern const struct wr_yaml_field wr_schedule_fields[];

@@ -49,14 +49,17 @@ struct wr_table_origin {
     struct wr_position key_at; /* of `key` */
 };
 
-/* A table from the text of a CSV; csv is its name in diagnostics. False: memory ran out; else *ret_table is NULL when errors were added. */
+/* A table from the text of a CSV; csv is its name in diagnostics. False: memory ran out. With errors there is a broken table of the columns that could be
+ * read. */
 WR_MUST_USE bool wr_table_read(struct wr_arena *arena, const struct wr_table_origin *origin, const char *csv, const char *text, size_t len,
                                struct wr_diagnostics *diagnostics, struct wr_table **ret_table);
 /* The same from a file. */
-WR_MUST_USE bool wr_table_load(struct wr_arena *arena, const struct wr_table_origin *origin, const char *path, struct wr_diagnostics *diagnostics,
-                               struct wr_table **ret_table);
+WR_MUST_USE bool wr_table_load(struct wr_arena *arena, const struct wr_table_origin *origin, const char *path,
+                               struct wr_diagnostics *diagnostics, struct wr_table **ret_table);
 
 const char *wr_table_name(const struct wr_table *table);
+/* There were errors: whether it has a column, and of what kind, may not be known. For whoever checks rules that use it and would blame them. */
+bool wr_table_broken(const struct wr_table *table);
 /* The name of the key column: the label by which an instance finds its row. */
 const char *wr_table_key(const struct wr_table *table);
 uint32_t wr_table_rows(const struct wr_table *table);

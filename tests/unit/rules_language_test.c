@@ -202,7 +202,6 @@ static void wrong_rules(void **state) {
         {"  - {rule: r, when: t > 9°C}\n", "8:12: error W320: the rule 'r' is given twice: first at r.yaml:6:11"},
         {"  - {rule: s}\n", "W331: the rule has no `when`"},
         {"  - {rule: \"s s\", when: t > 9°C}\n", "W322: the name of a rule is"},
-        {"tables:\n  - {name: rooms, csv: rooms.csv, key: room}\n", "W103: 'tables' is not supported in this version"},
         {"suppress:\n  - {cause: r}\n", "W103: 'suppress' is not supported in this version"},
         {"weir: 2\n", "W103: this version reads the rule language 1"},
     };

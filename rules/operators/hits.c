@@ -52,7 +52,7 @@ static bool hits_is_valid(const struct wr_operator_spec *spec, const void *state
         return false;
     uint32_t set = 0;
     for (uint32_t i = 0; i < hits->n; i++)
-        set += (hits->bits[i / 64] >> (i % 64)) & 1;
+        set += (uint32_t)(hits->bits[i / 64] >> (i % 64)) & 1;
     return set == hits->hits;
 }
 

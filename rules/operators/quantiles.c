@@ -14,7 +14,7 @@
 #include "rules/compiled.h"
 #include "rules/operators/kind.h"
 
-#define STEPS_MAX 20480 /* 14 days by the minute */
+#define STEPS_MAX 16384 /* 11 days by the minute */
 #define BLOCK 128u
 #define BLOCKS 128u
 #define BINS_MAX (BLOCK * BLOCKS)
@@ -29,11 +29,6 @@ struct quantiles {
     uint16_t blocks[BLOCKS];
     uint16_t numbers[]; /* the bins, spec->count of them; then the ring, spec->capacity slots: number of a bin and 1, or 0 for none */
 };
-
-static uint16_t *slot_of(const struct wr_operator_spec *spec, struct quantiles *quantiles, int64_t number) {
-    int64_t index = number % (int64_t)spec->capacity;
-    return &quantiles->numbers[spec->count + (uint32_t)(index < 0 ? index + (int64_t)spec->capacity : index)];
-}
 
 static void put(struct quantiles *quantiles, uint16_t slot) {
     if (slot == 0)
@@ -65,30 +60,37 @@ static void start(const struct wr_operator_spec *spec, struct quantiles *quantil
     quantiles->met = 1;
 }
 
-static void count_anew(const struct wr_operator_spec *spec, struct quantiles *quantiles) {
+/* All of the ring but `without` slots from `index` on, which are cleared. */
+static void count_anew(const struct wr_operator_spec *spec, struct quantiles *quantiles, uint32_t index, uint32_t without) {
+    uint16_t *ring = quantiles->numbers + spec->count;
     memset(quantiles->blocks, 0, sizeof quantiles->blocks);
     memset(quantiles->numbers, 0, spec->count * sizeof quantiles->numbers[0]);
     quantiles->steps = 0;
-    for (uint32_t i = 0; i < spec->capacity; i++)
-        put(quantiles, quantiles->numbers[spec->count + i]);
+    uint32_t i = 0;
+    for (; i < without; i++, index = index + 1 == spec->capacity ? 0 : index + 1)
+        ring[index] = 0;
+    for (; i < spec->capacity; i++, index = index + 1 == spec->capacity ? 0 : index + 1)
+        put(quantiles, ring[index]);
 }
 
 /* The step under way is over, and so are those up to `head`. Each takes the slot of the one that leaves. */
 static void move(const struct wr_operator_spec *spec, struct quantiles *quantiles, int64_t head) {
-    const int64_t leap = head - quantiles->head;
-    const bool anew = leap > (int64_t)spec->capacity / 2;
-    uint16_t value = slot_value(spec, quantiles);
-    for (int64_t number = quantiles->head; number < head; number++) {
-        uint16_t *slot = slot_of(spec, quantiles, number);
-        if (!anew)
-            take_out(quantiles, *slot);
-        *slot = value;
-        if (!anew)
-            put(quantiles, value);
-        value = 0;
+    uint16_t *ring = quantiles->numbers + spec->count;
+    const uint32_t leap = (uint32_t)(head - quantiles->head);
+    const int64_t rest = quantiles->head % (int64_t)spec->capacity;
+    const uint32_t first = (uint32_t)(rest < 0 ? rest + (int64_t)spec->capacity : rest);
+    const uint16_t value = slot_value(spec, quantiles);
+    if (leap > spec->capacity / 2) {
+        count_anew(spec, quantiles, first, leap);
+    } else {
+        uint32_t index = first;
+        for (uint32_t i = 0; i < leap; i++, index = index + 1 == spec->capacity ? 0 : index + 1) {
+            take_out(quantiles, ring[index]);
+            ring[index] = 0;
+        }
     }
-    if (anew)
-        count_anew(spec, quantiles);
+    ring[first] = value;
+    put(quantiles, value);
     quantiles->head = head;
     quantiles->sum = 0;
     quantiles->n = 0;

@@ -64,22 +64,42 @@ static void drop_oldest(const struct wr_operator_spec *spec, struct samples *win
     gone(window, value);
 }
 
+/* What is further ahead of the clock is of another time. */
+static int64_t ahead(const struct wr_operator_spec *spec) {
+    return spec->span_ns > 0 ? spec->span_ns : WR_OPERATOR_AHEAD_NS;
+}
+
 static void samples_advance(const struct wr_operator_spec *spec, void *state, int64_t now_ns) {
     struct samples *window = state;
     window->now_ns = now_ns;
     window->met = 1;
     while (spec->span_ns > 0 && window->n > 0 && now_ns - at(spec, window, 0)->at_ns >= spec->span_ns)
         drop_oldest(spec, window);
-    int64_t ahead_ns = spec->span_ns > 0 ? spec->span_ns : WR_OPERATOR_AHEAD_NS;
-    while (window->n > 0 && at(spec, window, window->n - 1)->at_ns - now_ns > ahead_ns) {
+    while (window->n > 0 && at(spec, window, window->n - 1)->at_ns - now_ns > ahead(spec)) {
         window->n--;
         gone(window, at(spec, window, window->n)->value);
     }
 }
 
+/* There is room. From the newest back to where it belongs. */
+static void insert(const struct wr_operator_spec *spec, struct samples *window, struct sample sample) {
+    uint32_t at = window->first + window->n;
+    at = at < spec->capacity ? at : at - spec->capacity;
+    for (uint32_t left = window->n++; left > 0; left--) {
+        uint32_t before = at == 0 ? spec->capacity - 1 : at - 1;
+        if (window->ring[before].at_ns <= sample.at_ns)
+            break;
+        window->ring[at] = window->ring[before];
+        at = before;
+    }
+    window->ring[at] = sample;
+}
+
 static bool samples_add(const struct wr_operator_spec *spec, void *state, int64_t at_ns, double value) {
     struct samples *window = state;
-    if (isnan(value) || (window->met && spec->span_ns > 0 && window->now_ns - at_ns >= spec->span_ns))
+    if (isnan(value))
+        return false;
+    if (window->met && ((spec->span_ns > 0 && window->now_ns - at_ns >= spec->span_ns) || at_ns - window->now_ns > ahead(spec)))
         return false;
     bool pushed = false;
     if (window->n == spec->capacity) {
@@ -88,10 +108,7 @@ static bool samples_add(const struct wr_operator_spec *spec, void *state, int64_
         pushed = spec->span_ns > 0;
         drop_oldest(spec, window);
     }
-    uint32_t i = window->n++;
-    for (; i > 0 && at(spec, window, i - 1)->at_ns > at_ns; i--)
-        *at(spec, window, i) = *at(spec, window, i - 1);
-    *at(spec, window, i) = (struct sample){at_ns, value};
+    insert(spec, window, (struct sample){at_ns, value});
     if (window->n == 1)
         window->bounded = 0;
     if (window->bounded) {

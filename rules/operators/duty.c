@@ -139,6 +139,6 @@ enum wr_result wr_duty_plan(const struct wr_operator_call *call, struct wr_opera
     spec->capacity = (uint32_t)((call->span_ns - 1) / spec->step_ns + 1);
     spec->edge = 1.0 / spec->capacity;
     spec->bytes = (uint32_t)(sizeof(struct duty) + (spec->capacity + 1) * sizeof(struct pane));
-    spec->cost_ns = 60 + spec->capacity * 8;
+    spec->cost_ns = 60 + spec->capacity * 5;
     return WR_OK;
 }

@@ -275,7 +275,7 @@ static void finish(struct wr_operator_spec *spec, uint32_t capacity) {
     spec->capacity = capacity;
     spec->every_sample = true;
     spec->bytes = (uint32_t)(sizeof(struct panes) + capacity * sizeof(struct pane));
-    spec->cost_ns = 120 + capacity * 25;
+    spec->cost_ns = 100 + capacity * 14;
 }
 
 enum wr_result wr_panes_plan(const struct wr_operator_call *call, struct wr_operator_spec *spec, struct wr_error *err) {

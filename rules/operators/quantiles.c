@@ -14,7 +14,7 @@
 #include "rules/compiled.h"
 #include "rules/operators/kind.h"
 
-#define STEPS_MAX 16384 /* 11 days by the minute */
+#define STEPS_MAX 20480 /* 14 days by the minute */
 #define BLOCK 128u
 #define BLOCKS 128u
 #define BINS_MAX (BLOCK * BLOCKS)
@@ -216,6 +216,6 @@ enum wr_result wr_quantiles_plan(const struct wr_operator_call *call, struct wr_
     spec->every_sample = true;
     spec->edge = (double)spec->step_ns / (double)call->span_ns;
     spec->bytes = (uint32_t)(sizeof(struct quantiles) + ((spec->count + spec->capacity) * sizeof(uint16_t) + 7) / 8 * 8);
-    spec->cost_ns = 600 + spec->capacity * 3 + spec->count / 8;
+    spec->cost_ns = 600 + spec->capacity * 2 + spec->count / 16;
     return WR_OK;
 }

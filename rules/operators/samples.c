@@ -345,6 +345,6 @@ enum wr_result wr_samples_plan(const struct wr_operator_call *call, struct wr_op
     spec->every_sample = true;
     spec->bytes = (uint32_t)(sizeof(struct samples) + spec->capacity * sizeof(struct sample));
     bool selects = call->function == WR_FUNCTION_MEDIAN || call->function == WR_FUNCTION_QUANTILE;
-    spec->cost_ns = 60 + spec->capacity * (selects ? 30 : 5);
+    spec->cost_ns = 60 + spec->capacity * (selects ? 16 : 6);
     return WR_OK;
 }

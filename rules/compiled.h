@@ -199,6 +199,8 @@ struct wr_reader {
 #define WR_RULESET_TABLES 64
 #define WR_RULESET_SCHEDULES 256
 
+struct wr_test;
+
 /* A time zone that schedules share. */
 struct wr_ruleset_zone {
     const char *name;
@@ -225,6 +227,7 @@ struct wr_ruleset {
     struct wr_schedule *schedules[WR_RULESET_SCHEDULES];
     uint32_t n_zones;
     struct wr_ruleset_zone zones[WR_RULESET_SCHEDULES];
+    struct wr_test *tests; /* rules/testing/scenario.h: a list in the order of the files */
 };
 
 /* "measurement.value" is "measurement". Returns a text that lives as long as `name` or into[size]. */

@@ -13,7 +13,7 @@ const struct wr_yaml_field wr_rule_file_fields[] = {
     RECORDS(wr_rule_file, rules, wr_file_rule, wr_rule_fields, .help = "the rules"),
     RECORDS(wr_rule_file, suppress, wr_file_suppress, wr_suppress_fields, .help = "not in this version"),
     RECORDS(wr_rule_file, groups, wr_file_group, wr_group_fields, .help = "not in this version"),
-    RECORDS(wr_rule_file, tests, wr_file_test, wr_test_fields, .help = "not in this version"),
+    RECORDS(wr_rule_file, tests, wr_file_test, wr_test_fields, .help = "tests of the rules, for weir test"),
     END,
 };
 /* clang-format on */

@@ -28,6 +28,7 @@ struct wr_ruleset_options {
     size_t n_exec_allow;
     uint32_t max_instances; /* of one rule; 0: WR_RULESET_INSTANCES */
     const char *builtin;    /* the text of one more file, before the others; NULL or empty: none. Only wr_ruleset_load looks at it */
+    bool without_tests;     /* `tests` are neither checked nor kept */
 };
 
 /* WR_INVALID: there are errors in diagnostics. WR_IO, WR_NO_MEMORY: in err. options may be NULL. */

@@ -25,6 +25,19 @@ const struct wr_command wr_commands[] = {
      "\n"
      "Example: weir check -c weir.yaml\n"
      "Exit code: 0 good; 1 errors; 2 cannot read the file.\n"},
+    {"test", wr_command_test, "run the tests of rule files",
+     "Usage: weir test [OPTIONS] RULES...\n"
+     "\n"
+     "Runs the `tests` of rule files (of a folder: all *.yaml in it and below) on a virtual clock; no agent is needed. Prints what failed, "
+     "and last\n"
+     "`N passed, N failed`.\n"
+     "  --run PATTERN   only tests whose names match, * stands for anything\n"
+     "  --seed N        of the noise in samples (1)\n"
+     "  --verbose       list the tests that passed too\n"
+     "  --json          one JSON object, for machines\n"
+     "\n"
+     "Example: weir test /etc/weir/rules.d\n"
+     "Exit code: 0 all passed; 1 some failed; 2 cannot read.\n"},
     {"decode", wr_command_decode, "print a payload or recording as one JSON object a line",
      "Usage: weir decode --format influx|json|csv|weir [OPTIONS] [FILE]\n"
      "\n"

@@ -1,0 +1,152 @@
+/* Whether an expectation is met, and what was there if it is not. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "rules/alarm_state.h"
+#include "rules/compiled.h"
+#include "rules/testing/run.h"
+
+#define SIX_DIGITS 5e-6 /* what messages show of a value */
+
+static bool miss(struct wr_test_failure *failure, const struct wr_position *at, const char *format, ...) WR_PRINTF(3, 4);
+
+static bool miss(struct wr_test_failure *failure, const struct wr_position *at, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(failure->message, sizeof failure->message, format, arguments);
+    va_end(arguments);
+    if (at && at->line > 0)
+        failure->at = *at;
+    return false;
+}
+
+static const char *silence_text(uint8_t silent, char *text, size_t size) {
+    snprintf(text, size, "%s", silent ? "" : "none");
+    for (unsigned bit = 0; bit < 6; bit++)
+        if (silent >> bit & 1)
+            snprintf(text + strlen(text), size - strlen(text), "%s%s", text[0] ? ", " : "",
+                     wr_alarm_silence_name((enum wr_alarm_silence)(1u << bit)));
+    return text;
+}
+
+static bool is_acked(enum wr_alarm_state state) {
+    return state == WR_ALARM_ACKED || state == WR_ALARM_LATCHED_ACK;
+}
+
+/* One of the words of an alarm. */
+static bool word_is(const struct wr_test_expect *expect, enum wr_expect_what what, struct wr_test_failure *failure, bool equal,
+                    const char *name, const char *is, const char *expected) {
+    if (!(expect->what >> what & 1) || equal)
+        return true;
+    return miss(failure, &expect->places[what], "%s: the %s is %s, expected %s", expect->alarm, name, is[0] ? is : "empty", expected);
+}
+
+static bool meets_value(const struct wr_test_expect *expect, const struct wr_alarm *alarm, struct wr_test_failure *failure) {
+    if (!(expect->what >> WR_EXPECT_VALUE & 1))
+        return true;
+    if (!alarm->has_value)
+        return miss(failure, &expect->places[WR_EXPECT_VALUE], "%s: it has no value, expected %.6g", expect->alarm, expect->value);
+    if (fabs(alarm->value - expect->value) <= SIX_DIGITS * fabs(expect->value) + 1e-12)
+        return true;
+    return miss(failure, &expect->places[WR_EXPECT_VALUE], "%s: the value is %.6g%s%s, expected %.6g", expect->alarm, alarm->value,
+                alarm->unit[0] ? " " : "", alarm->unit, expect->value);
+}
+
+static bool meets_alarm(const struct wr_world *world, const struct wr_test_expect *expect, struct wr_test_failure *failure) {
+    static const char *const data[] = {"ok", "stale"};
+    static const char *const truth[] = {"false", "true"};
+    struct wr_alarm_entry entry;
+    const struct wr_alarm *alarm = &entry.alarm;
+    char is[120], expected[120];
+    if (!wr_world_alarm(world, expect->selector, &entry))
+        return miss(failure, NULL, "%s: no sample made such an alarm", expect->alarm);
+    const enum wr_alarm_state state = (enum wr_alarm_state)alarm->to;
+    const bool wants_ack = wr_alarm_state_wants_ack(state);
+    return word_is(expect, WR_EXPECT_STATE, failure, state == expect->state, "state", wr_alarm_state_name(state),
+                   wr_alarm_state_name(expect->state)) &&
+           word_is(expect, WR_EXPECT_SEVERITY, failure, alarm->severity == expect->severity, "severity",
+                   wr_severity_name((enum wr_severity)alarm->severity), wr_severity_name(expect->severity)) &&
+           word_is(expect, WR_EXPECT_LEVEL, failure, !expect->level || strcmp(alarm->level, expect->level) == 0, "level", alarm->level,
+                   expect->level) &&
+           word_is(expect, WR_EXPECT_DATA, failure, alarm->data == expect->data, "data", data[alarm->data & 1], data[expect->data & 1]) &&
+           word_is(expect, WR_EXPECT_ACKED, failure, expect->acked ? is_acked(state) : wants_ack, "state", wr_alarm_state_name(state),
+                   expect->acked ? "one that is acknowledged" : "one that waits to be acknowledged") &&
+           word_is(expect, WR_EXPECT_SILENT, failure, expect->silent ? (alarm->silent & expect->silent) == expect->silent : !alarm->silent,
+                   "silence", silence_text(alarm->silent, is, sizeof is), silence_text(expect->silent, expected, sizeof expected)) &&
+           word_is(expect, WR_EXPECT_HISTORIC, failure, alarm->historic == expect->historic, "mark historic", truth[alarm->historic],
+                   truth[expect->historic]) &&
+           word_is(expect, WR_EXPECT_MESSAGE, failure, !expect->message || wr_glob_match(expect->message, alarm->message), "message",
+                   alarm->message, expect->message) &&
+           meets_value(expect, alarm, failure);
+}
+
+static bool meets_none(const struct wr_world *world, const struct wr_test_expect *expect, struct wr_test_failure *failure) {
+    struct wr_alarm_entry entry;
+    uint32_t cursor = 0;
+    char shown[300];
+    if (!wr_world_next_active(world, expect->selector, &cursor, &entry))
+        return true;
+    return miss(failure, NULL, "%s is %s, expected none", wr_alarm_display(shown, sizeof shown, &entry.alarm),
+                wr_alarm_state_name((enum wr_alarm_state)entry.alarm.to));
+}
+
+static bool silence_fits(const struct wr_test_expect *expect, const struct wr_alarm *told) {
+    if (!(expect->what >> WR_EXPECT_SILENT & 1))
+        return true;
+    return expect->silent ? (told->silent & expect->silent) == expect->silent : !told->silent;
+}
+
+static bool meets_count(const struct wr_world *world, const struct wr_test_expect *expect, struct wr_test_failure *failure) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < world->n_told; i++) {
+        const struct wr_alarm *told = &world->told[i];
+        n += told->cause == expect->cause && silence_fits(expect, told) && wr_test_selects(expect->selector, told->rule, told->instance);
+    }
+    return n == expect->count || miss(failure, &expect->count_at, "%s: %u times %s, expected %u", expect->alarm, n,
+                                      wr_alarm_cause_name(expect->cause), expect->count);
+}
+
+/* How many actions of the kind a transition runs. */
+static uint32_t actions_of(const struct wr_world *world, const struct wr_alarm *told, int kind) {
+    uint32_t n_actions = 0;
+    uint32_t n = 0;
+    if (told->historic || !wr_alarm_is_annunciated(told))
+        return 0;
+    const uint32_t rule = wr_ruleset_find(world->rules, told->rule);
+    const struct wr_action_spec *actions = rule == UINT32_MAX ? NULL : wr_ruleset_actions(world->rules, rule, &n_actions);
+    for (uint32_t i = 0; i < n_actions; i++)
+        n += (int)actions[i].kind == kind && wr_action_wants(&actions[i], (enum wr_alarm_cause)told->cause);
+    return n;
+}
+
+static bool meets_action(const struct wr_world *world, const struct wr_test_expect *expect, struct wr_test_failure *failure) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < world->n_told; i++) {
+        const struct wr_alarm *told = &world->told[i];
+        if ((!expect->exact || wr_world_when(world, told) == expect->t_ns) && wr_test_selects(expect->selector, told->rule, told->instance))
+            n += actions_of(world, told, expect->action);
+    }
+    if (expect->count == UINT32_MAX)
+        return n > 0 || miss(failure, NULL, "%s: no such action was run%s", expect->alarm, expect->exact ? " at this time" : "");
+    return n == expect->count || miss(failure, &expect->count_at, "%s: %u actions were run, expected %u", expect->alarm, n, expect->count);
+}
+
+bool wr_test_met(const struct wr_world *world, const struct wr_test *test, const struct wr_test_expect *expect,
+                 struct wr_test_failure *failure) {
+    (void)test;
+    switch (expect->kind) {
+    case WR_EXPECT_ALARM:
+        return meets_alarm(world, expect, failure);
+    case WR_EXPECT_NONE:
+        return meets_none(world, expect, failure);
+    case WR_EXPECT_COUNT:
+        return meets_count(world, expect, failure);
+    case WR_EXPECT_ACTION:
+        return meets_action(world, expect, failure);
+    case WR_EXPECT_FIRING:
+        break;
+    }
+    return true;
+}

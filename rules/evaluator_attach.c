@@ -200,7 +200,7 @@ static void bind(struct wr_evaluator *evaluator, uint32_t index, uint32_t operan
     }
     signal->links[signal->n_links++] = (struct wr_link){index, operand_index};
     add_thresholds(evaluator, index, operand, signal);
-    if (operand->opaque || instance->waking)
+    if (wr_operand_is_opaque(rule, operand_index) || instance->waking)
         signal->wakes[signal->n_wakes++] = index;
     for (uint32_t i = 0; i < rule->n_windows; i++)
         if (rule->windows[i].operand == operand_index)

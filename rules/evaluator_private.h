@@ -206,6 +206,11 @@ static inline const struct wr_rule *wr_instance_rule(const struct wr_evaluator *
     return evaluator->rules->rules[instance->rule];
 }
 
+/* Every sample of the operand counts, not only one that crosses a limit. */
+static inline bool wr_operand_is_opaque(const struct wr_rule *rule, uint32_t operand) {
+    return rule->every_sample || rule->operands[operand].opaque;
+}
+
 static inline struct wr_signal *wr_signal_at(const struct wr_evaluator *evaluator, uint32_t id) {
     return id & WR_SIGNAL_NODE ? evaluator->outputs[id & ~WR_SIGNAL_NODE] : evaluator->series[id];
 }

@@ -140,7 +140,7 @@ static void set_waking(struct wr_evaluator *evaluator, struct wr_instance *insta
     instance->waking = waking;
     for (uint32_t i = 0; i < rule->n_operands; i++) {
         struct wr_signal *signal = wr_instance_signal(evaluator, instance, i);
-        if (!signal || rule->operands[i].opaque)
+        if (!signal || wr_operand_is_opaque(rule, i))
             continue; /* an opaque operand wakes always */
         if (waking) {
             signal->wakes[signal->n_wakes++] = index;

@@ -32,6 +32,7 @@ enum wr_node_kind {
     WR_NODE_COMPARE, /* two children, comparison */
     WR_NODE_RANGE,   /* three children: value, low, high; outside */
     WR_NODE_CONVERT, /* put in by the checker: child * factor + addend */
+    WR_NODE_CELL,    /* made by the checker from a name: cell `operand` of the rule */
 };
 
 enum wr_comparison { WR_LESS, WR_LESS_EQUAL, WR_GREATER, WR_GREATER_EQUAL, WR_EQUAL, WR_NOT_EQUAL };
@@ -39,6 +40,9 @@ enum wr_comparison { WR_LESS, WR_LESS_EQUAL, WR_GREATER, WR_GREATER_EQUAL, WR_EQ
 enum wr_node_type { WR_NODE_IS_NUMBER, WR_NODE_IS_BOOL, WR_NODE_IS_TEXT, WR_NODE_IS_WRONG };
 
 struct wr_function; /* rules/functions.h */
+struct wr_timezone; /* core/timezone.h */
+
+#define WR_NODE_NONE UINT32_MAX
 
 struct wr_node {
     enum wr_node_kind kind;
@@ -54,9 +58,13 @@ struct wr_node {
     enum wr_node_type type;
     struct wr_unit unit;
     bool constant; /* `number` is its value, in `unit` */
+    bool fixed;    /* constant, or the same for an instance as long as it lives: cells of tables and arithmetic on them */
     const struct wr_function *function;
-    uint32_t operand;
-    uint32_t window;
+    const struct wr_timezone *zone; /* of hour and weekday; NULL: UTC */
+    uint32_t operand;  /* of a series or a call; a cell of a table */
+    bool simple;       /* memory is a window, no operator */
+    uint32_t memory;   /* index of the operator; WR_NODE_NONE: none */
+    double argument;   /* a number that an instruction carries: quantile, degrade, step of round */
     double factor;
     double addend;
 };

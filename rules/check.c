@@ -25,126 +25,9 @@ static struct wr_node *wrong(struct wr_node *node) {
     return node;
 }
 
-/* The text of a node as written, for messages. */
-static char *name_of(const struct wr_node *node, char *into, size_t size) {
-    if (node->kind == WR_NODE_SERIES || node->kind == WR_NODE_CALL)
-        snprintf(into, size, "'%.40s%s'", node->text, node->kind == WR_NODE_CALL ? "(...)" : "");
-    else if (node->kind == WR_NODE_NUMBER)
-        snprintf(into, size, "%.9g%s", node->number, node->unit.text);
-    else
-        snprintf(into, size, "this");
-    return into;
-}
-
-/* The first series in the tree that has no declared point. */
-static const struct wr_node *undeclared(const struct wr_scope *scope, const struct wr_node *node) {
-    if (node->kind == WR_NODE_SERIES)
-        return node->operand < scope->rule->n_operands && !scope->rule->operands[node->operand].point ? node : NULL;
-    for (const struct wr_node *child = node->child; child; child = child->next) {
-        const struct wr_node *found = undeclared(scope, child);
-        if (found)
-            return found;
-    }
-    return NULL;
-}
-
 static bool is_dimensionless(const struct wr_unit *unit) {
     const struct wr_unit plain = wr_unit_plain();
     return wr_unit_same_dimension(unit, &plain);
-}
-
-/* One side has a unit, the other is a bare number or an undeclared series. */
-static void complain_plain(struct wr_scope *scope, const struct wr_node *plain, const struct wr_node *with_unit, const char *verb,
-                           const struct wr_node *at) {
-    char hint[200];
-    char name[64];
-    char described[64];
-    const struct wr_node *series = undeclared(scope, plain);
-    if (series) {
-        const char *text = scope->rule->operands[series->operand].selector->name;
-        const char *unit = with_unit->unit.text[0] ? with_unit->unit.text : "...";
-        const char *quote = unit[0] == '%' ? "\"" : ""; /* YAML keeps % for itself */
-        snprintf(hint, sizeof hint, "add to points: - {point: %s, unit: %s%s%s}", text, quote, unit, quote);
-        wr_scope_complain(scope, 212, with_unit->kind == WR_NODE_NUMBER ? with_unit : at, hint,
-                          "a limit with a unit, but '%.60s' has no declared point", text);
-        return;
-    }
-    wr_unit_describe(described, sizeof described, &with_unit->unit);
-    const struct wr_unit unit = strcmp(verb, "compare") == 0 ? with_unit->unit : wr_unit_difference(&with_unit->unit);
-    snprintf(hint, sizeof hint, "write %.9g%s", plain->number, unit.text);
-    bool literal = plain->kind == WR_NODE_NUMBER && with_unit->unit.text[0];
-    wr_scope_complain(scope, 211, plain, literal ? hint : NULL, "%s has no unit, the other side is a %s", name_of(plain, name, sizeof name),
-                      described);
-}
-
-static void settle_m(struct wr_node *node, const struct wr_node *other) {
-    if (node->unit.ambiguous_m && wr_unit_is_time(&other->unit))
-        node->unit = wr_unit_minute();
-    node->unit.ambiguous_m = node->unit.ambiguous_m && !wr_unit_is_length(&other->unit);
-}
-
-/* Twelve digits: so that 46.4°F is 8°C and not 8.000000000000002. */
-static double rounded(double value) {
-    char text[40];
-    snprintf(text, sizeof text, "%.12g", value);
-    return strtod(text, NULL);
-}
-
-static struct wr_node *convert(struct wr_scope *scope, struct wr_node *node, const struct wr_unit *to) {
-    if (wr_unit_same_scale(&node->unit, to)) {
-        node->unit = *to;
-        return node;
-    }
-    if (node->constant) {
-        node->number = rounded(wr_unit_convert(node->number, &node->unit, to));
-        node->unit = *to;
-        return node;
-    }
-    struct wr_node *converted = wr_arena_take(&scope->ruleset->arena, sizeof *converted);
-    if (!converted)
-        return NULL;
-    *converted = (struct wr_node){.kind = WR_NODE_CONVERT, .offset = node->offset, .len = node->len, .child = node, .next = node->next};
-    converted->type = WR_NODE_IS_NUMBER;
-    converted->unit = *to;
-    converted->factor = node->unit.scale / to->scale;
-    converted->addend = (node->unit.offset - to->offset) / to->scale;
-    node->next = NULL;
-    return converted;
-}
-
-bool wr_check_unify(struct wr_scope *scope, struct wr_node **left, struct wr_node **right, const char *verb, const struct wr_node *at) {
-    struct wr_node *a = *left;
-    struct wr_node *b = *right;
-    settle_m(a, b);
-    settle_m(b, a);
-    bool same = wr_unit_same_dimension(&a->unit, &b->unit);
-    bool bare_a = a->unit.plain && !b->unit.plain && (a->kind == WR_NODE_NUMBER || undeclared(scope, a));
-    bool bare_b = b->unit.plain && !a->unit.plain && (b->kind == WR_NODE_NUMBER || undeclared(scope, b));
-    bool named = a->unit.text[0] || b->unit.text[0];
-    if ((bare_a || bare_b) && (!same || named)) {
-        complain_plain(scope, bare_a ? a : b, bare_a ? b : a, verb, at);
-        return false;
-    }
-    if (!same && (a->unit.ambiguous_m || b->unit.ambiguous_m)) {
-        wr_scope_complain(scope, 214, a->unit.ambiguous_m ? a : b, "write 5min for minutes, 5metre for metres",
-                          "is 'm' minutes or metres here?");
-        return false;
-    }
-    if (!same) {
-        char first[64];
-        char second[64];
-        wr_scope_complain(scope, 210, at, NULL, "cannot %s %s %s %s", verb, wr_unit_describe(first, sizeof first, &a->unit),
-                          strcmp(verb, "compare") == 0 ? "with" : "and", wr_unit_describe(second, sizeof second, &b->unit));
-        return false;
-    }
-    a->unit.ambiguous_m = b->unit.ambiguous_m = false;
-    if (a->unit.point != b->unit.point)
-        return true; /* the caller knows what a position and a difference mean together */
-    if (a->constant && !b->constant)
-        *left = convert(scope, a, &b->unit);
-    else
-        *right = convert(scope, b, &a->unit);
-    return *left && *right;
 }
 
 /* Two children, linked again after one of them was replaced. */
@@ -198,7 +81,7 @@ static struct wr_node *check_sum(struct wr_scope *scope, struct wr_node *node) {
     if (a->unit.point != b->unit.point) {
         struct wr_node **difference = a->unit.point ? &b : &a;
         const struct wr_unit to = wr_unit_difference(a->unit.point ? &a->unit : &b->unit);
-        *difference = convert(scope, *difference, &to);
+        *difference = wr_check_convert(scope, *difference, &to);
         if (!*difference)
             return NULL;
         node->unit = a->unit.point ? a->unit : b->unit;
@@ -207,6 +90,7 @@ static struct wr_node *check_sum(struct wr_scope *scope, struct wr_node *node) {
     }
     relink(node, a, b);
     node->constant = a->constant && b->constant;
+    node->fixed = wr_check_fixed(a) && wr_check_fixed(b);
     if (node->constant)
         node->number = add ? a->number + b->number : a->number - b->number;
     return node;
@@ -235,6 +119,7 @@ static struct wr_node *check_product(struct wr_scope *scope, struct wr_node *nod
         }
     }
     node->constant = a->constant && b->constant;
+    node->fixed = wr_check_fixed(a) && wr_check_fixed(b);
     if (node->constant) {
         node->number = node->kind == WR_NODE_MULTIPLY ? a->number * b->number
                        : node->kind == WR_NODE_DIVIDE ? a->number / b->number
@@ -247,8 +132,28 @@ static struct wr_node *check_product(struct wr_scope *scope, struct wr_node *nod
     return node;
 }
 
+/* quality(x) == "good": the words are numbers, so that < and > have a meaning too. */
+static struct wr_node *check_quality(struct wr_scope *scope, struct wr_node *node) {
+    static const char *const words[] = {"bad", "uncertain", "good"};
+    struct wr_node *text = node->child->next;
+    wr_check_call(scope, node->child);
+    for (size_t i = 0; i < 3; i++)
+        if (strcmp(words[i], text->text) == 0) {
+            text->kind = WR_NODE_NUMBER;
+            text->type = WR_NODE_IS_NUMBER;
+            text->number = (double)i;
+            text->constant = true;
+            return node->child->type == WR_NODE_IS_WRONG ? wrong(node) : node;
+        }
+    wr_scope_complain(scope, 105, text, "one of \"good\", \"uncertain\", \"bad\"", "no quality: \"%.40s\"", text->text);
+    return wrong(node);
+}
+
 /* series == "text" */
 static struct wr_node *check_text(struct wr_scope *scope, struct wr_node *node) {
+    static const enum wr_comparison turned[] = {
+        [WR_LESS] = WR_GREATER, [WR_LESS_EQUAL] = WR_GREATER_EQUAL, [WR_GREATER] = WR_LESS, [WR_GREATER_EQUAL] = WR_LESS_EQUAL,
+        [WR_EQUAL] = WR_EQUAL,  [WR_NOT_EQUAL] = WR_NOT_EQUAL};
     struct wr_node *left = node->child;
     struct wr_node *right = left->next;
     if (left->kind == WR_NODE_TEXT) {
@@ -256,30 +161,54 @@ static struct wr_node *check_text(struct wr_scope *scope, struct wr_node *node) 
         left->next = NULL;
         left = node->child;
         right = left->next;
+        node->comparison = turned[node->comparison];
     }
+    if (left->kind == WR_NODE_CALL && strcmp(left->text, "quality") == 0)
+        return check_quality(scope, node);
     right->type = WR_NODE_IS_TEXT;
-    if (left->kind != WR_NODE_SERIES || (node->comparison != WR_EQUAL && node->comparison != WR_NOT_EQUAL)) {
-        wr_scope_complain(scope, 105, node, NULL, "a text can only be compared with a series, by == or !=");
-        return wrong(node);
+    if (left->kind == WR_NODE_SERIES && (node->comparison == WR_EQUAL || node->comparison == WR_NOT_EQUAL)) {
+        wr_check_name(scope, left);
+        left->unit = wr_unit_plain();
+        if (left->type == WR_NODE_IS_WRONG)
+            return wrong(node);
+        if (left->kind == WR_NODE_SERIES && scope->rule->operands[left->operand].selector)
+            return node;
     }
-    wr_check_series(scope, left);
-    left->unit = wr_unit_plain();
-    return left->type == WR_NODE_IS_WRONG ? wrong(node) : node;
+    wr_scope_complain(scope, 105, node, NULL, "a text can only be compared with a series, by == or !=");
+    return wrong(node);
 }
 
-static bool compare_pair(struct wr_scope *scope, struct wr_node **a, struct wr_node **b, const struct wr_node *at) {
-    if (!wr_check_unify(scope, a, b, "compare", at))
-        return false;
-    if ((*a)->unit.point == (*b)->unit.point)
-        return true;
-    const struct wr_node *difference = (*a)->unit.point ? *b : *a;
-    const struct wr_node *point = (*a)->unit.point ? *a : *b;
-    char hint[80];
-    struct wr_unit kelvin = difference->unit;
-    snprintf(hint, sizeof hint, "write %.9g%s", rounded(wr_unit_convert(difference->number, &kelvin, &point->unit)), point->unit.text);
-    wr_scope_complain(scope, 213, difference, difference->constant ? hint : NULL,
-                      "cannot compare a temperature (%s) with a temperature difference (%s)", point->unit.text, difference->unit.text);
-    return false;
+/* 1: true; 0: false; -1: another expression. */
+static int truth_word(const struct wr_node *node) {
+    if (node->kind != WR_NODE_SERIES)
+        return -1;
+    return strcmp(node->text, "true") == 0 ? 1 : strcmp(node->text, "false") == 0 ? 0 : -1;
+}
+
+/* x == true is x, x == false is not x. */
+static struct wr_node *check_truth_word(struct wr_scope *scope, struct wr_node *node) {
+    struct wr_node *left = node->child;
+    struct wr_node *right = left->next;
+    bool word_left = truth_word(left) >= 0;
+    if (node->comparison != WR_EQUAL && node->comparison != WR_NOT_EQUAL) {
+        wr_scope_complain(scope, 110, node, NULL, "true and false can only be compared by == and !=");
+        return wrong(node);
+    }
+    if (word_left && truth_word(right) >= 0) {
+        wr_scope_complain(scope, 217, node, NULL, "this never changes");
+        return wrong(node);
+    }
+    bool wanted = (truth_word(word_left ? left : right) == 1) == (node->comparison == WR_EQUAL);
+    left->next = NULL;
+    struct wr_node *inner = wr_check_truth(scope, word_left ? right : left);
+    if (!inner || inner->type == WR_NODE_IS_WRONG)
+        return wrong(node);
+    if (wanted)
+        return inner;
+    node->kind = WR_NODE_NOT;
+    node->child = inner;
+    inner->next = NULL;
+    return node;
 }
 
 static struct wr_node *check_compare(struct wr_scope *scope, struct wr_node *node) {
@@ -287,12 +216,15 @@ static struct wr_node *check_compare(struct wr_scope *scope, struct wr_node *nod
     node->unit = wr_unit_plain();
     if (node->child->kind == WR_NODE_TEXT || node->child->next->kind == WR_NODE_TEXT)
         return check_text(scope, node);
+    if (truth_word(node->child) >= 0 || truth_word(node->child->next) >= 0)
+        return check_truth_word(scope, node);
     struct wr_node *a;
     struct wr_node *b;
-    if (!numbers(scope, node, &a, &b) || !compare_pair(scope, &a, &b, node))
+    if (!numbers(scope, node, &a, &b) || !wr_check_pair(scope, &a, &b, node))
         return wrong(node);
     relink(node, a, b);
     node->constant = a->constant && b->constant;
+    node->fixed = wr_check_fixed(a) && wr_check_fixed(b);
     if (node->constant)
         node->number = wr_program_compare(node->comparison, a->number, b->number);
     return node;
@@ -308,7 +240,7 @@ static struct wr_node *check_range(struct wr_scope *scope, struct wr_node *node)
         return wrong(node);
     low->next = NULL;
     high = wr_check_number(scope, high);
-    if (!high || high->type == WR_NODE_IS_WRONG || !compare_pair(scope, &value, &low, node) || !compare_pair(scope, &value, &high, node))
+    if (!high || high->type == WR_NODE_IS_WRONG || !wr_check_pair(scope, &value, &low, node) || !wr_check_pair(scope, &value, &high, node))
         return wrong(node);
     node->child = value;
     value->next = low;
@@ -319,13 +251,14 @@ static struct wr_node *check_range(struct wr_scope *scope, struct wr_node *node)
         return wrong(node);
     }
     node->constant = value->constant && low->constant && high->constant;
+    node->fixed = wr_check_fixed(value) && wr_check_fixed(low) && wr_check_fixed(high);
     if (node->constant)
         node->number = wr_program_range(node->outside, value->number, low->number, high->number);
     return node;
 }
 
 /* A comparison, or a series without a unit that is true when it is not zero. */
-static struct wr_node *check_truth(struct wr_scope *scope, struct wr_node *node) {
+struct wr_node *wr_check_truth(struct wr_scope *scope, struct wr_node *node) {
     node = check(scope, node);
     if (!node || node->type == WR_NODE_IS_BOOL || node->type == WR_NODE_IS_WRONG)
         return node;
@@ -345,17 +278,18 @@ static struct wr_node *check_truth(struct wr_scope *scope, struct wr_node *node)
 static struct wr_node *check_logic(struct wr_scope *scope, struct wr_node *node) {
     struct wr_node *second = node->child->next;
     node->child->next = NULL;
-    struct wr_node *a = check_truth(scope, node->child);
-    struct wr_node *b = second ? check_truth(scope, second) : NULL;
+    struct wr_node *a = wr_check_truth(scope, node->child);
+    struct wr_node *b = second ? wr_check_truth(scope, second) : NULL;
     if (!a || (second && !b))
         return NULL;
     relink(node, a, b);
     node->type = WR_NODE_IS_BOOL;
-    if (a->constant || (b && b->constant)) {
-        wr_scope_complain(scope, 217, a->constant ? a : b, NULL, "this never changes");
+    bool wrong_side = a->type == WR_NODE_IS_WRONG || (b && b->type == WR_NODE_IS_WRONG);
+    if (!wrong_side && (wr_check_fixed(a) || (b && wr_check_fixed(b)))) {
+        wr_scope_complain(scope, 217, wr_check_fixed(a) ? a : b, NULL, "this never changes");
         return wrong(node);
     }
-    return a->type == WR_NODE_IS_WRONG || (b && b->type == WR_NODE_IS_WRONG) ? wrong(node) : node;
+    return wrong_side ? wrong(node) : node;
 }
 
 static struct wr_node *check(struct wr_scope *scope, struct wr_node *node) {
@@ -366,7 +300,7 @@ static struct wr_node *check(struct wr_scope *scope, struct wr_node *node) {
         node->type = WR_NODE_IS_TEXT;
         return node;
     case WR_NODE_SERIES:
-        wr_check_series(scope, node);
+        wr_check_name(scope, node);
         return node;
     case WR_NODE_CALL:
         wr_check_call(scope, node);
@@ -378,6 +312,7 @@ static struct wr_node *check(struct wr_scope *scope, struct wr_node *node) {
         node->child = inner;
         node->unit = inner->unit;
         node->constant = inner->constant;
+        node->fixed = inner->fixed;
         node->number = -inner->number;
         if (inner->unit.point) {
             wr_scope_complain(scope, 213, node, NULL, "a temperature on a scale cannot be negated");
@@ -406,11 +341,21 @@ static struct wr_node *check(struct wr_scope *scope, struct wr_node *node) {
     }
 }
 
-struct wr_node *wr_check_condition(struct wr_scope *scope, struct wr_node *node) {
-    node = check_truth(scope, node);
-    if (node && node->constant && node->type == WR_NODE_IS_BOOL)
+static struct wr_node *settled(struct wr_scope *scope, struct wr_node *node) {
+    if (node && wr_check_fixed(node) && node->type != WR_NODE_IS_WRONG)
         wr_scope_complain(scope, 217, node, NULL, "this never changes");
     return scope->failed ? NULL : node;
+}
+
+struct wr_node *wr_check_condition(struct wr_scope *scope, struct wr_node *node) {
+    return settled(scope, wr_check_truth(scope, node));
+}
+
+struct wr_node *wr_check_value(struct wr_scope *scope, struct wr_node *node) {
+    node = check(scope, node);
+    if (node && node->type == WR_NODE_IS_TEXT)
+        wr_scope_complain(scope, 110, node, NULL, "a number is needed here, not a text");
+    return settled(scope, node);
 }
 
 bool wr_check_constant(struct wr_scope *scope, struct wr_node *node) {

@@ -31,6 +31,9 @@
 #define WR_RULE_AGES 8
 #define WR_RULE_LEAVES 16
 #define WR_RULE_LABELS 8 /* of `by` */
+#define WR_RULE_INSTANCES_MAX 1000000
+#define WR_RULE_SHELVE_NS (INT64_C(8) * 3600 * 1000000000) /* shelve_max: 8h, a shift */
+#define WR_RULE_FORGET_NS (INT64_C(7) * 86400 * 1000000000) /* forget: 7d */
 
 /* Where a name was given, for "first given at". */
 struct wr_place {
@@ -141,6 +144,7 @@ struct wr_rule {
     uint8_t rank; /* one more than the highest of the nodes it reads */
     bool truth;   /* the value of a derived node is true or false */
     bool by_hour;      /* reads the hour or the weekday: looks again at each quarter */
+    uint32_t index;    /* of a node, in the rule set's rules */
     bool every_sample; /* a derived node tells each evaluation by a sample, not only what changed */
     int64_t on_delay_ns;
     int64_t off_delay_ns;
@@ -162,7 +166,9 @@ struct wr_rule {
     struct wr_age ages[WR_RULE_AGES];
     uint32_t n_leaves;
     const struct wr_leaf *leaves;
-    struct wr_template message; /* n 0: none */
+    struct wr_template message; /* n 0: none; as the next two */
+    struct wr_template consequence_text;
+    struct wr_template respond_text;
     const char *consequence;
     const char *respond;
     int64_t time_to_respond_ns;
@@ -210,6 +216,7 @@ struct wr_ruleset_zone {
 struct wr_ruleset {
     struct wr_arena arena;
     const struct wr_selector *selectors[WR_SELECTOR_CACHE]; /* while loading: the same text is one selector, by hash of its text */
+    struct wr_nodes *nodes; /* while loading: rules/nodes.h */
     uint32_t max_instances;
     uint32_t n_points;
     uint32_t cap_points;

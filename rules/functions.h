@@ -1,19 +1,16 @@
-/* The functions of the rule language: names, forms, and which of them this version can run.
+/* The functions of the rule language: one table that says of each how it is written, what it takes, what it answers, and how it is computed. The
+ * checker reads calls by it (rules/check_call.c), and docs/rules-reference.md is made from it.
  *
  * Threads: none; a const table. A name that the language has but this version does not is known here, so that it is refused by name.
  */
 #ifndef WEIR_RULES_FUNCTIONS_H
 #define WEIR_RULES_FUNCTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-enum wr_function_form {
-    WR_FORM_NUMBER,       /* f(expr) */
-    WR_FORM_SERIES,       /* f(series) */
-    WR_FORM_WINDOW,       /* f(series, window) */
-    WR_FORM_MAYBE_WINDOW, /* f(series) or f(series, window) */
-    WR_FORM_LATER,        /* not supported in this version */
-};
+#include "core/buf.h"
+#include "core/result.h"
 
 enum wr_function_id {
     /* the value and its sample */
@@ -81,16 +78,88 @@ enum wr_function_id {
     WR_FUNCTION_NONE,
 };
 
+/* Into what a call is compiled. */
+enum wr_function_how {
+    WR_HOW_LOAD,     /* an instruction that looks at the signal: last, age ... */
+    WR_HOW_DECLARED, /* a constant of the point */
+    WR_HOW_TIME,
+    WR_HOW_PULSE,
+    WR_HOW_HELD, /* a node with a delay */
+    WR_HOW_VOTE,
+    WR_HOW_OPERATOR, /* memory over one signal: rules/operator.h */
+    WR_HOW_SET,      /* a node over all series of a selector */
+    WR_HOW_VALUE,    /* arithmetic on the stack */
+    WR_HOW_LATER,    /* not in this version */
+};
+
+/* What an argument must be. */
+enum wr_argument {
+    WR_ARGUMENT_NUMBER,     /* an expression */
+    WR_ARGUMENT_TRUTH,      /* a condition of which only the present value counts */
+    WR_ARGUMENT_SIGNAL,     /* a number with a history: a series, a derived point, or an expression */
+    WR_ARGUMENT_CONDITION,  /* a condition with a history */
+    WR_ARGUMENT_ANY,        /* a number or a text with a history */
+    WR_ARGUMENT_SERIES,     /* a declared series, by name */
+    WR_ARGUMENT_SELECTOR,   /* a series, as many as match */
+    WR_ARGUMENT_ELEMENT,    /* a condition over one series, for each that matches */
+    WR_ARGUMENT_WINDOW,     /* 5m, count 20, 1h step=1m, tumbling=1m */
+    WR_ARGUMENT_DURATION,   /* a constant */
+    WR_ARGUMENT_COUNT,      /* a whole number, constant */
+    WR_ARGUMENT_RATIO,      /* a constant of 0 to 1, or in % */
+    WR_ARGUMENT_PLAIN,      /* a number without a unit, constant */
+    WR_ARGUMENT_DIFFERENCE, /* a constant, a difference in the unit of the signal */
+    WR_ARGUMENT_ZONE,       /* a time zone, in quotes */
+    WR_ARGUMENT_WORD,       /* one of words */
+};
+
+/* The unit of the answer. */
+enum wr_answer {
+    WR_ANSWER_SAME,       /* of the first argument */
+    WR_ANSWER_DIFFERENCE, /* of two values of the first argument */
+    WR_ANSWER_PER_SECOND, /* such a difference by time */
+    WR_ANSWER_TIMES_TIME, /* the value by time */
+    WR_ANSWER_PLAIN,      /* a bare number */
+    WR_ANSWER_RATIO,      /* 0 to 1, to be compared with 0.9 or 90% */
+    WR_ANSWER_SECONDS,
+    WR_ANSWER_CELSIUS,
+    WR_ANSWER_TRUTH,
+    WR_ANSWER_QUALITY, /* "good", "uncertain" or "bad" */
+};
+
+#define WR_FUNCTION_PARAMETERS 5
+
+struct wr_parameter {
+    const char *name; /* as in name=...; NULL: ends the list */
+    enum wr_argument kind;
+    bool optional;
+    bool by_name; /* only as name=... */
+    double low;   /* COUNT, DURATION (s): the least and the most; none when low is not below high */
+    double high;
+    const char *const *words; /* WORD: ends with NULL; the number is the index */
+};
+
 struct wr_function {
     const char *name;
     enum wr_function_id id;
-    enum wr_function_form form;
+    enum wr_function_how how;
+    enum wr_answer answer;
+    bool many;      /* the last parameter that is not by_name may come again */
+    bool no_points; /* a position on a scale has no such thing: the sum of temperatures */
+    struct wr_parameter parameters[WR_FUNCTION_PARAMETERS];
     const char *usage;
+    const char *help;
+    const char *example; /* a condition; tests compile it */
 };
+
+/* In the order of the reference; ends with a name of NULL. */
+extern const struct wr_function wr_functions[];
 
 /* NULL when there is no such function. */
 const struct wr_function *wr_function_find(const char *name);
 /* The nearest name, or NULL. */
 const char *wr_function_nearest(const char *name);
+
+/* The table of all functions as Markdown, for docs/rules-reference.md. */
+WR_MUST_USE enum wr_result wr_function_reference(struct wr_buf *into);
 
 #endif

@@ -61,12 +61,18 @@ static void read_range(struct wr_compile *compile, const struct wr_file_point *r
         WR_COMPILE_ERROR(compile, 330, "range", NULL, "a range is two numbers in the unit of the point, the lower one first: \"-40..60\"");
 }
 
+bool wr_compile_point_name(struct wr_compile *compile, const char *name) {
+    if (strlen(name) > 0 && strlen(name) < WR_SELECTOR_BYTES && !strpbrk(name, "{}*?\" "))
+        return true;
+    WR_COMPILE_ERROR(compile, 322, "point", NULL, "a point is the name of a series: measurement, or measurement.field");
+    return false;
+}
+
 static void compile_point(struct wr_compile *compile, const struct wr_file_point *record, struct wr_point *point) {
     char plain[WR_SELECTOR_BYTES];
     struct wr_error err;
     point->place = (struct wr_place){compile->file, wr_compile_where(compile, "point")};
-    if (strlen(record->point) == 0 || strlen(record->point) >= sizeof plain || strpbrk(record->point, "{}*?\" "))
-        WR_COMPILE_ERROR(compile, 322, "point", NULL, "a point is the name of a series: measurement, or measurement.field");
+    (void)wr_compile_point_name(compile, record->point);
     point->name = wr_compile_copy(compile, wr_ruleset_plain_name(record->point, plain, sizeof plain));
     read_unit(compile, record, point);
     read_range(compile, record, point);

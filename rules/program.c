@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "rules/physics.h"
+
 struct emitter {
     struct wr_instruction *code;
     unsigned n;
@@ -27,29 +29,59 @@ static void emit_truth(struct emitter *emitter, const struct wr_node *node) {
         emit(emitter, (struct wr_instruction){.op = WR_OP_TRUTH}, 0);
 }
 
+/* A function of values on the stack. */
+static void emit_value(struct emitter *emitter, const struct wr_node *node) {
+    static const struct {
+        enum wr_function_id function;
+        enum wr_opcode op;
+        int push;
+    } values[] = {
+        {WR_FUNCTION_ABS, WR_OP_ABS, 0}, {WR_FUNCTION_ROUND, WR_OP_ROUND, 0},        {WR_FUNCTION_CLAMP, WR_OP_CLAMP, -2},
+        {WR_FUNCTION_IF, WR_OP_IF, -2},  {WR_FUNCTION_DEWPOINT, WR_OP_DEWPOINT, -1}, {WR_FUNCTION_HEAT_INDEX, WR_OP_HEAT_INDEX, -1}};
+    for (const struct wr_node *child = node->child; child; child = child->next)
+        if (node->function->id == WR_FUNCTION_IF && (child == node->child || node->type == WR_NODE_IS_BOOL))
+            emit_truth(emitter, child);
+        else
+            emit_node(emitter, child);
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        if (values[i].function == node->function->id)
+            emit(emitter, (struct wr_instruction){.op = (uint8_t)values[i].op, .number = node->argument}, values[i].push);
+}
+
+static void emit_vote(struct emitter *emitter, const struct wr_node *node) {
+    unsigned m = 0;
+    for (const struct wr_node *child = node->child; child; child = child->next, m++)
+        emit_truth(emitter, child);
+    emit(emitter, (struct wr_instruction){.op = WR_OP_VOTE, .a = (uint16_t)m, .b = (uint8_t)node->number, .number = node->argument},
+         1 - (int)m);
+}
+
 static void emit_call(struct emitter *emitter, const struct wr_node *node) {
-    struct wr_instruction instruction = {.a = (uint16_t)node->operand};
-    switch (node->function->id) {
-    case WR_FUNCTION_ABS:
-        emit_node(emitter, node->child);
-        emit(emitter, (struct wr_instruction){.op = WR_OP_ABS}, 0);
+    static const enum wr_opcode loads[] = {[WR_FUNCTION_LAST] = WR_OP_LAST,
+                                           [WR_FUNCTION_PREV] = WR_OP_PREV,
+                                           [WR_FUNCTION_DELTA] = WR_OP_DELTA,
+                                           [WR_FUNCTION_AGE] = WR_OP_AGE,
+                                           [WR_FUNCTION_QUALITY] = WR_OP_QUALITY};
+    const struct wr_function *function = node->function;
+    struct wr_instruction instruction = {.a = (uint16_t)node->operand, .b = (uint8_t)function->id};
+    if (node->memory != WR_NODE_NONE) {
+        instruction.op = node->simple ? WR_OP_WINDOW : WR_OP_OPERATOR;
+        instruction.a = (uint16_t)node->memory;
+        instruction.number = node->argument;
+    } else if (function->how == WR_HOW_TIME) {
+        instruction.op = WR_OP_TIME;
+        instruction.zone = node->zone;
+    } else if (function->how == WR_HOW_PULSE) {
+        instruction.op = WR_OP_PULSE;
+    } else if (function->how == WR_HOW_LOAD) {
+        instruction.op = (uint8_t)loads[function->id];
+        instruction.b = 0;
+    } else {
+        if (function->how == WR_HOW_VOTE)
+            emit_vote(emitter, node);
+        else
+            emit_value(emitter, node);
         return;
-    case WR_FUNCTION_AGE:
-        instruction.op = WR_OP_AGE;
-        break;
-    case WR_FUNCTION_LAST:
-        instruction.op = WR_OP_LAST;
-        break;
-    case WR_FUNCTION_PREV:
-        instruction.op = WR_OP_PREV;
-        break;
-    default:
-        if (node->function->id == WR_FUNCTION_DELTA && node->window == UINT32_MAX) {
-            instruction.op = WR_OP_DELTA;
-            break;
-        }
-        instruction = (struct wr_instruction){.op = WR_OP_WINDOW, .a = (uint16_t)node->window, .b = (uint8_t)node->function->id};
-        break;
     }
     emit(emitter, instruction, 1);
 }
@@ -83,7 +115,9 @@ static void emit_node(struct emitter *emitter, const struct wr_node *node) {
     }
     switch (node->kind) {
     case WR_NODE_SERIES:
-        emit(emitter, (struct wr_instruction){.op = WR_OP_VALUE, .a = (uint16_t)node->operand}, 1);
+    case WR_NODE_CELL:
+        emit(emitter, (struct wr_instruction){.op = node->kind == WR_NODE_CELL ? WR_OP_CELL : WR_OP_VALUE, .a = (uint16_t)node->operand},
+             1);
         return;
     case WR_NODE_CALL:
         emit_call(emitter, node);
@@ -187,6 +221,27 @@ double wr_program_range(bool outside, double value, double low, double high) {
     return (value >= low && value <= high) != outside;
 }
 
+double wr_program_vote(const double *conditions, unsigned m, unsigned needed, unsigned degrade) {
+    unsigned yes = 0;
+    unsigned unknown = 0;
+    for (unsigned i = 0; i < m; i++) {
+        unknown += isnan(conditions[i]) ? 1u : 0u;
+        yes += conditions[i] > 0 ? 1u : 0u;
+    }
+    if (yes >= needed)
+        return 1;
+    if (unknown > 0 && unknown < m && unknown <= degrade)
+        return yes >= (needed > unknown ? needed - unknown : 1u);
+    return yes + unknown >= needed ? NAN : 0;
+}
+
+/* Missing where the ends are missing, or in the wrong order: two cells of a table may be. */
+static double clamp(double value, double low, double high) {
+    if (isnan(value) || isnan(low) || isnan(high) || low > high)
+        return NAN;
+    return value < low ? low : value > high ? high : value;
+}
+
 static double both(double a, double b) {
     if (a == 0 || b == 0) /* false and unknown is false */
         return 0;
@@ -230,6 +285,25 @@ static double *apply(const struct wr_instruction *instruction, double *top) {
         return top;
     case WR_OP_ABS:
         top[0] = fabs(top[0]);
+        return top;
+    case WR_OP_ROUND:
+        top[0] = finite_or_missing(nearbyint(top[0] / instruction->number) * instruction->number);
+        return top;
+    case WR_OP_CLAMP:
+        top[-2] = clamp(top[-2], top[-1], top[0]);
+        return top - 2;
+    case WR_OP_IF:
+        top[-2] = isnan(top[-2]) ? NAN : top[-2] > 0 ? top[-1] : top[0];
+        return top - 2;
+    case WR_OP_DEWPOINT:
+        top[-1] = finite_or_missing(wr_physics_dewpoint(top[-1], top[0]));
+        return top - 1;
+    case WR_OP_HEAT_INDEX:
+        top[-1] = finite_or_missing(wr_physics_heat_index(top[-1], top[0]));
+        return top - 1;
+    case WR_OP_VOTE:
+        top -= instruction->a - 1;
+        top[0] = wr_program_vote(top, instruction->a, instruction->b, (unsigned)instruction->number);
         return top;
     case WR_OP_TRUTH:
         top[0] = isnan(top[0]) ? NAN : top[0] < 0 || top[0] > 0;

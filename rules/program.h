@@ -44,7 +44,7 @@ enum wr_opcode {
     WR_OP_IF,         /* condition, then, else */
     WR_OP_DEWPOINT,   /* °C and ratio to °C */
     WR_OP_HEAT_INDEX, /* °C and ratio to °C */
-    WR_OP_VOTE,       /* a conditions, b of them; number: how many may be unknown before the answer is, see `degrade` */
+    WR_OP_VOTE,       /* a conditions, b of them must be true; number: `degrade`, see wr_program_vote */
     WR_OP_TRUTH, /* not zero */
     WR_OP_NOT,
     WR_OP_AND,
@@ -61,7 +61,7 @@ struct wr_instruction {
     union {
         double addend;
         const char *text;
-        const struct wr_timezone *zone; /* core/timezone.h */
+        const struct wr_timezone *zone; /* core/timezone.h; NULL: UTC */
     };
 };
 
@@ -88,5 +88,8 @@ double wr_program_run(const struct wr_program *program, wr_program_load load, vo
 /* 1, 0 or NaN. */
 double wr_program_compare(enum wr_comparison comparison, double left, double right);
 double wr_program_range(bool outside, double value, double low, double high);
+/* `needed` of m conditions. True once so many are true. While at most `degrade` of them, but not all, are unknown, so many fewer are needed, never less
+ * than one; else unknown while those that are unknown could still make it true. */
+double wr_program_vote(const double *conditions, unsigned m, unsigned needed, unsigned degrade);
 
 #endif

@@ -16,7 +16,7 @@ struct wr_compile {
     unsigned index;
     struct wr_rule *rule;
     const char *text; /* of the expression that is being checked */
-    const char *key;  /* where it stands in the record */
+    char key[64];     /* where it stands in the record */
 };
 
 /* Reports at rules[index].key (key NULL: the record); offset and len are bytes in text (NULL: the whole scalar). */
@@ -36,8 +36,52 @@ const char *wr_compile_copy(struct wr_compile *compile, const char *text);
 
 /* All rules of one file; what is wrong goes to diagnostics. False: no memory. */
 bool wr_compile_rules(struct wr_compile *compile);
-/* when, clear and deadband (rule_condition.c). */
-void wr_compile_condition(struct wr_compile *compile, const struct wr_file_rule *record);
+/* -- what the sections share ----------------------------------------------------------------------------------------------------------------- */
+
+/* by: of a rule or a derived point, into compile->rule. */
+void wr_compile_by(struct wr_compile *compile, char *const *list, unsigned n);
+/* What the record says, else what the file's defaults say (NULL: neither), else `otherwise`. */
+int64_t wr_compile_duration(struct wr_compile *compile, const char *key, const char *text, const char *fallback, int64_t otherwise);
+/* The index of a word; complains and gives `otherwise` for another. */
+int wr_compile_word(struct wr_compile *compile, const char *key, const char *text, const char *fallback, const char *const *words, size_t n,
+                    int otherwise);
+/* Whether a text can be the name of a series; complains at `point`. */
+bool wr_compile_point_name(struct wr_compile *compile, const char *name);
+
+/* Expressions (rule_expression.c): parsed text of the record's key; NULL after a complaint. */
+struct wr_node *wr_compile_parse(struct wr_compile *compile, const char *key, const char *text);
+/* For the checker: complaints go to the text that was parsed last. */
+struct wr_scope wr_compile_scope(struct wr_compile *compile);
+bool wr_compile_program(struct wr_compile *compile, const struct wr_node *node, bool truth, struct wr_program *ret_program);
+
+/* A condition as it stands in a rule or a level. */
+struct wr_condition_text {
+    const char *prefix; /* of the keys, for places: "" or "levels[1]." */
+    const char *when;
+    const char *clear;
+    const char *deadband;
+    const char *value; /* what the word `value` stands for; NULL: nothing */
+};
+/* when, clear and deadband into compile->rule (rule_condition.c): programs, thresholds, leaves, canonical and shape. False: it has errors. */
+bool wr_compile_condition(struct wr_compile *compile, const struct wr_condition_text *text);
+/* The comparisons of a condition, for messages; truth_operand: the operand that says whether they hold, WR_NODE_NONE: they say it themselves. */
+bool wr_compile_leaves(struct wr_compile *compile, const struct wr_node *checked, uint32_t truth_operand);
+/* A condition parsed, with `value` put in. key: when, clear or deadband. */
+struct wr_node *wr_compile_condition_part(struct wr_compile *compile, const struct wr_condition_text *text, const char *key,
+                                          const char *part);
+
+/* Texts one behind the other, in the arena. */
+const char *wr_compile_joined(struct wr_compile *compile, const char *first, const char *word, const char *text);
+/* Adds to canonical and shape of compile->rule. */
+void wr_compile_append(struct wr_compile *compile, const char *word, const char *text);
+/* An expression in its canonical form; NULL: no memory, or a complaint. */
+const char *wr_compile_canonical(struct wr_compile *compile, const struct wr_node *node, bool shape);
+
+/* levels (rule_level.c), sequence (rule_sequence.c); false: errors. */
+bool wr_compile_levels(struct wr_compile *compile, const struct wr_file_rule *record, const struct wr_file_defaults *defaults);
+bool wr_compile_sequence(struct wr_compile *compile, const struct wr_file_rule *record);
+/* message, consequence and respond (rule_text.c). */
+void wr_compile_texts(struct wr_compile *compile, const struct wr_file_rule *record);
 
 /* Warnings about a whole set that has no errors (lint.c). */
 struct wr_lint;

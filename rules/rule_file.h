@@ -33,7 +33,6 @@ struct wr_file_step {
     char *step;
     char *within;
     char *absent;
-    char *after;
 };
 
 struct wr_file_rule {
@@ -56,7 +55,6 @@ struct wr_file_rule {
     char *time_to_respond;
     struct wr_file_action *then;
     unsigned n_then;
-    /* Not supported in this version. */
     char *value;
     struct wr_file_level *levels;
     unsigned n_levels;
@@ -80,7 +78,11 @@ struct wr_file_defaults {
     char *severity;
     char *no_data;
     char *no_data_after;
+    char *backfill;
+    char *re_alarm;
     char *shelve_max;
+    char *forget;
+    char *max_instances;
 };
 
 struct wr_rule_file {

@@ -147,15 +147,37 @@ static int by_reader(const void *a, const void *b) {
     return (left->operand > right->operand) - (left->operand < right->operand);
 }
 
+/* The nodes behind the alarms: what reads them by number among themselves reads them by index from here on. */
+static bool number_nodes(struct wr_ruleset *ruleset) {
+    uint32_t n = wr_nodes_count(ruleset->nodes);
+    ruleset->n_nodes = ruleset->n_rules + n;
+    struct wr_rule **all = wr_arena_take(&ruleset->arena, (ruleset->n_nodes + 1) * sizeof *all);
+    if (!all)
+        return false;
+    memcpy(all, ruleset->rules, ruleset->n_rules * sizeof *all);
+    ruleset->rules = all;
+    for (uint32_t i = 0; i < n; i++) {
+        all[ruleset->n_rules + i] = wr_nodes_get(ruleset->nodes, i);
+        all[ruleset->n_rules + i]->index += ruleset->n_rules;
+    }
+    for (uint32_t i = 0; i < ruleset->n_nodes; i++)
+        for (uint32_t k = 0; k < all[i]->n_operands; k++)
+            if (all[i]->operands[k].node != WR_NODE_NO)
+                all[i]->operands[k].node += ruleset->n_rules;
+    return true;
+}
+
 static bool index_readers(struct wr_ruleset *ruleset) {
     size_t n = 0;
-    for (uint32_t i = 0; i < ruleset->n_rules; i++)
+    for (uint32_t i = 0; i < ruleset->n_nodes; i++)
         n += ruleset->rules[i]->n_operands;
     ruleset->readers = wr_arena_take(&ruleset->arena, (n + 1) * sizeof *ruleset->readers);
     if (!ruleset->readers)
         return false;
-    for (uint32_t i = 0; i < ruleset->n_rules; i++)
+    for (uint32_t i = 0; i < ruleset->n_nodes; i++)
         for (uint32_t k = 0; k < ruleset->rules[i]->n_operands; k++) {
+            if (!ruleset->rules[i]->operands[k].selector)
+                continue;
             const char *name = ruleset->rules[i]->operands[k].selector->name;
             char plain[WR_SELECTOR_BYTES];
             if (wr_ruleset_plain_name(name, plain, sizeof plain) != name)
@@ -201,14 +223,15 @@ static bool make_room(struct wr_ruleset *ruleset, const struct wr_yaml *yamls, s
             return true;
         }
     }
+    ruleset->nodes = wr_nodes_new(&ruleset->arena, rules);
     ruleset->points = wr_arena_take(&ruleset->arena, (points + 1) * sizeof *ruleset->points);
     ruleset->rules = wr_arena_take(&ruleset->arena, (rules + 1) * sizeof *ruleset->rules);
-    return ruleset->points && ruleset->rules;
+    return ruleset->nodes && ruleset->points && ruleset->rules;
 }
 
 /* The sections of a file in the order in which they need each other: each of all files before the next one, so that a rule may use a point of another file. */
 static bool (*const sections[])(struct wr_compile *) = {
-    wr_compile_tables, wr_compile_schedules, wr_compile_points, wr_compile_derive,
+    wr_compile_tables, wr_compile_schedules, wr_compile_points, wr_compile_derive_names, wr_compile_derive,
     wr_compile_rules,  wr_compile_suppress,  wr_compile_groups, wr_compile_tests,
 };
 
@@ -248,7 +271,7 @@ static bool compile_files(struct wr_ruleset *ruleset, const struct wr_yaml *yaml
     if (diagnostics->errors > 0)
         return true;
     wr_lint_ruleset(ruleset, diagnostics);
-    return index_readers(ruleset);
+    return number_nodes(ruleset) && index_readers(ruleset);
 }
 
 static enum wr_result build(struct wr_yaml *yamls, size_t n, const struct wr_ruleset_options *options, struct wr_diagnostics *diagnostics,
@@ -352,7 +375,9 @@ struct wr_rule_info wr_ruleset_info(const struct wr_ruleset *ruleset, uint32_t i
         .time_to_respond_ns = rule->time_to_respond_ns,
         .cost_ns = cost_of(rule),
         .bytes_per_instance = bytes_of(rule),
-        .max_instances = rule->n_by > 0 ? ruleset->max_instances : 1,
+        .max_instances = rule->n_by == 0           ? 1
+                         : rule->max_instances > 0 ? rule->max_instances
+                                                   : ruleset->max_instances,
         .quiet = true,
     };
     for (uint32_t i = 0; i < rule->n_operands; i++)

@@ -6,10 +6,12 @@
 
 #include "core/quantity.h"
 #include "rules/diagnostics.h"
+#include "rules/table.h"
 
-enum { LITERAL = -1, LABEL = -2 };
-enum { VALUE, LIMIT, UNIT, RULE, SEVERITY, DURATION, STATE, CAUSE, NODE, SITE, NAMES };
-static const char *const names[NAMES] = {"value", "limit", "unit", "rule", "severity", "duration", "state", "cause", "node", "site"};
+enum { LITERAL = -1, LABEL = -2, CELL = -3 };
+enum { VALUE, LIMIT, UNIT, RULE, SEVERITY, LEVEL, DURATION, STATE, CAUSE, NODE, SITE, NAMES };
+static const char *const names[NAMES] = {"value",    "limit", "unit",  "rule", "severity", "level",
+                                         "duration", "state", "cause", "node", "site"};
 
 struct text {
     char *into;
@@ -90,6 +92,9 @@ static void put_name(struct text *text, int name, const struct wr_alarm *alarm, 
     case SEVERITY:
         word = wr_severity_name((enum wr_severity)alarm->severity);
         break;
+    case LEVEL:
+        word = alarm->level;
+        break;
     case STATE:
         word = wr_alarm_state_name((enum wr_alarm_state)alarm->to);
         break;
@@ -144,36 +149,75 @@ static bool next_part(const char **at, const char **ret_word, size_t *ret_len, b
     return true;
 }
 
-static int label_index(const char *word, size_t len, const char *const *labels, size_t n_labels) {
-    for (size_t i = 0; i < n_labels; i++)
-        if (strlen(labels[i]) == len && memcmp(labels[i], word, len) == 0)
+static int label_index(const char *word, size_t len, const struct wr_template_names *known) {
+    for (size_t i = 0; i < known->n_labels; i++)
+        if (strlen(known->labels[i]) == len && memcmp(known->labels[i], word, len) == 0)
             return (int)i;
     return -1;
 }
 
-static enum wr_result refuse_name(const char *word, size_t len, bool topic, const char *const *labels, size_t n_labels,
-                                  const char **ret_near, struct wr_error *err) {
-    char shown[64];
-    wr_error_escape(shown, sizeof shown, word, len);
-    const char *known[NAMES + 16];
-    size_t n = 0;
-    for (size_t i = 0; i < n_labels && i < 16; i++)
-        known[n++] = labels[i];
-    for (int i = 0; i < (topic ? NAMES : NODE); i++)
-        known[n++] = names[i];
-    if (ret_near)
-        *ret_near = wr_diagnostics_nearest(shown, known, n);
-    return wr_error_set(err, WR_INVALID,
-                        "unknown name '%s' in a template: it is none of value, limit, unit, rule, severity, duration, state, cause%s "
-                        "and no label of `by`",
-                        shown, topic ? ", node, site" : "");
+static const struct wr_table *find_table(const char *word, size_t len, const struct wr_template_names *known) {
+    for (size_t i = 0; i < known->n_tables; i++) {
+        const char *name = wr_table_name(known->tables[i]);
+        if (strlen(name) == len && memcmp(name, word, len) == 0)
+            return known->tables[i];
+    }
+    return NULL;
 }
 
-enum wr_result wr_template_parse(const char *text, bool topic, const char *const *labels, size_t n_labels, struct wr_arena *arena,
-                                 struct wr_template *ret_template, size_t *ret_at, size_t *ret_len, const char **ret_near,
-                                 struct wr_error *err) {
-    if (ret_near)
-        *ret_near = NULL;
+static enum wr_result refuse_name(const char *word, size_t len, const struct wr_template_names *known, const char **ret_near,
+                                  struct wr_error *err) {
+    char shown[64];
+    wr_error_escape(shown, sizeof shown, word, len);
+    const char *all[NAMES + 16];
+    size_t n = 0;
+    for (size_t i = 0; i < known->n_labels && i < 16; i++)
+        all[n++] = known->labels[i];
+    for (int i = 0; i < (known->topic ? NAMES : NODE); i++)
+        all[n++] = names[i];
+    *ret_near = wr_diagnostics_nearest(shown, all, n);
+    return wr_error_set(
+        err, WR_INVALID,
+        "unknown name '%s' in a template: it is none of value, limit, unit, rule, severity, level, duration, state, cause%s, "
+        "no label of `by` and no column of a table",
+        shown, known->topic ? ", node, site" : "");
+}
+
+/* rooms.hi */
+static enum wr_result take_cell(const char *word, size_t len, const struct wr_template_names *known, struct wr_template_part *part,
+                                const char **ret_near, struct wr_error *err) {
+    const char *dot = memchr(word, '.', len);
+    const struct wr_table *table = dot ? find_table(word, (size_t)(dot - word), known) : NULL;
+    if (!table)
+        return refuse_name(word, len, known, ret_near, err);
+    char column[WR_TABLE_CELL_BYTES + 1];
+    snprintf(column, sizeof column, "%.*s", (int)(len - (size_t)(dot + 1 - word)), dot + 1);
+    const char *key = wr_table_key(table);
+    part->column = wr_table_column(table, column, ret_near);
+    if (part->column == WR_TABLE_NONE)
+        return wr_error_set(err, WR_INVALID, "the table '%.60s' has no column '%.60s'", wr_table_name(table), column);
+    if (label_index(key, strlen(key), known) < 0)
+        return wr_error_set(err, WR_INVALID, "the table '%.60s' is looked up by '%.60s', which is not in `by`", wr_table_name(table), key);
+    part->name = CELL;
+    part->table = table;
+    return WR_OK;
+}
+
+static enum wr_result take_name(const char *word, size_t len, const struct wr_template_names *known, struct wr_template_part *part,
+                                const char **ret_near, struct wr_error *err) {
+    int label = label_index(word, len, known);
+    *part = (struct wr_template_part){.name = label >= 0 ? LABEL : find_name(word, len, known->topic)};
+    if (label >= 0)
+        part->text = known->labels[label];
+    return part->name == LITERAL ? take_cell(word, len, known, part, ret_near, err) : WR_OK;
+}
+
+enum wr_result wr_template_parse_names(const char *text, const struct wr_template_names *known, struct wr_arena *arena,
+                                       struct wr_template *ret_template, size_t *ret_at, size_t *ret_len, const char **ret_near,
+                                       struct wr_error *err) {
+    const char *ignored;
+    const char **near = ret_near ? ret_near : &ignored;
+    *near = NULL;
     *ret_at = 0;
     *ret_len = 0;
     if (strlen(text) > WR_TEMPLATE_BYTES)
@@ -191,22 +235,15 @@ enum wr_result wr_template_parse(const char *text, bool topic, const char *const
     bool is_name;
     bool bad;
     while (next_part(&at, &word, &len, &is_name, &bad)) {
-        struct wr_template_part part = {.name = LITERAL};
-        int label = is_name ? label_index(word, len, labels, n_labels) : -1;
-        if (label >= 0) {
-            part = (struct wr_template_part){LABEL, labels[label]};
-        } else if (is_name) {
-            part.name = find_name(word, len, topic);
+        struct wr_template_part *part = &parts[parsed.n++];
+        *part = (struct wr_template_part){.name = LITERAL};
+        if (is_name) {
             *ret_at = (size_t)(word - text);
             *ret_len = len;
-            if (part.name == LITERAL)
-                return refuse_name(word, len, topic, labels, n_labels, ret_near, err);
-        } else {
-            part.text = wr_arena_text(arena, word, len);
-            if (!part.text)
-                return wr_error_set(err, WR_NO_MEMORY, "no memory for a template");
+            WR_TRY(take_name(word, len, known, part, near, err));
+        } else if (!(part->text = wr_arena_text(arena, word, len))) {
+            return wr_error_set(err, WR_NO_MEMORY, "no memory for a template");
         }
-        parts[parsed.n++] = part;
     }
     *ret_at = (size_t)(at - text);
     *ret_len = 1;
@@ -214,6 +251,28 @@ enum wr_result wr_template_parse(const char *text, bool topic, const char *const
         return wr_error_set(err, WR_INVALID, "the closing } is missing; a brace itself is written {{");
     *ret_template = parsed;
     return WR_OK;
+}
+
+enum wr_result wr_template_parse(const char *text, bool topic, const char *const *labels, size_t n_labels, struct wr_arena *arena,
+                                 struct wr_template *ret_template, size_t *ret_at, size_t *ret_len, const char **ret_near,
+                                 struct wr_error *err) {
+    const struct wr_template_names known = {.labels = labels, .n_labels = n_labels, .topic = topic};
+    return wr_template_parse_names(text, &known, arena, ret_template, ret_at, ret_len, ret_near, err);
+}
+
+/* The cell in the row of the instance; "-": there is none. */
+static void put_cell(struct text *text, const struct wr_template_part *part, const struct wr_alarm *alarm) {
+    char key[WR_ALARM_INSTANCE_BYTES];
+    const char *cell = NULL;
+    if (wr_template_label(alarm->instance, wr_table_key(part->table), key, sizeof key))
+        cell = wr_table_text(part->table, wr_table_row(part->table, key, strlen(key)), part->column);
+    put(text, cell ? cell : "-", cell ? strlen(cell) : 1);
+    uint32_t n;
+    const struct wr_table_column *column = &wr_table_columns(part->table, &n)[part->column];
+    if (cell && column->number && column->unit.text[0]) {
+        put(text, " ", 1);
+        put(text, column->unit.text, strlen(column->unit.text));
+    }
 }
 
 char *wr_template_message(const struct wr_template *parsed, const struct wr_alarm *alarm, int64_t duration_ns, char *into, size_t size) {
@@ -226,6 +285,8 @@ char *wr_template_message(const struct wr_template *parsed, const struct wr_alar
             put_name(&text, part->name, alarm, duration_ns, "", "");
         else if (part->name == LITERAL)
             put(&text, part->text, strlen(part->text));
+        else if (part->name == CELL)
+            put_cell(&text, part, alarm);
         else if (wr_template_label(alarm->instance, part->text, label, sizeof label))
             put(&text, label, strlen(label));
     }

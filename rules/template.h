@@ -1,6 +1,7 @@
 /* Templates: texts with names in braces: messages and topics.
  *
- *   {value} {limit} {unit} {rule} {severity} {duration} {state} {cause}, {node} {site} in topics, and the labels of `by`. {{ is a brace.
+ *   {value} {limit} {unit} {rule} {severity} {level} {duration} {state} {cause}, {node} {site} in topics, the labels of `by`, and columns of tables
+ *   by the label of their key: {rooms.hi}. {{ is a brace.
  *
  * Promise: an unknown name is found at load. Expanding allocates nothing and cuts at a character boundary. In a topic a value cannot add a
  * level or a wildcard: / + # and control characters become _.
@@ -19,9 +20,22 @@
 
 #define WR_TEMPLATE_BYTES 1024
 
+struct wr_table;
+
 struct wr_template_part {
-    int name;         /* of the table in template.c; below zero: literal or label */
+    int name;         /* of the table in template.c; below zero: literal, label or cell */
+    uint32_t column;  /* of a cell */
     const char *text; /* the literal, or the label */
+    const struct wr_table *table; /* of a cell */
+};
+
+/* Which names a template may hold beside those that it always may. */
+struct wr_template_names {
+    const char *const *labels; /* of `by` */
+    size_t n_labels;
+    struct wr_table *const *tables;
+    size_t n_tables;
+    bool topic;
 };
 
 struct wr_template {
@@ -33,6 +47,11 @@ struct wr_template {
 WR_MUST_USE enum wr_result wr_template_parse(const char *text, bool topic, const char *const *labels, size_t n_labels, struct wr_arena *arena,
                                              struct wr_template *ret_template, size_t *ret_at, size_t *ret_len, const char **ret_near,
                                              struct wr_error *err);
+
+/* The same with tables. */
+WR_MUST_USE enum wr_result wr_template_parse_names(const char *text, const struct wr_template_names *names, struct wr_arena *arena,
+                                                   struct wr_template *ret_template, size_t *ret_at, size_t *ret_len, const char **ret_near,
+                                                   struct wr_error *err);
 
 /* A message, into[size]. duration_ns: how long the condition has been true. Returns into. */
 char *wr_template_message(const struct wr_template *parsed, const struct wr_alarm *alarm, int64_t duration_ns, char *into, size_t size);

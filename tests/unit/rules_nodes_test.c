@@ -1,0 +1,215 @@
+/* derive, levels, sequence, tables, valid_if: what a rule set is made of beside plain conditions. */
+#include "rules/nodes.h"
+#include "tests/support/rules_fixture.h"
+
+#define POINTS                                                                                                                             \
+    "points:\n"                                                                                                                            \
+    "  - {point: t, unit: °C, every: 30s}\n"                                                                                              \
+    "  - {point: hum, unit: \"%\"}\n"                                                                                                      \
+    "  - {point: p, unit: bar}\n"
+
+static struct wr_ruleset *load(const char *text, char *shown, size_t size) {
+    struct wr_diagnostics diagnostics;
+    struct wr_ruleset *rules = NULL;
+    struct wr_buf buf;
+    wr_diagnostics_init(&diagnostics);
+    wr_buf_init(&buf, 0);
+    if (wr_ruleset_load_text("r.yaml", text, strlen(text), NULL, &diagnostics, &rules, NULL) != WR_OK)
+        rules = NULL;
+    assert_int_equal(wr_diagnostics_render(&diagnostics, false, &buf), WR_OK);
+    snprintf(shown, size, "%s", wr_buf_str(&buf));
+    wr_buf_fini(&buf);
+    wr_diagnostics_fini(&diagnostics);
+    return rules;
+}
+
+static const struct wr_rule *node_of(const struct wr_ruleset *rules, const struct wr_rule *rule, uint32_t operand) {
+    assert_true(operand < rule->n_operands && rule->operands[operand].node != WR_NODE_NO);
+    return rules->rules[rule->operands[operand].node];
+}
+
+static uint32_t nodes_in(const struct wr_ruleset *rules) {
+    return rules->n_nodes - rules->n_rules;
+}
+
+/* One node for the same expression with the same labels, another one for other labels. */
+static void shared(void **state) {
+    (void)state;
+    struct wr_ruleset *rules = fixture_load(POINTS "rules:\n"
+                                                   "  - {rule: a, when: \"held(t > 8°C, 2m) and x\", by: room}\n"
+                                                   "  - {rule: b, when: \"held( (t > 8°C),  2min )\", by: room}\n"
+                                                   "  - {rule: c, when: \"held(t > 8°C, 2m)\"}\n"
+                                                   "  - {rule: d, when: \"held(t > 8°C, 3m)\", by: room}\n");
+    assert_int_equal(nodes_in(rules), 3);
+    assert_ptr_equal(node_of(rules, rules->rules[0], 0), node_of(rules, rules->rules[1], 0));
+    assert_ptr_not_equal(node_of(rules, rules->rules[0], 0), node_of(rules, rules->rules[2], 0));
+    const struct wr_rule *node = node_of(rules, rules->rules[0], 0);
+    assert_int_equal(node->kind, WR_RULE_DERIVED);
+    assert_true(node->truth && !node->operands[0].opaque);
+    assert_int_equal(node->on_delay_ns, 120 * FIXTURE_SECOND);
+    assert_int_equal(node->n_by, 1);
+    assert_int_equal(node->operands[0].n_thresholds, 1);
+    assert_int_equal(rules->rules[0]->rank, 1);
+    wr_ruleset_free(rules);
+}
+
+/* Every sample of a counted condition is told; ranks go up by what is read. */
+static void counted(void **state) {
+    (void)state;
+    struct wr_ruleset *rules = fixture_load(POINTS "rules:\n"
+                                                   "  - {rule: a, when: \"hits(avg(t - 2K, 5m) > 8°C, 2, 3)\"}\n"
+                                                   "  - {rule: b, when: \"quantile(t, 90%, 1h) > 8°C and quantile(t, 0.5, 1h) > 5°C\"}\n");
+    const struct wr_rule *hits = node_of(rules, rules->rules[0], 0);
+    const struct wr_rule *above = node_of(rules, hits, 0);
+    const struct wr_rule *mean = node_of(rules, above, 0);
+    const struct wr_rule *less = node_of(rules, mean, 0);
+    assert_true(hits->truth && above->truth && !mean->truth && above->every_sample);
+    assert_int_equal(less->rank, 0);
+    assert_int_equal(rules->rules[0]->rank, 4);
+    assert_int_equal(hits->operators[0].spec.count > 0 || hits->operators[0].spec.capacity > 0, true);
+    const struct wr_rule *q90 = node_of(rules, rules->rules[1], 0);
+    const struct wr_rule *q50 = node_of(rules, rules->rules[1], 1);
+    assert_true(wr_operator_same(&q90->operators[0].spec, &q50->operators[0].spec));
+    assert_true(fabs(q90->when.code[0].number - 0.9) < 1e-12 && fabs(q50->when.code[0].number - 0.5) < 1e-12);
+    assert_int_equal(rules->rules[1]->operands[0].n_thresholds, 1);
+    assert_false(rules->rules[1]->operands[0].opaque);
+    wr_ruleset_free(rules);
+}
+
+static void derived(void **state) {
+    (void)state;
+    struct wr_ruleset *rules =
+        fixture_load(POINTS "derive:\n"
+                            "  - {point: late, of: margin < 2K, by: room}\n"
+                            "  - {point: margin, of: \"t - dewpoint(t, hum)\", unit: K, by: room, max_age: 60s, emit: 1s}\n"
+                            "  - {point: in_mbar, of: p, unit: mbar}\n"
+                            "rules:\n"
+                            "  - {rule: a, when: late and margin < 1K, by: \"site, room\"}\n"
+                            "  - {rule: b, when: in_mbar > 3bar}\n");
+    const struct wr_rule *late = node_of(rules, rules->rules[0], 0);
+    const struct wr_rule *margin = node_of(rules, rules->rules[0], 1);
+    assert_string_equal(margin->name, "margin");
+    assert_string_equal(margin->output->unit.text, "K");
+    assert_int_equal(margin->no_data_after_ns, 60 * FIXTURE_SECOND);
+    assert_int_equal(margin->emit_ns, FIXTURE_SECOND);
+    assert_ptr_equal(node_of(rules, late, 0), margin);
+    assert_int_equal(rules->rules[0]->rank, 2);
+    assert_true(rules->rules[1]->operands[0].thresholds[0] > 2999.9 && rules->rules[1]->operands[0].thresholds[0] < 3000.1);
+    assert_non_null(strstr(rules->rules[0]->canonical, "margin = (t - dewpoint(t, hum)) in K max_age 60s emit 1s"));
+    wr_ruleset_free(rules);
+}
+
+static void levels(void **state) {
+    (void)state;
+    struct wr_ruleset *rules = fixture_load(POINTS "defaults: {off_delay: 7s}\n"
+                                                   "rules:\n"
+                                                   "  - rule: a\n"
+                                                   "    value: t{kind=freezer}\n"
+                                                   "    by: freezer\n"
+                                                   "    on_delay: 3s\n"
+                                                   "    levels:\n"
+                                                   "      - {name: H, when: value > -15°C, on_delay: 10m, deadband: 1K, severity: medium}\n"
+                                                   "      - {name: HH, when: value > -10°C, clear: value < -11°C, severity: high}\n");
+    const struct wr_rule *rule = rules->rules[0];
+    assert_int_equal(rule->n_levels, 2);
+    assert_string_equal(rule->levels[0].name, "H");
+    assert_int_equal(rule->levels[1].severity, WR_SEVERITY_HIGH);
+    const struct wr_rule *high = node_of(rules, rule, 0);
+    const struct wr_rule *highest = node_of(rules, rule, 1);
+    assert_int_equal(high->on_delay_ns, 600 * FIXTURE_SECOND);
+    assert_int_equal(high->off_delay_ns, 7 * FIXTURE_SECOND);
+    assert_int_equal(highest->on_delay_ns, 3 * FIXTURE_SECOND);
+    assert_true(high->clear.n > 0 && highest->clear.n > 0);
+    assert_true(high->clear.low < -15.9 && high->clear.low > -16.1);
+    assert_int_equal(rule->on_delay_ns, 0);
+    assert_int_equal(rule->n_leaves, 2);
+    assert_true(rule->leaves[0].low.code[0].number < -9.9 && rule->leaves[0].low.code[0].number > -10.1);
+    assert_string_equal(rule->operands[2].text, "t{kind=freezer}");
+    assert_false(rule->operands[2].opaque);
+    wr_ruleset_free(rules);
+}
+
+static void sequence(void **state) {
+    (void)state;
+    struct wr_ruleset *rules = fixture_load("rules:\n"
+                                            "  - rule: a\n"
+                                            "    by: pump\n"
+                                            "    sequence:\n"
+                                            "      - {step: rises(run)}\n"
+                                            "      - {step: run}\n"
+                                            "      - {step: rises(run), within: 20s, absent: true}\n");
+    const struct wr_rule *steps = node_of(rules, rules->rules[0], 0);
+    assert_int_equal(steps->kind, WR_RULE_SEQUENCE);
+    assert_int_equal(steps->n_steps, 3);
+    assert_int_equal(steps->n_operands, 3);
+    assert_int_equal(steps->operands[0].node, steps->operands[2].node);
+    assert_true(steps->steps[2].absent && steps->steps[2].within_ns == 20 * FIXTURE_SECOND);
+    assert_true(node_of(rules, steps, 1)->truth);
+    assert_string_equal(rules->rules[0]->canonical, "sequence rises(run), run, rises(run) within 20s absent");
+    wr_ruleset_free(rules);
+}
+
+static void options(void **state) {
+    (void)state;
+    struct wr_ruleset *rules = fixture_load("defaults: {shelve_max: 1h, backfill: evaluate, forget: 1d}\n"
+                                            "rules:\n"
+                                            "  - {rule: a, when: x, valid_if: \"held(run, 1m)\", re_alarm: 30m, max_instances: 7}\n"
+                                            "  - {rule: b, when: x == false, severity: critical, backfill: ignore, forget: 2h}\n"
+                                            "  - {rule: c, when: true != x, shelve_max: 0s}\n");
+    const struct wr_rule *a = rules->rules[0];
+    const struct wr_rule *b = rules->rules[1];
+    assert_int_equal(a->shelve_max_ns, 3600 * FIXTURE_SECOND);
+    assert_int_equal(a->backfill, WR_BACKFILL_EVALUATE);
+    assert_int_equal(a->re_alarm_ns, 1800 * FIXTURE_SECOND);
+    assert_int_equal(a->max_instances, 7);
+    assert_int_equal(a->valid_if.n, 1);
+    assert_string_equal(a->canonical, "x valid_if held(run, 1m)");
+    assert_int_equal(b->shelve_max_ns, 0);
+    assert_int_equal(b->backfill, WR_BACKFILL_IGNORE);
+    assert_int_equal(b->forget_ns, 7200 * FIXTURE_SECOND);
+    assert_int_equal(b->when.code[b->when.n - 1].op, WR_OP_NOT);
+    assert_int_equal(rules->rules[2]->when.code[rules->rules[2]->when.n - 1].op, WR_OP_NOT);
+    assert_int_equal(rules->rules[2]->shelve_max_ns, 0);
+    wr_ruleset_free(rules);
+}
+
+static void refused(void **state) {
+    (void)state;
+    const char *const table[][2] = {
+        {"derive:\n  - {point: a, of: b > 1, by: room}\n  - {point: b, of: c, by: room}\n  - {point: c, of: \"if(a, 1, 2)\", by: room}\n",
+         "W334: the derived point 'a' needs itself: a -> b -> c -> a"},
+        {"derive:\n  - {point: m, of: t - 2K, unit: bar}\n",
+         "6:34: error W210: the expression is a temperature (°C), not a pressure (bar)"},
+        {"derive:\n  - {point: m, of: t, unit: K}\n", "W210: the expression is a temperature (°C), not a temperature difference (K)"},
+        {"derive:\n  - {point: m, of: \"3 + 4\"}\n", "W217: this never changes"},
+        {"derive:\n  - {point: t, of: x}\n", "W321: the point 't' is given twice: first at r.yaml:2:13"},
+        {"derive:\n  - {point: m, of: x, by: room}\nrules:\n  - {rule: r, when: m > 3}\n",
+         "W335: there is one 'm' for each 'room', which is not in `by` here"},
+        {"derive:\n  - {point: m, of: x}\nrules:\n  - {rule: r, when: \"m{room=a} > 3\"}\n", "W109: 'm' is a derived point"},
+        {"rules:\n  - rule: r\n    levels:\n      - {name: H, when: x > 1}\n    deadband: 1\n",
+         "W333: `deadband` goes with `when`, not with `levels`"},
+        {"rules:\n  - rule: r\n    value: x\n    levels:\n      - {name: H, when: value > 1}\n      - {name: H, when: value > 2}\n",
+         "W320: two levels are called 'H'"},
+        {"rules:\n  - rule: r\n    value: t\n    levels:\n      - {name: H, when: value > 1bar}\n",
+         "9:25: error W210: cannot compare temperature"},
+        {"rules:\n  - rule: r\n    sequence:\n      - {step: x, absent: true}\n      - {step: y}\n",
+         "W339: the first step has no `within`"},
+        {"rules:\n  - rule: r\n    sequence:\n      - {step: x}\n      - {step: y, absent: true}\n", "W339: `absent` needs `within`"},
+        {"rules:\n  - rule: r\n    sequence:\n      - {step: x}\n", "W339: a sequence has 2 to 8 steps"},
+    };
+    char shown[8192];
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        char text[2048];
+        snprintf(text, sizeof text, "%s%s", POINTS, table[i][0]);
+        struct wr_ruleset *rules = load(text, shown, sizeof shown);
+        if (rules || !strstr(shown, table[i][1]))
+            fail_msg("%s\ngave:\n%sexpected:\n%s", table[i][0], shown, table[i][1]);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(shared), cmocka_unit_test(counted),  cmocka_unit_test(derived),
+                                       cmocka_unit_test(levels), cmocka_unit_test(sequence), cmocka_unit_test(options),
+                                       cmocka_unit_test(refused)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -103,7 +103,7 @@ struct wr_alarm {
     char message[WR_ALARM_TEXT_BYTES];
 };
 
-#define WR_ALARM_SNAP_BYTES 768
+#define WR_ALARM_SNAP_BYTES 832
 
 /* A transition together with the alarm's state after it: the store commits both in one transaction, so that a restart finds them equal.
  * The snapshot is opaque to everybody but rules/. Without a transition (alarm.transition == 0) only the snapshot is stored. */

@@ -207,6 +207,34 @@ struct wr_reader {
 
 struct wr_test;
 
+/* suppress: alarms that the alarms of one rule explain. */
+struct wr_suppress {
+    uint32_t cause;                  /* index of an alarm rule */
+    const struct wr_selector *match; /* its matches: rule, severity and labels; NULL: every alarm of another rule */
+    const char *match_text;
+    uint32_t n_equal;
+    const char *equal[WR_RULE_LABELS];
+    int64_t linger_ns;
+    struct wr_place place;
+};
+
+/* groups: alarms with the same labels are told together. */
+struct wr_group {
+    const char *name; /* "group:by_line": as its notices are called */
+    uint32_t n_by;
+    const char *by[WR_RULE_LABELS];
+    int64_t wait_ns;
+    int64_t update_ns;
+    int64_t repeat_ns; /* 0: never */
+    bool first_out;
+    uint32_t flood_start; /* 0: never in flood */
+    uint32_t flood_end;
+    int64_t flood_window_ns;
+    uint32_t n_actions; /* with any it speaks for its low and medium alarms */
+    struct wr_action_spec *actions;
+    struct wr_place place;
+};
+
 /* A time zone that schedules share. */
 struct wr_ruleset_zone {
     const char *name;
@@ -235,6 +263,10 @@ struct wr_ruleset {
     uint32_t n_zones;
     struct wr_ruleset_zone zones[WR_RULESET_SCHEDULES];
     struct wr_test *tests; /* rules/testing/scenario.h: a list in the order of the files */
+    uint32_t n_suppresses;
+    struct wr_suppress *suppresses;
+    uint32_t n_groups;
+    struct wr_group *groups;
 };
 
 /* "measurement.value" is "measurement". Returns a text that lives as long as `name` or into[size]. */

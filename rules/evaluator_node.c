@@ -110,6 +110,10 @@ static double sequence_value(struct wr_view *view) {
     struct wr_instance_more *more = view->instance->more;
     if (!more || !wr_instance_signal(view->evaluator, view->instance, 0))
         return NAN;
+    if (more->step_waits) { /* after a restart: what had passed of the step has passed */
+        more->step_since_ns += step_clock(view);
+        more->step_waits = false;
+    }
     for (uint32_t i = 0; i <= 2 * view->rule->n_steps && advance_sequence(view, more); i++)
         continue;
     return more->step == view->rule->n_steps;
@@ -169,7 +173,7 @@ void wr_node_tell(struct wr_evaluator *evaluator, struct wr_instance *instance, 
 bool wr_node_is_over(const struct wr_evaluator *evaluator, const struct wr_instance *instance) {
     const struct wr_rule *rule = wr_instance_rule(evaluator, instance);
     const struct wr_instance_more *more = instance->more;
-    if (rule->kind != WR_RULE_SEQUENCE || !more || more->step == 0 || more->step == rule->n_steps)
+    if (rule->kind != WR_RULE_SEQUENCE || !more || more->step == 0 || more->step == rule->n_steps || more->step_waits)
         return false;
     int64_t within_ns = rule->steps[more->step].within_ns;
     return within_ns > 0 && evaluator->at.clock_ns - more->step_since_ns > within_ns;
@@ -179,7 +183,8 @@ bool wr_node_is_over(const struct wr_evaluator *evaluator, const struct wr_insta
 static int64_t next_of_sequence(const struct wr_evaluator *evaluator, const struct wr_instance *instance, const struct wr_rule *rule) {
     const struct wr_signal *first = wr_instance_signal(evaluator, instance, 0);
     const struct wr_instance_more *more = instance->more;
-    if (!more || more->step == 0 || more->step == rule->n_steps || rule->steps[more->step].within_ns == 0 || !first || !first->met)
+    if (!more || more->step == 0 || more->step == rule->n_steps || more->step_waits || rule->steps[more->step].within_ns == 0 || !first ||
+        !first->met)
         return WR_NEVER_NS;
     int64_t elapsed_ns = wr_signal_clock(first, evaluator->at.boot_ns) - more->step_since_ns;
     return wr_clock_add_ns(evaluator->at.boot_ns, rule->steps[more->step].within_ns - elapsed_ns);

@@ -5,7 +5,7 @@
  *   evaluator_take.c      samples, timers, the queue     evaluator_snapshot.c  restore, snapshots, commands
  *   evaluator_view.c      the values that a program sees evaluator_migrate.c   reload
  *   evaluator_attach.c    signals meet nodes             evaluator_memory.c    states of operators over a restart
- *   evaluator_forget.c    instances that nobody speaks for
+ *   evaluator_forget.c    instances that nobody speaks for evaluator_progress.c  how far nodes have come, over a restart
  *
  * A **signal** is what a node reads: a series, or what another node says for one tuple of labels. Its id is that of the series, or WR_SIGNAL_NODE and an index. An
  * **instance** is one node (rules/compiled.h: an alarm, a derived point, a set, a sequence) for one tuple of `by`. A sample of a signal puts the instances that
@@ -56,6 +56,7 @@ struct wr_instance_more {
     /* a sequence */
     uint32_t step;          /* so many steps are met */
     int64_t step_since_ns;  /* since the last of them, by the clock of its signal */
+    bool step_waits;        /* after a restart: step_since_ns is relative to the first sample that comes */
 };
 
 struct wr_instance {
@@ -73,6 +74,7 @@ struct wr_instance {
     bool queued : 1;
     bool invalid : 1;     /* its valid_if is not true */
     bool historic : 1;    /* its last raise was on old data only */
+    bool kept : 1;        /* of a node: the store has a snapshot of it */
     uint32_t next;        /* in the queue; of a free place the next one */
     int64_t since_ns;     /* start of the delay, by the clock of its signal */
     int64_t true_boot_ns; /* since when the condition has been true, by boot time: for {duration} */
@@ -337,6 +339,12 @@ int64_t wr_node_next_change(const struct wr_evaluator *evaluator, const struct w
 /* A new operator of a signal: goes on with the state that was saved for it, if there is one. */
 void wr_evaluator_remember(struct wr_evaluator *evaluator, uint32_t id, struct wr_signal_operator *op);
 void wr_evaluator_forget_recalled(struct wr_evaluator *evaluator);
+
+/* evaluator_progress.c */
+/* How far a node has come, for a snapshot; false: there is nothing to tell. */
+bool wr_node_encode(struct wr_evaluator *evaluator, struct wr_instance *instance, struct wr_alarm_entry *ret_entry);
+bool wr_node_is_snapshot(const struct wr_alarm_entry *entry);
+WR_MUST_USE enum wr_result wr_node_restore(struct wr_evaluator *evaluator, const struct wr_alarm_entry *entry, const struct wr_now *now);
 
 /* evaluator_snapshot.c */
 void wr_instance_encode(const struct wr_evaluator *evaluator, const struct wr_instance *instance, struct wr_alarm_entry *entry);

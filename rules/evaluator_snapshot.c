@@ -14,7 +14,9 @@ struct snap {
     uint8_t delay;
     uint8_t condition;
     uint8_t no_data;
-    uint8_t reserved[3];
+    uint8_t level;
+    uint8_t historic;
+    uint8_t reserved;
     int64_t elapsed_ns; /* of the delay */
     int64_t true_ns;    /* how long the condition has been true */
     int64_t changed_wall_ns;
@@ -38,6 +40,8 @@ void wr_instance_encode(const struct wr_evaluator *evaluator, const struct wr_in
     snap.delay = instance->delay;
     snap.condition = instance->condition;
     snap.no_data = instance->no_data;
+    snap.level = instance->level;
+    snap.historic = instance->historic;
     snap.elapsed_ns = instance->delay == WR_DELAY_NONE ? 0 : wr_instance_elapsed(evaluator, instance, evaluator->at.boot_ns);
     snap.true_ns = evaluator->at.boot_ns - instance->true_boot_ns;
     snap.changed_wall_ns = instance->changed_wall_ns;
@@ -83,6 +87,8 @@ enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct
     uint32_t index;
     const char *name;
     const char *text;
+    if (wr_node_is_snapshot(entry))
+        return wr_node_restore(evaluator, entry, now);
     if (!decode(entry, &snap, &name, &text))
         return WR_CORRUPT;
     uint32_t rule = wr_ruleset_find(evaluator->rules, name);
@@ -98,6 +104,8 @@ enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct
     instance->true_boot_ns = now->boot_ns - snap.true_ns;
     instance->changed_wall_ns = snap.changed_wall_ns;
     instance->no_data = snap.no_data != 0;
+    instance->level = snap.level <= evaluator->rules->rules[rule]->n_levels ? snap.level : 0;
+    instance->historic = snap.historic != 0;
     instance->unknown = true;
     instance->transition = snap.transition;
     const struct wr_trigger kept = evaluator->at;
@@ -117,8 +125,14 @@ enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct
 static bool next(const struct wr_evaluator *evaluator, uint32_t *cursor, bool normal_too, struct wr_alarm_entry *ret_entry) {
     while (*cursor < evaluator->n_instances) {
         const struct wr_instance *instance = &evaluator->instances[(*cursor)++];
-        if (instance->rule == WR_INSTANCE_NONE || wr_instance_rule(evaluator, instance)->kind != WR_RULE_ALARM)
+        if (instance->rule == WR_INSTANCE_NONE)
             continue;
+        if (wr_instance_rule(evaluator, instance)->kind != WR_RULE_ALARM) {
+            if (normal_too &&
+                wr_node_encode((struct wr_evaluator *)(uintptr_t)evaluator, (struct wr_instance *)(uintptr_t)instance, ret_entry))
+                return true;
+            continue;
+        }
         if (instance->state == WR_ALARM_NORMAL && (!normal_too || instance->transition == 0))
             continue;
         /* Looking changes nothing but what windows have forgotten. */

@@ -279,7 +279,7 @@ static void finish(struct wr_operator_spec *spec, uint32_t capacity) {
 }
 
 enum wr_result wr_panes_plan(const struct wr_operator_call *call, struct wr_operator_spec *spec, struct wr_error *err) {
-    const int64_t most = (WR_OPERATOR_BYTES_MAX - sizeof(struct panes)) / sizeof(struct pane) / 2;
+    const int64_t most = (WR_OPERATOR_BYTES_MAX - sizeof(struct panes)) / sizeof(struct pane);
     spec->kind = &wr_panes_kind;
     spec->span_ns = call->span_ns;
     spec->step_ns = call->step_ns > 0 ? call->step_ns : (call->span_ns - 1) / PANES + 1;

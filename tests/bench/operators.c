@@ -34,7 +34,7 @@ static const struct call calls[] = {
     {"increase, 256 samples", WR_FUNCTION_INCREASE, 0, 256, 0, {NAN, NAN}, 0, S},
     {"median, 256 samples", WR_FUNCTION_MEDIAN, 0, 256, 0, {NAN, NAN}, 0, S},
     {"avg, 1d in 64 panes", WR_FUNCTION_AVG, 86400 * S, 0, 0, {NAN, NAN}, 0, S},
-    {"slope, 1000 panes", WR_FUNCTION_SLOPE, 60000 * S, 0, 60 * S, {NAN, NAN}, 0, S},
+    {"slope, 2000 panes", WR_FUNCTION_SLOPE, 120000 * S, 0, 60 * S, {NAN, NAN}, 0, S},
     {"median, 7d step=1m", WR_FUNCTION_MEDIAN, 604800 * S, 0, 60 * S, {NAN, NAN}, 0.01, S},
     {"median, 20480 steps, 16384 bins", WR_FUNCTION_MEDIAN, 20480 * S, 0, S, {NAN, NAN}, 0.0001, S},
     {"duty", WR_FUNCTION_DUTY, 3600 * S, 0, 0, {NAN, NAN}, 0, S},

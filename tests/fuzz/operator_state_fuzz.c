@@ -52,13 +52,13 @@ static void feed(struct operator_bed *bed, enum wr_function_id function, const u
             now = wide;
         else
             now += (int8_t)data[1] * (S / 4);
+        now = wr_operator_time_fits(now) || (data[0] & 32) ? now / 2 : 0; /* out of range too: they are not taken */
         if (data[0] & 2)
             wr_operator_advance(&bed->spec, bed->state, now);
         if (data[0] & 4)
             (void)wr_operator_add(&bed->spec, bed->state, now - (data[0] & 8 ? S : 0), data[0] & 1 ? data[1] : value);
         if (data[0] & 16)
             ask(bed, function);
-        now = wr_operator_time_fits(now) ? now : 0;
     }
 }
 

@@ -42,7 +42,7 @@ static const struct {
     {"samples", WR_FUNCTION_AVG, 1000, 0, 0, {NAN, NAN}, 0},
     {"samples, selected", WR_FUNCTION_MEDIAN, 0, 256, 0, {NAN, NAN}, 0},
     {"panes", WR_FUNCTION_AVG, 86400, 0, 1800, {NAN, NAN}, 0},
-    {"panes, as many as there may be", WR_FUNCTION_AVG, 800, 0, 1, {NAN, NAN}, 0},
+    {"panes, as many as there may be", WR_FUNCTION_AVG, 2040, 0, 1, {NAN, NAN}, 0},
     {"quantiles", WR_FUNCTION_MEDIAN, 20480, 0, 1, {NAN, NAN}, 0.0001},
     {"duty", WR_FUNCTION_DUTY, 3600, 0, 0, {NAN, NAN}, 0},
     {"hits", WR_FUNCTION_HITS, 0, 0, 0, {4096, 4096}, 0},

@@ -1,9 +1,9 @@
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 
 #include "agent/config_private.h"
+#include "core/authority.h"
 
 #define FORMS "write tcp://127.0.0.1:8094, tls://0.0.0.0:8095, udp://127.0.0.1:8089, unix:///run/weir/line.sock or stdin"
 #define UNIX_PATH_BYTES sizeof(((struct sockaddr_un *)0)->sun_path)
@@ -105,11 +105,5 @@ enum wr_result wr_address_parse(const char *text, const char *directory, struct 
 }
 
 bool wr_address_is_loopback(const char *host) {
-    struct in_addr v4;
-    struct in6_addr v6;
-    if (inet_pton(AF_INET, host, &v4) == 1)
-        return ntohl(v4.s_addr) >> 24 == 127;
-    if (inet_pton(AF_INET6, host, &v6) == 1)
-        return IN6_IS_ADDR_LOOPBACK(&v6);
-    return strcmp(host, "localhost") == 0;
+    return wr_authority_is_loopback(host);
 }

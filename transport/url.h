@@ -10,10 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/authority.h"
 #include "core/result.h"
 
-#define WR_URL_HOST_BYTES 254 /* a DNS name has at most 253 characters */
-#define WR_URL_TEXT_BYTES (WR_URL_HOST_BYTES + 16)
+#define WR_URL_HOST_BYTES WR_AUTHORITY_HOST_BYTES
+#define WR_URL_TEXT_BYTES WR_AUTHORITY_TEXT_BYTES
 
 struct wr_url {
     bool tls;

@@ -3,44 +3,68 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "agent/actions_private.h"
 #include "core/log.h"
 #include "core/thread.h"
-#include "rules/template.h"
 
-#define PENDING_LOOK_NS (2 * WR_NS_PER_MS)
+#define PARTING_NS (500 * WR_NS_PER_MS)                                       /* what is given up at a stop may still say so */
+#define RESULTS (WR_ACTIONS_TARGETS + WR_CHILDREN_MAX + 2 * WR_UPLINK_DIRECT) /* all that can run at once: never full */
 
-enum wr_result wr_actions_init(struct wr_actions *actions, struct wr_error *err) {
-    const struct wr_channel_options options = {.name = "engine to actions",
-                                               .capacity = WR_ACTIONS_CAPACITY,
-                                               .element_bytes = sizeof(struct wr_alarm_entry),
-                                               .policy = WR_CHANNEL_REJECT};
-    WR_TRY(wr_channel_new(&options, &actions->transitions, err));
-    actions->pending = calloc(WR_ACTIONS_PENDING, sizeof *actions->pending);
-    if (!actions->pending) {
-        wr_channel_free(actions->transitions);
-        actions->transitions = NULL;
-        return wr_error_set(err, WR_NO_MEMORY, "no memory for the actions");
-    }
-    wr_children_init(&actions->children);
-    pthread_mutex_init(&actions->lock, NULL);
-    return WR_OK;
+static enum wr_result new_channel(const char *name, size_t capacity, size_t element_bytes, struct wr_channel **ret_channel,
+                                  struct wr_error *err) {
+    const struct wr_channel_options options = {
+        .name = name, .capacity = capacity, .element_bytes = element_bytes, .policy = WR_CHANNEL_REJECT};
+    return wr_channel_new(&options, ret_channel, err);
 }
 
-size_t wr_actions_bytes(void) {
-    return WR_ACTIONS_CAPACITY * sizeof(struct wr_alarm_entry) + WR_ACTIONS_PENDING * sizeof(struct wr_actions_pending) +
-           wr_actions_execute_bytes();
+enum wr_result wr_actions_init(struct wr_actions *actions, struct wr_error *err) {
+    actions->cancel_fd = -1;
+    enum wr_result result =
+        new_channel("engine to actions", WR_ACTIONS_CAPACITY, sizeof(struct wr_alarm_entry), &actions->transitions, err);
+    if (result == WR_OK)
+        result = new_channel("ends of actions", RESULTS, sizeof(struct wr_action_result), &actions->results, err);
+    if (result == WR_OK)
+        result = wr_action_delay_init(&actions->delay, err);
+    if (result == WR_OK && (actions->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
+        result = wr_error_set(err, WR_IO, "no descriptor for the actions");
+    if (result == WR_OK) {
+        wr_children_init(&actions->children, wr_actions_program_ended, actions);
+        pthread_mutex_init(&actions->lock, NULL);
+        return WR_OK;
+    }
+    if (actions->cancel_fd >= 0)
+        close(actions->cancel_fd);
+    wr_action_delay_fini(&actions->delay);
+    wr_channel_free(actions->results);
+    wr_channel_free(actions->transitions);
+    actions->results = actions->transitions = NULL;
+    return result;
+}
+
+size_t wr_actions_bytes(const struct wr_ruleset *rules, unsigned *ret_threads) {
+    const struct wr_ruleset_actions_info info = rules ? wr_ruleset_actions_info(rules) : (struct wr_ruleset_actions_info){0};
+    const size_t jobs = (size_t)info.targets * WR_ACTIONS_QUEUE + (info.delays ? WR_ACTION_DELAYS : 0);
+    *ret_threads = WR_ACTIONS_STARTERS + (info.senders < WR_ACTIONS_SENDERS ? info.senders : WR_ACTIONS_SENDERS);
+    return WR_ACTIONS_CAPACITY * sizeof(struct wr_alarm_entry) + RESULTS * sizeof(struct wr_action_result) +
+           WR_ACTION_DELAYS * sizeof(struct wr_action_job *) + jobs * wr_action_job_bytes() + wr_actions_execute_bytes() +
+           info.senders * wr_actions_send_bytes();
 }
 
 void wr_actions_fini(struct wr_actions *actions) {
     if (!actions->transitions)
         return;
     wr_pool_free(actions->starters);
+    wr_pool_free(actions->senders);
     wr_children_fini(&actions->children);
+    wr_actions_free_targets(actions);
+    wr_action_delay_fini(&actions->delay);
+    wr_channel_free(actions->results);
     wr_channel_free(actions->transitions);
     actions->transitions = NULL;
-    free(actions->pending);
+    close(actions->cancel_fd);
     pthread_mutex_destroy(&actions->lock);
 }
 
@@ -53,20 +77,24 @@ void wr_actions_use(struct wr_actions *actions, struct wr_ruleset *rules) {
 void wr_actions_publish_to(struct wr_actions *actions, struct wr_channel *publish) {
     pthread_mutex_lock(&actions->lock);
     actions->publish = publish;
+    actions->published_anew = true;
     pthread_mutex_unlock(&actions->lock);
+    wr_actions_published(actions, 0, true); /* of no publish: only wakes the thread */
 }
 
 /* -- log ------------------------------------------------------------------------------------------------------------------------------- */
 
-static void log_alarm(struct wr_actions *actions, const struct wr_alarm *alarm) {
+void wr_actions_log(struct wr_actions *actions, const struct wr_alarm *alarm) {
     char name[WR_ALARM_NAME_BYTES + WR_ALARM_INSTANCE_BYTES + 2];
     wr_alarm_display(name, sizeof name, alarm);
-    struct wr_log_value values[12];
+    struct wr_log_value values[14];
     size_t n = 0;
     values[n++] = WR_LOG_STR("alarm", name);
-    values[n++] = WR_LOG_STR("cause", wr_alarm_cause_name(alarm->cause));
-    values[n++] = WR_LOG_STR("state", wr_alarm_state_name(alarm->to));
-    values[n++] = WR_LOG_STR("severity", wr_severity_name(alarm->severity));
+    values[n++] = WR_LOG_STR("cause", wr_alarm_cause_name((enum wr_alarm_cause)alarm->cause));
+    values[n++] = WR_LOG_STR("state", wr_alarm_state_name((enum wr_alarm_state)alarm->to));
+    values[n++] = WR_LOG_STR("severity", wr_severity_name((enum wr_severity)alarm->severity));
+    if (alarm->level[0])
+        values[n++] = WR_LOG_STR("level", alarm->level);
     if (alarm->has_value)
         values[n++] = WR_LOG_NUM("value", alarm->value);
     if (alarm->has_limit)
@@ -77,6 +105,8 @@ static void log_alarm(struct wr_actions *actions, const struct wr_alarm *alarm) 
         values[n++] = WR_LOG_STR("message", alarm->message);
     if (alarm->by_whom[0])
         values[n++] = WR_LOG_STR("by", alarm->by_whom);
+    if (alarm->why[0])
+        values[n++] = WR_LOG_STR("why", alarm->why);
     values[n++] = WR_LOG_INT("event_ns", alarm->event_ns);
     values[n++] = WR_LOG_INT("acted_ns", wr_clock_wall_ns(actions->clock));
     if (alarm->arrival_boot_ns)
@@ -84,77 +114,52 @@ static void log_alarm(struct wr_actions *actions, const struct wr_alarm *alarm) 
     /* No call site: an alarm is never held back by the log's rate limit; chattering is the evaluator's business. */
     wr_log_write(NULL, WR_LOG_INFO, "alarm", "alarm", values, n);
     actions->logged++;
+    actions->kinds[WR_ACTION_LOG].done++;
+    wr_histogram_add(&actions->kinds[WR_ACTION_LOG].latency, wr_clock_boot_ns(actions->clock) - alarm->decided_boot_ns);
 }
 
-/* -- mqtt ------------------------------------------------------------------------------------------------------------------------------ */
+/* -- what is to be done ---------------------------------------------------------------------------------------------------------------- */
 
-static void publish_failed(struct wr_actions *actions, const struct wr_alarm *alarm, const char *why) {
-    actions->failed++;
-    WR_LOG_WITH(WR_LOG_ERROR, "actions", "alarm not published", WR_LOG_STR("rule", alarm->rule), WR_LOG_STR("error", why));
+static bool logged_by_default(const struct wr_alarm *alarm) {
+    const enum wr_alarm_cause cause = (enum wr_alarm_cause)alarm->cause;
+    return wr_alarm_is_annunciated(alarm) &&
+           (cause == WR_ALARM_RAISED || cause == WR_ALARM_CLEARED || cause == WR_ALARM_ACKNOWLEDGED || cause == WR_ALARM_ESCALATED);
 }
 
-static void publish(struct wr_actions *actions, struct wr_actions_pending *pending) {
-    struct wr_uplink_direct direct = {
-        .id = ++actions->direct_id, .qos = pending->qos, .retained = pending->retain, .repeat = pending->alarm.cause == WR_ALARM_REPEATED};
-    struct wr_buf payload;
-    wr_buf_init(&payload, 16384);
-    memcpy(direct.topic, pending->topic, sizeof direct.topic);
-    if (wr_alarm_to_json(&pending->alarm, &payload) != WR_OK) {
-        publish_failed(actions, &pending->alarm, "no memory");
-    } else if (!actions->publish) {
-        publish_failed(actions, &pending->alarm, "no uplink is configured");
-    } else {
-        direct.payload = wr_buf_steal(&payload, &direct.payload_len);
-        if (wr_channel_try_send(actions->publish, &direct) == WR_OK) {
-            actions->published++;
-        } else {
-            free(direct.payload);
-            publish_failed(actions, &pending->alarm, "too many publishes wait for the uplink");
-        }
-    }
-    wr_buf_fini(&payload);
+/* What keeps a state takes every change of it; what notifies, those that somebody is to be told of: and who asks for the moment of the
+ * suppression itself wants to know. */
+static bool is_wanted(const struct wr_action_spec *spec, const struct wr_alarm *alarm) {
+    const enum wr_alarm_cause cause = (enum wr_alarm_cause)alarm->cause;
+    const bool keeps = spec->kind == WR_ACTION_MQTT && spec->mqtt.retain;
+    const bool asked = cause == WR_ALARM_SUPPRESSED || cause == WR_ALARM_UNSUPPRESSED;
+    return wr_action_wants(spec, cause) && (keeps || asked || wr_alarm_is_annunciated(alarm));
 }
 
-/* Publishes what is journalled by now, and what has waited long enough. */
-static void publish_pending(struct wr_actions *actions) {
-    int64_t boot_ns = wr_clock_boot_ns(actions->clock);
-    unsigned kept = 0;
-    for (unsigned i = 0; i < actions->n_pending; i++) {
-        struct wr_actions_pending *pending = &actions->pending[i];
-        bool journalled = pending->number != 0 && actions->journalled && actions->journalled(actions->journalled_user, pending->number);
-        bool given_up = pending->number == 0 || !actions->journalled || boot_ns >= pending->deadline_boot_ns;
-        if (!journalled && !given_up) {
-            actions->pending[kept++] = *pending;
-            continue;
-        }
-        pending->alarm.journalled = journalled;
-        if (!journalled)
-            actions->unjournalled++;
-        publish(actions, pending);
-    }
-    actions->n_pending = kept;
+static void put_off(struct wr_actions *actions, struct wr_action_job *job) {
+    job->turn.due_boot_ns = wr_clock_add_ns(job->alarm.decided_boot_ns, job->spec.after_ns);
+    const enum wr_result result = wr_action_delay_put(&actions->delay, job);
+    if (result == WR_OK)
+        return;
+    if (result == WR_FULL)
+        wr_actions_bury(actions, job->spec.kind, &job->alarm, job->address, 0, "too many actions wait for their time");
+    free(job);
 }
 
-static void plan_publish(struct wr_actions *actions, const struct wr_action_spec *action, const struct wr_alarm_entry *entry) {
-    struct wr_actions_pending pending = {.alarm = entry->alarm, .number = entry->number, .qos = action->qos, .retain = action->retain};
-    pending.deadline_boot_ns = entry->alarm.decided_boot_ns + WR_ACTIONS_JOURNAL_WAIT_NS;
-    if (wr_template_topic(action->topic, &entry->alarm, actions->node, actions->site, pending.topic, sizeof pending.topic) != WR_OK) {
-        publish_failed(actions, &entry->alarm, "the topic is too long");
+static void plan(struct wr_actions *actions, const struct wr_action_spec *spec, uint32_t index, uint32_t rule,
+                 const struct wr_alarm_entry *entry) {
+    struct wr_error err = {0};
+    struct wr_action_job *job;
+    if (spec->kind == WR_ACTION_LOG && spec->after_ns == 0) {
+        wr_actions_log(actions, &entry->alarm);
         return;
     }
-    if (actions->n_pending == WR_ACTIONS_PENDING) {
-        publish(actions, &actions->pending[0]);
-        actions->unjournalled++;
-        actions->n_pending--;
-        memmove(actions->pending, actions->pending + 1, actions->n_pending * sizeof pending);
-    }
-    actions->pending[actions->n_pending++] = pending;
-}
-
-/* -- the thread ------------------------------------------------------------------------------------------------------------------------ */
-
-static bool logged_by_default(enum wr_alarm_cause cause) {
-    return cause == WR_ALARM_RAISED || cause == WR_ALARM_CLEARED || cause == WR_ALARM_ACKNOWLEDGED || cause == WR_ALARM_ESCALATED;
+    const struct wr_rule_info info = wr_ruleset_info(actions->rules, rule);
+    if (wr_action_job_new(spec, index, &info, entry, &actions->place, &job, &err) != WR_OK)
+        wr_actions_bury(actions, spec->kind, &entry->alarm, spec->target ? spec->target : "", 0, err.text);
+    else if (spec->after_ns > 0)
+        put_off(actions, job);
+    else
+        wr_actions_enqueue(actions, job);
 }
 
 static void act(struct wr_actions *actions, const struct wr_alarm_entry *entry) {
@@ -163,27 +168,26 @@ static void act(struct wr_actions *actions, const struct wr_alarm_entry *entry) 
         return;
     if (alarm->arrival_boot_ns)
         wr_histogram_add(&actions->latency, wr_clock_boot_ns(actions->clock) - alarm->arrival_boot_ns);
+    wr_action_delay_observe(&actions->delay, alarm);
     uint32_t rule = actions->rules ? wr_ruleset_find(actions->rules, alarm->rule) : UINT32_MAX;
     uint32_t n = 0;
     const struct wr_action_spec *list = rule == UINT32_MAX ? NULL : wr_ruleset_actions(actions->rules, rule, &n);
-    if (n == 0 && logged_by_default(alarm->cause))
-        log_alarm(actions, alarm);
-    for (uint32_t i = 0; i < n; i++) {
-        if (!wr_action_wants(&list[i], alarm->cause))
-            continue;
-        switch (list[i].kind) {
-        case WR_ACTION_LOG:
-            log_alarm(actions, alarm);
-            break;
-        case WR_ACTION_EXEC:
-            wr_actions_execute(actions, &list[i], alarm);
-            break;
-        case WR_ACTION_MQTT:
-            plan_publish(actions, &list[i], entry);
-            break;
-        }
-    }
+    if (n == 0 && logged_by_default(alarm))
+        wr_actions_log(actions, alarm);
+    for (uint32_t i = 0; i < n; i++)
+        if (is_wanted(&list[i], alarm))
+            plan(actions, &list[i], i, rule, entry);
 }
+
+static void act_delayed(struct wr_actions *actions) {
+    struct wr_action_job *job;
+    while ((job = wr_action_delay_take(&actions->delay, wr_clock_boot_ns(actions->clock))) != NULL)
+        wr_actions_enqueue(actions, job);
+    actions->delayed = actions->delay.n;
+    actions->needless = actions->delay.needless;
+}
+
+/* -- the thread ------------------------------------------------------------------------------------------------------------------------ */
 
 static void show_children(struct wr_actions *actions) {
     pthread_mutex_lock(&actions->children.lock);
@@ -195,45 +199,92 @@ static void show_children(struct wr_actions *actions) {
 
 /* Returns when to look again. */
 static int64_t look_after_children(struct wr_actions *actions) {
-    const bool starting = atomic_load(&actions->starting) > 0; /* before the look: one that is started in between is seen by it */
+    if (actions->programs == 0) {
+        show_children(actions);
+        return WR_NEVER_NS;
+    }
     const int64_t now_ns = wr_clock_boot_ns(actions->clock);
-    const int64_t again_ns = wr_children_look(&actions->children, now_ns);
+    (void)wr_children_look(&actions->children, now_ns);
     show_children(actions);
-    return starting ? now_ns + WR_CHILDREN_LOOK_NS : again_ns;
+    return now_ns + WR_CHILDREN_LOOK_NS;
+}
+
+static int64_t earlier(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* One turn: takes a transition or a result, or waits until something is due. False: there will be no more transitions. */
+static bool turn(struct wr_actions *actions, bool open, int64_t deadline_boot_ns, int64_t *ret_due_boot_ns) {
+    struct wr_alarm_entry entry;
+    struct wr_action_result result;
+    struct wr_channel_case cases[] = {
+        {.channel = open ? actions->transitions : NULL, .direction = WR_CHANNEL_RECV, .element = &entry},
+        {.channel = actions->results, .direction = WR_CHANNEL_RECV, .element = &result},
+    };
+    size_t index;
+    const bool taken = wr_channel_select(cases, 2, NULL, deadline_boot_ns, &index) == WR_OK;
+    if (taken && index == 0 && cases[0].result != WR_OK)
+        open = false;
+    pthread_mutex_lock(&actions->lock);
+    if (taken && index == 0 && open)
+        act(actions, &entry);
+    else if (taken && index == 1)
+        wr_actions_take_result(actions, &result);
+    act_delayed(actions);
+    const int64_t due_ns = wr_actions_dispatch(actions);
+    pthread_mutex_unlock(&actions->lock);
+    *ret_due_boot_ns = earlier(earlier(due_ns, wr_action_delay_due(&actions->delay)), look_after_children(actions));
+    return open;
+}
+
+/* The last act: what runs elsewhere is told to end, and has a moment to say how it did. */
+static void part(struct wr_actions *actions) {
+    const uint64_t one = 1;
+    const int64_t until_ns = wr_clock_boot_ns(actions->clock) + PARTING_NS;
+    struct wr_action_result result;
+    if (write(actions->cancel_fd, &one, sizeof one) != sizeof one)
+        WR_LOG(WR_LOG_WARN, "actions", "what is being sent cannot be told to stop");
+    while (actions->sending > 0 && wr_channel_recv(actions->results, &result, until_ns) == WR_OK)
+        wr_actions_take_result(actions, &result);
+    wr_actions_give_up(actions);
 }
 
 static void *run(void *user) {
     struct wr_actions *actions = user;
     wr_thread_name("weir-actions");
-    struct wr_alarm_entry entry;
-    for (int64_t look = WR_NEVER_NS;;) {
-        int64_t deadline = look;
-        if (actions->n_pending > 0 && deadline > wr_clock_boot_ns(actions->clock) + PENDING_LOOK_NS)
-            deadline = wr_clock_boot_ns(actions->clock) + PENDING_LOOK_NS;
-        enum wr_result received = wr_channel_recv(actions->transitions, &entry, deadline);
-        pthread_mutex_lock(&actions->lock);
-        if (received == WR_OK)
-            act(actions, &entry);
-        publish_pending(actions);
-        pthread_mutex_unlock(&actions->lock);
-        look = look_after_children(actions);
-        if (received == WR_CLOSED && actions->n_pending == 0)
-            return NULL;
+    int64_t due_ns = WR_NEVER_NS;
+    bool open = true;
+    while (open || !wr_actions_are_idle(actions)) {
+        if (!open && wr_clock_boot_ns(actions->clock) >= actions->drain_until_boot_ns)
+            break;
+        open = turn(actions, open, open ? due_ns : earlier(due_ns, actions->drain_until_boot_ns), &due_ns);
     }
+    pthread_mutex_lock(&actions->lock);
+    part(actions);
+    pthread_mutex_unlock(&actions->lock);
+    return NULL;
 }
 
 enum wr_result wr_actions_start(struct wr_actions *actions, struct wr_error *err) {
     return wr_thread_start(&actions->thread, run, actions, "actions", err);
 }
 
+static enum wr_result stop_pool(struct wr_pool *pool, int64_t deadline_boot_ns) {
+    struct wr_error err = {0};
+    if (!pool || wr_pool_stop(pool, deadline_boot_ns, deadline_boot_ns, &err) == WR_OK)
+        return WR_OK;
+    WR_LOG_WITH(WR_LOG_ERROR, "actions", "something is still being begun, sent or written", WR_LOG_ERR(&err));
+    return WR_TIMEOUT;
+}
+
 enum wr_result wr_actions_stop(struct wr_actions *actions, int64_t deadline_boot_ns) {
+    const int64_t now_ns = wr_clock_boot_ns(actions->clock);
+    const int64_t half_ns = deadline_boot_ns > now_ns ? (deadline_boot_ns - now_ns) / 2 : 0;
+    actions->drain_until_boot_ns = now_ns + earlier(half_ns, WR_ACTIONS_DRAIN_NS);
     wr_channel_close(actions->transitions);
     WR_TRY(wr_thread_join(actions->thread, deadline_boot_ns));
-    struct wr_error err = {0};
-    if (actions->starters && wr_pool_stop(actions->starters, deadline_boot_ns, deadline_boot_ns, &err) != WR_OK) {
-        WR_LOG_WITH(WR_LOG_ERROR, "actions", "a program is still being started", WR_LOG_ERR(&err));
-        return WR_TIMEOUT;
-    }
+    WR_TRY(stop_pool(actions->starters, deadline_boot_ns));
+    WR_TRY(stop_pool(actions->senders, deadline_boot_ns));
     show_children(actions);
     return WR_OK;
 }

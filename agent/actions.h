@@ -1,11 +1,15 @@
-/* Actions: what happens when an alarm makes a transition: a log line, a program, a publish.
+/* Actions: what happens when an alarm makes a transition: a log line, a program, a publish, a web server that is called, a line in a file.
  *
- * Promise: local actions (log, exec) run at once, without network or disk. Network actions (mqtt) wait for the journal at most 50 ms and then
- * go, marked `journalled: false`. To begin a program may take a while, or hang; so that no other alarm waits for it, that is done by a small pool
- * of the actions' own: no source that polls can stand in its way. A rule without `then` is logged when it is raised, cleared or acknowledged. Historic alarms drive nothing.
- * An action that fails is logged and counted; it never holds up another.
+ * Promise: one thread decides what is to be done, at once, and never waits. Each place that actions go to (a host, a program, a directory, the
+ * broker) has a queue of its own (agent/action_queue.h) and does its work elsewhere: none holds up another. Local actions need neither network
+ * nor disk; those that go out (mqtt, webhook) wait for the journal at most 50 ms and then go, marked `journalled: false`. To begin a program may
+ * take a while, or hang: that is done by a small pool of the actions' own, so that no source that polls can stand in its way; another pool sends and writes.
+ * What cannot be done after all its tries is a dead letter: one line in the log, one record in the journal, one count. Repeats are dropped
+ * first, a raise never while something less waits.
+ * A rule without `then` is logged when it is raised, cleared or acknowledged. Historic alarms drive nothing; silenced ones (wr_alarm_is_annunciated)
+ * only state topics, which keep what is, and what asks for the moment of the suppression itself.
  *
- * Threads: one of its own, fed by a channel of struct wr_alarm_entry, and those that start programs; the rule set is exchanged by wr_actions_use, from any thread.
+ * Threads: one of its own, fed by a channel of struct wr_alarm_entry, and those of its pools; the rule set is exchanged by wr_actions_use, from any thread.
  * Ownership: the rule set belongs to the caller and must live until another one is in use. Caller's memory.
  */
 #ifndef WEIR_AGENT_ACTIONS_H
@@ -14,6 +18,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "agent/action_delay.h"
+#include "agent/action_job.h"
 #include "agent/children.h"
 #include "core/alarm.h"
 #include "core/channel.h"
@@ -21,62 +27,93 @@
 #include "core/metrics.h"
 #include "core/pool.h"
 #include "rules/ruleset.h"
+#include "transport/tls.h"
 #include "transport/uplink_messages.h"
 
 #define WR_ACTIONS_CAPACITY 1024
-#define WR_ACTIONS_PENDING 64 /* publishes that wait for the journal; beyond that they go without */
+#define WR_ACTIONS_QUEUE 128  /* actions that wait for one target */
+#define WR_ACTIONS_TARGETS 64 /* twice what a rule set may have: those of the former one may still be at work */
 #define WR_ACTIONS_STARTERS 4 /* threads at most that start programs */
+#define WR_ACTIONS_SENDERS 32 /* threads at most that send and write: one a target */
 #define WR_ACTIONS_JOURNAL_WAIT_NS (50 * WR_NS_PER_MS)
+#define WR_ACTIONS_DRAIN_NS (1 * WR_NS_PER_S) /* what a stop gives to actions under way */
 
-/* A publish that waits for its transition to be on disk. */
-struct wr_actions_pending {
-    struct wr_alarm alarm;
-    uint64_t number;
-    int64_t deadline_boot_ns;
-    char topic[WR_UPLINK_TOPIC_BYTES];
-    uint8_t qos;
-    bool retain;
+/* Counted for each kind of action. */
+struct wr_action_counters {
+    _Atomic uint64_t queued; /* now */
+    _Atomic uint64_t done;
+    _Atomic uint64_t retried; /* tries that failed and were not the last */
+    _Atomic uint64_t dead;
+    _Atomic uint64_t repeats;    /* dropped */
+    struct wr_histogram latency; /* from the decision to the end of the try that worked */
+};
+
+/* A place that actions go to. */
+struct wr_action_target {
+    char *name; /* NULL: free */
+    struct wr_action_queue queue;
+    struct wr_tls *tls; /* of webhooks: credentials and session tickets */
+    bool complained;    /* a failure was logged, and nothing has worked since */
+};
+
+/* What comes back from the pools, the children and the uplink. */
+struct wr_action_result {
+    struct wr_action_job *job; /* NULL: of a publish, known by its number */
+    uint64_t published;
+    struct wr_action_end end;
 };
 
 struct wr_actions {
     /* Set by the agent before the start. */
     const struct wr_clock *clock;
-    const char *site; /* for topics */
-    const char *node;
+    struct wr_action_place place;
     /* Whether the transition is on disk; NULL: there is no journal to wait for. */
     bool (*journalled)(void *user, uint64_t number);
     void *journalled_user;
+    struct wr_channel *journal; /* struct wr_alarm_entry, for dead letters; NULL: they are only logged */
 
     /* Made by init. */
     struct wr_channel *transitions; /* struct wr_alarm_entry */
+    struct wr_channel *results;     /* struct wr_action_result */
 
+    struct wr_action_counters kinds[WR_ACTION_KINDS];
+    _Atomic uint64_t delayed;  /* now */
+    _Atomic uint64_t needless; /* delayed ones, that the alarm's end or acknowledgement came before */
     _Atomic uint64_t logged;
     _Atomic uint64_t programs_started;
     _Atomic uint64_t programs_failed;
     _Atomic uint64_t programs_killed;
     _Atomic uint64_t published;
-    _Atomic uint64_t failed;
-    _Atomic uint64_t unjournalled; /* publishes that did not wait any longer */
+    _Atomic uint64_t failed;       /* dead letters of all kinds */
+    _Atomic uint64_t unjournalled; /* actions that did not wait for the journal any longer */
     struct wr_histogram latency;   /* arrival of the reading to just before the first action */
 
     pthread_mutex_t lock; /* guards rules and publish: held while one transition is worked on, never while waiting */
     struct wr_ruleset *rules;
     struct wr_channel *publish; /* struct wr_uplink_direct, or NULL: no uplink */
+    bool published_anew;        /* another uplink: what the former one had is lost */
+
+    /* The thread's own. */
+    struct wr_action_delay delay;
+    struct wr_action_target targets[WR_ACTIONS_TARGETS];
     struct wr_children children;
-    struct wr_pool *starters; /* made with the first program */
-    _Atomic unsigned starting; /* programs on their way through it */
-    struct wr_actions_pending *pending;
-    unsigned n_pending;
+    struct wr_pool *starters;        /* made with the first program */
+    struct wr_pool *senders;         /* made with the first webhook or file */
+    int cancel_fd;                   /* readable: what is sent is given up */
+    uint32_t programs;               /* started or running */
+    uint32_t sending;                /* on the pool */
+    int64_t no_uplink_since_boot_ns; /* 0: there is one, or nothing waits for it */
     uint64_t direct_id;
+    _Atomic int64_t drain_until_boot_ns; /* set by a stop */
     pthread_t thread;
 };
 
-/* Upper bound of its memory but for the stacks of the threads that start programs, WR_ACTIONS_STARTERS at most. */
-size_t wr_actions_bytes(void);
+/* Upper bound of its memory with this rule set (NULL: none) but for the stacks of the threads, *ret_threads at most. */
+size_t wr_actions_bytes(const struct wr_ruleset *rules, unsigned *ret_threads);
 
 WR_MUST_USE enum wr_result wr_actions_init(struct wr_actions *actions, struct wr_error *err);
 WR_MUST_USE enum wr_result wr_actions_start(struct wr_actions *actions, struct wr_error *err);
-/* Closes the channel, works off what is in it, joins. */
+/* Closes the channel, works off what is in it, gives what is under way WR_ACTIONS_DRAIN_NS, joins. The rest is dead letters. */
 WR_MUST_USE enum wr_result wr_actions_stop(struct wr_actions *actions, int64_t deadline_boot_ns);
 void wr_actions_fini(struct wr_actions *actions);
 
@@ -84,5 +121,7 @@ void wr_actions_fini(struct wr_actions *actions);
 void wr_actions_use(struct wr_actions *actions, struct wr_ruleset *rules);
 /* Where mqtt actions go; NULL: there is no uplink now. */
 void wr_actions_publish_to(struct wr_actions *actions, struct wr_channel *publish);
+/* The uplink has delivered, or given up, a publish. Any thread. */
+void wr_actions_published(void *actions, uint64_t id, bool delivered);
 
 #endif

@@ -1,16 +1,17 @@
-/* The action `exec`: a program for an alarm. The actions' thread only writes down what is to be started; threads of a pool start it. */
+/* The action `exec`: a program for an alarm. Threads of a pool start it; what it does then is seen by agent/children.h. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "agent/actions_private.h"
 #include "core/log.h"
 
-#define VARIABLES_MAX 16
+#define VARIABLES_MAX 24
 #define VARIABLE_BYTES (WR_ALARM_TEXT_BYTES + 32)
-#define ARGUMENTS_BYTES 4096           /* of the command line, for the ceiling; a longer one is as long as the rule file says */
 #define LATENCY_NS (10 * WR_NS_PER_MS) /* a start that waits so long gets another thread */
+#define BEGIN_NS (10 * WR_NS_PER_S)    /* one that takes longer is said to */
 
 struct variables {
     char text[VARIABLES_MAX][VARIABLE_BYTES];
@@ -28,83 +29,75 @@ __attribute__((format(printf, 2, 3))) static void add_variable(struct variables 
 }
 
 /* What a program learns of the alarm: in its environment only, so that no value is ever parsed as an argument. */
-static void describe(const struct wr_alarm *alarm, struct variables *variables) {
+static void describe(const struct wr_action_job *job, const struct wr_action_place *place, struct variables *variables) {
+    const struct wr_alarm *alarm = &job->alarm;
+    char delivery[WR_ACTION_DELIVERY_BYTES];
     variables->n = 0;
     add_variable(variables, "PATH=/usr/local/bin:/usr/bin:/bin");
+    add_variable(variables, "WEIR_NODE=%s", place->node);
+    add_variable(variables, "WEIR_SITE=%s", place->site);
     add_variable(variables, "WEIR_RULE=%s", alarm->rule);
     add_variable(variables, "WEIR_INSTANCE=%s", alarm->instance);
-    add_variable(variables, "WEIR_CAUSE=%s", wr_alarm_cause_name(alarm->cause));
-    add_variable(variables, "WEIR_STATE=%s", wr_alarm_state_name(alarm->to));
-    add_variable(variables, "WEIR_SEVERITY=%s", wr_severity_name(alarm->severity));
+    add_variable(variables, "WEIR_CAUSE=%s", wr_alarm_cause_name((enum wr_alarm_cause)alarm->cause));
+    add_variable(variables, "WEIR_STATE=%s", wr_alarm_state_name((enum wr_alarm_state)alarm->to));
+    add_variable(variables, "WEIR_SEVERITY=%s", wr_severity_name((enum wr_severity)alarm->severity));
+    add_variable(variables, "WEIR_LEVEL=%s", alarm->level);
     add_variable(variables, "WEIR_MESSAGE=%s", alarm->message);
+    add_variable(variables, "WEIR_RESPOND=%s", job->respond ? job->respond : "");
+    add_variable(variables, "WEIR_CONSEQUENCE=%s", job->consequence ? job->consequence : "");
+    add_variable(variables, "WEIR_BY=%s", alarm->by_whom);
     add_variable(variables, "WEIR_UNIT=%s", alarm->unit);
     add_variable(variables, "WEIR_EVENT_NS=%lld", (long long)alarm->event_ns);
     add_variable(variables, "WEIR_ALARM_ID=%016llx", (unsigned long long)alarm->id);
     add_variable(variables, "WEIR_TRANSITION=%llu", (unsigned long long)alarm->transition);
+    add_variable(variables, "WEIR_DELIVERY=%s", wr_action_job_delivery(delivery, job));
     if (alarm->has_value)
         add_variable(variables, "WEIR_VALUE=%.17g", alarm->value);
     if (alarm->has_limit)
         add_variable(variables, "WEIR_LIMIT=%.17g", alarm->limit);
 }
 
-/* One start: everything in one piece of memory, since the rule set may be exchanged before it comes to that. */
-struct start {
-    struct wr_actions *actions;
-    char rule[WR_ALARM_NAME_BYTES];
-    struct variables variables;
-    char *argv[]; /* ends with NULL; behind it the texts */
-};
-
-static struct start *start_of(struct wr_actions *actions, const struct wr_action_spec *action, const struct wr_alarm *alarm) {
-    size_t n = 0, bytes = 0;
-    for (; action->argv[n]; n++)
-        bytes += strlen(action->argv[n]) + 1;
-    struct start *start = malloc(sizeof *start + (n + 1) * sizeof start->argv[0] + bytes);
-    if (!start)
-        return NULL;
-    start->actions = actions;
-    (void)snprintf(start->rule, sizeof start->rule, "%s", alarm->rule);
-    describe(alarm, &start->variables);
-    char *text = (char *)&start->argv[n + 1];
-    for (size_t i = 0; i < n; i++) {
-        start->argv[i] = text;
-        text = stpcpy(text, action->argv[i]) + 1;
-    }
-    start->argv[n] = NULL;
-    return start;
-}
-
-static void not_started(struct wr_actions *actions, const char *rule, const char *why) {
-    actions->failed++;
-    WR_LOG_WITH(WR_LOG_ERROR, "actions", "program not started", WR_LOG_STR("rule", rule), WR_LOG_STR("error", why));
-}
-
 static void run_start(struct wr_context *context, void *user) {
     (void)context;
-    struct start *start = user;
-    struct wr_actions *actions = start->actions;
+    struct wr_action_job *job = user;
+    struct wr_actions *actions = job->owner;
     struct wr_error err = {0};
-    if (wr_children_start(&actions->children, start->argv, start->variables.list, wr_clock_boot_ns(actions->clock), &err) != WR_OK)
-        not_started(actions, start->rule, err.text);
-    free(start);
-    atomic_fetch_sub(&actions->starting, 1);
+    struct variables variables;
+    describe(job, &actions->place, &variables);
+    const struct wr_children_start start = {
+        .argv = (char *const *)(uintptr_t)job->spec.exec.argv, .variables = variables.list, .time_ns = job->spec.timeout_ns, .tag = job};
+    const enum wr_result result = wr_children_start(&actions->children, &start, wr_clock_boot_ns(actions->clock), &err);
+    if (result == WR_OK)
+        return; /* from here on its end is told by the children, perhaps already */
+    struct wr_action_end end = {.verdict = result == WR_LIMIT ? WR_ACTION_PUT_OFF : WR_ACTION_FAILED};
+    snprintf(end.why, sizeof end.why, "%s", err.text);
+    wr_actions_report(actions, job, &end);
 }
 
 static void drop_start(void *user, enum wr_result why) {
-    struct start *start = user;
-    struct wr_actions *actions = start->actions;
-    not_started(actions, start->rule,
-                why == WR_FULL        ? "too many programs wait to begin"
-                : why == WR_NO_MEMORY ? "no memory"
-                                      : "those before it did not begin in time");
-    free(start);
-    atomic_fetch_sub(&actions->starting, 1);
+    struct wr_action_job *job = user;
+    struct wr_action_end end = {.verdict = WR_ACTION_FAILED};
+    snprintf(end.why, sizeof end.why, "%s",
+             why == WR_NO_MEMORY ? "no memory"
+             : why == WR_FULL    ? "too many programs wait to begin"
+                                 : "those before it did not begin in time");
+    wr_actions_report(job->owner, job, &end);
+}
+
+void wr_actions_program_ended(void *user, void *tag, int status, bool killed) {
+    struct wr_action_job *job = tag;
+    struct wr_action_end end = {.verdict = status == 0 && !killed ? WR_ACTION_DONE : WR_ACTION_FAILED};
+    char text[80];
+    if (killed)
+        snprintf(end.why, sizeof end.why, "killed after %lld ms", (long long)(job->spec.timeout_ns / WR_NS_PER_MS));
+    else if (status != 0)
+        snprintf(end.why, sizeof end.why, "%s", wr_child_status_text(text, sizeof text, status));
+    wr_actions_report(user, job, &end);
 }
 
 static void log_overrun(void *user, const char *task, int64_t over_ns) {
-    (void)user;
-    WR_LOG_WITH(WR_LOG_WARN, "actions", "a program does not begin", WR_LOG_STR("program", task),
-                WR_LOG_INT("after_ms", (WR_CHILDREN_TIME_NS + over_ns) / WR_NS_PER_MS));
+    (void)user, (void)task;
+    WR_LOG_WITH(WR_LOG_WARN, "actions", "a program does not begin", WR_LOG_INT("after_ms", (BEGIN_NS + over_ns) / WR_NS_PER_MS));
 }
 
 static const struct wr_pool_options options = {
@@ -117,23 +110,19 @@ static const struct wr_pool_options options = {
 };
 
 size_t wr_actions_execute_bytes(void) {
-    return wr_pool_bytes(&options) + (WR_CHILDREN_MAX + WR_ACTIONS_STARTERS) * (sizeof(struct start) + ARGUMENTS_BYTES);
+    return wr_pool_bytes(&options) + WR_ACTIONS_STARTERS * sizeof(struct variables);
 }
 
-void wr_actions_execute(struct wr_actions *actions, const struct wr_action_spec *action, const struct wr_alarm *alarm) {
-    struct start *start = start_of(actions, action, alarm);
-    if (!start || (!actions->starters && wr_pool_new(&options, &actions->starters, NULL) != WR_OK)) {
-        not_started(actions, alarm->rule, "no memory");
-        free(start);
-        return;
-    }
-    const struct wr_pool_task task = {.name = start->argv[0],
+void wr_actions_execute(struct wr_actions *actions, struct wr_action_job *job) {
+    enum wr_result result = WR_NO_MEMORY;
+    job->owner = actions;
+    const struct wr_pool_task task = {.name = "exec",
                                       .run = run_start,
                                       .dropped = drop_start,
-                                      .user = start,
-                                      .deadline_boot_ns = wr_clock_boot_ns(wr_clock_real()) + WR_CHILDREN_TIME_NS};
-    atomic_fetch_add(&actions->starting, 1);
-    const enum wr_result result = wr_pool_submit(actions->starters, &task, 0);
+                                      .user = job,
+                                      .deadline_boot_ns = wr_clock_boot_ns(wr_clock_real()) + BEGIN_NS};
+    if (actions->starters || wr_pool_new(&options, &actions->starters, NULL) == WR_OK)
+        result = wr_pool_submit(actions->starters, &task, 0);
     if (result != WR_OK)
-        drop_start(start, result);
+        drop_start(job, result);
 }

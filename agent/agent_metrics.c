@@ -121,6 +121,23 @@ static enum wr_result add_engine(struct wr_agent *agent) {
     return WR_METRICS_ADD_ALL(agent->metrics, agent, NULL, list, NULL);
 }
 
+static enum wr_result add_kind_of_action(struct wr_agent *agent, enum wr_action_kind kind) {
+    const struct wr_action_counters *c = &agent->actions.kinds[kind];
+    char label[64];
+    wr_metrics_label(label, sizeof label, "kind", wr_action_kind_names[kind]);
+    const struct wr_metric_row list[] = {
+        {WR_METRIC_GAUGE, "weir_action_queued", "Actions that wait or are under way", .value = &c->queued},
+        {WR_METRIC_COUNTER, "weir_action_done_total", "Actions carried out", .value = &c->done},
+        {WR_METRIC_COUNTER, "weir_action_retried_total", "Tries that failed and were followed by another", .value = &c->retried},
+        {WR_METRIC_COUNTER, "weir_action_dead_total", "Actions given up: dead letters", .value = &c->dead},
+        {WR_METRIC_COUNTER, "weir_action_repeats_dropped_total", "Repeats dropped, since newer ones or more important ones came",
+         .value = &c->repeats},
+    };
+    WR_TRY(WR_METRICS_ADD_ALL(agent->metrics, agent, label, list, NULL));
+    return wr_metrics_add_histogram(agent->metrics, agent, "weir_action_seconds", "From the alarm to the end of its action", label,
+                                    &c->latency);
+}
+
 static enum wr_result add_actions(struct wr_agent *agent) {
     const struct wr_actions *a = &agent->actions;
     const struct wr_metric_row list[] = {
@@ -130,10 +147,14 @@ static enum wr_result add_actions(struct wr_agent *agent) {
         {WR_METRIC_COUNTER, "weir_action_programs_failed_total", "Programs that did not start or ended with an error",
          .value = &a->programs_failed},
         {WR_METRIC_COUNTER, "weir_action_programs_killed_total", "Programs killed since they overran", .value = &a->programs_killed},
-        {WR_METRIC_COUNTER, "weir_action_failed_total", "Actions that failed", .value = &a->failed},
-        {WR_METRIC_COUNTER, "weir_action_unjournalled_total", "Publishes that did not wait for the journal any longer",
+        {WR_METRIC_COUNTER, "weir_action_failed_total", "Actions given up, of all kinds", .value = &a->failed},
+        {WR_METRIC_COUNTER, "weir_action_unjournalled_total", "Actions that did not wait for the journal any longer",
          .value = &a->unjournalled},
+        {WR_METRIC_GAUGE, "weir_action_delayed", "Actions that wait for their time (`after`)", .value = &a->delayed},
+        {WR_METRIC_COUNTER, "weir_action_needless_total", "Of them, those that `unless` made needless", .value = &a->needless},
     };
+    for (int kind = 0; kind < WR_ACTION_KINDS; kind++)
+        WR_TRY(add_kind_of_action(agent, (enum wr_action_kind)kind));
     WR_TRY(WR_METRICS_ADD_ALL(agent->metrics, agent, NULL, list, NULL));
     return wr_metrics_add_histogram(agent->metrics, agent, "weir_alarm_latency_seconds",
                                     "Arrival of the reading to just before its first action", NULL, &a->latency);

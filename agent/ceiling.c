@@ -84,10 +84,12 @@ static void add_rules(struct wr_ceiling *ceiling, const struct wr_config *config
     add(ceiling, "rules", bytes, "%u rule%s with all the instances that max_instances allows", n, n == 1 ? "" : "s");
 }
 
-static void add_alarms(struct wr_ceiling *ceiling) {
-    uint64_t bytes = wr_actions_bytes() + WR_ACTIONS_STARTERS * THREAD_BYTES +
+static void add_alarms(struct wr_ceiling *ceiling, const struct wr_ruleset *rules) {
+    unsigned threads;
+    uint64_t bytes = wr_actions_bytes(rules, &threads) + threads * THREAD_BYTES +
                      (uint64_t)(WR_STORE_JOURNAL_CAPACITY + WR_STORE_JOURNAL_BATCH + WR_ENGINE_ALARM_ROOM) * sizeof(struct wr_alarm_entry);
-    add(ceiling, "alarms", bytes, "%d on their way to actions, %d to the journal", WR_ACTIONS_CAPACITY, WR_STORE_JOURNAL_CAPACITY);
+    add(ceiling, "alarms", bytes, "%d on their way to actions, %d to the journal; %d for each target", WR_ACTIONS_CAPACITY,
+        WR_STORE_JOURNAL_CAPACITY, WR_ACTIONS_QUEUE);
 }
 
 static void add_store(struct wr_ceiling *ceiling) {
@@ -134,7 +136,7 @@ void wr_ceiling_of(const struct wr_config *config, const struct wr_ruleset *rule
     add_tables(&ceiling, config->limits);
     add_engine(&ceiling, config);
     add_rules(&ceiling, config, rules);
-    add_alarms(&ceiling);
+    add_alarms(&ceiling, rules);
     add_store(&ceiling);
     add_uplink(&ceiling, config->uplink);
     add(&ceiling, "workers", wr_agent_workers_bytes(config->limits) + config->limits->worker_threads * THREAD_BYTES,

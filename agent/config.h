@@ -255,6 +255,12 @@ struct wr_config_log {
     int format; /* enum wr_log_format */
 };
 
+/* A secret that rules know by its name. */
+struct wr_config_secret {
+    char *name;
+    char *file; /* absolute */
+};
+
 struct wr_config_limits {
     uint32_t max_series;
     uint32_t max_symbols;
@@ -288,6 +294,12 @@ struct wr_config {
     struct wr_config_limits *limits;
     char **exec_allow; /* programs that `exec` actions may run, absolute */
     unsigned n_exec_allow;
+    char **file_allow; /* directories that `file` actions may write to, absolute */
+    unsigned n_file_allow;
+    char **http_allow; /* HOST or HOST:PORT that `webhook` actions may call without TLS */
+    unsigned n_http_allow;
+    struct wr_config_secret *secrets;
+    unsigned n_secrets;
     struct wr_yaml yaml; /* where everything stands in the file; owns this tree */
 };
 

@@ -185,21 +185,6 @@ static void place_control_socket(struct wr_config_load *load) {
                         "the path of a socket has at most %zu bytes: '%s'", SOCKET_PATH_BYTES - 1, control->socket);
 }
 
-static void check_exec_allow(struct wr_config_load *load) {
-    const struct wr_config *config = load->config;
-    for (unsigned i = 0; i < config->n_exec_allow; i++) {
-        char path[32];
-        struct stat stat_of;
-        snprintf(path, sizeof path, "exec_allow[%u]", i);
-        if (config->exec_allow[i][0] != '/')
-            wr_config_error(load, WR_CONFIG_W_FILE, path, NULL, "a program is named by its absolute path");
-        else if (stat(config->exec_allow[i], &stat_of) != 0 || !S_ISREG(stat_of.st_mode) || access(config->exec_allow[i], X_OK) != 0)
-            wr_config_warn(load, WR_CONFIG_W_FILE, path, NULL, "no such program, or it cannot be executed");
-        else if ((stat_of.st_mode & S_IWOTH) != 0)
-            wr_config_error(load, WR_CONFIG_W_FILE, path, "chmod o-w", "everybody can change this program");
-    }
-}
-
 void wr_config_check_services(struct wr_config_load *load) {
     const struct wr_config_limits *limits = load->config->limits;
     if (load->failed != WR_OK)
@@ -207,7 +192,7 @@ void wr_config_check_services(struct wr_config_load *load) {
     if (load->config->http)
         check_http(load);
     place_control_socket(load);
-    check_exec_allow(load);
+    wr_config_check_permissions(load);
     if (limits->partial_lines_bytes < limits->max_line_bytes)
         wr_config_error(load, WR_CONFIG_W_CONFLICT, "limits.partial_lines", NULL,
                         "less than max_line: a long line could never be completed");

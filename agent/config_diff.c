@@ -176,6 +176,22 @@ static enum wr_config_change compare_optional(const char *section, const void *b
     return equal_records(fields_of(section), before, after) ? WR_CONFIG_SAME : WR_CONFIG_CHANGED;
 }
 
+static bool same_secrets(const struct wr_config *a, const struct wr_config *b) {
+    if (a->n_secrets != b->n_secrets)
+        return false;
+    for (unsigned i = 0; i < a->n_secrets; i++)
+        if (!equal_texts(a->secrets[i].name, b->secrets[i].name) || !equal_texts(a->secrets[i].file, b->secrets[i].file))
+            return false;
+    return true;
+}
+
+/* What rule files may do. */
+static bool same_permissions(const struct wr_config *a, const struct wr_config *b) {
+    return equal_lists(a->exec_allow, a->n_exec_allow, b->exec_allow, b->n_exec_allow) &&
+           equal_lists(a->file_allow, a->n_file_allow, b->file_allow, b->n_file_allow) &&
+           equal_lists(a->http_allow, a->n_http_allow, b->http_allow, b->n_http_allow) && same_secrets(a, b);
+}
+
 enum wr_result wr_config_compare(const struct wr_config *before, const struct wr_config *after, struct wr_config_diff *ret_diff,
                                  struct wr_error *err) {
     WR_TRY(check_fixed("node", before->node, after->node, err));
@@ -188,8 +204,7 @@ enum wr_result wr_config_compare(const struct wr_config *before, const struct wr
     ret_diff->uplink = compare_optional("uplink", before->uplink, after->uplink);
     ret_diff->http = compare_optional("http", before->http, after->http);
     ret_diff->rules = !equal_lists(before->rule_files, before->n_rule_files, after->rule_files, after->n_rule_files) ||
-                      !equal_lists(before->exec_allow, before->n_exec_allow, after->exec_allow, after->n_exec_allow) ||
-                      before->limits->max_instances != after->limits->max_instances;
+                      !same_permissions(before, after) || before->limits->max_instances != after->limits->max_instances;
     ret_diff->log = !equal_records(fields_of("log"), before->log, after->log);
     ret_diff->other = ret_diff->other || before->limits->stop_deadline_ns != after->limits->stop_deadline_ns;
     return WR_OK;

@@ -30,7 +30,7 @@ struct wr_config_diff {
     uint32_t n_windows;
     enum wr_config_change uplink;
     enum wr_config_change http;
-    bool rules; /* the list of files, exec_allow or max_instances differ; the files themselves may differ without this */
+    bool rules; /* the list of files, what they are allowed, or max_instances differ; the files themselves may differ without this */
     bool log;
     bool other; /* anything else, applied by taking over the new config: stop_deadline, the order of sources or windows */
 };

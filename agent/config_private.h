@@ -97,7 +97,8 @@ void wr_config_check_windows(struct wr_config_load *load);
 void wr_config_check_rules(struct wr_config_load *load);
 void wr_config_check_store(struct wr_config_load *load);
 void wr_config_check_uplink(struct wr_config_load *load);
-void wr_config_check_services(struct wr_config_load *load); /* http, control, exec_allow, limits */
+void wr_config_check_services(struct wr_config_load *load); /* http, control, limits, and what rules may do */
+void wr_config_check_permissions(struct wr_config_load *load); /* exec_allow, file_allow, http_allow, secrets */
 
 /* [A-Za-z0-9._-]{1,max}; complains otherwise. */
 bool wr_config_check_name(struct wr_config_load *load, const char *path, const char *name, size_t max);

@@ -271,6 +271,16 @@ static const struct wr_yaml_field limits_fields[] = {
     {.key = NULL},
 };
 
+static const struct wr_yaml_field secret_fields[] = {
+    {.key = "name", .kind = WR_YAML_STRING, AT(wr_config_secret, name), .required = true, .help = "what rules call it"},
+    {.key = "file",
+     .kind = WR_YAML_STRING,
+     AT(wr_config_secret, file),
+     .required = true,
+     .help = "file that holds the secret and nothing else; read at each use, so it may be exchanged at any time"},
+    {.key = NULL},
+};
+
 const struct wr_yaml_field wr_config_fields[] = {
     {.key = "node",
      .kind = WR_YAML_RECORD,
@@ -326,5 +336,18 @@ const struct wr_yaml_field wr_config_fields[] = {
      .kind = WR_YAML_STRINGS,
      LIST_AT(wr_config, exec_allow, n_exec_allow),
      .help = "programs that `exec` actions of rules may run, with their absolute path"},
+    {.key = "file_allow",
+     .kind = WR_YAML_STRINGS,
+     LIST_AT(wr_config, file_allow, n_file_allow),
+     .help = "directories that `file` actions of rules may write to"},
+    {.key = "http_allow",
+     .kind = WR_YAML_STRINGS,
+     LIST_AT(wr_config, http_allow, n_http_allow),
+     .help = "`host` or `host:port` that `webhook` actions of rules may call over plain `http://`; this machine may always be"},
+    {.key = "secrets",
+     .kind = WR_YAML_RECORDS,
+     LIST_AT(wr_config, secrets, n_secrets),
+     RECORD_OF(wr_config_secret, secret_fields),
+     .help = "what `webhook` actions of rules sign with, or log in with"},
     {.key = NULL},
 };

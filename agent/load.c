@@ -1,20 +1,41 @@
 #include "agent/load.h"
 
+#include <stdlib.h>
+
 #include "agent/certificates.h"
+
+/* As rules/ wants to see them; NULL: none, or no memory. */
+static struct wr_ruleset_secret *secrets_of(const struct wr_config *config) {
+    struct wr_ruleset_secret *secrets = config->n_secrets > 0 ? calloc(config->n_secrets, sizeof *secrets) : NULL;
+    for (unsigned i = 0; secrets && i < config->n_secrets; i++)
+        secrets[i] = (struct wr_ruleset_secret){config->secrets[i].name, config->secrets[i].file};
+    return secrets;
+}
 
 static enum wr_result load_rules(const struct wr_config *config, struct wr_diagnostics *diagnostics, struct wr_ruleset **ret_rules,
                                  struct wr_error *err) {
     struct wr_buf builtin;
     wr_buf_init(&builtin, 0);
     enum wr_result result = wr_certificates_rules(config, &builtin);
+    struct wr_ruleset_secret *secrets = secrets_of(config);
     const struct wr_ruleset_options options = {.exec_allow = (const char *const *)config->exec_allow,
                                                .n_exec_allow = config->n_exec_allow,
+                                               .file_allow = (const char *const *)config->file_allow,
+                                               .n_file_allow = config->n_file_allow,
+                                               .http_allow = (const char *const *)config->http_allow,
+                                               .n_http_allow = config->n_http_allow,
+                                               .secrets = secrets,
+                                               .n_secrets = config->n_secrets,
+                                               .no_uplink = config->uplink == NULL,
                                                .max_instances = config->limits->max_instances,
                                                .builtin = wr_buf_str(&builtin)};
+    if (!secrets && config->n_secrets > 0)
+        result = WR_NO_MEMORY;
     if (result == WR_OK)
         result = wr_ruleset_load((const char *const *)config->rule_files, config->n_rule_files, &options, diagnostics, ret_rules, err);
     else
-        (void)wr_error_set(err, result, "no memory for the built-in rules");
+        (void)wr_error_set(err, result, "no memory for the rules");
+    free(secrets);
     wr_buf_fini(&builtin);
     return result;
 }

@@ -142,13 +142,15 @@ static bool is_journalled(void *user, uint64_t number) {
 static enum wr_result start_actions(struct wr_agent *agent, struct wr_error *err) {
     struct wr_actions *actions = &agent->actions;
     actions->clock = agent->clock;
-    actions->node = agent->config->node->id;
-    actions->site = agent->config->node->site;
+    actions->place = (struct wr_action_place){agent->config->node->id, agent->config->node->site};
     actions->journalled = is_journalled;
     actions->journalled_user = agent;
+    actions->journal = agent->store.journal;
     WR_TRY(wr_actions_init(actions, err));
     wr_actions_use(actions, agent->rules);
     wr_actions_publish_to(actions, agent->uplink ? agent->uplink->directs : NULL);
+    if (agent->uplink)
+        wr_uplink_link_tell(agent->uplink, wr_actions_published, actions);
     return wr_actions_start(actions, err);
 }
 
@@ -159,6 +161,8 @@ static void stop_actions(struct wr_agent *agent, int64_t deadline_boot_ns) {
         WR_LOG(WR_LOG_ERROR, "actions", "did not stop in time");
         _Exit(WR_EXIT_FOUND);
     }
+    if (agent->uplink)
+        wr_uplink_link_tell(agent->uplink, NULL, NULL);
     wr_actions_fini(&agent->actions);
 }
 
@@ -358,7 +362,7 @@ static const struct {
     {"rules", make_engine, free_engine},                     /* windows and rules; names the ledger's accounts */
     {"store", start_store, stop_store},                      /* thread: SQLite */
     {"uplink", start_uplink, stop_uplink},                   /* thread: MQTT */
-    {"actions", start_actions, stop_actions},                /* thread: log, exec, mqtt */
+    {"actions", start_actions, stop_actions},                /* thread: log, exec, mqtt, webhook, file */
     {"engine", start_engine, stop_engine},                   /* thread: rules and windows */
     {"sources", start_sources, stop_sources},                /* threads: one each; from here on readings come in */
     {"certificates", start_certificates, stop_certificates}, /* when they expire: a task of the workers */

@@ -247,6 +247,8 @@ static void restart_uplink(struct wr_agent *agent, const struct wr_config *confi
     agent->uplink = link;
     agent->uplink_config = config;
     pthread_mutex_unlock(&agent->lock);
+    if (link)
+        wr_uplink_link_tell(link, wr_actions_published, &agent->actions);
     wr_actions_publish_to(&agent->actions, link ? link->directs : NULL);
 }
 

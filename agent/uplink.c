@@ -63,10 +63,10 @@ static void notify(void *user, const struct wr_uplink_notice *notice) {
         }
         break;
     case WR_UPLINK_NOTICE_DIRECT_DONE:
-        if (notice->delivered)
-            link->direct_delivered++;
-        else
-            link->direct_failed++;
+        pthread_mutex_lock(&link->lock);
+        if (link->published)
+            link->published(link->user, notice->id, notice->delivered);
+        pthread_mutex_unlock(&link->lock);
         break;
     case WR_UPLINK_NOTICE_PARKED:
         WR_LOG_WITH(WR_LOG_ERROR, "uplink", "segment parked: the broker does not take it", WR_LOG_INT("lane", notice->lane),
@@ -131,6 +131,7 @@ enum wr_result wr_uplink_link_start(const struct wr_config *config, const struct
                                                .element_bytes = sizeof(struct wr_uplink_direct),
                                                .policy = WR_CHANNEL_REJECT,
                                                .drop = drop_direct};
+    pthread_mutex_init(&link->lock, NULL);
     enum wr_result result = wr_channel_new(&options, &link->directs, err);
     if (result == WR_OK)
         result = wr_decoder_new(&link->decoder);
@@ -144,6 +145,13 @@ enum wr_result wr_uplink_link_start(const struct wr_config *config, const struct
     return WR_OK;
 }
 
+void wr_uplink_link_tell(struct wr_uplink_link *link, void (*published)(void *user, uint64_t id, bool delivered), void *user) {
+    pthread_mutex_lock(&link->lock);
+    link->published = published;
+    link->user = user;
+    pthread_mutex_unlock(&link->lock);
+}
+
 void wr_uplink_link_stop(struct wr_uplink_link *link, int64_t deadline_boot_ns) {
     if (!link)
         return;
@@ -152,5 +160,6 @@ void wr_uplink_link_stop(struct wr_uplink_link *link, int64_t deadline_boot_ns) 
     wr_uplink_runner_free(link->runner);
     wr_channel_free(link->directs);
     wr_decoder_free(link->decoder);
+    pthread_mutex_destroy(&link->lock);
     free(link);
 }

@@ -5,6 +5,10 @@
 #ifndef WEIR_AGENT_UPLINK_H
 #define WEIR_AGENT_UPLINK_H
 
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "agent/config.h"
 #include "core/channel.h"
 #include "core/clock.h"
@@ -17,13 +21,16 @@ struct wr_uplink_link {
     struct wr_decoder *decoder; /* of the uplink's thread, for what is not sent as it is stored */
     struct wr_place place;
     char last_cause[WR_UPLINK_CAUSE_BYTES]; /* logged already: an outage is one line, not one an attempt */
-    _Atomic uint64_t direct_delivered;
-    _Atomic uint64_t direct_failed;
+    pthread_mutex_t lock; /* over the next two */
+    void (*published)(void *user, uint64_t id, bool delivered);
+    void *user;
 };
 
 /* requests and replies: the store loop's channels. */
 WR_MUST_USE enum wr_result wr_uplink_link_start(const struct wr_config *config, const struct wr_clock *clock, struct wr_channel *requests,
                                                 struct wr_channel *replies, struct wr_uplink_link **ret_link, struct wr_error *err);
+/* What becomes of each message of `directs`, told on the uplink's thread; NULL: nobody wants to know any more. */
+void wr_uplink_link_tell(struct wr_uplink_link *link, void (*published)(void *user, uint64_t id, bool delivered), void *user);
 /* Ends by the deadline; what is not acknowledged stays in the store. NULL is fine. */
 void wr_uplink_link_stop(struct wr_uplink_link *link, int64_t deadline_boot_ns);
 

@@ -63,6 +63,8 @@ const char *wr_alarm_cause_name(enum wr_alarm_cause cause) {
         return "out_of_service";
     case WR_ALARM_RETURNED:
         return "returned";
+    case WR_ALARM_ACTION_FAILED:
+        return "action_failed";
     case WR_ALARM_CAUSES:
         break;
     }

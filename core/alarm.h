@@ -50,7 +50,8 @@ enum wr_alarm_cause {
     WR_ALARM_UNSUPPRESSED = 14,
     WR_ALARM_OUT_OF_SERVICE = 15,
     WR_ALARM_RETURNED = 16,
-    WR_ALARM_CAUSES = 17,
+    WR_ALARM_ACTION_FAILED = 17, /* a dead letter: what was to be done at a transition, and was not. In the journal only */
+    WR_ALARM_CAUSES = 18,
 };
 
 /* Why an alarm is evaluated and journalled but not annunciated: one bit each. */
@@ -110,6 +111,7 @@ struct wr_alarm {
 struct wr_alarm_entry {
     struct wr_alarm alarm;
     uint64_t number;   /* in the order of the journal, set by the agent; 0: it is not journalled */
+    bool note;         /* a record only: without number, and the snapshot stays as it is */
     uint16_t snap_len; /* 0: forget the snapshot */
     uint8_t snap[WR_ALARM_SNAP_BYTES];
 };

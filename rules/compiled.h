@@ -267,6 +267,8 @@ struct wr_ruleset {
     struct wr_suppress *suppresses;
     uint32_t n_groups;
     struct wr_group *groups;
+    uint32_t n_targets;
+    const char *targets[WR_RULESET_TARGETS]; /* of actions, each once */
 };
 
 /* "measurement.value" is "measurement". Returns a text that lives as long as `name` or into[size]. */

@@ -7,6 +7,7 @@
 
 #include "rules/yaml.h"
 
+struct wr_action_spec;
 struct wr_compile;
 struct wr_file_rule;
 
@@ -19,14 +20,24 @@ struct wr_file_mqtt {
     char *topic;
     int64_t qos;
     bool retain;
+    bool clear;
 };
 
-/* Not supported in this version. */
 struct wr_file_webhook {
     char *url;
     char *secret;
-    char *method;
+    char *token;
+    int method; /* index into wr_webhook_methods */
     char *ca;
+    char **headers;
+    unsigned n_headers;
+};
+
+struct wr_file_output {
+    char *path;
+    int format; /* 0: JSON, 1: line */
+    uint64_t max_bytes;
+    uint32_t keep;
 };
 
 struct wr_file_action {
@@ -36,14 +47,25 @@ struct wr_file_action {
     struct wr_file_exec *exec;
     struct wr_file_mqtt *mqtt;
     struct wr_file_webhook *webhook;
-    char *after;
-    char *unless;
+    struct wr_file_output *file;
+    int64_t after_ns;
+    char **unless;
+    unsigned n_unless;
     char *retry;
+    int64_t timeout_ns; /* 0: not given */
 };
 
 extern const struct wr_yaml_field wr_action_fields[];
+extern const char *const wr_webhook_methods[];
 
 /* What is wrong goes to diagnostics. */
 void wr_compile_actions(struct wr_compile *compile, const struct wr_file_rule *record);
+
+/* -- between rule_action.c and rule_action_kinds.c: key is "then[0]" ---------------------------------------------------------------------- */
+
+void wr_compile_exec(struct wr_compile *compile, const char *key, const struct wr_file_exec *record, struct wr_action_spec *action);
+void wr_compile_mqtt(struct wr_compile *compile, const char *key, const struct wr_file_mqtt *record, struct wr_action_spec *action);
+void wr_compile_webhook(struct wr_compile *compile, const char *key, const struct wr_file_webhook *record, struct wr_action_spec *action);
+void wr_compile_output(struct wr_compile *compile, const char *key, const struct wr_file_output *record, struct wr_action_spec *action);
 
 #endif

@@ -389,3 +389,13 @@ const struct wr_action_spec *wr_ruleset_actions(const struct wr_ruleset *ruleset
     *ret_n = ruleset->rules[rule]->n_actions;
     return ruleset->rules[rule]->actions;
 }
+
+struct wr_ruleset_actions_info wr_ruleset_actions_info(const struct wr_ruleset *ruleset) {
+    struct wr_ruleset_actions_info info = {.targets = ruleset->n_targets};
+    for (uint32_t i = 0; i < ruleset->n_targets; i++)
+        info.senders += strncmp(ruleset->targets[i], "webhook ", 8) == 0 || strncmp(ruleset->targets[i], "file ", 5) == 0;
+    for (uint32_t i = 0; i < ruleset->n_rules; i++)
+        for (uint32_t k = 0; k < ruleset->rules[i]->n_actions; k++)
+            info.delays = info.delays || ruleset->rules[i]->actions[k].after_ns > 0;
+    return info;
+}

@@ -14,18 +14,35 @@
 
 #include "core/alarm.h"
 #include "core/result.h"
+#include "rules/action_spec.h"
 #include "rules/diagnostics.h"
 
 #define WR_RULESET_RULES 100000
 #define WR_RULESET_POINTS 100000
+#define WR_RULESET_TARGETS 32           /* different hosts, programs and directories of actions */
 #define WR_RULESET_BUILTIN "(built in)" /* stands for the file of built-in rules */
-#define WR_RULESET_INSTANCES 10000 /* of one rule, unless the options say otherwise */
+#define WR_RULESET_INSTANCES 10000      /* of one rule, unless the options say otherwise */
 
 struct wr_ruleset;
 
+/* A secret that rules know by name only. */
+struct wr_ruleset_secret {
+    const char *name;
+    const char *file;
+};
+
+/* What the agent's own config allows, and a rule file never can. */
 struct wr_ruleset_options {
     const char *const *exec_allow; /* programs that a rule may start: argv[0], letter by letter */
     size_t n_exec_allow;
+    const char *const *file_allow; /* directories that a rule may write to, absolute */
+    size_t n_file_allow;
+    const char *const *http_allow; /* HOST or HOST:PORT that a rule may call without TLS, beside this machine */
+    size_t n_http_allow;
+    const struct wr_ruleset_secret *secrets;
+    size_t n_secrets;
+    bool any_action;        /* the lists above are not looked at: for whoever carries out no action, as tests of rules do */
+    bool no_uplink;         /* an action `mqtt` has no broker: a warning */
     uint32_t max_instances; /* of one rule; 0: WR_RULESET_INSTANCES */
     const char *builtin;    /* the text of one more file, before the others; NULL or empty: none. Only wr_ruleset_load looks at it */
     bool without_tests;     /* `tests` are neither checked nor kept */
@@ -68,20 +85,15 @@ uint32_t wr_ruleset_find(const struct wr_ruleset *ruleset, const char *name);
 
 /* -- actions: data for the agent, which carries them out --------------------------------------------------------------------------------- */
 
-enum wr_action_kind { WR_ACTION_LOG, WR_ACTION_EXEC, WR_ACTION_MQTT };
-
-struct wr_action_spec {
-    enum wr_action_kind kind;
-    uint32_t at;             /* 1u << enum wr_alarm_cause */
-    const char *const *argv; /* exec: NULL-terminated; no shell, texts as they are */
-    uint32_t argc;
-    const char *topic; /* mqtt: a template, see rules/template.h: expand it with wr_template_topic */
-    uint8_t qos;
-    bool retain;
-};
-
 /* The actions of a rule, in the order of the file. */
 const struct wr_action_spec *wr_ruleset_actions(const struct wr_ruleset *ruleset, uint32_t rule, uint32_t *ret_n);
-static inline bool wr_action_wants(const struct wr_action_spec *action, enum wr_alarm_cause cause) { return action->at >> cause & 1u; }
+
+/* What all actions together need. */
+struct wr_ruleset_actions_info {
+    uint32_t targets;
+    uint32_t senders; /* of them, hosts of webhooks and directories of files */
+    bool delays;      /* some have `after` */
+};
+struct wr_ruleset_actions_info wr_ruleset_actions_info(const struct wr_ruleset *ruleset);
 
 #endif

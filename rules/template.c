@@ -293,8 +293,26 @@ char *wr_template_message(const struct wr_template *parsed, const struct wr_alar
     return into;
 }
 
-enum wr_result wr_template_topic(const char *text, const struct wr_alarm *alarm, const char *node, const char *site, char *into,
-                                 size_t size) {
+/* Makes a value harmless where it stands. */
+static void put_value(struct text *out, const char *value, enum wr_template_use use) {
+    static const char digits[] = "0123456789ABCDEF";
+    for (const char *c = value; *c; c++) {
+        const unsigned char byte = (unsigned char)*c;
+        const bool control = byte < 0x20 || byte == 0x7F;
+        const bool plain = (byte >= '0' && byte <= '9') || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z') || strchr("-._~", *c);
+        const char encoded[3] = {'%', digits[byte >> 4], digits[byte & 15]};
+        if (use == WR_TEMPLATE_URL && !plain)
+            put(out, encoded, sizeof encoded);
+        else if (use != WR_TEMPLATE_URL && (control || *c == '/' || strchr(use == WR_TEMPLATE_TOPIC ? "+#" : "", *c) ||
+                                            (use == WR_TEMPLATE_PATH && c == value && *c == '.')))
+            put(out, "_", 1);
+        else
+            put(out, c, 1);
+    }
+}
+
+enum wr_result wr_template_expand(const char *text, enum wr_template_use use, const struct wr_alarm *alarm, const char *node,
+                                  const char *site, char *into, size_t size) {
     struct text out = {.into = into, .size = size};
     into[0] = '\0';
     const char *at = text;
@@ -303,22 +321,18 @@ enum wr_result wr_template_topic(const char *text, const struct wr_alarm *alarm,
     bool is_name;
     bool bad;
     while (next_part(&at, &word, &len, &is_name, &bad)) {
-        size_t before = out.len;
         char name[WR_ALARM_INSTANCE_BYTES];
-        char value[WR_ALARM_INSTANCE_BYTES];
+        char shown[WR_TEMPLATE_BYTES] = "";
+        struct text value = {.into = shown, .size = sizeof shown};
         if (!is_name) {
             put(&out, word, len);
             continue;
         }
         snprintf(name, sizeof name, "%.*s", (int)(len < sizeof name ? len : sizeof name - 1), word);
         int known = find_name(word, len, true);
-        if (wr_template_label(alarm->instance, name, value, sizeof value))
-            put(&out, value, strlen(value));
-        else if (known >= 0)
-            put_name(&out, known, alarm, 0, node, site);
-        for (size_t i = before; i < out.len; i++)
-            if (strchr("/+#", into[i]) || (unsigned char)into[i] < 0x20 || into[i] == 0x7F)
-                into[i] = '_';
+        if (!wr_template_label(alarm->instance, name, shown, sizeof shown) && known >= 0)
+            put_name(&value, known, alarm, 0, node, site);
+        put_value(&out, shown, use);
     }
     return out.cut ? WR_LIMIT : WR_OK;
 }

@@ -1,10 +1,11 @@
-/* Templates: texts with names in braces: messages and topics.
+/* Templates: texts with names in braces: messages, and the addresses of actions: topics, URLs, paths of files.
  *
- *   {value} {limit} {unit} {rule} {severity} {level} {duration} {state} {cause}, {node} {site} in topics, the labels of `by`, and columns of tables
+ *   {value} {limit} {unit} {rule} {severity} {level} {duration} {state} {cause}, {node} {site} in addresses, the labels of `by`, and columns of tables
  *   by the label of their key: {rooms.hi}. {{ is a brace.
  *
- * Promise: an unknown name is found at load. Expanding allocates nothing and cuts at a character boundary. In a topic a value cannot add a
- * level or a wildcard: / + # and control characters become _.
+ * Promise: an unknown name is found at load. Expanding allocates nothing and cuts at a character boundary. A value stays inside its place:
+ * in a topic it cannot add a level or a wildcard (/ + # and control characters become _), in a URL it is percent-encoded, in a path it can
+ * neither add a directory nor hide a file (/ and control characters become _, a dot at its start too).
  * Threads: none; immutable once parsed. Ownership: parts live in the arena.
  */
 #ifndef WEIR_RULES_TEMPLATE_H
@@ -56,9 +57,11 @@ WR_MUST_USE enum wr_result wr_template_parse_names(const char *text, const struc
 /* A message, into[size]. duration_ns: how long the condition has been true. Returns into. */
 char *wr_template_message(const struct wr_template *parsed, const struct wr_alarm *alarm, int64_t duration_ns, char *into, size_t size);
 
-/* A topic from its text, as it stands in struct wr_action_spec. WR_LIMIT: longer than size. */
-WR_MUST_USE enum wr_result wr_template_topic(const char *text, const struct wr_alarm *alarm, const char *node, const char *site, char *into,
-                                             size_t size);
+enum wr_template_use { WR_TEMPLATE_TOPIC, WR_TEMPLATE_URL, WR_TEMPLATE_PATH };
+
+/* An address from its text, as it stands in struct wr_action_spec. WR_LIMIT: longer than size. */
+WR_MUST_USE enum wr_result wr_template_expand(const char *text, enum wr_template_use use, const struct wr_alarm *alarm, const char *node,
+                                              const char *site, char *into, size_t size);
 
 /* The value of a label in alarm->instance ("room=A1,site=riga") into[size]; false: it has none. */
 bool wr_template_label(const char *instance, const char *label, char *into, size_t size);

@@ -65,7 +65,8 @@ static enum wr_result put_entry(struct wr_store *store, const struct wr_alarm_en
     if (store->journal_records == WR_SEGMENT_RECORDS || snaps_len + SNAP_HEAD_BYTES + entry->snap_len > WR_STORE_SNAP_BYTES)
         return WR_FULL;
     size_t snap_len = entry->snap_len > WR_ALARM_SNAP_BYTES ? WR_ALARM_SNAP_BYTES : entry->snap_len;
-    WR_TRY(put_snap(store, WR_SNAP_ALARM, entry->alarm.id, entry->snap, snap_len));
+    if (!entry->note)
+        WR_TRY(put_snap(store, WR_SNAP_ALARM, entry->alarm.id, entry->snap, snap_len));
     enum wr_result result = entry->alarm.transition > 0 ? put_text(store, &entry->alarm) : WR_OK;
     if (result != WR_OK)
         store->snaps.len = snaps_len;
@@ -84,7 +85,7 @@ enum wr_result wr_store_alarms(struct wr_store *store, const struct wr_alarm_ent
             continue;
         }
         if (result == WR_OK) {
-            store->entries_taken++;
+            store->entries_taken += !entry->note;
             set_due(store, entry->alarm.transition > 0, now->boot_ns);
             ++*ret_taken;
         }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -21,6 +22,7 @@
 static struct wr_actions actions;
 static struct wr_ruleset *rules;
 static struct wr_channel *publish;
+static struct wr_channel *journal;
 static char directory[] = "/tmp/weir-actions-XXXXXX";
 static _Atomic uint64_t journalled; /* numbers up to this one are on disk */
 static _Atomic uint64_t asked;      /* how often that was asked for */
@@ -91,9 +93,12 @@ static void begin(const char *then) {
     snprintf(text, sizeof text, "rules:\n  - rule: hot\n    when: temp > 50\n    severity: low\n    respond: go\n%s%s",
              *then ? "    then:\n" : "", then);
     rules = load(text);
+    const struct wr_channel_options letters = {
+        .name = "journal", .capacity = 64, .element_bytes = sizeof(struct wr_alarm_entry), .policy = WR_CHANNEL_REJECT};
     assert_int_equal(wr_channel_new(&options, &publish, NULL), WR_OK);
+    assert_int_equal(wr_channel_new(&letters, &journal, NULL), WR_OK);
     journalled = asked = 0;
-    actions = (struct wr_actions){.clock = wr_clock_real(), .node = "gw", .site = "riga", .journalled = is_journalled};
+    actions = (struct wr_actions){.clock = wr_clock_real(), .place = {"gw", "riga"}, .journalled = is_journalled, .journal = journal};
     assert_int_equal(wr_actions_init(&actions, NULL), WR_OK);
     wr_actions_use(&actions, rules);
     wr_actions_publish_to(&actions, publish);
@@ -108,6 +113,7 @@ static int tear_down(void **state) {
     (void)state;
     wr_actions_fini(&actions);
     wr_channel_free(publish);
+    wr_channel_free(journal);
     wr_ruleset_free(rules);
     return 0;
 }
@@ -226,7 +232,8 @@ static void a_program_that_fails_is_counted(void **state) {
     end();
     const bool emulated = getenv("WEIR_EMULATED") != NULL; /* qemu-user starts what is not there, and it ends with 127 */
     assert_int_equal(actions.programs_started, emulated ? 2 : 1);
-    assert_int_equal(actions.failed, emulated ? 0 : 1);
+    assert_int_equal(actions.failed, 2);
+    assert_int_equal(actions.kinds[WR_ACTION_EXEC].dead, 2);
 }
 
 static long number_in(const char *path) {
@@ -250,6 +257,15 @@ static bool is_alive(long pid) {
     return known && state != 'Z' && state != 'X';
 }
 
+#define TIME_NS (10 * WR_NS_PER_S)
+
+static void was_killed(void *user, void *tag, int status, bool killed) {
+    assert_non_null(user);
+    assert_true(killed);
+    assert_true(WIFSIGNALED(status));
+    *(bool *)tag = true;
+}
+
 /* A group of two: a shell, and what it waits for. The clock is an argument, so ten seconds pass at once. */
 static void a_program_that_overruns_is_killed_with_its_children(void **state) {
     (void)state;
@@ -258,21 +274,24 @@ static void a_program_that_overruns_is_killed_with_its_children(void **state) {
     char *const argv[] = {"/bin/sh", "-c", script, NULL};
     char *const variables[] = {"PATH=/usr/bin:/bin", NULL};
     struct wr_children children;
-    wr_children_init(&children);
+    bool told = false;
+    wr_children_init(&children, was_killed, &children);
     (void)unlink(file_in("told"));
-    assert_int_equal(wr_children_start(&children, argv, variables, 0, NULL), WR_OK);
+    const struct wr_children_start start = {.argv = argv, .variables = variables, .time_ns = TIME_NS, .tag = &told};
+    assert_int_equal(wr_children_start(&children, &start, 0, NULL), WR_OK);
     const struct timespec pause = {0, WR_NS_PER_MS};
     while (access(file_in("told"), F_OK) < 0)
         (void)nanosleep(&pause, NULL);
     long sleeper = number_in(file_in("told"));
-    assert_int_equal(wr_children_look(&children, WR_CHILDREN_TIME_NS - 1), WR_CHILDREN_TIME_NS - 1 + WR_CHILDREN_LOOK_NS);
+    assert_int_equal(wr_children_look(&children, TIME_NS - 1), TIME_NS - 1 + WR_CHILDREN_LOOK_NS);
     assert_int_equal(children.killed, 0);
-    (void)wr_children_look(&children, WR_CHILDREN_TIME_NS);
+    (void)wr_children_look(&children, TIME_NS);
     assert_int_equal(children.killed, 1);
-    while (wr_children_look(&children, WR_CHILDREN_TIME_NS) != WR_NEVER_NS) {
+    while (wr_children_look(&children, TIME_NS) != WR_NEVER_NS) {
     }
     assert_int_equal(children.failed, 1);
     assert_int_equal(children.killed, 1);
+    assert_true(told);
     while (is_alive(sleeper))
         (void)nanosleep(&pause, NULL);
 }
@@ -293,15 +312,15 @@ static void a_program_that_does_not_begin_holds_up_nothing(void **state) {
     assert_int_equal(actions.programs_started, 0);
     while (wr_pool_counters(actions.starters)->busy < WR_ACTIONS_STARTERS) /* each has its own thread */
         (void)sched_yield();
-    for (unsigned i = 1; i <= WR_CHILDREN_MAX + 3; i++) { /* more than can wait: they fail, the rest goes on */
+    for (unsigned i = 1; i <= WR_CHILDREN_MAX + 3; i++) { /* more than can run: they wait, the rest goes on */
         send(WR_ALARM_RAISED, WR_ACTIONS_STARTERS + i);
         wait_for(&actions.logged, WR_ACTIONS_STARTERS + i);
     }
-    assert_int_equal(actions.failed, 3);
+    assert_int_equal(actions.kinds[WR_ACTION_EXEC].queued, WR_ACTIONS_STARTERS + WR_CHILDREN_MAX + 3);
     wr_failing_hold_spawn(false);
-    wait_for(&actions.programs_started, WR_CHILDREN_MAX); /* beyond that it depends on how soon they end */
+    wait_for(&actions.kinds[WR_ACTION_EXEC].done, WR_ACTIONS_STARTERS + WR_CHILDREN_MAX + 3);
     end();
-    assert_int_equal(actions.programs_started + actions.failed, WR_ACTIONS_STARTERS + WR_CHILDREN_MAX + 3);
+    assert_int_equal(actions.failed, 0);
     assert_int_equal(actions.programs_failed, 0);
     (void)tear_down(NULL);
     wr_threads_expect(threads);
@@ -338,10 +357,11 @@ static void at_most_so_many_run_at_once(void **state) {
     char *const variables[] = {NULL};
     struct wr_children children;
     struct wr_error err = {0};
-    wr_children_init(&children);
+    const struct wr_children_start start = {.argv = argv, .variables = variables, .time_ns = TIME_NS};
+    wr_children_init(&children, NULL, NULL);
     for (int i = 0; i < WR_CHILDREN_MAX; i++)
-        assert_int_equal(wr_children_start(&children, argv, variables, 0, NULL), WR_OK);
-    assert_int_equal(wr_children_start(&children, argv, variables, 0, &err), WR_LIMIT);
+        assert_int_equal(wr_children_start(&children, &start, 0, NULL), WR_OK);
+    assert_int_equal(wr_children_start(&children, &start, 0, &err), WR_LIMIT);
     wr_children_fini(&children); /* none is left */
     assert_int_equal(children.alive, 0);
 }
@@ -381,28 +401,108 @@ static void a_journal_that_does_not_come_is_not_waited_for_for_ever(void **state
     assert_int_equal(actions.unjournalled, 2);
 }
 
-static void more_than_may_wait_go_without_the_journal_in_order(void **state) {
+static void what_a_stop_leaves_undone_is_a_dead_letter(void **state) {
     (void)state;
     begin(MQTT);
-    wr_actions_publish_to(&actions, NULL); /* counted as failed: the order does not matter here */
-    for (uint64_t i = 1; i <= WR_ACTIONS_PENDING + 8; i++)
+    wr_actions_publish_to(&actions, NULL);
+    for (uint64_t i = 1; i <= 20; i++)
         send(WR_ALARM_RAISED, i);
-    end(); /* a stop waits for the last of them */
-    assert_int_equal(actions.failed, WR_ACTIONS_PENDING + 8);
-    assert_int_equal(actions.unjournalled, WR_ACTIONS_PENDING + 8);
-    assert_int_equal(actions.n_pending, 0);
+    end();
+    assert_int_equal(actions.failed, 20);
+    assert_int_equal(actions.unjournalled, 20);
+    assert_int_equal(actions.kinds[WR_ACTION_MQTT].dead, 20);
+    assert_int_equal(actions.kinds[WR_ACTION_MQTT].queued, 0);
+    struct wr_alarm_entry entry;
+    for (uint64_t i = 0; i < 20; i++) {
+        assert_int_equal(wr_channel_try_recv(journal, &entry), WR_OK);
+        assert_true(entry.note);
+        assert_int_equal(entry.alarm.cause, WR_ALARM_ACTION_FAILED);
+        assert_non_null(strstr(entry.alarm.message, "mqtt alarm/riga/hot of raised: "));
+    }
+    assert_int_equal(wr_channel_try_recv(journal, &entry), WR_EMPTY);
 }
 
-static void a_full_queue_fails_the_action_and_holds_up_nothing(void **state) {
+static void an_uplink_that_takes_nothing_holds_up_nothing(void **state) {
     (void)state;
     begin("      - {at: [raised], log: true}\n      - {at: [raised], mqtt: {topic: \"a\"}}\n");
     journalled = 100;
     for (uint64_t i = 1; i <= 10; i++)
         send(WR_ALARM_RAISED, i);
+    wait_for(&actions.logged, 10);
+    wait_for(&actions.published, 4); /* the channel has no more room */
+    free(receive().payload);
+    wait_for(&actions.published, 5);
     end();
-    assert_int_equal(actions.logged, 10);
-    assert_int_equal(actions.published, 4);
-    assert_int_equal(actions.failed, 6);
+    assert_int_equal(actions.published, 5);
+    assert_int_equal(actions.failed, 5);
+    assert_int_equal(actions.kinds[WR_ACTION_MQTT].done, 0); /* it never said that it has them */
+}
+
+static void the_uplink_tells_what_became_of_it(void **state) {
+    (void)state;
+    begin(MQTT);
+    journalled = 100;
+    send(WR_ALARM_RAISED, 1);
+    send(WR_ALARM_RAISED, 2);
+    struct wr_uplink_direct first = receive(), second = receive();
+    wr_actions_published(&actions, first.id, true);
+    wr_actions_published(&actions, second.id, false);
+    wait_for(&actions.kinds[WR_ACTION_MQTT].done, 1);
+    wait_for(&actions.kinds[WR_ACTION_MQTT].dead, 1);
+    free(first.payload);
+    free(second.payload);
+    end();
+}
+
+static void another_uplink_gets_what_the_former_one_had_not_delivered(void **state) {
+    (void)state;
+    begin(MQTT);
+    journalled = 100;
+    send(WR_ALARM_RAISED, 1);
+    struct wr_uplink_direct before = receive();
+    wr_actions_publish_to(&actions, NULL);
+    wr_actions_publish_to(&actions, publish);
+    struct wr_uplink_direct after = receive();
+    assert_string_equal(before.topic, after.topic);
+    wr_actions_published(&actions, before.id, true); /* too late: nobody waits for that one */
+    wr_actions_published(&actions, after.id, true);
+    wait_for(&actions.kinds[WR_ACTION_MQTT].done, 1);
+    free(before.payload);
+    free(after.payload);
+    end();
+    assert_int_equal(actions.kinds[WR_ACTION_MQTT].done, 1);
+    assert_int_equal(actions.failed, 0);
+}
+
+static void a_state_topic_is_taken_away_when_the_alarm_is_normal(void **state) {
+    (void)state;
+    begin("      - {mqtt: {topic: \"state/{rule}\", retain: true, clear: true}}\n");
+    journalled = 100;
+    send(WR_ALARM_RAISED, 1);
+    struct wr_alarm_entry normal = transition(WR_ALARM_CLEARED, 2);
+    normal.alarm.to = WR_ALARM_NORMAL;
+    normal.alarm.silent = WR_ALARM_SILENT_SHELVED; /* silence does not leave a state behind that is over */
+    assert_int_equal(wr_channel_send(actions.transitions, &normal, WR_NEVER_NS), WR_OK);
+    struct wr_uplink_direct raised = receive(), cleared = receive();
+    assert_true(raised.retained && raised.payload_len > 0);
+    assert_true(says(&raised, "\"node\":\"gw\",\"site\":\"riga\",\"respond\":\"go\",\"alarm\":\"hot\""));
+    assert_true(cleared.retained && cleared.payload_len == 0);
+    free(raised.payload);
+    end();
+}
+
+static void a_silenced_alarm_drives_only_what_asks_for_that(void **state) {
+    (void)state;
+    begin("      - {at: [raised, shelved, cleared], log: true}\n");
+    struct wr_alarm_entry entry = transition(WR_ALARM_RAISED, 1);
+    entry.alarm.silent = WR_ALARM_SILENT_SHELVED;
+    assert_int_equal(wr_channel_send(actions.transitions, &entry, WR_NEVER_NS), WR_OK);
+    entry.alarm.cause = WR_ALARM_CLEARED;
+    assert_int_equal(wr_channel_send(actions.transitions, &entry, WR_NEVER_NS), WR_OK);
+    entry.alarm.cause = WR_ALARM_SHELVED;
+    assert_int_equal(wr_channel_send(actions.transitions, &entry, WR_NEVER_NS), WR_OK);
+    end();
+    assert_int_equal(actions.logged, 1);
 }
 
 static void without_an_uplink_a_publish_fails(void **state) {
@@ -447,11 +547,8 @@ static void an_action_without_memory_fails_and_the_next_one_works(void **state) 
         wr_failing_off();
         assert_int_equal(actions.failed, hit ? 1 : 0);
         send(WR_ALARM_RAISED, 2);
-        struct wr_uplink_direct direct;
-        do {
-            direct = receive();
-            free(direct.payload);
-        } while (direct.id < 2);
+        for (int i = hit; i < 2; i++)
+            free(receive().payload);
         end();
         (void)tear_down(NULL);
         if (!hit)
@@ -473,8 +570,12 @@ int main(void) {
         cmocka_unit_test(at_most_so_many_run_at_once),
         cmocka_unit_test_teardown(a_publish_waits_for_the_journal, tear_down),
         cmocka_unit_test_teardown(a_journal_that_does_not_come_is_not_waited_for_for_ever, tear_down),
-        cmocka_unit_test_teardown(more_than_may_wait_go_without_the_journal_in_order, tear_down),
-        cmocka_unit_test_teardown(a_full_queue_fails_the_action_and_holds_up_nothing, tear_down),
+        cmocka_unit_test_teardown(what_a_stop_leaves_undone_is_a_dead_letter, tear_down),
+        cmocka_unit_test_teardown(an_uplink_that_takes_nothing_holds_up_nothing, tear_down),
+        cmocka_unit_test_teardown(the_uplink_tells_what_became_of_it, tear_down),
+        cmocka_unit_test_teardown(another_uplink_gets_what_the_former_one_had_not_delivered, tear_down),
+        cmocka_unit_test_teardown(a_state_topic_is_taken_away_when_the_alarm_is_normal, tear_down),
+        cmocka_unit_test_teardown(a_silenced_alarm_drives_only_what_asks_for_that, tear_down),
         cmocka_unit_test_teardown(without_an_uplink_a_publish_fails, tear_down),
         cmocka_unit_test(init_without_memory_leaves_nothing_behind),
         cmocka_unit_test(an_action_without_memory_fails_and_the_next_one_works),

@@ -15,9 +15,10 @@ static void names(void **state) {
     static const char *const states[] = {"normal", "pending", "unack", "acked", "rtn_unack", "latched_unack", "latched_ack", "unknown"};
     for (int i = 0; i <= WR_ALARM_STATES; i++)
         assert_string_equal(wr_alarm_state_name((enum wr_alarm_state)i), states[i]);
-    static const char *const causes[] = {"unknown",   "raised",       "cleared",      "acknowledged",   "reset",       "escalated",
-                                         "repeated",  "rule_changed", "data_stale",   "data_returned",  "deescalated", "shelved",
-                                         "unshelved", "suppressed",   "unsuppressed", "out_of_service", "returned",    "unknown"};
+    static const char *const causes[] = {"unknown",        "raised",   "cleared",       "acknowledged", "reset",
+                                         "escalated",      "repeated", "rule_changed",  "data_stale",   "data_returned",
+                                         "deescalated",    "shelved",  "unshelved",     "suppressed",   "unsuppressed",
+                                         "out_of_service", "returned", "action_failed", "unknown"};
     for (int i = 0; i <= WR_ALARM_CAUSES; i++)
         assert_string_equal(wr_alarm_cause_name((enum wr_alarm_cause)i), causes[i]);
     assert_string_equal(wr_severity_name((enum wr_severity)4), "unknown");

@@ -202,12 +202,11 @@ static void wrong_rules(void **state) {
         {"    sequence:\n      - {step: x}\n      - {step: y}\n", "W333: `when` and `sequence` exclude each other"},
         {"    respond: \"to {rooms.spare}\"\n", "8:19: error W327: unknown name 'rooms.spare' in a template"},
         {"    then:\n      - {at: [risen], log: true}\n", "9:15: error W329: no moment of an alarm: 'risen'"},
-        {"    then:\n      - {at: [raised]}\n", "W329: an action is one of log: true, exec or mqtt"},
+        {"    then:\n      - {at: [raised]}\n", "W329: an action is one of log: true, exec, mqtt, webhook or file"},
         {"    then:\n      - {exec: {argv: [/bin/sh, -c, x]}}\n", "W328: '/bin/sh' is not in the allow-list for exec"},
         {"    then:\n      - {exec: {argv: [beep]}}\n", "W328: `argv` starts with the absolute path of a program"},
         {"    then:\n      - {mqtt: {topic: \"a/{rom}\"}}\n    by: room\n", "W327: unknown name 'rom'"},
         {"    then:\n      - {mqtt: {topic: \"a/#\"}}\n", "W329: a topic to publish on is not empty and has no + or #"},
-        {"    then:\n      - {log: true, after: 5m}\n", "W103: 'after' is not supported in this version"},
         {"  - {rule: r, when: t > 9°C}\n", "8:12: error W320: the rule 'r' is given twice: first at r.yaml:6:11"},
         {"  - {rule: s}\n", "W331: the rule has no `when`, no `levels` and no `sequence`"},
         {"  - {rule: \"s s\", when: t > 9°C}\n", "W322: the name of a rule is"},
@@ -285,9 +284,10 @@ static void templates(void **state) {
     (void)state;
     struct wr_alarm alarm = {.rule = "warm", .instance = "room=A/1\\,x,site=riga", .has_value = true, .value = 9.25, .unit = "°C"};
     char text[64];
-    assert_int_equal(wr_template_topic("a/{site}/{room}/{rule}/{node}{{", &alarm, "gw-1", "-", text, sizeof text), WR_OK);
+    assert_int_equal(wr_template_expand("a/{site}/{room}/{rule}/{node}{{", WR_TEMPLATE_TOPIC, &alarm, "gw-1", "-", text, sizeof text),
+                     WR_OK);
     assert_string_equal(text, "a/riga/A_1,x/warm/gw-1{");
-    assert_int_equal(wr_template_topic("a/{room}/{rule}", &alarm, "", "", text, 8), WR_LIMIT);
+    assert_int_equal(wr_template_expand("a/{room}/{rule}", WR_TEMPLATE_TOPIC, &alarm, "", "", text, 8), WR_LIMIT);
     assert_true(wr_template_label(alarm.instance, "room", text, sizeof text));
     assert_string_equal(text, "A/1,x");
     assert_false(wr_template_label(alarm.instance, "roo", text, sizeof text));

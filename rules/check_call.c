@@ -224,6 +224,9 @@ static bool answer(struct wr_scope *scope, struct wr_node *call, struct wr_argum
     call->child = first;
     first->next = NULL;
     call->operand = first->operand;
+    const struct wr_operand *operand = &scope->rule->operands[first->operand];
+    if (function->how == WR_HOW_PULSE && operand->node != WR_NODE_NO) /* the pulse is over with the next sample */
+        wr_nodes_get(scope->ruleset->nodes, operand->node)->every_sample = true;
     bool windowed = arguments->window.length || arguments->window.step || arguments->window.tumbling;
     return function->how == WR_HOW_OPERATOR || windowed ? answer_operator(scope, call, arguments) : true;
 }

@@ -182,6 +182,10 @@ static bool try_table(struct wr_scope *scope, struct wr_node *node, const struct
     const struct wr_place *place = point ? &point->place : derived ? &derived->place : NULL;
     if (column == WR_TABLE_NONE && place)
         return false;
+    if (wr_table_broken(table)) {
+        scope->failed = true; /* what is wrong with it has been said */
+        return true;
+    }
     if (column == WR_TABLE_NONE) {
         char hint[120];
         snprintf(hint, sizeof hint, "did you mean '%.40s.%.60s'?", name, near ? near : "");

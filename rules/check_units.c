@@ -163,8 +163,9 @@ bool wr_check_unify(struct wr_scope *scope, struct wr_node **left, struct wr_nod
     if (!same) {
         char first[64];
         char second[64];
-        wr_scope_complain(scope, 210, at, NULL, "cannot %s %s %s %s", verb, wr_unit_describe(first, sizeof first, &a->unit),
-                          strcmp(verb, "compare") == 0 ? "with" : "and", wr_unit_describe(second, sizeof second, &b->unit));
+        wr_scope_complain(scope, 210, at, NULL, "cannot %s %s%s %s %s%s", verb, a->unit.plain ? "a " : "",
+                          wr_unit_describe(first, sizeof first, &a->unit), strcmp(verb, "compare") == 0 ? "with" : "and",
+                          b->unit.plain ? "a " : "", wr_unit_describe(second, sizeof second, &b->unit));
         return false;
     }
     a->unit.ambiguous_m = b->unit.ambiguous_m = false;

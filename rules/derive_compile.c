@@ -69,6 +69,10 @@ static struct wr_node *take_unit(struct wr_compile *compile, struct wr_scope *sc
     }
     unit.ambiguous_m = false;
     bool truth = checked->type == WR_NODE_IS_BOOL;
+    if (!truth && checked->unit.plain) { /* nobody has said in what it is: here it is said */
+        checked->unit = unit;
+        return checked;
+    }
     if (truth || !wr_unit_same_dimension(&unit, &checked->unit) || unit.point != checked->unit.point) {
         WR_COMPILE_ERROR(compile, 210, "unit", NULL, "the expression is %s%s, not a %s", truth ? "" : "a ",
                          truth ? "true or false" : wr_unit_describe(first, sizeof first, &checked->unit),

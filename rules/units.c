@@ -271,7 +271,7 @@ struct wr_unit wr_unit_difference(const struct wr_unit *unit) {
 char *wr_unit_describe(char *text, size_t size, const struct wr_unit *unit) {
     static const int8_t none[WR_BASES] = {0};
     if (unit->plain) {
-        snprintf(text, size, "a plain number");
+        snprintf(text, size, "plain number");
         return text;
     }
     const char *name = memcmp(unit->exponents, none, sizeof none) == 0 ? "ratio" : "quantity";

@@ -56,7 +56,7 @@ struct wr_unit wr_unit_product(const struct wr_unit *a, const struct wr_unit *b,
 /* The unit of a difference: °C gives K, °F a degree of 5/9 K. */
 struct wr_unit wr_unit_difference(const struct wr_unit *unit);
 
-/* "temperature (°C)", "pressure (bar)", "a plain number": for messages. Returns text. */
+/* "temperature (°C)", "pressure (bar)", "plain number": for messages. Returns text. */
 char *wr_unit_describe(char *text, size_t size, const struct wr_unit *unit);
 
 #endif

@@ -245,6 +245,7 @@ struct wr_ruleset {
     struct wr_arena arena;
     const struct wr_selector *selectors[WR_SELECTOR_CACHE]; /* while loading: the same text is one selector, by hash of its text */
     struct wr_nodes *nodes; /* while loading: rules/nodes.h */
+    bool lost;              /* while loading: a definition could not be read: what may need it is not blamed */
     uint32_t max_instances;
     uint32_t n_points;
     uint32_t cap_points;

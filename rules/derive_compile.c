@@ -26,6 +26,10 @@ static bool add_name(struct wr_compile *compile, const struct wr_file_derive *re
     if (!derived || !kept)
         return false;
     *kept = *compile;
+    if (!record->point) {
+        ruleset->lost = true;
+        return true;
+    }
     char plain[WR_SELECTOR_BYTES];
     *derived = (struct wr_derived){.record = record, .compile = kept, .place = {compile->file, wr_compile_where(compile, "point")}};
     if (!wr_compile_point_name(compile, record->point))
@@ -33,6 +37,9 @@ static bool add_name(struct wr_compile *compile, const struct wr_file_derive *re
     derived->name = wr_compile_copy(compile, wr_ruleset_plain_name(record->point, plain, sizeof plain));
     if (!derived->name)
         return false;
+    char path[64];
+    snprintf(path, sizeof path, "derive[%u]", compile->index);
+    derived->begun = derived->done = wr_yaml_damaged(compile->yaml, path); /* told already; who needs it is not blamed */
     const struct wr_derived *twin = wr_nodes_derived(ruleset->nodes, derived->name);
     const struct wr_point *point = wr_ruleset_point(ruleset, derived->name);
     const struct wr_place *first = twin ? &twin->place : point ? &point->place : NULL;
@@ -166,6 +173,8 @@ bool wr_compile_derive(struct wr_compile *compile) {
     compile->list = "derive";
     for (compile->index = 0; compile->index < file->n_derive; compile->index++) {
         char plain[WR_SELECTOR_BYTES];
+        if (!file->derive[compile->index].point)
+            continue;
         const char *name = wr_ruleset_plain_name(file->derive[compile->index].point, plain, sizeof plain);
         struct wr_derived *derived = wr_nodes_derived(ruleset->nodes, name);
         if (derived && !wr_derive_compile(ruleset, derived, NULL) && ruleset->arena.failed)

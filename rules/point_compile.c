@@ -92,6 +92,10 @@ bool wr_compile_points(struct wr_compile *compile) {
     const struct wr_rule_file *file = compile->yaml->record;
     compile->list = "points";
     for (unsigned i = 0; i < file->n_points; i++) {
+        if (!file->points[i].point) {
+            ruleset->lost = true;
+            continue;
+        }
         struct wr_point *point = wr_arena_take(&ruleset->arena, sizeof *point);
         if (!point)
             return false;

@@ -333,11 +333,15 @@ static void compile_rule(struct wr_compile *compile, const struct wr_file_rule *
     static const struct wr_file_defaults none = {0};
     const struct wr_file_defaults *other = defaults ? defaults : &none;
     struct wr_rule *rule = compile->rule;
+    char path[64];
     rule->kind = WR_RULE_ALARM;
     rule->place = (struct wr_place){compile->file, wr_compile_where(compile, "rule")};
     rule->when_text = when_text(compile, record);
     check_name(compile, record->rule);
     wr_compile_by(compile, record->by, record->n_by);
+    snprintf(path, sizeof path, "rules[%u]", compile->index);
+    if (wr_yaml_damaged(compile->yaml, path))
+        return; /* something of it could not be read: it is known by its name only */
     read_options(compile, record, other);
     if (check_kind(compile, record))
         read_conditions(compile, record, other);
@@ -350,6 +354,8 @@ bool wr_compile_rules(struct wr_compile *compile) {
     const struct wr_rule_file *file = compile->yaml->record;
     compile->list = "rules";
     for (unsigned i = 0; i < file->n_rules; i++) {
+        if (!file->rules[i].rule)
+            continue;
         struct wr_rule *rule = wr_arena_take(&ruleset->arena, sizeof *rule);
         if (!rule)
             return false;

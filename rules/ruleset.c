@@ -230,20 +230,36 @@ static bool make_room(struct wr_ruleset *ruleset, const struct wr_yaml *yamls, s
 }
 
 /* The sections of a file in the order in which they need each other: each of all files before the next one, so that a rule may use a point of another file. */
-static bool (*const sections[])(struct wr_compile *) = {
-    wr_compile_tables, wr_compile_schedules, wr_compile_points, wr_compile_derive_names, wr_compile_derive,
-    wr_compile_rules,  wr_compile_suppress,  wr_compile_groups, wr_compile_tests,
+static const struct section {
+    const char *list;
+    bool (*compile)(struct wr_compile *);
+    enum {
+        EACH,
+        WHOLE,
+        DEFINES
+    } damaged;  /* a record that cannot be loaded: left out alone; the section is left out; so is what needs it */
+    bool needs; /* the definitions before it */
+} sections[] = {
+    {"tables", wr_compile_tables, DEFINES, false},   {"schedules", wr_compile_schedules, DEFINES, false},
+    {"points", wr_compile_points, EACH, false},      {"derive", wr_compile_derive_names, EACH, false},
+    {"derive", wr_compile_derive, EACH, true},       {"rules", wr_compile_rules, EACH, true},
+    {"suppress", wr_compile_suppress, WHOLE, false}, {"groups", wr_compile_groups, WHOLE, false},
+    {"tests", wr_compile_tests, WHOLE, false},
 };
 
-static bool compile_section(bool (*section)(struct wr_compile *), struct wr_ruleset *ruleset, const struct wr_yaml *yamls, size_t n,
+static bool compile_section(const struct section *section, struct wr_ruleset *ruleset, const struct wr_yaml *yamls, size_t n,
                             const struct wr_ruleset_options *options, struct wr_diagnostics *diagnostics) {
     for (size_t i = 0; i < n; i++) {
         struct wr_compile compile = {.ruleset = ruleset, .options = options, .yaml = &yamls[i], .diagnostics = diagnostics};
         compile.file = wr_arena_string(&ruleset->arena, yamls[i].file);
-        if (!compile.file || !section(&compile))
+        bool damaged = section->damaged != EACH && wr_yaml_damaged(&yamls[i], section->list);
+        ruleset->lost |= damaged && section->damaged == DEFINES;
+        if (!compile.file)
+            return false;
+        if (!damaged && !(section->needs && ruleset->lost) && !section->compile(&compile))
             return false;
     }
-    if (section == wr_compile_points)
+    if (section->compile == wr_compile_points)
         sort_points(ruleset, diagnostics);
     return true;
 }
@@ -257,14 +273,15 @@ static void check_version(const struct wr_yaml *yaml, struct wr_diagnostics *dia
 /* Everything from the loaded files; false: memory ran out. What is wrong is in diagnostics. */
 static bool compile_files(struct wr_ruleset *ruleset, const struct wr_yaml *yamls, size_t n, const struct wr_ruleset_options *options,
                           struct wr_diagnostics *diagnostics) {
+    size_t errors = diagnostics->errors;
     if (!make_room(ruleset, yamls, n, diagnostics))
         return false;
-    if (diagnostics->errors > 0)
+    if (diagnostics->errors > errors)
         return true;
     for (size_t i = 0; i < n; i++)
         check_version(&yamls[i], diagnostics);
     for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++)
-        if (!compile_section(sections[i], ruleset, yamls, n, options, diagnostics))
+        if (!compile_section(&sections[i], ruleset, yamls, n, options, diagnostics))
             return false;
     if (!sort_rules(ruleset, diagnostics))
         return false;
@@ -303,12 +320,13 @@ enum wr_result wr_ruleset_load(const char *const *files, size_t n_files, const s
     size_t n = 0;
     const char *builtin = options && options->builtin ? options->builtin : "";
     if (builtin[0]) {
-        result = wr_yaml_load_text(WR_RULESET_BUILTIN, builtin, strlen(builtin), wr_rule_file_fields, sizeof(struct wr_rule_file),
-                                   diagnostics, &yamls[n], err);
+        result = wr_yaml_load_text_parts(WR_RULESET_BUILTIN, builtin, strlen(builtin), wr_rule_file_fields, sizeof(struct wr_rule_file),
+                                         diagnostics, &yamls[n], err);
         n += result == WR_OK;
     }
     for (size_t i = 0; i < n_files && (result == WR_OK || result == WR_INVALID); i++) {
-        enum wr_result loaded = wr_yaml_load_file(files[i], wr_rule_file_fields, sizeof(struct wr_rule_file), diagnostics, &yamls[n], err);
+        enum wr_result loaded =
+            wr_yaml_load_file_parts(files[i], wr_rule_file_fields, sizeof(struct wr_rule_file), diagnostics, &yamls[n], err);
         n += loaded == WR_OK;
         if (loaded != WR_OK && (result == WR_OK || loaded != WR_INVALID))
             result = loaded;
@@ -326,7 +344,7 @@ enum wr_result wr_ruleset_load(const char *const *files, size_t n_files, const s
 enum wr_result wr_ruleset_load_text(const char *name, const char *text, size_t len, const struct wr_ruleset_options *options,
                                     struct wr_diagnostics *diagnostics, struct wr_ruleset **ret_ruleset, struct wr_error *err) {
     struct wr_yaml yaml;
-    WR_TRY(wr_yaml_load_text(name, text, len, wr_rule_file_fields, sizeof(struct wr_rule_file), diagnostics, &yaml, err));
+    WR_TRY(wr_yaml_load_text_parts(name, text, len, wr_rule_file_fields, sizeof(struct wr_rule_file), diagnostics, &yaml, err));
     enum wr_result result = build(&yaml, 1, options, diagnostics, ret_ruleset, err);
     wr_yaml_free(&yaml);
     return result;

@@ -237,7 +237,7 @@ static struct wr_yaml_node *build_tree(struct builder *b) {
 
 /* Reads the text into a tree; syntax errors go to diagnostics, then the tree ends where they are (*ret_root may be NULL). */
 static enum wr_result parse(struct wr_yaml *yaml, struct wr_yaml_arena *arena, struct wr_diagnostics *diagnostics,
-                            struct wr_yaml_node **ret_root) {
+                            struct wr_yaml_node **ret_root, bool *ret_whole) {
     struct builder b = {.yaml = yaml, .diagnostics = diagnostics, .arena = arena};
     if (!yaml_parser_initialize(&b.parser))
         return WR_NO_MEMORY;
@@ -245,6 +245,7 @@ static enum wr_result parse(struct wr_yaml *yaml, struct wr_yaml_arena *arena, s
     yaml_parser_set_input_string(&b.parser, (const unsigned char *)yaml->text, yaml->text_len);
     *ret_root = build_tree(&b);
     yaml_parser_delete(&b.parser);
+    *ret_whole = !b.stopped;
     return b.no_memory ? WR_NO_MEMORY : WR_OK;
 }
 
@@ -367,16 +368,18 @@ static enum wr_result own_text(struct wr_yaml *yaml, const char *name, const cha
     return WR_OK;
 }
 
-static enum wr_result load_owned(struct wr_yaml *yaml, struct wr_yaml_arena *arena, struct wr_diagnostics *diagnostics,
+static enum wr_result load_owned(struct wr_yaml *yaml, bool parts, struct wr_yaml_arena *arena, struct wr_diagnostics *diagnostics,
                                  struct wr_buf *normal, struct wr_error *err) {
     size_t errors_before = diagnostics->errors;
     struct wr_yaml_node *root = NULL;
+    bool whole = false;
     enum wr_result result = WR_OK;
     if (wr_yaml_check_characters(yaml, diagnostics))
-        result = parse(yaml, arena, diagnostics, &root);
+        result = parse(yaml, arena, diagnostics, &root, &whole);
     if (result == WR_OK && root)
         result = wr_yaml_check(yaml, root, diagnostics);
-    if (result == WR_OK && diagnostics->errors > errors_before)
+    bool loadable = parts && whole && root && root->kind == WR_YAML_NODE_MAP && !root->refused;
+    if (result == WR_OK && diagnostics->errors > errors_before && !loadable)
         return wr_error_set(err, WR_INVALID, "%s: %zu error%s", yaml->file, diagnostics->errors - errors_before,
                             diagnostics->errors - errors_before == 1 ? "" : "s");
     if (result == WR_OK)
@@ -386,9 +389,9 @@ static enum wr_result load_owned(struct wr_yaml *yaml, struct wr_yaml_arena *are
     return load(yaml, arena, normal, err);
 }
 
-enum wr_result wr_yaml_load_text(const char *name, const char *text, size_t len, const struct wr_yaml_field *fields, size_t record_bytes,
-                                 struct wr_diagnostics *diagnostics, struct wr_yaml *ret_yaml, struct wr_error *err) {
-    struct wr_yaml yaml = {.fields = fields, .record_bytes = record_bytes};
+/* Into *yaml, which knows its schema. */
+static enum wr_result load_text(const char *name, const char *text, size_t len, bool parts, struct wr_diagnostics *diagnostics,
+                                struct wr_yaml *yaml, struct wr_error *err) {
     struct wr_yaml_arena arena = {0};
     struct wr_buf normal;
     wr_buf_init(&normal, NORMAL_BYTES);
@@ -397,16 +400,31 @@ enum wr_result wr_yaml_load_text(const char *name, const char *text, size_t len,
         wr_diagnostics_add(diagnostics, WR_DIAGNOSTIC_ERROR, WR_YAML_W_TOO_LARGE, name, NULL, 0, (struct wr_position){0}, NULL,
                            "larger than %u bytes", WR_YAML_BYTES);
         result = wr_error_set(err, WR_INVALID, "%s: too large", name);
-    } else if (own_text(&yaml, name, text, len) != WR_OK) {
+    } else if (own_text(yaml, name, text, len) != WR_OK) {
         result = wr_error_set(err, WR_NO_MEMORY, "%s: no memory", name);
     } else {
-        result = load_owned(&yaml, &arena, diagnostics, &normal, err);
+        result = load_owned(yaml, parts, &arena, diagnostics, &normal, err);
     }
     wr_buf_fini(&normal);
     wr_yaml_arena_fini(&arena);
     if (result != WR_OK)
-        wr_yaml_free(&yaml);
-    else
-        *ret_yaml = yaml;
+        wr_yaml_free(yaml);
     return result;
+}
+
+enum wr_result wr_yaml_load_text(const char *name, const char *text, size_t len, const struct wr_yaml_field *fields, size_t record_bytes,
+                                 struct wr_diagnostics *diagnostics, struct wr_yaml *ret_yaml, struct wr_error *err) {
+    struct wr_yaml yaml = {.fields = fields, .record_bytes = record_bytes};
+    WR_TRY(load_text(name, text, len, false, diagnostics, &yaml, err));
+    *ret_yaml = yaml;
+    return WR_OK;
+}
+
+enum wr_result wr_yaml_load_text_parts(const char *name, const char *text, size_t len, const struct wr_yaml_field *fields,
+                                       size_t record_bytes, struct wr_diagnostics *diagnostics, struct wr_yaml *ret_yaml,
+                                       struct wr_error *err) {
+    struct wr_yaml yaml = {.fields = fields, .record_bytes = record_bytes};
+    WR_TRY(load_text(name, text, len, true, diagnostics, &yaml, err));
+    *ret_yaml = yaml;
+    return WR_OK;
 }

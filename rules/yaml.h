@@ -85,6 +85,13 @@ WR_MUST_USE enum wr_result wr_yaml_load_file(const char *file, const struct wr_y
 WR_MUST_USE enum wr_result wr_yaml_load_text(const char *name, const char *text, size_t len, const struct wr_yaml_field *fields,
                                              size_t record_bytes, struct wr_diagnostics *diagnostics, struct wr_yaml *ret_yaml,
                                              struct wr_error *err);
+/* The same for a file in which errors of meaning are to be told beside errors of form: WR_OK also where there are such (diagnostics counts them), as
+ * long as the text is YAML at all; values and records that cannot be loaded are left out, with what is required in them. */
+WR_MUST_USE enum wr_result wr_yaml_load_file_parts(const char *file, const struct wr_yaml_field *fields, size_t record_bytes,
+                                                   struct wr_diagnostics *diagnostics, struct wr_yaml *ret_yaml, struct wr_error *err);
+WR_MUST_USE enum wr_result wr_yaml_load_text_parts(const char *name, const char *text, size_t len, const struct wr_yaml_field *fields,
+                                                   size_t record_bytes, struct wr_diagnostics *diagnostics, struct wr_yaml *ret_yaml,
+                                                   struct wr_error *err);
 void wr_yaml_free(struct wr_yaml *yaml);
 
 /* Where the value at a path stands, for errors found later: "rules[3].when"; offset and length are characters inside the scalar (for
@@ -93,6 +100,9 @@ struct wr_position wr_yaml_where(const struct wr_yaml *yaml, const char *path, s
 
 /* True when the file itself holds a value at this path: tells a given value from a default. */
 bool wr_yaml_present(const struct wr_yaml *yaml, const char *path);
+
+/* True when something at or below this path (a list, or one of its records: "rules[3]") could not be loaded. */
+bool wr_yaml_damaged(const struct wr_yaml *yaml, const char *path);
 
 /* Adds a diagnostic at a path. */
 void wr_yaml_complain(const struct wr_yaml *yaml, struct wr_diagnostics *diagnostics, enum wr_diagnostic_level level, unsigned code,

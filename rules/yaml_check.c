@@ -93,9 +93,23 @@ static void where_text(const struct checker *c, const struct record_name *name, 
         snprintf(into, size, " in %s", c->path);
 }
 
-static void check_value(struct checker *c, const struct wr_yaml_field *field, const struct wr_yaml_node *key,
-                        const struct wr_yaml_node *value);
+static void check_value(struct checker *c, const struct wr_yaml_field *field, const struct wr_yaml_node *key, struct wr_yaml_node *value);
 static void check_record(struct checker *c, const struct wr_yaml_field *fields, const struct wr_yaml_node *record, const char *list_key);
+
+/* The records and lists around this path hold something that cannot be loaded: told by a place of their own, behind the path. */
+static void damage(struct checker *c) {
+    char path[WR_YAML_PATH_BYTES + 1];
+    const struct wr_yaml_span nowhere = {1, 1, 1, 1};
+    for (size_t i = 0; i <= strlen(c->path); i++) {
+        bool ends = c->path[i] == '\0' || c->path[i] == '.' || c->path[i] == '[';
+        if (!ends || i == 0)
+            continue;
+        snprintf(path, sizeof path, "%.*s%s", (int)i, c->path, WR_YAML_DAMAGED);
+        enum wr_result added = wr_yaml_places_add(c->yaml, path, &nowhere, WR_YAML_PLAIN, false);
+        if (added != WR_OK)
+            c->failed = added;
+    }
+}
 
 static void unknown_key(struct checker *c, const struct wr_yaml_field *fields, const struct wr_yaml_node *key,
                         const struct record_name *name) {
@@ -171,13 +185,14 @@ static void check_missing(struct checker *c, const struct wr_yaml_field *fields,
         span.end_line = span.line;
         span.end_column = span.column + 1;
         complain(c, &span, WR_YAML_W_MISSING_KEY, fields[i].help, "missing key '%s'%s", fields[i].key, where);
+        damage(c);
     }
 }
 
 /* One key with its value; returns the bit of its field, 0 for an unknown key. */
 static uint64_t check_pair(struct checker *c, const struct wr_yaml_field *fields, const struct wr_yaml_node *record,
                            const struct wr_yaml_node *key, struct record_name *name) {
-    const struct wr_yaml_node *value = key->next;
+    struct wr_yaml_node *value = key->next;
     if (key->kind != WR_YAML_NODE_SCALAR) {
         if (!key->refused)
             complain(c, &key->span, WR_YAML_W_SHAPE, NULL, "a key must be a word, found %s", shape_name(key));
@@ -198,6 +213,8 @@ static uint64_t check_pair(struct checker *c, const struct wr_yaml_field *fields
     size_t cut = path_push(c, fields[i].key, 0);
     place(c, &key->span, value);
     check_value(c, &fields[i], key, value);
+    if (value->bad)
+        damage(c);
     c->path[cut] = '\0';
     return UINT64_C(1) << i;
 }
@@ -212,6 +229,10 @@ static void check_record(struct checker *c, const struct wr_yaml_field *fields, 
             continue;
         }
         cut_short(c, key, key->next, last);
+        key->next->bad = true;
+        size_t cut = path_push(c, key->text, 0);
+        damage(c);
+        c->path[cut] = '\0';
         for (size_t i = 0; fields[i].key; i++)
             seen |= strcmp(fields[i].key, key->text) == 0 ? UINT64_C(1) << i : 0;
         key = last;
@@ -221,10 +242,10 @@ static void check_record(struct checker *c, const struct wr_yaml_field *fields, 
 }
 
 /* True if the node is a list or scalar as wanted; complains otherwise. */
-static bool check_shape(struct checker *c, const struct wr_yaml_field *field, const struct wr_yaml_node *value,
-                        enum wr_yaml_node_kind wanted) {
+static bool check_shape(struct checker *c, const struct wr_yaml_field *field, struct wr_yaml_node *value, enum wr_yaml_node_kind wanted) {
     if (value->kind == wanted)
         return true;
+    value->bad = true;
     if (!value->whole)
         return false; /* the syntax error says it */
     const char *hint = NULL;
@@ -235,11 +256,11 @@ static bool check_shape(struct checker *c, const struct wr_yaml_field *field, co
     return false;
 }
 
-static void check_scalar(struct checker *c, const struct wr_yaml_field *field, const struct wr_yaml_node *key,
-                         const struct wr_yaml_node *value) {
+static void check_scalar(struct checker *c, const struct wr_yaml_field *field, const struct wr_yaml_node *key, struct wr_yaml_node *value) {
     if (!check_shape(c, field, value, WR_YAML_NODE_SCALAR) || !value->whole)
         return;
     if (is_absent(value) || is_null_word(value)) {
+        value->bad = true;
         const char *hint = field->kind == WR_YAML_STRING ? "leave the key out, or write \"\" for an empty text" : "leave the key out";
         complain(c, is_absent(value) ? &key->span : &value->span, WR_YAML_W_SHAPE, hint, "'%s' has no value", c->path);
         return;
@@ -248,14 +269,16 @@ static void check_scalar(struct checker *c, const struct wr_yaml_field *field, c
     enum wr_yaml_code code;
     char hint[HINT_BYTES];
     struct wr_error err = {0};
-    if (wr_yaml_value_parse(field, value->text, value->len, &parsed, &code, hint, sizeof hint, &err) != WR_OK)
-        complain(c, &value->span, code, hint, "%s%s%s", code == WR_YAML_W_NAME ? "" : field->key, code == WR_YAML_W_NAME ? "" : ": ",
-                 err.text);
+    if (wr_yaml_value_parse(field, value->text, value->len, &parsed, &code, hint, sizeof hint, &err) == WR_OK)
+        return;
+    value->bad = true;
+    complain(c, &value->span, code, hint, "%s%s%s", code == WR_YAML_W_NAME ? "" : field->key, code == WR_YAML_W_NAME ? "" : ": ", err.text);
 }
 
-static void check_list(struct checker *c, const struct wr_yaml_field *field, const struct wr_yaml_node *list) {
+/* A list of texts is bad with one of them; of records each is for itself. */
+static void check_list(struct checker *c, const struct wr_yaml_field *field, struct wr_yaml_node *list) {
     unsigned index = 0;
-    for (const struct wr_yaml_node *item = list->first; item; item = item->next, index++) {
+    for (struct wr_yaml_node *item = list->first; item; item = item->next, index++) {
         size_t cut = path_push(c, NULL, index);
         place(c, &item->span, item);
         if (item->refused) {
@@ -265,15 +288,20 @@ static void check_list(struct checker *c, const struct wr_yaml_field *field, con
         } else if (item->kind == WR_YAML_NODE_MAP) {
             check_record(c, field->fields, item, field->key);
         } else if (item->whole) {
+            item->bad = true;
             complain(c, &item->span, WR_YAML_W_SHAPE, NULL, "'%s' expects keys and values, found %s", c->path,
                      is_absent(item) ? "nothing" : shape_name(item));
         }
+        item->bad |= item->refused;
+        if (item->bad)
+            damage(c);
+        list->bad |= item->bad && field->kind == WR_YAML_STRINGS;
         c->path[cut] = '\0';
     }
 }
 
-static void check_value(struct checker *c, const struct wr_yaml_field *field, const struct wr_yaml_node *key,
-                        const struct wr_yaml_node *value) {
+static void check_value(struct checker *c, const struct wr_yaml_field *field, const struct wr_yaml_node *key, struct wr_yaml_node *value) {
+    value->bad |= value->refused;
     if (value->refused)
         return;
     switch (field->kind) {

@@ -37,20 +37,37 @@ void wr_yaml_free(struct wr_yaml *yaml) {
     *yaml = (struct wr_yaml){0};
 }
 
-enum wr_result wr_yaml_load_file(const char *file, const struct wr_yaml_field *fields, size_t record_bytes,
-                                 struct wr_diagnostics *diagnostics, struct wr_yaml *ret_yaml, struct wr_error *err) {
-    struct wr_buf text;
-    wr_buf_init(&text, 0);
+static enum wr_result read_text(const char *file, struct wr_buf *text, struct wr_error *err) {
     enum wr_result result = WR_OK;
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         result = wr_error_set(err, WR_IO, "%s: %s", file, strerror(errno));
-    else if ((result = wr_file_read_all(fd, WR_YAML_BYTES, &text, err)) != WR_OK && err)
+    else if ((result = wr_file_read_all(fd, WR_YAML_BYTES, text, err)) != WR_OK && err)
         result = wr_error_wrap(err, "%s", file);
     if (fd >= 0)
         close(fd);
+    return result;
+}
+
+enum wr_result wr_yaml_load_file(const char *file, const struct wr_yaml_field *fields, size_t record_bytes,
+                                 struct wr_diagnostics *diagnostics, struct wr_yaml *ret_yaml, struct wr_error *err) {
+    struct wr_buf text;
+    wr_buf_init(&text, 0);
+    enum wr_result result = read_text(file, &text, err);
     if (result == WR_OK)
         result = wr_yaml_load_text(file, text.data ? (char *)text.data : "", text.len, fields, record_bytes, diagnostics, ret_yaml, err);
+    wr_buf_fini(&text);
+    return result;
+}
+
+enum wr_result wr_yaml_load_file_parts(const char *file, const struct wr_yaml_field *fields, size_t record_bytes,
+                                       struct wr_diagnostics *diagnostics, struct wr_yaml *ret_yaml, struct wr_error *err) {
+    struct wr_buf text;
+    wr_buf_init(&text, 0);
+    enum wr_result result = read_text(file, &text, err);
+    if (result == WR_OK)
+        result =
+            wr_yaml_load_text_parts(file, text.data ? (char *)text.data : "", text.len, fields, record_bytes, diagnostics, ret_yaml, err);
     wr_buf_fini(&text);
     return result;
 }

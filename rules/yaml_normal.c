@@ -53,7 +53,7 @@ static enum wr_result write_list(struct wr_buf *into, const struct wr_yaml_field
         if (item != list->first)
             WR_TRY(wr_buf_text(into, ","));
         if (field->kind == WR_YAML_RECORDS)
-            WR_TRY(write_record(into, field->fields, item));
+            WR_TRY(write_record(into, field->fields, item->bad || item->kind != WR_YAML_NODE_MAP ? NULL : item));
         else
             WR_TRY(write_scalar(into, field, item->text, item->len));
     }
@@ -84,8 +84,8 @@ static enum wr_result write_value(struct wr_buf *into, const struct wr_yaml_fiel
 
 static const struct wr_yaml_node *find(const struct wr_yaml_node *record, const char *wanted) {
     for (const struct wr_yaml_node *key = record ? record->first : NULL; key; key = key->next->next)
-        if (strcmp(key->text, wanted) == 0)
-            return key->next;
+        if (key->kind == WR_YAML_NODE_SCALAR && strcmp(key->text, wanted) == 0)
+            return key->next->bad ? NULL : key->next;
     return NULL;
 }
 

@@ -48,6 +48,12 @@ bool wr_yaml_present(const struct wr_yaml *yaml, const char *path) {
     return find(yaml, path, strlen(path)) != NULL;
 }
 
+bool wr_yaml_damaged(const struct wr_yaml *yaml, const char *path) {
+    char behind[WR_YAML_PATH_BYTES + sizeof WR_YAML_DAMAGED];
+    snprintf(behind, sizeof behind, "%s%s", path, WR_YAML_DAMAGED);
+    return find(yaml, behind, strlen(behind)) != NULL;
+}
+
 /* The place of a path, or of the nearest record that holds it. */
 static const struct wr_yaml_place *find_nearest(const struct wr_yaml *yaml, const char *path, bool *ret_exact) {
     size_t len = strlen(path);

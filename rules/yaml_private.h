@@ -27,6 +27,7 @@ struct wr_yaml_node {
     enum wr_yaml_style style; /* of a scalar */
     bool flow;                /* a map or list in { } or [ ] */
     bool whole;               /* false: a syntax error cut it off, so nothing is missing in it */
+    bool bad;                 /* set by the check: cannot be loaded */
     bool refused;             /* an alias, or with an anchor or tag: complained about already */
     struct wr_yaml_span span;
     const char *text; /* of a scalar, never NULL then; may hold NULs */
@@ -43,6 +44,8 @@ struct wr_yaml_arena {
 /* Zeroed; NULL: no memory. */
 void *wr_yaml_arena_take(struct wr_yaml_arena *arena, size_t bytes);
 void wr_yaml_arena_fini(struct wr_yaml_arena *arena);
+
+#define WR_YAML_DAMAGED "!" /* behind a path that no file can hold: something below it cannot be loaded */
 
 /* Where a path stands; sorted by hash. */
 struct wr_yaml_place {
@@ -78,7 +81,7 @@ WR_MUST_USE enum wr_result wr_yaml_check(struct wr_yaml *yaml, const struct wr_y
 /* Says where a text stops being UTF-8, or holds a control character other than tab and line breaks. True: all is well. */
 bool wr_yaml_check_characters(const struct wr_yaml *yaml, struct wr_diagnostics *diagnostics);
 
-/* Writes the normal form of a checked tree. */
+/* Writes the normal form of a checked tree; what is bad is left out. */
 WR_MUST_USE enum wr_result wr_yaml_normalise(const struct wr_yaml *yaml, const struct wr_yaml_node *root, struct wr_buf *into);
 
 /* Frees what a record holds, not the record itself. */

@@ -29,10 +29,12 @@ struct wr_anomaly {
     uint32_t bytes;
     double (*add)(const struct wr_anomaly_setup *setup, void *state, int64_t at_ns, double value);
     /* Whether saved bytes can be a state: every index in range, every number finite where it must be. */
-    bool (*is_valid)(const void *state);
+    bool (*is_valid)(const struct wr_anomaly_setup *setup, const void *state);
 };
 
 extern const struct wr_anomaly wr_anomaly_relent;
+extern const struct wr_anomaly wr_anomaly_novelty;   /* within 2 KB */
+extern const struct wr_anomaly wr_anomaly_novelty16; /* within 16 KB */
 
 /* A number that a detector takes, or that can be in a state; false for NaN. */
 static inline bool wr_anomaly_usable(double value) {

@@ -52,14 +52,14 @@ static double gaussian_add(const struct wr_anomaly_setup *setup, void *memory, i
     return answer;
 }
 
-static bool gaussian_is_valid(const void *memory) {
-    (void)memory;
+static bool gaussian_is_valid(const struct wr_anomaly_setup *setup, const void *memory) {
+    (void)setup, (void)memory;
     return true;
 }
 
 static const struct wr_anomaly gaussian = {"gaussian", sizeof(struct gaussian), gaussian_add, gaussian_is_valid};
 
-static const struct wr_anomaly *const detectors[] = {&gaussian, &wr_anomaly_relent};
+static const struct wr_anomaly *const detectors[] = {&gaussian, &wr_anomaly_relent, &wr_anomaly_novelty, &wr_anomaly_novelty16};
 
 static struct nab_files all;
 static double *answers[NAB_FILES_MAX];

@@ -15,7 +15,7 @@
 
 #define SAMPLES 3000
 
-static const struct wr_anomaly *const detectors[] = {&wr_anomaly_relent};
+static const struct wr_anomaly *const detectors[] = {&wr_anomaly_relent, &wr_anomaly_novelty, &wr_anomaly_novelty16};
 #define DETECTORS (sizeof detectors / sizeof *detectors)
 
 static const struct wr_anomaly_setup undeclared = {.low = NAN, .high = NAN};
@@ -54,13 +54,13 @@ static void answers_are_likelihoods(void **state) {
     for (size_t d = 0; d < DETECTORS; d++)
         for (unsigned sort = 0; sort < SORTS; sort++) {
             void *memory = calloc(1, detectors[d]->bytes);
-            assert_true(detectors[d]->is_valid(memory));
+            assert_true(detectors[d]->is_valid(&undeclared, memory));
             int64_t at_ns = 0;
             for (unsigned i = 0; i < SAMPLES; i++) {
                 const double answer = detectors[d]->add(&undeclared, memory, at_ns += step_ns(&random, sort), sample(&random, sort, i));
                 assert_true(answer >= 0 && answer <= 1);
                 if (i % 100 == 0)
-                    assert_true(detectors[d]->is_valid(memory));
+                    assert_true(detectors[d]->is_valid(&undeclared, memory));
             }
             free(memory);
         }
@@ -104,7 +104,7 @@ static void damaged_states_do_no_harm(void **state) {
                 (void)detectors[d]->add(&undeclared, memory, at_ns += step_ns(&random, 1), sample(&random, round % SORTS, i));
             for (uint64_t n = 1 + wr_random_below(&random, round % 2 ? 4 : detectors[d]->bytes); n > 0; n--)
                 memory[wr_random_below(&random, detectors[d]->bytes)] = (unsigned char)wr_random_u64(&random);
-            for (unsigned i = 0; i < 200 && detectors[d]->is_valid(memory); i++) {
+            for (unsigned i = 0; i < 200 && detectors[d]->is_valid(&undeclared, memory); i++) {
                 const double answer =
                     detectors[d]->add(&undeclared, memory, at_ns += step_ns(&random, 1), sample(&random, round % SORTS, i));
                 assert_true(answer >= 0 && answer <= 1);

@@ -40,7 +40,7 @@ struct wr_operator_call {
     bool condition;               /* the signal is a condition */
 };
 
-enum wr_operator_method { WR_METHOD_NONE, WR_METHOD_ROBUST, WR_METHOD_RELENT, WR_METHOD_CUSUM, WR_METHODS };
+enum wr_operator_method { WR_METHOD_NONE, WR_METHOD_ROBUST, WR_METHOD_RELENT, WR_METHOD_CUSUM, WR_METHOD_NOVELTY, WR_METHOD_NOVELTY16, WR_METHODS };
 
 struct wr_operator_kind; /* rules/operators/kind.h: the table of functions of one way to compute */
 

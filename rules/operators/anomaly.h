@@ -32,6 +32,8 @@ struct wr_anomaly {
     bool (*is_valid)(const struct wr_anomaly_setup *setup, const void *state);
 };
 
+extern const struct wr_anomaly wr_anomaly_robust;
+extern const struct wr_anomaly wr_anomaly_cusum;
 extern const struct wr_anomaly wr_anomaly_relent;
 extern const struct wr_anomaly wr_anomaly_novelty;   /* within 2 KB */
 extern const struct wr_anomaly wr_anomaly_novelty16; /* within 16 KB */

@@ -48,9 +48,10 @@ extern const struct wr_operator_kind wr_hits_kind;      /* hits.c */
 extern const struct wr_operator_kind wr_ewma_kind;      /* ewma.c */
 extern const struct wr_operator_kind wr_baseline_kind;  /* baseline.c */
 extern const struct wr_operator_kind wr_cusum_kind;     /* cusum.c */
+extern const struct wr_operator_kind wr_anomaly_kind;   /* anomaly.c */
 
 wr_operator_planner wr_samples_plan, wr_panes_plan, wr_tumbling_plan, wr_quantiles_plan; /* chosen by plan.c: one function, several ways */
-wr_operator_planner wr_duty_plan, wr_hits_plan, wr_ewma_plan, wr_baseline_plan, wr_cusum_plan;
+wr_operator_planner wr_duty_plan, wr_hits_plan, wr_ewma_plan, wr_baseline_plan, wr_cusum_plan, wr_anomaly_plan;
 
 /* The function's name as rules write it. */
 const char *wr_operator_function(enum wr_function_id function);

@@ -42,6 +42,7 @@ static const struct function {
     [WR_FUNCTION_EWMA] = {"ewma", wr_ewma_plan},
     [WR_FUNCTION_BASELINE] = {"baseline", wr_baseline_plan},
     [WR_FUNCTION_CUSUM] = {"cusum", wr_cusum_plan},
+    [WR_FUNCTION_ANOMALY] = {"anomaly", wr_anomaly_plan},
     [WR_FUNCTION_NONE] = {NULL, NULL},
 };
 

@@ -54,26 +54,25 @@ static void first_range(const struct wr_regimes_shape *shape, struct wr_regimes 
     state->low = (float)(low - shape->shift * state->width);
 }
 
-/* Doubles the range: below what it was, or above. */
-static void grow(const struct wr_regimes_shape *shape, struct wr_regimes *state, struct wr_regime *regimes, bool below) {
-    const unsigned first = below ? shape->bins / 2u : 0;
-    for (uint32_t i = 0; i < state->known; i++) {
-        uint8_t counts[WR_REGIMES_BINS_MAX] = {0};
-        for (unsigned bin = 0; bin < shape->bins; bin++)
-            counts[first + bin / 2] = (uint8_t)(counts[first + bin / 2] + regimes[i].counts[bin]);
-        memcpy(regimes[i].counts, counts, sizeof counts);
-    }
-    if (below)
-        state->low -= shape->bins * state->width;
-    state->width *= 2;
-}
-
+/* Doubles the range until the value is in it: below what it was, or above. However often, the regimes are counted anew once. */
 static void cover(const struct wr_regimes_shape *shape, struct wr_regimes *state, struct wr_regime *regimes, double value) {
-    for (int i = 0; i < DOUBLINGS_MAX; i++) {
+    uint8_t becomes[WR_REGIMES_BINS_MAX] = {0, 1, 2, 3, 4, 5, 6, 7};
+    int doublings = 0;
+    for (; doublings < DOUBLINGS_MAX; doublings++) {
         const bool below = value < state->low;
         if (!below && value <= state->low + (double)shape->bins * state->width)
-            return;
-        grow(shape, state, regimes, below);
+            break;
+        for (unsigned bin = 0; bin < shape->bins; bin++)
+            becomes[bin] = (uint8_t)(becomes[bin] / 2 + (below ? shape->bins / 2 : 0));
+        if (below)
+            state->low -= shape->bins * state->width;
+        state->width *= 2;
+    }
+    for (uint32_t i = 0; doublings > 0 && i < state->known; i++) {
+        uint8_t counts[WR_REGIMES_BINS_MAX] = {0};
+        for (unsigned bin = 0; bin < shape->bins; bin++)
+            counts[becomes[bin]] = (uint8_t)(counts[becomes[bin]] + regimes[i].counts[bin]);
+        memcpy(regimes[i].counts, counts, sizeof counts);
     }
 }
 

@@ -59,7 +59,8 @@ static bool gaussian_is_valid(const struct wr_anomaly_setup *setup, const void *
 
 static const struct wr_anomaly gaussian = {"gaussian", sizeof(struct gaussian), gaussian_add, gaussian_is_valid};
 
-static const struct wr_anomaly *const detectors[] = {&gaussian, &wr_anomaly_relent, &wr_anomaly_novelty, &wr_anomaly_novelty16};
+static const struct wr_anomaly *const detectors[] = {&gaussian,          &wr_anomaly_robust,  &wr_anomaly_cusum,
+                                                     &wr_anomaly_relent, &wr_anomaly_novelty, &wr_anomaly_novelty16};
 
 static struct nab_files all;
 static double *answers[NAB_FILES_MAX];

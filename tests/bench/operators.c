@@ -24,24 +24,30 @@ struct call {
     double numbers[2];
     double resolution;
     int64_t every_ns;
+    uint8_t method;
 };
 
 static const struct call calls[] = {
-    {"avg, 20 samples", WR_FUNCTION_AVG, 0, 20, 0, {NAN, NAN}, 0, S},
-    {"avg, 256 samples", WR_FUNCTION_AVG, 0, 256, 0, {NAN, NAN}, 0, S},
-    {"max, 256 samples", WR_FUNCTION_MAX, 0, 256, 0, {NAN, NAN}, 0, S},
-    {"stddev, 256 samples", WR_FUNCTION_STDDEV, 0, 256, 0, {NAN, NAN}, 0, S},
-    {"increase, 256 samples", WR_FUNCTION_INCREASE, 0, 256, 0, {NAN, NAN}, 0, S},
-    {"median, 256 samples", WR_FUNCTION_MEDIAN, 0, 256, 0, {NAN, NAN}, 0, S},
-    {"avg, 1d in 64 panes", WR_FUNCTION_AVG, 86400 * S, 0, 0, {NAN, NAN}, 0, S},
-    {"slope, 2000 panes", WR_FUNCTION_SLOPE, 120000 * S, 0, 60 * S, {NAN, NAN}, 0, S},
-    {"median, 7d step=1m", WR_FUNCTION_MEDIAN, 604800 * S, 0, 60 * S, {NAN, NAN}, 0.01, S},
-    {"median, 20480 steps, 16384 bins", WR_FUNCTION_MEDIAN, 20480 * S, 0, S, {NAN, NAN}, 0.0001, S},
-    {"duty", WR_FUNCTION_DUTY, 3600 * S, 0, 0, {NAN, NAN}, 0, S},
-    {"hits 7 of 10", WR_FUNCTION_HITS, 0, 0, 0, {7, 10}, 0, S},
-    {"ewma", WR_FUNCTION_EWMA, 60 * S, 0, 0, {NAN, NAN}, 0, S},
-    {"baseline 1d", WR_FUNCTION_BASELINE, 86400 * S, 0, 0, {NAN, NAN}, 0, S},
-    {"cusum", WR_FUNCTION_CUSUM, 600 * S, 0, 0, {NAN, NAN}, 0, S},
+    {"avg, 20 samples", WR_FUNCTION_AVG, 0, 20, 0, {NAN, NAN}, 0, S, 0},
+    {"avg, 256 samples", WR_FUNCTION_AVG, 0, 256, 0, {NAN, NAN}, 0, S, 0},
+    {"max, 256 samples", WR_FUNCTION_MAX, 0, 256, 0, {NAN, NAN}, 0, S, 0},
+    {"stddev, 256 samples", WR_FUNCTION_STDDEV, 0, 256, 0, {NAN, NAN}, 0, S, 0},
+    {"increase, 256 samples", WR_FUNCTION_INCREASE, 0, 256, 0, {NAN, NAN}, 0, S, 0},
+    {"median, 256 samples", WR_FUNCTION_MEDIAN, 0, 256, 0, {NAN, NAN}, 0, S, 0},
+    {"avg, 1d in 64 panes", WR_FUNCTION_AVG, 86400 * S, 0, 0, {NAN, NAN}, 0, S, 0},
+    {"slope, 2000 panes", WR_FUNCTION_SLOPE, 120000 * S, 0, 60 * S, {NAN, NAN}, 0, S, 0},
+    {"median, 7d step=1m", WR_FUNCTION_MEDIAN, 604800 * S, 0, 60 * S, {NAN, NAN}, 0.01, S, 0},
+    {"median, 20480 steps, 16384 bins", WR_FUNCTION_MEDIAN, 20480 * S, 0, S, {NAN, NAN}, 0.0001, S, 0},
+    {"duty", WR_FUNCTION_DUTY, 3600 * S, 0, 0, {NAN, NAN}, 0, S, 0},
+    {"hits 7 of 10", WR_FUNCTION_HITS, 0, 0, 0, {7, 10}, 0, S, 0},
+    {"ewma", WR_FUNCTION_EWMA, 60 * S, 0, 0, {NAN, NAN}, 0, S, 0},
+    {"baseline 1d", WR_FUNCTION_BASELINE, 86400 * S, 0, 0, {NAN, NAN}, 0, S, 0},
+    {"cusum", WR_FUNCTION_CUSUM, 600 * S, 0, 0, {NAN, NAN}, 0, S, 0},
+    {"anomaly robust", WR_FUNCTION_ANOMALY, 0, 0, 0, {NAN, NAN}, 0, S, WR_METHOD_ROBUST},
+    {"anomaly relent", WR_FUNCTION_ANOMALY, 0, 0, 0, {NAN, NAN}, 0, S, WR_METHOD_RELENT},
+    {"anomaly cusum", WR_FUNCTION_ANOMALY, 0, 0, 0, {NAN, NAN}, 0, S, WR_METHOD_CUSUM},
+    {"anomaly novelty", WR_FUNCTION_ANOMALY, 0, 0, 0, {NAN, NAN}, 0, S, WR_METHOD_NOVELTY},
+    {"anomaly novelty16", WR_FUNCTION_ANOMALY, 0, 0, 0, {NAN, NAN}, 0, S, WR_METHOD_NOVELTY16},
 };
 
 static volatile double sink;
@@ -72,6 +78,7 @@ static void start(const struct call *call, struct operator_bed *bed) {
     plan.span_ns = call->span_ns;
     plan.count = call->count;
     plan.step_ns = call->step_ns;
+    plan.method = call->method;
     memcpy(plan.numbers, call->numbers, sizeof call->numbers);
     plan.point = &point;
     if (operator_start(bed, &plan, &err) == WR_OK)

@@ -26,6 +26,11 @@ static const struct wr_operator_call calls[] = {
     {.function = WR_FUNCTION_EWMA, .span_ns = 8 * S, .numbers = {NAN, NAN, NAN, NAN}},
     {.function = WR_FUNCTION_BASELINE, .span_ns = 120 * S, .step_ns = 50 * S, .numbers = {3, NAN, NAN, NAN}},
     {.function = WR_FUNCTION_CUSUM, .span_ns = 20 * S, .numbers = {NAN, NAN, NAN, NAN}},
+    {.function = WR_FUNCTION_ANOMALY, .span_ns = 20 * S, .method = WR_METHOD_ROBUST, .numbers = {NAN, NAN, NAN, NAN}},
+    {.function = WR_FUNCTION_ANOMALY, .span_ns = 20 * S, .method = WR_METHOD_RELENT, .numbers = {NAN, NAN, NAN, NAN}},
+    {.function = WR_FUNCTION_ANOMALY, .span_ns = 20 * S, .method = WR_METHOD_CUSUM, .numbers = {NAN, NAN, NAN, NAN}},
+    {.function = WR_FUNCTION_ANOMALY, .span_ns = 20 * S, .method = WR_METHOD_NOVELTY, .numbers = {NAN, NAN, NAN, NAN}},
+    {.function = WR_FUNCTION_ANOMALY, .span_ns = 20 * S, .method = WR_METHOD_NOVELTY16, .numbers = {NAN, NAN, NAN, NAN}},
 };
 
 static void ask(struct operator_bed *bed, enum wr_function_id function) {

@@ -15,7 +15,8 @@
 
 #define SAMPLES 3000
 
-static const struct wr_anomaly *const detectors[] = {&wr_anomaly_relent, &wr_anomaly_novelty, &wr_anomaly_novelty16};
+static const struct wr_anomaly *const detectors[] = {&wr_anomaly_robust, &wr_anomaly_cusum, &wr_anomaly_relent, &wr_anomaly_novelty,
+                                                     &wr_anomaly_novelty16};
 #define DETECTORS (sizeof detectors / sizeof *detectors)
 
 static const struct wr_anomaly_setup undeclared = {.low = NAN, .high = NAN};

@@ -38,17 +38,23 @@ static const struct {
     int64_t step_s;
     double numbers[2];
     double resolution;
+    uint8_t method;
 } calls[] = {
-    {"samples", WR_FUNCTION_AVG, 1000, 0, 0, {NAN, NAN}, 0},
-    {"samples, selected", WR_FUNCTION_MEDIAN, 0, 256, 0, {NAN, NAN}, 0},
-    {"panes", WR_FUNCTION_AVG, 86400, 0, 1800, {NAN, NAN}, 0},
-    {"panes, as many as there may be", WR_FUNCTION_AVG, 2040, 0, 1, {NAN, NAN}, 0},
-    {"quantiles", WR_FUNCTION_MEDIAN, 20480, 0, 1, {NAN, NAN}, 0.0001},
-    {"duty", WR_FUNCTION_DUTY, 3600, 0, 0, {NAN, NAN}, 0},
-    {"hits", WR_FUNCTION_HITS, 0, 0, 0, {4096, 4096}, 0},
-    {"ewma", WR_FUNCTION_EWMA, 60, 0, 0, {NAN, NAN}, 0},
-    {"baseline", WR_FUNCTION_BASELINE, 86400, 0, 0, {31, NAN}, 0},
-    {"cusum", WR_FUNCTION_CUSUM, 600, 0, 0, {NAN, NAN}, 0},
+    {"samples", WR_FUNCTION_AVG, 1000, 0, 0, {NAN, NAN}, 0, 0},
+    {"samples, selected", WR_FUNCTION_MEDIAN, 0, 256, 0, {NAN, NAN}, 0, 0},
+    {"panes", WR_FUNCTION_AVG, 86400, 0, 1800, {NAN, NAN}, 0, 0},
+    {"panes, as many as there may be", WR_FUNCTION_AVG, 2040, 0, 1, {NAN, NAN}, 0, 0},
+    {"quantiles", WR_FUNCTION_MEDIAN, 20480, 0, 1, {NAN, NAN}, 0.0001, 0},
+    {"duty", WR_FUNCTION_DUTY, 3600, 0, 0, {NAN, NAN}, 0, 0},
+    {"hits", WR_FUNCTION_HITS, 0, 0, 0, {4096, 4096}, 0, 0},
+    {"ewma", WR_FUNCTION_EWMA, 60, 0, 0, {NAN, NAN}, 0, 0},
+    {"baseline", WR_FUNCTION_BASELINE, 86400, 0, 0, {31, NAN}, 0, 0},
+    {"cusum", WR_FUNCTION_CUSUM, 600, 0, 0, {NAN, NAN}, 0, 0},
+    {"anomaly, robust", WR_FUNCTION_ANOMALY, 600, 0, 0, {NAN, NAN}, 0, WR_METHOD_ROBUST},
+    {"anomaly, relent", WR_FUNCTION_ANOMALY, 600, 0, 0, {NAN, NAN}, 0, WR_METHOD_RELENT},
+    {"anomaly, cusum", WR_FUNCTION_ANOMALY, 600, 0, 0, {NAN, NAN}, 0, WR_METHOD_CUSUM},
+    {"anomaly, novelty", WR_FUNCTION_ANOMALY, 600, 0, 0, {NAN, NAN}, 0, WR_METHOD_NOVELTY},
+    {"anomaly, novelty16", WR_FUNCTION_ANOMALY, 600, 0, 0, {NAN, NAN}, 0, WR_METHOD_NOVELTY16},
 };
 
 static int64_t some_step(int64_t span_ns, int64_t step_ns) {
@@ -100,6 +106,7 @@ static void test_work_is_bounded(void **state) {
         call.span_ns = calls[i].span_s * S;
         call.step_ns = calls[i].step_s * S;
         call.count = calls[i].count;
+        call.method = calls[i].method;
         call.numbers[0] = calls[i].numbers[0];
         call.numbers[1] = calls[i].numbers[1];
         call.point = &point;

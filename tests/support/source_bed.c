@@ -71,7 +71,7 @@ void wr_bed_create(struct wr_bed *bed) {
                                       .limits = &bed->limits,
                                       .series = bed->series,
                                       .symbols = bed->symbols,
-                                      .clock = wr_clock_real(),
+                                      .clock = bed->clock ? bed->clock : wr_clock_real(),
                                       .pool = &bed->pool,
                                       .to_engine = bed->to_engine,
                                       .counters = &bed->counters,
@@ -130,10 +130,9 @@ uint64_t wr_bed_take(struct wr_bed *bed) {
 }
 
 void wr_bed_take_until(struct wr_bed *bed, uint64_t readings) {
-    const int64_t deadline = wr_bed_in_s(10);
     while (bed->taken < readings) {
         struct wr_batch *batch;
-        if (wr_channel_recv(bed->to_engine, &batch, deadline) != WR_OK)
+        if (wr_channel_recv(bed->to_engine, &batch, wr_bed_in_s(10)) != WR_OK)
             fail_msg("%llu of %llu readings came", (unsigned long long)bed->taken, (unsigned long long)readings);
         take_batch(bed, batch);
     }
@@ -152,10 +151,12 @@ void wr_bed_engine_start(struct wr_bed *bed) {
 }
 
 void wr_bed_wait(const _Atomic uint64_t *counter, uint64_t value) {
-    const int64_t deadline = wr_bed_in_s(10);
-    while (*counter < value) {
+    int64_t deadline = wr_bed_in_s(10);
+    for (uint64_t seen = *counter, before = seen; seen < value; before = seen, seen = *counter) {
+        if (seen != before)
+            deadline = wr_bed_in_s(10);
         if (wr_clock_boot_ns(wr_clock_real()) > deadline)
-            fail_msg("a counter stands at %llu instead of %llu", (unsigned long long)*counter, (unsigned long long)value);
+            fail_msg("a counter stands at %llu instead of %llu", (unsigned long long)seen, (unsigned long long)value);
         nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
     }
 }

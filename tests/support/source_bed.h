@@ -24,7 +24,8 @@ struct wr_bed {
     struct wr_pool *workers; /* of pollers alone */
     struct wr_scheduler_loop *scheduler;
     struct wr_source_env env;
-    struct wr_http_gate gate; /* open while a source of kind http runs */
+    struct wr_http_gate gate;     /* open while a source of kind http runs */
+    const struct wr_clock *clock; /* NULL: the real one */
     struct wr_source *source;
     pthread_t engine;
     _Atomic uint64_t taken; /* readings */
@@ -47,12 +48,12 @@ int wr_bed_dial(const struct wr_bed *bed);
 void wr_bed_stop(struct wr_bed *bed);
 /* Takes what is in the channel now; returns the readings. */
 uint64_t wr_bed_take(struct wr_bed *bed);
-/* Takes until `readings` in all were taken or ten seconds have passed (then the test fails). */
+/* Takes until `readings` in all were taken, or none has come for ten seconds (then the test fails). */
 void wr_bed_take_until(struct wr_bed *bed, uint64_t readings);
 void wr_bed_engine_start(struct wr_bed *bed);
-/* Waits until the engine thread has taken this many; ten seconds at most. */
+/* Waits until the engine thread has taken this many, or took none for ten seconds (then the test fails). */
 void wr_bed_wait_taken(struct wr_bed *bed, uint64_t readings);
-/* Waits until a counter has reached a value; ten seconds at most. */
+/* Waits until a counter has reached a value, or stood still for ten seconds (then the test fails). */
 void wr_bed_wait(const _Atomic uint64_t *counter, uint64_t value);
 uint64_t wr_bed_count(const struct wr_bed *bed, enum wr_book book);
 /* Stops and frees everything that is there; no call fails any more. */

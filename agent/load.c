@@ -40,27 +40,46 @@ static enum wr_result load_rules(const struct wr_config *config, struct wr_diagn
     return result;
 }
 
-enum wr_result wr_load(const char *file, bool json, struct wr_loaded *ret_loaded, struct wr_buf *problems, struct wr_error *err) {
+void wr_loaded_fini(struct wr_loaded *loaded) {
+    wr_ruleset_free(loaded->rules);
+    wr_config_free(loaded->config);
+    *loaded = (struct wr_loaded){0};
+}
+
+/* Renders what was found on the way to `result`, and hands over what was loaded. */
+static enum wr_result conclude(enum wr_result result, struct wr_diagnostics *diagnostics, enum wr_diagnostics_format format,
+                               struct wr_loaded *loaded, struct wr_loaded *ret_loaded, struct wr_buf *problems, struct wr_error *err) {
+    loaded->warnings = diagnostics->warnings;
+    enum wr_result rendered = WR_OK;
+    if (format != WR_DIAGNOSTICS_TEXT || diagnostics->n > 0)
+        rendered = wr_diagnostics_render(diagnostics, format, problems);
+    wr_diagnostics_fini(diagnostics);
+    if (result == WR_OK && rendered != WR_OK)
+        result = wr_error_set(err, rendered, "no memory");
+    if (result == WR_OK)
+        *ret_loaded = *loaded;
+    else
+        wr_loaded_fini(loaded);
+    return result;
+}
+
+enum wr_result wr_load(const char *file, enum wr_diagnostics_format format, struct wr_loaded *ret_loaded, struct wr_buf *problems,
+                       struct wr_error *err) {
     struct wr_diagnostics diagnostics;
     struct wr_loaded loaded = {0};
     wr_diagnostics_init(&diagnostics);
     enum wr_result result = wr_config_load(file, &diagnostics, &loaded.config, err);
-    if (result == WR_OK) {
-        result = load_rules(loaded.config, &diagnostics, &loaded.rules, err);
-        if (result != WR_OK)
-            wr_config_free(loaded.config);
-    }
-    loaded.warnings = diagnostics.warnings;
-    enum wr_result rendered = WR_OK;
-    if (json || diagnostics.n > 0)
-        rendered = wr_diagnostics_render(&diagnostics, json, problems);
-    wr_diagnostics_fini(&diagnostics);
-    if (result == WR_OK && rendered != WR_OK) {
-        wr_ruleset_free(loaded.rules);
-        wr_config_free(loaded.config);
-        return wr_error_set(err, rendered, "no memory");
-    }
     if (result == WR_OK)
-        *ret_loaded = loaded;
-    return result;
+        result = load_rules(loaded.config, &diagnostics, &loaded.rules, err);
+    return conclude(result, &diagnostics, format, &loaded, ret_loaded, problems, err);
+}
+
+enum wr_result wr_load_rules(const char *const *files, size_t n, enum wr_diagnostics_format format, struct wr_loaded *ret_loaded,
+                             struct wr_buf *problems, struct wr_error *err) {
+    static const struct wr_ruleset_options options = {.any_action = true};
+    struct wr_diagnostics diagnostics;
+    struct wr_loaded loaded = {0};
+    wr_diagnostics_init(&diagnostics);
+    enum wr_result result = wr_ruleset_load(files, n, &options, &diagnostics, &loaded.rules, err);
+    return conclude(result, &diagnostics, format, &loaded, ret_loaded, problems, err);
 }

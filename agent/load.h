@@ -6,20 +6,24 @@
 #ifndef WEIR_AGENT_LOAD_H
 #define WEIR_AGENT_LOAD_H
 
-#include <stdbool.h>
-
 #include "agent/config.h"
 #include "core/buf.h"
 #include "core/result.h"
 #include "rules/ruleset.h"
 
 struct wr_loaded {
-    struct wr_config *config;
+    struct wr_config *config; /* NULL: rule files alone */
     struct wr_ruleset *rules;
     size_t warnings;
 };
 
-/* problems: errors and warnings as text or JSON, empty when there are none. WR_INVALID: errors; anything else in err. */
-WR_MUST_USE enum wr_result wr_load(const char *file, bool json, struct wr_loaded *ret_loaded, struct wr_buf *problems, struct wr_error *err);
+/* problems: errors and warnings; as text it is empty when there are none. WR_INVALID: errors; anything else in err. */
+WR_MUST_USE enum wr_result wr_load(const char *file, enum wr_diagnostics_format format, struct wr_loaded *ret_loaded,
+                                   struct wr_buf *problems, struct wr_error *err);
+/* The same for rule files without an agent: what a config would have to allow is taken for allowed, and nothing is built in. */
+WR_MUST_USE enum wr_result wr_load_rules(const char *const *files, size_t n, enum wr_diagnostics_format format,
+                                         struct wr_loaded *ret_loaded, struct wr_buf *problems, struct wr_error *err);
+/* Frees both. */
+void wr_loaded_fini(struct wr_loaded *loaded);
 
 #endif

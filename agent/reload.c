@@ -362,7 +362,7 @@ static enum wr_result reload(struct wr_agent *agent, char *what, size_t size, bo
     struct wr_loaded loaded;
     struct wr_buf problems;
     wr_buf_init(&problems, 0);
-    enum wr_result result = wr_load(agent->config->file, false, &loaded, &problems, err);
+    enum wr_result result = wr_load(agent->config->file, WR_DIAGNOSTICS_TEXT, &loaded, &problems, err);
     if (problems.len > 0)
         fputs(wr_buf_str(&problems), stderr);
     if (result == WR_INVALID)

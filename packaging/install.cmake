@@ -56,7 +56,7 @@ endif()
 # -- packages ---------------------------------------------------------------------------------------------------------------------------------
 
 set(CPACK_PACKAGE_NAME weir)
-set(CPACK_PACKAGE_HOMEPAGE_URL "https://example.org/weir")
+set(CPACK_PACKAGE_HOMEPAGE_URL "${WEIR_HOMEPAGE}")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_COMPONENTS_ALL agent)

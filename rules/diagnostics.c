@@ -9,6 +9,7 @@
 #include "core/nearest.h"
 #include "rules/excerpt.h"
 #include "rules/lines.h"
+#include "rules/sarif.h"
 
 #define FIRST_CAP 16
 
@@ -173,9 +174,16 @@ static enum wr_result render_json(const struct wr_diagnostics *diagnostics, stru
     return wr_buf_text(into, "\n");
 }
 
-enum wr_result wr_diagnostics_render(struct wr_diagnostics *diagnostics, bool json, struct wr_buf *into) {
+enum wr_result wr_diagnostics_render(struct wr_diagnostics *diagnostics, enum wr_diagnostics_format format, struct wr_buf *into) {
     sort(diagnostics);
-    return json ? render_json(diagnostics, into) : render_text(diagnostics, into);
+    switch (format) {
+    case WR_DIAGNOSTICS_JSON:
+        return render_json(diagnostics, into);
+    case WR_DIAGNOSTICS_SARIF:
+        return wr_sarif_render(diagnostics, into);
+    default:
+        return render_text(diagnostics, into);
+    }
 }
 
 const char *wr_diagnostics_nearest(const char *word, const char *const *names, size_t n) {

@@ -34,8 +34,8 @@ struct wr_diagnostic {
     enum wr_diagnostic_level level;
     unsigned code; /* W<code>, listed in docs/diagnostics.md */
     char *message;
-    char *hint;    /* may be NULL: "did you mean 'rise'?" */
-    char *excerpt; /* the source line as it is shown: escaped, cut around the place; or NULL */
+    char *hint;     /* may be NULL: "did you mean 'rise'?" */
+    char *excerpt;  /* the source line as it is shown: escaped, cut around the place; or NULL */
     uint32_t caret; /* characters of excerpt before the first caret */
     uint32_t carets;
 };
@@ -54,11 +54,19 @@ void wr_diagnostics_fini(struct wr_diagnostics *diagnostics);
 
 /* text is the whole file (for the excerpt), may be NULL. hint may be NULL. Line 0: the file as a whole. Never fails: what finds no memory is
  * counted and sets out_of_memory. */
-void wr_diagnostics_add(struct wr_diagnostics *diagnostics, enum wr_diagnostic_level level, unsigned code, const char *file, const char *text,
-                        size_t text_len, struct wr_position at, const char *hint, const char *format, ...) WR_PRINTF(9, 10);
+void wr_diagnostics_add(struct wr_diagnostics *diagnostics, enum wr_diagnostic_level level, unsigned code, const char *file,
+                        const char *text, size_t text_len, struct wr_position at, const char *hint, const char *format, ...)
+    WR_PRINTF(9, 10);
 
-/* Sorted by file, line and column. The text above, or JSON (one array of objects). WR_NO_MEMORY. */
-WR_MUST_USE enum wr_result wr_diagnostics_render(struct wr_diagnostics *diagnostics, bool json, struct wr_buf *into);
+enum wr_diagnostics_format {
+    WR_DIAGNOSTICS_TEXT, /* as above */
+    WR_DIAGNOSTICS_JSON, /* one array of objects */
+    WR_DIAGNOSTICS_SARIF /* rules/sarif.h */
+};
+
+/* Sorted by file, line and column. WR_NO_MEMORY. */
+WR_MUST_USE enum wr_result wr_diagnostics_render(struct wr_diagnostics *diagnostics, enum wr_diagnostics_format format,
+                                                 struct wr_buf *into);
 
 /* The nearest of n names to `word` by edit distance (a swap of neighbours counts one), or NULL when none is near. NULLs in names are skipped. */
 const char *wr_diagnostics_nearest(const char *word, const char *const *names, size_t n);

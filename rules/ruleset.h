@@ -71,7 +71,7 @@ struct wr_rule_info {
     const char *consequence; /* NULL: not given; as respond */
     const char *respond;
     int64_t time_to_respond_ns;
-    uint32_t cost_ns;           /* worst case of one evaluation, estimated from its instructions and windows */
+    uint32_t cost_ns;            /* worst case of one evaluation, estimated from its instructions and windows */
     uint32_t bytes_per_instance; /* with its windows, timers and thresholds */
     uint32_t max_instances;
     bool quiet; /* a value between its limits costs one compare */

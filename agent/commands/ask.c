@@ -16,7 +16,7 @@ enum wr_result wr_ask_load_config(const char *file, struct wr_config **ret_confi
     if (result == WR_INVALID) {
         struct wr_buf text;
         wr_buf_init(&text, 0);
-        if (wr_diagnostics_render(&diagnostics, false, &text) == WR_OK)
+        if (wr_diagnostics_render(&diagnostics, WR_DIAGNOSTICS_TEXT, &text) == WR_OK)
             fputs(wr_buf_str(&text), stderr);
         wr_buf_fini(&text);
     } else if (result != WR_OK) {

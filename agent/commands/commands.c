@@ -15,15 +15,19 @@ const struct wr_command wr_commands[] = {
      "Example: weir run -c weir.yaml\n"
      "Exit code: 0 stopped cleanly; 1 errors in the config; 2 could not start, or another agent owns the store.\n"},
     {"check", wr_command_check, "check a config and its rules, and say what will run",
-     "Usage: weir check [-c CONFIG] [--json] [--quiet]\n"
+     "Usage: weir check [-c CONFIG] [--format text|json|sarif] [--quiet]\n"
+     "       weir check [--format text|json|sarif] [--quiet] RULES...\n"
      "\n"
-     "Reads the config and all rules as `run` would, prints every error and warning at once, then what will run: sources, windows, rules,\n"
-     "the memory ceiling, and what a crash may take. Nothing is started or changed.\n"
+     "Reads the config and all rules as `run` would, prints every error and warning at once, then what will run: sources, windows, rules\n"
+     "with what they cost, the memory ceiling, and what a crash may take. Nothing is started or changed.\n"
+     "RULES: rule files, or folders of them (*.yaml), alone: without an agent and its config.\n"
      "  -c CONFIG   the config file (" WR_CONFIG_DEFAULT ")\n"
-     "  --json      one JSON object, for machines\n"
+     "  --format text|json|sarif   words; one JSON object; or SARIF 2.1.0, which code hosts show beside the lines of a change\n"
+     "  --json      the same as --format json\n"
      "  --quiet     errors and warnings only\n"
      "\n"
      "Example: weir check -c weir.yaml\n"
+     "         weir check --format sarif rules.d > weir.sarif\n"
      "Exit code: 0 good; 1 errors; 2 cannot read the file.\n"},
     {"test", wr_command_test, "run the tests of rule files",
      "Usage: weir test [OPTIONS] RULES...\n"

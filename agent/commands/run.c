@@ -18,7 +18,7 @@ int wr_command_run(int argc, char **argv) {
     struct wr_buf problems;
     struct wr_error err = {0};
     wr_buf_init(&problems, 0);
-    enum wr_result result = wr_load(file, false, &loaded, &problems, &err);
+    enum wr_result result = wr_load(file, WR_DIAGNOSTICS_TEXT, &loaded, &problems, &err);
     fputs(wr_buf_str(&problems), stderr);
     wr_buf_fini(&problems);
     if (result == WR_INVALID)

@@ -179,7 +179,7 @@ enum wr_result wr_receive_options_load(const char *file, int argc, char **argv, 
     }
     if (result == WR_OK && diagnostics.errors > 0)
         result = wr_error_set(err, WR_INVALID, "%zu errors", diagnostics.errors);
-    if (diagnostics.n > 0 && wr_diagnostics_render(&diagnostics, false, problems) != WR_OK && result == WR_OK)
+    if (diagnostics.n > 0 && wr_diagnostics_render(&diagnostics, WR_DIAGNOSTICS_TEXT, problems) != WR_OK && result == WR_OK)
         result = wr_error_set(err, WR_NO_MEMORY, "no memory");
     wr_diagnostics_fini(&diagnostics);
     if (result == WR_OK)

@@ -98,7 +98,7 @@ static struct wr_evaluator *make_rules(struct chain *chain, uint32_t limits) {
     if (wr_ruleset_load_text("bench", wr_buf_str(&text), text.len, NULL, &diagnostics, &chain->rules, &err) != WR_OK) {
         struct wr_buf shown;
         wr_buf_init(&shown, 0);
-        must(wr_diagnostics_render(&diagnostics, false, &shown), "diagnostics", NULL);
+        must(wr_diagnostics_render(&diagnostics, WR_DIAGNOSTICS_TEXT, &shown), "diagnostics", NULL);
         fprintf(stderr, "%s\n", wr_buf_str(&shown));
         exit(2);
     }

@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct wr_buf shown;
     wr_buf_init(&shown, 0);
     enum wr_result result = wr_ruleset_load_text("r.yaml", (const char *)data, size, NULL, &diagnostics, &rules, NULL);
-    if ((result == WR_OK) != (diagnostics.errors == 0) || wr_diagnostics_render(&diagnostics, false, &shown) != WR_OK)
+    if ((result == WR_OK) != (diagnostics.errors == 0) || wr_diagnostics_render(&diagnostics, WR_DIAGNOSTICS_TEXT, &shown) != WR_OK)
         abort();
     if (rules && wr_series_table_new(16, &table, NULL) == WR_OK && wr_evaluator_new(rules, table, NULL, &evaluator, NULL) == WR_OK) {
         const struct wr_now now = {.boot_ns = 1, .wall_ns = 1772438400000000000};

@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     wr_buf_init(&shown, 0);
     must(wr_table_read(&arena, &origin, "t.csv", bytes, size, &diagnostics, &table));
     must(wr_table_broken(table) == (diagnostics.errors > 0));
-    must(wr_diagnostics_render(&diagnostics, false, &shown) == WR_OK);
+    must(wr_diagnostics_render(&diagnostics, WR_DIAGNOSTICS_TEXT, &shown) == WR_OK);
     if (!wr_table_broken(table))
         ask(table);
     wr_buf_fini(&shown);

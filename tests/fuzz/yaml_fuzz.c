@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     struct wr_buf out;
     wr_buf_init(&out, 0);
-    if (wr_diagnostics_render(&diagnostics, size % 2 == 0, &out) != WR_OK)
+    if (wr_diagnostics_render(&diagnostics, (enum wr_diagnostics_format)(size % 3), &out) != WR_OK)
         abort();
     wr_buf_fini(&out);
     wr_diagnostics_fini(&diagnostics);

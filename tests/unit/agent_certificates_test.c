@@ -86,7 +86,7 @@ static void a_name_is_taken_once(void **state) {
     wr_diagnostics_init(&diagnostics);
     wr_buf_init(&said, 0);
     assert_int_equal(wr_ruleset_load(files, 1, &options, &diagnostics, &rules, NULL), WR_INVALID);
-    assert_int_equal(wr_diagnostics_render(&diagnostics, false, &said), WR_OK);
+    assert_int_equal(wr_diagnostics_render(&diagnostics, WR_DIAGNOSTICS_TEXT, &said), WR_OK);
     assert_non_null(strstr(wr_buf_str(&said), "mine.yaml:3"));
     assert_non_null(strstr(wr_buf_str(&said), "(built in)"));
     wr_diagnostics_fini(&diagnostics);

@@ -56,7 +56,7 @@ static struct wr_config *load(const char *text, char *said, size_t size) {
     assert_int_equal(result, d.errors > 0 ? WR_INVALID : WR_OK);
     struct wr_buf out;
     wr_buf_init(&out, 0);
-    assert_int_equal(wr_diagnostics_render(&d, false, &out), WR_OK);
+    assert_int_equal(wr_diagnostics_render(&d, WR_DIAGNOSTICS_TEXT, &out), WR_OK);
     snprintf(said, size, "%s", wr_buf_str(&out));
     wr_buf_fini(&out);
     wr_diagnostics_fini(&d);

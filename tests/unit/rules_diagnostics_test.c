@@ -13,7 +13,7 @@
 static void expect_text(struct wr_diagnostics *diagnostics, const char *expected) {
     struct wr_buf out;
     wr_buf_init(&out, 0);
-    assert_int_equal(wr_diagnostics_render(diagnostics, false, &out), WR_OK);
+    assert_int_equal(wr_diagnostics_render(diagnostics, WR_DIAGNOSTICS_TEXT, &out), WR_OK);
     assert_string_equal(wr_buf_str(&out), expected);
     wr_buf_fini(&out);
     wr_diagnostics_fini(diagnostics);
@@ -119,7 +119,7 @@ static void test_bounded(void **state) {
     assert_int_equal(d.errors, WR_DIAGNOSTICS_MAX + 10);
     struct wr_buf out;
     wr_buf_init(&out, 0);
-    assert_int_equal(wr_diagnostics_render(&d, false, &out), WR_OK);
+    assert_int_equal(wr_diagnostics_render(&d, WR_DIAGNOSTICS_TEXT, &out), WR_OK);
     assert_non_null(strstr(wr_buf_str(&out), "\n... and 10 more (266 errors and 0 warnings in all)\n"));
     wr_buf_fini(&out);
     wr_diagnostics_fini(&d);
@@ -130,7 +130,7 @@ static void test_json(void **state) {
     struct wr_diagnostics d = one("a\"b\n", (struct wr_position){1, 2, 1}, "h", "say \"x\"");
     struct wr_buf out;
     wr_buf_init(&out, 0);
-    assert_int_equal(wr_diagnostics_render(&d, true, &out), WR_OK);
+    assert_int_equal(wr_diagnostics_render(&d, WR_DIAGNOSTICS_JSON, &out), WR_OK);
     assert_string_equal(wr_buf_str(&out),
                         "[{\"file\":\"a.yaml\",\"line\":1,\"column\":2,\"length\":1,\"level\":\"error\",\"code\":\"W102\","
                         "\"message\":\"say \\\"x\\\"\",\"hint\":\"h\"}]\n");

@@ -91,7 +91,7 @@ static const char *complaints_of(const char *text, size_t *ret_errors) {
     wr_buf_init(&buf, 0);
     enum wr_result result = wr_ruleset_load_text("r.yaml", text, strlen(text), &options, &diagnostics, &rules, NULL);
     assert_int_equal(result, diagnostics.errors > 0 ? WR_INVALID : WR_OK);
-    assert_int_equal(wr_diagnostics_render(&diagnostics, false, &buf), WR_OK);
+    assert_int_equal(wr_diagnostics_render(&diagnostics, WR_DIAGNOSTICS_TEXT, &buf), WR_OK);
     snprintf(shown, sizeof shown, "%s", wr_buf_str(&buf));
     *ret_errors = diagnostics.errors;
     wr_buf_fini(&buf);

@@ -126,7 +126,7 @@ static void refused(const char *record, const char *expected) {
     wr_diagnostics_init(&diagnostics);
     wr_buf_init(&shown, 0);
     assert_int_equal(wr_ruleset_load_text("r.yaml", text, strlen(text), NULL, &diagnostics, &rules, &err), WR_INVALID);
-    assert_int_equal(wr_diagnostics_render(&diagnostics, false, &shown), WR_OK);
+    assert_int_equal(wr_diagnostics_render(&diagnostics, WR_DIAGNOSTICS_TEXT, &shown), WR_OK);
     if (!strstr(wr_buf_str(&shown), expected))
         fail_msg("%s\nsaid:\n%s\nexpected:\n%s", record, wr_buf_str(&shown), expected);
     wr_buf_fini(&shown);

@@ -34,7 +34,7 @@ static struct wr_ruleset *load(char *said, size_t size) {
     wr_diagnostics_init(&diagnostics);
     wr_buf_init(&shown, 0);
     const enum wr_result result = wr_ruleset_load(files, 1, NULL, &diagnostics, &rules, &err);
-    assert_int_equal(wr_diagnostics_render(&diagnostics, false, &shown), WR_OK);
+    assert_int_equal(wr_diagnostics_render(&diagnostics, WR_DIAGNOSTICS_TEXT, &shown), WR_OK);
     assert_true(result == WR_OK || result == WR_INVALID);
     assert_int_equal(result == WR_OK, diagnostics.errors == 0);
     size_t len = 0;

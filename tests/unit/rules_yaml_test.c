@@ -101,7 +101,7 @@ static const struct doc *loads(const char *text, struct wr_yaml *yaml) {
     enum wr_result result = load_bytes(text, strlen(text), &d, yaml);
     struct wr_buf out;
     wr_buf_init(&out, 0);
-    assert_int_equal(wr_diagnostics_render(&d, false, &out), WR_OK);
+    assert_int_equal(wr_diagnostics_render(&d, WR_DIAGNOSTICS_TEXT, &out), WR_OK);
     assert_string_equal(wr_buf_str(&out), "");
     assert_int_equal(result, WR_OK);
     wr_buf_fini(&out);
@@ -116,7 +116,7 @@ static void refused_bytes(const char *text, size_t len, const char *expected) {
     assert_int_equal(load_bytes(text, len, &d, &yaml), WR_INVALID);
     struct wr_buf out;
     wr_buf_init(&out, 0);
-    assert_int_equal(wr_diagnostics_render(&d, false, &out), WR_OK);
+    assert_int_equal(wr_diagnostics_render(&d, WR_DIAGNOSTICS_TEXT, &out), WR_OK);
     assert_string_equal(wr_buf_str(&out), expected);
     wr_buf_fini(&out);
     wr_diagnostics_fini(&d);
@@ -368,7 +368,7 @@ static void test_where(void **state) {
     wr_yaml_complain(&yaml, &d, WR_DIAGNOSTIC_WARNING, 7, "parts[0].name", 2, 4, "h", "no %s", "pump");
     struct wr_buf out;
     wr_buf_init(&out, 0);
-    assert_int_equal(wr_diagnostics_render(&d, false, &out), WR_OK);
+    assert_int_equal(wr_diagnostics_render(&d, WR_DIAGNOSTICS_TEXT, &out), WR_OK);
     assert_string_equal(wr_buf_str(&out),
                         "a.yaml:7:13: warning W007: no pump\n    7 |   - name: \xC2\xB0 pump\n      |             ^^^^ h\n");
     wr_buf_fini(&out);

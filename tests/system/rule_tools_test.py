@@ -1,0 +1,109 @@
+"""The tools for rules as people use them: `weir check` of rule files alone, its formats, and that its exit codes can be relied on."""
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+import harness  # noqa: E402
+
+GOOD = """
+weir: 1
+points:
+  - {point: temp, unit: °C}
+rules:
+  - {rule: warm, when: temp > 8°C, by: room, respond: "close the door"}
+  - {rule: beep, when: temp > 9°C, by: room, respond: "close the door", then: [{at: [raised], exec: {argv: [/usr/bin/beep]}}]}
+"""
+WARNING = "weir: 1\nrules:\n  - {rule: silent, when: x > 8}\n"
+BAD = """weir: 1
+points:
+  - {point: "tämp", unit: °C}
+rules:
+  - {rule: one, when: "tämp > 8bar", respond: x}
+  - {rule: two, when: "rize(tämp, 5m) > 1K", respond: x}
+"""
+
+
+def weir(lab, *words, **options):
+    return subprocess.run([str(lab.weir.resolve()), *map(str, words)], capture_output=True, text=True, timeout=30, **options)
+
+
+def check_sarif(text):
+    """The structure that SARIF 2.1.0 demands, and what code hosts ask beyond it. Returns (rules, results)."""
+    log = json.loads(text)
+    assert log["version"] == "2.1.0" and log["$schema"].endswith("sarif-2.1.0.json") and len(log["runs"]) == 1
+    run = log["runs"][0]
+    driver = run["tool"]["driver"]
+    assert driver["name"] and driver["informationUri"].startswith("https://") and re.fullmatch(r"\d+\.\d+\.\d+", driver["semanticVersion"])
+    assert run["columnKind"] == "unicodeCodePoints" and run["invocations"][0]["executionSuccessful"] is True
+    rules = driver["rules"]
+    assert len({rule["id"] for rule in rules}) == len(rules)
+    page = (pathlib.Path(__file__).resolve().parent.parent.parent / "docs/diagnostics.md").read_text()
+    anchors = {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-") for heading in re.findall(r"^## (.*)$", page, re.MULTILINE)}
+    for rule in rules:
+        assert re.fullmatch(r"W\d{3}", rule["id"]) and rule["shortDescription"]["text"], rule
+        address, anchor = rule["helpUri"].split("#")
+        assert address.startswith("https://") and address.endswith("/docs/diagnostics.md") and anchor in anchors, rule
+    for result in run["results"]:
+        assert rules[result["ruleIndex"]]["id"] == result["ruleId"] and result["level"] in ("error", "warning") and result["message"]["text"], result
+        (location,) = result["locations"]
+        place = location["physicalLocation"]
+        assert re.fullmatch(r"[A-Za-z0-9._~/%:-]+", place["artifactLocation"]["uri"]), place
+        region = place["region"]
+        assert region["startLine"] >= 1 and region.get("startColumn", 1) >= 1, region
+        assert region.get("endColumn", region.get("startColumn", 1) + 1) > region.get("startColumn", 1), region
+    return rules, run["results"]
+
+
+def test_rule_files_alone(lab):
+    """No config: files and folders; the allow-list of an agent is not asked."""
+    folder = lab.directory / "rules.d"
+    folder.mkdir()
+    (folder / "a.yaml").write_text(GOOD)
+    (folder / "b.yaml").write_text(WARNING)
+    done = weir(lab, "check", "rules.d", cwd=lab.directory)
+    assert done.returncode == 0 and "rules.d/a.yaml and 1 more: good, 1 warning" in done.stdout and "rules    3 in 2 files" in done.stdout, done
+    assert "rules.d/b.yaml:3:12: warning W401" in done.stderr, done
+    done = weir(lab, "check", "--quiet", folder / "a.yaml")
+    assert done.returncode == 0 and done.stdout == done.stderr == "", done
+    said = json.loads(weir(lab, "check", "--json", folder).stdout)
+    assert said["good"] and [rule["rule"] for rule in said["rules"]] == ["warm", "beep", "silent"] and "ceiling" not in said, said
+    (folder / "c.yaml").write_text(BAD)
+    done = weir(lab, "check", folder / "c.yaml")
+    assert done.returncode == 1 and "W210" in done.stderr and "did you mean 'rise'?" in done.stderr and "^" in done.stderr, done
+
+
+def test_words_that_make_no_sense(lab):
+    (lab.directory / "a.yaml").write_text(GOOD)
+    for words in (["none.yaml"], ["--format", "xml", "a.yaml"], ["a.yaml", "--format"], ["-c", "weir.yaml", "a.yaml"], ["--dance"]):
+        done = weir(lab, "check", *words, cwd=lab.directory)
+        assert done.returncode == 2 and done.stderr and not done.stdout, (words, done)
+
+
+def test_sarif(lab):
+    (lab.directory / "a b.yaml").write_text(BAD)
+    done = weir(lab, "check", "--format", "sarif", "a b.yaml", cwd=lab.directory)
+    assert done.returncode == 1 and done.stderr == "", done
+    rules, results = check_sarif(done.stdout)
+    by_rule = {result["ruleId"]: result["locations"][0]["physicalLocation"] for result in results}
+    assert set(by_rule) == {"W102", "W210"} and len(results) == 2, results
+    assert by_rule["W210"]["artifactLocation"]["uri"] == "a%20b.yaml"
+    lines = BAD.splitlines()
+    region = by_rule["W102"]["region"]  # columns count characters, not bytes
+    assert lines[region["startLine"] - 1][region["startColumn"] - 1: region["endColumn"] - 1] == "rize", region
+    (lab.directory / "a b.yaml").write_text(GOOD)
+    done = weir(lab, "check", "--format", "sarif", "a b.yaml", cwd=lab.directory)
+    assert done.returncode == 0 and check_sarif(done.stdout) == ([], []), done
+    (lab.directory / "a b.yaml").write_text(WARNING)
+    done = weir(lab, "check", "--format", "sarif", "a b.yaml", cwd=lab.directory)
+    assert done.returncode == 0 and [result["level"] for result in check_sarif(done.stdout)[1]] == ["warning"], done
+    config = lab.directory / "weir.yaml"
+    config.write_text("node: {id: gw}\nsources: [{name: a, kind: line, listen: nowhere}]\nwindows: [{name: m, every: 1m}]\n")
+    done = weir(lab, "check", "-c", config, "--format", "sarif")
+    assert done.returncode == 1 and check_sarif(done.stdout)[1][0]["ruleId"] == "W505", done
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -95,8 +95,10 @@ void wr_instance_emit(struct wr_evaluator *evaluator, struct wr_instance *instan
     struct wr_alarm_entry *entry = &out->entries[out->n++];
     instance->transition++;
     wr_instance_fill(evaluator, instance, from, cause, entry);
-    if (cause == WR_ALARM_RAISED)
-        instance->historic = entry->alarm.historic;
+    if (entry->alarm.historic)
+        instance->historic = true;
+    else if (cause == WR_ALARM_RAISED || cause == WR_ALARM_CLEARED)
+        instance->told = cause == WR_ALARM_RAISED;
     snprintf(entry->alarm.by_whom, sizeof entry->alarm.by_whom, "%s", by_whom);
     wr_instance_encode(evaluator, instance, entry);
 }

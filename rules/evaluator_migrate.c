@@ -158,6 +158,7 @@ static void take_over(struct wr_evaluator *evaluator, struct wr_evaluator *old, 
     into->level = from->level;
     into->invalid = from->invalid;
     into->historic = from->historic;
+    into->told = from->told;
     into->made_boot_ns = from->made_boot_ns;
     into->true_boot_ns = from->true_boot_ns;
     into->changed_wall_ns = from->changed_wall_ns;

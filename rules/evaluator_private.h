@@ -73,7 +73,8 @@ struct wr_instance {
     bool waking : 1;      /* wants every sample of its signals now */
     bool queued : 1;
     bool invalid : 1;     /* its valid_if is not true */
-    bool historic : 1;    /* its last raise was on old data only */
+    bool historic : 1;    /* old data has moved it, or was kept from it: the next live sample looks again */
+    bool told : 1;        /* the condition as it was told last, by a raise or an end on live data */
     bool kept : 1;        /* of a node: the store has a snapshot of it */
     uint32_t next;        /* in the queue; of a free place the next one */
     int64_t since_ns;     /* start of the delay, by the clock of its signal */

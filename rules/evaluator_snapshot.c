@@ -16,7 +16,7 @@ struct snap {
     uint8_t no_data;
     uint8_t level;
     uint8_t historic;
-    uint8_t reserved;
+    uint8_t untold;     /* the condition was changed by old data, which has not been told */
     int64_t elapsed_ns; /* of the delay */
     int64_t true_ns;    /* how long the condition has been true */
     int64_t changed_wall_ns;
@@ -42,6 +42,7 @@ void wr_instance_encode(const struct wr_evaluator *evaluator, const struct wr_in
     snap.no_data = instance->no_data;
     snap.level = instance->level;
     snap.historic = instance->historic;
+    snap.untold = instance->told != instance->condition;
     snap.elapsed_ns = instance->delay == WR_DELAY_NONE ? 0 : wr_instance_elapsed(evaluator, instance, evaluator->at.boot_ns);
     snap.true_ns = evaluator->at.boot_ns - instance->true_boot_ns;
     snap.changed_wall_ns = instance->changed_wall_ns;
@@ -75,7 +76,7 @@ static bool decode(const struct wr_alarm_entry *entry, struct snap *ret_snap, co
     *ret_instance = *ret_rule ? take_text(entry, &at, WR_ALARM_INSTANCE_BYTES) : NULL;
     if (!*ret_instance || at != entry->snap_len)
         return false;
-    return ret_snap->version == SNAP_VERSION && ret_snap->delay <= WR_DELAY_OFF && ret_snap->condition <= 1 &&
+    return ret_snap->version == SNAP_VERSION && ret_snap->delay <= WR_DELAY_OFF && ret_snap->condition <= 1 && ret_snap->untold <= 1 &&
            wr_alarm_state_is_valid((enum wr_alarm_state)ret_snap->state, ret_snap->condition) && is_time(ret_snap->elapsed_ns) &&
            is_time(ret_snap->true_ns) && (ret_snap->state != WR_ALARM_PENDING || ret_snap->delay == WR_DELAY_ON) &&
            (ret_snap->state != WR_ALARM_NORMAL || ret_snap->delay != WR_DELAY_ON) &&
@@ -106,6 +107,7 @@ enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct
     instance->no_data = snap.no_data != 0;
     instance->level = snap.level <= evaluator->rules->rules[rule]->n_levels ? snap.level : 0;
     instance->historic = snap.historic != 0;
+    instance->told = snap.condition != snap.untold;
     instance->unknown = true;
     instance->transition = snap.transition;
     const struct wr_trigger kept = evaluator->at;

@@ -279,11 +279,12 @@ static void step_alarm(struct wr_evaluator *evaluator, struct wr_instance *insta
         told = true;
     }
     told = step_validity(&view, instance, told, out);
-    /* Raised on old data alone, and still true on what is live: now it is told. */
-    if (instance->historic && !evaluator->at.historic && !instance->unknown) {
+    /* What old data has changed, and live data confirms, is told now. */
+    if (instance->historic && !evaluator->at.historic && !instance->unknown && !told) {
         instance->historic = false;
-        if (!told && instance->condition && wr_alarm_state_is_active((enum wr_alarm_state)instance->state))
-            wr_instance_emit(evaluator, instance, (enum wr_alarm_state)instance->state, WR_ALARM_RAISED, "", out);
+        if (instance->told != instance->condition)
+            wr_instance_emit(evaluator, instance, (enum wr_alarm_state)instance->state,
+                             instance->condition ? WR_ALARM_RAISED : WR_ALARM_CLEARED, "", out);
     }
 }
 
@@ -293,5 +294,7 @@ void wr_instance_step(struct wr_evaluator *evaluator, struct wr_instance *instan
         step_node(evaluator, instance);
     else if (!evaluator->at.historic || rule->backfill != WR_BACKFILL_IGNORE)
         step_alarm(evaluator, instance, out);
+    else
+        instance->historic = true;
     wr_instance_settle(evaluator, instance);
 }

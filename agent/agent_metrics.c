@@ -105,6 +105,10 @@ static enum wr_result add_engine(struct wr_agent *agent) {
     const struct wr_metric_row list[] = {
         {WR_METRIC_COUNTER, "weir_engine_taken_total", "Readings taken by the engine", .value = &s->taken},
         {WR_METRIC_COUNTER, "weir_engine_clamped_total", "Readings whose stamp lay in the future", .value = &s->clamped},
+        {WR_METRIC_COUNTER, "weir_engine_moved_total", "Readings whose stamp was moved, since the clock of their device is off",
+         .value = &s->moved},
+        {WR_METRIC_COUNTER, "weir_engine_historic_total", "Readings that were old when they came", .value = &s->historic},
+        {WR_METRIC_GAUGE, "weir_engine_skewed_streams", "Series of a source whose device has a clock that is off", .value = &s->skewed},
         {WR_METRIC_COUNTER, "weir_engine_late_total", "Readings that came after their window had closed", .value = &s->late},
         {WR_METRIC_COUNTER, "weir_engine_bad_total", "Readings of bad quality", .value = &s->bad},
         {WR_METRIC_COUNTER, "weir_engine_aggregates_total", "Windows closed", .value = &s->aggregates},

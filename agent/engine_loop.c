@@ -44,6 +44,11 @@ static void show_stats(struct wr_engine_loop *loop, int64_t boot_ns) {
     struct wr_engine_stats_shown *shown = &loop->shown;
     shown->taken = stats.taken;
     shown->clamped = stats.clamped;
+    shown->moved = stats.moved;
+    shown->historic = stats.historic;
+    shown->skewed = stats.skewed;
+    shown->skewed_series = stats.skewed_series;
+    shown->skew_ns = stats.skew_ns;
     shown->late = stats.late;
     shown->bad = stats.bad;
     shown->aggregates = stats.aggregates;

@@ -25,10 +25,10 @@
 #define WR_ENGINE_TIMER_SLICE 256
 #define WR_ENGINE_HANDOVER_AGE_NS (100 * WR_NS_PER_MS) /* a part-filled handover goes to the store after this */
 #define WR_ENGINE_COUNTS_AGE_NS (1 * WR_NS_PER_S)      /* counts without aggregates: bounds what a crash leaves unbooked */
-#define WR_ENGINE_SNAPSHOT_AGE_NS (60 * WR_NS_PER_S) /* the states of all alarms are journalled this often */
+#define WR_ENGINE_SNAPSHOT_AGE_NS (60 * WR_NS_PER_S)   /* the states of all alarms are journalled this often */
 #define WR_ENGINE_SNAPSHOT_SLICE 16
 #define WR_ENGINE_SNAPSHOT_PAUSE_NS (5 * WR_NS_PER_MS) /* between two slices of an idle engine */
-#define WR_ENGINE_SHOW_AGE_NS (20 * WR_NS_PER_MS) /* the numbers for others are this fresh */
+#define WR_ENGINE_SHOW_AGE_NS (20 * WR_NS_PER_MS)      /* the numbers for others are this fresh */
 
 /* What a source is to the engine, in the slot whose number stands in its batches. A channel that is closed and drained has ended. */
 struct wr_engine_input {
@@ -48,6 +48,11 @@ struct wr_engine_stats_shown {
     _Atomic uint64_t turned_boot_ns; /* last turn of the loop: it turns at least once a second */
     _Atomic uint64_t taken;
     _Atomic uint64_t clamped;
+    _Atomic uint64_t moved;
+    _Atomic uint64_t historic;
+    _Atomic uint64_t skewed;        /* streams now */
+    _Atomic uint64_t skewed_series; /* the last that was found to be, and by how much it is behind (int64_t) */
+    _Atomic int64_t skew_ns;
     _Atomic uint64_t late;
     _Atomic uint64_t bad;
     _Atomic uint64_t aggregates;
@@ -67,10 +72,10 @@ struct wr_engine_loop {
     const struct wr_clock *clock;
     struct wr_engine *engine;
     struct wr_engine_input inputs[WR_ENGINE_INPUTS_MAX];
-    uint32_t n_inputs; /* slots in use, with gaps */
-    struct wr_channel *to_store;   /* struct wr_store_message */
-    struct wr_channel *to_actions; /* struct wr_alarm_entry */
-    struct wr_channel *to_journal; /* struct wr_alarm_entry */
+    uint32_t n_inputs;                    /* slots in use, with gaps */
+    struct wr_channel *to_store;          /* struct wr_store_message */
+    struct wr_channel *to_actions;        /* struct wr_alarm_entry */
+    struct wr_channel *to_journal;        /* struct wr_alarm_entry */
     const _Atomic uint64_t *fresh_stores; /* when it goes up, the states of all alarms are written again; NULL: it never does */
 
     /* Made by init. */

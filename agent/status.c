@@ -195,6 +195,8 @@ static enum wr_result print_json(struct wr_agent *agent, const struct outbox *ou
     wr_json_uint(&json, "late", engine->late);
     wr_json_uint(&json, "clamped", engine->clamped);
     wr_json_uint(&json, "bad", engine->bad);
+    wr_json_uint(&json, "historic", engine->historic);
+    wr_json_uint(&json, "skewed_streams", engine->skewed);
     wr_json_uint(&json, "open_windows", engine->open_windows);
     wr_json_uint(&json, "aggregates", engine->aggregates);
     wr_json_uint(&json, "widened", engine->widened);
@@ -247,6 +249,23 @@ static enum wr_result sources_text(struct wr_agent *agent, struct wr_buf *into) 
     return WR_OK;
 }
 
+/* Which device should have its clock set. */
+static enum wr_result skew_text(const struct wr_agent *agent, struct wr_buf *into) {
+    const struct wr_engine_stats_shown *engine = &agent->engine.shown;
+    const uint64_t skewed = engine->skewed;
+    const struct wr_series *series = skewed > 0 ? wr_series_get(agent->series, (uint32_t)engine->skewed_series) : NULL;
+    if (!series)
+        return WR_OK;
+    char name[128];
+    char by[32];
+    const int64_t behind_ns = engine->skew_ns;
+    const int64_t seconds = (behind_ns < 0 ? -(behind_ns / WR_NS_PER_S) : behind_ns / WR_NS_PER_S);
+    wr_series_display(name, sizeof name, series->key, series->key_len);
+    wr_quantity_format_duration(by, sizeof by, seconds * WR_NS_PER_S);
+    return wr_buf_printf(into, "         %" PRIu64 " series of devices whose clocks are off, %s by %s %s\n", skewed, name, by,
+                         behind_ns < 0 ? "ahead" : "behind");
+}
+
 static enum wr_result uplink_text(struct wr_agent *agent, struct wr_buf *into) {
     if (!agent->uplink)
         return wr_buf_text(into, "uplink   none configured\n");
@@ -291,6 +310,7 @@ static enum wr_result print_text(struct wr_agent *agent, const struct outbox *ou
                          "engine   %u series, %" PRIu64 " readings taken, %" PRIu64 " windows open, %" PRIu64 " late, %" PRIu64 " bad\n",
                          wr_series_count(agent->series), (uint64_t)engine->taken, (uint64_t)engine->open_windows, (uint64_t)engine->late,
                          (uint64_t)engine->bad));
+    WR_TRY(skew_text(agent, into));
     WR_TRY(wr_buf_printf(into, "alarms   %u rules, %" PRIu64 " active, %" PRIu64 " not acknowledged\n", wr_ruleset_count(agent->rules),
                          (uint64_t)engine->alarms_active, (uint64_t)engine->alarms_unacked));
     WR_TRY(wr_buf_printf(into, "outbox   %s; %" PRIu64 " segments wait, %s", store_state(agent), outbox->segments, bytes));

@@ -48,6 +48,7 @@ void wr_batch_return(struct wr_batch *batch) {
     batch->arrival_boot_ns = 0;
     batch->wall_offset_ns = 0;
     batch->wall_trusted = false;
+    batch->recorded = false;
     enum wr_result result = wr_channel_try_send(pool->free, &batch);
     assert(result != WR_FULL); /* else a batch came back twice */
     if (result == WR_CLOSED)

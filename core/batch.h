@@ -26,13 +26,14 @@ struct wr_batch_pool;
 
 struct wr_batch {
     struct wr_batch_pool *pool;
-    struct wr_batch *next;    /* for whoever holds several */
-    uint32_t source;          /* index of the source in the engine's table */
-    uint32_t n;               /* readings filled */
-    int64_t arrival_boot_ns;  /* of the first reading in it; the source bounds how much later the others came */
-    int64_t wall_offset_ns;   /* wall = boot + offset at arrival */
+    struct wr_batch *next;   /* for whoever holds several */
+    uint32_t source;         /* index of the source in the engine's table */
+    uint32_t n;              /* readings filled */
+    int64_t arrival_boot_ns; /* of the first reading in it; the source bounds how much later the others came */
+    int64_t wall_offset_ns;  /* wall = boot + offset at arrival */
     bool wall_trusted;
-    uint64_t trace_id;        /* 0: none */
+    bool recorded;     /* the stamps are those of a recording: they stay as they are, whatever the pace */
+    uint64_t trace_id; /* 0: none */
     struct wr_reading readings[WR_BATCH_READINGS];
 };
 

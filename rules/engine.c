@@ -18,8 +18,7 @@ struct taking {
     struct wr_alarm_out *alarms;
     struct wr_evaluator_band *bands; /* NULL: no rules */
     bool attach_tried;               /* once a call: without memory it would fail for every reading */
-    int64_t arrival_wall_ns;
-    int64_t latest_event_ns;            /* beyond it a stamp is from the future */
+    struct wr_arrival arrival;
     struct wr_engine_account *accounts; /* of this source */
     void *const *streams;               /* the engine's chunks of streams */
     uint32_t first_end;                 /* as the engine's */
@@ -35,8 +34,7 @@ struct wr_step wr_step_begin(struct wr_engine *engine, const struct wr_now *now,
 static struct taking begin(struct wr_engine *engine, const struct wr_batch *batch, const struct wr_now *now, struct wr_engine_out *out) {
     assert(batch->source < engine->n_sources);
     struct taking taking = {.step = wr_step_begin(engine, now, out), .batch = batch, .now = now, .alarms = &out->alarms};
-    taking.arrival_wall_ns = wr_clock_add_ns(batch->arrival_boot_ns, batch->wall_offset_ns);
-    taking.latest_event_ns = batch->wall_trusted ? wr_clock_add_ns(taking.arrival_wall_ns, WR_WINDOW_CLAMP_NS) : WR_EVENT_SANE_NS;
+    taking.arrival = wr_arrival_of(engine, batch);
     taking.accounts = wr_engine_account(engine, batch->source, 0);
     taking.streams = engine->streams.chunks;
     taking.first_end = engine->first_end;
@@ -44,40 +42,6 @@ static struct taking begin(struct wr_engine *engine, const struct wr_batch *batc
     if (engine->evaluator)
         taking.bands = wr_evaluator_bands(engine->evaluator);
     return taking;
-}
-
-/* A reading without a time gets that of its arrival; so does one from the future, and one with no sane time at all, with doubt. */
-static bool fix_time(const struct taking *taking, struct wr_reading *reading) {
-    bool missing = reading->event_ns == WR_EVENT_NONE;
-    reading->event_ns = taking->arrival_wall_ns;
-    if (!missing && reading->quality == WR_QUALITY_GOOD)
-        reading->quality = WR_QUALITY_UNCERTAIN;
-    return !missing;
-}
-
-/* The event is older than the newest of its stream. True: too old for the rules. May start the watermark over, when it cannot be right:
- * it lies in the future (the clock was set back), or all readings have been late for about a minute (the device's clock was). */
-static bool is_late(const struct taking *taking, uint32_t index, int64_t event_ns) {
-    struct wr_engine *engine = taking->step.engine;
-    struct wr_stream *stream = wr_stream_at(engine, index);
-    uint32_t windows = wr_stream_windows(engine, index);
-    if (taking->batch->wall_trusted && stream->max_event_ns > taking->latest_event_ns) {
-        wr_stream_rewind(engine, index, event_ns);
-        return false;
-    }
-    int64_t lateness_ns = wr_stream_rule_lateness(engine, wr_stream_series(engine, index), windows);
-    if (event_ns >= wr_clock_add_ns(stream->max_event_ns, -lateness_ns)) {
-        stream->behind = 0;
-        return false;
-    }
-    uint8_t unit = (uint8_t)((uint64_t)taking->batch->arrival_boot_ns >> WR_STREAM_BEHIND_SHIFT);
-    unit = unit ? unit : 1;
-    if (!stream->behind)
-        stream->behind = unit;
-    if ((uint8_t)(unit - stream->behind) < WR_STREAM_BEHIND_UNITS)
-        return true;
-    wr_stream_rewind(engine, index, event_ns);
-    return false;
 }
 
 /* The series id is new to the evaluator. False: it has no memory for it, so no rule sees it now. */
@@ -150,10 +114,11 @@ static bool take_without_stream(struct taking *taking, struct wr_reading *readin
         refuse_type(taking, reading);
         return true;
     }
-    if (reading->event_ns > taking->latest_event_ns || reading->event_ns < -WR_EVENT_SANE_NS)
-        engine->stats.clamped += fix_time(taking, reading);
+    struct wr_stamp stamp;
+    wr_engine_fix_time(engine, &taking->arrival, WR_SLAB_NONE, reading, &stamp);
     if (!show_to_rules(taking, reading))
         return false;
+    wr_engine_settle_time(engine, &taking->arrival, WR_SLAB_NONE, &stamp);
     engine->stats.bad += reading->quality == WR_QUALITY_BAD;
     wr_window_drop(engine, taking->batch->source, reading);
     return true;
@@ -209,17 +174,19 @@ static inline bool take_one(struct taking *taking, struct wr_reading reading) {
     }
     if (reading.type == WR_TYPE_FLOAT && !isfinite(reading.value.f))
         reading.quality = WR_QUALITY_BAD;
-    bool clamped = false;
-    if (reading.event_ns > taking->latest_event_ns || reading.event_ns < -WR_EVENT_SANE_NS)
-        clamped = fix_time(taking, &reading);
+    struct wr_stamp stamp;
+    bool plain = wr_arrival_is_plain(&taking->arrival, stream, reading.event_ns);
+    if (!plain)
+        wr_engine_fix_time(engine, &taking->arrival, index, &reading, &stamp);
     bool late = false;
     if (reading.event_ns < stream->max_event_ns)
-        late = is_late(taking, index, reading.event_ns);
+        late = wr_engine_is_late(engine, &taking->arrival, index, reading.event_ns);
     else if (stream->behind)
         stream->behind = 0;
     if (!make_room(taking, index, stream, windows, reading.event_ns) || (!late && !show_to_rules(taking, &reading)))
         return false;
-    engine->stats.clamped += clamped;
+    if (!plain)
+        wr_engine_settle_time(engine, &taking->arrival, index, &stamp);
     engine->stats.bad += reading.quality == WR_QUALITY_BAD;
     if (reading.event_ns > stream->max_event_ns)
         stream->max_event_ns = reading.event_ns;

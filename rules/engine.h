@@ -1,6 +1,6 @@
 /* The engine: the step function that takes batches of readings and the time, and returns alarms and aggregates.
  *
- * It fixes the time of each reading (arrival, clamp of future stamps, lateness), lets the rules see it, and puts it into its windows. It
+ * It fixes the time of each reading (arrival, clamp of future stamps, clocks that are off, old data, lateness), lets the rules see it, and puts it into its windows. It
  * never waits, locks, logs or reads a clock: agent/engine_loop.c does that around it.
  *
  * Promise: readings of one source are taken in order. Counts are exact: every reading of a batch is in exactly one place of the ledger of
@@ -30,8 +30,9 @@ struct wr_engine_options {
     struct wr_series_table *series;
     struct wr_symbol_table *symbols;
     uint32_t max_series;
-    uint32_t max_open_windows; /* states in all; 0: enough for every series in every window, for lateness / every + 2 at once (at most 16) */
-    uint32_t n_sources;        /* indexes of batches are below this */
+    uint32_t
+        max_open_windows; /* states in all; 0: enough for every series in every window, for lateness / every + 2 at once (at most 16) */
+    uint32_t n_sources;   /* indexes of batches are below this */
     const struct wr_window_spec *windows; /* must outlive the engine */
     uint32_t n_windows;
     /* account of (source, window): accounts[source * (n_windows + 2) + window]; window n_windows is "none", n_windows + 1 is "intake". */
@@ -52,7 +53,8 @@ void wr_engine_free(struct wr_engine *engine);
  * first, or when the handover has become full: replace it, or set it to NULL, and go on. With the same full one the step goes on too, and
  * holds its windows open. Nothing of the reading at which it stopped was counted or shown to the rules.
  * The type of a reading is the source's to check; one that cannot be converted here is booked in "none", as unwanted, and counted in stats. */
-uint32_t wr_engine_take(struct wr_engine *engine, struct wr_batch *batch, uint32_t from, const struct wr_now *now, struct wr_engine_out *out);
+uint32_t wr_engine_take(struct wr_engine *engine, struct wr_batch *batch, uint32_t from, const struct wr_now *now,
+                        struct wr_engine_out *out);
 
 /* Runs rule timers that are due, then closes windows that are, at most `budget` of each; true: more are due (call again, after a batch from
  * each source). A handover that becomes full makes it stop; without room due windows are widened. Windows close at most about a
@@ -86,14 +88,19 @@ struct wr_evaluator *wr_engine_swap_evaluator(struct wr_engine *engine, struct w
 
 struct wr_engine_stats {
     uint64_t taken;
-    uint64_t clamped; /* a stamp from the future, or none that can be: replaced by the arrival */
-    uint64_t late; /* a reading counts once for each window that had it late */
+    uint64_t clamped;  /* a stamp from the future, or none that can be: replaced by the arrival */
+    uint64_t historic; /* old data: rules see it as such */
+    uint64_t moved;    /* readings of skewed streams: their stamps were moved */
+    uint64_t late;     /* a reading counts once for each window that had it late */
     uint64_t bad;
     uint64_t type_refused;
     uint64_t aggregates;
     uint64_t widened; /* readings in windows that were longer than configured */
     uint32_t open_windows;
-    uint32_t streams; /* (series, source) pairs */
+    uint32_t streams;       /* (series, source) pairs */
+    uint32_t skewed;        /* streams of devices whose clocks are off: rules/pace.h */
+    uint32_t skewed_series; /* the last that was found to be; WR_SERIES_NONE: none yet */
+    int64_t skew_ns;        /* by how much its clock was behind; negative: ahead */
     size_t bytes;
 };
 void wr_engine_stats(const struct wr_engine *engine, struct wr_engine_stats *ret_stats);

@@ -66,6 +66,6 @@ bool wr_engine_count_open(const struct wr_engine *engine, uint64_t *cursor, uint
 void wr_engine_stats(const struct wr_engine *engine, struct wr_engine_stats *ret_stats) {
     *ret_stats = engine->stats;
     ret_stats->open_windows = engine->states.in_use;
-    ret_stats->bytes = sizeof *engine + engine->streams.bytes + engine->cells.bytes + engine->states.bytes +
+    ret_stats->bytes = sizeof *engine + engine->streams.bytes + engine->paces.bytes + engine->cells.bytes + engine->states.bytes +
                        (size_t)n_accounts(engine) * (sizeof(struct wr_engine_account) + sizeof(uint32_t));
 }

@@ -41,7 +41,8 @@ static size_t n_accounts(const struct wr_engine_options *options) {
 
 size_t wr_engine_bytes(const struct wr_engine_options *options) {
     return sizeof(struct wr_engine) + wr_slab_bytes(sizeof(struct wr_stream), max_streams(options)) +
-           wr_slab_bytes(sizeof(struct wr_cell), max_cells(options)) + wr_slab_bytes(sizeof(struct wr_window_state), max_states(options)) +
+           wr_slab_bytes(sizeof(struct wr_pace), max_streams(options)) + wr_slab_bytes(sizeof(struct wr_cell), max_cells(options)) +
+           wr_slab_bytes(sizeof(struct wr_window_state), max_states(options)) +
            n_accounts(options) * (sizeof(struct wr_engine_account) + sizeof(uint32_t));
 }
 
@@ -65,6 +66,7 @@ static enum wr_result check(const struct wr_engine_options *options, struct wr_e
 
 static enum wr_result make_memory(struct wr_engine *engine, const struct wr_engine_options *options) {
     WR_TRY(wr_slab_init(&engine->streams, sizeof(struct wr_stream), max_streams(options)));
+    WR_TRY(wr_slab_init(&engine->paces, sizeof(struct wr_pace), max_streams(options)));
     WR_TRY(wr_slab_init(&engine->cells, sizeof(struct wr_cell), max_cells(options)));
     WR_TRY(wr_slab_init(&engine->states, sizeof(struct wr_window_state), max_states(options)));
     engine->accounts = calloc(n_accounts(options) + 1, sizeof *engine->accounts);
@@ -74,6 +76,7 @@ static enum wr_result make_memory(struct wr_engine *engine, const struct wr_engi
 
 static void free_memory(struct wr_engine *engine) {
     wr_slab_fini(&engine->streams);
+    wr_slab_fini(&engine->paces);
     wr_slab_fini(&engine->cells);
     wr_slab_fini(&engine->states);
     free(engine->accounts);
@@ -91,6 +94,7 @@ enum wr_result wr_engine_new(const struct wr_engine_options *options, struct wr_
         return wr_error_set(err, WR_NO_MEMORY, "no memory for the engine");
     }
     engine->series_table = options->series;
+    engine->stats.skewed_series = WR_SERIES_NONE;
     engine->evaluator = options->evaluator;
     engine->windows = options->windows;
     engine->n_windows = options->n_windows;

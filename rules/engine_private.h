@@ -12,11 +12,14 @@
  *   E2  close_event_ns of a stream is the lowest event time that closes one of its windows: no reading below it has to look
  *   E3  the timer of a stream stands at or before the first `due` of its states; it may stand earlier, then it is only set anew
  *   E4  per account: taken = readings in states + readings in aggregates written + dropped
+ *   E5  the pace of a stream is WR_STREAM_RIGHT exactly if that in engine->paces, at the same index, is idle or not there; stats.skewed counts
+ *       those with WR_STREAM_SKEWED
  */
 #ifndef WEIR_RULES_ENGINE_PRIVATE_H
 #define WEIR_RULES_ENGINE_PRIVATE_H
 
 #include "rules/engine.h"
+#include "rules/pace.h"
 #include "rules/slab.h"
 #include "rules/wheel.h"
 #include "rules/window_state.h"
@@ -24,6 +27,9 @@
 /* A watermark older than all readings of so long: the device's clock was set back, and the watermark starts over. In units of about 17 s. */
 #define WR_STREAM_BEHIND_SHIFT 34
 #define WR_STREAM_BEHIND_UNITS 4
+/* The pace of a stream: its stamps are right; its device is skewed. */
+#define WR_STREAM_RIGHT 0
+#define WR_STREAM_SKEWED 15
 /* A change that found no room is tried again so soon. */
 #define WR_CHANGE_RETRY_NS (100 * WR_NS_PER_MS)
 /* Event times beyond 146 years around 1970 are no times. */
@@ -44,9 +50,10 @@ struct wr_stream {
     struct wr_wheel_node timer;
     uint32_t next;    /* stream of another source of the series */
     uint32_t windows; /* at the index of a series: one bit for each window that takes it; elsewhere the series id */
-    uint16_t source;
-    uint8_t type;   /* enum wr_type; WR_TYPE_NONE: there is no stream here yet */
-    uint8_t behind; /* since when all readings were late: arrival in units of 17 s, 0: not */
+    unsigned source : 16;
+    unsigned type : 4;   /* enum wr_type; WR_TYPE_NONE: there is no stream here yet */
+    unsigned pace : 4;   /* WR_STREAM_..., or else a run is under way, that was looked at last in this second: engine->paces holds it */
+    unsigned behind : 8; /* since when all readings were late: arrival in units of 17 s, 0: not */
 };
 
 _Static_assert(sizeof(struct wr_stream) == 64, "a stream is a cache line");
@@ -71,13 +78,15 @@ struct wr_engine {
     uint32_t extra_base; /* streams from here on are not the first of their series */
     uint32_t extra_used;
     uint32_t first_end; /* streams of series stand below this */
-    uint32_t attached; /* series known to the evaluator */
-    uint32_t changes;  /* windows that forward changes, one bit each */
-    uint32_t flush_at; /* next stream to flush */
+    uint32_t attached;  /* series known to the evaluator */
+    uint32_t changes;   /* windows that forward changes, one bit each */
+    uint32_t flush_at;  /* next stream to flush */
     int64_t every_ns[WR_WINDOWS_MAX];
     struct wr_slab streams;
     struct wr_slab cells;
     struct wr_slab states;
+    struct wr_slab paces; /* of odd streams; a sparse array beside the streams */
+    struct wr_pace_clock clock;
     struct wr_wheel wheel;
     struct wr_engine_account *accounts; /* [source * (n_windows + 2) + window] */
     uint32_t *account_ids;              /* the same, as in the ledger */
@@ -165,6 +174,42 @@ static inline bool wr_step_is_full(const struct wr_step *step) {
 }
 
 struct wr_step wr_step_begin(struct wr_engine *engine, const struct wr_now *now, const struct wr_engine_out *out);
+
+/* -- engine_time.c: what the stamps of a batch mean ----------------------------------------------------------------------------------- */
+
+struct wr_arrival {
+    int64_t boot_ns;
+    int64_t wall_ns;
+    int64_t earliest_event_ns; /* stamps from here on, span_ns long, are right: see wr_arrival_is_plain */
+    uint64_t span_ns;
+    int64_t latest_event_ns; /* beyond it a stamp is from the future */
+    bool trusted;            /* the wall clock */
+    bool recorded;
+    uint8_t second; /* of boot time, 1 to 14 by turns */
+};
+
+/* What was found out about one reading; settled once it is taken. */
+struct wr_stamp {
+    struct wr_pace pace;
+    bool judged; /* the pace of its stream has moved on */
+    bool clamped;
+    bool moved;
+    bool historic;
+};
+
+struct wr_arrival wr_arrival_of(struct wr_engine *engine, const struct wr_batch *batch);
+
+/* The stamp needs no further look. */
+static inline bool wr_arrival_is_plain(const struct wr_arrival *arrival, const struct wr_stream *stream, int64_t event_ns) {
+    return (uint64_t)event_ns - (uint64_t)arrival->earliest_event_ns <= arrival->span_ns && stream->pace == WR_STREAM_RIGHT;
+}
+/* Fixes event time, quality and flags of a reading whose stamp is not plain. index WR_SLAB_NONE: there is no stream. Changes nothing else. */
+void wr_engine_fix_time(const struct wr_engine *engine, const struct wr_arrival *arrival, uint32_t index, struct wr_reading *reading,
+                        struct wr_stamp *ret_stamp);
+/* The reading was taken: counts, and keeps the pace. */
+void wr_engine_settle_time(struct wr_engine *engine, const struct wr_arrival *arrival, uint32_t index, const struct wr_stamp *stamp);
+/* The event is older than the newest of its stream. True: too old for the rules. May start the watermark over, when it cannot be right. */
+bool wr_engine_is_late(struct wr_engine *engine, const struct wr_arrival *arrival, uint32_t index, int64_t event_ns);
 
 /* -- stream.c: streams and their watermarks ------------------------------------------------------------------------------------------- */
 

@@ -42,8 +42,9 @@ static bool make_stream(struct wr_engine *engine, struct wr_stream *stream, uint
     stream->close_event_ns = WR_NEVER_NS;
     wr_wheel_node_init(&stream->timer);
     stream->next = WR_SLAB_NONE;
-    stream->source = (uint16_t)source;
-    stream->type = (uint8_t)type;
+    stream->source = source & UINT16_MAX;
+    stream->type = type & 0xFu;
+    stream->pace = WR_STREAM_RIGHT;
     stream->behind = 0;
     engine->stats.streams++;
     return true;

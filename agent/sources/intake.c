@@ -113,6 +113,7 @@ static struct wr_batch *batch_with_room(struct wr_intake *intake) {
         return NULL;
     }
     wr_batch_stamp(intake->batch, &intake->now);
+    intake->batch->recorded = intake->recorded;
     return intake->batch;
 }
 
@@ -130,6 +131,7 @@ enum wr_result wr_intake_wait(struct wr_intake *intake, struct wr_context *conte
     struct wr_batch *batch;
     WR_TRY(wr_channel_recv_context(intake->env->pool->free, &batch, context));
     wr_batch_stamp(batch, &intake->now);
+    batch->recorded = intake->recorded;
     intake->batch = batch;
     return WR_OK;
 }

@@ -38,6 +38,7 @@ struct wr_intake {
     size_t fields_taken; /* of the record that found no room */
     uint64_t dropped;    /* readings booked as dropped(stop) */
     bool discarding;
+    bool recorded; /* set by a source whose stamps are those of a recording: see core/batch.h */
     /* For messages: says where the bytes at hand came from. May be NULL. */
     void (*where)(void *user, char *text, size_t size);
     void *where_user;

@@ -224,6 +224,7 @@ static enum wr_result create(const struct wr_source_env *env, struct wr_source *
     wr_intake_init(&replay->intake, &replay->source.env);
     replay->intake.where = where;
     replay->intake.where_user = replay;
+    replay->intake.recorded = env->config->replay.start == WR_REPLAY_AS_RECORDED;
     enum wr_result result = wr_timeline_init(&replay->timeline, env->config, env->limits->max_line_bytes, err);
     if (result == WR_OK)
         result = wr_context_new(NULL, WR_NEVER_NS, 0, &replay->context, err);

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "rules/pace.h"
 #include "tests/support/engine_fixture.h"
 #include "tests/support/fake_evaluator.h"
 #include "tests/support/random.h"
@@ -39,7 +40,15 @@ struct cell {
     bool uncertain;
 };
 
+/* What the model knows of a stream's clock. Judging is rules/pace.c's, which has a test of its own. */
+struct clock {
+    struct wr_pace pace;
+    uint8_t second; /* when it was judged last, while a run is under way; 0: none is */
+};
+
 struct model {
+    struct wr_pace_clock wall;
+    struct clock clocks[WR_TEST_SOURCES][SERIES_MAX];
     struct cell *cells;
     uint32_t n_cells;
     uint64_t taken[256];
@@ -102,13 +111,32 @@ static int64_t floor_to(int64_t event_ns, int64_t every_ns) {
     return start_ns > event_ns ? start_ns - every_ns : start_ns;
 }
 
+/* The stamp as it counts; *ret_doubt: it had to be moved. Of a run under way one reading a second is judged. */
+static int64_t model_time(uint32_t source, uint32_t series, int64_t event_ns, bool *ret_doubt) {
+    struct clock *clock = &model.clocks[source][series];
+    *ret_doubt = false;
+    if (event_ns == WR_EVENT_NONE)
+        return test.now.wall_ns;
+    if (!test.now.wall_trusted)
+        return event_ns;
+    const bool ahead = event_ns > test.now.wall_ns + WR_WINDOW_CLAMP_NS;
+    const bool old = event_ns < test.now.wall_ns - WR_PACE_OLD_NS;
+    const uint8_t second = (uint8_t)(test.now.boot_ns / S % 14 + 1);
+    if (clock->second == second && (ahead || old)) {
+        *ret_doubt = ahead;
+        return ahead ? test.now.wall_ns : event_ns;
+    }
+    const struct wr_pace_verdict verdict = wr_pace_judge(&clock->pace, &model.wall, test.now.boot_ns, WR_PACE_OLD_NS, event_ns);
+    clock->second = clock->pace.run_n > 0 && !clock->pace.skewed ? second : 0;
+    *ret_doubt = verdict.moved;
+    return verdict.event_ns;
+}
+
 static void model_take(uint32_t source, const struct wr_reading *reading, int64_t value) {
-    int64_t event_ns = reading->event_ns;
     enum wr_quality quality = (enum wr_quality)reading->quality;
-    bool future = test.now.wall_trusted && event_ns > test.now.wall_ns + WR_WINDOW_CLAMP_NS;
-    if (event_ns == WR_EVENT_NONE || future)
-        event_ns = test.now.wall_ns;
-    if (future && quality == WR_QUALITY_GOOD)
+    bool doubt;
+    int64_t event_ns = model_time(source, reading->series, reading->event_ns, &doubt);
+    if (doubt && quality == WR_QUALITY_GOOD)
         quality = WR_QUALITY_UNCERTAIN;
     if (reading->type == WR_TYPE_FLOAT && isnan(reading->value.f))
         quality = WR_QUALITY_BAD;
@@ -264,6 +292,8 @@ static void put_batch(uint32_t n_series) {
     struct wr_reading readings[WR_BATCH_READINGS];
     uint32_t n = 1 + (uint32_t)below(chance(10) ? WR_BATCH_READINGS : 12);
     uint32_t source = (uint32_t)below(test.n_sources);
+    if (test.now.wall_trusted)
+        wr_pace_arrived(&model.wall, test.now.boot_ns, test.now.wall_ns - test.now.boot_ns);
     for (uint32_t i = 0; i < n; i++) {
         int64_t value;
         readings[i] = make_reading((uint32_t)below(n_series), &value);
@@ -311,6 +341,8 @@ static void one_run(void) {
     test = (struct wr_test_engine){.n_sources = 1 + (uint32_t)below(3), .max_open_windows = 100000, .evaluator = &rules, .alarm_cap = 2};
     rules = (struct wr_evaluator){.low = -90, .high = 90, .lateness_ns = -1, .alarms = true};
     model.n_cells = 0;
+    model.wall = (struct wr_pace_clock){.known = false};
+    memset(model.clocks, 0, sizeof model.clocks);
     memset(model.taken, 0, sizeof model.taken);
     make_windows();
     wr_test_engine_start(&test);

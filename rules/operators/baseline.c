@@ -63,8 +63,11 @@ static void baseline_advance(const struct wr_operator_spec *spec, void *state, i
     const int64_t season = wr_operator_floor(now_ns, spec->span_ns);
     const uint32_t slot = (uint32_t)((now_ns - season_start(spec, now_ns)) / spec->step_ns);
     baseline->now_ns = now_ns;
+    const int64_t start_ns = baseline->season * spec->span_ns + baseline->slot * spec->step_ns; /* of the slot under way */
     if (baseline->met && baseline->season == season && baseline->slot == slot)
         return;
+    if (baseline->met && now_ns < start_ns && start_ns - now_ns < spec->span_ns)
+        return; /* a step back, as between the clocks of two samples: a slot that is over is not begun again */
     if (baseline->met)
         take_slot(spec, baseline);
     baseline->season = season;
@@ -122,7 +125,9 @@ static int64_t baseline_next(const struct wr_operator_spec *spec, const void *st
 
 static bool baseline_is_valid(const struct wr_operator_spec *spec, const void *state) {
     const struct baseline *baseline = state;
-    if (baseline->slot >= spec->capacity || !wr_operator_time_fits(baseline->now_ns) || !isfinite(baseline->sum))
+    const int64_t last = WR_OPERATOR_TIME_MAX_NS / spec->span_ns + 1;
+    if (baseline->season < -last || baseline->season > last || baseline->slot >= spec->capacity ||
+        !wr_operator_time_fits(baseline->now_ns) || !isfinite(baseline->sum))
         return false;
     for (uint32_t i = 0; i < spec->capacity; i++) {
         const double *numbers = &baseline->numbers[(size_t)i * (spec->count + 1)];
@@ -147,7 +152,7 @@ const struct wr_operator_kind wr_baseline_kind = {.name = "baseline",
 enum wr_result wr_baseline_plan(const struct wr_operator_call *call, struct wr_operator_spec *spec, struct wr_error *err) {
     const double seasons = isnan(call->numbers[0]) ? SEASONS : call->numbers[0];
     if (call->span_ns < WR_OPERATOR_MINUTE_NS || call->count > 0 || call->tumbling_ns > 0)
-        return wr_error_set(err, WR_INVALID, "baseline takes a season of a minute or more: baseline(x, 1d), baseline(x, 7d step=30m)");
+        return wr_error_set(err, WR_INVALID, "baseline takes a season of a minute or more: baseline(x, 1d), baseline(x, 7d, step=30m)");
     if (!(seasons >= 1 && seasons <= SEASONS_MAX && floor(seasons) >= seasons))
         return wr_error_set(err, WR_INVALID, "baseline remembers 1 to %d seasons: baseline(x, 1d, 7)", SEASONS_MAX);
     const int64_t slots = call->span_ns <= INT64_C(1440) * WR_OPERATOR_MINUTE_NS ? 96 : 336;
@@ -159,7 +164,7 @@ enum wr_result wr_baseline_plan(const struct wr_operator_call *call, struct wr_o
         return wr_error_set(err, WR_LIMIT,
                             "a season of %s in steps of %s are more than the %d slots that are kept: write step=%s or longer",
                             wr_operator_length(call->span_ns).text, wr_operator_length(call->step_ns).text, SLOTS_MAX,
-                            wr_operator_length((call->span_ns - 1) / SLOTS_MAX + 1).text);
+                            wr_operator_length_above((call->span_ns - 1) / SLOTS_MAX + 1).text);
     spec->capacity = (uint32_t)capacity;
     spec->count = (uint32_t)seasons;
     spec->every_sample = true;

@@ -60,6 +60,8 @@ struct wr_operator_text {
     char text[64];
 };
 struct wr_operator_text wr_operator_length(int64_t ns);
+/* The same for what to write instead: rounded up to a length that a person would choose. */
+struct wr_operator_text wr_operator_length_above(int64_t ns);
 
 static inline bool wr_operator_time_fits(int64_t at_ns) {
     return at_ns >= -WR_OPERATOR_TIME_MAX_NS && at_ns <= WR_OPERATOR_TIME_MAX_NS;

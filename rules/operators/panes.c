@@ -288,7 +288,7 @@ enum wr_result wr_panes_plan(const struct wr_operator_call *call, struct wr_oper
         return wr_error_set(err, WR_LIMIT,
                             "%s in steps of %s are %lld steps, and at most %lld are kept: write step=%s, or leave `step` out for %d steps",
                             wr_operator_length(call->span_ns).text, wr_operator_length(call->step_ns).text, (long long)capacity,
-                            (long long)most, wr_operator_length((call->span_ns - 1) / most + 1).text, PANES);
+                            (long long)most, wr_operator_length_above((call->span_ns - 1) / most + 1).text, PANES);
     spec->edge = (double)spec->step_ns / (double)call->span_ns;
     finish(spec, (uint32_t)capacity);
     return WR_OK;

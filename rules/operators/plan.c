@@ -56,6 +56,16 @@ struct wr_operator_text wr_operator_length(int64_t ns) {
     return length;
 }
 
+struct wr_operator_text wr_operator_length_above(int64_t ns) {
+    static const int64_t units_ns[] = {
+        INT64_C(86400000000000), INT64_C(3600000000000), INT64_C(60000000000), INT64_C(1000000000), 1000000, 1000, 1};
+    size_t i = 0;
+    while (units_ns[i] > ns && units_ns[i] > 1)
+        i++;
+    const int64_t unit_ns = ns < 3 * units_ns[i] && units_ns[i] > 1 ? units_ns[i + 1] : units_ns[i]; /* 90s rather than 2m */
+    return wr_operator_length((ns - 1) / unit_ns * unit_ns + unit_ns);
+}
+
 /* By quantile: an argument that is wrong whatever the way. */
 static enum wr_result check_numbers(const struct wr_operator_call *call, struct wr_error *err) {
     const double number = call->numbers[0];
@@ -83,11 +93,11 @@ static enum wr_result check_window(const struct wr_operator_call *call, struct w
     const char *name = wr_operator_function(call->function);
     int given = (call->span_ns > 0) + (call->count > 0) + (call->tumbling_ns > 0);
     if (given == 0)
-        return wr_error_set(err, WR_INVALID, "%s needs a window: 5m, count 20, 1h step=1m or tumbling=1m", name);
+        return wr_error_set(err, WR_INVALID, "%s needs a window: 5m, count 20, `1h, step=1m` or tumbling=1m", name);
     if (given > 1)
         return wr_error_set(err, WR_INVALID, "%s takes one window: 5m, or count 20, or tumbling=1m", name);
     if (call->step_ns > 0 && call->span_ns == 0)
-        return wr_error_set(err, WR_INVALID, "step= divides a window by time: 1h step=1m");
+        return wr_error_set(err, WR_INVALID, "step= divides a window by time: `1h, step=1m`");
     return WR_OK;
 }
 

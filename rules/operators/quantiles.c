@@ -208,7 +208,7 @@ enum wr_result wr_quantiles_plan(const struct wr_operator_call *call, struct wr_
     if (spec->step_ns < shortest_ns)
         return wr_error_set(err, WR_LIMIT, "%s in steps of %s are more than the %d steps that are kept: write step=%s or longer",
                             wr_operator_length(call->span_ns).text, wr_operator_length(call->step_ns).text, STEPS_MAX,
-                            wr_operator_length(shortest_ns).text);
+                            wr_operator_length_above(shortest_ns).text);
     spec->capacity = (uint32_t)((call->span_ns - 1) / spec->step_ns + 1);
     spec->every_ns = 0;
     spec->wrap = 0;

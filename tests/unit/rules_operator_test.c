@@ -389,7 +389,12 @@ static void test_what_is_refused(void **state) {
     call.step_ns = 60 * S;
     refused(&call, "shorter than the length it divides, 1m");
     call.step_ns = S / 100;
-    refused(&call, "write step=");
+    refused(&call, "write step=30ms, or"); /* 60s / 2046, rounded up */
+    call.span_ns = DAY;
+    call.step_ns = S;
+    refused(&call, "write step=43s, or");
+    call.span_ns = 3 * DAY;
+    refused(&call, "write step=2m7s, or");
     call = over(WR_FUNCTION_MEDIAN, 3600 * S);
     call.point = &point;
     refused(&call, "{point: vib, range: \"0..50\", resolution: 0.1, ...}");

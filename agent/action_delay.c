@@ -16,12 +16,6 @@ void wr_action_delay_fini(struct wr_action_delay *delay) {
     *delay = (struct wr_action_delay){0};
 }
 
-bool wr_action_is_needless(uint8_t unless, enum wr_alarm_state state) {
-    const bool acked = state == WR_ALARM_NORMAL || state == WR_ALARM_ACKED || state == WR_ALARM_LATCHED_ACK;
-    const bool cleared = state != WR_ALARM_UNACK && state != WR_ALARM_ACKED;
-    return ((unless & WR_ACTION_UNLESS_ACKED) && acked) || ((unless & WR_ACTION_UNLESS_CLEARED) && cleared);
-}
-
 static struct wr_action_job *take(struct wr_action_delay *delay, uint32_t at) {
     struct wr_action_job *job = delay->jobs[at];
     delay->jobs[at] = delay->jobs[--delay->n];

@@ -30,7 +30,4 @@ struct wr_action_job *wr_action_delay_take(struct wr_action_delay *delay, int64_
 /* When the next one is; WR_NEVER_NS. */
 int64_t wr_action_delay_due(const struct wr_action_delay *delay);
 
-/* Whether an alarm in this state makes an action with this `unless` needless. */
-bool wr_action_is_needless(uint8_t unless, enum wr_alarm_state state);
-
 #endif

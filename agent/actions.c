@@ -126,15 +126,6 @@ static bool logged_by_default(const struct wr_alarm *alarm) {
            (cause == WR_ALARM_RAISED || cause == WR_ALARM_CLEARED || cause == WR_ALARM_ACKNOWLEDGED || cause == WR_ALARM_ESCALATED);
 }
 
-/* What keeps a state takes every change of it; what notifies, those that somebody is to be told of: and who asks for the moment of the
- * suppression itself wants to know. */
-static bool is_wanted(const struct wr_action_spec *spec, const struct wr_alarm *alarm) {
-    const enum wr_alarm_cause cause = (enum wr_alarm_cause)alarm->cause;
-    const bool keeps = spec->kind == WR_ACTION_MQTT && spec->mqtt.retain;
-    const bool asked = cause == WR_ALARM_SUPPRESSED || cause == WR_ALARM_UNSUPPRESSED;
-    return wr_action_wants(spec, cause) && (keeps || asked || wr_alarm_is_annunciated(alarm));
-}
-
 static void put_off(struct wr_actions *actions, struct wr_action_job *job) {
     job->turn.due_boot_ns = wr_clock_add_ns(job->alarm.decided_boot_ns, job->spec.after_ns);
     const enum wr_result result = wr_action_delay_put(&actions->delay, job);
@@ -175,7 +166,7 @@ static void act(struct wr_actions *actions, const struct wr_alarm_entry *entry) 
     if (n == 0 && logged_by_default(alarm))
         wr_actions_log(actions, alarm);
     for (uint32_t i = 0; i < n; i++)
-        if (is_wanted(&list[i], alarm))
+        if (wr_action_is_wanted(&list[i], alarm))
             plan(actions, &list[i], i, rule, entry);
 }
 

@@ -25,6 +25,7 @@ enum wr_result wr_file_read_all(int fd, size_t max, struct wr_buf *into, struct 
             break;
         into->len += (size_t)got;
     }
+    into->data[into->len] = '\0'; /* reserve left room for it */
     return WR_OK;
 }
 

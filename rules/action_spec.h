@@ -66,8 +66,24 @@ struct wr_action_spec {
     };
 };
 
+/* Whether an action with `after` has become needless: its alarm is in this state. */
+static inline bool wr_action_is_needless(uint8_t unless, enum wr_alarm_state state) {
+    const bool acked = state == WR_ALARM_NORMAL || state == WR_ALARM_ACKED || state == WR_ALARM_LATCHED_ACK;
+    const bool cleared = state != WR_ALARM_UNACK && state != WR_ALARM_ACKED;
+    return ((unless & WR_ACTION_UNLESS_ACKED) && acked) || ((unless & WR_ACTION_UNLESS_CLEARED) && cleared);
+}
+
 static inline bool wr_action_wants(const struct wr_action_spec *action, enum wr_alarm_cause cause) {
     return action->at >> cause & 1u;
+}
+
+/* What keeps a state takes every change of it; what notifies, those that somebody is to be told of: and who asks for the moment of the
+ * suppression itself wants to know. */
+static inline bool wr_action_is_wanted(const struct wr_action_spec *action, const struct wr_alarm *alarm) {
+    const enum wr_alarm_cause cause = (enum wr_alarm_cause)alarm->cause;
+    const bool keeps = action->kind == WR_ACTION_MQTT && action->mqtt.retain;
+    const bool asked = cause == WR_ALARM_SUPPRESSED || cause == WR_ALARM_UNSUPPRESSED;
+    return wr_action_wants(action, cause) && (keeps || asked || wr_alarm_is_annunciated(alarm));
 }
 
 #endif

@@ -244,7 +244,7 @@ static const struct section {
     {"points", wr_compile_points, EACH, false},      {"derive", wr_compile_derive_names, EACH, false},
     {"derive", wr_compile_derive, EACH, true},       {"rules", wr_compile_rules, EACH, true},
     {"suppress", wr_compile_suppress, WHOLE, false}, {"groups", wr_compile_groups, WHOLE, false},
-    {"tests", wr_compile_tests, WHOLE, false},
+    {"tests", wr_compile_tests, WHOLE, true},
 };
 
 static bool compile_section(const struct section *section, struct wr_ruleset *ruleset, const struct wr_yaml *yamls, size_t n,

@@ -225,7 +225,8 @@ static bool read_series(struct wr_test_compile *tests, unsigned index, struct wr
 
 /* Numbers, true and false, texts: one sort in one series. */
 static const struct wr_sample_run *find_other_sort(const struct wr_test_series *series) {
-    enum { NONE, NUMBERS, TRUTHS, TEXTS } sort = NONE;
+    enum { NONE, NUMBERS, TRUTHS, TEXTS };
+    int sort = NONE;
     for (uint32_t i = 0; i < series->n_runs; i++) {
         int now = NONE;
         switch (series->runs[i].kind) {
@@ -244,7 +245,7 @@ static const struct wr_sample_run *find_other_sort(const struct wr_test_series *
             now = TEXTS;
             break;
         }
-        if (sort != NONE && now != (int)sort)
+        if (sort != NONE && now != sort)
             return &series->runs[i];
         sort = now;
     }
@@ -386,6 +387,8 @@ bool wr_compile_tests(struct wr_compile *compile) {
     struct wr_ruleset *ruleset = compile->ruleset;
     if (compile->options && compile->options->without_tests)
         return true;
+    if (wr_yaml_damaged(compile->yaml, "rules") || wr_yaml_damaged(compile->yaml, "groups"))
+        return true; /* told already; who needs them is not blamed */
     compile->list = "tests";
     struct wr_test **last = &ruleset->tests;
     while (*last)

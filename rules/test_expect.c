@@ -27,7 +27,7 @@ const struct wr_yaml_field wr_test_expect_fields[] = {
     STRING(wr_file_test_expect, historic, .help = "true: it comes of old data"),
     STRING(wr_file_test_expect, count, .help = "how many transitions, or actions"),
     STRING(wr_file_test_expect, cause, .help = "of which cause; default raised"),
-    STRING(wr_file_test_expect, action, .help = "an action that is run: log, mqtt, exec"),
+    STRING(wr_file_test_expect, action, .help = "an action that is run: log, mqtt, webhook ..."),
     END,
 };
 /* clang-format on */
@@ -161,8 +161,7 @@ static bool read_cause(struct reader *reader) {
 }
 
 static bool read_action(struct reader *reader) {
-    static const char *const actions[] = {[WR_ACTION_LOG] = "log", [WR_ACTION_EXEC] = "exec", [WR_ACTION_MQTT] = "mqtt"};
-    int found = wr_test_word(reader->tests, key_of(reader, "action"), reader->record->action, actions, sizeof actions / sizeof actions[0]);
+    int found = wr_test_word(reader->tests, key_of(reader, "action"), reader->record->action, wr_action_kind_names, WR_ACTION_KINDS);
     reader->expect->action = found;
     return found >= 0;
 }

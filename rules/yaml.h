@@ -63,6 +63,7 @@ struct wr_yaml_field {
     const struct wr_yaml_field *fields; /* RECORD, RECORDS: ends with key NULL */
     size_t record_bytes;
     const char *const *names; /* ENUM: ends with NULL */
+    bool free_keys;           /* RECORDS: a map with keys of any name: each key with its value is a record of two texts, as fields says */
     double min, max;          /* INT, COUNT, FLOAT, DURATION (ns), SIZE: checked when min < max */
     const char *help;         /* one line for the generated reference */
 };

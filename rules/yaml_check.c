@@ -249,10 +249,10 @@ static bool check_shape(struct checker *c, const struct wr_yaml_field *field, st
     if (!value->whole)
         return false; /* the syntax error says it */
     const char *hint = NULL;
-    if (field->kind == WR_YAML_RECORDS && value->kind == WR_YAML_NODE_MAP)
+    if (field->kind == WR_YAML_RECORDS && value->kind == WR_YAML_NODE_MAP && !field->free_keys)
         hint = "begin each record with \"- \"";
-    complain(c, &value->span, WR_YAML_W_SHAPE, hint, "'%s' expects %s, found %s", c->path, wr_yaml_kind_expects(field->kind),
-             is_absent(value) ? "nothing" : shape_name(value));
+    complain(c, &value->span, WR_YAML_W_SHAPE, hint, "'%s' expects %s, found %s", c->path,
+             field->free_keys ? "keys and values" : wr_yaml_kind_expects(field->kind), is_absent(value) ? "nothing" : shape_name(value));
     return false;
 }
 
@@ -300,6 +300,29 @@ static void check_list(struct checker *c, const struct wr_yaml_field *field, str
     }
 }
 
+/* A map whose keys are the file's own: their places are list[0], list[1] ... It is bad with one of them. */
+static void check_free_keys(struct checker *c, const struct wr_yaml_field *field, struct wr_yaml_node *map) {
+    const struct wr_yaml_field text = {.key = field->key, .kind = WR_YAML_STRING};
+    unsigned index = 0;
+    for (struct wr_yaml_node *key = map->first; key && key->next; key = key->next->next, index++) {
+        if (index == WR_YAML_FIELDS_MAX) {
+            complain(c, &key->span, WR_YAML_W_TOO_LARGE, NULL, "more than %d keys in '%s'", WR_YAML_FIELDS_MAX, c->path);
+            map->bad = true;
+            return;
+        }
+        size_t cut = path_push(c, NULL, index);
+        place(c, &key->span, key->next);
+        if (key->kind != WR_YAML_NODE_SCALAR && !key->refused)
+            complain(c, &key->span, WR_YAML_W_SHAPE, NULL, "a key must be a word, found %s", shape_name(key));
+        if (key->kind == WR_YAML_NODE_SCALAR && c->diagnostics->n < WR_DIAGNOSTICS_MAX)
+            check_duplicate(c, map, key);
+        if (!key->next->refused)
+            check_scalar(c, &text, key, key->next);
+        map->bad |= key->kind != WR_YAML_NODE_SCALAR || key->refused || key->next->bad || key->next->refused;
+        c->path[cut] = '\0';
+    }
+}
+
 static void check_value(struct checker *c, const struct wr_yaml_field *field, const struct wr_yaml_node *key, struct wr_yaml_node *value) {
     value->bad |= value->refused;
     if (value->refused)
@@ -310,6 +333,11 @@ static void check_value(struct checker *c, const struct wr_yaml_field *field, co
             check_record(c, field->fields, value, NULL);
         return;
     case WR_YAML_RECORDS:
+        if (field->free_keys) {
+            if (check_shape(c, field, value, WR_YAML_NODE_MAP))
+                check_free_keys(c, field, value);
+            return;
+        }
         if (check_shape(c, field, value, WR_YAML_NODE_LIST))
             check_list(c, field, value);
         return;

@@ -60,6 +60,19 @@ static enum wr_result write_list(struct wr_buf *into, const struct wr_yaml_field
     return wr_buf_text(into, "]");
 }
 
+/* A map with free keys as a list of records of two texts. */
+static enum wr_result write_free_keys(struct wr_buf *into, const struct wr_yaml_field *field, const struct wr_yaml_node *map) {
+    WR_TRY(wr_buf_text(into, "["));
+    for (const struct wr_yaml_node *key = map->first; key; key = key->next->next) {
+        WR_TRY(wr_buf_printf(into, "%s{\"%s\": ", key != map->first ? "," : "", field->fields[0].key));
+        WR_TRY(write_quoted(into, key->text, key->len));
+        WR_TRY(wr_buf_printf(into, ", \"%s\": ", field->fields[1].key));
+        WR_TRY(write_quoted(into, key->next->text, key->next->len));
+        WR_TRY(wr_buf_text(into, "}\n"));
+    }
+    return wr_buf_text(into, "]");
+}
+
 static enum wr_result write_fallback(struct wr_buf *into, const struct wr_yaml_field *field) {
     if (field->kind == WR_YAML_RECORD)
         return write_record(into, field->fields, NULL);
@@ -74,6 +87,8 @@ static enum wr_result write_value(struct wr_buf *into, const struct wr_yaml_fiel
         return write_fallback(into, field);
     if (field->kind == WR_YAML_RECORD)
         return write_record(into, field->fields, value);
+    if (field->kind == WR_YAML_RECORDS && field->free_keys)
+        return write_free_keys(into, field, value);
     if (value->kind == WR_YAML_NODE_LIST)
         return write_list(into, field, value);
     bool list = field->kind == WR_YAML_STRINGS;
@@ -95,7 +110,8 @@ static enum wr_result write_record(struct wr_buf *into, const struct wr_yaml_fie
     WR_TRY(wr_buf_text(into, "{"));
     for (const struct wr_yaml_field *field = fields; field->key; field++) {
         const struct wr_yaml_node *value = find(record, field->key);
-        if (value ? value->kind == WR_YAML_NODE_LIST && !value->first : !field->fallback)
+        const bool list = field->kind == WR_YAML_STRINGS || field->kind == WR_YAML_RECORDS;
+        if (value ? list && value->kind != WR_YAML_NODE_SCALAR && !value->first : !field->fallback)
             continue;
         WR_TRY(wr_buf_printf(into, "%s\"%s\": ", comma, field->key));
         WR_TRY(write_value(into, field, value));

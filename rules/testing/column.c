@@ -24,6 +24,7 @@ struct reader {
     size_t value_at;
     size_t time_at;
     size_t line;
+    enum wr_sample_kind kind; /* of the cells so far: numbers, true and false, or texts */
 };
 
 static bool cell_is(const struct wr_csv_cell *cell, const char *word) {
@@ -145,6 +146,14 @@ static enum wr_result add_row(struct reader *reader, struct wr_error *err) {
     struct wr_column_row *added = &column->rows[column->n];
     trim(&row->cells[reader->value_at]);
     WR_TRY(read_value(reader, &row->cells[reader->value_at], &added->sample, err));
+    const enum wr_sample_kind kind = added->sample.kind == WR_SAMPLE_NAN ? WR_SAMPLE_NUMBER : added->sample.kind;
+    if (kind != WR_SAMPLE_MISSING && reader->kind != WR_SAMPLE_MISSING && kind != reader->kind) {
+        const struct wr_csv_cell *cell = &row->cells[reader->value_at];
+        char shown[48];
+        return wr_error_set(err, WR_INVALID, "%s:%zu: '%s' is of another sort than the cells above it", reader->shown, reader->line,
+                            wr_error_escape(shown, sizeof shown, cell->text, cell->len));
+    }
+    reader->kind = kind != WR_SAMPLE_MISSING ? kind : reader->kind;
     added->time_ns = 0;
     if (column->has_time)
         WR_TRY(read_time(reader, &row->cells[reader->time_at], &added->time_ns, err));

@@ -6,6 +6,7 @@
 
 #include "rules/alarm_state.h"
 #include "rules/compiled.h"
+#include "rules/testing/acts.h"
 #include "rules/testing/run.h"
 
 #define SIX_DIGITS 5e-6 /* what messages show of a value */
@@ -108,29 +109,45 @@ static bool meets_count(const struct wr_world *world, const struct wr_test_expec
                                       wr_alarm_cause_name(expect->cause), expect->count);
 }
 
-/* How many actions of the kind a transition runs. */
-static uint32_t actions_of(const struct wr_world *world, const struct wr_alarm *told, int kind) {
-    uint32_t n_actions = 0;
-    uint32_t n = 0;
-    if (told->historic || !wr_alarm_is_annunciated(told))
-        return 0;
-    const uint32_t rule = wr_ruleset_find(world->rules, told->rule);
-    const struct wr_action_spec *actions = rule == UINT32_MAX ? NULL : wr_ruleset_actions(world->rules, rule, &n_actions);
-    for (uint32_t i = 0; i < n_actions; i++)
-        n += (int)actions[i].kind == kind && wr_action_wants(&actions[i], (enum wr_alarm_cause)told->cause);
-    return n;
-}
-
 static bool meets_action(const struct wr_world *world, const struct wr_test_expect *expect, struct wr_test_failure *failure) {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < world->n_told; i++) {
-        const struct wr_alarm *told = &world->told[i];
-        if ((!expect->exact || wr_world_when(world, told) == expect->t_ns) && wr_test_selects(expect->selector, told->rule, told->instance))
-            n += actions_of(world, told, expect->action);
-    }
+    const uint32_t n =
+        wr_world_actions(world, expect->selector, (enum wr_action_kind)expect->action, expect->exact ? expect->t_ns : 0, expect->t_ns);
     if (expect->count == UINT32_MAX)
         return n > 0 || miss(failure, NULL, "%s: no such action was run%s", expect->alarm, expect->exact ? " at this time" : "");
     return n == expect->count || miss(failure, &expect->count_at, "%s: %u actions were run, expected %u", expect->alarm, n, expect->count);
+}
+
+/* Prometheus fires while the condition is true, whoever has acknowledged it. */
+static bool is_firing(const struct wr_alarm *alarm) {
+    return alarm->to == WR_ALARM_UNACK || alarm->to == WR_ALARM_ACKED;
+}
+
+static bool meets_firing(const struct wr_world *world, const struct wr_test_expect *expect, struct wr_test_failure *failure) {
+    struct wr_alarm_entry entry;
+    char shown[300];
+    uint32_t n = 0;
+    for (uint32_t cursor = 0; wr_world_next_active(world, expect->selector, &cursor, &entry);) {
+        bool expected = false;
+        for (uint32_t i = 0; i < expect->n_firing; i++)
+            expected |= wr_test_selects(expect->firing[i].selector, entry.alarm.rule, entry.alarm.instance);
+        if (!is_firing(&entry.alarm))
+            continue;
+        if (!expected)
+            return miss(failure, NULL, "%s fires, expected not to", wr_alarm_display(shown, sizeof shown, &entry.alarm));
+        n++;
+    }
+    for (uint32_t i = 0; i < expect->n_firing; i++) {
+        const struct wr_test_firing *firing = &expect->firing[i];
+        bool found = false;
+        for (uint32_t cursor = 0; !found && wr_world_next_active(world, firing->selector, &cursor, &entry);)
+            found = is_firing(&entry.alarm);
+        if (!found)
+            return miss(failure, &firing->at, "%s does not fire", firing->shown);
+        if (firing->has_severity && entry.alarm.severity != firing->severity)
+            return miss(failure, &firing->at, "%s: the severity is %s, expected %s", firing->shown,
+                        wr_severity_name((enum wr_severity)entry.alarm.severity), wr_severity_name(firing->severity));
+    }
+    return n == expect->n_firing || miss(failure, NULL, "%s: %u fire, expected %u", expect->alarm, n, expect->n_firing);
 }
 
 bool wr_test_met(const struct wr_world *world, const struct wr_test *test, const struct wr_test_expect *expect,
@@ -146,7 +163,7 @@ bool wr_test_met(const struct wr_world *world, const struct wr_test *test, const
     case WR_EXPECT_ACTION:
         return meets_action(world, expect, failure);
     case WR_EXPECT_FIRING:
-        break;
+        return meets_firing(world, expect, failure);
     }
-    return true;
+    return false;
 }

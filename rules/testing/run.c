@@ -127,8 +127,17 @@ static struct wr_sample sample_at(struct cursor *cursor) {
 
 static enum wr_result take_next(struct running *running, struct cursor *cursor, struct wr_error *err) {
     const struct wr_sample sample = sample_at(cursor);
+    enum wr_result result = WR_OK;
     if (sample.kind != WR_SAMPLE_MISSING)
-        WR_TRY(wr_world_take(&running->world, cursor->series, &sample, cursor->late_ns, err));
+        result = wr_world_take(&running->world, cursor->series, &sample, cursor->late_ns, err);
+    if (result == WR_INVALID) {
+        struct wr_test_failure failure = {.t_ns = cursor->t_ns, .at = cursor->series->runs[cursor->run].at};
+        snprintf(failure.message, sizeof failure.message, "%s", err ? err->text : "");
+        tell(running, &failure);
+        cursor->t_ns = INT64_MAX; /* the rest would only say it again */
+        return WR_OK;
+    }
+    WR_TRY(result);
     if (cursor->series->runs[cursor->run].kind != WR_SAMPLE_CSV)
         cursor->slot_ns += cursor->series->every_ns;
     cursor->i++;
@@ -229,6 +238,8 @@ enum wr_result wr_test_run(struct wr_ruleset *rules, const struct wr_test *test,
                            uint32_t *ret_failures, struct wr_error *err) {
     struct running running = {.test = test, .options = options};
     enum wr_result result = wr_world_init(&running.world, rules, test->start_ns, test->n_given, err);
+    if (options->max_timers > 0)
+        running.world.max_timers = options->max_timers;
     if (result == WR_OK)
         result = make_heap(&running, err);
     if (result == WR_OK)

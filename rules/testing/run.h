@@ -27,9 +27,10 @@ struct wr_test_options {
     uint64_t seed;          /* of the noise */
     wr_test_failed *failed; /* NULL: only whether; then the run ends at the first */
     void *user;
+    uint32_t max_timers; /* 0: WR_WORLD_TIMERS */
 };
 
-/* *ret_failures: how many expectations were not met. WR_NO_MEMORY, WR_LIMIT: the test could not be run; files of csv() that cannot be read are failures. */
+/* *ret_failures: how many expectations were not met. WR_NO_MEMORY; WR_LIMIT: it went beyond a limit of the world. Files of csv() that cannot be read are failures. */
 WR_MUST_USE enum wr_result wr_test_run(struct wr_ruleset *rules, const struct wr_test *test, const struct wr_test_options *options,
                                        uint32_t *ret_failures, struct wr_error *err);
 

@@ -6,6 +6,7 @@
 #include "core/clock.h"
 #include "core/quantity.h"
 #include "rules/compiled.h"
+#include "rules/testing/promtool.h"
 #include "rules/testing/run.h"
 
 #define HISTORY_LINES 20
@@ -69,7 +70,7 @@ static void failed_json(struct wr_json *json, const struct wr_test_failure *fail
     wr_json_uint(json, "column", failure->at.column);
     wr_json_string(json, "message", failure->message);
     wr_json_array(json, "told");
-    for (uint32_t i = 0; failure->selector && i < failure->world->n_told; i++) {
+    for (uint32_t i = 0; failure->selector && failure->world && i < failure->world->n_told; i++) {
         const struct wr_alarm *told = &failure->world->told[i];
         if (!wr_test_selects(failure->selector, told->rule, told->instance))
             continue;
@@ -120,6 +121,13 @@ static void end_json(struct wr_json *json, bool passed) {
     wr_json_object_end(json);
 }
 
+/* A test that went beyond a limit failed, at its name. */
+static struct wr_test_failure too_much(const struct wr_test *test, const struct wr_error *err) {
+    struct wr_test_failure failure = {.test = test, .at = test->at};
+    snprintf(failure.message, sizeof failure.message, "%s", err->text);
+    return failure;
+}
+
 static enum wr_result run_test(struct telling *telling, struct wr_ruleset *rules, const struct wr_test *test,
                                const struct wr_suite_options *options, struct wr_suite_counts *counts, struct wr_error *err) {
     const struct wr_test_options running = {.seed = options->seed, .failed = failed, .user = telling};
@@ -128,7 +136,14 @@ static enum wr_result run_test(struct telling *telling, struct wr_ruleset *rules
     wr_buf_clear(&telling->failures);
     if (json)
         begin_json(json, test);
-    WR_TRY(wr_test_run(rules, test, &running, &failures, err));
+    enum wr_result result = wr_test_run(rules, test, &running, &failures, err);
+    if (result == WR_LIMIT) {
+        const struct wr_test_failure failure = too_much(test, err);
+        failed(telling, &failure);
+        failures++;
+    } else if (result != WR_OK) {
+        return result;
+    }
     if (telling->result != WR_OK)
         return wr_error_set(err, telling->result, "no memory for a test");
     counts->passed += failures == 0;
@@ -159,6 +174,25 @@ static enum wr_result tell_errors(const struct telling *telling, struct wr_diagn
     return result;
 }
 
+static enum wr_result run_tests(struct telling *telling, struct wr_ruleset *rules, const struct wr_test *first,
+                                const struct wr_suite_options *options, struct wr_suite_counts *counts, struct wr_error *err) {
+    for (const struct wr_test *test = first; test; test = test->next) {
+        if (options->pattern && !wr_glob_match(options->pattern, test->name))
+            counts->left_out++;
+        else
+            WR_TRY(run_test(telling, rules, test, options, counts, err));
+    }
+    return WR_OK;
+}
+
+/* A file that does not load. */
+static enum wr_result fail_file(struct telling *telling, struct wr_diagnostics *diagnostics, struct wr_suite_counts *counts,
+                                struct wr_error *err) {
+    counts->failed++;
+    enum wr_result result = tell_errors(telling, diagnostics);
+    return result == WR_OK ? WR_OK : wr_error_set(err, result, "no memory for a test");
+}
+
 enum wr_result wr_suite_run(const struct wr_suite_file *file, const struct wr_suite_options *options, const struct wr_suite_output *output,
                             struct wr_suite_counts *counts, struct wr_error *err) {
     struct telling telling = {.file = file, .output = output};
@@ -167,19 +201,40 @@ enum wr_result wr_suite_run(const struct wr_suite_file *file, const struct wr_su
     wr_buf_init(&telling.failures, 0);
     wr_diagnostics_init(&diagnostics);
     enum wr_result result = wr_ruleset_load_text(file->name, file->text, file->len, options->rules, &diagnostics, &rules, err);
-    if (result == WR_INVALID) {
-        counts->failed++;
-        result = tell_errors(&telling, &diagnostics);
-        if (result != WR_OK)
-            (void)wr_error_set(err, result, "no memory for a test");
-    }
-    for (const struct wr_test *test = rules ? rules->tests : NULL; test && result == WR_OK; test = test->next) {
-        if (options->pattern && !wr_glob_match(options->pattern, test->name))
-            counts->left_out++;
-        else
-            result = run_test(&telling, rules, test, options, counts, err);
-    }
+    if (result == WR_INVALID)
+        result = fail_file(&telling, &diagnostics, counts, err);
+    else if (result == WR_OK)
+        result = run_tests(&telling, rules, rules->tests, options, counts, err);
     wr_ruleset_free(rules);
+    wr_diagnostics_fini(&diagnostics);
+    wr_buf_fini(&telling.failures);
+    return result;
+}
+
+enum wr_result wr_suite_run_promtool(const struct wr_suite_file *file, const char *const *rule_files, size_t n_rule_files,
+                                     const struct wr_suite_options *options, const struct wr_suite_output *output,
+                                     struct wr_suite_counts *counts, struct wr_error *err) {
+    struct telling telling = {.file = file, .output = output};
+    struct wr_diagnostics diagnostics;
+    struct wr_arena arena;
+    struct wr_ruleset *rules = NULL;
+    struct wr_test *tests = NULL;
+    wr_buf_init(&telling.failures, 0);
+    wr_diagnostics_init(&diagnostics);
+    wr_arena_init(&arena);
+    enum wr_result result = wr_ruleset_load(rule_files, n_rule_files, options->rules, &diagnostics, &rules, err);
+    if (result == WR_OK) {
+        wr_diagnostics_fini(&diagnostics); /* advice about the rules is for weir check */
+        result = wr_promtool_load(file->name, file->text, file->len, rules, &arena, &diagnostics, &tests, err);
+    }
+    if (result == WR_INVALID)
+        result = fail_file(&telling, &diagnostics, counts, err);
+    else if (result == WR_OK && !output->json && diagnostics.n > 0)
+        result = wr_diagnostics_render(&diagnostics, false, output->words);
+    if (result == WR_OK && tests && diagnostics.errors == 0)
+        result = run_tests(&telling, rules, tests, options, counts, err);
+    wr_ruleset_free(rules);
+    wr_arena_fini(&arena);
     wr_diagnostics_fini(&diagnostics);
     wr_buf_fini(&telling.failures);
     return result;

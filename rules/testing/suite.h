@@ -41,8 +41,13 @@ struct wr_suite_counts {
     uint32_t left_out; /* by the pattern */
 };
 
-/* Adds to the counts. A file with errors counts as one test that failed, and shows them. WR_NO_MEMORY, WR_LIMIT. */
+/* Adds to the counts. A file with errors counts as one test that failed, and shows them. err may not be NULL. WR_NO_MEMORY. */
 WR_MUST_USE enum wr_result wr_suite_run(const struct wr_suite_file *file, const struct wr_suite_options *options,
                                         const struct wr_suite_output *output, struct wr_suite_counts *counts, struct wr_error *err);
+
+/* The tests of a promtool file (rules/testing/promtool.h), on the rules of files that are loaded together. As wr_suite_run; warnings are shown too. */
+WR_MUST_USE enum wr_result wr_suite_run_promtool(const struct wr_suite_file *file, const char *const *rule_files, size_t n_rule_files,
+                                                 const struct wr_suite_options *options, const struct wr_suite_output *output,
+                                                 struct wr_suite_counts *counts, struct wr_error *err);
 
 #endif

@@ -43,8 +43,10 @@ static enum wr_result make_engine(struct wr_world *world, uint32_t max_series, s
 
 enum wr_result wr_world_init(struct wr_world *world, struct wr_ruleset *rules, int64_t start_wall_ns, uint32_t max_series,
                              struct wr_error *err) {
-    *world = (struct wr_world){
-        .rules = rules, .start_boot_ns = START_BOOT_NS, .now = {.boot_ns = START_BOOT_NS, .wall_ns = start_wall_ns, .wall_trusted = true}};
+    *world = (struct wr_world){.rules = rules,
+                               .start_boot_ns = START_BOOT_NS,
+                               .max_timers = WR_WORLD_TIMERS,
+                               .now = {.boot_ns = START_BOOT_NS, .wall_ns = start_wall_ns, .wall_trusted = true}};
     max_series = max_series > 0 ? max_series : 1;
     WR_TRY(wr_series_table_new(max_series, &world->series, err));
     WR_TRY(wr_symbol_table_new(SYMBOLS, &world->symbols, err));
@@ -116,6 +118,8 @@ enum wr_result wr_world_move(struct wr_world *world, int64_t t_ns, bool at, stru
             break;
         if (due > world->now.boot_ns)
             set_clock(world, due);
+        if (world->timers++ == world->max_timers)
+            return wr_error_set(err, WR_LIMIT, "more than %u timers: let the test end earlier", world->max_timers);
         WR_TRY(run_timers(world, err));
     }
     if (end > world->now.boot_ns)
@@ -166,6 +170,10 @@ enum wr_result wr_world_take(struct wr_world *world, const struct wr_test_series
     if (result != WR_OK)
         return wr_error_set(err, result, "no memory for a test");
     WR_TRY(make_reading(world, sample, &reading, err));
+    const enum wr_type type = wr_series_fix_type(wr_series_get(world->series, reading.series), (enum wr_type)reading.type);
+    if (type != reading.type)
+        return wr_error_set(err, WR_INVALID, "%s had samples of type %s, now comes one of type %s", series->shown, wr_type_name(type),
+                            wr_type_name((enum wr_type)reading.type));
     batch->n = 1;
     batch->arrival_boot_ns = world->now.boot_ns;
     batch->wall_offset_ns = world->now.wall_ns - world->now.boot_ns;

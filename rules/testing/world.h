@@ -2,7 +2,7 @@
  *
  * Promise: nothing waits and no clock is read: the same test gives the same transitions on every machine. A timer fires at its own instant.
  * Threads: one at a time. Ownership: the rule set stays the caller's and must outlive the world.
- * Limits: WR_WORLD_TRANSITIONS transitions. Units: nanoseconds since the start of the test.
+ * Limits: WR_WORLD_TRANSITIONS transitions, WR_WORLD_TIMERS instants at which timers fire. Units: nanoseconds since the start of the test.
  */
 #ifndef WEIR_RULES_TESTING_WORLD_H
 #define WEIR_RULES_TESTING_WORLD_H
@@ -17,6 +17,7 @@
 #include "rules/testing/scenario.h"
 
 #define WR_WORLD_TRANSITIONS 100000
+#define WR_WORLD_TIMERS 20000000
 
 struct wr_world {
     struct wr_ruleset *rules;
@@ -30,6 +31,8 @@ struct wr_world {
     struct wr_alarm *told; /* every transition so far */
     uint32_t n_told;
     uint32_t cap_told;
+    uint32_t timers;
+    uint32_t max_timers; /* WR_WORLD_TIMERS, unless the caller sets it after init */
 };
 
 /* wr_world_fini in any case. */
@@ -40,7 +43,7 @@ void wr_world_fini(struct wr_world *world);
 /* Moves the clock to t; timers on the way fire, those due at t itself only with `at` too. WR_LIMIT: too many transitions. */
 WR_MUST_USE enum wr_result wr_world_move(struct wr_world *world, int64_t t_ns, bool at, struct wr_error *err);
 
-/* One sample that arrives now, stamped late_ns ago. */
+/* One sample that arrives now, stamped late_ns ago. WR_INVALID: the series has had samples of another sort. */
 WR_MUST_USE enum wr_result wr_world_take(struct wr_world *world, const struct wr_test_series *series, const struct wr_sample *sample,
                                          int64_t late_ns, struct wr_error *err);
 

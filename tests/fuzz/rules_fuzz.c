@@ -8,6 +8,7 @@
 #include "rules/evaluator.h"
 #include "rules/evaluator_private.h"
 #include "rules/ruleset.h"
+#include "rules/testing/run.h"
 
 static void feed(struct wr_evaluator *evaluator, uint32_t n) {
     static struct wr_alarm_entry entries[4];
@@ -26,6 +27,28 @@ static void feed(struct wr_evaluator *evaluator, uint32_t n) {
                 out.n = 0;
         if (!wr_evaluator_is_valid(evaluator))
             abort();
+    }
+}
+
+/* Tests that are not long, and read no files, run to their end. */
+static int is_short(const struct wr_test *test) {
+    uint64_t samples = 0;
+    for (uint32_t i = 0; i < test->n_given; i++)
+        for (uint32_t k = 0; k < test->given[i].n_runs; k++) {
+            if (test->given[i].runs[k].kind == WR_SAMPLE_CSV)
+                return 0;
+            samples += test->given[i].runs[k].n;
+        }
+    return samples < 500 && (test->n_expects == 0 || test->expects[test->n_expects - 1].t_ns < 3600 * INT64_C(1000000000));
+}
+
+static void run_tests(struct wr_ruleset *rules) {
+    unsigned n = 0;
+    for (const struct wr_test *test = rules->tests; test && n < 4; test = test->next, n++) {
+        const struct wr_test_options options = {.seed = WR_TEST_SEED, .max_timers = 10000};
+        uint32_t failures;
+        if (is_short(test))
+            (void)!wr_test_run(rules, test, &options, &failures, NULL);
     }
 }
 
@@ -53,6 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     wr_evaluator_free(evaluator);
     wr_series_table_free(table);
+    if (rules)
+        run_tests(rules);
     wr_ruleset_free(rules);
     wr_buf_fini(&shown);
     wr_diagnostics_fini(&diagnostics);

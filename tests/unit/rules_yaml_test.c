@@ -25,6 +25,11 @@ struct inner {
     char *path;
 };
 
+struct label {
+    char *name;
+    char *value;
+};
+
 struct doc {
     char *name;
     bool loud;
@@ -40,6 +45,8 @@ struct doc {
     unsigned n_list;
     struct part *parts;
     unsigned n_parts;
+    struct label *labels;
+    unsigned n_labels;
     char *when;
 };
 
@@ -53,6 +60,11 @@ static const struct wr_yaml_field part_fields[] = {
     {.key = "name", .kind = WR_YAML_STRING, .offset = offsetof(struct part, name), .required = true, .help = "a name for the messages"},
     {.key = "every", .kind = WR_YAML_DURATION, .offset = offsetof(struct part, every_ns), .fallback = "1m", .min = 1e9, .max = 3.6e12},
     {.key = "tags", .kind = WR_YAML_STRINGS, .offset = offsetof(struct part, tags), .count_offset = offsetof(struct part, n_tags)},
+    {.key = NULL},
+};
+static const struct wr_yaml_field label_fields[] = {
+    {.key = "name", .kind = WR_YAML_STRING, .offset = offsetof(struct label, name)},
+    {.key = "value", .kind = WR_YAML_STRING, .offset = offsetof(struct label, value)},
     {.key = NULL},
 };
 static const struct wr_yaml_field doc_fields[] = {
@@ -86,6 +98,13 @@ static const struct wr_yaml_field doc_fields[] = {
      .count_offset = offsetof(struct doc, n_parts),
      .fields = part_fields,
      .record_bytes = sizeof(struct part)},
+    {.key = "labels",
+     .kind = WR_YAML_RECORDS,
+     .offset = offsetof(struct doc, labels),
+     .count_offset = offsetof(struct doc, n_labels),
+     .fields = label_fields,
+     .record_bytes = sizeof(struct label),
+     .free_keys = true},
     {.key = "when", .kind = WR_YAML_STRING, .offset = offsetof(struct doc, when)},
     {.key = NULL},
 };
@@ -171,6 +190,45 @@ static void test_all_kinds(void **state) {
     assert_int_equal(doc->parts[1].every_ns, 5000000000);
     assert_string_equal(doc->when, "a > 1\nand b\n");
     wr_yaml_free(&yaml);
+}
+
+/* A map with keys of the file's own. */
+static void test_free_keys(void **state) {
+    (void)state;
+    struct wr_yaml yaml;
+    const struct doc *doc = loads("name: x\nlabels:\n  'a \"b': c\n  job: 7\n  \xC3\xA9: ''\n", &yaml);
+    assert_int_equal(doc->n_labels, 3);
+    assert_string_equal(doc->labels[0].name, "a \"b");
+    assert_string_equal(doc->labels[0].value, "c");
+    assert_string_equal(doc->labels[1].name, "job");
+    assert_string_equal(doc->labels[1].value, "7");
+    assert_string_equal(doc->labels[2].value, "");
+    const struct wr_position at = wr_yaml_where(&yaml, "labels[1]", 0, 0);
+    assert_int_equal(at.line, 4);
+    assert_int_equal(at.column, 8);
+    wr_yaml_free(&yaml);
+    doc = loads("{name: x, labels: {}}", &yaml);
+    assert_int_equal(doc->n_labels, 0);
+    wr_yaml_free(&yaml);
+    refused("name: x\nlabels: [a, b]\n",
+            "a.yaml:2:9: error W304: 'labels' expects keys and values, found a list\n    2 | labels: [a, b]\n      |         ^^^^^^\n");
+    refused(
+        "name: x\nlabels: {a: b, a: c}\n",
+        "a.yaml:2:16: error W302: key 'a' stands twice\n    2 | labels: {a: b, a: c}\n      |                ^ the first is in line 2\n");
+    refused("name: x\nlabels: {a: [b]}\n",
+            "a.yaml:2:13: error W304: 'labels[0]' expects a text, found a list\n    2 | labels: {a: [b]}\n      |             ^^^\n");
+    refused("name: x\nlabels: {[a]: b}\n",
+            "a.yaml:2:10: error W304: a key must be a word, found a list\n    2 | labels: {[a]: b}\n      |          ^^^\n");
+    char many[2048] = "name: x\nlabels: {";
+    for (int i = 0; i < 65; i++)
+        snprintf(many + strlen(many), sizeof many - strlen(many), "k%d: v, ", i);
+    strcat(many, "}\n");
+    struct wr_diagnostics d;
+    wr_diagnostics_init(&d);
+    assert_int_equal(load_bytes(many, strlen(many), &d, &yaml), WR_INVALID);
+    assert_int_equal(d.n, 1);
+    assert_string_equal(d.list[0].message, "more than 64 keys in 'labels'");
+    wr_diagnostics_fini(&d);
 }
 
 static void test_defaults(void **state) {
@@ -471,6 +529,7 @@ static void test_files(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_kinds),
+        cmocka_unit_test(test_free_keys),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_bom_and_crlf),
         cmocka_unit_test(test_all_errors_at_once),

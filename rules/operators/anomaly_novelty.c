@@ -7,7 +7,8 @@
  * 3. Jump: do the last two samples lie apart from the fourteen before, measured by their own spread?
  *
  * A surprise is -ln of how often that happened before in this series (rules/operators/tail.h), so all three speak of the same thing and need no
- * setting. The answer is 1 - exp(-surprise). After an answer only a greater surprise is answered, for a while: one event, one alarm.
+ * setting. The answer is 1 - 3 exp(-surprise): three questions have three chances to be surprised. After an answer only a greater surprise is
+ * answered, for a while: one event, one alarm.
  *
  * There are two sizes, which differ in how many regimes they remember. Samples may be 10 s or an hour apart; the windows are numbers of samples.
  *
@@ -21,6 +22,7 @@
 #include "rules/operators/regimes.h"
 #include "rules/operators/tail.h"
 
+#define QUESTIONS 3
 #define VOTERS 3
 #define ROOM_SMALL 24
 #define ROOM_LARGE 256
@@ -161,7 +163,7 @@ static double add(struct novelty *state, struct wr_regime *regimes, uint16_t roo
         surprise = fmax(surprise, wr_tail_add(&state->unlike_last_week, apart / scale) + CALENDAR_BONUS);
     if (state->recent.n > JUMP_NEW + JUMP_OLD)
         surprise = fmax(surprise, wr_tail_add(&state->jumps, jump_distance(state, scale)));
-    const double answer = surprise > state->peak ? 1 - exp(-surprise) : 0;
+    const double answer = surprise > state->peak ? fmax(0, 1 - QUESTIONS * exp(-surprise)) : 0;
     state->peak = fmaxf(state->peak * (1 - 1.0F / QUIET_SAMPLES), (float)surprise);
     return answer;
 }

@@ -79,11 +79,12 @@ static void cover(const struct wr_regimes_shape *shape, struct wr_regimes *state
 /* Returns which bins have something. */
 static unsigned count(const struct wr_regimes_shape *shape, const struct wr_regimes *state, const struct wr_recent *recent,
                       uint8_t *counts) {
+    const unsigned last = (shape->bins - 1u) % WR_REGIMES_BINS_MAX;
     unsigned used = 0;
     memset(counts, 0, WR_REGIMES_BINS_MAX);
     for (uint32_t i = 0; i < shape->window; i++) {
         const double place = ((double)wr_recent_at(recent, i) - state->low) / state->width;
-        const unsigned bin = place > 0 ? (place < shape->bins ? (unsigned)place : shape->bins - 1u) : 0;
+        const unsigned bin = place > 0 ? (place < last ? (unsigned)place : last) : 0;
         counts[bin]++;
         used |= 1u << bin;
     }
@@ -145,19 +146,19 @@ double wr_regimes_add(const struct wr_regimes_shape *shape, struct wr_regimes *s
         cover(shape, state, regimes, wr_recent_at(recent, 0));
     uint8_t counts[WR_REGIMES_BINS_MAX];
     const unsigned used = count(shape, state, recent, counts);
-    struct wr_regime *nearest = NULL;
+    uint32_t nearest = 0;
     double smallest = INFINITY;
     for (uint32_t i = 0; i < state->known; i++) {
         const double it = statistic(counts, used, &regimes[i]);
         if (it < smallest) {
             smallest = it;
-            nearest = &regimes[i];
+            nearest = i;
         }
     }
     const double tail = chi_squared_tail(smallest, shape->bins - 1u);
     const bool first = state->known == 0;
-    if (nearest && tail > WR_REGIMES_LEVEL) {
-        agree(state, regimes, nearest);
+    if (tail > WR_REGIMES_LEVEL) { /* so there is one that is near */
+        agree(state, regimes, &regimes[nearest]);
         return tail;
     }
     struct wr_regime *regime = room(shape, state, regimes);

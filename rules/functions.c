@@ -7,7 +7,7 @@
 #define DAYS 86400.0
 
 /* By their numbers in rules/operator.h: enum wr_operator_method, without its first. */
-static const char *const methods[] = {"robust", "relent", "cusum", NULL};
+static const char *const methods[] = {"robust", "relent", "cusum", "novelty", "novelty16", NULL};
 
 /* clang-format off */
 #define X {.name = "x", .kind = WR_ARGUMENT_SIGNAL}
@@ -132,7 +132,7 @@ const struct wr_function wr_functions[] = {
      .help = "small shifts that last: what lies more than k standard deviations off the usual level of the last tau, added up", .example = "cusum(room_temp, 6h) > 8"},
     {OVER("anomaly", ANOMALY, RATIO, X, {.name = "method", .kind = WR_ARGUMENT_WORD, .optional = true, .by_name = true, .words = methods},
           {.name = "warmup", .kind = WR_ARGUMENT_DURATION, .optional = true, .by_name = true, .low = 0, .high = 366 * DAYS}),
-     .usage = "anomaly(x, method=robust, warmup=3d)", .help = "how unusual the value is, 0 to 1; methods robust, relent and cusum",
+     .usage = "anomaly(x, method=novelty, warmup=3d)", .help = "how unusual the value is, 0 to 1; methods robust, relent, cusum, novelty and novelty16",
      .example = "hits(anomaly(current, method=relent, warmup=3d) > 0.99, 7, 10)"},
     {OVER("forecast", FORECAST, SAME, X, WINDOW, DURATION("ahead")),
      .usage = "forecast(x, 1h, 4h)", .help = "the straight line through the window, so far ahead of now", .example = "forecast(tank_level, 1h, 4h) > 95%"},

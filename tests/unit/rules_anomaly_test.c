@@ -194,6 +194,15 @@ static void novelty_knows_the_calendar(void **state) {
     assert_true(most > 0.99);
 }
 
+/* Even the first change of a series that never moved. */
+static void novelty_sees_a_dead_signal_wake(void **state) {
+    (void)state;
+    struct run *run = start(&wr_anomaly_novelty);
+    for (int i = 0; i < 2000; i++)
+        assert_true(take(run, 7) < 0.01);
+    assert_true(take(run, 7.1) > 0.99);
+}
+
 /* One event, one answer: until it fades only what is odder speaks. */
 static void novelty_speaks_once(void **state) {
     (void)state;
@@ -286,6 +295,7 @@ int main(void) {
         cmocka_unit_test(a_shift_of_level_is_seen),
         cmocka_unit_test(noise_is_mostly_silent),
         cmocka_unit_test(novelty_knows_the_calendar),
+        cmocka_unit_test(novelty_sees_a_dead_signal_wake),
         cmocka_unit_test(novelty_speaks_once),
         cmocka_unit_test(novelty_does_not_know_units),
         cmocka_unit_test(anomaly_is_an_operator),

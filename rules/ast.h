@@ -62,7 +62,6 @@ struct wr_node {
     const struct wr_function *function;
     const struct wr_timezone *zone; /* of hour and weekday; NULL: UTC */
     uint32_t operand;  /* of a series or a call; a cell of a table */
-    bool simple;       /* memory is a window, no operator */
     uint32_t memory;   /* index of the operator; WR_NODE_NONE: none */
     double argument;   /* a number that an instruction carries: quantile, degrade, step of round */
     double factor;

@@ -99,8 +99,6 @@ struct wr_window_arguments {
 };
 /* A call with memory over its signal (operand of the call): fills the operator of the rule. False after complaints. */
 bool wr_check_memory(struct wr_scope *scope, struct wr_node *node, struct wr_operator_call *call, const struct wr_window_arguments *window);
-/* Whether the evaluator's own windows can do it. */
-bool wr_check_is_simple(const struct wr_scope *scope, const struct wr_node *call);
 /* A constant duration in ns between low and high seconds. False after a complaint. */
 bool wr_check_duration(struct wr_scope *scope, struct wr_node *node, double low, double high, int64_t *ret_ns);
 

@@ -263,8 +263,7 @@ void wr_check_call(struct wr_scope *scope, struct wr_node *node) {
         wr_scope_complain(scope, 103, &name, NULL, "the function '%s' is not supported in this version", node->text);
         return;
     }
-    node->simple = wr_check_is_simple(scope, node);
-    if (has_memory(node) && !node->simple ? wr_check_memory_call(scope, node) != NULL : wr_check_arguments(scope, node))
+    if (has_memory(node) ? wr_check_memory_call(scope, node) != NULL : wr_check_arguments(scope, node))
         return;
     node->type = WR_NODE_IS_WRONG;
     scope->failed = true;

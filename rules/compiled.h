@@ -21,8 +21,6 @@
 #include "rules/units.h"
 
 #define WR_RULE_OPERANDS 16 /* different signals in one node */
-#define WR_RULE_WINDOWS 8
-#define WR_RULE_OPERATORS 8
 #define WR_RULE_CELLS 8
 #define WR_RULE_LEVELS 8
 #define WR_RULE_STEPS 8
@@ -86,12 +84,6 @@ struct wr_rule_cell {
     uint32_t column;
 };
 
-struct wr_rule_window {
-    uint32_t operand;
-    int64_t span_ns; /* 0: by count */
-    uint32_t capacity;
-};
-
 /* age(operand) compared with a constant flips this long after the last arrival. */
 struct wr_age {
     uint32_t operand;
@@ -129,6 +121,15 @@ struct wr_rule_level {
     enum wr_severity severity;
 };
 
+/* Worst case of one evaluation with all that it reads, and memory of one instance: rules/rule_cost.h. */
+struct wr_rule_cost {
+    uint32_t ns;
+    uint32_t bytes;
+    uint32_t nodes;
+    bool quiet; /* a value between its limits costs one compare */
+    double edge;
+};
+
 enum wr_backfill { WR_BACKFILL_LOG, WR_BACKFILL_EVALUATE, WR_BACKFILL_IGNORE };
 
 enum wr_no_data { WR_NO_DATA_HOLD, WR_NO_DATA_RAISE, WR_NO_DATA_CLEAR };
@@ -156,8 +157,6 @@ struct wr_rule {
     struct wr_program clear; /* n 0: none */
     uint32_t n_operands;
     struct wr_operand operands[WR_RULE_OPERANDS];
-    uint32_t n_windows;
-    struct wr_rule_window windows[WR_RULE_WINDOWS];
     uint32_t n_operators;
     struct wr_rule_operator *operators;
     uint32_t n_cells;
@@ -192,6 +191,7 @@ struct wr_rule {
     enum wr_function_id set;       /* WR_FUNCTION_AVG_OF ... */
     uint32_t n_steps;
     struct wr_rule_step *steps;
+    struct wr_rule_cost cost;
 };
 
 /* One operand of one rule under the name of its series, sorted by name: the index from series to rules. */

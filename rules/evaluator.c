@@ -57,11 +57,8 @@ enum wr_result wr_evaluator_new(struct wr_ruleset *rules, const struct wr_series
 void wr_signal_free(struct wr_signal *signal) {
     if (!signal)
         return;
-    for (uint32_t i = 0; i < signal->n_windows; i++)
-        wr_sliding_free(signal->windows[i]);
     for (uint32_t i = 0; i < signal->n_operators; i++)
         free(signal->operators[i]);
-    free(signal->windows);
     free(signal->operators);
     free(signal->thresholds); /* the one block of links and wakes too */
     free(signal);

@@ -46,28 +46,6 @@ static bool tuple_text(const struct wr_rule *rule, const struct labels *labels, 
 
 /* -- signals ------------------------------------------------------------------------------------------------------------------------------ */
 
-static struct wr_sliding *window_of(struct wr_evaluator *evaluator, struct wr_signal *signal, const struct wr_rule_window *spec) {
-    for (uint32_t i = 0; i < signal->n_windows; i++) {
-        struct wr_sliding *window = signal->windows[i];
-        if (window->span_ns == spec->span_ns && (spec->span_ns > 0 || window->capacity == spec->capacity)) {
-            window->users++;
-            return window;
-        }
-    }
-    struct wr_sliding **windows = realloc(signal->windows, (signal->n_windows + 1) * sizeof(struct wr_sliding *));
-    if (windows)
-        signal->windows = windows;
-    struct wr_sliding *window = NULL;
-    if (!windows || wr_sliding_new(spec->span_ns, spec->capacity, &window) != WR_OK) {
-        evaluator->stats.no_memory++;
-        return NULL;
-    }
-    window->users = 1;
-    signal->windows[signal->n_windows++] = window;
-    evaluator->bytes += wr_sliding_bytes(spec->capacity);
-    return window;
-}
-
 /* The state of an operator on a signal, made if nobody asked for it before. Without memory the operator stays unknown. */
 static void want_operator(struct wr_evaluator *evaluator, uint32_t id, struct wr_signal *signal, const struct wr_operator_spec *spec) {
     for (uint32_t i = 0; i < signal->n_operators; i++)
@@ -202,9 +180,6 @@ static void bind(struct wr_evaluator *evaluator, uint32_t index, uint32_t operan
     add_thresholds(evaluator, index, operand, signal);
     if (wr_operand_is_opaque(rule, operand_index) || instance->waking)
         signal->wakes[signal->n_wakes++] = index;
-    for (uint32_t i = 0; i < rule->n_windows; i++)
-        if (rule->windows[i].operand == operand_index)
-            instance->windows[i] = window_of(evaluator, signal, &rule->windows[i]);
     for (uint32_t i = 0; i < rule->n_operators; i++)
         if (rule->operators[i].operand == operand_index)
             want_operator(evaluator, id, signal, &rule->operators[i].spec);

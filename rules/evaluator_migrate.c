@@ -4,19 +4,6 @@
 
 #include "rules/evaluator_private.h"
 
-static void migrate_windows(struct wr_signal *into, const struct wr_signal *from) {
-    for (uint32_t i = 0; i < into->n_windows; i++)
-        for (uint32_t k = 0; k < from->n_windows; k++) {
-            struct wr_sliding *window = into->windows[i];
-            const struct wr_sliding *old = from->windows[k];
-            bool same = window->span_ns == old->span_ns && (window->span_ns > 0 || window->capacity == old->capacity);
-            for (uint32_t s = 0; same && window->n < window->capacity && s < old->n; s++) {
-                const struct wr_sliding_sample *sample = &old->ring[(old->first + s) % old->capacity];
-                (void)wr_sliding_add(window, sample->at_ns, sample->value);
-            }
-        }
-}
-
 /* States of operators go over as they are: both sides keep a block. */
 static void migrate_operators(struct wr_signal *into, struct wr_signal *from) {
     for (uint32_t i = 0; i < into->n_operators; i++)
@@ -44,10 +31,10 @@ static void migrate_signal(struct wr_signal *into, struct wr_signal *from) {
     into->prev = from->prev;
     into->clock_ns = from->clock_ns;
     into->clock_event_ns = from->clock_event_ns;
+    into->clock_source = from->clock_source;
     into->clock_boot_ns = from->clock_boot_ns;
     into->bad_boot_ns = from->bad_boot_ns;
     into->told_ns = from->told_ns;
-    migrate_windows(into, from);
     migrate_operators(into, from);
     into->fresh = true;
 }

@@ -146,6 +146,8 @@ void wr_node_tell(struct wr_evaluator *evaluator, struct wr_instance *instance, 
     struct wr_signal *signal = evaluator->outputs[instance->output];
     struct wr_evaluator_band *band = wr_signal_band(evaluator, id);
     const bool sample = evaluator->at.series != WR_SERIES_NONE;
+    /* Only a good sample is a sign of life: neither a window that a value leaves, nor a bad one. */
+    const bool alive = sample && wr_signal_at(evaluator, evaluator->at.series)->good;
     int64_t boot_ns = evaluator->at.boot_ns;
     int64_t at_ns = sample ? evaluator->at.clock_ns : signal->met ? wr_signal_clock(signal, boot_ns) : evaluator->at.event_ns;
     const struct wr_point *point = rule->output;
@@ -161,13 +163,13 @@ void wr_node_tell(struct wr_evaluator *evaluator, struct wr_instance *instance, 
     if (rule->emit_ns > 0 && signal->ever && signal->good && at_ns - signal->told_ns < rule->emit_ns)
         return;
     if (!is_news(evaluator, signal, rule, id, value)) {
-        if (sample)
+        if (alive)
             band->arrival_boot_ns = boot_ns;
         return;
     }
     signal->told_ns = at_ns;
     signal->quality = WR_QUALITY_GOOD;
-    wr_signal_take_good(evaluator, id, value, 0, at_ns, sample ? boot_ns : band->arrival_boot_ns);
+    wr_signal_take_good(evaluator, id, value, 0, at_ns, alive ? boot_ns : band->arrival_boot_ns);
 }
 
 bool wr_node_is_over(const struct wr_evaluator *evaluator, const struct wr_instance *instance) {

@@ -32,7 +32,6 @@
 #include "rules/alarm_state.h"
 #include "rules/compiled.h"
 #include "rules/evaluator.h"
-#include "rules/sliding.h"
 #include "rules/timer.h"
 
 #define WR_EVALUATOR_LIVE_NS INT64_C(100000000)
@@ -86,7 +85,6 @@ struct wr_instance {
     char *text; /* "room=A1,site=riga" */
     struct wr_instance_more *more; /* or NULL */
     uint32_t signals[WR_RULE_OPERANDS];
-    struct wr_sliding *windows[WR_RULE_WINDOWS];
 };
 _Static_assert(sizeof(struct wr_instance) <= 256, "an instance takes at most 256 bytes");
 
@@ -120,12 +118,10 @@ struct wr_signal {
     uint32_t n_thresholds;
     uint32_t cap_thresholds;
     uint32_t n_wakes;
-    uint32_t n_windows;
     uint32_t n_operators;
     struct wr_link *links;
     struct wr_threshold *thresholds; /* sorted */
     uint32_t *wakes;                 /* instances that want every sample */
-    struct wr_sliding **windows;
     struct wr_signal_operator **operators;
     bool met;      /* the clock runs */
     bool live;     /* the last sample was */
@@ -138,6 +134,7 @@ struct wr_signal {
     uint8_t quality; /* of the last sample */
     uint32_t symbol;
     uint32_t owner;  /* of a node's output: its instance */
+    uint32_t clock_source; /* of a node's output: the series that moved its clock last; clock_event_ns is then that series' clock */
     double prev;
     int64_t clock_ns; /* at clock_boot_ns, where the sample stamped clock_event_ns came */
     int64_t clock_event_ns;

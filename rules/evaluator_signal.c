@@ -40,18 +40,29 @@ int64_t wr_signal_move_clock(struct wr_evaluator *evaluator, struct wr_signal *s
     return signal->clock_ns;
 }
 
-/* The clock of a node's signal follows the samples that it is computed from; it never goes back. */
+/* The clock of a node's signal goes with that of the series which it is computed from; from one series to another, with boot time. A timer moves it no
+ * more than it moves that of a series. */
 static void follow_clock(struct wr_evaluator *evaluator, struct wr_signal *signal, int64_t at_ns, int64_t boot_ns) {
+    const struct wr_signal *source = evaluator->at.series != WR_SERIES_NONE ? wr_signal_at(evaluator, evaluator->at.series) : NULL;
     if (!signal->met) {
         freeze_delays(evaluator, signal);
         signal->met = true;
         signal->clock_ns = at_ns;
-    } else if (at_ns > signal->clock_ns) {
-        signal->clock_ns = at_ns;
-    } else {
-        return;
+        signal->clock_boot_ns = boot_ns;
+        signal->clock_source = WR_SERIES_NONE;
     }
-    signal->clock_boot_ns = boot_ns;
+    if (!source)
+        return;
+    if (signal->clock_source != WR_SERIES_NONE) {
+        bool same = signal->clock_source == evaluator->at.series;
+        int64_t moved_ns = same ? source->clock_ns - signal->clock_event_ns : source->clock_boot_ns - signal->clock_boot_ns;
+        if (moved_ns < 0)
+            return;
+        signal->clock_ns = wr_clock_add_ns(signal->clock_ns, moved_ns);
+    }
+    signal->clock_source = evaluator->at.series;
+    signal->clock_event_ns = source->clock_ns;
+    signal->clock_boot_ns = source->clock_boot_ns;
 }
 
 /* -- who has to look ---------------------------------------------------------------------------------------------------------------------- */
@@ -100,7 +111,10 @@ void wr_signal_enqueue_over(struct wr_evaluator *evaluator, uint32_t id) {
         struct wr_signal *computed = evaluator->outputs[output];
         if (computed->met) {
             follow_clock(evaluator, computed, evaluator->at.clock_ns, evaluator->at.boot_ns);
+            uint32_t before = evaluator->n_queued;
             wr_signal_enqueue_over(evaluator, output | WR_SIGNAL_NODE);
+            if (evaluator->n_queued > before) /* what has left its window by then counts no more */
+                wr_evaluator_enqueue(evaluator, signal->links[i].instance);
         }
     }
 }
@@ -108,12 +122,6 @@ void wr_signal_enqueue_over(struct wr_evaluator *evaluator, uint32_t id) {
 /* -- samples ------------------------------------------------------------------------------------------------------------------------------ */
 
 static void feed(struct wr_evaluator *evaluator, struct wr_signal *signal, double value, int64_t at_ns) {
-    for (uint32_t i = 0; i < signal->n_windows && !signal->text; i++) {
-        wr_sliding_advance(signal->windows[i], signal->clock_ns);
-        if (signal->windows[i]->span_ns > 0 && signal->clock_ns - at_ns >= signal->windows[i]->span_ns)
-            continue;
-        evaluator->stats.window_overflows += wr_sliding_add(signal->windows[i], at_ns, value);
-    }
     for (uint32_t i = 0; i < signal->n_operators; i++) {
         struct wr_signal_operator *op = signal->operators[i];
         wr_operator_advance(&op->spec, op->state, signal->clock_ns);

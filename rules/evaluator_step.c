@@ -30,7 +30,8 @@ static bool is_moved(const struct wr_evaluator *evaluator, const struct wr_insta
         return false;
     if (evaluator->at.series == WR_SERIES_NONE || instance->signals[operand] == evaluator->at.series)
         return true;
-    return (instance->signals[operand] & WR_SIGNAL_NODE) && signal->met && signal->clock_ns == evaluator->at.clock_ns;
+    return (instance->signals[operand] & WR_SIGNAL_NODE) && signal->met && signal->clock_source == evaluator->at.series &&
+           signal->clock_event_ns == evaluator->at.clock_ns;
 }
 
 /* The delay runs on the clock of the signal that set it off. */

@@ -114,18 +114,15 @@ enum wr_result wr_evaluator_timers(struct wr_evaluator *evaluator, const struct 
         return WR_FULL;
     /* Also what next_alarm tells is as of now from here on. */
     wr_evaluator_set_now(evaluator, now);
-    for (uint32_t done = 0; wr_timer_next(&evaluator->timers) <= now->boot_ns; done++) {
-        uint32_t index;
-        if (done == max)
-            return WR_OK;
-        if (out->n >= out->cap)
-            return WR_FULL;
-        if (!wr_timer_take(&evaluator->timers, now->boot_ns, &index))
-            break;
-        step_timer(evaluator, index, out);
-        if (!wr_evaluator_run_queue(evaluator, out)) /* a node may have told others */
-            return WR_FULL;
+    uint32_t index;
+    for (uint32_t done = 0; done < max && wr_timer_take(&evaluator->timers, now->boot_ns, &index); done++) {
+        if (wr_instance_forget_at(evaluator, &evaluator->instances[index]) > now->boot_ns || out->n >= out->cap)
+            wr_evaluator_enqueue(evaluator, index); /* what is due at one time looks by rank: a node before who reads it */
+        else
+            step_timer(evaluator, index, out);
     }
-    *ret_more = false;
+    if (!wr_evaluator_run_queue(evaluator, out))
+        return WR_FULL;
+    *ret_more = wr_timer_next(&evaluator->timers) <= now->boot_ns;
     return WR_OK;
 }

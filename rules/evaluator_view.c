@@ -34,18 +34,6 @@ static uint32_t signal_of(const struct wr_view *view, uint32_t operand) {
     return view->member != WR_SERIES_NONE ? view->member : view->instance->signals[operand];
 }
 
-static double load_window(const struct wr_view *view, const struct wr_instruction *instruction) {
-    const struct wr_rule_window *spec = &view->rule->windows[instruction->a];
-    struct wr_sliding *window = view->instance->windows[instruction->a];
-    const struct wr_point *point = view->rule->operands[spec->operand].point;
-    if (!window || wr_view_is_silent(view->evaluator, view->instance, view->rule, spec->operand))
-        return NAN;
-    const struct wr_signal *signal = wr_signal_at(view->evaluator, view->instance->signals[spec->operand]);
-    wr_sliding_advance(window, wr_signal_clock(signal, view->evaluator->at.boot_ns));
-    double answer = wr_sliding_answer(window, (enum wr_function_id)instruction->b, point && point->counter, point ? point->wrap : 0);
-    return isfinite(answer) ? answer : NAN;
-}
-
 static struct wr_signal_operator *operator_of(const struct wr_evaluator *evaluator, const struct wr_instance *instance,
                                               const struct wr_rule_operator *wanted) {
     const struct wr_signal *signal = wr_instance_signal(evaluator, instance, wanted->operand);
@@ -142,8 +130,6 @@ static double load_signal(const struct wr_view *view, const struct wr_instructio
 static double load(void *user, const struct wr_instruction *instruction) {
     const struct wr_view *view = user;
     switch (instruction->op) {
-    case WR_OP_WINDOW:
-        return load_window(view, instruction);
     case WR_OP_OPERATOR:
         return load_operator(view, instruction);
     case WR_OP_AGE:
@@ -180,12 +166,6 @@ static int64_t boot_of(const struct wr_evaluator *evaluator, int64_t wall_ns) {
 static int64_t next_of_operators(const struct wr_evaluator *evaluator, const struct wr_instance *instance, const struct wr_rule *rule) {
     int64_t boot_ns = evaluator->at.boot_ns;
     int64_t due = WR_NEVER_NS;
-    for (uint32_t i = 0; i < rule->n_windows; i++) {
-        int64_t leave = instance->windows[i] ? wr_sliding_next_leave(instance->windows[i]) : INT64_MAX;
-        const struct wr_signal *signal = wr_instance_signal(evaluator, instance, rule->windows[i].operand);
-        if (leave != INT64_MAX)
-            due = earlier(due, wr_clock_add_ns(boot_ns, leave - wr_signal_clock(signal, boot_ns)));
-    }
     for (uint32_t i = 0; i < rule->n_operators; i++) {
         const struct wr_signal_operator *op = operator_of(evaluator, instance, &rule->operators[i]);
         const struct wr_signal *signal = wr_instance_signal(evaluator, instance, rule->operators[i].operand);

@@ -65,7 +65,7 @@ static void emit_call(struct emitter *emitter, const struct wr_node *node) {
     const struct wr_function *function = node->function;
     struct wr_instruction instruction = {.a = (uint16_t)node->operand, .b = (uint8_t)function->id};
     if (node->memory != WR_NODE_NONE) {
-        instruction.op = node->simple ? WR_OP_WINDOW : WR_OP_OPERATOR;
+        instruction.op = WR_OP_OPERATOR;
         instruction.a = (uint16_t)node->memory;
         instruction.number = node->argument;
     } else if (function->how == WR_HOW_TIME) {

@@ -24,7 +24,6 @@ enum wr_opcode {
     WR_OP_PREV,    /* the good value before that */
     WR_OP_DELTA,   /* value - prev */
     WR_OP_AGE,     /* seconds since the last arrival; compared with number, flips there, or right behind it (b) */
-    WR_OP_WINDOW,  /* answer b (enum wr_function_id) of window a */
     WR_OP_OPERATOR, /* answer b (enum wr_function_id) of operator a, with number */
     WR_OP_CELL,     /* cell a of the instance */
     WR_OP_QUALITY,  /* of operand a: 2 good, 1 uncertain, 0 bad */

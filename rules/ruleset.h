@@ -71,8 +71,10 @@ struct wr_rule_info {
     const char *consequence; /* NULL: not given; as respond */
     const char *respond;
     int64_t time_to_respond_ns;
-    uint32_t cost_ns;            /* worst case of one evaluation, estimated from its instructions and windows */
-    uint32_t bytes_per_instance; /* with its windows, timers and thresholds */
+    uint32_t cost_ns;            /* worst case of one evaluation with all that it reads, estimated */
+    uint32_t bytes_per_instance; /* with its windows, timers and thresholds, and those of the nodes that it reads, shared or not */
+    uint32_t nodes;              /* derived points and expressions with a history that it reads, at any depth */
+    double edge;                 /* largest error at the edge of one of its windows, as a part of its length; 0: exact */
     uint32_t max_instances;
     bool quiet; /* a value between its limits costs one compare */
 };

@@ -83,6 +83,8 @@ struct model_rule {
 
 struct model {
     struct model_series series[2];
+    bool mean_known; /* avg(x, 10s) is a signal of its own: what is too old for its window is no sign of life from it */
+    int64_t mean_boot;
     struct model_rule rules[RULES];
     int64_t boot;
     int trigger; /* series, or -1 */
@@ -96,6 +98,8 @@ static int64_t clock_of(const struct model *m, int s) {
 }
 
 static int64_t good_boot(const struct model *m, int r, int s) {
+    if (r == 4)
+        return m->mean_known ? m->mean_boot : m->rules[r].made;
     return m->series[s].ever ? m->series[s].good_boot : m->rules[r].made;
 }
 
@@ -333,6 +337,11 @@ static void model_sample(struct model *m, int s, double value, int64_t event, in
         series->value = value;
         series->good = series->ever = true;
         series->good_boot = m->boot;
+        double sum;
+        if (s == 0 && in_window(m, 0, 10, &sum) > 0) {
+            m->mean_known = true;
+            m->mean_boot = m->boot;
+        }
     }
     look_at_all(m, s);
     forget(m);
@@ -417,6 +426,7 @@ static void restart(struct rules_fixture *f, struct model *m) {
         rule->made = 5000 * S;
     }
     memset(m->series, 0, sizeof m->series);
+    m->mean_known = false;
     m->boot = 5000 * S;
     fixture_fini(f);
     *f = next;

@@ -1,4 +1,4 @@
-/* The parts of the evaluator by themselves: the state table cell by cell, sliding windows and timers against naive ones, memory that runs out. */
+/* The parts of the evaluator by themselves: the state table cell by cell, timers against naive ones, memory that runs out. */
 #include <math.h>
 #include <time.h>
 
@@ -67,70 +67,6 @@ static uint64_t seed(void) {
     uint64_t value = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
     print_message("WEIR_SEED=%llu\n", (unsigned long long)value);
     return value * 2654435761u + 88172645463325252u;
-}
-
-static void check_answers(struct wr_sliding *window, const struct wr_sliding_sample *all, int n) {
-    double sum = 0;
-    double min = INFINITY;
-    double max = -INFINITY;
-    for (int i = 0; i < n; i++) {
-        sum += all[i].value;
-        min = fmin(min, all[i].value);
-        max = fmax(max, all[i].value);
-    }
-    assert_true(wr_sliding_answer(window, WR_FUNCTION_COUNT, false, 0) >= n && window->n == (uint32_t)n);
-    if (n == 0) {
-        assert_true(isnan(wr_sliding_answer(window, WR_FUNCTION_AVG, false, 0)));
-        return;
-    }
-    assert_true(fabs(wr_sliding_answer(window, WR_FUNCTION_SUM, false, 0) - sum) <= 0);
-    assert_true(fabs(wr_sliding_answer(window, WR_FUNCTION_MIN, false, 0) - min) <= 0);
-    assert_true(fabs(wr_sliding_answer(window, WR_FUNCTION_MAX, false, 0) - max) <= 0);
-    double delta = wr_sliding_answer(window, WR_FUNCTION_DELTA, false, 0);
-    if (n > 1 && all[n - 1].at_ns > all[0].at_ns)
-        assert_true(fabs(delta - (all[n - 1].value - all[0].value)) <= 0);
-    else
-        assert_true(isnan(delta));
-}
-
-/* Against a sorted array of all that ever came. */
-static void sliding(void **state) {
-    (void)state;
-    uint64_t random = seed();
-    for (int round = 0; round < 40; round++) {
-        static struct wr_sliding_sample kept[4096];
-        int n = 0;
-        int64_t span = next_random(&random) % 2 ? (int64_t)(1 + next_random(&random) % 50) : 0;
-        int capacity = 1 + (int)(next_random(&random) % 40);
-        int64_t now = 0;
-        struct wr_sliding *window;
-        assert_int_equal(wr_sliding_new(span, (uint32_t)capacity, &window), WR_OK);
-        for (int i = 0; i < 2000; i++) {
-            now += (int64_t)(next_random(&random) % 6);
-            wr_sliding_advance(window, now);
-            while (span > 0 && n > 0 && now - kept[0].at_ns >= span)
-                memmove(kept, kept + 1, (size_t)--n * sizeof *kept);
-            int64_t at = next_random(&random) % 5 ? now : now - (int64_t)(next_random(&random) % 10);
-            if (span > 0 && now - at >= span)
-                continue;
-            double value = (double)(next_random(&random) % 1000) / 4;
-            bool full = n == capacity;
-            bool refused = full && at < kept[0].at_ns;
-            assert_int_equal(wr_sliding_add(window, at, value), span > 0 && full);
-            if (full && !refused)
-                memmove(kept, kept + 1, (size_t)--n * sizeof *kept);
-            int k = n;
-            for (; !refused && k > 0 && kept[k - 1].at_ns > at; k--)
-                kept[k] = kept[k - 1];
-            if (!refused) {
-                kept[k] = (struct wr_sliding_sample){at, value};
-                n++;
-            }
-            check_answers(window, kept, n);
-            assert_int_equal(wr_sliding_next_leave(window), span > 0 && n > 0 ? kept[0].at_ns + span : INT64_MAX);
-        }
-        wr_sliding_free(window);
-    }
 }
 
 static void timers(void **state) {
@@ -209,7 +145,7 @@ static void run_without_memory(void **state) {
         wr_failing_off();
         struct wr_evaluator_stats stats;
         wr_evaluator_stats(f.evaluator, &stats);
-        assert_true(hit ? stats.no_memory > 0 : stats.no_memory == 0 && attached == 40 && stats.instances == 40);
+        assert_true(hit ? stats.no_memory > 0 : stats.no_memory == 0 && attached == 40 && stats.instances >= 40);
         f.attached = attached;
         for (int i = 0; i < 40; i++)
             fixture_value(&f, ids[i], 9);
@@ -230,7 +166,9 @@ static void run_without_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(state_table),        cmocka_unit_test(sliding), cmocka_unit_test(timers), cmocka_unit_test(load_without_memory),
+        cmocka_unit_test(state_table),
+        cmocka_unit_test(timers),
+        cmocka_unit_test(load_without_memory),
         cmocka_unit_test(run_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

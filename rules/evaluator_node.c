@@ -58,9 +58,14 @@ static double step_truth(struct wr_view *view, uint32_t step) {
     return wr_view_run(view, &program);
 }
 
-static bool became_true(struct wr_view *view, uint32_t step) {
-    const struct wr_signal *signal = wr_instance_signal(view->evaluator, view->instance, step);
-    return signal && signal->changed_at == view->evaluator->trigger && step_truth(view, step) > 0;
+/* The first step has become true with this very sample, which counts once. */
+static bool is_begun(struct wr_view *view, struct wr_instance_more *more) {
+    const struct wr_signal *signal = wr_instance_signal(view->evaluator, view->instance, 0);
+    const uint64_t trigger = view->evaluator->trigger;
+    if (!signal || signal->changed_at != trigger || more->begun_at == trigger || !(step_truth(view, 0) > 0))
+        return false;
+    more->begun_at = trigger;
+    return true;
 }
 
 static int64_t step_clock(const struct wr_view *view) {
@@ -81,7 +86,7 @@ static bool advance_sequence(struct wr_view *view, struct wr_instance_more *more
         return true;
     }
     if (more->step == 0) {
-        if (!became_true(view, 0))
+        if (!is_begun(view, more))
             return false;
         more->step = 1;
         more->step_since_ns = step_clock(view);
@@ -101,7 +106,7 @@ static bool advance_sequence(struct wr_view *view, struct wr_instance_more *more
         return true;
     }
     /* The first step again: what follows is awaited from here on; of something absent from the first time on. */
-    if (more->step == 1 && !step->absent && became_true(view, 0))
+    if (more->step == 1 && !step->absent && is_begun(view, more))
         more->step_since_ns = step_clock(view);
     return false;
 }

@@ -54,6 +54,7 @@ struct wr_instance_more {
     uint32_t *members; /* signals */
     /* a sequence */
     uint32_t step;          /* so many steps are met */
+    uint64_t begun_at;      /* the trigger at which it began last */
     int64_t step_since_ns;  /* since the last of them, by the clock of its signal */
     bool step_waits;        /* after a restart: step_since_ns is relative to the first sample that comes */
 };

@@ -99,6 +99,8 @@ static void on_cancel(evutil_socket_t fd, short what, void *user) {
 static int on_headers(struct evhttp_request *request, void *user) {
     struct exchange *exchange = user;
     const char *retry_after = evhttp_find_header(evhttp_request_get_input_headers(request), "Retry-After");
+    if (evhttp_request_get_response_code(request) < 200) /* to be followed by the answer itself */
+        return 0;
     exchange->status = evhttp_request_get_response_code(request);
     if (retry_after)
         exchange->end->patience_ns = wr_webhook_patience_ns(retry_after, wr_clock_wall_ns(exchange->webhook->clock));
@@ -109,7 +111,7 @@ static int on_headers(struct evhttp_request *request, void *user) {
 
 static void on_end(struct evhttp_request *request, void *user) {
     struct exchange *exchange = user;
-    if (request && evhttp_request_get_response_code(request) > 0) {
+    if (request && evhttp_request_get_response_code(request) >= 200) {
         char text[SHOWN_BYTES];
         exchange->status = evhttp_request_get_response_code(request);
         const ssize_t n = evbuffer_copyout(evhttp_request_get_input_buffer(request), text, sizeof text);

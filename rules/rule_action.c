@@ -206,14 +206,14 @@ static void read_action(struct wr_compile *compile, unsigned index, const struct
     count_target(compile, key, action);
 }
 
+struct wr_action_spec *wr_compile_then(struct wr_compile *compile, const struct wr_file_action *then, unsigned n) {
+    struct wr_action_spec *actions = n > 0 ? wr_arena_take(&compile->ruleset->arena, n * sizeof *actions) : NULL;
+    for (unsigned i = 0; actions && i < n; i++)
+        read_action(compile, i, &then[i], &actions[i]);
+    return actions;
+}
+
 void wr_compile_actions(struct wr_compile *compile, const struct wr_file_rule *record) {
-    if (record->n_then == 0)
-        return;
-    struct wr_action_spec *actions = wr_arena_take(&compile->ruleset->arena, record->n_then * sizeof *actions);
-    if (!actions)
-        return;
-    for (unsigned i = 0; i < record->n_then; i++)
-        read_action(compile, i, &record->then[i], &actions[i]);
-    compile->rule->actions = actions;
-    compile->rule->n_actions = record->n_then;
+    compile->rule->actions = wr_compile_then(compile, record->then, record->n_then);
+    compile->rule->n_actions = compile->rule->actions ? record->n_then : 0;
 }

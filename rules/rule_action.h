@@ -58,7 +58,10 @@ struct wr_file_action {
 extern const struct wr_yaml_field wr_action_fields[];
 extern const char *const wr_webhook_methods[];
 
-/* What is wrong goes to diagnostics. */
+/* `then` of the record at compile->list[compile->index], whose alarms have the labels of compile->rule->by. What is wrong goes to diagnostics. NULL: none, or no
+ * memory, which the arena remembers. */
+struct wr_action_spec *wr_compile_then(struct wr_compile *compile, const struct wr_file_action *then, unsigned n);
+/* That of a rule. */
 void wr_compile_actions(struct wr_compile *compile, const struct wr_file_rule *record);
 
 /* -- between rule_action.c and rule_action_kinds.c: key is "then[0]" ---------------------------------------------------------------------- */

@@ -67,7 +67,7 @@ def test_yaml(lab):
         for place, text in blocks(page, "yaml"):
             if RULES.search(text):
                 (lab.directory / "rules.yaml").write_text(text)
-                text = "rules: rules.yaml\nexec_allow: [/usr/bin/beep]\n"
+                text = "rules: rules.yaml\nexec_allow: [/usr/bin/beep]\nfile_allow: [/var/log/weir]\nsecrets: [{name: pager, file: tokens}]\n"
                 rules += 1
             else:
                 configs += 1

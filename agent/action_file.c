@@ -58,8 +58,8 @@ static enum wr_result write_all(const struct wr_action_file *file, int fd, uint6
 }
 
 enum wr_result wr_action_file_append(const struct wr_action_file *file, const void *line, size_t len, struct wr_error *err) {
-    int fd;
-    uint64_t before;
+    int fd = -1;
+    uint64_t before = 0;
     WR_TRY(open_file(file, &fd, &before, err));
     if (before > 0 && before + len > file->max_bytes) {
         close(fd);

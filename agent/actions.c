@@ -153,16 +153,40 @@ static void plan(struct wr_actions *actions, const struct wr_action_spec *spec, 
         wr_actions_enqueue(actions, job);
 }
 
+/* An alarm as it was before a restart: what waited for its time waits on. If that came meanwhile nobody knows whether it was done: then it is
+ * done (again, under the same delivery, if the alarm has not changed), where `unless` says that somebody still needs to know. */
+static void resume(struct wr_actions *actions, const struct wr_alarm_entry *found, uint32_t rule, const struct wr_action_spec *list,
+                   uint32_t n) {
+    const struct wr_now now = wr_clock_now(actions->clock);
+    struct wr_alarm_entry entry = *found;
+    entry.alarm.cause = WR_ALARM_RAISED;
+    entry.alarm.journalled = true; /* else it would not be back */
+    for (uint32_t i = 0; i < n; i++) {
+        const struct wr_action_spec *spec = &list[i];
+        int64_t left_ns = now.wall_trusted ? wr_clock_add_ns(found->alarm.wall_ns - now.wall_ns, spec->after_ns) : spec->after_ns;
+        if (spec->after_ns == 0 || found->alarm.to == WR_ALARM_PENDING || !wr_action_is_wanted(spec, &entry.alarm) ||
+            wr_action_is_needless(spec->unless, (enum wr_alarm_state)found->alarm.to) || (spec->unless == 0 && left_ns <= 0))
+            continue;
+        left_ns = left_ns < 0 ? 0 : left_ns > spec->after_ns ? spec->after_ns : left_ns;
+        entry.alarm.decided_boot_ns = now.boot_ns + left_ns - spec->after_ns;
+        plan(actions, spec, i, rule, &entry);
+    }
+}
+
 static void act(struct wr_actions *actions, const struct wr_alarm_entry *entry) {
     const struct wr_alarm *alarm = &entry->alarm;
     if (alarm->historic)
         return;
-    if (alarm->arrival_boot_ns)
-        wr_histogram_add(&actions->latency, wr_clock_boot_ns(actions->clock) - alarm->arrival_boot_ns);
-    wr_action_delay_observe(&actions->delay, alarm);
     uint32_t rule = actions->rules ? wr_ruleset_find(actions->rules, alarm->rule) : UINT32_MAX;
     uint32_t n = 0;
     const struct wr_action_spec *list = rule == UINT32_MAX ? NULL : wr_ruleset_actions(actions->rules, rule, &n);
+    if (alarm->cause == 0) {
+        resume(actions, entry, rule, list, n);
+        return;
+    }
+    if (alarm->arrival_boot_ns)
+        wr_histogram_add(&actions->latency, wr_clock_boot_ns(actions->clock) - alarm->arrival_boot_ns);
+    wr_action_delay_observe(&actions->delay, alarm);
     if (n == 0 && logged_by_default(alarm))
         wr_actions_log(actions, alarm);
     for (uint32_t i = 0; i < n; i++)

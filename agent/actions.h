@@ -73,7 +73,7 @@ struct wr_actions {
     struct wr_channel *journal; /* struct wr_alarm_entry, for dead letters; NULL: they are only logged */
 
     /* Made by init. */
-    struct wr_channel *transitions; /* struct wr_alarm_entry */
+    struct wr_channel *transitions; /* struct wr_alarm_entry; with cause 0: an alarm as it was before a restart */
     struct wr_channel *results;     /* struct wr_action_result */
 
     struct wr_action_counters kinds[WR_ACTION_KINDS];

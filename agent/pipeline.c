@@ -175,6 +175,19 @@ static void log_report(const struct wr_store_report *report) {
         WR_LOG_WITH(WR_LOG_WARN, "store", "the last stop was not clean", WR_LOG_INT("lost_readings_at_least", report->crash_readings));
 }
 
+/* Actions that were to come later, and for which the alarm is still there. On the engine's thread, or before it runs: nobody else sends to the actions. */
+static void resume_actions(struct wr_agent *agent, const struct wr_evaluator *evaluator) {
+    struct wr_alarm_entry entry;
+    uint32_t cursor = 0, missed = 0;
+    if (!wr_ruleset_actions_info(agent->rules).delays)
+        return;
+    while (wr_evaluator_next_alarm(evaluator, &cursor, &entry))
+        missed += wr_channel_try_send(agent->actions.transitions, &entry) != WR_OK;
+    if (missed > 0)
+        WR_LOG_WITH(WR_LOG_WARN, "actions", "too many alarms are back: some actions with `after` do not come",
+                    WR_LOG_INT("alarms", missed));
+}
+
 static void restore_alarms(struct wr_agent *agent, struct wr_evaluator *evaluator) {
     const struct wr_now now = wr_clock_now(agent->clock);
     uint32_t restored = 0;
@@ -182,6 +195,8 @@ static void restore_alarms(struct wr_agent *agent, struct wr_evaluator *evaluato
         restored += wr_evaluator_restore(evaluator, &agent->store.restored[i], &now) == WR_OK;
     if (restored > 0)
         WR_LOG_WITH(WR_LOG_INFO, "rules", "alarm states restored", WR_LOG_INT("alarms", restored));
+    if (restored > 0)
+        resume_actions(agent, evaluator);
     wr_memories_recall(evaluator, &agent->store);
     agent->restored = true;
     log_report(&agent->store.report);

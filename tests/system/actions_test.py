@@ -267,5 +267,26 @@ def test_later_unless(lab):
     assert gateway.agent.stop() == 0
 
 
+def test_what_waits_outlives_a_kill(lab):
+    told = lab.directory / "told"
+    tell = script(lab.directory / "tell.sh", f'echo "$WEIR_INSTANCE $WEIR_CAUSE $WEIR_DELIVERY" >> {told}')
+    gateway = Gateway(lab, {"paged": f'{{after: 3s, unless: acked, exec: {{argv: ["{tell}"]}}}}'}, programs=tell)
+    gateway.send("paged", room="nobody")
+    gateway.send("paged", room="somebody")
+    wait_for("two to wait", lambda: gateway.agent.metrics(gateway.http)["weir_action_delayed"] == 2)
+    gateway.agent.run("alarms", "ack", "paged{room=somebody}", "--by", "ana", check=0)
+    time.sleep(1.2)  # every transition is on disk within a second: the time of the promise, not a wait for something to be seen
+    gateway.agent.kill()
+    gateway.agent.start()
+    wait_for("the page", lambda: told.exists() and told.read_text())
+    assert told.read_text().startswith("room=nobody raised "), told.read_text()
+    gateway.agent.kill()
+    gateway.agent.start()
+    wait_for("the page once more: nobody has acknowledged it", lambda: len(told.read_text().splitlines()) == 2)
+    first, second = told.read_text().splitlines()
+    assert first == second, "under the same delivery"
+    assert gateway.agent.stop() == 0
+
+
 if __name__ == "__main__":
     harness.main()

@@ -516,6 +516,29 @@ static void without_an_uplink_a_publish_fails(void **state) {
     assert_int_equal(actions.failed, 1);
 }
 
+/* -- after a restart ------------------------------------------------------------------------------------------------------------------- */
+
+static void resume(enum wr_alarm_state state, int64_t since_s) {
+    struct wr_alarm_entry entry = transition((enum wr_alarm_cause)0, 0);
+    entry.alarm.to = (uint8_t)state;
+    entry.alarm.wall_ns = wr_clock_wall_ns(wr_clock_real()) - since_s * WR_NS_PER_S;
+    assert_int_equal(wr_channel_send(actions.transitions, &entry, WR_NEVER_NS), WR_OK);
+}
+
+static void what_waited_before_a_restart_waits_on(void **state) {
+    (void)state;
+    begin("      - {after: 10m, unless: acked, log: true}\n      - {after: 10m, log: true}\n      - {log: true}\n");
+    resume(WR_ALARM_PENDING, 60);
+    resume(WR_ALARM_ACKED, 3600);
+    resume(WR_ALARM_UNACK, 3600); /* its time came meanwhile, and nobody has acknowledged it */
+    wait_for(&actions.logged, 1);
+    resume(WR_ALARM_UNACK, 60);
+    wait_for(&actions.delayed, 2);
+    end();
+    assert_int_equal(actions.logged, 1);
+    assert_int_equal(actions.failed, 0);
+}
+
 /* -- memory ---------------------------------------------------------------------------------------------------------------------------- */
 
 static void init_without_memory_leaves_nothing_behind(void **state) {
@@ -577,6 +600,7 @@ int main(void) {
         cmocka_unit_test_teardown(a_state_topic_is_taken_away_when_the_alarm_is_normal, tear_down),
         cmocka_unit_test_teardown(a_silenced_alarm_drives_only_what_asks_for_that, tear_down),
         cmocka_unit_test_teardown(without_an_uplink_a_publish_fails, tear_down),
+        cmocka_unit_test_teardown(what_waited_before_a_restart_waits_on, tear_down),
         cmocka_unit_test(init_without_memory_leaves_nothing_behind),
         cmocka_unit_test(an_action_without_memory_fails_and_the_next_one_works),
     };

@@ -29,7 +29,8 @@
 #define WR_STREAM_BEHIND_UNITS 4
 /* The pace of a stream: its stamps are right; its device is skewed. */
 #define WR_STREAM_RIGHT 0
-#define WR_STREAM_SKEWED 15
+#define WR_STREAM_SKEWED 127
+#define WR_STREAM_MARKS 126 /* those between them */
 /* A change that found no room is tried again so soon. */
 #define WR_CHANGE_RETRY_NS (100 * WR_NS_PER_MS)
 /* Event times beyond 146 years around 1970 are no times. */
@@ -51,9 +52,9 @@ struct wr_stream {
     uint32_t next;    /* stream of another source of the series */
     uint32_t windows; /* at the index of a series: one bit for each window that takes it; elsewhere the series id */
     unsigned source : 16;
-    unsigned type : 4;   /* enum wr_type; WR_TYPE_NONE: there is no stream here yet */
-    unsigned pace : 4;   /* WR_STREAM_..., or else a run is under way, that was looked at last in this second: engine->paces holds it */
-    unsigned behind : 8; /* since when all readings were late: arrival in units of 17 s, 0: not */
+    unsigned type : 3;   /* enum wr_type; WR_TYPE_NONE: there is no stream here yet */
+    unsigned behind : 6; /* since when all readings were late: arrival in units of 17 s, 0: not */
+    unsigned pace : 7;   /* WR_STREAM_..., or else a run is under way, last looked at in the second of this mark: engine->paces holds it */
 };
 
 _Static_assert(sizeof(struct wr_stream) == 64, "a stream is a cache line");
@@ -185,7 +186,7 @@ struct wr_arrival {
     int64_t latest_event_ns; /* beyond it a stamp is from the future */
     bool trusted;            /* the wall clock */
     bool recorded;
-    uint8_t second; /* of boot time, 1 to 14 by turns */
+    uint8_t second; /* a mark of the second of boot time, 1 to WR_STREAM_MARKS */
 };
 
 /* What was found out about one reading; settled once it is taken. */

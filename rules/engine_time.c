@@ -1,7 +1,16 @@
 /* The time of a reading: without a stamp it is that of its arrival; what does not agree with the arrival is judged by its pace. */
 #include "rules/engine_private.h"
 
-#define SECONDS 14 /* values of wr_arrival.second: those between WR_STREAM_RIGHT and WR_STREAM_SKEWED */
+#define BEHIND_UNITS 64 /* of struct wr_stream.behind */
+
+/* A mark of a second, not in turns: else a sensor that speaks once a turn would find its own mark each time, and never be looked at again. So one
+ * reading in 126 does. Source: the finalizer of SplitMix64. */
+static uint8_t mark_of(int64_t boot_ns) {
+    uint64_t mixed = (uint64_t)boot_ns / (uint64_t)WR_NS_PER_S;
+    mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return (uint8_t)((mixed ^ (mixed >> 31)) % WR_STREAM_MARKS + 1);
+}
 
 struct wr_arrival wr_arrival_of(struct wr_engine *engine, const struct wr_batch *batch) {
     struct wr_arrival arrival = {.boot_ns = batch->arrival_boot_ns, .trusted = batch->wall_trusted, .recorded = batch->recorded};
@@ -9,7 +18,7 @@ struct wr_arrival wr_arrival_of(struct wr_engine *engine, const struct wr_batch 
     arrival.latest_event_ns = batch->wall_trusted ? wr_clock_add_ns(arrival.wall_ns, WR_WINDOW_CLAMP_NS) : WR_EVENT_SANE_NS;
     arrival.earliest_event_ns = batch->wall_trusted ? wr_clock_add_ns(arrival.wall_ns, -WR_PACE_OLD_NS) : -WR_EVENT_SANE_NS;
     arrival.span_ns = (uint64_t)arrival.latest_event_ns - (uint64_t)arrival.earliest_event_ns;
-    arrival.second = (uint8_t)((uint64_t)batch->arrival_boot_ns / (uint64_t)WR_NS_PER_S % SECONDS + 1);
+    arrival.second = mark_of(batch->arrival_boot_ns);
     if (batch->wall_trusted)
         wr_pace_arrived(&engine->clock, batch->arrival_boot_ns, batch->wall_offset_ns);
     return arrival;
@@ -72,7 +81,7 @@ static void keep_pace(struct wr_engine *engine, const struct wr_arrival *arrival
         return; /* without memory for it the stream stays as it is: its old data is old, and is clamped */
     if (!idle || stream->pace != WR_STREAM_RIGHT)
         *(struct wr_pace *)wr_slab_at(&engine->paces, index) = *pace;
-    stream->pace = idle ? WR_STREAM_RIGHT : pace->skewed ? WR_STREAM_SKEWED : arrival->second & 15u;
+    stream->pace = idle ? WR_STREAM_RIGHT : pace->skewed ? WR_STREAM_SKEWED : arrival->second & 127u;
     engine->stats.skewed += pace->skewed;
     engine->stats.skewed -= was_skewed;
     if (pace->skewed && !was_skewed) {
@@ -103,11 +112,11 @@ bool wr_engine_is_late(struct wr_engine *engine, const struct wr_arrival *arriva
         stream->behind = 0;
         return false;
     }
-    uint8_t unit = (uint8_t)((uint64_t)arrival->boot_ns >> WR_STREAM_BEHIND_SHIFT);
-    unit = unit ? unit : 1;
+    const unsigned turn = (unsigned)((uint64_t)arrival->boot_ns >> WR_STREAM_BEHIND_SHIFT) % BEHIND_UNITS;
+    const unsigned unit = turn ? turn : 1;
     if (!stream->behind)
-        stream->behind = unit;
-    if ((uint8_t)(unit - stream->behind) < WR_STREAM_BEHIND_UNITS)
+        stream->behind = unit & (BEHIND_UNITS - 1);
+    if ((unit - stream->behind) % BEHIND_UNITS < WR_STREAM_BEHIND_UNITS)
         return true;
     wr_stream_rewind(engine, index, event_ns);
     return false;

@@ -11,6 +11,7 @@ static int64_t distance(int64_t a, int64_t b) {
 void wr_pace_arrived(struct wr_pace_clock *clock, int64_t arrival_boot_ns, int64_t wall_offset_ns) {
     if (clock->known && distance(wall_offset_ns, clock->wall_offset_ns) > WR_PACE_STEP_NS) {
         clock->before_offset_ns = clock->wall_offset_ns;
+        clock->after_offset_ns = wall_offset_ns;
         clock->stepped_ns = arrival_boot_ns;
         clock->stepped = true;
     }
@@ -45,10 +46,14 @@ static void skew(struct wr_pace *pace, int64_t offset_ns) {
     *pace = (struct wr_pace){.offset_ns = offset_ns, .skewed = true};
 }
 
-/* It was right before our own clock was set. */
+/* It was right before our own clock was set; or is not known to have been otherwise. By a little step nothing is explained: what is right before and what is
+ * right after it can be the same. */
 static bool was_right(const struct wr_pace *pace, const struct wr_pace_clock *clock, int64_t arrival_boot_ns, int64_t old_ns,
                       int64_t offset_ns) {
-    return clock->stepped && wr_pace_is_idle(pace) && arrival_boot_ns - clock->stepped_ns <= WR_PACE_STEP_AGE_NS &&
+    if (!clock->stepped || arrival_boot_ns - clock->stepped_ns > WR_PACE_STEP_AGE_NS ||
+        (pace->run_n > 0 && pace->run_since_ns < clock->stepped_ns))
+        return false;
+    return distance(clock->before_offset_ns, clock->after_offset_ns) > wr_clock_add_ns(old_ns, WR_WINDOW_CLAMP_NS) &&
            is_right(wr_clock_add_ns(offset_ns, clock->before_offset_ns), old_ns);
 }
 

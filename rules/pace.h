@@ -44,6 +44,7 @@ struct wr_pace {
 struct wr_pace_clock {
     int64_t wall_offset_ns;   /* wall = boot + offset, at the last arrival; meaningless while known is false */
     int64_t before_offset_ns; /* before it was set, at stepped_ns */
+    int64_t after_offset_ns;
     int64_t stepped_ns;       /* boot */
     bool known;
     bool stepped;

@@ -43,7 +43,7 @@ static bool make_stream(struct wr_engine *engine, struct wr_stream *stream, uint
     wr_wheel_node_init(&stream->timer);
     stream->next = WR_SLAB_NONE;
     stream->source = source & UINT16_MAX;
-    stream->type = type & 0xFu;
+    stream->type = type & 7u;
     stream->pace = WR_STREAM_RIGHT;
     stream->behind = 0;
     engine->stats.streams++;

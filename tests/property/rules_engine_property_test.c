@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "rules/pace.h"
+#include "rules/engine_private.h"
 #include "tests/support/engine_fixture.h"
 #include "tests/support/fake_evaluator.h"
 #include "tests/support/random.h"
@@ -121,7 +121,9 @@ static int64_t model_time(uint32_t source, uint32_t series, int64_t event_ns, bo
         return event_ns;
     const bool ahead = event_ns > test.now.wall_ns + WR_WINDOW_CLAMP_NS;
     const bool old = event_ns < test.now.wall_ns - WR_PACE_OLD_NS;
-    const uint8_t second = (uint8_t)(test.now.boot_ns / S % 14 + 1);
+    const struct wr_batch batch = {.arrival_boot_ns = test.now.boot_ns};
+    struct wr_engine untouched = {.n_sources = 1};
+    const uint8_t second = wr_arrival_of(&untouched, &batch).second;
     if (clock->second == second && (ahead || old)) {
         *ret_doubt = ahead;
         return ahead ? test.now.wall_ns : event_ns;

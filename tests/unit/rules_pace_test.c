@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,7 @@ static uint32_t temp;
 
 static int setup(void **state) {
     (void)state;
-    test = (struct wr_test_engine){.n_sources = 2};
+    test = (struct wr_test_engine){.n_sources = 2, .max_series = 256};
     rules = (struct wr_evaluator){.low = 1, .high = 0, .lateness_ns = -1};
     wr_test_engine_window(&test, 60 * S, 5 * S, NULL);
     test.evaluator = &rules;
@@ -125,6 +126,22 @@ static void three_readings_in_a_minute_are_steady(void **state) {
         assert_int_equal(send(test.now.wall_ns - HOUR), expected[i]);
     }
     expect_moved();
+}
+
+/* Whatever its rhythm, it is found out: of a run the engine looks at one reading a second, and must not look at the same sensors never. */
+static void every_rhythm_is_looked_at(void **state) {
+    (void)state;
+    for (int interval_s = 1; interval_s < 200; interval_s++) {
+        char name[16];
+        snprintf(name, sizeof name, "r%d", interval_s);
+        temp = wr_test_engine_series(&test, name);
+        int n = 0;
+        do
+            wr_test_engine_advance(&test, interval_s * S);
+        while (send(test.now.wall_ns - HOUR) == OLD && ++n < 20);
+        assert_in_range(n, 2, 12);
+    }
+    assert_int_equal(stats().skewed, 199);
 }
 
 /* Five readings within a moment tell nothing. */
@@ -261,7 +278,7 @@ static void our_own_clock_may_be_set(void **state) {
     (void)state;
     live_for(20, 0);
     int64_t behind_ns = 0;
-    static const int64_t steps_s[] = {3600, -3600, -7200, 86400, -79200, 61, -61};
+    static const int64_t steps_s[] = {3600, -3600, -7200, 86400, -79200, 130, -130};
     for (size_t i = 0; i < sizeof steps_s / sizeof steps_s[0]; i++) {
         test.now.wall_ns += steps_s[i] * S;
         behind_ns += steps_s[i] * S;
@@ -375,6 +392,7 @@ int main(void) {
         TEST(a_device_an_hour_behind_is_live_after_five_readings),
         TEST(a_device_an_hour_ahead_is_live_at_once),
         TEST(three_readings_in_a_minute_are_steady),
+        TEST(every_rhythm_is_looked_at),
         TEST(a_burst_of_equal_stamps_is_not_steady),
         TEST(right_stamps_end_it),
         TEST(at_the_edge_it_does_not_change_sides),

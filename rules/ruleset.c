@@ -344,12 +344,33 @@ enum wr_result wr_ruleset_load(const char *const *files, size_t n_files, const s
     return result;
 }
 
+static enum wr_result load_texts(const struct wr_ruleset_text *first, const struct wr_ruleset_options *options,
+                                 struct wr_diagnostics *diagnostics, struct wr_yaml *yamls, size_t *n, struct wr_error *err) {
+    const size_t n_texts = 1 + (options ? options->n_others : 0);
+    enum wr_result result = WR_OK;
+    for (size_t i = 0; i < n_texts && (result == WR_OK || result == WR_INVALID); i++) {
+        const struct wr_ruleset_text *text = i == 0 ? first : &options->others[i - 1];
+        enum wr_result loaded = wr_yaml_load_text_parts(text->name, text->text, text->len, wr_rule_file_fields, sizeof(struct wr_rule_file),
+                                                        diagnostics, &yamls[*n], err);
+        *n += loaded == WR_OK;
+        result = loaded != WR_OK ? loaded : result;
+    }
+    return result;
+}
+
 enum wr_result wr_ruleset_load_text(const char *name, const char *text, size_t len, const struct wr_ruleset_options *options,
                                     struct wr_diagnostics *diagnostics, struct wr_ruleset **ret_ruleset, struct wr_error *err) {
-    struct wr_yaml yaml;
-    WR_TRY(wr_yaml_load_text_parts(name, text, len, wr_rule_file_fields, sizeof(struct wr_rule_file), diagnostics, &yaml, err));
-    enum wr_result result = build(&yaml, 1, options, diagnostics, ret_ruleset, err);
-    wr_yaml_free(&yaml);
+    const struct wr_ruleset_text first = {name, text, len};
+    struct wr_yaml *yamls = calloc(1 + (options ? options->n_others : 0), sizeof *yamls);
+    size_t n = 0;
+    if (!yamls)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for the rules");
+    enum wr_result result = load_texts(&first, options, diagnostics, yamls, &n, err);
+    if (result == WR_OK)
+        result = build(yamls, n, options, diagnostics, ret_ruleset, err);
+    for (size_t i = 0; i < n; i++)
+        wr_yaml_free(&yamls[i]);
+    free(yamls);
     return result;
 }
 

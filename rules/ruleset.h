@@ -32,6 +32,13 @@ struct wr_ruleset_secret {
 };
 
 /* What the agent's own config allows, and a rule file never can. */
+/* A rule file as it is in memory. */
+struct wr_ruleset_text {
+    const char *name;
+    const char *text;
+    size_t len;
+};
+
 struct wr_ruleset_options {
     const char *const *exec_allow; /* programs that a rule may start: argv[0], letter by letter */
     size_t n_exec_allow;
@@ -46,6 +53,8 @@ struct wr_ruleset_options {
     uint32_t max_instances; /* of one rule; 0: WR_RULESET_INSTANCES */
     const char *builtin;    /* the text of one more file, before the others; NULL or empty: none. Only wr_ruleset_load looks at it */
     bool without_tests;     /* `tests` are neither checked nor kept */
+    const struct wr_ruleset_text *others; /* files that belong to it. Only wr_ruleset_load_text looks at them */
+    size_t n_others;
 };
 
 /* WR_INVALID: there are errors in diagnostics. WR_IO, WR_NO_MEMORY: in err. options may be NULL. */

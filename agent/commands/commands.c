@@ -38,6 +38,7 @@ const struct wr_command wr_commands[] = {
      "  --mutate        change each operator, limit and delay in turn, and show the changes that no test notices\n"
      "  --min PERCENT   so many of them must be noticed (100)\n"
      "  --promtool FILE a test file of promtool, for rules of the same names; may be given several times\n"
+     "  --together      all files are one rule set, as in an agent's config; else each is one\n"
      "  --run PATTERN   only tests whose names match, * stands for anything\n"
      "  --seed N        of the noise in samples (1)\n"
      "  --verbose       list the tests that passed too\n"

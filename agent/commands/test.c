@@ -1,12 +1,11 @@
 /* `weir test`: runs the tests of rule files on a virtual clock. */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "agent/commands/commands.h"
+#include "agent/commands/rule_files.h"
 #include "core/file.h"
 #include "core/json.h"
 #include "rules/testing/mutate.h"
@@ -14,79 +13,16 @@
 #include "rules/testing/suite.h"
 #include "rules/yaml.h"
 
-#define FILES_MAX 10000
-#define FOLDERS_DEEP 8
-
 struct options {
     struct wr_suite_options suite;
     bool json;
+    bool together;
     bool mutate;
     unsigned min; /* percent of the mutants that tests must notice */
-    char **files; /* what to run, in order; texts of our own */
-    size_t n_files;
-    size_t cap_files;
+    struct wr_rule_files files;
     const char **promtool; /* test files of promtool */
     size_t n_promtool;
 };
-
-/* -- which files ------------------------------------------------------------------------------------------------------------------------ */
-
-static enum wr_result add_file(struct options *options, const char *path, struct wr_error *err) {
-    if (options->n_files == FILES_MAX)
-        return wr_error_set(err, WR_LIMIT, "more than %d files", FILES_MAX);
-    if (options->n_files == options->cap_files) {
-        size_t cap = options->cap_files > 0 ? options->cap_files * 2 : 16;
-        char **files = realloc(options->files, cap * sizeof *files);
-        if (!files)
-            return wr_error_set(err, WR_NO_MEMORY, "no memory");
-        options->files = files;
-        options->cap_files = cap;
-    }
-    options->files[options->n_files] = strdup(path);
-    if (!options->files[options->n_files])
-        return wr_error_set(err, WR_NO_MEMORY, "no memory");
-    options->n_files++;
-    return WR_OK;
-}
-
-static int is_wanted(const struct dirent *entry) {
-    return entry->d_name[0] != '.';
-}
-
-static bool is_yaml(const char *name) {
-    const char *dot = strrchr(name, '.');
-    return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
-}
-
-static enum wr_result add_path(struct options *options, const char *path, unsigned depth, struct wr_error *err);
-
-/* Its rule files and those of the folders in it, by name. */
-static enum wr_result add_folder(struct options *options, const char *path, unsigned depth, struct wr_error *err) {
-    struct dirent **entries;
-    if (depth == FOLDERS_DEEP)
-        return wr_error_set(err, WR_LIMIT, "%s: more than %d folders in each other", path, FOLDERS_DEEP);
-    int n = scandir(path, &entries, is_wanted, alphasort);
-    if (n < 0)
-        return wr_error_set(err, WR_IO, "%s: cannot be read", path);
-    enum wr_result result = WR_OK;
-    for (int i = 0; i < n; i++) {
-        char full[4096];
-        struct stat stat_of;
-        const bool fits = snprintf(full, sizeof full, "%s/%s", path, entries[i]->d_name) < (int)sizeof full;
-        if (result == WR_OK && fits && stat(full, &stat_of) == 0 && (S_ISDIR(stat_of.st_mode) || is_yaml(full)))
-            result = add_path(options, full, depth + 1, err);
-        free(entries[i]);
-    }
-    free(entries);
-    return result;
-}
-
-static enum wr_result add_path(struct options *options, const char *path, unsigned depth, struct wr_error *err) {
-    struct stat stat_of;
-    if (stat(path, &stat_of) != 0)
-        return wr_error_set(err, WR_NOT_FOUND, "%s: there is no such file or folder", path);
-    return S_ISDIR(stat_of.st_mode) ? add_folder(options, path, depth, err) : add_file(options, path, err);
-}
 
 /* -- running ---------------------------------------------------------------------------------------------------------------------------- */
 
@@ -95,51 +31,81 @@ struct counts {
     struct wr_mutate_counts mutants;
 };
 
-typedef enum wr_result run_text(const struct wr_suite_file *file, const struct options *options, const struct wr_suite_output *output,
+typedef enum wr_result run_text(const struct wr_ruleset_text *file, const struct options *options, const struct wr_suite_output *output,
                                 struct counts *counts, struct wr_error *err);
 
-static enum wr_result run_tests(const struct wr_suite_file *file, const struct options *options, const struct wr_suite_output *output,
+static enum wr_result run_tests(const struct wr_ruleset_text *file, const struct options *options, const struct wr_suite_output *output,
                                 struct counts *counts, struct wr_error *err) {
     return wr_suite_run(file, &options->suite, output, &counts->tests, err);
 }
 
-static enum wr_result run_mutants(const struct wr_suite_file *file, const struct options *options, const struct wr_suite_output *output,
+static enum wr_result run_mutants(const struct wr_ruleset_text *file, const struct options *options, const struct wr_suite_output *output,
                                   struct counts *counts, struct wr_error *err) {
     return wr_mutate_run(file, &options->suite, output, &counts->mutants, err);
 }
 
-static enum wr_result run_promtool(const struct wr_suite_file *file, const struct options *options, const struct wr_suite_output *output,
+static enum wr_result run_promtool(const struct wr_ruleset_text *file, const struct options *options, const struct wr_suite_output *output,
                                    struct counts *counts, struct wr_error *err) {
-    return wr_suite_run_promtool(file, (const char *const *)options->files, options->n_files, &options->suite, output, &counts->tests, err);
+    return wr_suite_run_promtool(file, (const char *const *)options->files.files, options->files.n, &options->suite, output, &counts->tests,
+                                 err);
 }
 
-static enum wr_result run_file(const struct options *options, const char *name, run_text *how, const struct wr_suite_output *output,
-                               struct counts *counts, struct wr_error *err) {
-    struct wr_buf text;
-    wr_buf_init(&text, 0);
-    enum wr_result result = wr_file_read(name, WR_YAML_BYTES, &text, err);
-    const size_t mark = text.len >= 3 && memcmp(text.data, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* so that places are those of the text */
-    const struct wr_suite_file file = {name, wr_buf_str(&text) + mark, text.len - mark};
-    if (result == WR_OK)
-        result = how(&file, options, output, counts, err);
-    wr_buf_fini(&text);
-    return result;
+/* All files as they are in memory: `--together` needs each beside all others. */
+struct texts {
+    struct wr_buf *bytes;
+    struct wr_ruleset_text *list;
+    size_t n;
+};
+
+static void texts_fini(struct texts *texts) {
+    for (size_t i = 0; i < texts->n; i++)
+        wr_buf_fini(&texts->bytes[i]);
+    free(texts->bytes);
+    free(texts->list);
 }
 
-static enum wr_result run_all_tests(const struct options *options, const struct wr_suite_output *output, struct counts *counts,
-                                    struct wr_error *err) {
-    for (size_t i = 0; i < options->n_files; i++)
-        WR_TRY(run_file(options, options->files[i], run_tests, output, counts, err));
-    for (size_t i = 0; i < options->n_promtool; i++)
-        WR_TRY(run_file(options, options->promtool[i], run_promtool, output, counts, err));
+static enum wr_result texts_read(struct texts *texts, const char *const *names, size_t n, struct wr_error *err) {
+    *texts = (struct texts){.bytes = calloc(n + 1, sizeof *texts->bytes), .list = calloc(n + 1, sizeof *texts->list)};
+    if (!texts->bytes || !texts->list)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory");
+    for (size_t i = 0; i < n; i++) {
+        struct wr_buf *bytes = &texts->bytes[i];
+        wr_buf_init(bytes, 0);
+        texts->n++;
+        WR_TRY(wr_file_read(names[i], WR_YAML_BYTES, bytes, err));
+        const size_t mark =
+            bytes->len >= 3 && memcmp(bytes->data, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* so that places are those of the text */
+        texts->list[i] = (struct wr_ruleset_text){names[i], wr_buf_str(bytes) + mark, bytes->len - mark};
+    }
     return WR_OK;
 }
 
-/* After all tests, and only where all of them passed: else everything would be noticed. */
-static enum wr_result run_all_mutants(const struct options *options, const struct wr_suite_output *output, struct counts *counts,
-                                      struct wr_error *err) {
-    for (size_t i = 0; i < options->n_files; i++)
-        WR_TRY(run_file(options, options->files[i], run_mutants, output, counts, err));
+/* Each file, beside all others if they belong together. */
+static enum wr_result run_each(const struct texts *texts, run_text *how, const struct options *options,
+                               const struct wr_suite_output *output, struct counts *counts, struct wr_error *err) {
+    struct wr_ruleset_text *others = calloc(texts->n + 1, sizeof *others);
+    if (!others)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory");
+    enum wr_result result = WR_OK;
+    for (size_t i = 0; i < texts->n && result == WR_OK && !(options->together && counts->tests.broken > 0); i++) {
+        struct wr_ruleset_options rules = *options->suite.rules;
+        struct options with = *options;
+        rules.others = others;
+        for (size_t k = 0; options->together && k < texts->n; k++)
+            if (k != i)
+                others[rules.n_others++] = texts->list[k];
+        with.suite.rules = &rules;
+        result = how(&texts->list[i], &with, output, counts, err);
+    }
+    free(others);
+    return result;
+}
+
+static enum wr_result run_all_tests(const struct options *options, const struct texts *files, const struct texts *promtool,
+                                    const struct wr_suite_output *output, struct counts *counts, struct wr_error *err) {
+    WR_TRY(run_each(files, run_tests, options, output, counts, err));
+    for (size_t i = 0; i < promtool->n; i++)
+        WR_TRY(run_promtool(&promtool->list[i], options, output, counts, err));
     return WR_OK;
 }
 
@@ -147,17 +113,19 @@ static unsigned percent(const struct wr_mutate_counts *mutants) {
     return mutants->mutants > 0 ? (unsigned)((uint64_t)mutants->killed * 100 / mutants->mutants) : 100;
 }
 
-static enum wr_result run_json(const struct options *options, struct wr_buf *text, struct counts *counts, struct wr_error *err) {
+static enum wr_result run_json(const struct options *options, const struct texts *files, const struct texts *promtool, struct wr_buf *text,
+                               struct counts *counts, struct wr_error *err) {
     struct wr_json json;
     const struct wr_suite_output output = {.words = text, .json = &json};
     wr_json_begin(&json, text);
     wr_json_object(&json, NULL);
     wr_json_array(&json, "tests");
-    WR_TRY(run_all_tests(options, &output, counts, err));
+    WR_TRY(run_all_tests(options, files, promtool, &output, counts, err));
     wr_json_array_end(&json);
     if (options->mutate && counts->tests.failed == 0) {
         wr_json_array(&json, "survivors");
-        WR_TRY(run_all_mutants(options, &output, counts, err));
+        WR_TRY(run_each(files, run_mutants, options, &output, counts,
+                        err)); /* only where all tests passed: else everything would be noticed */
         wr_json_array_end(&json);
         wr_json_uint(&json, "mutants", counts->mutants.mutants);
         wr_json_uint(&json, "killed", counts->mutants.killed);
@@ -170,12 +138,14 @@ static enum wr_result run_json(const struct options *options, struct wr_buf *tex
     return WR_OK;
 }
 
-static enum wr_result run_words(const struct options *options, struct wr_buf *text, struct counts *counts, struct wr_error *err) {
+static enum wr_result run_words(const struct options *options, const struct texts *files, const struct texts *promtool, struct wr_buf *text,
+                                struct counts *counts, struct wr_error *err) {
     const struct wr_suite_output output = {.words = text};
     enum wr_result printed = WR_OK;
-    WR_TRY(run_all_tests(options, &output, counts, err));
+    WR_TRY(run_all_tests(options, files, promtool, &output, counts, err));
     if (options->mutate && counts->tests.failed == 0) {
-        WR_TRY(run_all_mutants(options, &output, counts, err));
+        WR_TRY(run_each(files, run_mutants, options, &output, counts,
+                        err)); /* only where all tests passed: else everything would be noticed */
         printed = wr_buf_printf(text, "%u mutants, %u killed (%u %%)\n", counts->mutants.mutants, counts->mutants.killed,
                                 percent(&counts->mutants));
     } else if (options->mutate) {
@@ -191,12 +161,20 @@ static int run(const struct options *options) {
     struct wr_buf text;
     struct wr_error err = {0};
     wr_buf_init(&text, 0);
-    enum wr_result result = options->json ? run_json(options, &text, &counts, &err) : run_words(options, &text, &counts, &err);
+    struct texts files;
+    struct texts promtool = {0};
+    enum wr_result result = texts_read(&files, (const char *const *)options->files.files, options->files.n, &err);
+    if (result == WR_OK)
+        result = texts_read(&promtool, options->promtool, options->n_promtool, &err);
+    if (result == WR_OK)
+        result = (options->json ? run_json : run_words)(options, &files, &promtool, &text, &counts, &err);
     if (result == WR_OK)
         fputs(wr_buf_str(&text), stdout);
     else
         fprintf(stderr, "weir test: %s\n", err.text);
     wr_buf_fini(&text);
+    texts_fini(&files);
+    texts_fini(&promtool);
     if (result != WR_OK)
         return WR_EXIT_CANNOT;
     const bool enough = (uint64_t)counts.mutants.killed * 100 >= (uint64_t)counts.mutants.mutants * options->min;
@@ -227,6 +205,8 @@ static int read_words(int argc, char **argv, struct options *options) {
         } else if (strcmp(argv[i], "--seed") == 0 && value) {
             if (!read_number(argv[++i], UINT64_MAX, &options->suite.seed))
                 return wr_command_usage("test", "--seed takes a number, not '%s'", argv[i]);
+        } else if (strcmp(argv[i], "--together") == 0) {
+            options->together = true;
         } else if (strcmp(argv[i], "--mutate") == 0) {
             options->mutate = true;
         } else if (strcmp(argv[i], "--min") == 0 && value) {
@@ -237,12 +217,12 @@ static int read_words(int argc, char **argv, struct options *options) {
             options->promtool[options->n_promtool++] = argv[++i];
         } else if (argv[i][0] == '-') {
             return wr_command_usage("test", "unknown word '%s', or its value is missing", argv[i]);
-        } else if (add_path(options, argv[i], 0, &err) != WR_OK) {
+        } else if (wr_rule_files_add(&options->files, argv[i], &err) != WR_OK) {
             fprintf(stderr, "weir test: %s\n", err.text);
             return WR_EXIT_CANNOT;
         }
     }
-    return options->n_files > 0 ? 0 : wr_command_usage("test", "which rule files?");
+    return options->files.n > 0 ? 0 : wr_command_usage("test", "which rule files?");
 }
 
 int wr_command_test(int argc, char **argv) {
@@ -252,9 +232,7 @@ int wr_command_test(int argc, char **argv) {
     int code = options.promtool ? read_words(argc, argv, &options) : wr_command_usage("test", "no memory");
     if (code == 0)
         code = run(&options);
-    for (size_t i = 0; i < options.n_files; i++)
-        free(options.files[i]);
-    free(options.files);
+    wr_rule_files_fini(&options.files);
     free(options.promtool);
     return code;
 }

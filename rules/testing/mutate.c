@@ -12,7 +12,7 @@
 
 /* One file under way. */
 struct mutating {
-    const struct wr_suite_file *file;
+    const struct wr_ruleset_text *file;
     const struct wr_suite_options *options;
     const struct wr_suite_output *output;
     struct wr_ruleset_options rules;
@@ -24,7 +24,7 @@ struct mutating {
 /* -- the mutant's rules ------------------------------------------------------------------------------------------------------------------- */
 
 static enum wr_result write_text(struct mutating *mutating, const struct wr_mutant *mutant, struct wr_error *err) {
-    const struct wr_suite_file *file = mutating->file;
+    const struct wr_ruleset_text *file = mutating->file;
     const size_t behind = mutant->at + mutant->len;
     wr_buf_clear(&mutating->text);
     if (wr_buf_append(&mutating->text, file->text, mutant->at) != WR_OK || wr_buf_text(&mutating->text, mutant->with) != WR_OK ||
@@ -159,8 +159,8 @@ static enum wr_result try_all(struct mutating *mutating, const struct wr_yaml *y
     return result;
 }
 
-enum wr_result wr_mutate_run(const struct wr_suite_file *file, const struct wr_suite_options *options, const struct wr_suite_output *output,
-                             struct wr_mutate_counts *counts, struct wr_error *err) {
+enum wr_result wr_mutate_run(const struct wr_ruleset_text *file, const struct wr_suite_options *options,
+                             const struct wr_suite_output *output, struct wr_mutate_counts *counts, struct wr_error *err) {
     struct mutating mutating = {.file = file, .options = options, .output = output, .counts = counts};
     struct wr_diagnostics diagnostics;
     struct wr_yaml yaml;

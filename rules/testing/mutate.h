@@ -14,7 +14,7 @@ struct wr_mutate_counts {
 };
 
 /* Survivors are shown in output->words, or added to the open array output->json. Adds to the counts. The file's tests must pass. */
-WR_MUST_USE enum wr_result wr_mutate_run(const struct wr_suite_file *file, const struct wr_suite_options *options,
+WR_MUST_USE enum wr_result wr_mutate_run(const struct wr_ruleset_text *file, const struct wr_suite_options *options,
                                          const struct wr_suite_output *output, struct wr_mutate_counts *counts, struct wr_error *err);
 
 #endif

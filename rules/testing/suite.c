@@ -13,7 +13,7 @@
 
 /* One file under way. */
 struct telling {
-    const struct wr_suite_file *file;
+    const struct wr_ruleset_text *file;
     const struct wr_suite_output *output;
     struct wr_buf failures; /* text, of the present test */
     enum wr_result result;
@@ -177,6 +177,8 @@ static enum wr_result tell_errors(const struct telling *telling, struct wr_diagn
 static enum wr_result run_tests(struct telling *telling, struct wr_ruleset *rules, const struct wr_test *first,
                                 const struct wr_suite_options *options, struct wr_suite_counts *counts, struct wr_error *err) {
     for (const struct wr_test *test = first; test; test = test->next) {
+        if (strcmp(test->file, telling->file->name) != 0)
+            continue;
         if (options->pattern && !wr_glob_match(options->pattern, test->name))
             counts->left_out++;
         else
@@ -189,12 +191,13 @@ static enum wr_result run_tests(struct telling *telling, struct wr_ruleset *rule
 static enum wr_result fail_file(struct telling *telling, struct wr_diagnostics *diagnostics, struct wr_suite_counts *counts,
                                 struct wr_error *err) {
     counts->failed++;
+    counts->broken++;
     enum wr_result result = tell_errors(telling, diagnostics);
     return result == WR_OK ? WR_OK : wr_error_set(err, result, "no memory for a test");
 }
 
-enum wr_result wr_suite_run(const struct wr_suite_file *file, const struct wr_suite_options *options, const struct wr_suite_output *output,
-                            struct wr_suite_counts *counts, struct wr_error *err) {
+enum wr_result wr_suite_run(const struct wr_ruleset_text *file, const struct wr_suite_options *options,
+                            const struct wr_suite_output *output, struct wr_suite_counts *counts, struct wr_error *err) {
     struct telling telling = {.file = file, .output = output};
     struct wr_diagnostics diagnostics;
     struct wr_ruleset *rules = NULL;
@@ -211,7 +214,7 @@ enum wr_result wr_suite_run(const struct wr_suite_file *file, const struct wr_su
     return result;
 }
 
-enum wr_result wr_suite_run_promtool(const struct wr_suite_file *file, const char *const *rule_files, size_t n_rule_files,
+enum wr_result wr_suite_run_promtool(const struct wr_ruleset_text *file, const char *const *rule_files, size_t n_rule_files,
                                      const struct wr_suite_options *options, const struct wr_suite_output *output,
                                      struct wr_suite_counts *counts, struct wr_error *err) {
     struct telling telling = {.file = file, .output = output};

@@ -15,13 +15,6 @@
 #include "core/result.h"
 #include "rules/ruleset.h"
 
-/* A rule file as it is read. */
-struct wr_suite_file {
-    const char *name;
-    const char *text;
-    size_t len;
-};
-
 struct wr_suite_options {
     const struct wr_ruleset_options *rules;
     const char *pattern; /* a glob: the tests whose names match it; NULL: all */
@@ -38,15 +31,16 @@ struct wr_suite_output {
 struct wr_suite_counts {
     uint32_t passed;
     uint32_t failed;
+    uint32_t broken;   /* of these: files with errors */
     uint32_t left_out; /* by the pattern */
 };
 
-/* Adds to the counts. A file with errors counts as one test that failed, and shows them. err may not be NULL. WR_NO_MEMORY. */
-WR_MUST_USE enum wr_result wr_suite_run(const struct wr_suite_file *file, const struct wr_suite_options *options,
+/* The tests of this file, not those of options->rules->others. Adds to the counts. A file with errors counts as one test that failed, and shows them. err may not be NULL. WR_NO_MEMORY. */
+WR_MUST_USE enum wr_result wr_suite_run(const struct wr_ruleset_text *file, const struct wr_suite_options *options,
                                         const struct wr_suite_output *output, struct wr_suite_counts *counts, struct wr_error *err);
 
 /* The tests of a promtool file (rules/testing/promtool.h), on the rules of files that are loaded together. As wr_suite_run; warnings are shown too. */
-WR_MUST_USE enum wr_result wr_suite_run_promtool(const struct wr_suite_file *file, const char *const *rule_files, size_t n_rule_files,
+WR_MUST_USE enum wr_result wr_suite_run_promtool(const struct wr_ruleset_text *file, const char *const *rule_files, size_t n_rule_files,
                                                  const struct wr_suite_options *options, const struct wr_suite_output *output,
                                                  struct wr_suite_counts *counts, struct wr_error *err);
 

@@ -127,7 +127,7 @@ static struct wr_suite_counts run_script(const struct script *script) {
     struct wr_suite_counts counts = {0};
     struct wr_buf words;
     struct wr_error err = {0};
-    const struct wr_suite_file file = {"r.yaml", script->text, script->len};
+    const struct wr_ruleset_text file = {"r.yaml", script->text, script->len};
     const struct wr_suite_options options = {.seed = WR_TEST_SEED};
     const struct wr_suite_output output = {.words = &words};
     wr_buf_init(&words, 0);

@@ -22,7 +22,7 @@ struct suite_bed {
 
 static inline struct suite_bed suite_run(const char *name, const char *text) {
     struct suite_bed bed = {0};
-    const struct wr_suite_file file = {name, text, strlen(text)};
+    const struct wr_ruleset_text file = {name, text, strlen(text)};
     const struct wr_suite_options options = {.seed = WR_TEST_SEED, .verbose = true};
     wr_buf_init(&bed.words, 0);
     const struct wr_suite_output output = {.words = &bed.words};
@@ -34,7 +34,7 @@ static inline struct suite_bed suite_run(const char *name, const char *text) {
 
 static inline struct suite_bed suite_mutate(const char *name, const char *text) {
     struct suite_bed bed = {0};
-    const struct wr_suite_file file = {name, text, strlen(text)};
+    const struct wr_ruleset_text file = {name, text, strlen(text)};
     const struct wr_suite_options options = {.seed = WR_TEST_SEED};
     wr_buf_init(&bed.words, 0);
     const struct wr_suite_output output = {.words = &bed.words};

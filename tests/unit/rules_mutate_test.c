@@ -149,7 +149,7 @@ static void no_memory(void **state) {
     static const char text[] =
         "rules:\n  - {rule: a, when: t > 8, severity: high}\n"
         "tests:\n  - {test: t, rules: [a], given: [{series: t, values: \"1 9\"}], expect: [{t: 30s, alarm: a, state: unack}]}\n";
-    const struct wr_suite_file file = {"r.yaml", text, strlen(text)};
+    const struct wr_ruleset_text file = {"r.yaml", text, strlen(text)};
     const struct wr_suite_options options = {.seed = WR_TEST_SEED};
     long n = 0;
     for (;; n++) {

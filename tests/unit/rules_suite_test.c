@@ -20,15 +20,15 @@ static struct wr_buf read_all(const char *path) {
     return text;
 }
 
-typedef enum wr_result run(const struct wr_suite_file *file, const struct wr_suite_output *output, struct wr_suite_counts *counts,
+typedef enum wr_result run(const struct wr_ruleset_text *file, const struct wr_suite_output *output, struct wr_suite_counts *counts,
                            struct wr_error *err);
 
-static enum wr_result run_suite(const struct wr_suite_file *file, const struct wr_suite_output *output, struct wr_suite_counts *counts,
+static enum wr_result run_suite(const struct wr_ruleset_text *file, const struct wr_suite_output *output, struct wr_suite_counts *counts,
                                 struct wr_error *err) {
     return wr_suite_run(file, &options, output, counts, err);
 }
 
-static enum wr_result run_mutants(const struct wr_suite_file *file, const struct wr_suite_output *output, struct wr_suite_counts *counts,
+static enum wr_result run_mutants(const struct wr_ruleset_text *file, const struct wr_suite_output *output, struct wr_suite_counts *counts,
                                   struct wr_error *err) {
     struct wr_mutate_counts mutants = {0};
     WR_TRY(wr_mutate_run(file, &options, output, &mutants, err));
@@ -37,7 +37,7 @@ static enum wr_result run_mutants(const struct wr_suite_file *file, const struct
     return WR_OK;
 }
 
-static enum wr_result run_promtool(const struct wr_suite_file *file, const struct wr_suite_output *output, struct wr_suite_counts *counts,
+static enum wr_result run_promtool(const struct wr_ruleset_text *file, const struct wr_suite_output *output, struct wr_suite_counts *counts,
                                    struct wr_error *err) {
     static const char *const files[] = {"promtool-rules.yaml"};
     return wr_suite_run_promtool(file, files, 1, &options, output, counts, err);
@@ -51,7 +51,7 @@ static struct wr_buf print(const char *name, run *how, bool as_json) {
     struct wr_json json;
     struct wr_suite_counts counts = {0};
     struct wr_error err = {0};
-    const struct wr_suite_file file = {name, wr_buf_str(&text), text.len};
+    const struct wr_ruleset_text file = {name, wr_buf_str(&text), text.len};
     const struct wr_suite_output output = {.words = &words, .json = as_json ? &json : NULL};
     wr_buf_init(&words, 0);
     wr_json_begin(&json, &words);
@@ -148,7 +148,7 @@ static void page(void **state) {
 
 static void no_memory_in(const char *name, run *how) {
     struct wr_buf text = read_all(name);
-    const struct wr_suite_file file = {name, wr_buf_str(&text), text.len};
+    const struct wr_ruleset_text file = {name, wr_buf_str(&text), text.len};
     long n = 0;
     for (;; n++) {
         struct wr_buf words;

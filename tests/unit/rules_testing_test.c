@@ -111,7 +111,7 @@ static void actions(void **state) {
         "0}, {until: 20m, action: log, rule: a, count: 2}, "
         "{until: 10m59s, action: exec, rule: a, count: 0}, {until: 20m, action: exec, rule: a, count: 1}]}\n";
     static const struct wr_ruleset_options any = {.any_action = true};
-    const struct wr_suite_file file = {"r.yaml", text, strlen(text)};
+    const struct wr_ruleset_text file = {"r.yaml", text, strlen(text)};
     const struct wr_suite_options options = {.rules = &any, .seed = WR_TEST_SEED};
     struct wr_buf words;
     struct wr_suite_counts n = {0};
@@ -279,7 +279,7 @@ static void no_memory(void **state) {
     snprintf(all, sizeof all,
              RULES WARM "do: [{t: 11m, cmd: ack, alarm: warm}], expect: [{t: 10m, alarm: \"warm{room=A1}\", state: acked}, {until: 16m, "
                         "count: 1, rule: warm}]}\n");
-    const struct wr_suite_file file = {"r.yaml", all, strlen(all)};
+    const struct wr_ruleset_text file = {"r.yaml", all, strlen(all)};
     const struct wr_suite_options options = {.seed = WR_TEST_SEED, .verbose = true};
     long n = 0;
     for (;; n++) {

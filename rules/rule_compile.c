@@ -292,7 +292,7 @@ static void read_valid_if(struct wr_compile *compile, const struct wr_file_rule 
 }
 
 static void read_active(struct wr_compile *compile, const struct wr_file_rule *record) {
-    const char *near;
+    const char *near = NULL;
     char hint[120];
     if (!record->active)
         return;

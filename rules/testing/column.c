@@ -103,11 +103,14 @@ static enum wr_result read_value(struct reader *reader, const struct wr_csv_cell
 
 /* A number of seconds since 1970, or of milli-, micro- or nanoseconds: today is 1.8e9 seconds. */
 static int64_t epoch_ns(double number) {
-    const double scales[] = {1e9, 1e6, 1e3, 1};
+    static const struct {
+        double below;
+        double ns;
+    } scales[] = {{1e11, 1e9}, {1e14, 1e6}, {1e17, 1e3}, {INFINITY, 1}};
     size_t i = 0;
-    for (double limit = 1e11; i < 3 && fabs(number) >= limit; limit *= 1e3)
+    while (fabs(number) >= scales[i].below)
         i++;
-    const double ns = number * scales[i];
+    const double ns = number * scales[i].ns;
     return fabs(ns) < 9e18 ? (int64_t)ns : 0;
 }
 
@@ -198,30 +201,39 @@ static enum wr_result find_path(const char *beside, const char *path, struct wr_
     return WR_OK;
 }
 
-enum wr_result wr_column_load(struct wr_column *column, const char *beside, const char *path, const char *name, struct wr_error *err) {
+static enum wr_result read_file(struct reader *reader, const char *beside, const char *path, struct wr_error *err) {
     struct wr_buf full;
     struct wr_buf bytes;
-    char shown[120];
-    *column = (struct wr_column){0};
-    wr_arena_init(&column->texts);
     wr_buf_init(&full, 0);
     wr_buf_init(&bytes, 0);
-    struct reader *reader = calloc(1, sizeof *reader);
-    enum wr_result result = reader ? find_path(beside, path, &full, err) : wr_error_set(err, WR_NO_MEMORY, "no memory for a test");
+    enum wr_result result = find_path(beside, path, &full, err);
     if (result == WR_OK)
         result = wr_file_read(wr_buf_str(&full), WR_COLUMN_BYTES, &bytes, err);
     if (result == WR_OK) {
-        *reader = (struct reader){.column = column, .name = name, .line = 1};
-        reader->shown = wr_error_escape(shown, sizeof shown, path, strlen(path));
-        wr_csv_row_init(&reader->row, reader->cells, WR_COLUMN_COLUMNS);
         const char *text = wr_buf_str(&bytes);
         const size_t mark = bytes.len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+        wr_csv_row_init(&reader->row, reader->cells, WR_COLUMN_COLUMNS);
         result = read_rows(reader, text + mark, text + bytes.len, err);
         wr_csv_row_fini(&reader->row);
     }
-    free(reader);
     wr_buf_fini(&full);
     wr_buf_fini(&bytes);
+    return result;
+}
+
+enum wr_result wr_column_load(struct wr_column *column, const char *beside, const char *path, const char *name, struct wr_error *err) {
+    char shown[120];
+    *column = (struct wr_column){0};
+    wr_arena_init(&column->texts);
+    struct reader *reader = calloc(1, sizeof *reader);
+    if (!reader)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for a test");
+    reader->column = column;
+    reader->name = name;
+    reader->shown = wr_error_escape(shown, sizeof shown, path, strlen(path));
+    reader->line = 1;
+    enum wr_result result = read_file(reader, beside, path, err);
+    free(reader);
     if (result != WR_OK)
         wr_column_free(column);
     return result;

@@ -84,6 +84,24 @@ static int by_time(const void *a, const void *b) {
     return (left->series > right->series) - (left->series < right->series);
 }
 
+/* As fixture_value, but no timer fires: they come behind all samples of the instant. */
+static void feed(struct rules_fixture *model, uint32_t series, double value) {
+    struct wr_reading reading = {.event_ns = model->now.wall_ns,
+                                 .series = series,
+                                 .type = WR_TYPE_FLOAT,
+                                 .value = {.f = value},
+                                 .decimals = WR_DECIMALS_UNKNOWN,
+                                 .quality = isfinite(value) ? WR_QUALITY_GOOD : WR_QUALITY_BAD};
+    if (series >= model->attached)
+        model->attached = wr_evaluator_attach(model->evaluator, wr_series_count(model->table), &model->now);
+    if (reading.quality != WR_QUALITY_BAD && wr_evaluator_quiet(&wr_evaluator_bands(model->evaluator)[series], value, model->now.boot_ns))
+        return;
+    struct wr_alarm_out out = fixture_out(model);
+    out.cap = 64;
+    assert_int_equal(wr_evaluator_take(model->evaluator, &reading, model->now.boot_ns, &model->now, &out), WR_OK);
+    fixture_keep(model, &out);
+}
+
 /* To t: timers before it, then what comes at t, then timers at t. */
 static void move(struct rules_fixture *model, int64_t t_ns, const struct script *script, size_t *at) {
     const int64_t now_ns = model->now.wall_ns - FIXTURE_WALL;
@@ -95,7 +113,7 @@ static void move(struct rules_fixture *model, int64_t t_ns, const struct script 
     for (; *at < script->n_events && script->events[*at].t_ns == t_ns; (*at)++) {
         char tags[16];
         snprintf(tags, sizeof tags, "room=R%u", script->events[*at].series);
-        fixture_value(model, fixture_series(model, "temp", tags), script->events[*at].value);
+        feed(model, fixture_series(model, "temp", tags), script->events[*at].value);
     }
     fixture_timers(model);
 }
@@ -123,7 +141,7 @@ static void finish(struct rules_fixture *model, const struct script *script) {
     fixture_pass(model, FIXTURE_WALL + 120 * FIXTURE_MINUTE - model->now.wall_ns);
 }
 
-static struct wr_suite_counts run_script(const struct script *script) {
+static struct wr_suite_counts run_script(const struct script *script, bool wrong) {
     struct wr_suite_counts counts = {0};
     struct wr_buf words;
     struct wr_error err = {0};
@@ -133,8 +151,8 @@ static struct wr_suite_counts run_script(const struct script *script) {
     wr_buf_init(&words, 0);
     if (wr_suite_run(&file, &options, &output, &counts, &err) != WR_OK)
         fail_msg("%s", err.text);
-    if (counts.passed != 1)
-        print_message("%.*s", counts.passed == 0 && strstr(wr_buf_str(&words), "times raised") ? 0 : 4000, wr_buf_str(&words));
+    if (!wrong && counts.passed != 1)
+        fprintf(stderr, "%s\n%s", script->text, wr_buf_str(&words));
     wr_buf_fini(&words);
     return counts;
 }
@@ -156,10 +174,10 @@ static void as_by_hand(void **state) {
         transitions += model.n_log;
         const size_t given = script.len;
         expect_told(&script, &model, false);
-        assert_int_equal(run_script(&script).passed, 1);
+        assert_int_equal(run_script(&script, false).passed, 1);
         script.len = given;
         expect_told(&script, &model, true);
-        assert_int_equal(run_script(&script).failed, 1);
+        assert_int_equal(run_script(&script, true).failed, 1);
         fixture_fini(&model);
     }
     print_message("%u runs, %llu transitions\n", RUNS, (unsigned long long)transitions);

@@ -12,6 +12,7 @@
 #include "rules/arena.h"
 #include "rules/diagnostics.h"
 #include "rules/operator.h"
+#include "rules/operators/t2q.h"
 #include "rules/program.h"
 #include "rules/ruleset.h"
 #include "rules/schedule.h"
@@ -106,7 +107,7 @@ enum wr_rule_kind {
     WR_RULE_DERIVED,  /* the value or truth of `when`, after on_delay and off_delay if there are any, as a signal */
     WR_RULE_SET,      /* one number of all series that its one operand's selector takes: avg_of, count_of ... */
     WR_RULE_SEQUENCE, /* true while its steps have come in order */
-    WR_RULE_VECTOR,   /* a model over all its operands together: t2q; operators[0] is its spec */
+    WR_RULE_VECTOR,   /* a model over all its operands together: t2q */
 };
 
 /* One step of a sequence: operand i is its condition's node. */
@@ -189,6 +190,7 @@ struct wr_rule {
     const struct wr_point *output; /* of a derived point: unit, range ... */
     int64_t emit_ns;               /* at most one sample in so long; 0: each */
     enum wr_function_id set;       /* WR_FUNCTION_AVG_OF ... */
+    struct wr_t2q_spec vector;     /* of WR_RULE_VECTOR: its operands are the series in order */
     uint32_t n_steps;
     struct wr_rule_step *steps;
     struct wr_rule_cost cost;

@@ -72,9 +72,7 @@ void wr_evaluator_free(struct wr_evaluator *evaluator) {
     for (uint32_t i = 0; i < evaluator->n_outputs; i++)
         wr_signal_free(evaluator->outputs[i]);
     for (uint32_t i = 0; i < evaluator->n_instances; i++) {
-        if (evaluator->instances[i].more)
-            free(evaluator->instances[i].more->members);
-        free(evaluator->instances[i].more);
+        wr_instance_more_free(evaluator->instances[i].more);
         free(evaluator->instances[i].text);
     }
     wr_timer_fini(&evaluator->timers);

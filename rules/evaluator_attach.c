@@ -177,6 +177,11 @@ static void bind(struct wr_evaluator *evaluator, uint32_t index, uint32_t operan
         instance->signals[operand_index] = id;
     }
     signal->links[signal->n_links++] = (struct wr_link){index, operand_index};
+    if (instance->output != WR_INSTANCE_NONE) {
+        const struct wr_link first = signal->links[signal->n_node_links];
+        signal->links[signal->n_node_links++] = signal->links[signal->n_links - 1];
+        signal->links[signal->n_links - 1] = first;
+    }
     add_thresholds(evaluator, index, operand, signal);
     if (wr_operand_is_opaque(rule, operand_index) || instance->waking)
         signal->wakes[signal->n_wakes++] = index;

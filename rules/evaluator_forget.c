@@ -33,10 +33,14 @@ int64_t wr_instance_forget_at(const struct wr_evaluator *evaluator, const struct
 
 static void unlink_signal(struct wr_evaluator *evaluator, uint32_t id, uint32_t index) {
     struct wr_signal *signal = wr_signal_at(evaluator, id);
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < signal->n_links; i++)
-        if (signal->links[i].instance != index)
-            signal->links[n++] = signal->links[i];
+    uint32_t n = 0, nodes = 0;
+    for (uint32_t i = 0; i < signal->n_links; i++) {
+        if (signal->links[i].instance == index)
+            continue;
+        nodes += i < signal->n_node_links;
+        signal->links[n++] = signal->links[i];
+    }
+    signal->n_node_links = nodes;
     signal->n_links = n;
     n = 0;
     for (uint32_t i = 0; i < signal->n_thresholds; i++)

@@ -1,4 +1,5 @@
 /* Instances: one node for one tuple of labels, found by its text. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,13 @@ static bool make_more(struct wr_evaluator *evaluator, const struct wr_rule *rule
     if (!instance->more)
         return false;
     evaluator->bytes += sizeof *instance->more;
+    instance->more->part = NAN;
+    if (rule->kind == WR_RULE_VECTOR) {
+        instance->more->model = calloc(1, sizeof *instance->more->model);
+        if (!instance->more->model)
+            return false;
+        evaluator->bytes += sizeof *instance->more->model;
+    }
     for (uint32_t i = 0; i < rule->n_cells; i++) {
         const struct wr_table *table = rule->cells[i].table;
         char key[WR_ALARM_INSTANCE_BYTES];
@@ -84,6 +92,14 @@ static bool make_more(struct wr_evaluator *evaluator, const struct wr_rule *rule
         }
     }
     return true;
+}
+
+void wr_instance_more_free(struct wr_instance_more *more) {
+    if (!more)
+        return;
+    free(more->members);
+    free(more->model);
+    free(more);
 }
 
 /* A free place, or one behind the last. */
@@ -102,9 +118,7 @@ void wr_instance_remove(struct wr_evaluator *evaluator, uint32_t index) {
     evaluator->per_rule[instance->rule]--;
     evaluator->bytes -= strlen(instance->text) + 1;
     wr_timer_disarm(&evaluator->timers, index);
-    if (instance->more)
-        free(instance->more->members);
-    free(instance->more);
+    wr_instance_more_free(instance->more);
     free(instance->text);
     *instance = (struct wr_instance){.rule = WR_INSTANCE_NONE, .output = WR_INSTANCE_NONE, .next = evaluator->free_instances};
     evaluator->free_instances = index;
@@ -143,7 +157,7 @@ enum wr_result wr_evaluator_instance(struct wr_evaluator *evaluator, uint32_t ru
     bool made = fresh.text && make_more(evaluator, node, &fresh) && grow_instances(evaluator) && wr_node_make_output(evaluator, &fresh);
     if (!made) {
         free(fresh.text);
-        free(fresh.more);
+        wr_instance_more_free(fresh.more);
         evaluator->stats.no_memory++;
         return WR_NO_MEMORY;
     }

@@ -109,6 +109,11 @@ static void migrate_node(struct wr_evaluator *evaluator, struct wr_evaluator *ol
     into->frozen = from->delay != WR_DELAY_NONE;
     into->since_ns = into->frozen ? wr_instance_elapsed(old, from, now->boot_ns) : 0;
     if (into->more && from->more) {
+        struct wr_t2q *model = into->more->model;
+        into->more->model = from->more->model;
+        from->more->model = model;
+        into->more->seen = from->more->seen;
+        into->more->part = from->more->part;
         into->more->step = from->more->step;
         into->more->step_since_ns = from->more->step_since_ns;
     }

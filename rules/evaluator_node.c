@@ -124,6 +124,33 @@ static double sequence_value(struct wr_view *view) {
     return more->step == view->rule->n_steps;
 }
 
+/* -- vectors ------------------------------------------------------------------------------------------------------------------------------ */
+
+/* A vector is complete when each of its series has spoken since the last one. Unknown while one of them is, and while the model learns. */
+static double vector_value(struct wr_view *view) {
+    struct wr_instance_more *more = view->instance->more;
+    const uint32_t n = view->rule->n_operands;
+    double vector[WR_RULE_OPERANDS];
+    if (!more || !more->model)
+        return NAN;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct wr_signal *signal = wr_instance_signal(view->evaluator, view->instance, i);
+        const struct wr_instruction value = {.op = WR_OP_VALUE, .a = (uint16_t)i};
+        const struct wr_program program = {.code = &value, .n = 1};
+        vector[i] = wr_view_run(view, &program);
+        if (isnan(vector[i]))
+            return NAN;
+        more->seen |= (uint32_t)(signal && signal->sampled_at == view->evaluator->trigger) << i;
+    }
+    if (more->seen == (UINT32_C(1) << n) - 1) {
+        struct wr_t2q_answer answer;
+        more->seen = 0;
+        if (wr_t2q_add(&view->rule->vector, more->model, vector, &answer))
+            more->part = answer.part;
+    }
+    return more->part;
+}
+
 /* -- all ---------------------------------------------------------------------------------------------------------------------------------- */
 
 double wr_node_value(struct wr_view *view) {
@@ -132,6 +159,8 @@ double wr_node_value(struct wr_view *view) {
         return set_value(view);
     case WR_RULE_SEQUENCE:
         return sequence_value(view);
+    case WR_RULE_VECTOR:
+        return vector_value(view);
     default:
         return wr_view_run(view, &view->rule->when);
     }

@@ -52,6 +52,10 @@ struct wr_instance_more {
     uint32_t n_members;
     uint32_t cap_members;
     uint32_t *members; /* signals */
+    /* a vector */
+    struct wr_t2q *model;
+    uint32_t seen; /* operands that have had a sample since the last vector, a bit each */
+    double part;   /* what the model said of it; NaN: nothing yet */
     /* a sequence */
     uint32_t step;          /* so many steps are met */
     uint64_t begun_at;      /* the trigger at which it began last */
@@ -115,6 +119,7 @@ _Static_assert(offsetof(struct wr_signal_operator, state) == offsetof(struct wr_
 struct wr_signal {
     const struct wr_point *point; /* or NULL */
     uint32_t n_links;
+    uint32_t n_node_links; /* the first so many links are those of nodes that are no alarms */
     uint32_t cap_links; /* room: of links and wakes */
     uint32_t n_thresholds;
     uint32_t cap_thresholds;
@@ -143,6 +148,7 @@ struct wr_signal {
     int64_t bad_boot_ns; /* last arrival of a bad sample */
     int64_t told_ns; /* of a node with `emit`: its last sample, by its clock */
     uint64_t changed_at;  /* the trigger at which its value changed last */
+    uint64_t sampled_at;  /* the trigger at which it had its last good sample */
 };
 
 /* What is being looked at: a sample, or a timer (signal WR_SERIES_NONE, arrival 0). */
@@ -256,6 +262,7 @@ uint32_t wr_evaluator_find(const struct wr_evaluator *evaluator, uint32_t rule, 
 bool wr_evaluator_text_fits(const struct wr_rule *rule, const char *text);
 /* Gives its place back. Nobody refers to it any more. */
 void wr_instance_remove(struct wr_evaluator *evaluator, uint32_t index);
+void wr_instance_more_free(struct wr_instance_more *more);
 
 /* evaluator_forget.c */
 /* Boot time from which on it may be forgotten, if nothing comes; WR_NEVER_NS. */

@@ -101,11 +101,9 @@ void wr_signal_enqueue_over(struct wr_evaluator *evaluator, uint32_t id) {
             wr_evaluator_enqueue(evaluator, signal->wakes[i]);
     }
     /* Delays on what is computed from it go on with it. */
-    for (uint32_t i = 0; i < signal->n_links; i++) {
+    for (uint32_t i = 0; i < signal->n_node_links; i++) {
         const struct wr_instance *instance = &evaluator->instances[signal->links[i].instance];
         uint32_t output = instance->output;
-        if (output == WR_INSTANCE_NONE)
-            continue;
         if (wr_node_is_over(evaluator, instance))
             wr_evaluator_enqueue(evaluator, signal->links[i].instance);
         struct wr_signal *computed = evaluator->outputs[output];
@@ -143,6 +141,7 @@ void wr_signal_take_good(struct wr_evaluator *evaluator, uint32_t id, double val
     signal->symbol = symbol;
     signal->good = signal->ever = true;
     signal->fresh = false;
+    signal->sampled_at = evaluator->trigger;
     if (changed || all)
         signal->changed_at = evaluator->trigger;
     band->value = value;

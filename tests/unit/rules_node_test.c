@@ -50,6 +50,31 @@ static void held_and_rise(void **state) {
     fixture_fini(&f);
 }
 
+/* A hundred rules on one window are one window: samples that cross no limit evaluate it once. */
+static void shared_window(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    char text[16384] = POINTS "rules:\n";
+    for (int i = 0; i < 100; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "  - {rule: r%d, when: \"avg(t, 5m) > %d°C\", by: room}\n", i,
+                 10 + i % 50);
+    fixture_init(&f, text);
+    uint32_t t = fixture_series(&f, "t", "room=A");
+    fixture_value(&f, t, 5);
+    struct wr_evaluator_stats before, after;
+    wr_evaluator_stats(f.evaluator, &before);
+    for (int i = 0; i < 20; i++) {
+        fixture_pass(&f, 30 * S);
+        fixture_value(&f, t, 5 + 0.1 * (i % 3));
+    }
+    wr_evaluator_stats(f.evaluator, &after);
+    assert_true(after.evaluations - before.evaluations <= 2 * 20 + 20);
+    assert_string_equal(fixture_told(&f), "");
+    fixture_run(&f, t, 12, 12, 30 * S);
+    assert_string_equal(f.n_log == 4 ? "" : "?", ""); /* limits 10 and 11, twice each */
+    fixture_fini(&f);
+}
+
 /* hits(c, n, m): each sample counts, also one that changes nothing. */
 static void hits(void **state) {
     (void)state;
@@ -366,6 +391,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(held),
         cmocka_unit_test(held_and_rise),
+        cmocka_unit_test(shared_window),
         cmocka_unit_test(hits),
         cmocka_unit_test(edges),
         cmocka_unit_test(derived),

@@ -147,6 +147,17 @@ size_t wr_action_job_bytes(void) {
 
 /* -- in words -------------------------------------------------------------------------------------------------------------------------- */
 
+/* What chat servers show of a message. */
+static enum wr_result put_text(const struct wr_action_job *job, struct wr_json *json) {
+    struct wr_buf line;
+    wr_buf_init(&line, 0);
+    const enum wr_result result = wr_action_job_line(job, &line);
+    if (result == WR_OK)
+        wr_json_bytes(json, "text", (const char *)line.data, line.len);
+    wr_buf_fini(&line);
+    return result;
+}
+
 enum wr_result wr_action_job_json(const struct wr_action_job *job, const struct wr_action_place *place, struct wr_buf *into) {
     struct wr_buf alarm;
     struct wr_json json;
@@ -160,6 +171,8 @@ enum wr_result wr_action_job_json(const struct wr_action_job *job, const struct 
         wr_json_string(&json, "consequence", job->consequence);
     if (job->respond)
         wr_json_string(&json, "respond", job->respond);
+    if (result == WR_OK && job->spec.kind == WR_ACTION_WEBHOOK)
+        result = put_text(job, &json);
     wr_json_object_end(&json);
     if (result == WR_OK)
         result = wr_json_end(&json);

@@ -47,7 +47,8 @@ enum wr_result wr_actions_init(struct wr_actions *actions, struct wr_error *err)
 size_t wr_actions_bytes(const struct wr_ruleset *rules, unsigned *ret_threads) {
     const struct wr_ruleset_actions_info info = rules ? wr_ruleset_actions_info(rules) : (struct wr_ruleset_actions_info){0};
     const size_t jobs = (size_t)info.targets * WR_ACTIONS_QUEUE + (info.delays ? WR_ACTION_DELAYS : 0);
-    *ret_threads = WR_ACTIONS_STARTERS + (info.senders < WR_ACTIONS_SENDERS ? info.senders : WR_ACTIONS_SENDERS);
+    /* With each sender one that looks up a name. */
+    *ret_threads = WR_ACTIONS_STARTERS + 2 * (info.senders < WR_ACTIONS_SENDERS ? info.senders : WR_ACTIONS_SENDERS);
     return WR_ACTIONS_CAPACITY * sizeof(struct wr_alarm_entry) + RESULTS * sizeof(struct wr_action_result) +
            WR_ACTION_DELAYS * sizeof(struct wr_action_job *) + jobs * wr_action_job_bytes() + wr_actions_execute_bytes() +
            info.senders * wr_actions_send_bytes();

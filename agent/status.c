@@ -177,6 +177,22 @@ static void http_json(struct wr_agent *agent, struct wr_json *json) {
     wr_json_object_end(json);
 }
 
+static void actions_json(const struct wr_agent *agent, struct wr_json *json) {
+    wr_json_object(json, "actions");
+    for (int kind = 0; kind < WR_ACTION_KINDS; kind++) {
+        const struct wr_action_counters *counters = &agent->actions.kinds[kind];
+        wr_json_object(json, wr_action_kind_names[kind]);
+        wr_json_uint(json, "queued", counters->queued);
+        wr_json_uint(json, "done", counters->done);
+        wr_json_uint(json, "retried", counters->retried);
+        wr_json_uint(json, "dead", counters->dead);
+        wr_json_uint(json, "repeats_dropped", counters->repeats);
+        wr_json_object_end(json);
+    }
+    wr_json_uint(json, "delayed", agent->actions.delayed);
+    wr_json_object_end(json);
+}
+
 static enum wr_result print_json(struct wr_agent *agent, const struct outbox *outbox, struct wr_buf *into) {
     struct wr_json json;
     const struct wr_engine_stats_shown *engine = &agent->engine.shown;
@@ -209,6 +225,7 @@ static enum wr_result print_json(struct wr_agent *agent, const struct outbox *ou
     wr_json_uint(&json, "transitions", engine->transitions);
     wr_json_int(&json, "latency_p99_us", wr_histogram_quantile(&agent->actions.latency, 0.99) / WR_NS_PER_US);
     wr_json_object_end(&json);
+    actions_json(agent, &json);
     wr_json_object(&json, "outbox");
     wr_json_string(&json, "state", store_state(agent));
     wr_json_uint(&json, "segments", outbox->segments);
@@ -297,6 +314,18 @@ static enum wr_result http_text(struct wr_agent *agent, struct wr_buf *into) {
     return wr_buf_text(into, any ? "\n" : " none\n");
 }
 
+/* Nothing while all goes well. */
+static enum wr_result actions_text(const struct wr_agent *agent, struct wr_buf *into) {
+    uint64_t waiting = 0, dead = 0;
+    for (int kind = 0; kind < WR_ACTION_KINDS; kind++) {
+        waiting += agent->actions.kinds[kind].queued;
+        dead += agent->actions.kinds[kind].dead;
+    }
+    if (waiting + dead == 0)
+        return WR_OK;
+    return wr_buf_printf(into, "actions  %" PRIu64 " wait or are under way, %" PRIu64 " given up\n", waiting, dead);
+}
+
 static enum wr_result print_text(struct wr_agent *agent, const struct outbox *outbox, struct wr_buf *into) {
     const struct wr_engine_stats_shown *engine = &agent->engine.shown;
     char bytes[32], uptime[32];
@@ -313,6 +342,7 @@ static enum wr_result print_text(struct wr_agent *agent, const struct outbox *ou
     WR_TRY(skew_text(agent, into));
     WR_TRY(wr_buf_printf(into, "alarms   %u rules, %" PRIu64 " active, %" PRIu64 " not acknowledged\n", wr_ruleset_count(agent->rules),
                          (uint64_t)engine->alarms_active, (uint64_t)engine->alarms_unacked));
+    WR_TRY(actions_text(agent, into));
     WR_TRY(wr_buf_printf(into, "outbox   %s; %" PRIu64 " segments wait, %s", store_state(agent), outbox->segments, bytes));
     if (outbox->known)
         WR_TRY(wr_buf_printf(into, ", %" PRIu64 " readings", outbox->readings));

@@ -5,7 +5,7 @@
  * protocol above.
  * Names: getaddrinfo cannot be cancelled and may block for half a minute. It runs in a thread of its own, which is given up when the
  * deadline or a cancel comes first: then it ends by itself as soon as the name service lets it go. At most WR_DIAL_LOOKUPS such threads
- * exist; beyond that a dial fails at once. A numeric host needs no thread.
+ * exist, and WR_DIAL_LOOKUPS_OF_HOST of one host; beyond that a dial fails at once. A numeric host needs no thread.
  *
  * Threads: wr_dial may block, from any thread; a stream belongs to one thread at a time. Ownership: wr_stream_close closes the socket.
  * Units: deadlines are CLOCK_BOOTTIME ns. Source: RFC 8305 only in so far as addresses are tried in the order of getaddrinfo.
@@ -19,7 +19,8 @@
 #include "transport/tls.h"
 #include "transport/url.h"
 
-#define WR_DIAL_LOOKUPS 4
+#define WR_DIAL_LOOKUPS 96
+#define WR_DIAL_LOOKUPS_OF_HOST 4
 
 struct wr_stream {
     int fd;

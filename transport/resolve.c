@@ -16,12 +16,6 @@
 
 #define LOOKUP_STACK_BYTES ((size_t)256 * 1024) /* what resolver modules need, not what threads get by default */
 
-static _Atomic unsigned lookups;
-
-unsigned wr_dial_lookups(void) {
-    return lookups;
-}
-
 /* Shared by the thread that looks up and the one that waits; the last of them frees it. */
 struct lookup {
     _Atomic int owners;
@@ -30,9 +24,49 @@ struct lookup {
     int result;
     int system_errno;
     struct addrinfo *list;
+    struct lookup *next; /* of those under way */
     char host[WR_URL_HOST_BYTES];
     char port[8];
 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over what follows, and their `next` */
+static struct lookup *under_way;
+static unsigned lookups;
+
+unsigned wr_dial_lookups(void) {
+    pthread_mutex_lock(&lock);
+    const unsigned n = lookups;
+    pthread_mutex_unlock(&lock);
+    return n;
+}
+
+/* One more, unless there are too many: in all, or of one host, so that a name that is never answered takes no place of others. */
+static enum wr_result enter(struct lookup *lookup, struct wr_error *err) {
+    unsigned of_host = 0;
+    pthread_mutex_lock(&lock);
+    for (const struct lookup *other = under_way; other; other = other->next)
+        of_host += strcmp(other->host, lookup->host) == 0;
+    const bool refused = lookups >= WR_DIAL_LOOKUPS || of_host >= WR_DIAL_LOOKUPS_OF_HOST;
+    if (!refused) {
+        lookup->next = under_way;
+        under_way = lookup;
+        lookups++;
+    }
+    pthread_mutex_unlock(&lock);
+    return refused ? wr_error_set(err, WR_LIMIT, "looking up '%s': the name service answers none of %u earlier requests", lookup->host,
+                                  of_host >= WR_DIAL_LOOKUPS_OF_HOST ? of_host : WR_DIAL_LOOKUPS)
+                   : WR_OK;
+}
+
+static void leave(const struct lookup *lookup) {
+    pthread_mutex_lock(&lock);
+    struct lookup **link = &under_way;
+    while (*link != lookup)
+        link = &(*link)->next;
+    *link = lookup->next;
+    lookups--;
+    pthread_mutex_unlock(&lock);
+}
 
 static void lookup_release(struct lookup *lookup) {
     if (atomic_fetch_sub(&lookup->owners, 1) > 1)
@@ -56,10 +90,10 @@ static void *lookup_thread(void *user) {
         lookup->result =
             look_up(lookup->host, lookup->port, 0, &lookup->list); /* only the loopback interface is up: "localhost" all the same */
     lookup->system_errno = errno;
+    leave(lookup);
     lookup->done = true;
     (void)eventfd_write(lookup->done_fd, 1);
     lookup_release(lookup);
-    atomic_fetch_sub(&lookups, 1);
     return NULL;
 }
 
@@ -87,11 +121,7 @@ static enum wr_result no_address(const struct wr_url *url, int result, int syste
 }
 
 static enum wr_result start(struct lookup *lookup, struct wr_error *err) {
-    if (atomic_fetch_add(&lookups, 1) >= WR_DIAL_LOOKUPS) {
-        atomic_fetch_sub(&lookups, 1);
-        return wr_error_set(err, WR_LIMIT, "looking up '%s': the name service answers none of %d earlier requests", lookup->host,
-                            WR_DIAL_LOOKUPS);
-    }
+    WR_TRY(enter(lookup, err));
     pthread_attr_t attributes;
     pthread_t thread;
     (void)pthread_attr_init(&attributes);
@@ -103,7 +133,7 @@ static enum wr_result start(struct lookup *lookup, struct wr_error *err) {
     if (failed == 0)
         return WR_OK;
     lookup->owners = 1;
-    atomic_fetch_sub(&lookups, 1);
+    leave(lookup);
     return wr_error_set(err, WR_NO_MEMORY, "looking up '%s': no thread: %s", lookup->host, strerror(failed));
 }
 

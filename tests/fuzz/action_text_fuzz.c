@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/webhook.h"
 #include "core/web_url.h"
 #include "rules/retry.h"
 
@@ -40,6 +41,12 @@ static void check_url(const char *text) {
         abort();
 }
 
+static void check_patience(const char *text) {
+    const int64_t patience_ns = wr_webhook_patience_ns(text, INT64_C(1772438400) * WR_NS_PER_S);
+    if (patience_ns < 0 || patience_ns > WR_ACTION_PATIENCE_NS)
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char *text = malloc(size + 1);
     if (text == NULL)
@@ -49,6 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     text[size] = '\0';
     check_retry(text);
     check_url(text);
+    check_patience(text);
     free(text);
     return 0;
 }

@@ -112,6 +112,7 @@ def test_one_alarm_does_all_five(lab):
     alarm = json.loads(body)
     assert (alarm["node"], alarm["site"], alarm["alarm"], alarm["cause"]) == ("gw-act", "riga", "hot{room=A/1}", "raised"), alarm
     assert alarm["message"] == "A/1 at 60" and alarm["respond"] == "Close the door" and alarm["journalled"] in (True, False)  # the latter where the disk takes longer than 50 ms
+    assert alarm["text"].endswith(" low raised hot{room=A/1}: A/1 at 60"), alarm["text"]
     assert headers["X-Weir-Delivery"] == f'{alarm["id"]}.{alarm["transition"]}.0'
 
     lines = wait_for("the program", lambda: told.exists() and told.read_text().splitlines())
@@ -181,6 +182,8 @@ def test_web_servers_of_all_sorts(lab):
     wait_for("the others", lambda: gateway.count("queued", "webhook") == 0, 30)
     assert gateway.count("done_total", "webhook") == len(rules) - len(errors)
     assert gateway.count("dead_total", "webhook") == len(errors)
+    assert gateway.agent.status()["actions"]["webhook"]["dead"] == len(errors)
+    assert f"actions  0 wait or are under way, {len(errors)} given up" in gateway.agent.run("status").stdout
     assert len(tls.requests) == 2 and not elsewhere.requests, "nothing is told before the certificate is right"
     assert len(web.of("/flaky/2")) == 3 and len(web.of("/flaky/99")) == 4 and len(web.of("/redirect")) == 1 and len(web.of("/missing")) == 1
     first, second = web.of("/busy/1")

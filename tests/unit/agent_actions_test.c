@@ -62,7 +62,7 @@ static int make_directory(void **state) {
 
 static int remove_directory(void **state) {
     (void)state;
-    static const char *const names[] = {"told.sh", "told", "told.new", "fails.sh"};
+    static const char *const names[] = {"told.sh", "told", "told.new", "fails.sh", "lines"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         (void)unlink(file_in(names[i]));
     return rmdir(directory);
@@ -73,7 +73,8 @@ static struct wr_ruleset *load(const char *text) {
     snprintf(allowed[0], sizeof allowed[0], "%s/told.sh", directory);
     snprintf(allowed[1], sizeof allowed[1], "%s/fails.sh", directory);
     const char *const list[] = {allowed[0], allowed[1]};
-    const struct wr_ruleset_options options = {.exec_allow = list, .n_exec_allow = 2};
+    const char *const directories[] = {directory};
+    const struct wr_ruleset_options options = {.exec_allow = list, .n_exec_allow = 2, .file_allow = directories, .n_file_allow = 1};
     struct wr_diagnostics diagnostics;
     struct wr_ruleset *loaded = NULL;
     wr_diagnostics_init(&diagnostics);
@@ -516,6 +517,49 @@ static void without_an_uplink_a_publish_fails(void **state) {
     assert_int_equal(actions.failed, 1);
 }
 
+/* -- tries and files ------------------------------------------------------------------------------------------------------------------- */
+
+static void a_program_is_tried_again_as_the_rule_says(void **state) {
+    (void)state;
+    char then[256], body[256];
+    snprintf(then, sizeof then, "      - {at: [raised], exec: {argv: [%s/fails.sh]}, retry: \"4 10ms x2\"}\n", directory);
+    snprintf(body, sizeof body, "echo x >> %s/told\n[ $(wc -l < %s/told) -ge 3 ]\n", directory, directory);
+    (void)unlink(file_in("told"));
+    write_script("fails.sh", body);
+    begin(then);
+    send(WR_ALARM_RAISED, 1);
+    wait_for(&actions.kinds[WR_ACTION_EXEC].done, 1);
+    end();
+    assert_int_equal(actions.kinds[WR_ACTION_EXEC].retried, 2);
+    assert_int_equal(actions.programs_started, 3);
+    assert_int_equal(actions.failed, 0);
+}
+
+static void a_line_without_memory_is_a_dead_letter_and_the_next_one_is_written(void **state) {
+    (void)state;
+    char then[256];
+    snprintf(then, sizeof then, "      - {at: [raised], file: {path: \"%s/lines\"}, retry: \"1\"}\n", directory);
+    for (long n = 0;; n++) {
+        begin(then);
+        wr_failing_allocations(n);
+        send(WR_ALARM_RAISED, 1);
+        while (actions.kinds[WR_ACTION_FILE].done + actions.failed < 1)
+            (void)sched_yield();
+        const bool hit = wr_failing_hit();
+        wr_failing_off();
+        assert_true(actions.failed <= hit);
+        send(WR_ALARM_RAISED, 2);
+        while (actions.kinds[WR_ACTION_FILE].done + actions.failed < 2)
+            (void)sched_yield();
+        end();
+        assert_true(actions.kinds[WR_ACTION_FILE].done >= 1);
+        assert_int_equal(actions.kinds[WR_ACTION_FILE].queued, 0);
+        (void)tear_down(NULL);
+        if (!hit)
+            return;
+    }
+}
+
 /* -- after a restart ------------------------------------------------------------------------------------------------------------------- */
 
 static void resume(enum wr_alarm_state state, int64_t since_s) {
@@ -600,6 +644,8 @@ int main(void) {
         cmocka_unit_test_teardown(a_state_topic_is_taken_away_when_the_alarm_is_normal, tear_down),
         cmocka_unit_test_teardown(a_silenced_alarm_drives_only_what_asks_for_that, tear_down),
         cmocka_unit_test_teardown(without_an_uplink_a_publish_fails, tear_down),
+        cmocka_unit_test_teardown(a_program_is_tried_again_as_the_rule_says, tear_down),
+        cmocka_unit_test(a_line_without_memory_is_a_dead_letter_and_the_next_one_is_written),
         cmocka_unit_test_teardown(what_waited_before_a_restart_waits_on, tear_down),
         cmocka_unit_test(init_without_memory_leaves_nothing_behind),
         cmocka_unit_test(an_action_without_memory_fails_and_the_next_one_works),

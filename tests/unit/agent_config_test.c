@@ -419,6 +419,26 @@ static void test_services(void **state) {
     complains(text, "4:19: error W505", "at most 107 bytes");
 }
 
+static void test_permissions_of_rules(void **state) {
+    (void)state;
+    char text[512];
+    make_file("tool", 0700);
+    make_file("open.secret", 0644);
+    complains(NODE FLOOR M1 "file_allow: [logs]\n", "4:14: error W507", "absolute path");
+    complains(NODE FLOOR M1 "file_allow: [/]\n", "4:14: error W507", "absolute path");
+    complains(NODE FLOOR M1 "file_allow: [/var/../etc]\n", "4:14: error W507", "without . or ..");
+    complains(NODE FLOOR M1 "file_allow: [/nowhere]\n", "4:14: warning W507", "no such directory");
+    snprintf(text, sizeof text, NODE FLOOR M1 "file_allow: [%s]\n", in_directory("tool"));
+    complains(text, "4:14: warning W507", "no such directory");
+    complains(NODE FLOOR M1 "http_allow: [\"http://a\"]\n", "4:14: error W505", "the port must be a number");
+    complains(NODE FLOOR M1 "http_allow: [\"a/b\"]\n", "4:14: error W505", "write HOST or HOST:PORT");
+    complains(NODE FLOOR M1 "http_allow: [\"a:80\"]\n", "4:14: warning W509", "alarms go to a without TLS");
+    complains(NODE FLOOR M1 "secrets: [{name: \"a b\", file: open.secret}]\n", "4:18: error W500", "");
+    complains(NODE FLOOR M1 "secrets: [{name: a, file: nowhere}]\n", "4:27: warning W507", "webhooks with this secret fail until");
+    complains(NODE FLOOR M1 "secrets: [{name: a, file: open.secret}]\n", "4:27: warning W507", "can read this secret");
+    complains(NODE FLOOR M1 "secrets: [{name: a, file: tool}, {name: a, file: tool}]\n", "4:41: error W501", "two secrets are called 'a'");
+}
+
 static void test_many(void **state) {
     (void)state;
     struct wr_buf text;
@@ -569,6 +589,10 @@ static void test_diff(void **state) {
     expect_diff(BASE, BASE "log: {level: debug}\nhttp: {listen: \"127.0.0.1:1\"}\n", "http; log");
     expect_diff(BASE, NODE FLOOR M1, "uplink");
     expect_diff(BASE, NODE FLOOR M1 "uplink: {broker: \"mqtts://b\"}\n", "uplink");
+    expect_diff(BASE, BASE "secrets: [{name: a, file: tool}]\n", "rules");
+    expect_diff(BASE "secrets: [{name: a, file: tool}]\n", BASE "secrets: [{name: a, file: other}]\n", "rules");
+    expect_diff(BASE, BASE "file_allow: [/tmp]\n", "rules");
+    expect_diff(BASE, BASE "http_allow: [a]\n", "rules");
     expect_diff(BASE, BASE "exec_allow: /bin/sh\n", "rules");
     expect_diff(NODE "sources: [{name: a, kind: line, listen: stdin}, {name: b, kind: line, listen: \"tcp://127.0.0.1:1\"}]\n" REST,
                 NODE "sources: [{name: b, kind: line, listen: \"tcp://127.0.0.1:2\"}, {name: c, kind: line, listen: stdin}]\n"
@@ -642,6 +666,7 @@ int main(void) {
         cmocka_unit_test(test_windows_and_rules),
         cmocka_unit_test(test_uplink),
         cmocka_unit_test(test_services),
+        cmocka_unit_test(test_permissions_of_rules),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_missing_file),
         cmocka_unit_test(test_each_allocation_may_fail),

@@ -70,7 +70,7 @@ static bool answer_operator(struct wr_scope *scope, struct wr_node *call, struct
             windowed = true;
         else if (parameter->kind == WR_ARGUMENT_WORD)
             operator.method =(uint8_t)(isnan(arguments->numbers[i]) ? WR_METHOD_ROBUST : WR_METHOD_ROBUST + (int)arguments->numbers[i]);
-        else if (strcmp(parameter->name, "tau") == 0 || strcmp(parameter->name, "season") == 0)
+        else if (strcmp(parameter->name, "tau") == 0 || strcmp(parameter->name, "season") == 0 || strcmp(parameter->name, "warmup") == 0)
             operator.span_ns = arguments->durations_ns[i];
         else if (strcmp(parameter->name, "step") == 0)
             operator.step_ns = arguments->durations_ns[i];

@@ -248,12 +248,32 @@ static bool fill_set(struct wr_scope *scope, struct wr_rule *set, struct wr_node
 
 /* -- calls that are nodes ------------------------------------------------------------------------------------------------------------------ */
 
+/* A mean lies where its values lie: range and resolution of the signal hold for it, a hair wider for what rounding does. */
+static void inherit_range(struct wr_rule *hidden, enum wr_function_id function) {
+    static const enum wr_function_id within[] = {WR_FUNCTION_AVG,      WR_FUNCTION_MIN,   WR_FUNCTION_MAX,  WR_FUNCTION_MEDIAN,
+                                                 WR_FUNCTION_QUANTILE, WR_FUNCTION_FIRST, WR_FUNCTION_EWMA, WR_FUNCTION_RMS};
+    struct wr_point *output = (struct wr_point *)hidden->output; /* made for this node a moment ago */
+    const struct wr_point *point = hidden->operands[0].point;
+    bool fits = false;
+    for (size_t i = 0; i < sizeof within / sizeof within[0]; i++)
+        fits |= within[i] == function;
+    if (!fits || !point || !isfinite(point->low) || !isfinite(point->high))
+        return;
+    double hair = 1e-9 * (fabs(point->low) + fabs(point->high));
+    double most = fmax(fabs(point->low), fabs(point->high));
+    output->low = (function == WR_FUNCTION_RMS ? 0 : point->low) - hair;
+    output->high = (function == WR_FUNCTION_RMS ? most : point->high) + hair;
+    output->resolution = point->resolution;
+}
+
 static bool fill_memory(struct wr_scope *scope, struct wr_rule *hidden, struct wr_node *call) {
     if (!wr_check_arguments(scope, call))
         return false;
     hidden->truth = call->type == WR_NODE_IS_BOOL;
-    return wr_check_node_output(scope, hidden, &call->unit) && wr_check_thresholds(scope, call, hidden->truth) &&
-           compile(scope, call, call, hidden->truth, &hidden->when);
+    if (!wr_check_node_output(scope, hidden, &call->unit))
+        return false;
+    inherit_range(hidden, call->function->id);
+    return wr_check_thresholds(scope, call, hidden->truth) && compile(scope, call, call, hidden->truth, &hidden->when);
 }
 
 /* The node of a call: known, or filled now. argument: of a set. */

@@ -41,12 +41,9 @@ static bool add_name(struct wr_compile *compile, const struct wr_file_derive *re
     snprintf(path, sizeof path, "derive[%u]", compile->index);
     derived->begun = derived->done = wr_yaml_damaged(compile->yaml, path); /* told already; who needs it is not blamed */
     const struct wr_derived *twin = wr_nodes_derived(ruleset->nodes, derived->name);
-    const struct wr_point *point = wr_ruleset_point(ruleset, derived->name);
-    const struct wr_place *first = twin ? &twin->place : point ? &point->place : NULL;
-    if (first)
-        WR_COMPILE_ERROR(compile, 321, "point", point ? "a derived point has its unit here, not in `points`" : NULL,
-                         "the point '%.60s' is given twice: first at %s:%u:%u", derived->name, first->file, first->at.line,
-                         first->at.column);
+    if (twin)
+        WR_COMPILE_ERROR(compile, 321, "point", NULL, "the derived point '%.60s' is given twice: first at %s:%u:%u", derived->name,
+                         twin->place.file, twin->place.at.line, twin->place.at.column);
     return wr_nodes_add_derived(ruleset->nodes, &ruleset->arena, derived);
 }
 
@@ -61,19 +58,19 @@ bool wr_compile_derive_names(struct wr_compile *compile) {
 
 /* -- one derived point --------------------------------------------------------------------------------------------------------------------- */
 
-/* The unit that the record gives, to which the expression is brought. */
+/* The unit that the record or `points` gives, to which the expression is brought; NULL after a complaint. */
 static struct wr_node *take_unit(struct wr_compile *compile, struct wr_scope *scope, const struct wr_file_derive *record,
-                                 struct wr_node *checked) {
-    struct wr_unit unit;
+                                 const struct wr_point *declared, struct wr_node *checked) {
+    struct wr_unit unit = declared ? declared->unit : wr_unit_plain();
     struct wr_error err;
     char first[64];
     char second[64];
-    if (!record->unit)
-        return checked;
-    if (wr_unit_parse(record->unit, strlen(record->unit), &unit, &err) != WR_OK) {
+    if (record->unit && wr_unit_parse(record->unit, strlen(record->unit), &unit, &err) != WR_OK) {
         WR_COMPILE_ERROR(compile, 106, "unit", NULL, "%s", err.text);
         return NULL;
     }
+    if (unit.plain)
+        return checked;
     unit.ambiguous_m = false;
     bool truth = checked->type == WR_NODE_IS_BOOL;
     if (!truth && checked->unit.plain) { /* nobody has said in what it is: here it is said */
@@ -81,12 +78,48 @@ static struct wr_node *take_unit(struct wr_compile *compile, struct wr_scope *sc
         return checked;
     }
     if (truth || !wr_unit_same_dimension(&unit, &checked->unit) || unit.point != checked->unit.point) {
-        WR_COMPILE_ERROR(compile, 210, "unit", NULL, "the expression is %s%s, not a %s", truth ? "" : "a ",
+        WR_COMPILE_ERROR(compile, 210, record->unit ? "unit" : "point", NULL, "the expression is %s%s, not a %s", truth ? "" : "a ",
                          truth ? "true or false" : wr_unit_describe(first, sizeof first, &checked->unit),
                          wr_unit_describe(second, sizeof second, &unit));
         return NULL;
     }
     return wr_check_convert(scope, checked, &unit);
+}
+
+/* What is known about its values: what `points` says; else, where it is a series or a function of one as it is, what that has. */
+static struct wr_point *describe(struct wr_compile *compile, const struct wr_rule *rule, const struct wr_point *declared,
+                                 const struct wr_node *checked) {
+    struct wr_point *output = wr_arena_take(&compile->ruleset->arena, sizeof *output);
+    const struct wr_point *same = declared;
+    if (!same && checked->kind == WR_NODE_SERIES)
+        same = rule->operands[checked->operand].point;
+    if (!output)
+        return NULL;
+    *output = (struct wr_point){.low = -INFINITY, .high = INFINITY, .lateness_ns = -1};
+    if (same) {
+        output->low = same->low;
+        output->high = same->high;
+        output->resolution = same->resolution;
+        output->every_ns = declared ? declared->every_ns : 0;
+    }
+    output->name = rule->name;
+    output->unit = checked->unit;
+    output->place = rule->place;
+    return output;
+}
+
+/* `points` may say more about a derived point; a unit in both must be one. */
+static const struct wr_point *declared_point(struct wr_compile *compile, const struct wr_derived *derived) {
+    const struct wr_point *declared = wr_ruleset_point(compile->ruleset, derived->name);
+    struct wr_unit unit;
+    struct wr_error err;
+    if (!declared || declared->unit.plain || !derived->record->unit ||
+        wr_unit_parse(derived->record->unit, strlen(derived->record->unit), &unit, &err) != WR_OK)
+        return declared;
+    if (!wr_unit_same_dimension(&unit, &declared->unit) || !wr_unit_same_scale(&unit, &declared->unit))
+        WR_COMPILE_ERROR(compile, 321, "unit", NULL, "the point '%.60s' has another unit (%s) at %s:%u:%u", derived->name,
+                         declared->unit.text, declared->place.file, declared->place.at.line, declared->place.at.column);
+    return declared;
 }
 
 static bool compile_of(struct wr_compile *compile, struct wr_derived *derived, struct wr_rule *rule) {
@@ -111,14 +144,14 @@ static bool compile_of(struct wr_compile *compile, struct wr_derived *derived, s
     struct wr_scope scope = wr_compile_scope(compile);
     scope.derived = derived;
     struct wr_node *checked = wr_check_value(&scope, node);
-    checked = checked ? take_unit(compile, &scope, record, checked) : NULL;
-    struct wr_point *output = wr_arena_take(&compile->ruleset->arena, sizeof *output);
-    if (!checked || !output)
+    const struct wr_point *declared = declared_point(compile, derived);
+    checked = checked ? take_unit(compile, &scope, record, declared, checked) : NULL;
+    if (!checked)
         return false;
     rule->truth = checked->type == WR_NODE_IS_BOOL;
-    *output = (struct wr_point){
-        .name = rule->name, .unit = checked->unit, .low = -INFINITY, .high = INFINITY, .lateness_ns = -1, .place = rule->place};
-    rule->output = output;
+    rule->output = describe(compile, rule, declared, checked);
+    if (!rule->output)
+        return false;
     return wr_check_thresholds(&scope, checked, rule->truth) && wr_compile_program(compile, checked, rule->truth, &rule->when);
 }
 

@@ -95,7 +95,7 @@ const struct wr_function wr_functions[] = {
     {OVER("first", FIRST, SAME, X, WINDOW),
      .usage = "first(x, 1h)", .help = "the oldest value", .example = "room_temp - first(room_temp, 1h) > 2K"},
     {OVER("integral", INTEGRAL, TIMES_TIME, X, WINDOW), .no_points = true,
-     .usage = "integral(x, 1h)", .help = "the area below the samples, each holding until the next", .example = "integral(power, 1h) > 50kWh"},
+     .usage = "integral(x, 1h)", .help = "the area below the samples", .example = "integral(power, 1h) > 50kWh"},
     {OVER("coverage", COVERAGE, RATIO, ANY, WINDOW),
      .usage = "coverage(x, 1h)", .help = "part of the window for which there are samples, by the period of the point", .example = "coverage(room_temp, 1h) < 90%"},
     {OVER("changes", CHANGES, PLAIN, ANY, WINDOW),
@@ -117,7 +117,7 @@ const struct wr_function wr_functions[] = {
     {SET("spread_of", SPREAD_OF, DIFFERENCE),
      .usage = "spread_of(series)", .help = "the most minus the least of them", .example = "spread_of(rack_temp) > 8K"},
     {.name = "count_of", .id = WR_FUNCTION_COUNT_OF, .how = WR_HOW_SET, .answer = WR_ANSWER_PLAIN, .parameters = {{.name = "c", .kind = WR_ARGUMENT_ELEMENT}},
-     .usage = "count_of(series > limit)", .help = "for how many of them the condition is true; of a bare series, how many there are",
+     .usage = "count_of(series > limit)", .help = "for how many of them the condition is true; a bare series without a unit: for how many it is not 0",
      .example = "count_of(rack_temp > 30°C) >= 2"},
 
     {OVER("ewma", EWMA, SAME, X, DURATION("tau")),
@@ -172,14 +172,4 @@ const char *wr_function_nearest(const char *name) {
     for (size_t i = 0; i < N_FUNCTIONS; i++)
         names[i] = wr_functions[i].name;
     return wr_diagnostics_nearest(name, names, N_FUNCTIONS);
-}
-
-enum wr_result wr_function_reference(struct wr_buf *into) {
-    WR_TRY(wr_buf_text(into, "| function | what it answers | example |\n|---|---|---|\n"));
-    for (size_t i = 0; i < N_FUNCTIONS; i++) {
-        const struct wr_function *function = &wr_functions[i];
-        WR_TRY(wr_buf_printf(into, "| `%s` | %s | %s%s%s |\n", function->usage, function->help, function->example ? "`" : "",
-                             function->example ? function->example : "", function->example ? "`" : ""));
-    }
-    return WR_OK;
 }

@@ -9,9 +9,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "core/buf.h"
-#include "core/result.h"
-
 enum wr_function_id {
     /* the value and its sample */
     WR_FUNCTION_LAST,
@@ -158,8 +155,5 @@ extern const struct wr_function wr_functions[];
 const struct wr_function *wr_function_find(const char *name);
 /* The nearest name, or NULL. */
 const char *wr_function_nearest(const char *name);
-
-/* The table of all functions as Markdown, for docs/rules-reference.md. */
-WR_MUST_USE enum wr_result wr_function_reference(struct wr_buf *into);
 
 #endif

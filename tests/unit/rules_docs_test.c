@@ -1,4 +1,4 @@
-/* Every YAML example of docs/rules.md, and the example files, load without an error. The table that the docs show is the example's. */
+/* Every YAML example of docs/rules.md and docs/rules-reference.md, and the example files, load without an error. The table that the docs show is the example's. */
 #include "tests/support/rules_fixture.h"
 
 static char *read_all(const char *path) {
@@ -24,12 +24,7 @@ static void load_example(const char *text) {
     wr_diagnostics_fini(&diagnostics);
 }
 
-static void examples_in_docs(void **state) {
-    (void)state;
-    char *text = read_all(WEIR_SOURCE_DIR "/docs/rules.md");
-    char *table = read_all(WEIR_SOURCE_DIR "/packaging/examples/rooms.csv");
-    assert_non_null(strstr(text, table));
-    free(table);
+static unsigned load_examples(char *text) {
     unsigned n = 0;
     for (char *at = strstr(text, "```yaml\n"); at; at = strstr(at, "```yaml\n"), n++) {
         at += 8;
@@ -39,7 +34,19 @@ static void examples_in_docs(void **state) {
         load_example(at);
         at = end + 1;
     }
-    assert_true(n >= 4);
+    return n;
+}
+
+static void examples_in_docs(void **state) {
+    (void)state;
+    char *text = read_all(WEIR_SOURCE_DIR "/docs/rules.md");
+    char *reference = read_all(WEIR_SOURCE_DIR "/docs/rules-reference.md");
+    char *table = read_all(WEIR_SOURCE_DIR "/packaging/examples/rooms.csv");
+    assert_non_null(strstr(text, table));
+    assert_true(load_examples(text) >= 4);
+    assert_true(load_examples(reference) >= 1);
+    free(table);
+    free(reference);
     free(text);
 }
 

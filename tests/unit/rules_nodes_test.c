@@ -1,5 +1,6 @@
 /* derive, levels, sequence, tables, valid_if: what a rule set is made of beside plain conditions. */
 #include "rules/nodes.h"
+#include "tests/support/failing.h"
 #include "tests/support/rules_fixture.h"
 
 #define POINTS                                                                                                                             \
@@ -182,7 +183,8 @@ static void refused(void **state) {
          "6:34: error W210: the expression is a temperature (°C), not a pressure (bar)"},
         {"derive:\n  - {point: m, of: t, unit: K}\n", "W210: the expression is a temperature (°C), not a temperature difference (K)"},
         {"derive:\n  - {point: m, of: \"3 + 4\"}\n", "W217: this never changes"},
-        {"derive:\n  - {point: t, of: x}\n", "W321: the point 't' is given twice: first at r.yaml:2:13"},
+        {"derive:\n  - {point: m, of: x}\n  - {point: m, of: y}\n", "W321: the derived point 'm' is given twice: first at r.yaml:6:13"},
+        {"derive:\n  - {point: p, of: x, unit: mbar}\n", "W321: the point 'p' has another unit (bar) at r.yaml:4:13"},
         {"derive:\n  - {point: m, of: x, by: room}\nrules:\n  - {rule: r, when: m > 3}\n",
          "W335: there is one 'm' for each 'room', which is not in `by` here"},
         {"derive:\n  - {point: m, of: x}\nrules:\n  - {rule: r, when: \"m{room=a} > 3\"}\n", "W109: 'm' is a derived point"},
@@ -207,9 +209,29 @@ static void refused(void **state) {
     }
 }
 
+/* Whichever allocation fails: an error that says so, nothing leaks, nothing is half there. */
+static void without_memory(void **state) {
+    (void)state;
+    const char *const files[] = {WEIR_SOURCE_DIR "/tests/fuzz/corpus/rules/everything.yaml"};
+    bool hit = true;
+    for (long n = 0; hit; n++) {
+        struct wr_diagnostics diagnostics;
+        struct wr_ruleset *rules = NULL;
+        wr_diagnostics_init(&diagnostics);
+        wr_failing_allocations(n);
+        enum wr_result result = wr_ruleset_load(files, 1, NULL, &diagnostics, &rules, NULL);
+        hit = wr_failing_hit();
+        wr_failing_off();
+        assert_true(hit ? result != WR_OK || rules : result == WR_OK);
+        assert_true(result == WR_OK || (result == WR_NO_MEMORY && !rules));
+        wr_ruleset_free(rules);
+        wr_diagnostics_fini(&diagnostics);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(shared), cmocka_unit_test(counted),  cmocka_unit_test(derived),
-                                       cmocka_unit_test(levels), cmocka_unit_test(sequence), cmocka_unit_test(options),
-                                       cmocka_unit_test(refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(shared),  cmocka_unit_test(counted),       cmocka_unit_test(derived),
+                                       cmocka_unit_test(levels),  cmocka_unit_test(sequence),      cmocka_unit_test(options),
+                                       cmocka_unit_test(refused), cmocka_unit_test(without_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@ from lab import ROOT  # noqa: E402
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-RULES = re.compile(r"^(weir|points|rules|defaults):(?! \[)", re.MULTILINE)
+RULES = re.compile(r"^(weir|tables|points|schedules|derive|rules|defaults|suppress|groups|tests):(?! \[)", re.MULTILINE)
 NODE = "node: {id: gw-7}\n"
 SOURCE = 'sources: [{name: floor, kind: line, listen: "tcp://127.0.0.1:8094"}]\n'
 WINDOWS = "windows: [{name: m1, every: 1m}]\n"
@@ -58,6 +58,7 @@ def test_yaml_of_the_receiver(lab):
 def test_yaml(lab):
     recordings = lab.directory / "recordings"
     shutil.copytree(ROOT / "tests/data/occupancy", recordings)
+    shutil.copy(ROOT / "packaging/examples/rooms.csv", lab.directory)
     (lab.directory / "tokens").write_text("a-token\n")
     (lab.directory / "tokens").chmod(0o600)
     configs = rules = 0

@@ -1,0 +1,214 @@
+/* The life of nodes: a restart, states of windows saved and recalled, instances forgotten, no memory. */
+#include "tests/support/failing.h"
+#include "tests/support/rules_fixture.h"
+
+#include "rules/evaluator_memory.h"
+
+#define S FIXTURE_SECOND
+#define M FIXTURE_MINUTE
+#define POINTS "points:\n  - {point: t, unit: °C, range: \"-40..60\", resolution: 0.1, every: 30s}\n"
+
+/* A new process: snapshots come back; with memories the states of windows too. Ten minutes have passed meanwhile. */
+static void restart(struct rules_fixture *f, const char *text, bool memories) {
+    struct rules_fixture next;
+    struct wr_alarm_entry entry;
+    struct wr_evaluator_memory memory;
+    uint32_t cursor = 0;
+    uint64_t at = 0;
+    fixture_init(&next, text);
+    next.now = f->now;
+    next.now.boot_ns = 50 * S;
+    next.now.wall_ns += 10 * M;
+    struct wr_alarm_out out = fixture_out(f);
+    bool more;
+    assert_int_equal(wr_evaluator_timers(f->evaluator, &f->now, 1, &out, &more), WR_OK);
+    while (wr_evaluator_next_snapshot(f->evaluator, &cursor, &entry))
+        assert_int_equal(wr_evaluator_restore(next.evaluator, &entry, &next.now), WR_OK);
+    while (memories && wr_evaluator_next_memory(f->evaluator, &at, &memory))
+        assert_int_equal(wr_evaluator_recall(next.evaluator, memory.key, memory.body, memory.len), WR_OK);
+    fixture_fini(f);
+    *f = next;
+}
+
+/* What has passed of a level's delay, of a held condition and of a sequence goes on; downtime does not count. */
+static void progress(void **state) {
+    (void)state;
+    static const char text[] = POINTS "rules:\n"
+                                      "  - {rule: open, when: \"held(door, 2m)\", by: room}\n"
+                                      "  - rule: warm\n"
+                                      "    value: t\n"
+                                      "    by: room\n"
+                                      "    levels:\n"
+                                      "      - {name: H, when: value > 8°C, on_delay: 3m}\n"
+                                      "  - rule: no_flow\n"
+                                      "    by: room\n"
+                                      "    sequence:\n"
+                                      "      - {step: rises(pump)}\n"
+                                      "      - {step: flow > 5, within: 4m, absent: true}\n";
+    struct rules_fixture f;
+    fixture_init(&f, text);
+    const char *const names[] = {"door", "t", "pump", "flow"};
+    uint32_t ids[4];
+    for (int i = 0; i < 4; i++)
+        ids[i] = fixture_series(&f, names[i], "room=A");
+    fixture_value(&f, ids[2], 0);
+    fixture_value(&f, ids[3], 0);
+    fixture_value(&f, ids[0], 1);
+    fixture_value(&f, ids[1], 9);
+    fixture_value(&f, ids[2], 1);
+    fixture_pass(&f, M);
+    fixture_value(&f, ids[2], 1);
+    assert_string_equal(fixture_told(&f), "");
+    restart(&f, text, false);
+    for (int i = 0; i < 4; i++) {
+        ids[i] = fixture_series(&f, names[i], "room=A");
+        fixture_value(&f, ids[i], (const double[]){1, 9, 1, 0}[i]);
+    }
+    assert_string_equal(fixture_told(&f), "");
+    fixture_pass(&f, M - 1);
+    assert_string_equal(fixture_told(&f), "");
+    fixture_pass(&f, 1);
+    assert_string_equal(f.log[0].alarm.rule, "open"); /* one minute before, one after */
+    assert_string_equal(fixture_told(&f), "raised unack");
+    fixture_pass(&f, M);
+    assert_string_equal(f.log[0].alarm.rule, "warm");
+    assert_string_equal(fixture_told(&f), "raised unack");
+    fixture_pass(&f, M);
+    assert_string_equal(f.log[0].alarm.rule, "no_flow");
+    assert_string_equal(fixture_told(&f), "raised unack");
+    assert_true(wr_evaluator_is_valid(f.evaluator));
+    fixture_fini(&f);
+}
+
+/* A window of half an hour goes on with what it had; what has left it meanwhile has left it. */
+static void windows(void **state) {
+    (void)state;
+    static const char text[] = POINTS "rules:\n  - {rule: few, when: \"count(t, 30m) < 20\", by: room}\n"
+                                      "  - {rule: mean, when: \"avg(abs(t - 1°C), 30m) > 6K\", by: room}\n";
+    for (int memories = 0; memories < 2; memories++) {
+        struct rules_fixture f;
+        fixture_init(&f, text);
+        uint32_t t = fixture_series(&f, "t", "room=A");
+        fixture_run(&f, t, 9, 50, 30 * S); /* 25 minutes */
+        assert_int_equal(fixture_state(&f, "few", "room=A"), WR_ALARM_RTN_UNACK);
+        fixture_told(&f);
+        restart(&f, text, memories == 1);
+        t = fixture_series(&f, "t", "room=A");
+        fixture_value(&f, t, 2);
+        /* with the old samples there are forty, and their mean is high */
+        assert_int_equal(fixture_state(&f, "few", "room=A"), memories ? WR_ALARM_RTN_UNACK : WR_ALARM_UNACK);
+        assert_int_equal(fixture_state(&f, "mean", "room=A"), memories ? WR_ALARM_UNACK : WR_ALARM_RTN_UNACK);
+        fixture_pass(&f, 31 * M);
+        assert_int_equal(fixture_state(&f, "few", "room=A"), WR_ALARM_UNACK);
+        fixture_fini(&f);
+    }
+}
+
+/* Saved bytes that are cut, changed, or of another version are left out. */
+static void damaged(void **state) {
+    (void)state;
+    static const char text[] = POINTS "rules:\n  - {rule: few, when: \"count(t, 30m) < 20\", by: room}\n";
+    struct rules_fixture f;
+    fixture_init(&f, text);
+    uint32_t t = fixture_series(&f, "t", "room=A");
+    fixture_run(&f, t, 9, 50, 30 * S);
+    uint64_t at = 0;
+    struct wr_evaluator_memory memory;
+    assert_true(wr_evaluator_next_memory(f.evaluator, &at, &memory));
+    for (int i = 0; i < 3; i++) {
+        struct rules_fixture next;
+        uint8_t body[65536];
+        assert_true(memory.len <= sizeof body);
+        memcpy(body, memory.body, memory.len);
+        if (i == 1)
+            body[0] ^= 0x40;
+        if (i == 2)
+            memset(body + 8, 0xFF, memory.len - 8);
+        fixture_init(&next, text);
+        enum wr_result result = wr_evaluator_recall(next.evaluator, memory.key, body, i == 0 ? memory.len - 8 : memory.len);
+        assert_int_equal(result, WR_OK);
+        fixture_value(&next, fixture_series(&next, "t", "room=A"), 9);
+        assert_int_equal(fixture_state(&next, "few", "room=A"), WR_ALARM_UNACK); /* one sample */
+        fixture_fini(&next);
+    }
+    assert_int_equal(wr_evaluator_recall(f.evaluator, 1, (const uint8_t *)"x", 1), WR_CORRUPT);
+    fixture_fini(&f);
+}
+
+/* Nodes are forgotten after what reads them; what speaks again meets its rules anew. */
+static void forgotten(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    fixture_init(&f, POINTS "rules:\n  - {rule: mean, when: \"avg(t, 5m) > 8°C\", by: room, forget: 1h}\n"
+                            "  - {rule: any, when: max_of(t) > 20°C, forget: 1h}\n");
+    uint32_t a = fixture_series(&f, "t", "room=A");
+    uint32_t b = fixture_series(&f, "t", "room=B");
+    fixture_value(&f, a, 5);
+    fixture_value(&f, b, 5);
+    struct wr_evaluator_stats stats;
+    wr_evaluator_stats(f.evaluator, &stats);
+    for (int i = 0; i < 9 * 30; i++) { /* B speaks every fifty minutes */
+        fixture_pass(&f, 49 * M);
+        fixture_value(&f, b, 5);
+        fixture_pass(&f, M);
+    }
+    wr_evaluator_stats(f.evaluator, &stats);
+    assert_int_equal(stats.forgotten, 2); /* mean{room=A}, and its window */
+    assert_true(wr_evaluator_is_valid(f.evaluator));
+    fixture_value(&f, a, 30);
+    assert_int_equal(fixture_state(&f, "mean", "room=A"), WR_ALARM_UNACK);
+    assert_int_equal(fixture_state(&f, "any", ""), WR_ALARM_UNACK);
+    assert_true(wr_evaluator_is_valid(f.evaluator));
+    fixture_fini(&f);
+}
+
+/* Each allocation fails in turn: what cannot be made is counted, everything else goes on. */
+static void no_memory(void **state) {
+    (void)state;
+    static const char text[] = POINTS "  - {point: u, unit: °C}\nderive:\n  - {point: d, of: \"t - u\", by: room}\n"
+                                      "rules:\n"
+                                      "  - {rule: mean, when: \"avg(t, 5m) > 8°C and held(d > 1K, 10s)\", by: room}\n"
+                                      "  - {rule: set, when: \"count_of(t > 8°C) >= 2\"}\n"
+                                      "  - {rule: spread, when: spread_of(u) > 4K, by: room}\n"
+                                      "  - rule: order\n"
+                                      "    by: room\n"
+                                      "    sequence:\n"
+                                      "      - {step: t > 9°C}\n"
+                                      "      - {step: u > 9°C, within: 1m}\n";
+    long n = 0;
+    for (;; n++) {
+        struct rules_fixture f;
+        fixture_init(&f, text);
+        uint32_t ids[6];
+        for (int i = 0; i < 6; i++)
+            ids[i] = fixture_series(&f, i % 2 ? "u" : "t", (const char *[]){"room=A", "room=B", "room=C"}[i / 2]);
+        wr_failing_allocations(n);
+        f.attached = wr_evaluator_attach(f.evaluator, 6, &f.now);
+        bool hit = wr_failing_hit();
+        wr_failing_off();
+        if (f.attached < 6)
+            f.attached = wr_evaluator_attach(f.evaluator, 6, &f.now);
+        assert_int_equal(f.attached, 6);
+        for (int k = 0; k < 8; k++) {
+            for (int i = 0; i < 6; i++)
+                fixture_value(&f, ids[i], (k * 3 + i) % 12);
+            fixture_pass(&f, 10 * S);
+        }
+        struct wr_evaluator_stats stats;
+        wr_evaluator_stats(f.evaluator, &stats);
+        assert_true(!hit || stats.no_memory > 0);
+        assert_true(wr_evaluator_is_valid(f.evaluator));
+        fixture_fini(&f);
+        if (!hit)
+            break;
+    }
+    assert_true(n > 20);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(progress),  cmocka_unit_test(windows),   cmocka_unit_test(damaged),
+        cmocka_unit_test(forgotten), cmocka_unit_test(no_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -196,9 +196,12 @@ struct wr_rule {
     struct wr_rule_cost cost;
 };
 
-/* One operand of one rule under the name of its series, sorted by name: the index from series to rules. */
+/* One operand of one node under the name of its series and the first tag that its selector wants (`temp{pump=7}`), empty without one; sorted by these: the index
+ * from series to rules. So thousands of rules of one name, each for another thing, cost a new series nothing. */
 struct wr_reader {
     const char *name;
+    const char *tag;
+    const char *word;
     uint32_t rule;
     uint32_t operand;
 };
@@ -289,7 +292,7 @@ const struct wr_schedule *wr_ruleset_schedule(const struct wr_ruleset *ruleset, 
  * WR_NO_MEMORY. */
 WR_MUST_USE enum wr_result wr_ruleset_zone(struct wr_ruleset *ruleset, const char *name, const struct wr_timezone **ret_zone, struct wr_error *err);
 
-/* The readers of a series' name: first and count. */
-const struct wr_reader *wr_ruleset_readers(const struct wr_ruleset *ruleset, const char *name, uint32_t *ret_n);
+/* The readers of a series' name that want this tag; with two empty texts those that want none: first and count. */
+const struct wr_reader *wr_ruleset_readers(const struct wr_ruleset *ruleset, const char *name, const char *tag, const char *word, uint32_t *ret_n);
 
 #endif

@@ -337,22 +337,68 @@ void wr_instance_join_wider(struct wr_evaluator *evaluator, uint32_t index, int6
     }
 }
 
-static void join_rules(struct wr_evaluator *evaluator, uint32_t id, struct wr_signal *signal, const struct wr_reader *readers, uint32_t n,
-                       int64_t boot_ns) {
-    const struct labels labels = {.series = wr_series_get(evaluator->table, id)};
-    for (uint32_t i = 0; i < n; i++) {
-        const struct wr_operand *operand = &evaluator->rules->rules[readers[i].rule]->operands[readers[i].operand];
-        if (wr_selector_matches(operand->selector, labels.series->key, labels.series->key_len))
-            join(evaluator, readers[i].rule, readers[i].operand, &labels, id, signal, boot_ns);
-    }
-    sort_thresholds(signal);
-}
-
 /* `measurement`, or `measurement.field`. */
 static void plain_name(const struct wr_series *entry, char *into, size_t size) {
     const char *field = wr_series_field(entry->key);
     bool value = strcmp(field, "value") == 0;
     snprintf(into, size, "%s%s%s", wr_series_measurement(entry->key), value ? "" : ".", value ? "" : field);
+}
+
+/* What a walk over the readers of a series does with each that takes it. */
+typedef void reader_callback(void *user, const struct wr_reader *reader);
+
+static void each_match(const struct wr_evaluator *evaluator, const struct wr_series *series, const char *name, const char *tag,
+                       const char *word, reader_callback *callback, void *user) {
+    uint32_t n;
+    const struct wr_reader *readers = wr_ruleset_readers(evaluator->rules, name, tag, word, &n);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct wr_operand *operand = &evaluator->rules->rules[readers[i].rule]->operands[readers[i].operand];
+        if (wr_selector_matches(operand->selector, series->key, series->key_len))
+            callback(user, &readers[i]);
+    }
+}
+
+/* All operands whose selector takes a series. */
+static void each_reader(const struct wr_evaluator *evaluator, uint32_t id, reader_callback *callback, void *user) {
+    const struct wr_series *series = wr_series_get(evaluator->table, id);
+    char name[WR_SERIES_KEY_BYTES];
+    const char *tag;
+    const char *word;
+    plain_name(series, name, sizeof name);
+    each_match(evaluator, series, name, "", "", callback, user);
+    for (const char *cursor = NULL; wr_series_next_tag(series->key, series->key_len, &cursor, &tag, &word);)
+        each_match(evaluator, series, name, tag, word, callback, user);
+}
+
+struct room {
+    const struct wr_evaluator *evaluator;
+    uint32_t links;
+    uint32_t thresholds;
+};
+
+static void count_room(void *user, const struct wr_reader *reader) {
+    struct room *room = user;
+    room->links++;
+    room->thresholds += thresholds_of(room->evaluator, reader->rule, reader->operand);
+}
+
+struct joining {
+    struct wr_evaluator *evaluator;
+    uint32_t id;
+    int64_t boot_ns;
+};
+
+static void join_reader(void *user, const struct wr_reader *reader) {
+    const struct joining *joining = user;
+    struct wr_evaluator *evaluator = joining->evaluator;
+    const struct labels labels = {.series = wr_series_get(evaluator->table, joining->id)};
+    join(evaluator, reader->rule, reader->operand, &labels, joining->id, evaluator->series[joining->id], joining->boot_ns);
+}
+
+static void join_rules(struct wr_evaluator *evaluator, uint32_t id, int64_t boot_ns) {
+    struct joining joining = {evaluator, id, boot_ns};
+    each_reader(evaluator, id, join_reader, &joining);
+    sort_thresholds(evaluator->series[id]);
 }
 
 /* New instances say what they wait for: those that read the signal, and those that read what is computed from it. */
@@ -367,25 +413,22 @@ static void settle_links(struct wr_evaluator *evaluator, const struct wr_signal 
 
 static void attach_one(struct wr_evaluator *evaluator, uint32_t id, const struct wr_now *now) {
     char name[WR_SERIES_KEY_BYTES];
-    uint32_t n;
+    struct room room = {.evaluator = evaluator};
     evaluator->series[id] = NULL;
     evaluator->bands[id] = (struct wr_evaluator_band){.low = -HUGE_VAL, .high = HUGE_VAL, .arrival_boot_ns = now->boot_ns};
     plain_name(wr_series_get(evaluator->table, id), name, sizeof name);
-    const struct wr_reader *readers = wr_ruleset_readers(evaluator->rules, name, &n);
     const struct wr_point *point = wr_ruleset_point(evaluator->rules, name);
-    if (n == 0 && !point)
+    each_reader(evaluator, id, count_room, &room);
+    if (room.links == 0 && !point)
         return;
     struct wr_signal *signal = signal_new(evaluator, point);
     evaluator->series[id] = signal;
     if (!signal)
         return;
-    uint32_t thresholds = 0;
-    for (uint32_t i = 0; i < n; i++)
-        thresholds += thresholds_of(evaluator, readers[i].rule, readers[i].operand);
     wr_evaluator_set_now(evaluator, now);
     evaluator->at.series = id;
-    if (reserve(evaluator, signal, n, thresholds))
-        join_rules(evaluator, id, signal, readers, n, now->boot_ns);
+    if (reserve(evaluator, signal, room.links, room.thresholds))
+        join_rules(evaluator, id, now->boot_ns);
     else
         evaluator->stats.no_memory++;
     wr_evaluator_refresh_band(evaluator, id);
@@ -394,11 +437,7 @@ static void attach_one(struct wr_evaluator *evaluator, uint32_t id, const struct
 
 void wr_evaluator_rejoin(struct wr_evaluator *evaluator, uint32_t id) {
     struct wr_signal *signal = evaluator->series[id];
-    char name[WR_SERIES_KEY_BYTES];
-    uint32_t n;
-    plain_name(wr_series_get(evaluator->table, id), name, sizeof name);
-    const struct wr_reader *readers = wr_ruleset_readers(evaluator->rules, name, &n);
-    join_rules(evaluator, id, signal, readers, n, evaluator->at.boot_ns);
+    join_rules(evaluator, id, evaluator->at.boot_ns);
     signal->unlinked = false;
     settle_links(evaluator, signal, 0);
 }

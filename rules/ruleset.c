@@ -136,12 +136,18 @@ uint32_t wr_ruleset_find(const struct wr_ruleset *ruleset, const char *name) {
 
 /* -- the index from the name of a series to its readers ------------------------------------------------------------------------------ */
 
+static int compare_place(const struct wr_reader *left, const struct wr_reader *right) {
+    int names = strcmp(left->name, right->name);
+    int tags = names ? names : strcmp(left->tag, right->tag);
+    return tags ? tags : strcmp(left->word, right->word);
+}
+
 static int by_reader(const void *a, const void *b) {
     const struct wr_reader *left = a;
     const struct wr_reader *right = b;
-    int names = strcmp(left->name, right->name);
-    if (names != 0)
-        return names;
+    int places = compare_place(left, right);
+    if (places != 0)
+        return places;
     if (left->rule != right->rule)
         return left->rule > right->rule ? 1 : -1;
     return (left->operand > right->operand) - (left->operand < right->operand);
@@ -167,6 +173,17 @@ static bool number_nodes(struct wr_ruleset *ruleset) {
     return true;
 }
 
+/* The first tag that a series must have for the selector. */
+static void find_tag(const struct wr_selector *selector, struct wr_reader *reader) {
+    reader->tag = reader->word = "";
+    for (size_t i = 0; i < selector->n_matches; i++)
+        if (selector->matches[i].op == WR_SELECTOR_EQUAL && selector->matches[i].word[0]) {
+            reader->tag = selector->matches[i].tag;
+            reader->word = selector->matches[i].word;
+            return;
+        }
+}
+
 static bool index_readers(struct wr_ruleset *ruleset) {
     size_t n = 0;
     for (uint32_t i = 0; i < ruleset->n_nodes; i++)
@@ -184,25 +201,29 @@ static bool index_readers(struct wr_ruleset *ruleset) {
                 name = wr_arena_string(&ruleset->arena, plain);
             if (!name)
                 return false;
-            ruleset->readers[ruleset->n_readers++] = (struct wr_reader){name, i, k};
+            struct wr_reader *reader = &ruleset->readers[ruleset->n_readers++];
+            *reader = (struct wr_reader){.name = name, .rule = i, .operand = k};
+            find_tag(ruleset->rules[i]->operands[k].selector, reader);
         }
     if (ruleset->n_readers > 1)
         qsort(ruleset->readers, ruleset->n_readers, sizeof *ruleset->readers, by_reader);
     return true;
 }
 
-const struct wr_reader *wr_ruleset_readers(const struct wr_ruleset *ruleset, const char *name, uint32_t *ret_n) {
+const struct wr_reader *wr_ruleset_readers(const struct wr_ruleset *ruleset, const char *name, const char *tag, const char *word,
+                                           uint32_t *ret_n) {
+    const struct wr_reader wanted = {.name = name, .tag = tag, .word = word};
     uint32_t low = 0;
     uint32_t high = ruleset->n_readers;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (strcmp(ruleset->readers[middle].name, name) < 0)
+        if (compare_place(&ruleset->readers[middle], &wanted) < 0)
             low = middle + 1;
         else
             high = middle;
     }
     uint32_t n = 0;
-    while (low + n < ruleset->n_readers && strcmp(ruleset->readers[low + n].name, name) == 0)
+    while (low + n < ruleset->n_readers && compare_place(&ruleset->readers[low + n], &wanted) == 0)
         n++;
     *ret_n = n;
     return ruleset->readers + low;

@@ -2,6 +2,8 @@
  *
  *   bench_rules quiet SERIES LIMITS READINGS    ns a reading of a value that stays between two of LIMITS limits a series, and of the look-up alone
  *   bench_rules shared RULES READINGS           ns a reading with RULES rules on one window
+ *   bench_rules own RULES                       ms to load RULES rules, each for one series of a name, and to attach as many series; bytes a rule in all
+ *   bench_rules rate RULES READINGS             evaluations a second when every reading crosses the limits of all rules, alternately
  *   bench_rules load INSTANCES                  ms to attach, and to migrate at a reload, so many instances; longest slice; bytes an instance
  *
  * Prints one line: numbers with names. To be built by tests/bench/CMakeLists.txt. */
@@ -252,13 +254,67 @@ static int load_and_reload(uint32_t instances) {
     return 0;
 }
 
+/* -- many rules ---------------------------------------------------------------------------------------------------------------------------- */
+
+static int own(uint32_t rules) {
+    struct wr_buf text;
+    struct bench bench;
+    wr_buf_init(&text, 64 << 20);
+    must(wr_buf_text(&text, "rules:\n") == WR_OK, "memory");
+    for (uint32_t i = 0; i < rules; i++)
+        must(wr_buf_printf(&text, "  - {rule: r%u, when: \"temp{sensor=s%06u} > 30\", on_delay: 5s}\n", i, i) == WR_OK, "memory");
+    double before = cpu_ns();
+    start(&bench, rules, &text);
+    double loaded = cpu_ns();
+    must(wr_evaluator_attach(bench.evaluator, rules, &bench.now) == rules, "attach");
+    double attached = cpu_ns();
+    struct wr_evaluator_stats stats;
+    wr_evaluator_stats(bench.evaluator, &stats);
+    must(stats.instances == rules, "instances");
+    printf("rules %u load_ms %.1f attach_ms %.1f bytes_per_rule %.0f\n", rules, (loaded - before) / 1e6, (attached - loaded) / 1e6,
+           (double)stats.bytes / rules);
+    stop(&bench);
+    wr_buf_fini(&text);
+    return 0;
+}
+
+static int rate(uint32_t rules, uint64_t readings) {
+    struct wr_buf text;
+    struct bench bench;
+    wr_buf_init(&text, 64 << 20);
+    must(wr_buf_text(&text, "rules:\n") == WR_OK, "memory");
+    for (uint32_t i = 0; i < rules; i++)
+        must(wr_buf_printf(&text, "  - {rule: r%u, when: temp > 20 + 0.001 * %u and temp < 80, by: sensor, on_delay: 1h}\n", i, i) == WR_OK,
+             "memory");
+    start(&bench, 10, &text);
+    must(wr_evaluator_attach(bench.evaluator, 10, &bench.now) == 10, "attach");
+    struct wr_evaluator_band *bands = wr_evaluator_bands(bench.evaluator);
+    double before = cpu_ns();
+    for (uint64_t i = 0; i < readings; i++) {
+        pass(&bench, WR_NS_PER_MS);
+        feed(&bench, bands, (uint32_t)(i % 10), i / 10 % 2 ? 50 : 10);
+    }
+    double spent = cpu_ns() - before;
+    struct wr_evaluator_stats stats;
+    wr_evaluator_stats(bench.evaluator, &stats);
+    printf("rules %u evaluations_per_s %.0f\n", rules, (double)stats.evaluations / (spent / 1e9));
+    stop(&bench);
+    wr_buf_fini(&text);
+    return 0;
+}
+
 int main(int argc, char **argv) {
+    if (argc == 3 && strcmp(argv[1], "own") == 0)
+        return own((uint32_t)atoi(argv[2]));
+    if (argc == 4 && strcmp(argv[1], "rate") == 0)
+        return rate((uint32_t)atoi(argv[2]), (uint64_t)atoll(argv[3]));
     if (argc == 5 && strcmp(argv[1], "quiet") == 0)
         return quiet((uint32_t)atoi(argv[2]), (uint32_t)atoi(argv[3]), (uint64_t)atoll(argv[4]));
     if (argc == 4 && strcmp(argv[1], "shared") == 0)
         return shared((uint32_t)atoi(argv[2]), (uint64_t)atoll(argv[3]));
     if (argc == 3 && strcmp(argv[1], "load") == 0)
         return load_and_reload((uint32_t)atoi(argv[2]));
-    fprintf(stderr, "usage: bench_rules quiet SERIES LIMITS READINGS | shared RULES READINGS | load INSTANCES\n");
+    fprintf(stderr,
+            "usage: bench_rules quiet SERIES LIMITS READINGS | shared RULES READINGS | own RULES | rate RULES READINGS | load INSTANCES\n");
     return 2;
 }

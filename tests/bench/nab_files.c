@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,12 +75,14 @@ static void read_rows(struct nab_file *file, char *text) {
     file->values = values;
 }
 
-static size_t row_at(const struct nab_file *file, int64_t at_ns) {
-    for (size_t row = 0; row < file->n; row++)
-        if (file->at_ns[row] == at_ns)
-            return row;
-    fail("a window that begins or ends at no row", file->name);
-    return 0;
+/* The row of that time; where there is none the next one for the begin of a window, the one before for its end. */
+static size_t row_at(const struct nab_file *file, int64_t at_ns, bool begin) {
+    size_t row = 0;
+    while (row < file->n && file->at_ns[row] < at_ns)
+        row++;
+    if (row == file->n && (begin || row == 0))
+        fail("a window beyond its rows", file->name);
+    return !begin && row > 0 && (row == file->n || file->at_ns[row] > at_ns) ? row - 1 : row;
 }
 
 /* The strings of windows.json in their order: the name of a file, then begin and end of each window. */
@@ -103,7 +106,7 @@ static void read_windows(struct nab_files *files, const char *dir, char *json) {
             }
             strings = 0;
         } else if (at[0] >= '0' && at[0] <= '9' && file) {
-            const size_t row = row_at(file, time_of(at, file->name));
+            const size_t row = row_at(file, time_of(at, file->name), strings % 2 == 0);
             if (strings / 2 == NAB_WINDOWS_MAX)
                 fail("too many windows", file->name);
             struct nab_window *window = &file->windows[strings / 2];

@@ -48,15 +48,14 @@ static bool anomaly_add(const struct wr_operator_spec *spec, void *memory, int64
     return false;
 }
 
-/* When the clock goes back what is learned holds, and so does how long it was learned. */
+/* When the clock goes back what is learned holds, and so does that it was learned long enough. */
 static void anomaly_advance(const struct wr_operator_spec *spec, void *memory, int64_t now_ns) {
     struct anomaly *state = memory;
-    (void)spec;
     if (state->n == 0 || now_ns >= state->at_ns - WR_OPERATOR_AHEAD_NS)
         return;
-    const int64_t learned_ns = state->at_ns - state->first_ns;
+    const int64_t learned_ns = state->at_ns - state->first_ns < spec->span_ns ? state->at_ns - state->first_ns : spec->span_ns;
     state->at_ns = now_ns;
-    state->first_ns = now_ns - learned_ns > -WR_OPERATOR_TIME_MAX_NS ? now_ns - learned_ns : -WR_OPERATOR_TIME_MAX_NS;
+    state->first_ns = now_ns - learned_ns;
 }
 
 static double anomaly_answer(const struct wr_operator_spec *spec, void *memory, enum wr_function_id function, double number) {
@@ -74,8 +73,9 @@ static int64_t anomaly_next(const struct wr_operator_spec *spec, const void *mem
 static bool anomaly_is_valid(const struct wr_operator_spec *spec, const void *memory) {
     const struct anomaly *state = memory;
     const struct wr_anomaly_setup setup = setup_of(spec);
-    return wr_operator_time_fits(state->first_ns) && wr_operator_time_fits(state->at_ns) && state->first_ns <= state->at_ns &&
-           state->answer >= 0 && state->answer <= 1 && detector_of(spec)->is_valid(&setup, state->detector);
+    return wr_operator_time_fits(state->at_ns) && state->first_ns >= -WR_OPERATOR_TIME_MAX_NS - WR_OPERATOR_SPAN_MAX_NS &&
+           state->first_ns <= state->at_ns && state->answer >= 0 && state->answer <= 1 &&
+           detector_of(spec)->is_valid(&setup, state->detector);
 }
 
 const struct wr_operator_kind wr_anomaly_kind = {.name = "anomaly",

@@ -195,25 +195,25 @@ static int read_words(int argc, char **argv, struct options *options) {
     for (int i = 1; i < argc; i++) {
         struct wr_error err;
         uint64_t min;
-        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        const bool more = i + 1 < argc;
         if (strcmp(argv[i], "--json") == 0) {
             options->json = true;
         } else if (strcmp(argv[i], "--verbose") == 0) {
             options->suite.verbose = true;
-        } else if (strcmp(argv[i], "--run") == 0 && value) {
+        } else if (strcmp(argv[i], "--run") == 0 && more) {
             options->suite.pattern = argv[++i];
-        } else if (strcmp(argv[i], "--seed") == 0 && value) {
+        } else if (strcmp(argv[i], "--seed") == 0 && more) {
             if (!read_number(argv[++i], UINT64_MAX, &options->suite.seed))
                 return wr_command_usage("test", "--seed takes a number, not '%s'", argv[i]);
         } else if (strcmp(argv[i], "--together") == 0) {
             options->together = true;
         } else if (strcmp(argv[i], "--mutate") == 0) {
             options->mutate = true;
-        } else if (strcmp(argv[i], "--min") == 0 && value) {
+        } else if (strcmp(argv[i], "--min") == 0 && more) {
             if (!read_number(argv[++i], 100, &min))
                 return wr_command_usage("test", "--min takes a number of percent, not '%s'", argv[i]);
             options->min = (unsigned)min;
-        } else if (strcmp(argv[i], "--promtool") == 0 && value) {
+        } else if (strcmp(argv[i], "--promtool") == 0 && more) {
             options->promtool[options->n_promtool++] = argv[++i];
         } else if (argv[i][0] == '-') {
             return wr_command_usage("test", "unknown word '%s', or its value is missing", argv[i]);

@@ -10,17 +10,28 @@
 #include "rules/testing/run.h"
 
 #define SIX_DIGITS 5e-6 /* what messages show of a value */
+#define WHOSE_BYTES 300
 
 static bool miss(struct wr_test_failure *failure, const struct wr_position *at, const char *format, ...) WR_PRINTF(3, 4);
 
+/* Says what was there, behind what was said before; the place is that of the first. */
 static bool miss(struct wr_test_failure *failure, const struct wr_position *at, const char *format, ...) {
+    const size_t len = strlen(failure->message);
     va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(failure->message, sizeof failure->message, format, arguments);
-    va_end(arguments);
-    if (at && at->line > 0)
+    if (len > 0)
+        snprintf(failure->message + len, sizeof failure->message - len, "; ");
+    else if (at && at->line > 0)
         failure->at = *at;
+    va_start(arguments, format);
+    vsnprintf(failure->message + strlen(failure->message), sizeof failure->message - strlen(failure->message), format, arguments);
+    va_end(arguments);
     return false;
+}
+
+/* "cold_room_warm{room=A1}: ", once. */
+static const char *whose(const struct wr_test_expect *expect, const struct wr_test_failure *failure, char *text, size_t size) {
+    snprintf(text, size, failure->message[0] ? "" : "%s: ", expect->alarm);
+    return text;
 }
 
 static const char *silence_text(uint8_t silent, char *text, size_t size) {
@@ -32,6 +43,12 @@ static const char *silence_text(uint8_t silent, char *text, size_t size) {
     return text;
 }
 
+static bool silence_fits(const struct wr_test_expect *expect, const struct wr_alarm *told) {
+    if (!(expect->what >> WR_EXPECT_SILENT & 1))
+        return true;
+    return expect->silent ? (told->silent & expect->silent) == expect->silent : !told->silent;
+}
+
 static bool is_acked(enum wr_alarm_state state) {
     return state == WR_ALARM_ACKED || state == WR_ALARM_LATCHED_ACK;
 }
@@ -41,17 +58,20 @@ static bool word_is(const struct wr_test_expect *expect, enum wr_expect_what wha
                     const char *name, const char *is, const char *expected) {
     if (!(expect->what >> what & 1) || equal)
         return true;
-    return miss(failure, &expect->places[what], "%s: the %s is %s, expected %s", expect->alarm, name, is[0] ? is : "empty", expected);
+    char alarm[WHOSE_BYTES];
+    return miss(failure, &expect->places[what], "%sthe %s is %s, expected %s", whose(expect, failure, alarm, sizeof alarm), name,
+                is[0] ? is : "empty", expected);
 }
 
 static bool meets_value(const struct wr_test_expect *expect, const struct wr_alarm *alarm, struct wr_test_failure *failure) {
-    if (!(expect->what >> WR_EXPECT_VALUE & 1))
+    char whole[WHOSE_BYTES];
+    if (!(expect->what >> WR_EXPECT_VALUE & 1) ||
+        (alarm->has_value && fabs(alarm->value - expect->value) <= SIX_DIGITS * fabs(expect->value) + 1e-12))
         return true;
+    const char *alarm_text = whose(expect, failure, whole, sizeof whole);
     if (!alarm->has_value)
-        return miss(failure, &expect->places[WR_EXPECT_VALUE], "%s: it has no value, expected %.6g", expect->alarm, expect->value);
-    if (fabs(alarm->value - expect->value) <= SIX_DIGITS * fabs(expect->value) + 1e-12)
-        return true;
-    return miss(failure, &expect->places[WR_EXPECT_VALUE], "%s: the value is %.6g%s%s, expected %.6g", expect->alarm, alarm->value,
+        return miss(failure, &expect->places[WR_EXPECT_VALUE], "%sit has no value, expected %.6g", alarm_text, expect->value);
+    return miss(failure, &expect->places[WR_EXPECT_VALUE], "%sthe value is %.6g%s%s, expected %.6g", alarm_text, alarm->value,
                 alarm->unit[0] ? " " : "", alarm->unit, expect->value);
 }
 
@@ -64,23 +84,25 @@ static bool meets_alarm(const struct wr_world *world, const struct wr_test_expec
     if (!wr_world_alarm(world, expect->selector, &entry))
         return miss(failure, NULL, "%s: no sample made such an alarm", expect->alarm);
     const enum wr_alarm_state state = (enum wr_alarm_state)alarm->to;
-    const bool wants_ack = wr_alarm_state_wants_ack(state);
-    return word_is(expect, WR_EXPECT_STATE, failure, state == expect->state, "state", wr_alarm_state_name(state),
-                   wr_alarm_state_name(expect->state)) &&
-           word_is(expect, WR_EXPECT_SEVERITY, failure, alarm->severity == expect->severity, "severity",
-                   wr_severity_name((enum wr_severity)alarm->severity), wr_severity_name(expect->severity)) &&
-           word_is(expect, WR_EXPECT_LEVEL, failure, !expect->level || strcmp(alarm->level, expect->level) == 0, "level", alarm->level,
-                   expect->level) &&
-           word_is(expect, WR_EXPECT_DATA, failure, alarm->data == expect->data, "data", data[alarm->data & 1], data[expect->data & 1]) &&
-           word_is(expect, WR_EXPECT_ACKED, failure, expect->acked ? is_acked(state) : wants_ack, "state", wr_alarm_state_name(state),
-                   expect->acked ? "one that is acknowledged" : "one that waits to be acknowledged") &&
-           word_is(expect, WR_EXPECT_SILENT, failure, expect->silent ? (alarm->silent & expect->silent) == expect->silent : !alarm->silent,
-                   "silence", silence_text(alarm->silent, is, sizeof is), silence_text(expect->silent, expected, sizeof expected)) &&
-           word_is(expect, WR_EXPECT_HISTORIC, failure, alarm->historic == expect->historic, "mark historic", truth[alarm->historic],
-                   truth[expect->historic]) &&
-           word_is(expect, WR_EXPECT_MESSAGE, failure, !expect->message || wr_glob_match(expect->message, alarm->message), "message",
-                   alarm->message, expect->message) &&
-           meets_value(expect, alarm, failure);
+    const bool acked_so = expect->acked ? is_acked(state) : wr_alarm_state_wants_ack(state);
+    bool met = true;
+    met &= word_is(expect, WR_EXPECT_STATE, failure, state == expect->state, "state", wr_alarm_state_name(state),
+                   wr_alarm_state_name(expect->state));
+    met &= word_is(expect, WR_EXPECT_SEVERITY, failure, alarm->severity == expect->severity, "severity",
+                   wr_severity_name((enum wr_severity)alarm->severity), wr_severity_name(expect->severity));
+    met &= word_is(expect, WR_EXPECT_LEVEL, failure, !expect->level || strcmp(alarm->level, expect->level) == 0, "level", alarm->level,
+                   expect->level);
+    met &= word_is(expect, WR_EXPECT_DATA, failure, alarm->data == expect->data, "data", data[alarm->data & 1], data[expect->data & 1]);
+    met &= word_is(expect, WR_EXPECT_ACKED, failure, acked_so, "state", wr_alarm_state_name(state),
+                   expect->acked ? "one that is acknowledged" : "one that waits to be acknowledged");
+    met &= word_is(expect, WR_EXPECT_SILENT, failure, silence_fits(expect, alarm), "silence", silence_text(alarm->silent, is, sizeof is),
+                   silence_text(expect->silent, expected, sizeof expected));
+    met &= word_is(expect, WR_EXPECT_HISTORIC, failure, alarm->historic == expect->historic, "mark historic", truth[alarm->historic],
+                   truth[expect->historic]);
+    met &= word_is(expect, WR_EXPECT_MESSAGE, failure, !expect->message || wr_glob_match(expect->message, alarm->message), "message",
+                   alarm->message, expect->message);
+    met &= meets_value(expect, alarm, failure);
+    return met;
 }
 
 static bool meets_none(const struct wr_world *world, const struct wr_test_expect *expect, struct wr_test_failure *failure) {
@@ -91,12 +113,6 @@ static bool meets_none(const struct wr_world *world, const struct wr_test_expect
         return true;
     return miss(failure, NULL, "%s is %s, expected none", wr_alarm_display(shown, sizeof shown, &entry.alarm),
                 wr_alarm_state_name((enum wr_alarm_state)entry.alarm.to));
-}
-
-static bool silence_fits(const struct wr_test_expect *expect, const struct wr_alarm *told) {
-    if (!(expect->what >> WR_EXPECT_SILENT & 1))
-        return true;
-    return expect->silent ? (told->silent & expect->silent) == expect->silent : !told->silent;
 }
 
 static bool meets_count(const struct wr_world *world, const struct wr_test_expect *expect, struct wr_test_failure *failure) {

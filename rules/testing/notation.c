@@ -156,7 +156,8 @@ static bool read_csv(struct reader *reader, struct wr_sample_run *run) {
         run->column = read_until(reader, ")");
     if (reader->arena->failed)
         return no_memory(reader);
-    if (!run->column || !run->column[0] || !run->text[0] || !take(reader, ")"))
+    const bool named = run->text && run->column && run->text[0] && run->column[0];
+    if (!named || !take(reader, ")"))
         return refuse(reader, start, NULL, "expected csv(file.csv, column)");
     return true;
 }
@@ -291,9 +292,7 @@ static bool read_prometheus_run(struct reader *reader, struct wr_sample_run *run
     run->n = 1;
     run->offset = (uint32_t)reader->at;
     double step = 0;
-    if (take(reader, "_")) {
-        run->kind = WR_SAMPLE_MISSING;
-    } else if (take(reader, "stale")) {
+    if (take(reader, "_") || take(reader, "stale")) {
         run->kind = WR_SAMPLE_MISSING;
     } else if (take(reader, "NaN")) {
         run->kind = WR_SAMPLE_NAN;
@@ -311,12 +310,13 @@ static bool read_prometheus_run(struct reader *reader, struct wr_sample_run *run
     }
     run->to = run->from;
     if (take(reader, "x")) {
-        uint32_t more;
-        size_t start = reader->at;
-        if (take(reader, "0") && is_end(reader))
-            more = 0;
-        else if (reader->at = start, !read_count(reader, "more", &more))
-            return false;
+        uint32_t more = 0;
+        const size_t start = reader->at;
+        if (!take(reader, "0") || !is_end(reader)) {
+            reader->at = start;
+            if (!read_count(reader, "more", &more))
+                return false;
+        }
         /* Of numbers n more come behind the first; of _ n in all. */
         run->n = run->kind == WR_SAMPLE_MISSING ? (more > 0 ? more : 1) : more + 1;
         run->to = run->from + step * more;

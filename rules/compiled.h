@@ -268,7 +268,8 @@ struct wr_ruleset {
     struct wr_schedule *schedules[WR_RULESET_SCHEDULES];
     uint32_t n_zones;
     struct wr_ruleset_zone zones[WR_RULESET_SCHEDULES];
-    struct wr_test *tests; /* rules/testing/scenario.h: a list in the order of the files */
+    struct wr_test *tests; /* rules/testing/scenario.h: a list in the order of the files; NULL unless the options keep them */
+    struct wr_arena test_arena;
     uint32_t n_suppresses;
     struct wr_suppress *suppresses;
     uint32_t n_groups;

@@ -15,6 +15,7 @@ void wr_ruleset_free(struct wr_ruleset *ruleset) {
     for (uint32_t i = 0; i < ruleset->n_zones; i++)
         wr_timezone_free(ruleset->zones[i].zone);
     wr_arena_fini(&ruleset->arena);
+    wr_arena_fini(&ruleset->test_arena);
     free(ruleset);
 }
 
@@ -321,6 +322,7 @@ static enum wr_result build(struct wr_yaml *yamls, size_t n, const struct wr_rul
     if (!ruleset)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for the rules");
     wr_arena_init(&ruleset->arena);
+    wr_arena_init(&ruleset->test_arena);
     ruleset->max_instances = options && options->max_instances ? options->max_instances : WR_RULESET_INSTANCES;
     enum wr_result result = WR_OK;
     if (!compile_files(ruleset, yamls, n, options, diagnostics) || ruleset->arena.failed || diagnostics->out_of_memory)
@@ -330,6 +332,10 @@ static enum wr_result build(struct wr_yaml *yamls, size_t n, const struct wr_rul
     if (result != WR_OK) {
         wr_ruleset_free(ruleset);
         return result;
+    }
+    if (!options || !options->keep_tests) {
+        wr_arena_fini(&ruleset->test_arena);
+        ruleset->tests = NULL;
     }
     *ret_ruleset = ruleset;
     return WR_OK;

@@ -52,7 +52,8 @@ struct wr_ruleset_options {
     bool no_uplink;         /* an action `mqtt` has no broker: a warning */
     uint32_t max_instances; /* of one rule; 0: WR_RULESET_INSTANCES */
     const char *builtin;    /* the text of one more file, before the others; NULL or empty: none. Only wr_ruleset_load looks at it */
-    bool without_tests;     /* `tests` are neither checked nor kept */
+    bool without_tests;     /* `tests` are not even checked */
+    bool keep_tests;        /* they are kept, to be run; else they are checked, and their memory is freed */
     const struct wr_ruleset_text *others; /* files that belong to it. Only wr_ruleset_load_text looks at them */
     size_t n_others;
 };

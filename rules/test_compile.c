@@ -382,15 +382,11 @@ static bool compile_test(struct wr_test_compile *tests) {
     return test->name && read_rules(tests) && read_given(tests, every_ns) && read_dos(tests) && wr_test_compile_expects(tests);
 }
 
-bool wr_compile_tests(struct wr_compile *compile) {
+static bool compile_tests(struct wr_compile *compile) {
     const struct wr_rule_file *file = compile->yaml->record;
     struct wr_ruleset *ruleset = compile->ruleset;
-    if (compile->options && compile->options->without_tests)
-        return true;
-    if (wr_yaml_damaged(compile->yaml, "rules") || wr_yaml_damaged(compile->yaml, "groups"))
-        return true; /* told already; who needs them is not blamed */
-    compile->list = "tests";
     struct wr_test **last = &ruleset->tests;
+    compile->list = "tests";
     while (*last)
         last = &(*last)->next;
     for (unsigned i = 0; i < file->n_tests; i++) {
@@ -405,4 +401,19 @@ bool wr_compile_tests(struct wr_compile *compile) {
         last = &test->next;
     }
     return true;
+}
+
+bool wr_compile_tests(struct wr_compile *compile) {
+    struct wr_ruleset *ruleset = compile->ruleset;
+    if (compile->options && compile->options->without_tests)
+        return true;
+    if (wr_yaml_damaged(compile->yaml, "rules") || wr_yaml_damaged(compile->yaml, "groups"))
+        return true; /* told already; who needs them is not blamed */
+    /* Meanwhile the arena of the rule set is that of its tests: an agent, which only checks them, frees them alone. */
+    const struct wr_arena arena = ruleset->arena;
+    ruleset->arena = ruleset->test_arena;
+    const bool good = compile_tests(compile);
+    ruleset->test_arena = ruleset->arena;
+    ruleset->arena = arena;
+    return good;
 }

@@ -166,6 +166,7 @@ enum wr_result wr_mutate_run(const struct wr_ruleset_text *file, const struct wr
     struct wr_yaml yaml;
     if (options->rules)
         mutating.rules = *options->rules;
+    mutating.rules.keep_tests = true;
     wr_buf_init(&mutating.text, 0);
     wr_diagnostics_init(&diagnostics);
     enum wr_result result = wr_ruleset_load_text(file->name, file->text, file->len, &mutating.rules, &diagnostics, &mutating.base, err);

@@ -203,7 +203,9 @@ enum wr_result wr_suite_run(const struct wr_ruleset_text *file, const struct wr_
     struct wr_ruleset *rules = NULL;
     wr_buf_init(&telling.failures, 0);
     wr_diagnostics_init(&diagnostics);
-    enum wr_result result = wr_ruleset_load_text(file->name, file->text, file->len, options->rules, &diagnostics, &rules, err);
+    struct wr_ruleset_options keep = options->rules ? *options->rules : (struct wr_ruleset_options){0};
+    keep.keep_tests = true;
+    enum wr_result result = wr_ruleset_load_text(file->name, file->text, file->len, &keep, &diagnostics, &rules, err);
     if (result == WR_INVALID)
         result = fail_file(&telling, &diagnostics, counts, err);
     else if (result == WR_OK)

@@ -56,6 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const char *const keys[] = {"room_temp\0value\0room\0A1", "power\0value\0machine\0comp1", "t\0value\0", "x\0y\0room\0A1"};
     static const size_t lengths[] = {24, 26, 8, 12};
+    static const struct wr_ruleset_options options = {.keep_tests = true};
     struct wr_diagnostics diagnostics;
     struct wr_ruleset *rules = NULL;
     struct wr_series_table *table = NULL;
@@ -64,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     wr_diagnostics_init(&diagnostics);
     struct wr_buf shown;
     wr_buf_init(&shown, 0);
-    enum wr_result result = wr_ruleset_load_text("r.yaml", (const char *)data, size, NULL, &diagnostics, &rules, NULL);
+    enum wr_result result = wr_ruleset_load_text("r.yaml", (const char *)data, size, &options, &diagnostics, &rules, NULL);
     if ((result == WR_OK) != (diagnostics.errors == 0) || wr_diagnostics_render(&diagnostics, WR_DIAGNOSTICS_TEXT, &shown) != WR_OK)
         abort();
     if (rules && wr_series_table_new(16, &table, NULL) == WR_OK && wr_evaluator_new(rules, table, NULL, &evaluator, NULL) == WR_OK) {

@@ -222,7 +222,7 @@ static int read_words(int argc, char **argv, struct options *options) {
             return WR_EXIT_CANNOT;
         }
     }
-    return options->files.n > 0 ? 0 : wr_command_usage("test", "which rule files?");
+    return options->files.n > 0 || options->n_promtool > 0 ? 0 : wr_command_usage("test", "which rule files?");
 }
 
 int wr_command_test(int argc, char **argv) {

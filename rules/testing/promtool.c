@@ -416,3 +416,24 @@ enum wr_result wr_promtool_load(const char *name, const char *text, size_t len, 
         return wr_error_set(err, WR_INVALID, "%zu errors in %s", diagnostics->errors - before, name);
     return WR_OK;
 }
+
+enum wr_result wr_promtool_rule_files(const char *name, const char *text, size_t len, struct wr_arena *arena,
+                                      struct wr_diagnostics *diagnostics, const char *const **ret_files, size_t *ret_n,
+                                      struct wr_error *err) {
+    struct wr_yaml yaml;
+    const char *slash = strrchr(name, '/');
+    const int folder = slash ? (int)(slash - name) + 1 : 0;
+    WR_TRY(wr_yaml_load_text(name, text, len, file_fields, sizeof(struct file), diagnostics, &yaml, err));
+    const struct file *file = yaml.record;
+    const char **files = wr_arena_take(arena, (file->n_rule_files + 1) * sizeof *files);
+    for (unsigned i = 0; files && i < file->n_rule_files; i++) {
+        const char *path = file->rule_files[i];
+        char full[4096];
+        snprintf(full, sizeof full, "%.*s%s", path[0] == '/' ? 0 : folder, name, path);
+        files[i] = wr_arena_string(arena, full);
+    }
+    *ret_n = file->n_rule_files;
+    *ret_files = files;
+    wr_yaml_free(&yaml);
+    return arena->failed ? wr_error_set(err, WR_NO_MEMORY, "no memory for %s", name) : WR_OK;
+}

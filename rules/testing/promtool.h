@@ -18,4 +18,9 @@ WR_MUST_USE enum wr_result wr_promtool_load(const char *name, const char *text, 
                                             struct wr_arena *arena, struct wr_diagnostics *diagnostics, struct wr_test **ret_tests,
                                             struct wr_error *err);
 
+/* Its rule_files, beside it; *ret_n 0: it names none. The list lives in the arena. WR_INVALID: diagnostics tell; WR_NO_MEMORY. */
+WR_MUST_USE enum wr_result wr_promtool_rule_files(const char *name, const char *text, size_t len, struct wr_arena *arena,
+                                                  struct wr_diagnostics *diagnostics, const char *const **ret_files, size_t *ret_n,
+                                                  struct wr_error *err);
+
 #endif

@@ -216,6 +216,17 @@ enum wr_result wr_suite_run(const struct wr_ruleset_text *file, const struct wr_
     return result;
 }
 
+/* The rules that are named, else those that the file names itself. */
+static enum wr_result load_rules(const struct wr_ruleset_text *file, const char *const *rule_files, size_t n_rule_files,
+                                 const struct wr_suite_options *options, struct wr_arena *arena, struct wr_diagnostics *diagnostics,
+                                 struct wr_ruleset **ret_rules, struct wr_error *err) {
+    if (n_rule_files == 0)
+        WR_TRY(wr_promtool_rule_files(file->name, file->text, file->len, arena, diagnostics, &rule_files, &n_rule_files, err));
+    WR_TRY(wr_ruleset_load(rule_files, n_rule_files, options->rules, diagnostics, ret_rules, err));
+    wr_diagnostics_fini(diagnostics); /* advice about the rules is for weir check */
+    return WR_OK;
+}
+
 enum wr_result wr_suite_run_promtool(const struct wr_ruleset_text *file, const char *const *rule_files, size_t n_rule_files,
                                      const struct wr_suite_options *options, const struct wr_suite_output *output,
                                      struct wr_suite_counts *counts, struct wr_error *err) {
@@ -227,11 +238,9 @@ enum wr_result wr_suite_run_promtool(const struct wr_ruleset_text *file, const c
     wr_buf_init(&telling.failures, 0);
     wr_diagnostics_init(&diagnostics);
     wr_arena_init(&arena);
-    enum wr_result result = wr_ruleset_load(rule_files, n_rule_files, options->rules, &diagnostics, &rules, err);
-    if (result == WR_OK) {
-        wr_diagnostics_fini(&diagnostics); /* advice about the rules is for weir check */
+    enum wr_result result = load_rules(file, rule_files, n_rule_files, options, &arena, &diagnostics, &rules, err);
+    if (result == WR_OK)
         result = wr_promtool_load(file->name, file->text, file->len, rules, &arena, &diagnostics, &tests, err);
-    }
     if (result == WR_INVALID)
         result = fail_file(&telling, &diagnostics, counts, err);
     else if (result == WR_OK && !output->json && diagnostics.n > 0)

@@ -39,7 +39,7 @@ struct wr_suite_counts {
 WR_MUST_USE enum wr_result wr_suite_run(const struct wr_ruleset_text *file, const struct wr_suite_options *options,
                                         const struct wr_suite_output *output, struct wr_suite_counts *counts, struct wr_error *err);
 
-/* The tests of a promtool file (rules/testing/promtool.h), on the rules of files that are loaded together. As wr_suite_run; warnings are shown too. */
+/* The tests of a promtool file (rules/testing/promtool.h), on the rules of files that are loaded together (none: those that it names itself). As wr_suite_run; warnings are shown too. */
 WR_MUST_USE enum wr_result wr_suite_run_promtool(const struct wr_ruleset_text *file, const char *const *rule_files, size_t n_rule_files,
                                                  const struct wr_suite_options *options, const struct wr_suite_output *output,
                                                  struct wr_suite_counts *counts, struct wr_error *err);

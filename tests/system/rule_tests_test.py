@@ -79,6 +79,12 @@ def test_promtool(lab):
     done = run(lab, DATA / "promtool-rules.yaml", "--promtool", DATA / "promtool.yml", code=0)
     assert last_line(done) == "1 passed, 0 failed"
     assert last_line(run(lab, DATA / "promtool-rules.yaml", "--promtool", DATA / "promtool-failing.yml", code=1)) == "0 passed, 1 failed"
+    shutil.copy(DATA / "promtool-rules.yaml", lab.directory)
+    own = lab.directory / "own.yml"
+    own.write_text((DATA / "promtool.yml").read_text().replace("alerts.yml", "promtool-rules.yaml"))
+    assert last_line(run(lab, "--promtool", own, code=0)) == "1 passed, 0 failed"
+    (lab.directory / "promtool-rules.yaml").write_text("groups: [{name: a, rules: [{alert: InstanceDown, expr: up == 0}]}]\n")
+    assert "unknown key 'rules' in group 'a'" in run(lab, "--promtool", own, code=1).stdout
 
 
 def test_hundreds_of_mutants_take_seconds(lab):

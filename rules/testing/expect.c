@@ -30,7 +30,7 @@ static bool miss(struct wr_test_failure *failure, const struct wr_position *at, 
 
 /* "cold_room_warm{room=A1}: ", once. */
 static const char *whose(const struct wr_test_expect *expect, const struct wr_test_failure *failure, char *text, size_t size) {
-    snprintf(text, size, failure->message[0] ? "" : "%s: ", expect->alarm);
+    snprintf(text, size, "%s%s", failure->message[0] ? "" : expect->alarm, failure->message[0] ? "" : ": ");
     return text;
 }
 

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/file.h"
+#include "rules/yaml.h"
+
 static enum wr_result add_file(struct wr_rule_files *files, const char *path, struct wr_error *err) {
     if (files->n == WR_RULE_FILES_MAX)
         return wr_error_set(err, WR_LIMIT, "more than %d files", WR_RULE_FILES_MAX);
@@ -34,6 +37,21 @@ static bool is_yaml(const char *name) {
     return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
 }
 
+/* A config of an agent, a test file of promtool, a manifest of Kubernetes: told by a key at the beginning of a line that no rule file has. What cannot be read
+ * is left to whoever reads it, and says so. */
+static bool is_something_else(const char *path) {
+    static const char *const keys[] = {"node:", "rule_files:", "apiVersion:"};
+    struct wr_buf text;
+    bool found = false;
+    wr_buf_init(&text, 0);
+    if (wr_file_read(path, WR_YAML_BYTES, &text, NULL) == WR_OK)
+        for (const char *line = wr_buf_str(&text); line && !found; line = strchr(line, '\n'), line = line ? line + 1 : NULL)
+            for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+                found |= strncmp(line, keys[i], strlen(keys[i])) == 0;
+    wr_buf_fini(&text);
+    return found;
+}
+
 static enum wr_result add_folder(struct wr_rule_files *files, const char *path, unsigned depth, struct wr_error *err);
 
 static enum wr_result add_entry(struct wr_rule_files *files, const char *folder, const char *name, unsigned depth, struct wr_error *err) {
@@ -45,7 +63,7 @@ static enum wr_result add_entry(struct wr_rule_files *files, const char *folder,
         return WR_OK; /* gone meanwhile, or a link to nowhere */
     if (S_ISDIR(found.st_mode))
         return add_folder(files, path, depth + 1, err);
-    return is_yaml(name) ? add_file(files, path, err) : WR_OK;
+    return is_yaml(name) && !is_something_else(path) ? add_file(files, path, err) : WR_OK;
 }
 
 static enum wr_result add_folder(struct wr_rule_files *files, const char *path, unsigned depth, struct wr_error *err) {

@@ -1,4 +1,5 @@
-/* The rule files that words of a command line name: files as they are, folders with all *.yaml and *.yml in them and below, by name.
+/* The rule files that words of a command line name: files as they are, folders with all *.yaml and *.yml in them and below, by name, but for
+ * what is something else: configs of agents, test files of promtool, manifests of Kubernetes.
  *
  * Threads: one. Ownership: caller's memory, init is all zero. Limits: WR_RULE_FILES_MAX files, folders WR_RULE_FILES_DEEP deep; hidden ones are left out.
  */

@@ -43,6 +43,8 @@ def test_folders(lab):
     for name in ["cold-room.yaml", "rooms.csv"]:
         shutil.copy(DATA / name, folder / "deep" / name)
     shutil.copy(DATA / "promtool-rules.yaml", folder)
+    shutil.copy(DATA / "promtool.yml", folder)
+    shutil.copy(ROOT / "packaging/examples/smallest.yaml", folder)  # the config of an agent
     assert last_line(run(lab, folder, code=0)) == "1 passed, 0 failed"
 
 

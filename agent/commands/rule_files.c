@@ -39,17 +39,18 @@ static bool is_yaml(const char *name) {
 
 /* A config of an agent, a test file of promtool, a manifest of Kubernetes: told by a key at the beginning of a line that no rule file has. What cannot be read
  * is left to whoever reads it, and says so. */
-static bool is_something_else(const char *path) {
+static enum wr_result find_out(const char *path, bool *ret_else, struct wr_error *err) {
     static const char *const keys[] = {"node:", "rule_files:", "apiVersion:"};
     struct wr_buf text;
-    bool found = false;
+    *ret_else = false;
     wr_buf_init(&text, 0);
-    if (wr_file_read(path, WR_YAML_BYTES, &text, NULL) == WR_OK)
-        for (const char *line = wr_buf_str(&text); line && !found; line = strchr(line, '\n'), line = line ? line + 1 : NULL)
-            for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-                found |= strncmp(line, keys[i], strlen(keys[i])) == 0;
+    const enum wr_result result = wr_file_read(path, WR_YAML_BYTES, &text, err);
+    for (const char *line = result == WR_OK ? wr_buf_str(&text) : NULL; line && !*ret_else;
+         line = strchr(line, '\n'), line = line ? line + 1 : NULL)
+        for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+            *ret_else |= strncmp(line, keys[i], strlen(keys[i])) == 0;
     wr_buf_fini(&text);
-    return found;
+    return result == WR_NO_MEMORY ? result : WR_OK;
 }
 
 static enum wr_result add_folder(struct wr_rule_files *files, const char *path, unsigned depth, struct wr_error *err);
@@ -63,7 +64,10 @@ static enum wr_result add_entry(struct wr_rule_files *files, const char *folder,
         return WR_OK; /* gone meanwhile, or a link to nowhere */
     if (S_ISDIR(found.st_mode))
         return add_folder(files, path, depth + 1, err);
-    return is_yaml(name) && !is_something_else(path) ? add_file(files, path, err) : WR_OK;
+    bool something_else = !is_yaml(name);
+    if (!something_else)
+        WR_TRY(find_out(path, &something_else, err));
+    return something_else ? WR_OK : add_file(files, path, err);
 }
 
 static enum wr_result add_folder(struct wr_rule_files *files, const char *path, unsigned depth, struct wr_error *err) {

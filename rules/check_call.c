@@ -5,6 +5,9 @@
 
 #include "rules/check.h"
 #include "rules/check_argument.h"
+#include "rules/operators/t2q.h"
+
+#define VECTORS 500 /* that a model learns from */
 
 /* -- answers ------------------------------------------------------------------------------------------------------------------------------ */
 
@@ -80,6 +83,33 @@ static bool answer_operator(struct wr_scope *scope, struct wr_node *call, struct
     if (function->id == WR_FUNCTION_QUANTILE || function->id == WR_FUNCTION_FORECAST)
         call->argument = operator.numbers[0];
     return wr_check_memory(scope, call, &operator, windowed ? &arguments->window : NULL);
+}
+
+/* The rule is the node that the call becomes: its operands are the vector. */
+static bool answer_vector(struct wr_scope *scope, struct wr_node *call, struct wr_arguments *arguments) {
+    struct wr_rule *rule = scope->rule;
+    struct wr_error err;
+    uint32_t n = 1;
+    for (struct wr_node *more = arguments->more, *after; more; more = after, n++) {
+        after = more->next;
+        more->next = NULL;
+        if (!wr_check_signal(scope, more, WR_ARGUMENT_SIGNAL))
+            return false;
+    }
+    rule->kind = WR_RULE_VECTOR;
+    rule->every_sample = true;
+    rule->vector = (struct wr_t2q_spec){rule->n_operands, isnan(arguments->numbers[1]) ? VECTORS : (uint32_t)arguments->numbers[1]};
+    for (uint32_t i = 0; i < rule->n_operands; i++)
+        rule->operands[i].opaque = true;
+    if (rule->n_operands < n) {
+        wr_check_wrong_arguments(scope, call, "a series stands twice in");
+        return false;
+    }
+    if (wr_t2q_check(&rule->vector, &err) != WR_OK) {
+        wr_scope_complain(scope, 215, call, NULL, "%s", err.text);
+        return false;
+    }
+    return true;
 }
 
 /* -- arithmetic ---------------------------------------------------------------------------------------------------------------------------- */
@@ -206,6 +236,9 @@ static bool answer(struct wr_scope *scope, struct wr_node *call, struct wr_argum
         return wr_check_held(scope, call, first, arguments->durations_ns[1]) != NULL;
     case WR_HOW_SET:
         return wr_check_set(scope, call, first) != NULL;
+    case WR_HOW_VECTOR:
+        call->unit = answer_unit(function->answer, NULL);
+        return answer_vector(scope, call, arguments);
     case WR_HOW_TIME:
         call->child = NULL;
         call->unit = answer_unit(function->answer, NULL);
@@ -243,7 +276,8 @@ bool wr_check_arguments(struct wr_scope *scope, struct wr_node *call) {
 
 /* delta(x) looks at the last two samples, delta(x, 5m) has a window. */
 static bool has_memory(const struct wr_node *call) {
-    return call->function->how == WR_HOW_OPERATOR || (call->function->id == WR_FUNCTION_DELTA && call->child && call->child->next);
+    return call->function->how == WR_HOW_OPERATOR || call->function->how == WR_HOW_VECTOR ||
+           (call->function->id == WR_FUNCTION_DELTA && call->child && call->child->next);
 }
 
 void wr_check_call(struct wr_scope *scope, struct wr_node *node) {

@@ -177,7 +177,8 @@ static struct wr_node *stand_for(struct wr_scope *scope, struct wr_node *node, c
 /* Whether checking it gives a node's name already. */
 static bool is_node_call(const struct wr_node *node) {
     const struct wr_function *function = node->kind == WR_NODE_CALL ? wr_function_find(node->text) : NULL;
-    return function && (function->how == WR_HOW_HELD || function->how == WR_HOW_SET || function->how == WR_HOW_OPERATOR);
+    return function && (function->how == WR_HOW_HELD || function->how == WR_HOW_SET || function->how == WR_HOW_OPERATOR ||
+                        function->how == WR_HOW_VECTOR);
 }
 
 struct wr_node *wr_check_signal(struct wr_scope *scope, struct wr_node *argument, enum wr_argument kind) {
@@ -272,6 +273,8 @@ static bool fill_memory(struct wr_scope *scope, struct wr_rule *hidden, struct w
     hidden->truth = call->type == WR_NODE_IS_BOOL;
     if (!wr_check_node_output(scope, hidden, &call->unit))
         return false;
+    if (hidden->kind == WR_RULE_VECTOR)
+        return true;
     inherit_range(hidden, call->function->id);
     return wr_check_thresholds(scope, call, hidden->truth) && compile(scope, call, call, hidden->truth, &hidden->when);
 }

@@ -188,6 +188,8 @@ void wr_node_tell(struct wr_evaluator *evaluator, struct wr_instance *instance, 
     if (point && (value < point->low || value > point->high))
         value = NAN; /* outside its declared range: bad, as with any point */
     if (isnan(value)) {
+        if (signal->good) /* known up to now */
+            band->arrival_boot_ns = wr_signal_last_good(evaluator, id);
         if (signal->good || signal->fresh || signal->n_wakes > 0) {
             signal->quality = WR_QUALITY_BAD;
             wr_signal_take_bad(evaluator, id, boot_ns);

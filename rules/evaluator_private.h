@@ -302,6 +302,9 @@ struct wr_view {
 struct wr_view wr_view_of(struct wr_evaluator *evaluator, const struct wr_instance *instance);
 double wr_view_run(struct wr_view *view, const struct wr_program *program);
 /* Boot time of the last good sample; of the instance's birth when there was none. */
+/* The last sign of life: of a node, as long as its value is known, that of its inputs, which may move no limit and so not reach it: the oldest of them; of a set
+ * the newest member. */
+int64_t wr_signal_last_good(const struct wr_evaluator *evaluator, uint32_t id);
 int64_t wr_view_last_good(const struct wr_evaluator *evaluator, const struct wr_instance *instance, uint32_t operand);
 /* The same for any sample. */
 int64_t wr_view_last_arrival(const struct wr_evaluator *evaluator, const struct wr_instance *instance, uint32_t operand);

@@ -9,11 +9,29 @@
 
 #define HOUR_EDGE_NS (15 * 60 * WR_NS_PER_S) /* all zones begin their hours at a quarter */
 
+int64_t wr_signal_last_good(const struct wr_evaluator *evaluator, uint32_t id) {
+    const struct wr_signal *signal = wr_signal_at(evaluator, id);
+    int64_t own_ns = wr_signal_band(evaluator, id)->arrival_boot_ns;
+    if (!(id & WR_SIGNAL_NODE) || !signal->good)
+        return own_ns;
+    const struct wr_instance *owner = &evaluator->instances[signal->owner];
+    const struct wr_instance_more *more = owner->more;
+    bool set = wr_instance_rule(evaluator, owner)->kind == WR_RULE_SET;
+    int64_t inputs_ns = set ? INT64_MIN : INT64_MAX;
+    for (uint32_t i = 0; set && more && i < more->n_members; i++) {
+        int64_t at = wr_signal_band(evaluator, more->members[i])->arrival_boot_ns;
+        inputs_ns = at > inputs_ns ? at : inputs_ns;
+    }
+    for (uint32_t i = 0; !set && i < wr_instance_rule(evaluator, owner)->n_operands; i++) {
+        int64_t at = owner->signals[i] == WR_SERIES_NONE ? INT64_MAX : wr_signal_last_good(evaluator, owner->signals[i]);
+        inputs_ns = at < inputs_ns ? at : inputs_ns;
+    }
+    return inputs_ns > own_ns && inputs_ns != INT64_MAX ? inputs_ns : own_ns;
+}
+
 int64_t wr_view_last_good(const struct wr_evaluator *evaluator, const struct wr_instance *instance, uint32_t operand) {
     const struct wr_signal *signal = wr_instance_signal(evaluator, instance, operand);
-    if (!signal || !signal->ever)
-        return instance->made_boot_ns;
-    return wr_signal_band(evaluator, instance->signals[operand])->arrival_boot_ns;
+    return !signal || !signal->ever ? instance->made_boot_ns : wr_signal_last_good(evaluator, instance->signals[operand]);
 }
 
 int64_t wr_view_last_arrival(const struct wr_evaluator *evaluator, const struct wr_instance *instance, uint32_t operand) {

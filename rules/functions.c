@@ -136,8 +136,10 @@ const struct wr_function wr_functions[] = {
      .example = "hits(anomaly(current, method=relent, warmup=3d) > 0.99, 7, 10)"},
     {OVER("forecast", FORECAST, SAME, X, WINDOW, DURATION("ahead")),
      .usage = "forecast(x, 1h, 4h)", .help = "the straight line through the window, so far ahead of now", .example = "forecast(tank_level, 1h, 4h) > 95%"},
-    {.name = "t2q", .id = WR_FUNCTION_T2Q, .how = WR_HOW_LATER, .answer = WR_ANSWER_PLAIN, .many = true, .parameters = {X},
-     .usage = "t2q(a, b, c)", .help = "how unusual the values of several series are together; not in this version"},
+    {.name = "t2q", .id = WR_FUNCTION_T2Q, .how = WR_HOW_VECTOR, .answer = WR_ANSWER_RATIO, .many = true,
+     .parameters = {X, {.name = "warmup", .kind = WR_ARGUMENT_COUNT, .optional = true, .by_name = true, .low = 4, .high = 1e6}},
+     .usage = "t2q(a, b, c, warmup=500)", .help = "how unusual the values of 2 to 16 series are together, 0 to 1, after so many vectors to learn from",
+     .example = "t2q(current, vib, flow, warmup=1000) > 0.99"},
 
     {.name = "abs", .id = WR_FUNCTION_ABS, .how = WR_HOW_VALUE, .answer = WR_ANSWER_SAME, .no_points = true, .parameters = {NUMBER("x")},
      .usage = "abs(x)", .help = "without its sign", .example = "abs(room_temp - air_temp) > 5K"},

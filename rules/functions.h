@@ -85,6 +85,7 @@ enum wr_function_how {
     WR_HOW_VOTE,
     WR_HOW_OPERATOR, /* memory over one signal: rules/operator.h */
     WR_HOW_SET,      /* a node over all series of a selector */
+    WR_HOW_VECTOR,   /* a model over several signals together */
     WR_HOW_VALUE,    /* arithmetic on the stack */
     WR_HOW_LATER,    /* not in this version */
 };

@@ -84,6 +84,7 @@ struct model_rule {
 struct model {
     struct model_series series[2];
     bool mean_known; /* avg(x, 10s) is a signal of its own: what is too old for its window is no sign of life from it */
+    bool mean_now;
     int64_t mean_boot;
     struct model_rule rules[RULES];
     int64_t boot;
@@ -338,9 +339,11 @@ static void model_sample(struct model *m, int s, double value, int64_t event, in
         series->good = series->ever = true;
         series->good_boot = m->boot;
         double sum;
-        if (s == 0 && in_window(m, 0, 10, &sum) > 0) {
+        bool known = s == 0 && in_window(m, 0, 10, &sum) > 0;
+        if (s == 0 && (known || m->mean_now)) {
             m->mean_known = true;
             m->mean_boot = m->boot;
+            m->mean_now = known;
         }
     }
     look_at_all(m, s);
@@ -350,6 +353,8 @@ static void model_sample(struct model *m, int s, double value, int64_t event, in
 static void model_pass(struct model *m, int64_t seconds) {
     for (int64_t i = 0; i < seconds; i++) {
         m->boot += S;
+        double sum;
+        m->mean_now = m->mean_now && in_window(m, 0, 10, &sum) > 0;
         look_at_all(m, -1);
         forget(m);
     }
@@ -426,7 +431,7 @@ static void restart(struct rules_fixture *f, struct model *m) {
         rule->made = 5000 * S;
     }
     memset(m->series, 0, sizeof m->series);
-    m->mean_known = false;
+    m->mean_known = m->mean_now = false;
     m->boot = 5000 * S;
     fixture_fini(f);
     *f = next;

@@ -116,7 +116,6 @@ static void wrong_conditions(void **state) {
     } table[] = {
         {"raise(t, 5m) > 1K",
          "7:11: error W102: unknown function 'raise'\n    7 |     when: raise(t, 5m) > 1K\n      |           ^^^^^ did you mean 'rise'?\n"},
-        {"t2q(t, p) > 0.9", "7:11: error W103: the function 't2q' is not supported in this version\n"},
         {"avg(t, 5m, stop=1m) > 8°C", "7:22: error W111: 'avg' has no argument 'stop='\n    7 |     when: avg(t, 5m, stop=1m) > 8°C\n      "
                                       "|                      ^^^^^^^ did you mean "
                                       "'step='?\n"},

@@ -209,6 +209,34 @@ static void refused(void **state) {
     }
 }
 
+/* What a node reads may stay between its limits for hours: as long as it comes, the node is alive, too; when it stops, so does the node. */
+static void quiet_is_alive(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    fixture_init(&f, POINTS "  - {point: v, unit: °C}\n"
+                            "derive:\n"
+                            "  - {point: spread, of: t - avg_of(v), max_age: 5m}\n"
+                            "rules:\n"
+                            "  - {rule: a, when: \"held(t > 8°C, 2m)\", no_data: raise, no_data_after: 5m}\n"
+                            "  - {rule: b, when: spread > 90K, no_data: raise, no_data_after: 5m}\n"
+                            "  - {rule: c, when: count_of(u > 90) > 2, no_data: raise, no_data_after: 5m}\n");
+    uint32_t t = fixture_series(&f, "t", "");
+    uint32_t u = fixture_series(&f, "u", "");
+    uint32_t v = fixture_series(&f, "v", "probe=1");
+    for (int minute = 0; minute < 60; minute++) {
+        fixture_value(&f, t, 5);
+        fixture_value(&f, u, 3);
+        fixture_value(&f, v, 4);
+        fixture_pass(&f, FIXTURE_MINUTE);
+    }
+    assert_string_equal(fixture_told(&f), "");
+    fixture_pass(&f, 3 * FIXTURE_MINUTE + 59 * FIXTURE_SECOND);
+    assert_string_equal(fixture_told(&f), "");
+    fixture_pass(&f, 2 * FIXTURE_SECOND);
+    assert_string_equal(fixture_told(&f), "raised unack; raised unack; raised unack");
+    fixture_fini(&f);
+}
+
 /* Whichever allocation fails: an error that says so, nothing leaks, nothing is half there. */
 static void without_memory(void **state) {
     (void)state;
@@ -230,8 +258,8 @@ static void without_memory(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(shared),  cmocka_unit_test(counted),       cmocka_unit_test(derived),
-                                       cmocka_unit_test(levels),  cmocka_unit_test(sequence),      cmocka_unit_test(options),
-                                       cmocka_unit_test(refused), cmocka_unit_test(without_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(shared),  cmocka_unit_test(counted),        cmocka_unit_test(derived),
+                                       cmocka_unit_test(levels),  cmocka_unit_test(sequence),       cmocka_unit_test(options),
+                                       cmocka_unit_test(refused), cmocka_unit_test(quiet_is_alive), cmocka_unit_test(without_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

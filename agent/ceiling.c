@@ -70,10 +70,11 @@ static void add_engine(struct wr_ceiling *ceiling, const struct wr_config *confi
         "%d handovers of %d aggregates to the store", WR_AGENT_HANDOVERS, WR_HANDOVER_AGGREGATES);
 }
 
-/* A rule has one instance for each distinct tuple of its `by`: never more than there are series. */
+/* A rule has one instance for each distinct tuple of its `by`: never more than there are series. A reload has two sets for a moment. */
 static void add_rules(struct wr_ceiling *ceiling, const struct wr_config *config, const struct wr_ruleset *rules) {
     uint32_t n = rules ? wr_ruleset_count(rules) : 0;
     uint64_t bytes = n > 0 ? (uint64_t)config->limits->max_series * sizeof(struct wr_evaluator_band) : 0;
+    bytes += rules ? 2 * (uint64_t)wr_ruleset_bytes(rules) : 0;
     for (uint32_t i = 0; i < n; i++) {
         struct wr_rule_info info = wr_ruleset_info(rules, i);
         uint32_t instances = info.n_by == 0 ? 1 : info.max_instances;
@@ -81,7 +82,7 @@ static void add_rules(struct wr_ceiling *ceiling, const struct wr_config *config
             instances = config->limits->max_series;
         bytes += (uint64_t)instances * info.bytes_per_instance;
     }
-    add(ceiling, "rules", bytes, "%u rule%s with all the instances that max_instances allows", n, n == 1 ? "" : "s");
+    add(ceiling, "rules", bytes, "%u rule%s and their tables, with all the instances that max_instances allows", n, n == 1 ? "" : "s");
 }
 
 static void add_alarms(struct wr_ceiling *ceiling, const struct wr_ruleset *rules) {

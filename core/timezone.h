@@ -25,6 +25,7 @@ WR_MUST_USE enum wr_result wr_timezone_open(const char *name, struct wr_timezone
 WR_MUST_USE enum wr_result wr_timezone_parse(const uint8_t *bytes, size_t len, struct wr_timezone **ret_zone, struct wr_error *err);
 /* NULL is fine. */
 void wr_timezone_free(struct wr_timezone *zone);
+size_t wr_timezone_bytes(const struct wr_timezone *zone);
 
 /* Seconds east of UTC at a moment. */
 int32_t wr_timezone_offset(const struct wr_timezone *zone, int64_t utc_s);

@@ -112,6 +112,10 @@ enum wr_result wr_timezone_parse(const uint8_t *bytes, size_t len, struct wr_tim
     return WR_OK;
 }
 
+size_t wr_timezone_bytes(const struct wr_timezone *zone) {
+    return zone ? sizeof *zone + (zone->n + 1) * (sizeof *zone->at_s + 1) : 0;
+}
+
 void wr_timezone_free(struct wr_timezone *zone) {
     if (!zone)
         return;

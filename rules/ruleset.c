@@ -407,6 +407,13 @@ uint32_t wr_ruleset_count(const struct wr_ruleset *ruleset) {
     return ruleset->n_rules;
 }
 
+size_t wr_ruleset_bytes(const struct wr_ruleset *ruleset) {
+    size_t bytes = sizeof *ruleset + ruleset->arena.bytes;
+    for (uint32_t i = 0; i < ruleset->n_zones; i++)
+        bytes += wr_timezone_bytes(ruleset->zones[i].zone);
+    return bytes;
+}
+
 uint32_t wr_ruleset_points(const struct wr_ruleset *ruleset) {
     return ruleset->n_points;
 }

@@ -91,6 +91,8 @@ struct wr_rule_info {
 
 uint32_t wr_ruleset_count(const struct wr_ruleset *ruleset);
 uint32_t wr_ruleset_points(const struct wr_ruleset *ruleset);
+/* The memory of the set itself: rules, tables, time zones. */
+size_t wr_ruleset_bytes(const struct wr_ruleset *ruleset);
 struct wr_rule_info wr_ruleset_info(const struct wr_ruleset *ruleset, uint32_t rule);
 /* The index of a rule by its name, UINT32_MAX when there is none. */
 uint32_t wr_ruleset_find(const struct wr_ruleset *ruleset, const char *name);

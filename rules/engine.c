@@ -176,7 +176,10 @@ static inline bool take_one(struct taking *taking, struct wr_reading reading) {
         reading.quality = WR_QUALITY_BAD;
     struct wr_stamp stamp;
     bool plain = wr_arrival_is_plain(&taking->arrival, stream, reading.event_ns);
-    if (!plain)
+    bool known_old = !plain && wr_arrival_is_known_old(&taking->arrival, stream, reading.event_ns);
+    if (known_old)
+        reading.flags |= WR_READING_HISTORIC;
+    else if (!plain)
         wr_engine_fix_time(engine, &taking->arrival, index, &reading, &stamp);
     bool late = false;
     if (reading.event_ns < stream->max_event_ns)
@@ -185,7 +188,9 @@ static inline bool take_one(struct taking *taking, struct wr_reading reading) {
         stream->behind = 0;
     if (!make_room(taking, index, stream, windows, reading.event_ns) || (!late && !show_to_rules(taking, &reading)))
         return false;
-    if (!plain)
+    if (known_old)
+        engine->stats.historic++;
+    else if (!plain)
         wr_engine_settle_time(engine, &taking->arrival, index, &stamp);
     engine->stats.bad += reading.quality == WR_QUALITY_BAD;
     if (reading.event_ns > stream->max_event_ns)

@@ -88,6 +88,7 @@ struct wr_engine {
     struct wr_slab states;
     struct wr_slab paces; /* of odd streams; a sparse array beside the streams */
     struct wr_pace_clock clock;
+    int64_t old_max_ns; /* the highest bound of what is old, of all streams that were judged */
     struct wr_wheel wheel;
     struct wr_engine_account *accounts; /* [source * (n_windows + 2) + window] */
     uint32_t *account_ids;              /* the same, as in the ledger */
@@ -186,7 +187,8 @@ struct wr_arrival {
     int64_t latest_event_ns; /* beyond it a stamp is from the future */
     bool trusted;            /* the wall clock */
     bool recorded;
-    uint8_t second; /* a mark of the second of boot time, 1 to WR_STREAM_MARKS */
+    uint64_t surely_old; /* stamps so little above -WR_EVENT_SANE_NS are old for every series: see wr_arrival_is_known_old */
+    uint8_t second;      /* a mark of the second of boot time, 1 to WR_STREAM_MARKS */
 };
 
 /* What was found out about one reading; settled once it is taken. */
@@ -196,6 +198,7 @@ struct wr_stamp {
     bool clamped;
     bool moved;
     bool historic;
+    int64_t old_ns; /* judged by this bound */
 };
 
 struct wr_arrival wr_arrival_of(struct wr_engine *engine, const struct wr_batch *batch);
@@ -203,6 +206,10 @@ struct wr_arrival wr_arrival_of(struct wr_engine *engine, const struct wr_batch 
 /* The stamp needs no further look. */
 static inline bool wr_arrival_is_plain(const struct wr_arrival *arrival, const struct wr_stream *stream, int64_t event_ns) {
     return (uint64_t)event_ns - (uint64_t)arrival->earliest_event_ns <= arrival->span_ns && stream->pace == WR_STREAM_RIGHT;
+}
+/* Old, of a stream of which a reading was judged in this second: another one tells nothing new. Memory that is dumped comes by the thousand. */
+static inline bool wr_arrival_is_known_old(const struct wr_arrival *arrival, const struct wr_stream *stream, int64_t event_ns) {
+    return (uint64_t)event_ns + (uint64_t)WR_EVENT_SANE_NS < arrival->surely_old && stream->pace == arrival->second;
 }
 /* Fixes event time, quality and flags of a reading whose stamp is not plain. index WR_SLAB_NONE: there is no stream. Changes nothing else. */
 void wr_engine_fix_time(const struct wr_engine *engine, const struct wr_arrival *arrival, uint32_t index, struct wr_reading *reading,

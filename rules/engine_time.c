@@ -19,6 +19,8 @@ struct wr_arrival wr_arrival_of(struct wr_engine *engine, const struct wr_batch 
     arrival.earliest_event_ns = batch->wall_trusted ? wr_clock_add_ns(arrival.wall_ns, -WR_PACE_OLD_NS) : -WR_EVENT_SANE_NS;
     arrival.span_ns = (uint64_t)arrival.latest_event_ns - (uint64_t)arrival.earliest_event_ns;
     arrival.second = mark_of(batch->arrival_boot_ns);
+    const int64_t surely_old_ns = wr_clock_add_ns(arrival.wall_ns, -engine->old_max_ns);
+    arrival.surely_old = batch->wall_trusted ? (uint64_t)surely_old_ns + (uint64_t)WR_EVENT_SANE_NS : 0;
     if (batch->wall_trusted)
         wr_pace_arrived(&engine->clock, batch->arrival_boot_ns, batch->wall_offset_ns);
     return arrival;
@@ -29,7 +31,7 @@ static void doubt(struct wr_reading *reading) {
         reading->quality = WR_QUALITY_UNCERTAIN;
 }
 
-/* With a trusted clock. Of a run that is under way one reading a second is looked at: memory that is dumped comes by the thousand. */
+/* With a trusted clock. Of a run that is under way one reading a second is looked at. */
 static void judge(const struct wr_engine *engine, const struct wr_arrival *arrival, uint32_t index, struct wr_reading *reading,
                   struct wr_stamp *stamp) {
     const struct wr_stream *stream = index == WR_SLAB_NONE ? NULL : wr_stream_at(engine, index);
@@ -51,6 +53,7 @@ static void judge(const struct wr_engine *engine, const struct wr_arrival *arriv
     const struct wr_pace_verdict verdict = wr_pace_judge(&stamp->pace, &engine->clock, arrival->boot_ns, old_ns, reading->event_ns);
     reading->event_ns = verdict.event_ns;
     stamp->judged = true;
+    stamp->old_ns = old_ns;
     stamp->clamped = verdict.ahead;
     stamp->moved = verdict.moved && !verdict.ahead;
     stamp->historic = verdict.historic;
@@ -94,8 +97,11 @@ void wr_engine_settle_time(struct wr_engine *engine, const struct wr_arrival *ar
     engine->stats.clamped += stamp->clamped;
     engine->stats.moved += stamp->moved;
     engine->stats.historic += stamp->historic;
-    if (stamp->judged)
-        keep_pace(engine, arrival, index, &stamp->pace);
+    if (!stamp->judged)
+        return;
+    if (stamp->old_ns > engine->old_max_ns)
+        engine->old_max_ns = stamp->old_ns;
+    keep_pace(engine, arrival, index, &stamp->pace);
 }
 
 /* The watermark starts over when it lies in the future (the clock was set back), or when all readings have been late for about a minute (the device's

@@ -38,6 +38,7 @@ install(FILES packaging/completion/_weir DESTINATION ${CMAKE_INSTALL_DATAROOTDIR
 install(FILES README.md DESTINATION ${weir_doc}/weir COMPONENT agent)
 weir_changelog(weir agent)
 install(DIRECTORY docs/ DESTINATION ${weir_doc}/weir/docs COMPONENT agent)
+install(DIRECTORY packaging/configs/ DESTINATION ${weir_doc}/weir/configs COMPONENT agent)
 install(DIRECTORY packaging/examples/ DESTINATION ${weir_doc}/weir/examples COMPONENT agent USE_SOURCE_PERMISSIONS)
 
 # -- the receiver ---------------------------------------------------------------------------------------------------------------------------

@@ -79,7 +79,7 @@ def test_yaml(lab):
 
 def test_shipped_files(lab):
     """The configs and rules of packaging/."""
-    for file in (ROOT / "packaging/weir.yaml", ROOT / "packaging/examples/smallest.yaml"):
+    for file in (ROOT / "packaging/weir.yaml", ROOT / "packaging/configs/smallest.yaml"):
         shutil.copy(file, lab.directory / "weir.yaml")
         check(lab, lab.directory, file.name)
     for file in (ROOT / "packaging/examples/cold-room.yaml", ROOT / "packaging/demo.d/rules.yaml"):

@@ -94,7 +94,7 @@ static void test_the_smallest(void **state) {
     wr_diagnostics_init(&d);
     struct wr_config *config;
     struct wr_error err;
-    assert_int_equal(wr_config_load(WEIR_SOURCE_DIR "/packaging/examples/smallest.yaml", &d, &config, &err), WR_OK);
+    assert_int_equal(wr_config_load(WEIR_SOURCE_DIR "/packaging/configs/smallest.yaml", &d, &config, &err), WR_OK);
     assert_int_equal(d.errors + d.warnings, 0);
     assert_string_equal(config->node->id, "gw-7");
     assert_string_equal(config->node->site, "-");
@@ -104,12 +104,12 @@ static void test_the_smallest(void **state) {
     assert_int_equal(config->windows[0].every_ns, 60000000000);
     assert_int_equal(config->windows[0].lateness_ns, 5000000000);
     assert_string_equal(config->windows[0].of.name, "*");
-    assert_string_equal(config->store->path, WEIR_SOURCE_DIR "/packaging/examples/data");
+    assert_string_equal(config->store->path, WEIR_SOURCE_DIR "/packaging/configs/data");
     assert_int_equal(config->store->budget_bytes, 64000000);
     assert_int_equal(config->store->max_loss_ns, 15000000000);
     assert_null(config->uplink);
     assert_null(config->http);
-    assert_string_equal(config->control->socket, WEIR_SOURCE_DIR "/packaging/examples/data/gw-7.sock");
+    assert_string_equal(config->control->socket, WEIR_SOURCE_DIR "/packaging/configs/data/gw-7.sock");
     assert_string_equal(config->control->socket_of_service, "/run/weir/gw-7.sock");
     assert_int_equal(config->log->level, WR_LOG_INFO);
     assert_int_equal(config->limits->max_line_bytes, 64000);

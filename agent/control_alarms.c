@@ -91,12 +91,11 @@ static void run_command(struct wr_request *request, void *owner) {
     struct wr_evaluator *evaluator = wr_engine_evaluator(loop->engine);
     uint32_t changed = 0;
     enum wr_result result = WR_NOT_FOUND;
+    struct wr_alarm_command order = {.kind = command->kind, .alarm = command->alarm, .by_whom = command->by_whom, .why = "", .key = ""};
     do { /* a rule may have more alarms than there is room for transitions at once */
-        uint32_t n = 0;
         if (evaluator)
-            result = wr_evaluator_command(evaluator, command->kind, command->alarm, command->by_whom, &now, &loop->out.alarms, &n,
-                                          &request->error);
-        changed += n;
+            result = wr_evaluator_command(evaluator, &order, &now, &loop->out.alarms, &request->error);
+        changed = order.changed;
         wr_engine_loop_drain_alarms(loop);
     } while (result == WR_FULL && loop->out.alarms.n == 0);
     if (result == WR_FULL)

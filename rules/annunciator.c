@@ -210,6 +210,21 @@ static void join(struct wr_annunciator *annunciator, struct wr_annunciated *reco
         record->silent |= WR_ALARM_SILENT_GROUPED;
 }
 
+/* What the evaluator knows of valid_if. When it tells of nothing else than its end, that is the end of the silence; else an entry of its own follows. */
+static void follow_validity(struct wr_annunciated *record, struct wr_alarm *told) {
+    enum wr_alarm_cause cause = (enum wr_alarm_cause)told->cause;
+    record->invalid = (told->silent & WR_ALARM_SILENT_INVALID) != 0;
+    if (record->invalid)
+        record->silent |= WR_ALARM_SILENT_INVALID;
+    if (cause != WR_ALARM_SUPPRESSED && cause != WR_ALARM_UNSUPPRESSED)
+        return;
+    snprintf(told->why, sizeof told->why, "valid_if");
+    if (!record->invalid) {
+        record->silent &= (uint8_t)~WR_ALARM_SILENT_INVALID;
+        record->ring = record->ring || told->to == WR_ALARM_UNACK;
+    }
+}
+
 void wr_annunciator_take(struct wr_annunciator *annunciator, uint32_t alarm, uint32_t rule, struct wr_alarm_entry *entry,
                          const struct wr_now *now) {
     struct wr_alarm *told = &entry->alarm;
@@ -221,9 +236,7 @@ void wr_annunciator_take(struct wr_annunciator *annunciator, uint32_t alarm, uin
     record->rule = rule;
     record->severity = told->severity;
     record->touched_boot_ns = now->boot_ns;
-    record->invalid = (told->silent & WR_ALARM_SILENT_INVALID) != 0;
-    if (record->invalid)
-        record->silent |= WR_ALARM_SILENT_INVALID;
+    follow_validity(record, told);
     if (wr_alarm_state_is_active((enum wr_alarm_state)told->to) && wr_suppress_look(annunciator, record, told->instance, now))
         record->silent |= WR_ALARM_SILENT_SUPPRESSED;
     wr_annunciated_follow(annunciator, record, told->to, told->instance, now);
@@ -275,15 +288,6 @@ void wr_annunciator_forget(struct wr_annunciator *annunciator, uint32_t alarm, c
     struct wr_annunciated *record = wr_annunciated_find(annunciator, alarm);
     if (record)
         wr_annunciated_drop(annunciator, record, now);
-}
-
-void wr_annunciator_move(struct wr_annunciator *annunciator, uint32_t from, uint32_t to) {
-    uint32_t index = index_of(annunciator, from);
-    if (index == WR_ANNUNCIATOR_NONE)
-        return; /* `to` was forgotten before */
-    annunciator->record_of[from] = WR_ANNUNCIATOR_NONE;
-    annunciator->record_of[to] = index; /* to < from: there is room */
-    wr_annunciated_at(annunciator, index)->alarm = to;
 }
 
 /* -- timers ------------------------------------------------------------------------------------------------------------------------------ */

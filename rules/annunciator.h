@@ -70,8 +70,6 @@ void wr_annunciator_take(struct wr_annunciator *annunciator, uint32_t alarm, uin
 void wr_annunciator_invalid(struct wr_annunciator *annunciator, uint32_t alarm, bool invalid, const struct wr_now *now);
 /* The evaluator forgets the alarm: its index may come again. */
 void wr_annunciator_forget(struct wr_annunciator *annunciator, uint32_t alarm, const struct wr_now *now);
-/* The last alarm has moved to another index. */
-void wr_annunciator_move(struct wr_annunciator *annunciator, uint32_t from, uint32_t to);
 
 /* As wr_evaluator_timers: at most max steps; WR_FULL: out is full and more is due. */
 WR_MUST_USE enum wr_result wr_annunciator_timers(struct wr_annunciator *annunciator, const struct wr_now *now, uint32_t max,
@@ -85,12 +83,16 @@ struct wr_alarm_order {
     const char *by_whom;
     const char *why;
     int64_t until_wall_ns; /* of a shelving */
+    uint64_t key;          /* as wr_annunciator_set_key; 0: none */
 };
 
 /* An operator's order on one alarm; the entry is what comes of it. WR_INVALID: makes no sense now, or something is missing; WR_DENIED: the rule forbids it;
  * WR_LIMIT, WR_NO_MEMORY. */
 WR_MUST_USE enum wr_result wr_annunciator_order(struct wr_annunciator *annunciator, uint32_t alarm, const struct wr_alarm_order *order,
                                                 const struct wr_now *now, struct wr_alarm_entry *entry, struct wr_error *err);
+
+/* An operator has something to say of it: it must not be forgotten. */
+bool wr_annunciator_holds(const struct wr_annunciator *annunciator, uint32_t alarm);
 
 /* What a list shows of an alarm: silent, until, who and why. */
 void wr_annunciator_show(const struct wr_annunciator *annunciator, uint32_t alarm, struct wr_alarm *into);

@@ -125,6 +125,8 @@ enum wr_result wr_annunciator_order(struct wr_annunciator *annunciator, uint32_t
         free(note);
         return wr_error_set(err, WR_NO_MEMORY, "no memory to remember that");
     }
+    if (order->key != 0)
+        record->key = order->key;
     struct wr_note said = *note;
     bool keeps = order->kind == WR_ALARM_ORDER_SHELVE || order->kind == WR_ALARM_ORDER_OUT_OF_SERVICE;
     enum wr_alarm_cause cause = change(annunciator, record, order, note, now);
@@ -134,6 +136,11 @@ enum wr_result wr_annunciator_order(struct wr_annunciator *annunciator, uint32_t
     wr_annunciated_tell(annunciator, record, cause, 0, &said, now, entry);
     wr_annunciated_arm(annunciator, record, now);
     return WR_OK;
+}
+
+bool wr_annunciator_holds(const struct wr_annunciator *annunciator, uint32_t alarm) {
+    const struct wr_annunciated *record = wr_annunciated_find(annunciator, alarm);
+    return record && (record->shelved || record->out_of_service);
 }
 
 void wr_annunciator_show(const struct wr_annunciator *annunciator, uint32_t alarm, struct wr_alarm *into) {

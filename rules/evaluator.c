@@ -46,7 +46,8 @@ enum wr_result wr_evaluator_new(struct wr_ruleset *rules, const struct wr_series
         evaluator->queues[rank].head = evaluator->queues[rank].tail = WR_INSTANCE_NONE;
     evaluator->bytes = sizeof *evaluator + rules->n_nodes * sizeof *evaluator->per_rule;
     wr_timer_init(&evaluator->timers);
-    if (!evaluator->per_rule || !list_readers(evaluator)) {
+    const struct wr_annunciator_host host = {.user = evaluator, .look = wr_instance_look, .tell = wr_instance_tell};
+    if (!evaluator->per_rule || !list_readers(evaluator) || wr_annunciator_new(rules, &host, &evaluator->annunciator, err) != WR_OK) {
         wr_evaluator_free(evaluator);
         return wr_error_set(err, WR_NO_MEMORY, "no memory for the evaluator");
     }
@@ -75,6 +76,8 @@ void wr_evaluator_free(struct wr_evaluator *evaluator) {
         wr_instance_more_free(evaluator->instances[i].more);
         free(evaluator->instances[i].text);
     }
+    wr_annunciator_free(evaluator->annunciator);
+    wr_command_log_fini(&evaluator->commands);
     wr_timer_fini(&evaluator->timers);
     wr_evaluator_forget_recalled(evaluator);
     free(evaluator->heirs);
@@ -133,7 +136,13 @@ void wr_evaluator_refresh_band(struct wr_evaluator *evaluator, uint32_t id) {
 }
 
 int64_t wr_evaluator_next_timer(const struct wr_evaluator *evaluator) {
-    return evaluator->n_queued > 0 ? INT64_MIN : wr_timer_next(&evaluator->timers);
+    int64_t next = wr_timer_next(&evaluator->timers);
+    int64_t told = wr_annunciator_next_timer(evaluator->annunciator);
+    return evaluator->n_queued > 0 ? INT64_MIN : told < next ? told : next;
+}
+
+bool wr_evaluator_measure(const struct wr_evaluator *evaluator, uint32_t *cursor, uint32_t max, struct wr_alarm_kpis *kpis) {
+    return wr_annunciator_measure(evaluator->annunciator, cursor, max, &evaluator->at.now, kpis);
 }
 
 int64_t wr_evaluator_lateness(const struct wr_evaluator *evaluator, uint32_t id) {
@@ -145,7 +154,9 @@ void wr_evaluator_stats(const struct wr_evaluator *evaluator, struct wr_evaluato
     struct wr_evaluator_stats stats = evaluator->stats;
     stats.rules = evaluator->rules->n_rules;
     stats.instances = evaluator->n_instances;
-    stats.bytes = evaluator->bytes + evaluator->rules->arena.bytes;
+    struct wr_annunciator_stats annunciator;
+    wr_annunciator_stats(evaluator->annunciator, &annunciator);
+    stats.bytes = evaluator->bytes + evaluator->rules->arena.bytes + annunciator.bytes;
     *ret_stats = stats;
 }
 
@@ -191,5 +202,6 @@ bool wr_evaluator_is_valid(const struct wr_evaluator *evaluator) {
     for (uint32_t i = 0; i < evaluator->attached; i++)
         if (!series_is_valid(evaluator, i))
             return false;
-    return queued == 0 && active == evaluator->stats.active && unacked == evaluator->stats.unacked && wr_timer_is_valid(&evaluator->timers);
+    return wr_annunciator_is_valid(evaluator->annunciator) && queued == 0 && active == evaluator->stats.active &&
+           unacked == evaluator->stats.unacked && wr_timer_is_valid(&evaluator->timers);
 }

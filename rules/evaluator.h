@@ -30,6 +30,7 @@
 #include "core/result.h"
 #include "core/series.h"
 #include "core/symbol.h"
+#include "rules/alarm_kpi.h"
 
 struct wr_ruleset; /* rules/ruleset.h: what the files say, compiled and immutable */
 struct wr_evaluator;
@@ -72,20 +73,25 @@ struct wr_evaluator_stats {
     uint64_t joins_refused;     /* a second series for the same operand of the same instance: see problem */
     uint64_t rows_missing;      /* instances for which a table has no row: their condition stays unknown */
     uint64_t window_overflows;  /* samples pushed out of a sliding window by number before their time */
-    uint64_t forgotten; /* instances that nobody spoke for */
+    uint64_t forgotten;         /* instances that nobody spoke for */
     uint64_t no_memory;
     size_t bytes;
     char problem[WR_ERROR_TEXT_BYTES]; /* the last refusal, in words; empty: none */
 };
 
 /* The rule set must outlive the evaluator, or be handed over with it. */
-WR_MUST_USE enum wr_result wr_evaluator_new(struct wr_ruleset *rules, const struct wr_series_table *series, const struct wr_symbol_table *symbols,
-                                            struct wr_evaluator **ret_evaluator, struct wr_error *err);
+WR_MUST_USE enum wr_result wr_evaluator_new(struct wr_ruleset *rules, const struct wr_series_table *series,
+                                            const struct wr_symbol_table *symbols, struct wr_evaluator **ret_evaluator,
+                                            struct wr_error *err);
 void wr_evaluator_free(struct wr_evaluator *evaluator);
+
+/* The figures of ISA-18.2, as of the last call of timers or take; at most max alarms are looked at in a call, *cursor starts at 0; true: call again. */
+bool wr_evaluator_measure(const struct wr_evaluator *evaluator, uint32_t *cursor, uint32_t max, struct wr_alarm_kpis *kpis);
 
 /* Brings back one alarm from its snapshot, of which nothing but snap and snap_len is read: the store keeps no more. Downtime counts as
  * unknown. Unknown rules are ignored: WR_NOT_FOUND. */
-WR_MUST_USE enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct wr_alarm_entry *entry, const struct wr_now *now);
+WR_MUST_USE enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct wr_alarm_entry *entry,
+                                                const struct wr_now *now);
 
 /* Makes everything known for series ids below count: called by the engine when it first meets an id. Returns the number of ids attached, which
  * is less than series_count only when memory ran out (counted): readings of ids beyond it have no rules until a later call succeeds. */
@@ -102,34 +108,58 @@ WR_MUST_USE enum wr_result wr_evaluator_take(struct wr_evaluator *evaluator, str
 
 /* Runs timers that are due, at most max of them; *ret_more tells whether more are due. WR_FULL: out is full and more are due; empty out and
  * call again. */
-WR_MUST_USE enum wr_result wr_evaluator_timers(struct wr_evaluator *evaluator, const struct wr_now *now, uint32_t max, struct wr_alarm_out *out,
-                                               bool *ret_more);
+WR_MUST_USE enum wr_result wr_evaluator_timers(struct wr_evaluator *evaluator, const struct wr_now *now, uint32_t max,
+                                               struct wr_alarm_out *out, bool *ret_more);
 /* Boot time of the next timer, or WR_NEVER_NS. */
 int64_t wr_evaluator_next_timer(const struct wr_evaluator *evaluator);
 
 /* Declared for the series by a point; the defaults otherwise (lateness -1: the window's own). */
 int64_t wr_evaluator_lateness(const struct wr_evaluator *evaluator, uint32_t series);
 
-enum wr_alarm_command_kind { WR_ALARM_COMMAND_ACK, WR_ALARM_COMMAND_RESET };
+enum wr_alarm_command_kind {
+    WR_ALARM_COMMAND_ACK,
+    WR_ALARM_COMMAND_RESET,
+    WR_ALARM_COMMAND_SHELVE,
+    WR_ALARM_COMMAND_UNSHELVE,
+    WR_ALARM_COMMAND_OUT_OF_SERVICE,
+    WR_ALARM_COMMAND_RETURN,
+};
 
-/* An operator's command on `rule` or `rule{k=v}`; a rule alone means all its instances. WR_NOT_FOUND, WR_INVALID (not in a state that takes
- * it). Transitions in out. *ret_n: alarms changed. WR_FULL: there are more; empty out and call again with the same command. */
-WR_MUST_USE enum wr_result wr_evaluator_command(struct wr_evaluator *evaluator, enum wr_alarm_command_kind kind, const char *alarm,
-                                                const char *by_whom, const struct wr_now *now, struct wr_alarm_out *out, uint32_t *ret_n,
-                                                struct wr_error *err);
+/* An operator's command. The texts are never NULL. */
+struct wr_alarm_command {
+    enum wr_alarm_command_kind kind;
+    const char *alarm; /* `rule` for all its instances, or `rule{k=v}`; `*` and globs take several rules */
+    const char *by_whom;
+    const char *why;       /* shelve and out of service need it */
+    int64_t until_wall_ns; /* of a shelving */
+    const char *key;       /* the same key again is the same answer, and nothing is done twice; empty: none */
+    /* What has come of it so far; all zero at first. */
+    bool begun;
+    bool repeated; /* the key was known */
+    uint32_t from; /* where it goes on after WR_FULL */
+    uint32_t changed;
+    uint32_t refused;
+    enum wr_result refusal; /* the last one */
+    char problem[224];
+};
 
-/* Walks the alarms that are not normal (pending ones too), as of the last call of timers or take: *cursor starts at 0; false at the end. For
+/* WR_OK: at least one alarm was changed. WR_NOT_FOUND; WR_INVALID (not in a state that takes it, or something is missing), WR_DENIED (the rule forbids it): none
+ * was changed; WR_EXISTS: the key belongs to another command. Entries in out. WR_FULL: there is more; empty out and call again with the same struct. */
+WR_MUST_USE enum wr_result wr_evaluator_command(struct wr_evaluator *evaluator, struct wr_alarm_command *command, const struct wr_now *now,
+                                                struct wr_alarm_out *out, struct wr_error *err);
+
+/* Walks the alarms that are not normal (pending ones too), and those that an operator has silenced, as of the last call of timers or take: *cursor starts at 0; false at the end. For
  * status and `weir alarms`. alarm.from and to are the state, cause is 0, wall_ns and event_ns tell since when; value and message are of now. */
 bool wr_evaluator_next_alarm(const struct wr_evaluator *evaluator, uint32_t *cursor, struct wr_alarm_entry *ret_entry);
-/* The same for snapshots: also those that are back in normal, whose transition number must survive. */
+/* The same for snapshots: also those that are back in normal, whose transition number must survive, groups, and the answers to commands with a key. */
 bool wr_evaluator_next_snapshot(const struct wr_evaluator *evaluator, uint32_t *cursor, struct wr_alarm_entry *ret_entry);
 
 /* Reload: takes over values and windows, and the state of rules whose name, `by` and condition match, from `old`, at most max series and
  * instances a call (slices). Where only limits or deadband changed, state and acknowledgement are kept; alarms of rules that are gone or
  * changed are closed with cause rule_changed, in out. *ret_more: call again (WR_FULL too, after out was emptied). Until it is false neither
  * evaluator may be given samples or timers; then the caller frees `old`. WR_NO_MEMORY: keep the old one. */
-WR_MUST_USE enum wr_result wr_evaluator_migrate(struct wr_evaluator *evaluator, struct wr_evaluator *old, const struct wr_now *now, uint32_t max,
-                                                struct wr_alarm_out *out, bool *ret_more);
+WR_MUST_USE enum wr_result wr_evaluator_migrate(struct wr_evaluator *evaluator, struct wr_evaluator *old, const struct wr_now *now,
+                                                uint32_t max, struct wr_alarm_out *out, bool *ret_more);
 
 void wr_evaluator_stats(const struct wr_evaluator *evaluator, struct wr_evaluator_stats *ret_stats);
 

@@ -99,7 +99,27 @@ void wr_instance_emit(struct wr_evaluator *evaluator, struct wr_instance *instan
         instance->historic = true;
     else if (cause == WR_ALARM_RAISED || cause == WR_ALARM_CLEARED)
         instance->told = cause == WR_ALARM_RAISED;
+    wr_annunciator_take(evaluator->annunciator, (uint32_t)(instance - evaluator->instances), instance->rule, entry, &evaluator->at.now);
     snprintf(entry->alarm.by_whom, sizeof entry->alarm.by_whom, "%s", by_whom);
+    wr_instance_encode(evaluator, instance, entry);
+}
+
+void wr_instance_look(void *user, uint32_t index, struct wr_annunciator_view *ret_view) {
+    const struct wr_evaluator *evaluator = user;
+    const struct wr_instance *instance = &evaluator->instances[index];
+    *ret_view = (struct wr_annunciator_view){.rule = instance->rule,
+                                             .labels = instance->text,
+                                             .state = instance->state,
+                                             .severity = (uint8_t)severity_of(instance, wr_instance_rule(evaluator, instance))};
+}
+
+/* The time was set before: by timers, or by a command. */
+void wr_instance_tell(void *user, uint32_t index, enum wr_alarm_cause cause, const struct wr_now *now, struct wr_alarm_entry *entry) {
+    struct wr_evaluator *evaluator = user;
+    struct wr_instance *instance = &evaluator->instances[index];
+    (void)now;
+    instance->transition++;
+    wr_instance_fill(evaluator, instance, (enum wr_alarm_state)instance->state, cause, entry);
     wr_instance_encode(evaluator, instance, entry);
 }
 

@@ -16,6 +16,8 @@ int64_t wr_instance_forget_at(const struct wr_evaluator *evaluator, const struct
     int64_t newest = instance->made_boot_ns;
     if (instance->state != WR_ALARM_NORMAL || instance->delay != WR_DELAY_NONE)
         return WR_NEVER_NS;
+    if (wr_annunciator_holds(evaluator->annunciator, (uint32_t)(instance - evaluator->instances)))
+        return wr_clock_add_ns(evaluator->at.boot_ns, WR_FORGET_AGAIN_NS); /* an operator has something to say of it */
     for (uint32_t i = 0; i < rule->n_operands; i++) {
         int64_t at = wr_view_last_arrival(evaluator, instance, i);
         newest = at > newest ? at : newest;

@@ -114,6 +114,7 @@ static uint32_t take_place(struct wr_evaluator *evaluator) {
 void wr_instance_remove(struct wr_evaluator *evaluator, uint32_t index) {
     struct wr_instance *instance = &evaluator->instances[index];
     const uint32_t mask = evaluator->n_buckets - 1;
+    wr_annunciator_forget(evaluator->annunciator, index, &evaluator->at.now);
     uint32_t hole = (uint32_t)(bucket_of(evaluator, instance->rule, instance->text, instance->id) - evaluator->buckets);
     evaluator->per_rule[instance->rule]--;
     evaluator->bytes -= strlen(instance->text) + 1;

@@ -134,6 +134,7 @@ static void close_alarm(struct wr_evaluator *evaluator, struct wr_evaluator *old
     closed->transition++;
     wr_evaluator_set_now(old, now);
     wr_instance_fill(old, closed, from, WR_ALARM_RULE_CHANGED, entry);
+    wr_annunciator_take(old->annunciator, (uint32_t)(closed - old->instances), closed->rule, entry, now);
     if (!heir)
         return; /* without a snapshot: forgotten */
     heir->transition = closed->transition;
@@ -159,6 +160,9 @@ static void take_over(struct wr_evaluator *evaluator, struct wr_evaluator *old, 
     into->operand = same ? from->operand : 0;
     into->frozen = from->delay != WR_DELAY_NONE && (!same || from->frozen || into->signals[from->operand] != from->signals[from->operand]);
     into->since_ns = !same ? 0 : into->frozen ? wr_instance_elapsed(old, from, now->boot_ns) : from->since_ns;
+    if (wr_annunciator_take_over(evaluator->annunciator, (uint32_t)(into - evaluator->instances), old->annunciator,
+                                 (uint32_t)(from - old->instances), now) != WR_OK)
+        evaluator->stats.no_memory++;
 }
 
 static bool migrate_instance(struct wr_evaluator *evaluator, struct wr_evaluator *old, struct wr_instance *from, const struct wr_now *now,
@@ -213,6 +217,10 @@ enum wr_result wr_evaluator_migrate(struct wr_evaluator *evaluator, struct wr_ev
             wr_instance_settle(evaluator, &evaluator->instances[evaluator->migrated_settled++]); /* none is a free place yet */
         } else {
             evaluator->forgotten_transition = old->forgotten_transition;
+            wr_annunciator_inherit(evaluator->annunciator, old->annunciator, now);
+            struct wr_command_log commands = evaluator->commands;
+            evaluator->commands = old->commands;
+            old->commands = commands;
             if (!evaluator->recalled) { /* what still waits for its signal goes on waiting */
                 evaluator->recalled = old->recalled;
                 evaluator->recalled_bytes = old->recalled_bytes;

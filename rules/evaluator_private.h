@@ -2,10 +2,11 @@
  *   evaluator.c           life, bands, queries           evaluator_step.c      one instance: condition, delays, what follows
  *   evaluator_instance.c  instances by their labels      evaluator_alarm.c     an alarm's state, its entries
  *   evaluator_signal.c    a signal takes a sample        evaluator_node.c      derived points, sets, sequences: what goes out to others
- *   evaluator_take.c      samples, timers, the queue     evaluator_snapshot.c  restore, snapshots, commands
+ *   evaluator_take.c      samples, timers, the queue     evaluator_snapshot.c  restore, snapshots
  *   evaluator_view.c      the values that a program sees evaluator_migrate.c   reload
  *   evaluator_attach.c    signals meet nodes             evaluator_memory.c    states of operators over a restart
  *   evaluator_forget.c    instances that nobody speaks for evaluator_progress.c  how far nodes have come, over a restart
+ *   evaluator_command.c   operators
  *
  * A **signal** is what a node reads: a series, or what another node says for one tuple of labels. Its id is that of the series, or WR_SIGNAL_NODE and an index. An
  * **instance** is one node (rules/compiled.h: an alarm, a derived point, a set, a sequence) for one tuple of `by`. A sample of a signal puts the instances that
@@ -30,6 +31,8 @@
 #include <stddef.h>
 
 #include "rules/alarm_state.h"
+#include "rules/annunciator.h"
+#include "rules/command_log.h"
 #include "rules/compiled.h"
 #include "rules/evaluator.h"
 #include "rules/timer.h"
@@ -201,6 +204,8 @@ struct wr_evaluator {
     size_t recalled_bytes;
     struct wr_trigger at;
     uint64_t trigger; /* counts them */
+    struct wr_annunciator *annunciator; /* who is told: alarms by the index of their instance */
+    struct wr_command_log commands;
     uint32_t *heirs; /* while migrating: the new node for each old one, or WR_NODE_NO */
     uint32_t migrated_series;
     uint32_t migrated_instances;
@@ -333,6 +338,10 @@ bool wr_instance_command(struct wr_evaluator *evaluator, struct wr_instance *ins
                          struct wr_alarm_out *out);
 void wr_instance_fill(struct wr_evaluator *evaluator, const struct wr_instance *instance, enum wr_alarm_state from, enum wr_alarm_cause cause,
                       struct wr_alarm_entry *entry);
+
+/* What the annunciator sees of an alarm, and its entries (rules/annunciator.h). */
+void wr_instance_look(void *evaluator, uint32_t index, struct wr_annunciator_view *ret_view);
+void wr_instance_tell(void *evaluator, uint32_t index, enum wr_alarm_cause cause, const struct wr_now *now, struct wr_alarm_entry *entry);
 
 /* evaluator_node.c */
 /* Evaluates what is no alarm: its value, before delays. */

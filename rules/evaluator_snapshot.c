@@ -1,12 +1,15 @@
-/* Snapshots and operators: an alarm's state out, back in after a restart, and changed by a command. */
+/* Snapshots: an alarm's state out, and back in after a restart; with it what the annunciator knows, groups, and the answers to commands. */
 #include <stdio.h>
 #include <string.h>
 
 #include "rules/evaluator_private.h"
 
-/* The bytes of a snapshot: the struct, the rule's name, the instance, both with their NUL: the store keeps nothing else of an alarm. Opaque to
- * everybody else. A new version gets a new number, an old one is read or refused. */
-#define SNAP_VERSION 2
+/* The bytes of a snapshot: the struct, the rule's name, the instance, both with their NUL, then the annunciator's part up to the end: the store keeps
+ * nothing else of an alarm. Opaque to everybody else. A new version gets a new number, an old one is read or refused. */
+#define SNAP_VERSION 3
+#define SNAP_VERSION_OLD 2 /* without the annunciator's part */
+#define UNTOLD 1           /* the condition was changed by old data, which has not been told */
+#define INVALID 2          /* its valid_if is not true */
 
 struct snap {
     uint8_t version;
@@ -16,13 +19,14 @@ struct snap {
     uint8_t no_data;
     uint8_t level;
     uint8_t historic;
-    uint8_t untold;     /* the condition was changed by old data, which has not been told */
+    uint8_t flags;      /* UNTOLD, INVALID */
     int64_t elapsed_ns; /* of the delay */
     int64_t true_ns;    /* how long the condition has been true */
     int64_t changed_wall_ns;
     uint64_t transition;
 };
-_Static_assert(sizeof(struct snap) + WR_ALARM_NAME_BYTES + WR_ALARM_INSTANCE_BYTES <= WR_ALARM_SNAP_BYTES, "a snapshot fits its entry");
+_Static_assert(sizeof(struct snap) + WR_ALARM_NAME_BYTES + WR_ALARM_INSTANCE_BYTES + WR_ANNUNCIATOR_PART_BYTES <= WR_ALARM_SNAP_BYTES,
+               "a snapshot fits its entry");
 
 /* Appends a text with its NUL, cut to size. */
 static void put_text(struct wr_alarm_entry *entry, const char *text, size_t size) {
@@ -42,7 +46,7 @@ void wr_instance_encode(const struct wr_evaluator *evaluator, const struct wr_in
     snap.no_data = instance->no_data;
     snap.level = instance->level;
     snap.historic = instance->historic;
-    snap.untold = instance->told != instance->condition;
+    snap.flags = (uint8_t)((instance->told != instance->condition ? UNTOLD : 0) | (instance->invalid ? INVALID : 0));
     snap.elapsed_ns = instance->delay == WR_DELAY_NONE ? 0 : wr_instance_elapsed(evaluator, instance, evaluator->at.boot_ns);
     snap.true_ns = evaluator->at.boot_ns - instance->true_boot_ns;
     snap.changed_wall_ns = instance->changed_wall_ns;
@@ -51,6 +55,10 @@ void wr_instance_encode(const struct wr_evaluator *evaluator, const struct wr_in
     entry->snap_len = sizeof snap;
     put_text(entry, wr_instance_rule(evaluator, instance)->name, WR_ALARM_NAME_BYTES);
     put_text(entry, instance->text, WR_ALARM_INSTANCE_BYTES);
+    uint8_t *part = entry->snap + entry->snap_len;
+    entry->snap_len =
+        (uint16_t)(entry->snap_len +
+                   wr_annunciator_encode(evaluator->annunciator, (uint32_t)(instance - evaluator->instances), &evaluator->at.now, part));
 }
 
 static bool is_time(int64_t ns) {
@@ -67,16 +75,20 @@ static const char *take_text(const struct wr_alarm_entry *entry, size_t *at, siz
     return text;
 }
 
-static bool decode(const struct wr_alarm_entry *entry, struct snap *ret_snap, const char **ret_rule, const char **ret_instance) {
+/* *ret_part: where the annunciator's part begins. */
+static bool decode(const struct wr_alarm_entry *entry, struct snap *ret_snap, const char **ret_rule, const char **ret_instance,
+                   size_t *ret_part) {
     size_t at = sizeof *ret_snap;
     if (entry->snap_len < at || entry->snap_len > sizeof entry->snap)
         return false;
     memcpy(ret_snap, entry->snap, at);
     *ret_rule = take_text(entry, &at, WR_ALARM_NAME_BYTES);
     *ret_instance = *ret_rule ? take_text(entry, &at, WR_ALARM_INSTANCE_BYTES) : NULL;
-    if (!*ret_instance || at != entry->snap_len)
+    if (!*ret_instance || (at != entry->snap_len && ret_snap->version != SNAP_VERSION))
         return false;
-    return ret_snap->version == SNAP_VERSION && ret_snap->delay <= WR_DELAY_OFF && ret_snap->condition <= 1 && ret_snap->untold <= 1 &&
+    *ret_part = at;
+    return (ret_snap->version == SNAP_VERSION || ret_snap->version == SNAP_VERSION_OLD) && ret_snap->delay <= WR_DELAY_OFF &&
+           ret_snap->condition <= 1 && (ret_snap->flags & ~(UNTOLD | INVALID)) == 0 &&
            wr_alarm_state_is_valid((enum wr_alarm_state)ret_snap->state, ret_snap->condition) && is_time(ret_snap->elapsed_ns) &&
            is_time(ret_snap->true_ns) && (ret_snap->state != WR_ALARM_PENDING || ret_snap->delay == WR_DELAY_ON) &&
            (ret_snap->state != WR_ALARM_NORMAL || ret_snap->delay != WR_DELAY_ON) &&
@@ -88,9 +100,14 @@ enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct
     uint32_t index;
     const char *name;
     const char *text;
+    size_t part;
+    if (wr_annunciator_is_group_snapshot(entry))
+        return wr_annunciator_restore_group(evaluator->annunciator, entry, now);
+    if (wr_command_log_is_snapshot(entry))
+        return wr_command_log_restore(&evaluator->commands, entry);
     if (wr_node_is_snapshot(entry))
         return wr_node_restore(evaluator, entry, now);
-    if (!decode(entry, &snap, &name, &text))
+    if (!decode(entry, &snap, &name, &text, &part))
         return WR_CORRUPT;
     uint32_t rule = wr_ruleset_find(evaluator->rules, name);
     if (rule == UINT32_MAX || !wr_evaluator_text_fits(evaluator->rules->rules[rule], text))
@@ -107,7 +124,8 @@ enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct
     instance->no_data = snap.no_data != 0;
     instance->level = snap.level <= evaluator->rules->rules[rule]->n_levels ? snap.level : 0;
     instance->historic = snap.historic != 0;
-    instance->told = snap.condition != snap.untold;
+    instance->told = snap.condition != ((snap.flags & UNTOLD) != 0);
+    instance->invalid = (snap.flags & INVALID) != 0;
     instance->unknown = true;
     instance->transition = snap.transition;
     const struct wr_trigger kept = evaluator->at;
@@ -121,12 +139,15 @@ enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct
             wr_evaluator_refresh_band(evaluator, instance->signals[i]);
         }
     }
-    return WR_OK;
+    return wr_annunciator_restore(evaluator->annunciator, index, entry->snap + part, entry->snap_len - part, now);
 }
+
+/* -- walking -------------------------------------------------------------------------------------------------------------------------------- */
 
 static bool next(const struct wr_evaluator *evaluator, uint32_t *cursor, bool normal_too, struct wr_alarm_entry *ret_entry) {
     while (*cursor < evaluator->n_instances) {
-        const struct wr_instance *instance = &evaluator->instances[(*cursor)++];
+        const uint32_t index = (*cursor)++;
+        const struct wr_instance *instance = &evaluator->instances[index];
         if (instance->rule == WR_INSTANCE_NONE)
             continue;
         if (wr_instance_rule(evaluator, instance)->kind != WR_RULE_ALARM) {
@@ -135,11 +156,13 @@ static bool next(const struct wr_evaluator *evaluator, uint32_t *cursor, bool no
                 return true;
             continue;
         }
-        if (instance->state == WR_ALARM_NORMAL && (!normal_too || instance->transition == 0))
+        if (instance->state == WR_ALARM_NORMAL && (!normal_too || instance->transition == 0) &&
+            !wr_annunciator_holds(evaluator->annunciator, index))
             continue;
         /* Looking changes nothing but what windows have forgotten. */
         wr_instance_fill((struct wr_evaluator *)(uintptr_t)evaluator, instance, (enum wr_alarm_state)instance->state,
                          (enum wr_alarm_cause)0, ret_entry);
+        wr_annunciator_show(evaluator->annunciator, index, &ret_entry->alarm);
         wr_instance_encode(evaluator, instance, ret_entry);
         ret_entry->alarm.event_ns = ret_entry->alarm.wall_ns = instance->changed_wall_ns;
         ret_entry->alarm.arrival_boot_ns = 0;
@@ -152,62 +175,24 @@ bool wr_evaluator_next_alarm(const struct wr_evaluator *evaluator, uint32_t *cur
     return next(evaluator, cursor, false, ret_entry);
 }
 
+#define GROUPS_FROM (UINT32_C(1) << 30) /* cursors from here on walk the groups, and from the other on the answers to commands */
+#define COMMANDS_FROM (UINT32_C(1) << 31)
+
 bool wr_evaluator_next_snapshot(const struct wr_evaluator *evaluator, uint32_t *cursor, struct wr_alarm_entry *ret_entry) {
-    return next(evaluator, cursor, true, ret_entry);
-}
-
-/* `rule`, or `rule{room=A1}`: read as a selector over the labels of `by`. */
-static bool alarm_matches(const struct wr_selector *selector, const struct wr_instance *instance) {
-    for (size_t i = 0; i < selector->n_matches; i++) {
-        const struct wr_selector_match *match = &selector->matches[i];
-        char value[WR_ALARM_INSTANCE_BYTES];
-        bool has = wr_template_label(instance->text, match->tag, value, sizeof value);
-        bool glob = match->op == WR_SELECTOR_GLOB || match->op == WR_SELECTOR_NOT_GLOB;
-        bool equal = has && (glob ? wr_glob_match(match->word, value) : strcmp(value, match->word) == 0);
-        if (equal != (match->op == WR_SELECTOR_EQUAL || match->op == WR_SELECTOR_GLOB))
-            return false;
+    if (*cursor < GROUPS_FROM) {
+        if (next(evaluator, cursor, true, ret_entry))
+            return true;
+        *cursor = GROUPS_FROM;
     }
-    return true;
-}
-
-static bool would_take(const struct wr_rule *rule, const struct wr_instance *instance, enum wr_alarm_event event) {
-    struct wr_alarm_step step;
-    return wr_alarm_state_step((enum wr_alarm_state)instance->state, event, rule->latch, rule->auto_ack, &step);
-}
-
-enum wr_result wr_evaluator_command(struct wr_evaluator *evaluator, enum wr_alarm_command_kind kind, const char *alarm, const char *by_whom,
-                                    const struct wr_now *now, struct wr_alarm_out *out, uint32_t *ret_n, struct wr_error *err) {
-    enum wr_alarm_event event = kind == WR_ALARM_COMMAND_ACK ? WR_ALARM_EVENT_ACK : WR_ALARM_EVENT_RESET;
-    struct wr_selector selector;
-    WR_TRY(wr_selector_parse(alarm, strlen(alarm), &selector, NULL, err));
-    uint32_t rule_index = wr_ruleset_find(evaluator->rules, selector.name);
-    if (rule_index == UINT32_MAX)
-        return wr_error_set(err, WR_NOT_FOUND, "there is no rule '%.63s'", selector.name);
-    if (!wr_evaluator_run_queue(evaluator, out))
-        return WR_FULL;
-    uint32_t found = 0;
-    uint32_t changed = 0;
-    const char *state = "normal";
-    wr_evaluator_set_now(evaluator, now);
-    for (uint32_t i = 0; i < evaluator->n_instances; i++) {
-        struct wr_instance *instance = &evaluator->instances[i];
-        if (instance->rule != rule_index || !alarm_matches(&selector, instance))
-            continue;
-        found++;
-        if (!would_take(wr_instance_rule(evaluator, instance), instance, event)) {
-            state = wr_alarm_state_name((enum wr_alarm_state)instance->state);
-            continue;
-        }
-        *ret_n = changed;
-        if (out->n >= out->cap)
-            return wr_error_set(err, WR_FULL, "more alarms than there is room for: call again");
-        changed += wr_instance_command(evaluator, instance, event, by_whom, out);
+    if (*cursor < COMMANDS_FROM) {
+        uint32_t group = *cursor - GROUPS_FROM;
+        bool found = wr_annunciator_next_snapshot(evaluator->annunciator, &group, ret_entry);
+        *cursor = found ? GROUPS_FROM + group : COMMANDS_FROM;
+        if (found)
+            return true;
     }
-    *ret_n = changed;
-    if (found == 0)
-        return wr_error_set(err, WR_NOT_FOUND, "there is no alarm %.191s", alarm);
-    if (changed == 0)
-        return wr_error_set(err, WR_INVALID, "%.191s is %s: nothing to %s", alarm, state,
-                            kind == WR_ALARM_COMMAND_ACK ? "acknowledge" : "reset");
-    return WR_OK;
+    uint32_t command = *cursor - COMMANDS_FROM;
+    bool found = wr_command_log_next_snapshot(&evaluator->commands, &command, ret_entry);
+    *cursor = COMMANDS_FROM + command;
+    return found;
 }

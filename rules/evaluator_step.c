@@ -230,6 +230,9 @@ static bool step_validity(struct wr_view *view, struct wr_instance *instance, bo
     if (view->rule->valid_if.n == 0)
         return told;
     instance->invalid = !(wr_view_run(view, &view->rule->valid_if) > 0);
+    if (told && was != instance->invalid) /* what was told bears the old one */
+        wr_annunciator_invalid(view->evaluator->annunciator, (uint32_t)(instance - view->evaluator->instances), instance->invalid,
+                               &view->evaluator->at.now);
     if (told || was == instance->invalid || !wr_alarm_state_is_active((enum wr_alarm_state)instance->state))
         return told;
     wr_instance_emit(view->evaluator, instance, (enum wr_alarm_state)instance->state, was ? WR_ALARM_UNSUPPRESSED : WR_ALARM_SUPPRESSED, "",

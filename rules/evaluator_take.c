@@ -123,6 +123,7 @@ enum wr_result wr_evaluator_timers(struct wr_evaluator *evaluator, const struct 
     }
     if (!wr_evaluator_run_queue(evaluator, out))
         return WR_FULL;
-    *ret_more = wr_timer_next(&evaluator->timers) <= now->boot_ns;
+    WR_TRY(wr_annunciator_timers(evaluator->annunciator, now, max, out, ret_more));
+    *ret_more = *ret_more || wr_timer_next(&evaluator->timers) <= now->boot_ns;
     return WR_OK;
 }

@@ -25,11 +25,11 @@ static const struct wr_yaml_field series_fields[] = {
 
 static const struct wr_yaml_field do_fields[] = {
     STRING(wr_file_test_do, t, .required = true, .help = "when, since the start"),
-    STRING(wr_file_test_do, cmd, .required = true, .help = "ack or reset"),
+    STRING(wr_file_test_do, cmd, .required = true, .help = "ack, reset, shelve, unshelve, oos or return"),
     STRING(wr_file_test_do, alarm, .required = true, .help = "the alarm, as in cold_room_warm{room=A1}"),
     STRING(wr_file_test_do, who, .help = "who does it"),
-    STRING(wr_file_test_do, why, .help = "the reason"),
-    {.key = "for", .kind = WR_YAML_STRING, AT(wr_file_test_do, for_time), .help = "how long"},
+    STRING(wr_file_test_do, why, .help = "the reason: shelve and oos need one"),
+    {.key = "for", .kind = WR_YAML_STRING, AT(wr_file_test_do, for_time), .help = "how long: shelve"},
     END,
 };
 
@@ -317,8 +317,9 @@ static int by_do_time(const void *a, const void *b) {
 }
 
 static bool read_dos(struct wr_test_compile *tests) {
-    static const char *const commands[] = {"ack", "reset"};
-    static const enum wr_alarm_command_kind kinds[] = {WR_ALARM_COMMAND_ACK, WR_ALARM_COMMAND_RESET};
+    static const char *const commands[] = {"ack", "reset", "shelve", "unshelve", "oos", "return"};
+    static const enum wr_alarm_command_kind kinds[] = {WR_ALARM_COMMAND_ACK,      WR_ALARM_COMMAND_RESET,          WR_ALARM_COMMAND_SHELVE,
+                                                       WR_ALARM_COMMAND_UNSHELVE, WR_ALARM_COMMAND_OUT_OF_SERVICE, WR_ALARM_COMMAND_RETURN};
     struct wr_compile *compile = tests->compile;
     struct wr_test *test = tests->test;
     test->dos = wr_arena_take(&compile->ruleset->arena, (tests->record->n_dos + 1) * sizeof *test->dos);

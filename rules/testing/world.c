@@ -191,11 +191,17 @@ enum wr_result wr_world_take(struct wr_world *world, const struct wr_test_series
 
 enum wr_result wr_world_command(struct wr_world *world, const struct wr_test_do *todo, struct wr_error *err) {
     struct wr_evaluator *evaluator = wr_engine_evaluator(world->engine);
+    struct wr_alarm_command command = {
+        .kind = (enum wr_alarm_command_kind)todo->kind,
+        .alarm = todo->alarm,
+        .by_whom = todo->who,
+        .why = todo->why ? todo->why : "",
+        .until_wall_ns = wr_clock_add_ns(world->now.wall_ns, todo->for_ns),
+        .key = "",
+    };
     for (;;) {
         struct wr_engine_out out = out_of(world);
-        uint32_t n = 0;
-        enum wr_result result = wr_evaluator_command(evaluator, (enum wr_alarm_command_kind)todo->kind, todo->alarm, todo->who, &world->now,
-                                                     &out.alarms, &n, err);
+        enum wr_result result = wr_evaluator_command(evaluator, &command, &world->now, &out.alarms, err);
         WR_TRY(keep(world, &out.alarms, err));
         if (result != WR_FULL)
             return result;

@@ -4,20 +4,24 @@
 
 #include <stdbool.h>
 
+#include "rules/rule_action.h"
 #include "rules/yaml.h"
 
 struct wr_compile;
 
 struct wr_file_group {
     char *name;
-    char *by;
+    char **by;
+    unsigned n_by;
     char *wait;
     char *update;
     char *repeat;
-    char *first_out;
-    char *flood_start;
+    bool first_out;
+    int64_t flood_start;
     char *flood_end;
     char *flood_window;
+    struct wr_file_action *then;
+    unsigned n_then;
 };
 
 extern const struct wr_yaml_field wr_group_fields[];

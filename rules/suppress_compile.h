@@ -3,6 +3,7 @@
 #define WEIR_RULES_SUPPRESS_COMPILE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "rules/yaml.h"
 
@@ -11,7 +12,8 @@ struct wr_compile;
 struct wr_file_suppress {
     char *cause;
     char *match;
-    char *equal;
+    char **equal;
+    unsigned n_equal;
     char *linger;
 };
 
@@ -19,5 +21,8 @@ extern const struct wr_yaml_field wr_suppress_fields[];
 
 /* All of one file; what is wrong goes to diagnostics. False: no memory. */
 bool wr_compile_suppress(struct wr_compile *compile);
+
+/* A list of labels, or one text with commas, into labels[max]. Complains at the key. */
+uint32_t wr_compile_labels(struct wr_compile *compile, const char *key, char *const *list, unsigned n, const char **labels, uint32_t max);
 
 #endif

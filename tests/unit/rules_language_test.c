@@ -209,7 +209,7 @@ static void wrong_rules(void **state) {
         {"  - {rule: r, when: t > 9°C}\n", "8:12: error W320: the rule 'r' is given twice: first at r.yaml:6:11"},
         {"  - {rule: s}\n", "W331: the rule has no `when`, no `levels` and no `sequence`"},
         {"  - {rule: \"s s\", when: t > 9°C}\n", "W322: the name of a rule is"},
-        {"suppress:\n  - {cause: r}\n", "W103: 'suppress' is not supported in this version"},
+        {"suppress:\n  - {cause: r}\n", "W352: no alarm of another rule can match: nothing would be suppressed"},
         {"weir: 2\n", "W103: this version reads the rule language 1"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {

@@ -1,0 +1,438 @@
+/* suppress, groups and operators' commands in rules as people write them: what is wrong with them, and what they do. */
+#include "tests/support/failing.h"
+#include "tests/support/rules_fixture.h"
+
+#define S FIXTURE_SECOND
+#define ROOMS "tables:\n  - {name: rooms, csv: " WEIR_SOURCE_DIR "/packaging/examples/rooms.csv, key: room}\n"
+#define RULES                                                                                                                              \
+    "rules:\n"                                                                                                                             \
+    "  - {rule: gw_down, when: gw_age > 30, by: gw, severity: high}\n"                                                                     \
+    "  - {rule: warm, when: temp > 8, by: room, severity: medium}\n"                                                                       \
+    "  - {rule: fire, when: smoke > 1, by: room, severity: critical}\n"                                                                    \
+    "  - {rule: spark, when: arc > 1, by: room, severity: critical, shelve_max: 10m}\n"
+
+/* -- what is wrong ------------------------------------------------------------------------------------------------------------------------- */
+
+static const char *complaints_of(const char *text) {
+    static char shown[4096];
+    struct wr_diagnostics diagnostics;
+    struct wr_ruleset *rules = NULL;
+    struct wr_error err;
+    struct wr_buf buf;
+    wr_diagnostics_init(&diagnostics);
+    enum wr_result result = wr_ruleset_load_text("r.yaml", text, strlen(text), NULL, &diagnostics, &rules, &err);
+    wr_buf_init(&buf, 0);
+    assert_int_equal(wr_diagnostics_render(&diagnostics, false, &buf), WR_OK);
+    snprintf(shown, sizeof shown, "%s%s", result == WR_OK ? "" : "refused: ", wr_buf_str(&buf));
+    wr_buf_fini(&buf);
+    wr_diagnostics_fini(&diagnostics);
+    wr_ruleset_free(rules);
+    return shown;
+}
+
+static void errors(void **state) {
+    (void)state;
+    static const char *const table[][2] = {
+        {"suppress:\n  - {cause: gw_dwn, equal: gw}\n", "9:13: error W350: there is no rule 'gw_dwn'"},
+        {"suppress:\n  - {cause: gw_down, match: \"rule!=gw\", equal: gw}\n", "W350: there is no rule 'gw'"},
+        {"suppress:\n  - {cause: gw_down, match: \"rule!\"}\n", "9:34: error W351: expected != or !~"},
+        {"suppress:\n  - {cause: gw_down, match: \"severity=hgih\"}\n", "W351: 'hgih' is no severity"},
+        {"suppress:\n  - {cause: gw_down, equal: room}\n", "W352: alarms of gw_down have no label 'room'"},
+        {"suppress:\n  - {cause: warm, equal: pump}\n", "W352: alarms of warm have no label 'pump'"},
+        {"suppress:\n  - {cause: gw_down, match: \"pump=1\"}\n", "W352: no alarm of another rule can match"},
+        {"suppress:\n  - {cause: warm, match: \"rule=gw_down\", equal: room}\n", "W352: no alarm of another rule can match"},
+        {"suppress:\n  - {cause: gw_down, equal: gw, linger: 5}\n", "W322: "},
+        {"suppress:\n  - {cause: gw_down}\n  - {cause: warm, match: \"rule=~g*\"}\n",
+         "10:26: error W353: alarms of warm would suppress each other in a circle"},
+        {"suppress:\n  - {cause: warm, match: \"rule=fire\"}\n  - {cause: fire, match: \"rule=spark\"}\n  - {cause: spark, match: "
+         "\"severity=medium\"}\n",
+         "W353: alarms of spark would suppress each other in a circle"},
+        {"groups:\n  - {by: room}\n", "name"},
+        {"groups:\n  - {name: g}\n", "by"},
+        {"groups:\n  - {name: \"a b\", by: room}\n", "W355: no name for a group"},
+        {"groups:\n  - {name: g, by: room}\n  - {name: g, by: room}\n", "W355: the group 'g' is given twice: first at r.yaml:9"},
+        {"groups:\n  - {name: g, by: rom}\n", "W352: no rule has the label 'rom'"},
+        {"groups:\n  - {name: g, by: \"room,,\"}\n", "W352: `by` names one or more labels"},
+        {"groups:\n  - {name: g, by: room, flood_start: 10, flood_end: 11}\n", "W356: a number of alarms, 1 to flood_start (10)"},
+        {"groups:\n  - {name: g, by: room, flood_end: 1}\n", "W356: a number of alarms, 1 to flood_start (0)"},
+        {"groups:\n  - {name: g, by: room, flood_start: 1}\n", "W356: one alarm is no flood"},
+        {"groups:\n  - {name: g, by: room, flood_start: 2, flood_window: 1ms}\n", "W356: at least 1s"},
+        {"groups:\n  - {name: g, by: room, wait: long}\n", "W322: "},
+        {"groups:\n  - {name: g, by: room, then: [{at: [risen], log: true}]}\n", "W329: no moment of an alarm: 'risen'"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        char text[2048];
+        snprintf(text, sizeof text, ROOMS RULES "%s", table[i][0]);
+        const char *shown = complaints_of(text);
+        if (strncmp(shown, "refused", 7) != 0 || !strstr(shown, table[i][1]))
+            fail_msg("%s\ngave:\n%s\nexpected:\n%s", table[i][0], shown, table[i][1]);
+    }
+    /* Not in a circle: each leaves the other one out. */
+    const char *fine = ROOMS RULES "suppress:\n  - {cause: gw_down, match: \"rule!=warm\"}\n  - {cause: warm, match: \"rule!=gw_down\"}\n"
+                                   "groups:\n  - {name: g, by: \"gw, site, node\", flood_start: 10}\n";
+    assert_null(strstr(complaints_of(fine), "refused"));
+}
+
+static void too_many(void **state) {
+    (void)state;
+    static char text[64 * 1024];
+    size_t n = (size_t)snprintf(text, sizeof text, ROOMS RULES "suppress:\n");
+    for (unsigned i = 0; i < 257; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "  - {cause: gw_down}\n");
+    assert_non_null(strstr(complaints_of(text), "W354: more than 256 suppressions"));
+    n = (size_t)snprintf(text, sizeof text, ROOMS RULES "groups:\n");
+    for (unsigned i = 0; i < 65; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "  - {name: g%u, by: room}\n", i);
+    assert_non_null(strstr(complaints_of(text), "W354: more than 64 groups"));
+}
+
+static void loading_without_memory(void **state) {
+    (void)state;
+    static const char text[] = ROOMS RULES "suppress:\n  - {cause: gw_down, match: \"rule!=gw_down\", equal: gw}\n"
+                                           "groups:\n  - {name: g, by: gw, then: [{log: true}]}\n";
+    for (long n = 0;; n++) {
+        struct wr_diagnostics diagnostics;
+        struct wr_ruleset *rules = NULL;
+        wr_diagnostics_init(&diagnostics);
+        wr_failing_allocations(n);
+        enum wr_result result = wr_ruleset_load_text("r.yaml", text, strlen(text), NULL, &diagnostics, &rules, NULL);
+        bool hit = wr_failing_hit();
+        wr_failing_off();
+        wr_diagnostics_fini(&diagnostics);
+        if (result == WR_OK)
+            assert_int_equal(rules->n_groups, 1);
+        wr_ruleset_free(rules);
+        if (!hit)
+            break;
+        assert_true(n < 5000);
+    }
+}
+
+/* -- what it does --------------------------------------------------------------------------------------------------------------------------- */
+
+/* The newest entry of an alarm since `from`; NULL: there is none. */
+static const struct wr_alarm *newest(const struct rules_fixture *f, uint32_t from, const char *rule, const char *instance) {
+    for (uint32_t i = f->n_log; i-- > from;)
+        if (strcmp(f->log[i].alarm.rule, rule) == 0 && strcmp(f->log[i].alarm.instance, instance) == 0)
+            return &f->log[i].alarm;
+    return NULL;
+}
+
+/* As in the table: A1 and A2 hang on gw1, B1 on gw2. */
+static void a_label_is_found_through_a_table(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    fixture_init(&f, ROOMS RULES "suppress:\n  - {cause: gw_down, match: \"rule!=gw_down, severity!=critical\", equal: gw, linger: 60s}\n"
+                                 "groups:\n  - {name: by_gw, by: \"gw, site\", wait: 2s, first_out: true}\n");
+    fixture_value(&f, fixture_series(&f, "gw_age", "gw=gw1"), 99);
+    fixture_timers(&f);
+    fixture_value(&f, fixture_series(&f, "temp", "room=A1"), 9);
+    fixture_value(&f, fixture_series(&f, "temp", "room=B1"), 9);
+    fixture_value(&f, fixture_series(&f, "temp", "room=C9"), 9); /* has no row: no gw */
+    fixture_value(&f, fixture_series(&f, "smoke", "room=A1"), 9);
+    assert_int_equal(newest(&f, 0, "warm", "room=A1")->silent, WR_ALARM_SILENT_SUPPRESSED);
+    assert_int_equal(newest(&f, 0, "warm", "room=B1")->silent, 0);
+    assert_int_equal(newest(&f, 0, "warm", "room=C9")->silent, 0);
+    assert_int_equal(newest(&f, 0, "fire", "room=A1")->silent, 0);
+    fixture_pass(&f, 3 * S);
+    assert_string_equal(newest(&f, 0, "group:by_gw", "gw=gw1")->message,
+                        "2 alarms active, 2 not acknowledged; first out gw_down{gw=gw1} at 2026-03-02T08:00:00.000Z; 2 new: "
+                        "gw_down{gw=gw1}, fire{room=A1}");
+    assert_non_null(newest(&f, 0, "group:by_gw", "gw=gw2"));
+    uint32_t from = f.n_log;
+    fixture_value(&f, fixture_series(&f, "gw_age", "gw=gw1"), 1);
+    fixture_pass(&f, 59 * S);
+    assert_null(newest(&f, from, "warm", "room=A1"));
+    fixture_pass(&f, S);
+    assert_int_equal(newest(&f, from, "warm", "room=A1")->cause, WR_ALARM_RAISED);
+    assert_int_equal(newest(&f, from, "warm", "room=A1")->silent, 0);
+    assert_true(wr_evaluator_is_valid(f.evaluator));
+    fixture_fini(&f);
+}
+
+/* What its validity does not allow is silent, and told as soon as it does; also where both change in the same moment. */
+static void validity(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    fixture_init(&f, "rules:\n  - {rule: stuck, when: flow < 1, valid_if: pump > 0}\n");
+    uint32_t flow = fixture_series(&f, "flow", ""), pump = fixture_series(&f, "pump", "");
+    fixture_value(&f, pump, 0);
+    fixture_value(&f, flow, 0);
+    assert_int_equal(newest(&f, 0, "stuck", "")->silent, WR_ALARM_SILENT_INVALID);
+    uint32_t from = f.n_log;
+    fixture_value(&f, pump, 1);
+    fixture_timers(&f);
+    assert_int_equal(f.n_log, from + 2);
+    assert_int_equal(f.log[from].alarm.cause, WR_ALARM_UNSUPPRESSED);
+    assert_string_equal(f.log[from].alarm.why, "valid_if");
+    assert_int_equal(f.log[from + 1].alarm.cause, WR_ALARM_RAISED);
+    assert_int_equal(f.log[from + 1].alarm.silent, 0);
+    assert_true(f.log[from + 1].alarm.transition == f.log[from].alarm.transition + 1);
+    fixture_fini(&f);
+}
+
+static struct wr_alarm_command command_of(enum wr_alarm_command_kind kind, const char *alarm, const char *why, const char *key,
+                                          const struct rules_fixture *f, int64_t for_ns) {
+    return (struct wr_alarm_command){
+        .kind = kind, .alarm = alarm, .by_whom = "ana", .why = why, .key = key, .until_wall_ns = f->now.wall_ns + for_ns};
+}
+
+static void raise_rooms(struct rules_fixture *f, unsigned n) {
+    for (unsigned i = 0; i < n; i++) {
+        char tags[32];
+        snprintf(tags, sizeof tags, "room=%u", i);
+        fixture_value(f, fixture_series(f, "temp", tags), 9);
+    }
+}
+
+static void one_command_for_many(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    struct wr_error err = {0};
+    fixture_init(&f, ROOMS RULES);
+    f.room = 2;
+    raise_rooms(&f, 9);
+    fixture_value(&f, fixture_series(&f, "smoke", "room=1"), 9);
+    struct wr_alarm_command command = command_of(WR_ALARM_COMMAND_SHELVE, "warm{room!=3}", "painting", "", &f, 3600 * S);
+    assert_int_equal(fixture_say(&f, &command, &err), WR_OK);
+    assert_int_equal(command.changed, 8);
+    command = command_of(WR_ALARM_COMMAND_SHELVE, "*", "painting", "", &f, 3600 * S);
+    assert_int_equal(fixture_say(&f, &command, &err), WR_OK);
+    assert_int_equal(command.changed, 9); /* those again, until later, and the one that was left out */
+    assert_int_equal(command.refused, 1);
+    assert_string_equal(command.problem, "fire may not be shelved: it is critical and gives no shelve_max");
+    command = command_of(WR_ALARM_COMMAND_SHELVE, "fire", "x", "", &f, 3600 * S);
+    assert_int_equal(fixture_say(&f, &command, &err), WR_DENIED);
+    command = command_of(WR_ALARM_COMMAND_ACK, "w*{room=~?}", "seen", "", &f, 0);
+    assert_int_equal(fixture_say(&f, &command, &err), WR_OK);
+    assert_int_equal(command.changed, 9);
+    assert_string_equal(f.log[f.n_log - 1].alarm.why, "seen");
+    assert_string_equal(f.log[f.n_log - 1].alarm.by_whom, "ana");
+    command = command_of(WR_ALARM_COMMAND_ACK, "warm{room=2}", "", "", &f, 0);
+    assert_int_equal(fixture_say(&f, &command, &err), WR_INVALID);
+    assert_string_equal(err.text, "warm{room=2} is acked: nothing to acknowledge");
+    command = command_of(WR_ALARM_COMMAND_ACK, "gw_down", "", "", &f, 0);
+    assert_int_equal(fixture_say(&f, &command, &err), WR_NOT_FOUND);
+    command = command_of(WR_ALARM_COMMAND_ACK, "wrm", "", "", &f, 0);
+    assert_int_equal(fixture_say(&f, &command, &err), WR_NOT_FOUND);
+    command = command_of(WR_ALARM_COMMAND_ACK, "warm{", "", "", &f, 0);
+    assert_int_equal(fixture_say(&f, &command, &err), WR_INVALID);
+    fixture_fini(&f);
+}
+
+static void a_critical_rule_may_allow_it(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    struct wr_error err = {0};
+    fixture_init(&f, ROOMS RULES);
+    fixture_value(&f, fixture_series(&f, "arc", "room=1"), 9);
+    struct wr_alarm_command command = command_of(WR_ALARM_COMMAND_SHELVE, "spark", "welding", "", &f, 11 * 60 * S);
+    assert_int_equal(fixture_say(&f, &command, &err), WR_DENIED);
+    assert_string_equal(err.text, "spark may be shelved for 10m at most");
+    command = command_of(WR_ALARM_COMMAND_SHELVE, "spark", "welding", "", &f, 10 * 60 * S);
+    assert_int_equal(fixture_say(&f, &command, &err), WR_OK);
+    fixture_fini(&f);
+}
+
+/* Everything that is kept, into a new process. */
+static void restart(struct rules_fixture *f, const char *text) {
+    struct rules_fixture next;
+    struct wr_alarm_entry entry;
+    uint32_t cursor = 0;
+    fixture_init(&next, text);
+    next.now = f->now;
+    next.now.boot_ns = 50 * S;
+    while (wr_evaluator_next_snapshot(f->evaluator, &cursor, &entry))
+        assert_true(wr_evaluator_restore(next.evaluator, &entry, &next.now) != WR_CORRUPT); /* rules may be gone */
+    assert_true(wr_evaluator_is_valid(next.evaluator));
+    fixture_fini(f);
+    *f = next;
+}
+
+static void a_key_is_answered_once(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    struct wr_error err = {0};
+    fixture_init(&f, ROOMS RULES);
+    raise_rooms(&f, 3);
+    struct wr_alarm_command command = command_of(WR_ALARM_COMMAND_ACK, "warm", "seen", "k1", &f, 0);
+    assert_int_equal(fixture_say(&f, &command, &err), WR_OK);
+    assert_int_equal(command.changed, 3);
+    uint32_t before = f.n_log;
+    for (int i = 0; i < 2; i++) {
+        command = command_of(WR_ALARM_COMMAND_ACK, "warm", "seen", "k1", &f, 0);
+        assert_int_equal(fixture_say(&f, &command, &err), WR_OK);
+        assert_int_equal(command.changed, 3);
+        assert_true(command.repeated);
+        assert_int_equal(f.n_log, before);
+        command = command_of(WR_ALARM_COMMAND_RESET, "warm", "seen", "k1", &f, 0);
+        assert_int_equal(fixture_say(&f, &command, &err), WR_EXISTS);
+        assert_string_equal(err.text, "the key k1 was used for another command");
+        if (i == 0) {
+            restart(&f, ROOMS RULES);
+            before = 0;
+        }
+    }
+    /* An error is an answer, too. */
+    command = command_of(WR_ALARM_COMMAND_ACK, "fire", "", "k2", &f, 0);
+    assert_int_equal(fixture_say(&f, &command, &err), WR_NOT_FOUND);
+    fixture_value(&f, fixture_series(&f, "smoke", "room=1"), 9);
+    command = command_of(WR_ALARM_COMMAND_ACK, "fire", "", "k2", &f, 0);
+    assert_int_equal(fixture_say(&f, &command, &err), WR_NOT_FOUND);
+    assert_string_equal(err.text, "there is no alarm fire");
+    command = command_of(WR_ALARM_COMMAND_ACK, "fire", "", "0123456789012345678901234567890123456789012345678901234567890123", &f, 0);
+    assert_int_equal(fixture_say(&f, &command, &err), WR_INVALID);
+    fixture_fini(&f);
+}
+
+/* A crash after the first alarms of a command, before its answer: said again with the same key, the rest is done, and none twice. */
+static void a_command_goes_on_after_a_crash(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    struct wr_error err = {0};
+    fixture_init(&f, ROOMS RULES);
+    raise_rooms(&f, 5);
+    struct wr_alarm_out out = {.entries = f.entries, .cap = 2};
+    struct wr_alarm_command command = command_of(WR_ALARM_COMMAND_SHELVE, "warm", "x", "k", &f, 3600 * S);
+    assert_int_equal(wr_evaluator_command(f.evaluator, &command, &f.now, &out, &err), WR_FULL);
+    assert_int_equal(command.changed, 2);
+    restart(&f, ROOMS RULES);
+    command = command_of(WR_ALARM_COMMAND_SHELVE, "warm", "x", "k", &f, 3600 * S);
+    assert_int_equal(fixture_say(&f, &command, &err), WR_OK);
+    assert_int_equal(command.changed, 5);
+    assert_int_equal(command.refused, 0);
+    unsigned shelved = 0;
+    for (uint32_t i = 0; i < f.n_log; i++)
+        shelved += f.log[i].alarm.cause == WR_ALARM_SHELVED;
+    assert_int_equal(shelved, 3);
+    fixture_fini(&f);
+}
+
+static void only_so_many_keys_are_known(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    struct wr_alarm_command command;
+    char key[16];
+    fixture_init(&f, ROOMS RULES);
+    raise_rooms(&f, 1);
+    for (unsigned i = 0; i <= WR_COMMAND_KEYS; i++) {
+        snprintf(key, sizeof key, "k%u", i);
+        command = command_of(WR_ALARM_COMMAND_SHELVE, "warm", "x", key, &f, 3600 * S);
+        assert_int_equal(fixture_say(&f, &command, NULL), WR_OK);
+        f.n_log = 0;
+    }
+    restart(&f, ROOMS RULES);
+    command = command_of(WR_ALARM_COMMAND_SHELVE, "warm", "x", "k1", &f, 3600 * S);
+    assert_int_equal(fixture_say(&f, &command, NULL), WR_OK);
+    assert_true(command.repeated);
+    command = command_of(WR_ALARM_COMMAND_SHELVE, "warm", "x", "k0", &f, 3600 * S);
+    assert_int_equal(fixture_say(&f, &command, NULL), WR_OK);
+    assert_false(command.repeated);
+    fixture_fini(&f);
+}
+
+static void damaged_answers_are_refused(void **state) {
+    (void)state;
+    struct wr_command_log log = {0};
+    struct wr_command_record record = {.result = WR_INVALID, .key = "k", .text = "no"};
+    struct wr_alarm_entry entry;
+    assert_int_equal(wr_command_log_put(&log, &record, &entry), WR_OK);
+    assert_true(wr_command_log_is_snapshot(&entry));
+    assert_int_equal(wr_command_log_restore(&log, &entry), WR_OK);
+    for (uint16_t cut = 0; cut < entry.snap_len; cut++) {
+        struct wr_alarm_entry damaged = entry;
+        damaged.snap_len = cut;
+        assert_int_equal(wr_command_log_restore(&log, &damaged), WR_CORRUPT);
+    }
+    wr_command_log_fini(&log);
+    wr_failing_allocations(0);
+    assert_int_equal(wr_command_log_put(&log, &record, &entry), WR_NO_MEMORY);
+    wr_failing_off();
+}
+
+/* With other limits everything that was said is kept; with another condition the alarm is another one. */
+static void reload(struct rules_fixture *f, const char *text) {
+    struct wr_ruleset *rules = fixture_load(text);
+    struct wr_evaluator *next;
+    assert_int_equal(wr_evaluator_new(rules, f->table, f->symbols, &next, NULL), WR_OK);
+    for (bool more = true; more;) {
+        struct wr_alarm_out out = fixture_out(f);
+        enum wr_result result = wr_evaluator_migrate(next, f->evaluator, &f->now, 3, &out, &more);
+        assert_true(result == WR_OK || result == WR_FULL);
+        fixture_keep(f, &out);
+    }
+    wr_evaluator_free(f->evaluator);
+    wr_ruleset_free(f->rules);
+    f->evaluator = next;
+    f->rules = rules;
+    assert_true(wr_evaluator_is_valid(next));
+}
+
+static uint8_t silences_of(const struct rules_fixture *f, const char *rule) {
+    struct wr_alarm_entry entry;
+    uint32_t cursor = 0;
+    while (wr_evaluator_next_alarm(f->evaluator, &cursor, &entry))
+        if (strcmp(entry.alarm.rule, rule) == 0)
+            return entry.alarm.silent;
+    return 0xFF;
+}
+
+static void what_operators_said_survives_a_reload(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    fixture_init(&f, "rules:\n  - {rule: a, when: x > 8}\n  - {rule: b, when: x > 8}\n");
+    fixture_value(&f, fixture_series(&f, "x", ""), 9);
+    struct wr_alarm_command command = command_of(WR_ALARM_COMMAND_SHELVE, "*", "x", "", &f, 3600 * S);
+    assert_int_equal(fixture_say(&f, &command, NULL), WR_OK);
+    assert_int_equal(command.changed, 2);
+    reload(&f, "rules:\n  - {rule: a, when: x > 7}\n  - {rule: b, when: x < 8}\n");
+    assert_int_equal(silences_of(&f, "a"), WR_ALARM_SILENT_SHELVED);
+    assert_int_equal(silences_of(&f, "b"), 0xFF); /* closed: it means something else now */
+    assert_int_equal(newest(&f, 0, "b", "")->cause, WR_ALARM_RULE_CHANGED);
+    restart(&f, "rules:\n  - {rule: a, when: x > 7}\n");
+    assert_int_equal(silences_of(&f, "a"), WR_ALARM_SILENT_SHELVED);
+    /* Shelved and normal: it is shown, and not forgotten. */
+    fixture_value(&f, fixture_series(&f, "x", ""), 1);
+    assert_int_equal(fixture_command(&f, WR_ALARM_COMMAND_ACK, "a", NULL), WR_OK);
+    assert_int_equal(silences_of(&f, "a"), WR_ALARM_SILENT_SHELVED);
+    fixture_fini(&f);
+}
+
+static void out_of_service_is_not_forgotten(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    fixture_init(&f, "rules:\n  - {rule: a, when: x > 8, by: room, forget: 1h}\n");
+    fixture_value(&f, fixture_series(&f, "x", "room=1"), 1);
+    fixture_value(&f, fixture_series(&f, "x", "room=2"), 1);
+    struct wr_alarm_command command = command_of(WR_ALARM_COMMAND_OUT_OF_SERVICE, "a{room=1}", "WO-1", "", &f, 0);
+    assert_int_equal(fixture_say(&f, &command, NULL), WR_OK);
+    fixture_pass(&f, 5 * 3600 * S);
+    assert_int_equal(silences_of(&f, "a"), WR_ALARM_SILENT_OUT_OF_SERVICE);
+    command = command_of(WR_ALARM_COMMAND_RETURN, "a{room=2}", "", "", &f, 0);
+    assert_int_equal(fixture_say(&f, &command, NULL), WR_NOT_FOUND);
+    command = command_of(WR_ALARM_COMMAND_RETURN, "a", "", "", &f, 0);
+    assert_int_equal(fixture_say(&f, &command, NULL), WR_OK);
+    fixture_pass(&f, 3 * 3600 * S);
+    command = command_of(WR_ALARM_COMMAND_RETURN, "a", "", "", &f, 0);
+    assert_int_equal(fixture_say(&f, &command, NULL), WR_NOT_FOUND);
+    fixture_fini(&f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(errors),
+        cmocka_unit_test(too_many),
+        cmocka_unit_test(loading_without_memory),
+        cmocka_unit_test(a_label_is_found_through_a_table),
+        cmocka_unit_test(validity),
+        cmocka_unit_test(one_command_for_many),
+        cmocka_unit_test(a_critical_rule_may_allow_it),
+        cmocka_unit_test(a_key_is_answered_once),
+        cmocka_unit_test(a_command_goes_on_after_a_crash),
+        cmocka_unit_test(only_so_many_keys_are_known),
+        cmocka_unit_test(damaged_answers_are_refused),
+        cmocka_unit_test(what_operators_said_survives_a_reload),
+        cmocka_unit_test(out_of_service_is_not_forgotten),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

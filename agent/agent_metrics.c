@@ -286,6 +286,7 @@ static enum wr_result add_everything(struct wr_agent *agent) {
     };
     WR_TRY(WR_METRICS_ADD_ALL(agent->metrics, agent, NULL, own, NULL));
     WR_TRY(add_engine(agent));
+    WR_TRY(wr_engine_figures_metrics(&agent->engine.figures, agent->metrics, agent));
     WR_TRY(add_actions(agent));
     WR_TRY(add_workers(agent));
     WR_TRY(add_functions(agent));

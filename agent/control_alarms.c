@@ -1,16 +1,15 @@
 #include "agent/control_alarms.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/agent.h"
 #include "agent/commands/commands.h"
-
-/* -- list ------------------------------------------------------------------------------------------------------------------------------ */
+#include "agent/control_orders.h"
 
 struct listing {
     bool json;
+    bool all;
 };
 
 static int most_severe_first(const void *a, const void *b) {
@@ -20,16 +19,34 @@ static int most_severe_first(const void *a, const void *b) {
     return left->wall_ns < right->wall_ns ? -1 : left->wall_ns > right->wall_ns;
 }
 
+/* "  shelved until ... by ana: pump is cleaned" */
+static enum wr_result print_silence(const struct wr_alarm *alarm, struct wr_buf *into) {
+    char until[32];
+    for (unsigned bit = 1; bit <= WR_ALARM_SILENT_GROUPED; bit <<= 1) {
+        if (!(alarm->silent & bit))
+            continue;
+        WR_TRY(wr_buf_printf(into, "  %s", wr_alarm_silence_name((enum wr_alarm_silence)bit)));
+        if (bit == WR_ALARM_SILENT_SHELVED && alarm->until_wall_ns != 0)
+            WR_TRY(wr_buf_printf(into, " until %s", wr_clock_format(until, sizeof until, alarm->until_wall_ns)));
+    }
+    if (alarm->by_whom[0])
+        WR_TRY(wr_buf_printf(into, " by %s", alarm->by_whom));
+    return alarm->why[0] ? wr_buf_printf(into, ": %s", alarm->why) : WR_OK;
+}
+
 static enum wr_result print_alarm(const struct wr_alarm *alarm, struct wr_buf *into) {
     char name[WR_ALARM_NAME_BYTES + WR_ALARM_INSTANCE_BYTES + 2], since[32];
     wr_alarm_display(name, sizeof name, alarm);
     wr_clock_format(since, sizeof since, alarm->wall_ns);
     WR_TRY(
         wr_buf_printf(into, "%-8s  %-14s  %s  since %s", wr_severity_name(alarm->severity), wr_alarm_state_name(alarm->to), name, since));
+    if (alarm->level[0])
+        WR_TRY(wr_buf_printf(into, "  level %s", alarm->level));
     if (alarm->has_value)
         WR_TRY(wr_buf_printf(into, "  at %g %s", alarm->value, alarm->unit));
     if (alarm->data == WR_ALARM_DATA_STALE_NOW)
         WR_TRY(wr_buf_text(into, "  data: stale"));
+    WR_TRY(print_silence(alarm, into));
     return wr_buf_printf(into, "%s%s\n", alarm->message[0] ? "  " : "", alarm->message);
 }
 
@@ -47,6 +64,22 @@ static enum wr_result print_list(struct wr_alarm *alarms, size_t n, bool json, s
     return json ? wr_buf_text(into, "]\n") : WR_OK;
 }
 
+/* The next alarm of the list. Of all: those that have ever been raised, too; what else has snapshots is none. */
+static bool next_alarm(const struct wr_evaluator *evaluator, const struct listing *listing, uint32_t *cursor,
+                       struct wr_alarm_entry *ret_entry) {
+    if (!listing->all)
+        return wr_evaluator_next_alarm(evaluator, cursor, ret_entry);
+    while (wr_evaluator_next_snapshot(evaluator, cursor, ret_entry))
+        if (ret_entry->alarm.rule[0] != '\0' && strncmp(ret_entry->alarm.rule, "group:", 6) != 0)
+            return true;
+    return false;
+}
+
+/* Normal and pending ones are no alarms to people, unless they ask for all; one that somebody silenced is. */
+static bool is_listed(const struct wr_alarm *alarm, const struct listing *listing) {
+    return listing->all || alarm->silent != 0 || (alarm->to != WR_ALARM_NORMAL && alarm->to != WR_ALARM_PENDING);
+}
+
 static void run_list(struct wr_request *request, void *owner) {
     struct wr_engine_loop *loop = owner;
     const struct listing *listing = request->input;
@@ -56,9 +89,9 @@ static void run_list(struct wr_request *request, void *owner) {
     uint32_t cursor = 0;
     struct wr_alarm_entry entry;
     enum wr_result result = WR_OK;
-    while (evaluator && result == WR_OK && wr_evaluator_next_alarm(evaluator, &cursor, &entry)) {
-        if (entry.alarm.to == WR_ALARM_NORMAL || entry.alarm.to == WR_ALARM_PENDING)
-            continue; /* not annunciated */
+    while (evaluator && result == WR_OK && next_alarm(evaluator, listing, &cursor, &entry)) {
+        if (!is_listed(&entry.alarm, listing))
+            continue;
         if (n == room) {
             room = room ? 2 * room : 64;
             struct wr_alarm *more = realloc(alarms, room * sizeof *more);
@@ -76,42 +109,14 @@ static void run_list(struct wr_request *request, void *owner) {
     wr_request_finish(request, result);
 }
 
-/* -- command --------------------------------------------------------------------------------------------------------------------------- */
-
-struct command {
-    enum wr_alarm_command_kind kind;
-    char alarm[512];
-    char by_whom[64];
-};
-
-static void run_command(struct wr_request *request, void *owner) {
-    struct wr_engine_loop *loop = owner;
-    const struct command *command = request->input;
-    const struct wr_now now = wr_clock_now(loop->clock);
-    struct wr_evaluator *evaluator = wr_engine_evaluator(loop->engine);
-    uint32_t changed = 0;
-    enum wr_result result = WR_NOT_FOUND;
-    struct wr_alarm_command order = {.kind = command->kind, .alarm = command->alarm, .by_whom = command->by_whom, .why = "", .key = ""};
-    do { /* a rule may have more alarms than there is room for transitions at once */
-        if (evaluator)
-            result = wr_evaluator_command(evaluator, &order, &now, &loop->out.alarms, &request->error);
-        changed = order.changed;
-        wr_engine_loop_drain_alarms(loop);
-    } while (result == WR_FULL && loop->out.alarms.n == 0);
-    if (result == WR_FULL)
-        (void)wr_error_set(&request->error, WR_FULL, "%u alarms changed, more wait for the actions: say it again", changed);
-    if (result == WR_OK)
-        result = wr_buf_printf(&request->text, "%u alarm%s %s\n", changed, changed == 1 ? "" : "s",
-                               command->kind == WR_ALARM_COMMAND_ACK ? "acknowledged" : "reset");
-    wr_request_finish(request, result);
-}
-
-/* -- dispatch -------------------------------------------------------------------------------------------------------------------------- */
-
-static int ask_engine(struct wr_agent *agent, wr_request_run *run, void *input, struct wr_buf *answer) {
+static int list(struct wr_agent *agent, const struct listing *wanted, struct wr_buf *answer) {
     struct wr_request *request;
     struct wr_error err = {0};
-    if (!input || wr_request_new(run, input, free, &request, &err) != WR_OK)
+    struct listing *listing = malloc(sizeof *listing);
+    if (!listing)
+        return WR_EXIT_CANNOT;
+    *listing = *wanted;
+    if (wr_request_new(run_list, listing, free, &request, &err) != WR_OK)
         return WR_EXIT_CANNOT;
     enum wr_result result = wr_request_call(request, agent->engine.requests, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS, &err);
     if (result == WR_OK)
@@ -119,42 +124,38 @@ static int ask_engine(struct wr_agent *agent, wr_request_run *run, void *input, 
     else
         (void)!wr_buf_printf(answer, "weir alarms: %s\n", err.text[0] ? err.text : wr_result_name(result));
     wr_request_release(request);
-    return result == WR_OK ? WR_EXIT_OK : result == WR_NOT_FOUND || result == WR_INVALID ? WR_EXIT_FOUND : WR_EXIT_CANNOT;
+    return result == WR_OK ? WR_EXIT_OK : WR_EXIT_CANNOT;
 }
 
-static int usage(struct wr_buf *answer, const char *word) {
-    (void)!wr_buf_printf(answer, "weir alarms: '%s' makes no sense here. Try 'weir alarms --help'.\n", word);
-    return WR_EXIT_CANNOT;
+/* Where the verb of a command stands, behind options perhaps; 0: it is none. */
+static int find_verb(int argc, char **argv) {
+    enum wr_alarm_command_kind kind;
+    for (int i = 1; i < argc; i++) {
+        if (wr_order_kind(argv[i], &kind))
+            return i;
+        i += wr_order_option(argv[i]);
+    }
+    return 0;
 }
 
 int wr_control_alarms(struct wr_agent *agent, int argc, char **argv, const char *by_whom, struct wr_buf *answer) {
-    const char *alarm = NULL, *verb = NULL;
-    bool json = false;
+    struct listing wanted = {0};
+    const int verb = find_verb(argc, argv);
+    if (verb > 0) {
+        char *word = argv[verb];
+        memmove(argv + 1, argv, (size_t)verb * sizeof *argv);
+        argv[1] = word;
+        return wr_control_order(agent, argc - 1, argv + 1, by_whom, answer);
+    }
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--json") == 0)
-            json = true;
-        else if (strcmp(argv[i], "--by") == 0 && i + 1 < argc)
-            by_whom = argv[++i];
-        else if (!verb && (strcmp(argv[i], "ack") == 0 || strcmp(argv[i], "reset") == 0))
-            verb = argv[i];
-        else if (verb && !alarm)
-            alarm = argv[i];
-        else
-            return usage(answer, argv[i]);
+        if (strcmp(argv[i], "--json") == 0) {
+            wanted.json = true;
+        } else if (strcmp(argv[i], "--all") == 0) {
+            wanted.all = true;
+        } else {
+            (void)!wr_buf_printf(answer, "weir alarms: '%s' makes no sense here. Try 'weir alarms --help'.\n", argv[i]);
+            return WR_EXIT_CANNOT;
+        }
     }
-    if (!verb) {
-        struct listing *listing = calloc(1, sizeof *listing);
-        if (listing)
-            listing->json = json;
-        return ask_engine(agent, run_list, listing, answer);
-    }
-    if (!alarm)
-        return usage(answer, verb);
-    struct command *command = calloc(1, sizeof *command);
-    if (command) {
-        command->kind = strcmp(verb, "ack") == 0 ? WR_ALARM_COMMAND_ACK : WR_ALARM_COMMAND_RESET;
-        snprintf(command->alarm, sizeof command->alarm, "%s", alarm);
-        snprintf(command->by_whom, sizeof command->by_whom, "%s", by_whom);
-    }
-    return ask_engine(agent, run_command, command, answer);
+    return list(agent, &wanted, answer);
 }

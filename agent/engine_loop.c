@@ -170,6 +170,9 @@ static void *run(void *user) {
         wr_engine_loop_drain_alarms(loop);
         wr_engine_loop_hand_over_due(loop, now.boot_ns);
         wr_engine_loop_snapshot(loop, now.boot_ns);
+        if (loop->out.alarms.n == 0)
+            wr_engine_figures_turn(&loop->figures, loop->engine, &now, &loop->out.alarms);
+        wr_engine_loop_drain_alarms(loop);
         show_stats(loop, now.boot_ns);
         bool clear = loop->out.alarms.n == 0 && wr_engine_loop_finish_waiting(loop);
         bool room = loop->handover && loop->handover->n < WR_HANDOVER_AGGREGATES;

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "agent/engine_figures.h"
 #include "agent/intake_counters.h"
 #include "agent/request.h"
 #include "core/channel.h"
@@ -105,6 +106,7 @@ struct wr_engine_loop {
     uint32_t snapshot_cursor;
     int64_t snapshot_due_boot_ns;
     uint64_t journal_number; /* of the last entry sent to the journal */
+    struct wr_engine_figures figures;
     bool flushed;
     pthread_t thread;
 };

@@ -77,6 +77,7 @@ static enum wr_result make_engine(struct wr_agent *agent, struct wr_error *err) 
         return result;
     }
     agent->engine.clock = agent->clock;
+    agent->engine.figures.table = agent->series;
     return wr_engine_loop_init(&agent->engine, WR_AGENT_HANDOVERS, max_counts, err);
 }
 

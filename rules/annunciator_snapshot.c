@@ -191,6 +191,8 @@ enum wr_result wr_annunciator_restore(struct wr_annunciator *annunciator, uint32
     const struct wr_rule *rule = annunciator->rules->rules[record->rule];
     if (part.version != 0)
         apply(record, &part, rule, now);
+    free(record->shelved); /* the store may open late, when something was said already: what was kept goes before */
+    free(record->out_of_service);
     record->shelved = shelved;
     record->out_of_service = out_of_service;
     record->silent |= (shelved ? WR_ALARM_SILENT_SHELVED : 0) | (out_of_service ? WR_ALARM_SILENT_OUT_OF_SERVICE : 0);

@@ -141,8 +141,15 @@ int64_t wr_evaluator_next_timer(const struct wr_evaluator *evaluator) {
     return evaluator->n_queued > 0 ? INT64_MIN : told < next ? told : next;
 }
 
-bool wr_evaluator_measure(const struct wr_evaluator *evaluator, uint32_t *cursor, uint32_t max, struct wr_alarm_kpis *kpis) {
-    return wr_annunciator_measure(evaluator->annunciator, cursor, max, &evaluator->at.now, kpis);
+bool wr_evaluator_reads(const struct wr_evaluator *evaluator, const char *name) {
+    uint32_t n;
+    (void)wr_ruleset_readers(evaluator->rules, name, &n);
+    return n > 0;
+}
+
+bool wr_evaluator_measure(const struct wr_evaluator *evaluator, uint32_t *cursor, uint32_t max, const struct wr_now *now,
+                          struct wr_alarm_kpis *kpis) {
+    return wr_annunciator_measure(evaluator->annunciator, cursor, max, now, kpis);
 }
 
 int64_t wr_evaluator_lateness(const struct wr_evaluator *evaluator, uint32_t id) {

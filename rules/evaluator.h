@@ -85,8 +85,12 @@ WR_MUST_USE enum wr_result wr_evaluator_new(struct wr_ruleset *rules, const stru
                                             struct wr_error *err);
 void wr_evaluator_free(struct wr_evaluator *evaluator);
 
-/* The figures of ISA-18.2, as of the last call of timers or take; at most max alarms are looked at in a call, *cursor starts at 0; true: call again. */
-bool wr_evaluator_measure(const struct wr_evaluator *evaluator, uint32_t *cursor, uint32_t max, struct wr_alarm_kpis *kpis);
+/* Whether a rule reads series of this name (measurement, or measurement.field). */
+bool wr_evaluator_reads(const struct wr_evaluator *evaluator, const char *name);
+
+/* The figures of ISA-18.2; at most max alarms are looked at in a call, *cursor starts at 0; true: call again. */
+bool wr_evaluator_measure(const struct wr_evaluator *evaluator, uint32_t *cursor, uint32_t max, const struct wr_now *now,
+                          struct wr_alarm_kpis *kpis);
 
 /* Brings back one alarm from its snapshot, of which nothing but snap and snap_len is read: the store keeps no more. Downtime counts as
  * unknown. Unknown rules are ignored: WR_NOT_FOUND. */

@@ -33,7 +33,7 @@ _weir() {
         return
     fi
     if [ "$command" = alarms ] && [ "$COMP_CWORD" -eq 2 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "ack reset" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "$(_weir_values alarms "weir alarms")" -- "$word")
         return
     fi
     mapfile -t COMPREPLY < <(compgen -f -- "$word")

@@ -1,0 +1,205 @@
+"""Operators: commands over the control socket, answered after the journal; silences, groups and figures of a running agent."""
+import json
+import pathlib
+import re
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+import harness  # noqa: E402
+import lab as laboratory  # noqa: E402
+from lab import wait_for  # noqa: E402
+
+CONFIG = """
+node: {{id: gw-desk, site: riga}}
+sources:
+  - {{name: floor, kind: line, listen: "tcp://127.0.0.1:{line}"}}
+rules: ["rules.yaml"]
+store: {{path: store, budget: 16MB}}
+http: {{listen: "127.0.0.1:{http}"}}
+control: {{socket: weir.sock}}
+log: {{format: json}}
+"""
+RULES = """
+weir: 1
+rules:
+  - {rule: warm, when: temp > 8, by: room, severity: medium}
+  - {rule: stuck, when: temp > 8, by: room, latch: true}
+  - {rule: fire, when: smoke > 1, by: room, severity: critical, consequence: "it burns", respond: "leave", time_to_respond: 1m}
+"""
+
+
+class Desk:
+    def __init__(self, lab, rules=RULES):
+        self.line, self.http = laboratory.free_port(), laboratory.free_port()
+        directory = lab.directory / "agent"
+        directory.mkdir()
+        (directory / "rules.yaml").write_text(rules)
+        self.agent = lab.add(laboratory.Agent(lab.weir, directory, CONFIG.format(line=self.line, http=self.http)))
+        self.start()
+
+    def start(self):
+        self.agent.start()
+        self.sensor = laboratory.Sender(self.line)
+
+    def send(self, *lines):
+        self.sensor.send("".join(line + "\n" for line in lines))
+
+    def say(self, *words, check=0):
+        """A command as JSON."""
+        return json.loads(self.agent.run("alarms", *words, "--json", check=check).stdout)
+
+    def alarms(self, *words):
+        return {alarm["alarm"]: alarm for alarm in json.loads(self.agent.run("alarms", *words, "--json", check=0).stdout)}
+
+    def becomes(self, name, state, seconds=10):
+        wait_for(f"{name} to be {state}", lambda: self.alarms("--all").get(name, {"to": "none"})["to"] == state, seconds)
+
+    def logged(self, **wanted):
+        """The log's lines about alarms that have all of this."""
+        lines = [json.loads(line) for line in self.agent.log().splitlines() if line.startswith("{")]
+        return [line for line in lines if line.get("msg", line.get("message")) is not None and wanted.items() <= line.items()]
+
+
+def test_what_was_answered_survives_a_kill(lab):
+    """Again and again: a command, and kill -9 as soon as its answer is there."""
+    desk = Desk(lab)
+    rooms = [f"A{i}" for i in range(6)]
+    desk.send(*(f"temp,room={room} value=9" for room in rooms))
+    for room in rooms:
+        desk.becomes(f"warm{{room={room}}}", "unack")
+        desk.becomes(f"stuck{{room={room}}}", "unack")
+    commands = [
+        (("ack", "warm{room=A0}", "--why", "seen"), "warm{room=A0}", lambda alarm: alarm["to"] == "acked"),
+        (("shelve", "warm{room=A1}", "--for", "2h", "--why", "painting"), "warm{room=A1}",
+         lambda alarm: alarm["silent"] == ["shelved"] and alarm["by"] == "ana" and alarm["why"] == "painting" and alarm["until_ns"] > alarm["time_ns"]),
+        (("oos", "warm{room=A2}", "--why", "WO-1"), "warm{room=A2}",
+         lambda alarm: alarm["silent"] == ["out_of_service"] and alarm["why"] == "WO-1"),
+        (("ack", "stuck"), "stuck{room=A5}", lambda alarm: alarm["to"] == "acked"),
+        (("unshelve", "warm{room=A1}"), "warm{room=A1}", lambda alarm: "silent" not in alarm),
+        (("shelve", "*", "--for", "1h", "--why", "night"), "stuck{room=A3}", lambda alarm: alarm["silent"] == ["shelved"]),
+        (("return", "warm{room=A2}"), "warm{room=A2}", lambda alarm: alarm["silent"] == ["shelved"]),
+    ]
+    for number, (words, name, is_so) in enumerate(commands):
+        answer = desk.say(*words, "--by", "ana", "--key", f"key-{number}")
+        desk.agent.kill()
+        assert answer["result"] == "ok" and answer["journalled"] and not answer["repeated"], answer
+        desk.start()
+        alarm = desk.alarms()[name]
+        assert is_so(alarm), (words, alarm)
+        again = desk.say(*words, "--by", "ana", "--key", f"key-{number}")
+        assert again["repeated"] and again["changed"] == answer["changed"] and again["result"] == "ok", (answer, again)
+        assert desk.alarms()[name]["transition"] == alarm["transition"], "it was done again"
+    assert desk.say("reset", "*", "--key", "key-0", check=1)["problem"] == "the key key-0 was used for another command"
+    assert desk.agent.stop() == 0
+
+
+def test_the_end_of_a_shelving(lab):
+    desk = Desk(lab)
+    desk.send("temp,room=A1 value=9")
+    desk.becomes("warm{room=A1}", "unack")
+    wait_for("the raise to be logged", lambda: desk.logged(alarm="warm{room=A1}", cause="raised"))
+    answer = desk.say("shelve", "warm", "--for", "3s", "--why", "test of the siren")
+    assert answer["changed"] == 1 and re.match(r"20\d\d-", answer["until"]), answer
+    text = desk.agent.run("alarms", check=0).stdout
+    assert re.search(r"warm\{room=A1\} .* shelved until 20\d\d\S+ by \S+: test of the siren", text), text
+    desk.send("temp,room=A1 value=1")
+    desk.becomes("warm{room=A1}", "rtn_unack")
+    desk.send("temp,room=A1 value=9")
+    desk.becomes("warm{room=A1}", "unack")
+    assert len(desk.logged(alarm="warm{room=A1}", cause="raised")) == 1, "a shelved alarm was told"
+    assert desk.agent.stop() == 0  # also over a restart
+    desk.start()
+    wait_for("it to be told again", lambda: len(desk.logged(alarm="warm{room=A1}", cause="raised")) == 2, 10)
+    assert "silent" not in desk.alarms()["warm{room=A1}"]
+    assert desk.agent.stop() == 0
+
+
+def test_what_makes_no_sense_is_refused(lab):
+    desk = Desk(lab)
+    desk.send("smoke,room=A1 value=9", "temp,room=A1 value=9")
+    desk.becomes("fire{room=A1}", "unack")
+    desk.becomes("warm{room=A1}", "unack")
+    refused = {
+        ("shelve", "warm", "--for", "2h"): "to shelve needs --why TEXT, and --for 2h or --until TIME",
+        ("shelve", "warm", "--why", "x"): "to shelve needs --why TEXT, and --for 2h or --until TIME",
+        ("shelve", "warm", "--why", "x", "--for", "two hours"): "--for takes a duration, as 90m or 2h",
+        ("shelve", "warm", "--why", "x", "--until", "soon"): "--until takes a time, as 2026-03-02T16:00:00Z",
+        ("shelve", "warm", "--why", "x", "--for", "1h", "--until", "2026-03-02T16:00:00Z"): "--for and --until exclude each other",
+        ("ack", "warm", "--for", "1h"): "--for and --until go with shelve",
+        ("oos", "warm"): "oos needs --why with a reference",
+        ("ack",): "which alarm?",
+        ("ack", "warm", "fire"): "'fire' makes no sense here",
+        ("ack", "--loud", "warm"): "'--loud' makes no sense here",
+        ("ack", "warm", "--why"): "the last option needs a value",
+        ("ack", "warm", "--key", "k" * 64): "the key is longer than 63 bytes",
+        ("dance",): "'dance' makes no sense here",
+    }
+    for words, problem in refused.items():
+        done = desk.agent.run("alarms", *words, check=2)
+        assert problem in done.stderr, (words, done)
+    refused = {
+        ("shelve", "warm", "--why", "x", "--until", "2020-01-01T00:00:00Z"): "to shelve needs a time that is still to come",
+        ("shelve", "warm", "--why", "x", "--for", "9h"): "warm may be shelved for 8h at most",
+        ("shelve", "fire", "--why", "x", "--for", "1h"): "fire may not be shelved: it is critical and gives no shelve_max",
+        ("unshelve", "warm"): "warm is not shelved",
+        ("return", "warm"): "warm is not out of service",
+        ("reset", "warm{room=A1}"): "warm{room=A1} is unack: nothing to reset",
+        ("ack", "warm{room=Z}"): "there is no alarm warm{room=Z}",
+        ("ack", "wrm"): "there is no rule 'wrm'",
+        ("ack", "warm{"): "",
+    }
+    for words, problem in refused.items():
+        done = desk.agent.run("alarms", *words, check=1)
+        assert problem in done.stdout + done.stderr, (words, done)
+        assert problem in desk.say(*words, check=1)["problem"]
+    both = desk.agent.run("alarms", "shelve", "*{room=A1}", "--for", "1h", "--why", "x", check=0).stdout
+    assert re.match(r"2 alarms shelved until \S+; 1 refused: fire may not be shelved", both), both
+    assert desk.agent.stop() == 0
+
+
+SILENT = """
+weir: 1
+rules:
+  - {rule: gw_down, when: gw_age > 30, by: gw, severity: high, consequence: c, respond: r, time_to_respond: 5m}
+  - {rule: warm, when: temp > 8, by: "gw, room"}
+  - {rule: many, when: weir.alarm_rate_10m > 2}
+suppress:
+  - {cause: gw_down, match: "rule=warm", equal: gw, linger: 1s}
+groups:
+  - {name: by_gw, by: "gw, site", wait: 500ms, update: 1s, first_out: true, then: [{at: [raised, cleared], file: {path: "notices.jsonl"}}]}
+"""
+
+
+def test_suppression_groups_and_figures(lab):
+    desk = Desk(lab, SILENT.replace(", then: [{at: [raised, cleared], file: {path: \"notices.jsonl\"}}]", ", then: [{at: [raised], log: true}]"))
+    desk.send("gw_age,gw=1 value=99")
+    desk.becomes("gw_down{gw=1}", "unack")
+    desk.send("temp,gw=1,room=A value=9", "temp,gw=2,room=B value=9", "temp,gw=2,room=C value=9")
+    desk.becomes("warm{gw=1,room=A}", "unack")
+    alarms = desk.alarms()
+    assert alarms["warm{gw=1,room=A}"]["silent"] == ["suppressed"], alarms
+    assert alarms["warm{gw=2,room=B}"]["silent"] == ["grouped"], alarms
+    wait_for("the group's notice", lambda: desk.logged(alarm="group:by_gw{gw=2}", cause="raised"))
+    notice = desk.logged(alarm="group:by_gw{gw=2}", cause="raised")[0]
+    assert "2 alarms active" in json.dumps(notice) and "first out warm{gw=2,room=B}" in json.dumps(notice), notice
+    assert not desk.logged(alarm="warm{gw=1,room=A}") and not desk.logged(alarm="warm{gw=2,room=B}")
+    desk.send("gw_age,gw=1 value=1")
+    wait_for("what was suppressed to be told by its group", lambda: "warm{gw=1,room=A}" in json.dumps(desk.logged(alarm="group:by_gw{gw=1}")), 15)
+    desk.send("temp,gw=9,room=X value=9")
+    for i in range(4):
+        desk.send(f"gw_age,gw={10 + i} value=99")
+    desk.becomes("many", "unack", 25)  # the figures are told every ten seconds
+    metrics = desk.agent.metrics(desk.http)
+    assert metrics["weir_alarm_rate_10m"] >= 3 and metrics['weir_alarm_priority_ratio{severity="high"}'] > 0, metrics
+    assert metrics["weir_alarm_unacked_max_age_seconds"] > 0 and metrics["weir_alarms_suppressed"] == 0
+    transitions = {name: alarm["transition"] for name, alarm in desk.alarms().items()}
+    desk.agent.kill()
+    desk.start()
+    kept = {name: alarm["transition"] for name, alarm in desk.alarms().items()}
+    assert all(kept[name] >= transitions[name] for name in transitions), (transitions, kept)
+    assert desk.agent.stop() == 0
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -178,7 +178,7 @@ static void act(struct wr_actions *actions, const struct wr_alarm_entry *entry) 
     const struct wr_alarm *alarm = &entry->alarm;
     if (alarm->historic)
         return;
-    uint32_t rule = actions->rules ? wr_ruleset_find(actions->rules, alarm->rule) : UINT32_MAX;
+    uint32_t rule = actions->rules ? wr_ruleset_find_teller(actions->rules, alarm->rule) : UINT32_MAX;
     uint32_t n = 0;
     const struct wr_action_spec *list = rule == UINT32_MAX ? NULL : wr_ruleset_actions(actions->rules, rule, &n);
     if (alarm->cause == 0) {

@@ -178,6 +178,9 @@ enum wr_result wr_annunciator_restore(struct wr_annunciator *annunciator, uint32
         if (result == WR_OK && at != len)
             result = WR_CORRUPT;
     }
+    if (result == WR_OK && part.version != 0)
+        wr_annunciator_forget(annunciator, alarm,
+                              now); /* the store may open late, when something is known already: what was kept goes before */
     annunciator->host.look(annunciator->host.user, alarm, &view);
     bool needed = part.version != 0 || wr_alarm_state_is_active((enum wr_alarm_state)view.state);
     struct wr_annunciated *record = needed ? stand(annunciator, alarm, &view, now) : NULL;
@@ -191,8 +194,6 @@ enum wr_result wr_annunciator_restore(struct wr_annunciator *annunciator, uint32
     const struct wr_rule *rule = annunciator->rules->rules[record->rule];
     if (part.version != 0)
         apply(record, &part, rule, now);
-    free(record->shelved); /* the store may open late, when something was said already: what was kept goes before */
-    free(record->out_of_service);
     record->shelved = shelved;
     record->out_of_service = out_of_service;
     record->silent |= (shelved ? WR_ALARM_SILENT_SHELVED : 0) | (out_of_service ? WR_ALARM_SILENT_OUT_OF_SERVICE : 0);

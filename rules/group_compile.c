@@ -93,17 +93,15 @@ static void read_flood(struct wr_compile *compile, const struct wr_file_group *r
 /* The actions are read as those of a rule with the same labels. */
 static bool read_actions(struct wr_compile *compile, struct wr_file_group *record, struct wr_group *group) {
     struct wr_rule *rule = wr_arena_take(&compile->ruleset->arena, sizeof *rule);
-    struct wr_file_rule stand_in = {.then = record->then, .n_then = record->n_then};
     if (!rule)
         return false;
     rule->name = group->name;
     rule->n_by = group->n_by;
     memcpy(rule->by, group->by, sizeof rule->by);
     compile->rule = rule;
-    wr_compile_actions(compile, &stand_in);
+    group->actions = wr_compile_then(compile, record->then, record->n_then);
+    group->n_actions = group->actions ? record->n_then : 0;
     compile->rule = NULL;
-    group->n_actions = rule->n_actions;
-    group->actions = rule->actions;
     return true;
 }
 

@@ -418,7 +418,21 @@ uint32_t wr_ruleset_points(const struct wr_ruleset *ruleset) {
     return ruleset->n_points;
 }
 
+static struct wr_rule_info info_of_group(const struct wr_group *group) {
+    return (struct wr_rule_info){.name = group->name,
+                                 .file = group->place.file,
+                                 .line = group->place.at.line,
+                                 .when = "",
+                                 .canonical = "",
+                                 .by = group->by,
+                                 .n_by = group->n_by,
+                                 .max_instances = 1,
+                                 .quiet = true};
+}
+
 struct wr_rule_info wr_ruleset_info(const struct wr_ruleset *ruleset, uint32_t index) {
+    if (index & WR_RULESET_GROUP)
+        return info_of_group(&ruleset->groups[index & ~WR_RULESET_GROUP]);
     const struct wr_rule *rule = ruleset->rules[index];
     struct wr_rule_info info = {
         .name = rule->name,
@@ -444,9 +458,21 @@ struct wr_rule_info wr_ruleset_info(const struct wr_ruleset *ruleset, uint32_t i
     return info;
 }
 
-const struct wr_action_spec *wr_ruleset_actions(const struct wr_ruleset *ruleset, uint32_t rule, uint32_t *ret_n) {
-    *ret_n = ruleset->rules[rule]->n_actions;
-    return ruleset->rules[rule]->actions;
+uint32_t wr_ruleset_find_teller(const struct wr_ruleset *ruleset, const char *name) {
+    for (uint32_t i = 0; i < ruleset->n_groups; i++)
+        if (strcmp(ruleset->groups[i].name, name) == 0)
+            return WR_RULESET_GROUP | i;
+    return wr_ruleset_find(ruleset, name);
+}
+
+const struct wr_action_spec *wr_ruleset_actions(const struct wr_ruleset *ruleset, uint32_t index, uint32_t *ret_n) {
+    if (index & WR_RULESET_GROUP) {
+        const struct wr_group *group = &ruleset->groups[index & ~WR_RULESET_GROUP];
+        *ret_n = group->n_actions;
+        return group->actions;
+    }
+    *ret_n = ruleset->rules[index]->n_actions;
+    return ruleset->rules[index]->actions;
 }
 
 struct wr_ruleset_actions_info wr_ruleset_actions_info(const struct wr_ruleset *ruleset) {
@@ -456,5 +482,8 @@ struct wr_ruleset_actions_info wr_ruleset_actions_info(const struct wr_ruleset *
     for (uint32_t i = 0; i < ruleset->n_rules; i++)
         for (uint32_t k = 0; k < ruleset->rules[i]->n_actions; k++)
             info.delays = info.delays || ruleset->rules[i]->actions[k].after_ns > 0;
+    for (uint32_t i = 0; i < ruleset->n_groups; i++)
+        for (uint32_t k = 0; k < ruleset->groups[i].n_actions; k++)
+            info.delays = info.delays || ruleset->groups[i].actions[k].after_ns > 0;
     return info;
 }

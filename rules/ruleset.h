@@ -99,6 +99,11 @@ uint32_t wr_ruleset_find(const struct wr_ruleset *ruleset, const char *name);
 
 /* -- actions: data for the agent, which carries them out --------------------------------------------------------------------------------- */
 
+/* Who tells an alarm: the index of its rule, or for the notices of a group (group:NAME) WR_RULESET_GROUP and the group's. UINT32_MAX when there is none. Good for
+ * wr_ruleset_info and wr_ruleset_actions. */
+#define WR_RULESET_GROUP (UINT32_C(1) << 31)
+uint32_t wr_ruleset_find_teller(const struct wr_ruleset *ruleset, const char *name);
+
 /* The actions of a rule, in the order of the file. */
 const struct wr_action_spec *wr_ruleset_actions(const struct wr_ruleset *ruleset, uint32_t rule, uint32_t *ret_n);
 

@@ -49,7 +49,7 @@ static void take(struct acting *acting, const struct wr_alarm *told, int64_t t_n
 /* Everything that one alarm told, from its first transition on. */
 static uint32_t count_alarm(const struct wr_world *world, uint32_t first, struct acting *acting) {
     const struct wr_alarm *alarm = &world->told[first];
-    const uint32_t rule = wr_ruleset_find(world->rules, alarm->rule);
+    const uint32_t rule = wr_ruleset_find_teller(world->rules, alarm->rule);
     acting->n = 0;
     acting->ran = 0;
     acting->actions = rule == UINT32_MAX ? NULL : wr_ruleset_actions(world->rules, rule, &acting->n);

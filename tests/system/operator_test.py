@@ -167,12 +167,12 @@ rules:
 suppress:
   - {cause: gw_down, match: "rule=warm", equal: gw, linger: 1s}
 groups:
-  - {name: by_gw, by: "gw, site", wait: 500ms, update: 1s, first_out: true, then: [{at: [raised, cleared], file: {path: "notices.jsonl"}}]}
+  - {name: by_gw, by: "gw, site", wait: 500ms, update: 1s, first_out: true, then: [{at: [raised, cleared], log: true}]}
 """
 
 
 def test_suppression_groups_and_figures(lab):
-    desk = Desk(lab, SILENT.replace(", then: [{at: [raised, cleared], file: {path: \"notices.jsonl\"}}]", ", then: [{at: [raised], log: true}]"))
+    desk = Desk(lab, SILENT)
     desk.send("gw_age,gw=1 value=99")
     desk.becomes("gw_down{gw=1}", "unack")
     desk.send("temp,gw=1,room=A value=9", "temp,gw=2,room=B value=9", "temp,gw=2,room=C value=9")

@@ -12,6 +12,8 @@
 #include "core/intern.h"
 #include "core/json.h"
 #include "core/quantity.h"
+#include "rules/annunciator.h"
+#include "rules/command_log.h"
 #include "rules/engine.h"
 #include "rules/ruleset.h"
 #include "store/store.h"
@@ -89,8 +91,10 @@ static void add_alarms(struct wr_ceiling *ceiling, const struct wr_ruleset *rule
     unsigned threads;
     uint64_t bytes = wr_actions_bytes(rules, &threads) + threads * THREAD_BYTES +
                      (uint64_t)(WR_STORE_JOURNAL_CAPACITY + WR_STORE_JOURNAL_BATCH + WR_ENGINE_ALARM_ROOM) * sizeof(struct wr_alarm_entry);
-    add(ceiling, "alarms", bytes, "%d on their way to actions, %d to the journal; %d for each target", WR_ACTIONS_CAPACITY,
-        WR_STORE_JOURNAL_CAPACITY, WR_ACTIONS_QUEUE);
+    if (rules)
+        bytes += wr_annunciator_bytes(rules) + WR_COMMAND_KEYS * sizeof(struct wr_command_record);
+    add(ceiling, "alarms", bytes, "%d on their way to actions, %d to the journal; %d for each target; what operators said of them",
+        WR_ACTIONS_CAPACITY, WR_STORE_JOURNAL_CAPACITY, WR_ACTIONS_QUEUE);
 }
 
 static void add_store(struct wr_ceiling *ceiling) {

@@ -113,8 +113,8 @@ void wr_annunciated_drop(struct wr_annunciator *annunciator, struct wr_annunciat
     wr_group_follow(annunciator, record, wanted_ack, now);
     wr_timer_disarm(&annunciator->timers, index);
     annunciator->record_of[record->alarm] = WR_ANNUNCIATOR_NONE;
-    free(record->shelved);
-    free(record->out_of_service);
+    wr_note_put(annunciator, &record->shelved, NULL);
+    wr_note_put(annunciator, &record->out_of_service, NULL);
     *record = (struct wr_annunciated){.alarm = WR_ANNUNCIATOR_NONE};
     wr_slab_give(&annunciator->records, index);
 }

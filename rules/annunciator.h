@@ -16,7 +16,7 @@
  * Source: ISA-18.2 / IEC 62682 (shelving, designed suppression, out of service, chattering, floods).
  * Threads: the engine's. Ownership: the rule set and the host must outlive it. Memory: a record of about 150 bytes for each alarm that is not normal, chatters, is
  * silenced or was so within a minute; nothing for the others but 4 bytes.
- * Limits: WR_ANNUNCIATOR_ALARMS records, WR_ANNUNCIATOR_TUPLES groups at once; beyond them alarms are told plainly, and counted.
+ * Limits: WR_ANNUNCIATOR_ALARMS records, WR_ANNUNCIATOR_TUPLES groups at once: beyond them alarms are told plainly, and counted. WR_ANNUNCIATOR_NOTES.
  * Units: boot time ns; what an operator says is wall time ns.
  */
 #ifndef WEIR_RULES_ANNUNCIATOR_H
@@ -31,7 +31,8 @@
 #include "rules/alarm_kpi.h"
 
 #define WR_ANNUNCIATOR_ALARMS (1u << 20)
-#define WR_ANNUNCIATOR_TUPLES 4096
+#define WR_ANNUNCIATOR_TUPLES 1024
+#define WR_ANNUNCIATOR_NOTES 4096 /* alarms that operators may have silenced at once */
 #define WR_ANNUNCIATOR_PART_BYTES 480 /* of a snapshot */
 
 #define WR_CHATTER_RAISES 3
@@ -133,6 +134,10 @@ struct wr_annunciator_stats {
     size_t bytes;
 };
 void wr_annunciator_stats(const struct wr_annunciator *annunciator, struct wr_annunciator_stats *ret_stats);
+
+/* Upper bounds: for each alarm, and for everything else of an annunciator of these rules. */
+size_t wr_annunciator_bytes_per_alarm(void);
+size_t wr_annunciator_bytes(const struct wr_ruleset *rules);
 
 /* Groups and counts agree: for tests. */
 bool wr_annunciator_is_valid(const struct wr_annunciator *annunciator);

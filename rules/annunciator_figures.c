@@ -36,10 +36,25 @@ void wr_annunciator_stats(const struct wr_annunciator *annunciator, struct wr_an
         .refused = annunciator->refused,
         .bytes = sizeof *annunciator + sizeof *annunciator->kpi + annunciator->records.bytes + annunciator->causes.bytes +
                  annunciator->cap_alarms * sizeof *annunciator->record_of + annunciator->timers.ids * (sizeof(struct wr_timer) + 4) +
-                 annunciator->n_tuples * sizeof(struct wr_tuple),
+                 annunciator->n_tuples * sizeof(struct wr_tuple) + annunciator->n_notes * sizeof(struct wr_note),
     };
     for (uint32_t i = 0; i < annunciator->n_tuples; i++)
         ret_stats->tuples += annunciator->tuples[i]->in_use;
+}
+
+size_t wr_annunciator_bytes_per_alarm(void) {
+    return sizeof(struct wr_annunciated) + sizeof(struct wr_timer) + 2 * sizeof(uint32_t) + sizeof(struct wr_cause);
+}
+
+size_t wr_annunciator_bytes(const struct wr_ruleset *rules) {
+    size_t bytes = sizeof(struct wr_annunciator) + sizeof(struct wr_alarm_kpi) + WR_ANNUNCIATOR_NOTES * sizeof(struct wr_note) +
+                   2 * (WR_ANNUNCIATOR_ALARMS >> WR_SLAB_SHIFT) * 2 * sizeof(void *) + WR_CAUSE_BUCKETS * sizeof(uint32_t);
+    uint32_t stamps = 0;
+    for (uint32_t i = 0; i < rules->n_groups; i++)
+        stamps = rules->groups[i].flood_start > stamps ? rules->groups[i].flood_start : stamps;
+    if (rules->n_groups > 0)
+        bytes += WR_ANNUNCIATOR_TUPLES * (sizeof(struct wr_tuple) + sizeof(void *) + sizeof(struct wr_timer) + stamps * sizeof(int64_t));
+    return bytes;
 }
 
 static bool record_is_valid(const struct wr_annunciator *annunciator, uint32_t index) {
@@ -72,9 +87,16 @@ static bool tuple_is_valid(const struct wr_annunciator *annunciator, uint32_t in
 }
 
 bool wr_annunciator_is_valid(const struct wr_annunciator *annunciator) {
-    for (uint32_t i = 0; i < annunciator->records.fresh; i++)
+    uint32_t notes = 0;
+    for (uint32_t i = 0; i < annunciator->records.fresh; i++) {
+        const struct wr_annunciated *record = wr_annunciated_at(annunciator, i);
         if (!record_is_valid(annunciator, i))
             return false;
+        if (record->alarm != WR_ANNUNCIATOR_NONE)
+            notes += (uint32_t)(record->shelved != NULL) + (uint32_t)(record->out_of_service != NULL);
+    }
+    if (notes != annunciator->n_notes)
+        return false;
     for (uint32_t i = 0; i < annunciator->n_tuples; i++)
         if (!tuple_is_valid(annunciator, i))
             return false;

@@ -50,9 +50,8 @@ static void silence(struct wr_annunciator *annunciator, struct wr_annunciated *r
     wr_group_follow(annunciator, record, wr_alarm_state_wants_ack((enum wr_alarm_state)record->state), now);
 }
 
-static void end(struct wr_annunciated *record, uint8_t bit, struct wr_note **note) {
-    free(*note);
-    *note = NULL;
+static void end(struct wr_annunciator *annunciator, struct wr_annunciated *record, uint8_t bit, struct wr_note **note) {
+    wr_note_put(annunciator, note, NULL);
     record->silent &= (uint8_t)~bit;
     record->ring = record->state == WR_ALARM_UNACK;
 }
@@ -79,20 +78,19 @@ static enum wr_alarm_cause change(struct wr_annunciator *annunciator, struct wr_
     switch (order->kind) {
     case WR_ALARM_ORDER_SHELVE:
         note->until_wall_ns = order->until_wall_ns;
-        free(record->shelved);
-        record->shelved = note;
+        wr_note_put(annunciator, &record->shelved, note);
         record->shelved_until_boot_ns = wr_clock_add_ns(now->boot_ns, order->until_wall_ns - now->wall_ns);
         silence(annunciator, record, WR_ALARM_SILENT_SHELVED, now);
         return WR_ALARM_SHELVED;
     case WR_ALARM_ORDER_UNSHELVE:
-        end(record, WR_ALARM_SILENT_SHELVED, &record->shelved);
+        end(annunciator, record, WR_ALARM_SILENT_SHELVED, &record->shelved);
         return WR_ALARM_UNSHELVED;
     case WR_ALARM_ORDER_OUT_OF_SERVICE:
-        record->out_of_service = note;
+        wr_note_put(annunciator, &record->out_of_service, note);
         silence(annunciator, record, WR_ALARM_SILENT_OUT_OF_SERVICE, now);
         return WR_ALARM_OUT_OF_SERVICE;
     default: /* WR_ALARM_ORDER_RETURN */
-        end(record, WR_ALARM_SILENT_OUT_OF_SERVICE, &record->out_of_service);
+        end(annunciator, record, WR_ALARM_SILENT_OUT_OF_SERVICE, &record->out_of_service);
         return WR_ALARM_RETURNED;
     }
 }
@@ -119,6 +117,9 @@ enum wr_result wr_annunciator_order(struct wr_annunciator *annunciator, uint32_t
     struct wr_annunciator_view view;
     annunciator->host.look(annunciator->host.user, alarm, &view);
     WR_TRY(check(annunciator->rules->rules[view.rule], wr_annunciated_find(annunciator, alarm), order, now, err));
+    bool keeps = order->kind == WR_ALARM_ORDER_SHELVE || order->kind == WR_ALARM_ORDER_OUT_OF_SERVICE;
+    if (keeps && annunciator->n_notes >= WR_ANNUNCIATOR_NOTES)
+        return wr_error_set(err, WR_LIMIT, "%d alarms are shelved or out of service already", WR_ANNUNCIATOR_NOTES);
     struct wr_note *note = note_of(order, now);
     struct wr_annunciated *record = note ? record_of(annunciator, alarm, now) : NULL;
     if (!record) {
@@ -128,7 +129,6 @@ enum wr_result wr_annunciator_order(struct wr_annunciator *annunciator, uint32_t
     if (order->key != 0)
         record->key = order->key;
     struct wr_note said = *note;
-    bool keeps = order->kind == WR_ALARM_ORDER_SHELVE || order->kind == WR_ALARM_ORDER_OUT_OF_SERVICE;
     enum wr_alarm_cause cause = change(annunciator, record, order, note, now);
     said.until_wall_ns = cause == WR_ALARM_SHELVED ? order->until_wall_ns : 0;
     if (!keeps)

@@ -10,9 +10,12 @@
  *   A3  active and unacked of a tuple are the numbers of records that name it, and of those that want an acknowledgement
  *   A4  active of a cause is the number of records whose condition holds it up
  *   A5  a record with something to do has a timer
+ *   A6  n_notes is the number of notes in records
  */
 #ifndef WEIR_RULES_ANNUNCIATOR_PRIVATE_H
 #define WEIR_RULES_ANNUNCIATOR_PRIVATE_H
+
+#include <stdlib.h>
 
 #include "rules/alarm_state.h"
 #include "rules/annunciator.h"
@@ -118,6 +121,7 @@ struct wr_annunciator {
     uint32_t cap_tuples;
     struct wr_timer_heap tuple_timers;
     struct wr_alarm_kpi *kpi;
+    uint32_t n_notes;
     uint64_t refused;
 };
 
@@ -130,6 +134,12 @@ static inline struct wr_cause *wr_cause_at(const struct wr_annunciator *annuncia
 /* The condition of an alarm in this state is true. */
 static inline bool wr_annunciated_condition(uint8_t state) {
     return state == WR_ALARM_UNACK || state == WR_ALARM_ACKED;
+}
+/* Another note, or none, in a record's place. */
+static inline void wr_note_put(struct wr_annunciator *annunciator, struct wr_note **place, struct wr_note *note) {
+    annunciator->n_notes += (uint32_t)(note != NULL) - (uint32_t)(*place != NULL);
+    free(*place);
+    *place = note;
 }
 static inline bool wr_alarm_out_has_room(const struct wr_alarm_out *out) {
     return out->n < out->cap;

@@ -71,8 +71,7 @@ static bool unshelve(struct settling *settling) {
     if (!wr_alarm_out_has_room(settling->out))
         return false;
     const struct wr_note note = because("its time is over");
-    free(record->shelved);
-    record->shelved = NULL;
+    wr_note_put(settling->annunciator, &record->shelved, NULL);
     end_silence(record, WR_ALARM_SILENT_SHELVED);
     tell(settling, WR_ALARM_UNSHELVED, 0, &note);
     return true;

@@ -194,8 +194,8 @@ enum wr_result wr_annunciator_restore(struct wr_annunciator *annunciator, uint32
     const struct wr_rule *rule = annunciator->rules->rules[record->rule];
     if (part.version != 0)
         apply(record, &part, rule, now);
-    record->shelved = shelved;
-    record->out_of_service = out_of_service;
+    wr_note_put(annunciator, &record->shelved, shelved);
+    wr_note_put(annunciator, &record->out_of_service, out_of_service);
     record->silent |= (shelved ? WR_ALARM_SILENT_SHELVED : 0) | (out_of_service ? WR_ALARM_SILENT_OUT_OF_SERVICE : 0);
     if (shelved)
         record->shelved_until_boot_ns = shelved_until(rule, shelved, now);
@@ -239,15 +239,16 @@ enum wr_result wr_annunciator_take_over(struct wr_annunciator *annunciator, uint
     copy.severity = record->severity;
     copy.causing = record->causing;
     copy.tuple = record->tuple;
-    copy.shelved = shelved;
-    copy.out_of_service = out_of_service;
+    copy.shelved = copy.out_of_service = NULL;
     if (copy.severity >= WR_SEVERITY_HIGH)
         copy.silent &= (uint8_t)~WR_ALARM_SILENT_GROUPED;
     if (rule->re_alarm_ns == 0)
         copy.re_alarm_boot_ns = WR_NEVER_NS;
-    if (shelved && copy.shelved_until_boot_ns - now->boot_ns > rule->shelve_max_ns)
+    if (from->shelved && copy.shelved_until_boot_ns - now->boot_ns > rule->shelve_max_ns)
         copy.shelved_until_boot_ns = wr_clock_add_ns(now->boot_ns, rule->shelve_max_ns);
     *record = copy;
+    wr_note_put(annunciator, &record->shelved, shelved);
+    wr_note_put(annunciator, &record->out_of_service, out_of_service);
     take_place(annunciator, record, view.labels, now);
     return WR_OK;
 }

@@ -16,7 +16,9 @@ static struct wr_rule_cost own_cost(const struct wr_rule *rule) {
     struct wr_rule_cost cost = {.quiet = !rule->every_sample};
     cost.ns = STEP_NS + INSTRUCTION_NS * ((uint32_t)rule->when.n + rule->clear.n + rule->valid_if.n);
     size_t bytes = sizeof(struct wr_instance) + sizeof(struct wr_timer) + 2 * sizeof(uint32_t) + TEXT_BYTES;
-    if (rule->kind != WR_RULE_ALARM)
+    if (rule->kind == WR_RULE_ALARM)
+        bytes += wr_annunciator_bytes_per_alarm();
+    else
         bytes += sizeof(struct wr_signal) + sizeof(struct wr_evaluator_band);
     if (rule->kind == WR_RULE_SET)
         cost.ns = sum(cost.ns, WR_SET_MEMBERS * MEMBER_NS);

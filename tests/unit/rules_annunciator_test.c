@@ -153,6 +153,27 @@ static void a_shelving_may_be_made_longer_and_two_silences_are_two(void **state)
     desk_fini(&desk);
 }
 
+static void operators_may_silence_so_many(void **state) {
+    (void)state;
+    struct desk desk;
+    struct wr_error err = {0};
+    desk_init(&desk);
+    desk_open(&desk);
+    desk.annunciator->n_notes = WR_ANNUNCIATOR_NOTES;
+    const struct wr_alarm_order order = {
+        .kind = WR_ALARM_ORDER_SHELVE, .by_whom = "ana", .why = "x", .until_wall_ns = desk.now.wall_ns + DESK_HOUR};
+    struct wr_alarm_entry entry;
+    assert_int_equal(wr_annunciator_order(desk.annunciator, 0, &order, &desk.now, &entry, &err), WR_LIMIT);
+    assert_string_equal(err.text, "4096 alarms are shelved or out of service already");
+    desk.annunciator->n_notes = 0;
+    struct wr_annunciator_stats before, after;
+    wr_annunciator_stats(desk.annunciator, &before);
+    assert_int_equal(desk_order(&desk, 0, WR_ALARM_ORDER_SHELVE, "x", DESK_HOUR, &err), WR_OK);
+    wr_annunciator_stats(desk.annunciator, &after);
+    assert_true(after.bytes > before.bytes && after.bytes < wr_annunciator_bytes(&desk.rules) + 1000 * wr_annunciator_bytes_per_alarm());
+    desk_fini(&desk);
+}
+
 /* -- suppress ---------------------------------------------------------------------------------------------------------------------------- */
 
 static void with_suppress(struct desk *desk, const char *match, int64_t linger_ns) {
@@ -581,6 +602,7 @@ int main(void) {
         cmocka_unit_test(an_alarm_that_needs_no_acknowledgement_is_told_afterwards),
         cmocka_unit_test(orders_that_make_no_sense_are_refused),
         cmocka_unit_test(a_shelving_may_be_made_longer_and_two_silences_are_two),
+        cmocka_unit_test(operators_may_silence_so_many),
         cmocka_unit_test(what_an_alarm_explains_is_silent),
         cmocka_unit_test(two_alarms_hold_one_cause_up),
         cmocka_unit_test(a_forgotten_cause_suppresses_nothing),

@@ -142,9 +142,10 @@ int64_t wr_evaluator_next_timer(const struct wr_evaluator *evaluator) {
 }
 
 bool wr_evaluator_reads(const struct wr_evaluator *evaluator, const char *name) {
+    const struct wr_ruleset *rules = evaluator->rules;
     uint32_t n;
-    (void)wr_ruleset_readers(evaluator->rules, name, &n);
-    return n > 0;
+    const struct wr_reader *first = wr_ruleset_readers(rules, name, "", "", &n); /* those that want a tag stand behind them */
+    return first < rules->readers + rules->n_readers && strcmp(first->name, name) == 0;
 }
 
 bool wr_evaluator_measure(const struct wr_evaluator *evaluator, uint32_t *cursor, uint32_t max, const struct wr_now *now,

@@ -236,6 +236,8 @@ static void figures_are_told_to_rules(void **state) {
     assert_int_equal(loop->out.alarms.n, 1);
     assert_string_equal(loop->out.alarms.entries[0].alarm.rule, "many");
     loop->out.alarms.n = 0;
+    bool more;
+    assert_int_equal(wr_evaluator_timers(wr_engine_evaluator(loop->engine), &now, 16, &loop->out.alarms, &more), WR_OK);
     wr_engine_figures_turn(&loop->figures, loop->engine, &now, &loop->out.alarms);
     assert_int_equal(loop->out.alarms.n, 1);
     assert_string_equal(loop->out.alarms.entries[0].alarm.rule, "mix");

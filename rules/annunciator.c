@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STEPS_MAX 64 /* a call does not take longer than that, however many the caller allows: an entry is some microseconds of work */
+
 /* -- life -------------------------------------------------------------------------------------------------------------------------------- */
 
 enum wr_result wr_annunciator_new(const struct wr_ruleset *rules, const struct wr_annunciator_host *host,
@@ -311,7 +313,7 @@ static bool sweep(struct wr_annunciator *annunciator, const struct wr_now *now, 
 enum wr_result wr_annunciator_timers(struct wr_annunciator *annunciator, const struct wr_now *now, uint32_t max, struct wr_alarm_out *out,
                                      bool *ret_more) {
     uint32_t index;
-    uint32_t steps = max;
+    uint32_t steps = max < STEPS_MAX ? max : STEPS_MAX;
     *ret_more = true;
     while (steps > 0 && wr_timer_take(&annunciator->timers, now->boot_ns, &index)) {
         steps--;

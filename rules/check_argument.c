@@ -129,6 +129,8 @@ static bool read_ratio(struct wr_scope *scope, const struct wr_parameter *parame
 /* A difference in the unit of the first argument. */
 static bool read_difference(struct wr_scope *scope, const struct wr_parameter *parameter, struct wr_node *signal, struct wr_node *node,
                             double *ret_number) {
+    if (!signal) /* every function with such a parameter needs one before it */
+        return false;
     struct wr_node stand_in = *signal;
     struct wr_node *left = &stand_in;
     stand_in.next = NULL;

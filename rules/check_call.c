@@ -13,7 +13,7 @@
 
 static struct wr_unit answer_unit(enum wr_answer answer, const struct wr_unit *unit) {
     const struct wr_unit second = wr_unit_second();
-    const struct wr_unit difference = unit ? wr_unit_difference(unit) : wr_unit_plain();
+    const struct wr_unit difference = wr_unit_difference(unit);
     struct wr_unit ratio = {.scale = 1};
     switch (answer) {
     case WR_ANSWER_SAME:
@@ -116,8 +116,9 @@ static bool answer_vector(struct wr_scope *scope, struct wr_node *call, struct w
 
 /* A temperature in °C and a relative humidity as a ratio. */
 static bool answer_air(struct wr_scope *scope, struct wr_node *call, struct wr_arguments *arguments) {
-    const struct wr_unit celsius = answer_unit(WR_ANSWER_CELSIUS, NULL);
-    const struct wr_unit ratio = answer_unit(WR_ANSWER_RATIO, NULL);
+    const struct wr_unit plain = wr_unit_plain();
+    const struct wr_unit celsius = answer_unit(WR_ANSWER_CELSIUS, &plain);
+    const struct wr_unit ratio = answer_unit(WR_ANSWER_RATIO, &plain);
     const struct wr_unit *wanted[] = {&celsius, &ratio};
     for (unsigned i = 0; i < 2; i++) {
         struct wr_node *node = arguments->at[i];
@@ -226,6 +227,7 @@ static bool answer_vote(struct wr_scope *scope, struct wr_node *call, struct wr_
 static bool answer(struct wr_scope *scope, struct wr_node *call, struct wr_arguments *arguments) {
     const struct wr_function *function = call->function;
     struct wr_node *first = arguments->at[0];
+    const struct wr_unit plain = wr_unit_plain();
     switch (function->how) {
     case WR_HOW_DECLARED:
         call->unit = answer_unit(function->answer, &first->unit);
@@ -237,11 +239,11 @@ static bool answer(struct wr_scope *scope, struct wr_node *call, struct wr_argum
     case WR_HOW_SET:
         return wr_check_set(scope, call, first) != NULL;
     case WR_HOW_VECTOR:
-        call->unit = answer_unit(function->answer, NULL);
+        call->unit = answer_unit(function->answer, &plain);
         return answer_vector(scope, call, arguments);
     case WR_HOW_TIME:
         call->child = NULL;
-        call->unit = answer_unit(function->answer, NULL);
+        call->unit = answer_unit(function->answer, &plain);
         scope->rule->by_hour |= function->id != WR_FUNCTION_TIME;
         return true;
     default:

@@ -18,14 +18,18 @@ static bool add_threshold(struct wr_scope *scope, struct wr_operand *operand, do
     return true;
 }
 
+static bool same_number(double a, double b) {
+    return !(a < b || a > b);
+}
+
+/* Programs of numbers and cells only. */
 static bool same_program(const struct wr_program *a, const struct wr_program *b) {
     if (a->n != b->n)
         return false;
     for (uint16_t i = 0; i < a->n; i++) {
         const struct wr_instruction *x = &a->code[i];
         const struct wr_instruction *y = &b->code[i];
-        if (x->op != y->op || x->a != y->a || x->b != y->b || memcmp(&x->number, &y->number, sizeof x->number) != 0 ||
-            memcmp(&x->addend, &y->addend, sizeof x->addend) != 0)
+        if (x->op != y->op || x->a != y->a || x->b != y->b || !same_number(x->number, y->number) || !same_number(x->addend, y->addend))
             return false;
     }
     return true;

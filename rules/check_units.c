@@ -129,9 +129,11 @@ struct wr_node *wr_check_convert(struct wr_scope *scope, struct wr_node *node, c
 
 /* Where a unit could have been written, but was not. */
 static bool is_bare(const struct wr_scope *scope, const struct wr_node *node) {
-    const struct wr_operand *operand = node->kind == WR_NODE_SERIES ? &scope->rule->operands[node->operand] : NULL;
-    if (operand && !operand->selector && !takes_unit(function_of(wr_nodes_get(scope->ruleset->nodes, operand->node))))
-        return true; /* a number of things */
+    if (node->kind == WR_NODE_SERIES) {
+        const struct wr_operand *operand = &scope->rule->operands[node->operand];
+        if (!operand->selector && !takes_unit(function_of(wr_nodes_get(scope->ruleset->nodes, operand->node))))
+            return true; /* a number of things */
+    }
     if (node->kind == WR_NODE_CALL && !takes_unit(node->function))
         return true;
     return node->kind == WR_NODE_NUMBER || node->kind == WR_NODE_CELL || undeclared(scope, node);

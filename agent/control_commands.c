@@ -5,6 +5,7 @@
 #include "agent/audit.h"
 #include "agent/commands/commands.h"
 #include "agent/control_alarms.h"
+#include "agent/control_explain.h"
 #include "agent/status.h"
 
 static int only_json(int argc, char **argv, bool *ret_json, struct wr_buf *answer) {
@@ -49,6 +50,8 @@ int wr_agent_control(void *user, int argc, char **argv, const char *by_whom, str
         return answer_status(agent, argc, argv, answer);
     if (strcmp(name, "alarms") == 0)
         return wr_control_alarms(agent, argc, argv, by_whom, answer);
+    if (strcmp(name, "explain") == 0)
+        return wr_control_explain(agent, argc, argv, answer);
     if (strcmp(name, "audit") == 0)
         return answer_audit(agent, argc, argv, answer);
     (void)!wr_buf_printf(answer, "weir: the agent knows no '%s': is it another version?\n", name);

@@ -21,6 +21,7 @@ struct wr_scope {
     struct wr_rule *rule; /* whose tables are filled */
     void (*complain)(void *user, const struct wr_complaint *complaint);
     void *user;
+    const char *source; /* the text that is being checked, in the arena */
     struct wr_derived *derived; /* the derived point that is being compiled; NULL: none */
     bool failed;
 };

@@ -110,11 +110,25 @@ const char *wr_check_spelled(struct wr_scope *scope, const struct wr_rule *rule,
     return spelled;
 }
 
-static bool compile(struct wr_scope *scope, const struct wr_node *at, const struct wr_node *node, bool truth,
-                    struct wr_program *ret_program) {
+/* The parts of a program. Its root becomes a name for this node in the expression around it: the parts keep it as it is now. */
+static bool keep_parts(struct wr_scope *scope, const struct wr_node *node, bool truth, struct wr_rule *hidden) {
+    struct wr_node *root = wr_arena_take(&scope->ruleset->arena, sizeof *root);
+    hidden->parts = wr_program_parts(node, truth, &hidden->when, &scope->ruleset->arena);
+    if (!root || !hidden->parts)
+        return false;
+    *root = *node;
+    for (uint16_t i = 0; i < hidden->when.n; i++)
+        if (hidden->parts[i] == node)
+            hidden->parts[i] = root;
+    hidden->source = scope->source;
+    return true;
+}
+
+/* What the node says: its program and the parts of it. */
+static bool compile(struct wr_scope *scope, const struct wr_node *at, const struct wr_node *node, bool truth, struct wr_rule *hidden) {
     bool too_deep = false;
-    if (wr_program_compile(node, truth, &scope->ruleset->arena, ret_program, &too_deep))
-        return true;
+    if (wr_program_compile(node, truth, &scope->ruleset->arena, &hidden->when, &too_deep))
+        return keep_parts(scope, node, truth, hidden);
     scope->failed = true;
     if (too_deep)
         wr_scope_complain(scope, 107, at, NULL, "an expression nested too deep");
@@ -132,7 +146,7 @@ static bool fill(struct wr_scope *scope, struct wr_rule *hidden, struct wr_node 
     hidden->truth = truth;
     const struct wr_unit plain = wr_unit_plain();
     return wr_check_node_output(scope, hidden, truth ? &plain : &checked->unit) && wr_check_thresholds(scope, checked, truth) &&
-           compile(scope, expression, checked, truth, &hidden->when);
+           compile(scope, expression, checked, truth, hidden);
 }
 
 /* An expression as a node; NULL after complaints. */
@@ -229,7 +243,7 @@ static bool fill_set(struct wr_scope *scope, struct wr_rule *set, struct wr_node
                               "'%s' takes a condition over the present value of one series", call->text);
             return false;
         }
-        if (!wr_check_thresholds(scope, checked, true) || !compile(scope, argument, checked, true, &set->when))
+        if (!wr_check_thresholds(scope, checked, true) || !compile(scope, argument, checked, true, set))
             return false;
     } else {
         if (argument->kind == WR_NODE_SERIES)
@@ -276,7 +290,7 @@ static bool fill_memory(struct wr_scope *scope, struct wr_rule *hidden, struct w
     if (hidden->kind == WR_RULE_VECTOR)
         return true;
     inherit_range(hidden, call->function->id);
-    return wr_check_thresholds(scope, call, hidden->truth) && compile(scope, call, call, hidden->truth, &hidden->when);
+    return wr_check_thresholds(scope, call, hidden->truth) && compile(scope, call, call, hidden->truth, hidden);
 }
 
 /* The node of a call: known, or filled now. argument: of a set. */

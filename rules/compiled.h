@@ -155,6 +155,8 @@ struct wr_rule {
     bool latch;
     bool auto_ack;
     struct wr_program when;
+    const char *source;           /* the text from which `when` was read; NULL: none. For `weir explain`, as parts */
+    const struct wr_node **parts; /* what each of its instructions computes: wr_program_parts */
     struct wr_program clear; /* n 0: none */
     uint32_t n_operands;
     struct wr_operand operands[WR_RULE_OPERANDS];

@@ -152,7 +152,7 @@ static bool compile_of(struct wr_compile *compile, struct wr_derived *derived, s
     rule->output = describe(compile, rule, declared, checked);
     if (!rule->output)
         return false;
-    return wr_check_thresholds(&scope, checked, rule->truth) && wr_compile_program(compile, checked, rule->truth, &rule->when);
+    return wr_check_thresholds(&scope, checked, rule->truth) && wr_compile_when(compile, checked, rule->truth);
 }
 
 static bool compile_node(struct wr_compile *compile, struct wr_derived *derived, struct wr_rule *rule) {

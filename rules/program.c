@@ -6,6 +6,7 @@
 
 struct emitter {
     struct wr_instruction *code;
+    const struct wr_node **parts; /* NULL: not wanted */
     unsigned n;
     unsigned depth;
     unsigned deepest;
@@ -21,6 +22,12 @@ static void emit(struct emitter *emitter, struct wr_instruction instruction, int
 }
 
 static void emit_node(struct emitter *emitter, const struct wr_node *node);
+
+/* What was emitted last computes the whole node. */
+static void note_part(struct emitter *emitter, const struct wr_node *node) {
+    if (emitter->parts)
+        emitter->parts[emitter->n - 1] = node;
+}
 
 /* A series where a truth value is wanted. */
 static void emit_truth(struct emitter *emitter, const struct wr_node *node) {
@@ -92,6 +99,7 @@ static void emit_side(struct emitter *emitter, const struct wr_node *side, const
         emit(emitter, (struct wr_instruction){.op = WR_OP_AGE, .b = behind, .a = (uint16_t)side->operand, .number = other->number}, 1);
     else
         emit_node(emitter, side);
+    note_part(emitter, side);
 }
 
 static void emit_compare(struct emitter *emitter, const struct wr_node *node) {
@@ -108,7 +116,7 @@ static void emit_compare(struct emitter *emitter, const struct wr_node *node) {
     emit(emitter, (struct wr_instruction){.op = WR_OP_COMPARE, .b = (uint8_t)node->comparison}, -1);
 }
 
-static void emit_node(struct emitter *emitter, const struct wr_node *node) {
+static void emit_any(struct emitter *emitter, const struct wr_node *node) {
     if (node->constant) {
         emit(emitter, (struct wr_instruction){.op = WR_OP_NUMBER, .number = node->number}, 1);
         return;
@@ -157,6 +165,11 @@ static void emit_node(struct emitter *emitter, const struct wr_node *node) {
     }
 }
 
+static void emit_node(struct emitter *emitter, const struct wr_node *node) {
+    emit_any(emitter, node);
+    note_part(emitter, node);
+}
+
 /* x op limit, x in low..high */
 static void find_kernel(struct wr_program *program) {
     const struct wr_instruction *code = program->code;
@@ -193,6 +206,42 @@ bool wr_program_compile(const struct wr_node *node, bool truth, struct wr_arena 
     *ret_program = (struct wr_program){.code = code, .n = (uint16_t)emitter.n};
     find_kernel(ret_program);
     return true;
+}
+
+const struct wr_node **wr_program_parts(const struct wr_node *node, bool truth, const struct wr_program *program, struct wr_arena *arena) {
+    struct emitter emitter = {.parts = wr_arena_take(arena, program->n * sizeof *emitter.parts)};
+    if (emitter.parts)
+        (truth ? emit_truth : emit_node)(&emitter, node);
+    return emitter.parts;
+}
+
+/* How many values an instruction takes from the stack; each puts one back. */
+static unsigned takes(const struct wr_instruction *instruction) {
+    switch (instruction->op) {
+    case WR_OP_CONVERT:
+    case WR_OP_NEGATE:
+    case WR_OP_ABS:
+    case WR_OP_ROUND:
+    case WR_OP_TRUTH:
+    case WR_OP_NOT:
+        return 1;
+    case WR_OP_CLAMP:
+    case WR_OP_IF:
+    case WR_OP_RANGE:
+        return 3;
+    case WR_OP_VOTE:
+        return instruction->a;
+    default:
+        return instruction->op < WR_OP_CONVERT ? 0 : 2;
+    }
+}
+
+struct wr_program wr_program_slice(const struct wr_program *program, uint16_t last) {
+    unsigned wanted = 1;
+    unsigned first = last + 1u;
+    while (wanted > 0 && first > 0)
+        wanted += takes(&program->code[--first]) - 1;
+    return (struct wr_program){.code = program->code + first, .n = (uint16_t)(last + 1u - first)};
 }
 
 double wr_program_compare(enum wr_comparison comparison, double left, double right) {

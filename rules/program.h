@@ -82,6 +82,12 @@ typedef double (*wr_program_load)(void *user, const struct wr_instruction *instr
 /* Compiles a checked tree; truth: a number stands for "not zero". False: memory, or deeper than the stack (*ret_too_deep). */
 bool wr_program_compile(const struct wr_node *node, bool truth, struct wr_arena *arena, struct wr_program *ret_program, bool *ret_too_deep);
 
+/* What each instruction computes, for `weir explain`: list[i] is the node whose value is on top of the stack after instruction i of the program that was
+ * compiled from this tree, NULL where that is nothing of its own. NULL: no memory. */
+const struct wr_node **wr_program_parts(const struct wr_node *node, bool truth, const struct wr_program *program, struct wr_arena *arena);
+/* The part of a program that computes what instruction `last` leaves on the stack. */
+struct wr_program wr_program_slice(const struct wr_program *program, uint16_t last);
+
 double wr_program_run(const struct wr_program *program, wr_program_load load, void *user);
 
 /* 1, 0 or NaN. */

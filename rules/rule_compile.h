@@ -15,7 +15,8 @@ struct wr_compile {
     const char *list; /* "rules", "points" ... */
     unsigned index;
     struct wr_rule *rule;
-    const char *text; /* of the expression that is being checked */
+    const char *text;   /* of the expression that is being checked */
+    const char *source; /* the one that was parsed last, in the arena */
     char key[64];     /* where it stands in the record */
 };
 
@@ -53,6 +54,8 @@ struct wr_node *wr_compile_parse(struct wr_compile *compile, const char *key, co
 /* For the checker: complaints go to the text that was parsed last. */
 struct wr_scope wr_compile_scope(struct wr_compile *compile);
 bool wr_compile_program(struct wr_compile *compile, const struct wr_node *node, bool truth, struct wr_program *ret_program);
+/* The condition of compile->rule, with its parts. */
+bool wr_compile_when(struct wr_compile *compile, const struct wr_node *node, bool truth);
 
 /* A condition as it stands in a rule or a level. */
 struct wr_condition_text {

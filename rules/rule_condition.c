@@ -63,8 +63,11 @@ struct wr_node *wr_compile_condition_part(struct wr_compile *compile, const stru
 static struct wr_node *compile_truth(struct wr_compile *compile, struct wr_node *node, struct wr_program *ret_program) {
     struct wr_scope scope = wr_compile_scope(compile);
     struct wr_node *checked = wr_check_condition(&scope, node);
-    return checked && wr_check_thresholds(&scope, checked, true) && wr_compile_program(compile, checked, true, ret_program) ? checked
-                                                                                                                            : NULL;
+    if (!checked || !wr_check_thresholds(&scope, checked, true))
+        return NULL;
+    bool good = ret_program == &compile->rule->when ? wr_compile_when(compile, checked, true)
+                                                    : wr_compile_program(compile, checked, true, ret_program);
+    return good ? checked : NULL;
 }
 
 /* -- deadband ------------------------------------------------------------------------------------------------------------------------------ */

@@ -15,6 +15,8 @@ struct wr_node *wr_compile_parse(struct wr_compile *compile, const char *key, co
     struct wr_complaint complaint;
     snprintf(compile->key, sizeof compile->key, "%s", key);
     compile->text = text;
+    if (!compile->source || strcmp(compile->source, text) != 0)
+        compile->source = wr_compile_copy(compile, text);
     struct wr_node *node = wr_parse_expression(text, strlen(text), &compile->ruleset->arena, &complaint);
     if (!node && complaint.code)
         complain(compile, &complaint);
@@ -22,7 +24,8 @@ struct wr_node *wr_compile_parse(struct wr_compile *compile, const char *key, co
 }
 
 struct wr_scope wr_compile_scope(struct wr_compile *compile) {
-    return (struct wr_scope){.ruleset = compile->ruleset, .rule = compile->rule, .complain = complain, .user = compile};
+    return (struct wr_scope){
+        .ruleset = compile->ruleset, .rule = compile->rule, .complain = complain, .user = compile, .source = compile->source};
 }
 
 bool wr_compile_program(struct wr_compile *compile, const struct wr_node *node, bool truth, struct wr_program *ret_program) {
@@ -32,6 +35,15 @@ bool wr_compile_program(struct wr_compile *compile, const struct wr_node *node, 
     if (too_deep)
         WR_COMPILE_ERROR(compile, 107, compile->key, NULL, "an expression nested too deep");
     return false;
+}
+
+bool wr_compile_when(struct wr_compile *compile, const struct wr_node *node, bool truth) {
+    struct wr_rule *rule = compile->rule;
+    if (!wr_compile_program(compile, node, truth, &rule->when))
+        return false;
+    rule->source = compile->source;
+    rule->parts = wr_program_parts(node, truth, &rule->when, &compile->ruleset->arena);
+    return rule->parts != NULL;
 }
 
 const char *wr_compile_canonical(struct wr_compile *compile, const struct wr_node *node, bool shape) {

@@ -103,5 +103,5 @@ bool wr_compile_sequence(struct wr_compile *compile, const struct wr_file_rule *
     rule->canonical = node->canonical;
     rule->shape = node->shape;
     return name.operand != WR_NODE_NONE && wr_check_thresholds(&scope, &name, true) &&
-           wr_compile_program(compile, &name, true, &rule->when);
+           wr_compile_program(compile, &name, true, &rule->when) /* without parts: the sequence is explained step by step */;
 }

@@ -49,7 +49,7 @@ const char *wr_ask_take_config(int *argc, char **argv) {
     return file;
 }
 
-static int ask(int argc, char **argv) {
+int wr_ask(int argc, char **argv) {
     struct wr_config *config;
     if (wr_ask_load_config(wr_ask_take_config(&argc, argv), &config) != WR_OK)
         return WR_EXIT_CANNOT;
@@ -64,9 +64,9 @@ static int ask(int argc, char **argv) {
 }
 
 int wr_command_status(int argc, char **argv) {
-    return ask(argc, argv);
+    return wr_ask(argc, argv);
 }
 
 int wr_command_alarms(int argc, char **argv) {
-    return ask(argc, argv);
+    return wr_ask(argc, argv);
 }

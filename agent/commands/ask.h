@@ -17,4 +17,7 @@ WR_MUST_USE enum wr_result wr_ask_load_config(const char *file, struct wr_config
 /* Sends the words to the agent of this config and prints the answer. WR_NOT_FOUND: no agent answers. */
 WR_MUST_USE enum wr_result wr_ask_agent(const struct wr_config *config, int argc, char **argv, int *ret_code, struct wr_error *err);
 
+/* A command that is nothing but a question to the agent of the config. Returns its exit code. */
+int wr_ask(int argc, char **argv);
+
 #endif

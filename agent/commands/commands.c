@@ -82,6 +82,18 @@ const struct wr_command wr_commands[] = {
      "\n"
      "Example: weir alarms shelve 'cold_room_warm{room=A1}' --for 2h --why \"door is being repaired\"\n"
      "Exit code: 0 fine; 1 no such alarm, or not in a state for this; 2 no agent answers, or it is not on disk.\n"},
+    {"explain", wr_command_explain, "why an alarm is in its state: each part of its condition with its value now",
+     "Usage: weir explain [-c CONFIG] [--json] RULE|'RULE{label=value}'\n"
+     "       weir explain --code W210\n"
+     "\n"
+     "Asks the running agent: the state of the alarm, which delay runs and how much of it is over, what silences it, each part of its\n"
+     "condition with its value now (also of derived points and of conditions within conditions), and the series behind it with value, age\n"
+     "and quality. RULE may be a derived point too.\n"
+     "  --json         one JSON array\n"
+     "  --code W210    what that code of an error or warning means; asks nobody\n"
+     "\n"
+     "Example: weir explain 'cold_room_warm{room=A1}'\n"
+     "Exit code: 0 fine; 1 no such rule, alarm or code; 2 no agent answers.\n"},
     {"audit", wr_command_audit, "prove that no reading is missing",
      "Usage: weir audit [-c CONFIG] [--json]\n"
      "\n"

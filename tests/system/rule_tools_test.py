@@ -7,6 +7,16 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 import harness  # noqa: E402
+import lab as laboratory  # noqa: E402
+from lab import wait_for  # noqa: E402
+
+CONFIG = """
+node: {{id: gw-tools}}
+sources: [{{name: floor, kind: line, listen: "tcp://127.0.0.1:{port}"}}]
+windows: [{{name: m1, every: 1m}}]
+rules: [rules.yaml]
+store: {{path: store, budget: 16MB}}
+"""
 
 GOOD = """
 weir: 1
@@ -80,6 +90,34 @@ def test_words_that_make_no_sense(lab):
     for words in (["none.yaml"], ["--format", "xml", "a.yaml"], ["a.yaml", "--format"], ["-c", "weir.yaml", "a.yaml"], ["--dance"]):
         done = weir(lab, "check", *words, cwd=lab.directory)
         assert done.returncode == 2 and done.stderr and not done.stdout, (words, done)
+
+
+def test_explain(lab):
+    """What a running agent says of its alarms."""
+    port = laboratory.free_port()
+    directory = lab.directory / "agent"
+    directory.mkdir()
+    (directory / "rules.yaml").write_text(GOOD.split("  - {rule: beep")[0])
+    agent = lab.add(laboratory.Agent(lab.weir, directory, CONFIG.format(port=port))).start()
+    assert "nothing has come of temp" in agent.run("explain", "warm", check=1).stdout
+    sender = lab.add(laboratory.Sender(port))
+    sender.send("temp,room=A1 value=9.5\n")
+    text = wait_for("the alarm", lambda: agent.run("explain", "warm{room=A1}").stdout.startswith("warm{room=A1}, low: unack") and
+                    agent.run("explain", "warm{room=A1}", check=0).stdout)
+    assert "  temp > 8°C  true\n    temp      9.5 °C\n" in text and re.search(r"\n  temp\{room=A1\}  9.5 °C  [0-9.]+s ago, good\n", text), text
+    (said,) = json.loads(agent.run("explain", "--json", "warm", check=0).stdout)
+    assert said["alarm"]["to"] == "unack" and said["condition"][1] == {"text": "temp", "depth": 1, "value": 9.5, "unit": "°C"}, said
+    assert "did you mean 'warm'?" in agent.run("explain", "worm", check=1).stdout
+    agent.run("explain", check=2)
+    agent.run("explain", "--dance", "warm", check=2)
+    agent.stop()
+    assert agent.run("explain", "warm", check=2).stderr
+
+
+def test_explain_code(lab):
+    done = weir(lab, "explain", "--code", "W210")
+    assert done.returncode == 0 and "two different kinds of quantity" in done.stdout and "compare °C with °C" in done.stdout, done
+    assert weir(lab, "explain", "--code", "W999").returncode == 1
 
 
 def test_sarif(lab):

@@ -94,6 +94,25 @@ const struct wr_command wr_commands[] = {
      "\n"
      "Example: weir explain 'cold_room_warm{room=A1}'\n"
      "Exit code: 0 fine; 1 no such rule, alarm or code; 2 no agent answers.\n"},
+#if WEIR_SOURCE_REPLAY
+    {"replay", wr_command_replay, "recordings through rules: how often they would have fired",
+     "Usage: weir replay --rules RULES [--against RULES] [OPTIONS] FILE...\n"
+     "\n"
+     "Feeds recordings through the rules on virtual time, as fast as it goes, and prints rule by rule how often it fired, first and last, "
+     "how\n"
+     "long it was active in all and at the longest. Several files are one timeline. Nothing is carried out or stored.\n"
+     "  --rules RULES     rule file or folder; may stand several times\n"
+     "  --against RULES   other rules, over the same readings: which alarms only one of them has, and how much earlier or later\n"
+     "  --format csv|line|json   of the recordings; else by the name of the first one\n"
+     "  --csv \"k=v, ...\"   time_column, time_format, tz, measurement, tags, skip_columns\n"
+     "  --map \"k=v, ...\"   of JSON: records, time, time_format, tz, measurement, measurement_path, quality, tags, constant_tags, fields\n"
+     "  --precision s|ms|us|ns   of stamps that are numbers (ns)\n"
+     "  --verbose         alarm by alarm, and every difference\n"
+     "  --json            one JSON object\n"
+     "\n"
+     "Example: weir replay --rules new.yaml --against rules.d --csv \"time_column=timestamp, tags=room=A1\" march.csv\n"
+     "Exit code: 0 fine; 1 errors in rules, or malformed records; 2 cannot read.\n"},
+#endif
     {"audit", wr_command_audit, "prove that no reading is missing",
      "Usage: weir audit [-c CONFIG] [--json]\n"
      "\n"

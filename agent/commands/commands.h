@@ -18,6 +18,7 @@ int wr_command_decode(int argc, char **argv);
 int wr_command_status(int argc, char **argv);
 int wr_command_alarms(int argc, char **argv);
 int wr_command_explain(int argc, char **argv);
+int wr_command_replay(int argc, char **argv);
 int wr_command_audit(int argc, char **argv);
 int wr_command_test(int argc, char **argv);
 int wr_command_version(int argc, char **argv);

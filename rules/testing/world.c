@@ -75,6 +75,11 @@ static struct wr_engine_out out_of(struct wr_world *world) {
 
 static enum wr_result keep(struct wr_world *world, const struct wr_alarm_out *out, struct wr_error *err) {
     for (uint32_t i = 0; i < out->n; i++) {
+        if (world->hear) {
+            if (out->entries[i].alarm.transition > 0)
+                world->hear(world->hear_user, &out->entries[i].alarm);
+            continue;
+        }
         if (world->n_told == WR_WORLD_TRANSITIONS)
             return wr_error_set(err, WR_LIMIT, "more than %d transitions", WR_WORLD_TRANSITIONS);
         if (world->n_told == world->cap_told) {
@@ -162,6 +167,19 @@ static enum wr_result make_reading(struct wr_world *world, const struct wr_sampl
     return WR_OK;
 }
 
+enum wr_result wr_world_feed(struct wr_world *world, struct wr_batch *batch, struct wr_error *err) {
+    uint32_t taken = 0;
+    wr_batch_stamp(batch, &world->now);
+    for (int idle = 0; idle <= IDLE_CALLS && taken < batch->n; idle++) {
+        struct wr_engine_out out = out_of(world);
+        const uint32_t before = taken;
+        taken += wr_engine_take(world->engine, batch, taken, &world->now, &out);
+        idle = taken > before ? 0 : idle;
+        WR_TRY(keep(world, &out.alarms, err));
+    }
+    return taken == batch->n ? WR_OK : wr_error_set(err, WR_LIMIT, "a sample is not taken");
+}
+
 enum wr_result wr_world_take(struct wr_world *world, const struct wr_test_series *series, const struct wr_sample *sample, int64_t late_ns,
                              struct wr_error *err) {
     struct wr_batch *batch = world->batch;
@@ -175,18 +193,8 @@ enum wr_result wr_world_take(struct wr_world *world, const struct wr_test_series
         return wr_error_set(err, WR_INVALID, "%s had samples of type %s, now comes one of type %s", series->shown, wr_type_name(type),
                             wr_type_name((enum wr_type)reading.type));
     batch->n = 1;
-    batch->arrival_boot_ns = world->now.boot_ns;
-    batch->wall_offset_ns = world->now.wall_ns - world->now.boot_ns;
-    batch->wall_trusted = true;
     batch->readings[0] = reading;
-    for (int idle = 0; idle <= IDLE_CALLS; idle++) {
-        struct wr_engine_out out = out_of(world);
-        const uint32_t taken = wr_engine_take(world->engine, batch, 0, &world->now, &out);
-        WR_TRY(keep(world, &out.alarms, err));
-        if (taken == 1)
-            return WR_OK;
-    }
-    return wr_error_set(err, WR_LIMIT, "a sample is not taken");
+    return wr_world_feed(world, batch, err);
 }
 
 enum wr_result wr_world_command(struct wr_world *world, const struct wr_test_do *todo, struct wr_error *err) {

@@ -28,6 +28,8 @@ struct wr_world {
     struct wr_alarm_entry *entries; /* what one call may give */
     int64_t start_boot_ns;
     struct wr_now now;
+    void (*hear)(void *user, const struct wr_alarm *alarm); /* NULL: transitions are kept in told, else they go there */
+    void *hear_user;
     struct wr_alarm *told; /* every transition so far */
     uint32_t n_told;
     uint32_t cap_told;
@@ -46,6 +48,9 @@ WR_MUST_USE enum wr_result wr_world_move(struct wr_world *world, int64_t t_ns, b
 /* One sample that arrives now, stamped late_ns ago. WR_INVALID: the series has had samples of another sort. */
 WR_MUST_USE enum wr_result wr_world_take(struct wr_world *world, const struct wr_test_series *series, const struct wr_sample *sample,
                                          int64_t late_ns, struct wr_error *err);
+
+/* Readings that arrive now, of series and symbols of this world. */
+WR_MUST_USE enum wr_result wr_world_feed(struct wr_world *world, struct wr_batch *batch, struct wr_error *err);
 
 /* What an operator does now. WR_NOT_FOUND, WR_INVALID: the alarm does not take it. */
 WR_MUST_USE enum wr_result wr_world_command(struct wr_world *world, const struct wr_test_do *todo, struct wr_error *err);

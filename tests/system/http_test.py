@@ -32,7 +32,7 @@ rules:
   - {rule: low, when: "temp < -50", by: room}
 """
 SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*\})? ([-+]?[0-9.eE+-]+|[+-]Inf|NaN)')
-COMMANDS = ("run", "check", "decode", "status", "alarms", "explain", "audit", "version")
+COMMANDS = ("run", "check", "decode", "status", "alarms", "explain", "replay", "audit", "version")
 
 
 def start(lab):

@@ -1,4 +1,6 @@
-"""The tools for rules as people use them: `weir check` of rule files alone, its formats, and that its exit codes can be relied on."""
+"""The tools for rules as people use them: `weir check` of rule files alone and its formats, `weir explain`, `weir replay`; and that exit codes can be relied on."""
+import csv
+import datetime
 import json
 import pathlib
 import re
@@ -141,6 +143,88 @@ def test_sarif(lab):
     config.write_text("node: {id: gw}\nsources: [{name: a, kind: line, listen: nowhere}]\nwindows: [{name: m, every: 1m}]\n")
     done = weir(lab, "check", "-c", config, "--format", "sarif")
     assert done.returncode == 1 and check_sarif(done.stdout)[1][0]["ruleId"] == "W505", done
+
+
+def expected(column, limit, clear, on_delay):
+    """What a rule `column > limit` with that on_delay and clear does over the occupancy recordings: [(raised, cleared or None)] in seconds."""
+    rows = []
+    for name in ("datatest.txt", "datatest2.txt", "datatraining.txt"):
+        with open(laboratory.ROOT / "tests/data/occupancy" / name) as file:
+            reader = csv.reader(file)
+            header = next(reader)
+            for row in reader:  # an unnamed number stands before the columns of the header
+                named = dict(zip(header, row[-len(header):]))
+                stamp = datetime.datetime.strptime(named["date"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=datetime.timezone.utc)
+                rows.append((stamp.timestamp(), float(named[column])))
+    rows.sort(key=lambda row: row[0])
+    episodes, since, raised = [], None, None
+    for time, value in rows:
+        if since is not None and raised is None and time >= since + on_delay:
+            raised = since + on_delay  # between two samples, by its timer
+        if raised is None:
+            since = (since if since is not None else time) if value > limit else None
+            if since is not None and on_delay == 0:
+                raised = time
+        elif value <= clear:
+            episodes.append((raised, time))
+            since = raised = None
+    if raised is None and since is not None and rows[-1][0] >= since + on_delay:
+        raised = since + on_delay
+    return episodes + ([(raised, None)] if raised is not None else [])
+
+
+def test_replay(lab):
+    """Recordings of two weeks in an office against a model in a few lines of Python; two rule sets; bad words and bad records."""
+    recordings = sorted((laboratory.ROOT / "tests/data/occupancy").glob("*.txt"))
+    how = ["--format", "csv", "--csv", "time_column=date, measurement=office"]
+    cases = {"warm": ("Temperature", 22.5, 22.2, 300), "warm_old": ("Temperature", 22.0, 22.0, 0), "stuffy": ("CO2", 1000, 900, 600)}
+    for name, (column, limit, clear, delay) in cases.items():
+        (lab.directory / f"{name}.yaml").write_text(
+            f"weir: 1\nrules:\n  - {{rule: {name.split('_')[0]}, when: office.{column} > {limit}, clear: office.{column} <= {clear}, on_delay: {delay}s}}\n")
+    for name, case in cases.items():
+        said = json.loads(weir(lab, "replay", "--json", "--rules", lab.directory / f"{name}.yaml", *how, *recordings).stdout)
+        (rule,) = said["rules"]
+        episodes = expected(*case)
+        end = said["last_ns"] / 1e9
+        lengths = [(cleared or end) - raised for raised, cleared in episodes]
+        assert said["readings"] == 123360 and said["refused"] == 0 and len(episodes) > 5, said
+        assert rule["fired"] == rule["told"] == len(episodes), (name, rule, len(episodes))
+        assert rule["first_ns"] / 1e9 == episodes[0][0] and rule["last_ns"] / 1e9 == episodes[-1][0], (name, rule, episodes)
+        assert abs(rule["active_ns"] / 1e9 - sum(lengths)) < 1e-3 and abs(rule["longest_ns"] / 1e9 - max(lengths)) < 1e-3, (name, rule, lengths)
+        assert rule["still_active"] == (episodes[-1][1] is None)
+    both = ["replay", "--rules", lab.directory / "warm.yaml", "--against", lab.directory / "warm_old.yaml", *how, *recordings]
+    (rule,) = json.loads(weir(lab, *both, "--json").stdout)["rules"]
+    new, old = expected(*cases["warm"]), expected(*cases["warm_old"])
+    overlapped = {n for n in new for o in old if n[0] <= (o[1] or 1e12) and o[0] <= (n[1] or 1e12)}
+    assert rule["fired"] == rule["both"] + rule["only_new"] == len(new) and rule["old"]["fired"] == rule["both"] + rule["only_old"] == len(old), rule
+    assert 5 <= rule["both"] <= len(overlapped) and rule["shift_mean_ns"] > 0, (rule, overlapped)
+    done = weir(lab, *both)
+    assert done.returncode == 0 and "only old" in done.stdout and " later" in done.stdout and not done.stderr, done
+    (lab.directory / "bad.csv").write_text("date,x\n2026-01-01T00:00:00Z,1\nyesterday,2\n")
+    done = weir(lab, "replay", "--rules", lab.directory / "warm.yaml", lab.directory / "bad.csv")
+    assert done.returncode == 1 and re.search(r"bad\.csv:3:\d+: ", done.stderr) and "1 refused" in done.stdout, done
+    (lab.directory / "broken.yaml").write_text(BAD)
+    assert weir(lab, "replay", "--rules", lab.directory / "broken.yaml", *how, *recordings).returncode == 1
+    for words in (["--rules", lab.directory / "warm.yaml"], [*how, recordings[0]], ["--rules", lab.directory / "warm.yaml", "none.csv"],
+                  ["--rules", "none.yaml", *how, recordings[0]], ["--rules", lab.directory / "warm.yaml", recordings[0]], ["--dance"],
+                  ["--rules", lab.directory / "warm.yaml", "--format", "weir", recordings[0]]):
+        done = weir(lab, "replay", *words)
+        assert done.returncode == 2 and done.stderr and not done.stdout, (words, done)
+
+
+def test_replay_in_bounded_memory(lab):
+    """A recording of 60 MB: it is read as it goes."""
+    (lab.directory / "rules.yaml").write_text("weir: 1\nrules:\n  - {rule: high, when: m > 900, by: s}\n  - {rule: mean, when: \"avg(m, 1min) > 600\", by: s}\n")
+    recording = lab.directory / "large.lp"
+    with open(recording, "w") as file:
+        for second in range(12000):
+            file.write("".join(f"m,s={i} value={(second * 7 + i * 13) % 1000} {1700000000 + second}000000000\n" for i in range(150)))
+    size = recording.stat().st_size
+    command = ["/usr/bin/python3", "-c", "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL); "
+               "print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)", str(lab.weir.resolve()), "replay", "--rules",
+               str(lab.directory / "rules.yaml"), str(recording)]
+    code, kilobytes = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout.split()
+    assert size > 60e6 and code == "0" and int(kilobytes) < 40000, (size, code, kilobytes)
 
 
 if __name__ == "__main__":

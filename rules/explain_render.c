@@ -74,7 +74,7 @@ static const char *join_silences(uint8_t silent, char *text, size_t size) {
     size_t len = 0;
     text[0] = '\0';
     for (unsigned bit = 0; bit < 8; bit++)
-        if (silent >> bit & 1u)
+        if ((silent & 1u << bit) != 0)
             len += (size_t)snprintf(text + len, size - len, "%s%s", len ? ", " : "",
                                     wr_alarm_silence_name((enum wr_alarm_silence)(1u << bit)));
     return text;

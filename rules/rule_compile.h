@@ -86,8 +86,4 @@ bool wr_compile_sequence(struct wr_compile *compile, const struct wr_file_rule *
 /* message, consequence and respond (rule_text.c). */
 void wr_compile_texts(struct wr_compile *compile, const struct wr_file_rule *record);
 
-/* Warnings about a whole set that has no errors (lint.c). */
-struct wr_lint;
-void wr_lint_ruleset(struct wr_ruleset *ruleset, struct wr_diagnostics *diagnostics);
-
 #endif

@@ -6,6 +6,7 @@
 
 #include "core/timezone.h"
 #include "rules/compiled.h"
+#include "rules/lint.h"
 #include "rules/rule_compile.h"
 #include "rules/rule_cost.h"
 
@@ -309,9 +310,9 @@ static bool compile_files(struct wr_ruleset *ruleset, const struct wr_yaml *yaml
         return false;
     if (diagnostics->errors > 0)
         return true;
-    wr_lint_ruleset(ruleset, diagnostics);
     if (!number_nodes(ruleset))
         return false;
+    wr_lint_ruleset(ruleset, yamls, n, diagnostics);
     wr_rule_cost_all(ruleset);
     return index_readers(ruleset);
 }

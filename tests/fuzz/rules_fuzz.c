@@ -1,4 +1,4 @@
-/* Any bytes as a rule file; what loads is attached to series and fed. */
+/* Any bytes as a rule file; what loads is attached to series and fed, and explained. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 #include "core/series.h"
 #include "rules/evaluator.h"
 #include "rules/evaluator_private.h"
+#include "rules/explain.h"
 #include "rules/ruleset.h"
 #include "rules/testing/run.h"
 
@@ -28,6 +29,22 @@ static void feed(struct wr_evaluator *evaluator, uint32_t n) {
         if (!wr_evaluator_is_valid(evaluator))
             abort();
     }
+}
+
+/* Whatever a rule is made of can be taken apart; asking changes nothing. */
+static void explain(struct wr_evaluator *evaluator, const struct wr_ruleset *rules) {
+    const struct wr_now now = {.boot_ns = 1500000000000, .wall_ns = 1772438900000000000, .wall_trusted = true};
+    for (uint32_t i = 0; i < rules->n_nodes && i < 16; i++) {
+        struct wr_buf text;
+        struct wr_error err;
+        wr_buf_init(&text, 0);
+        const enum wr_result result = wr_explain(evaluator, rules->rules[i]->name, &now, i % 2 == 0, &text, &err);
+        if (result != WR_OK && result != WR_NOT_FOUND && result != WR_INVALID) /* the name of a hidden node is no selector */
+            abort();
+        wr_buf_fini(&text);
+    }
+    if (!wr_evaluator_is_valid(evaluator))
+        abort();
 }
 
 /* Tests that are not long, and read no files, run to their end. */
@@ -74,6 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             if (!wr_series_key_valid(keys[i], lengths[i]) || wr_series_intern(table, keys[i], lengths[i], &id) != WR_OK)
                 abort();
         feed(evaluator, wr_evaluator_attach(evaluator, 4, &now));
+        explain(evaluator, rules);
     }
     wr_evaluator_free(evaluator);
     wr_series_table_free(table);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rules/annunciator.h"
 #include "rules/explain_private.h"
 #include "rules/label.h"
 
@@ -44,6 +45,8 @@ static enum wr_result explain_instance(struct wr_explanation *x, uint32_t index,
     const struct wr_instance *instance = &evaluator->instances[index];
     *x = (struct wr_explanation){.evaluator = evaluator, .index = index};
     wr_instance_fill(evaluator, instance, (enum wr_alarm_state)instance->state, (enum wr_alarm_cause)0, &x->entry);
+    if (wr_instance_rule(evaluator, instance)->kind == WR_RULE_ALARM)
+        wr_annunciator_show(evaluator->annunciator, index, &x->entry.alarm);
     wr_explain_collect(x);
     return json ? wr_explain_json(x, into) : wr_explain_text(x, into);
 }

@@ -80,6 +80,17 @@ static const char *join_silences(uint8_t silent, char *text, size_t size) {
     return text;
 }
 
+static enum wr_result write_silence(const struct wr_alarm *alarm, struct wr_buf *into) {
+    char text[256], until[32] = "";
+    if (!alarm->silent)
+        return WR_OK;
+    if (alarm->until_wall_ns != 0)
+        wr_clock_format(until, sizeof until, alarm->until_wall_ns);
+    return wr_buf_printf(into, "  silent: %s%s%s%s%s%s%s\n", join_silences(alarm->silent, text, sizeof text),
+                         alarm->by_whom[0] ? " by " : "", alarm->by_whom, until[0] ? " until " : "", until, alarm->why[0] ? ": " : "",
+                         alarm->why);
+}
+
 static enum wr_result write_texts(const struct wr_rule *rule, const struct wr_alarm *alarm, int64_t true_ns, struct wr_buf *into) {
     char text[WR_TEMPLATE_BYTES];
     if (alarm->message[0])
@@ -108,9 +119,7 @@ static enum wr_result write_alarm(const struct wr_explanation *x, struct wr_buf 
     wr_explain_delay(x->evaluator, instance, text, sizeof text);
     if (text[0])
         WR_TRY(wr_buf_printf(into, "  delay: %s\n", text));
-    if (alarm->silent)
-        WR_TRY(wr_buf_printf(into, "  silent: %s%s%s\n", join_silences(alarm->silent, text, sizeof text), alarm->why[0] ? ": " : "",
-                             alarm->why));
+    WR_TRY(write_silence(alarm, into));
     return write_texts(rule, alarm, x->evaluator->at.boot_ns - instance->true_boot_ns, into);
 }
 

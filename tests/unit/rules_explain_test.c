@@ -152,6 +152,23 @@ static void silences(void **state) {
     has("false  nobody is told\n");
 }
 
+static void what_an_operator_silenced(void **state) {
+    (void)state;
+    struct wr_error err = {0};
+    struct wr_alarm_out out = fixture_out(&fixture);
+    fixture_value(&fixture, temp, 9.5);
+    struct wr_alarm_command command = {.kind = WR_ALARM_COMMAND_SHELVE,
+                                       .alarm = "steps{room=A1}",
+                                       .by_whom = "ana",
+                                       .why = "the door is being repaired",
+                                       .until_wall_ns = fixture.now.wall_ns + 60 * FIXTURE_MINUTE,
+                                       .key = ""};
+    if (wr_evaluator_command(fixture.evaluator, &command, &fixture.now, &out, &err) != WR_OK)
+        fail_msg("%s", err.text);
+    explain("steps{room=A1}");
+    has("  silent: shelved by ana until 2026-03-02T09:00:00.000Z: the door is being repaired\n");
+}
+
 static void names_that_are_none(void **state) {
     (void)state;
     struct wr_error err = {0};
@@ -239,6 +256,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(derived_points, set_up, tear_down),
         cmocka_unit_test_setup_teardown(levels_sequences_and_sets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(silences, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_an_operator_silenced, set_up, tear_down),
         cmocka_unit_test_setup_teardown(names_that_are_none, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_are_cut, set_up, tear_down),
         cmocka_unit_test_setup_teardown(asking_changes_nothing, set_up, tear_down),

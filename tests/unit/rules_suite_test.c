@@ -87,6 +87,7 @@ static void output(void **state) {
     is_printed("cold-room.yaml", run_suite, false, "cold-room.out");
     is_printed("cold-room.yaml", run_mutants, false, "cold-room-mutants.out");
     is_printed("cold-room.yaml", run_mutants, true, "cold-room-mutants-json.out");
+    is_printed("silences.yaml", run_suite, false, "silences.out");
     is_printed("failing.yaml", run_suite, false, "failing.out");
     is_printed("failing.yaml", run_suite, true, "failing-json.out");
     is_printed("promtool.yml", run_promtool, false, "promtool.out");

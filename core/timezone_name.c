@@ -57,15 +57,18 @@ static void walk(struct search *search, const char *name, int depth) {
     if (!directory)
         return;
     for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
-        char below[NAME_BYTES + 1];
+        char below[NAME_BYTES + 2];                           /* room for a slash behind it */
         if (entry->d_name[0] < 'A' || entry->d_name[0] > 'Z') /* zones and areas begin so; posix/, right/ and lists do not */
             continue;
-        if ((size_t)snprintf(below, sizeof below, "%s%s", name, entry->d_name) >= sizeof below || !wr_timezone_name_valid(below))
+        const size_t len = (size_t)snprintf(below, sizeof below, "%s%s", name, entry->d_name);
+        if (len > NAME_BYTES || !wr_timezone_name_valid(below))
             continue;
         if (entry->d_type != DT_DIR)
             look_at(search, below);
-        if ((entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN) && depth > 1 && strlen(below) < NAME_BYTES)
-            walk(search, strcat(below, "/"), depth - 1);
+        if ((entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN) && depth > 1) {
+            memcpy(below + len, "/", 2);
+            walk(search, below, depth - 1);
+        }
     }
     closedir(directory);
 }

@@ -418,6 +418,90 @@ static void out_of_service_is_not_forgotten(void **state) {
     fixture_fini(&f);
 }
 
+/* -- damage, and no memory ------------------------------------------------------------------------------------------------------------------- */
+
+static const char rich[] =
+    "rules:\n"
+    "  - {rule: a, when: x > 5, by: room, latch: true, re_alarm: 1m, off_delay: 3s}\n"
+    "  - {rule: b, when: x > 5, by: room}\n"
+    "  - {rule: c, value: x, by: room, levels: [{name: L, when: value > 5}, {name: H, when: value > 8, severity: high}]}\n"
+    "suppress:\n  - {cause: b, match: rule=c, equal: room, linger: 1m}\n"
+    "groups:\n  - {name: g, by: room, flood_start: 4}\n";
+
+/* Alarms that chatter, are shelved, out of service, suppressed and grouped, and a command with a key. Returns what is kept of them. */
+static uint32_t make_rich(struct rules_fixture *f, struct wr_alarm_entry *kept, uint32_t max) {
+    uint32_t n = 0;
+    fixture_init(f, rich);
+    uint32_t x = fixture_series(f, "x", "room=1");
+    for (unsigned i = 0; i < 9; i++) {
+        fixture_value(f, x, i % 2 ? 1 : 9);
+        fixture_pass(f, 5 * S);
+    }
+    struct wr_alarm_command command = command_of(WR_ALARM_COMMAND_SHELVE, "a", "why", "k1", f, 3600 * S);
+    assert_int_equal(fixture_say(f, &command, NULL), WR_OK);
+    command = command_of(WR_ALARM_COMMAND_OUT_OF_SERVICE, "*", "WO", "k2", f, 0);
+    assert_int_equal(fixture_say(f, &command, NULL), WR_OK);
+    for (uint32_t cursor = 0; n < max && wr_evaluator_next_snapshot(f->evaluator, &cursor, &kept[n]);)
+        n++;
+    return n;
+}
+
+static void damaged_snapshots_do_no_harm(void **state) {
+    (void)state;
+    static struct wr_alarm_entry kept[32];
+    struct rules_fixture f;
+    uint32_t n = make_rich(&f, kept, 32);
+    assert_true(n >= 6);
+    for (uint32_t i = 0; i < n; i++)
+        for (uint16_t at = 0; at < kept[i].snap_len; at++)
+            for (unsigned flip = 0; flip < 3; flip++) {
+                static const uint8_t flips[] = {0xFF, 0x80, 0x01};
+                struct wr_alarm_entry damaged = kept[i];
+                struct wr_evaluator *evaluator;
+                damaged.snap[at] ^= flips[flip];
+                assert_int_equal(wr_evaluator_new(f.rules, f.table, f.symbols, &evaluator, NULL), WR_OK);
+                (void)!wr_evaluator_restore(evaluator, &damaged, &f.now);
+                assert_true(wr_evaluator_is_valid(evaluator));
+                (void)!wr_evaluator_restore(evaluator, &kept[i], &f.now); /* the same alarm once more, whole */
+                assert_true(wr_evaluator_is_valid(evaluator));
+                wr_evaluator_free(evaluator);
+            }
+    fixture_fini(&f);
+}
+
+static void restart_and_reload_without_memory(void **state) {
+    (void)state;
+    static struct wr_alarm_entry kept[32];
+    struct rules_fixture f;
+    uint32_t n = make_rich(&f, kept, 32);
+    for (long fail = 0;; fail++) {
+        struct wr_evaluator *restored = NULL, *next = NULL;
+        struct wr_alarm_entry entries[64];
+        wr_failing_allocations(fail);
+        if (wr_evaluator_new(f.rules, f.table, f.symbols, &restored, NULL) == WR_OK)
+            for (uint32_t i = 0; i < n; i++)
+                (void)!wr_evaluator_restore(restored, &kept[i], &f.now);
+        assert_true(!restored || wr_evaluator_is_valid(restored));
+        if (restored && wr_evaluator_new(f.rules, f.table, f.symbols, &next, NULL) == WR_OK) {
+            bool more = true;
+            for (unsigned turns = 0; more && turns < 1000; turns++) {
+                struct wr_alarm_out out = {.entries = entries, .cap = 64};
+                if (wr_evaluator_migrate(next, restored, &f.now, 16, &out, &more) == WR_NO_MEMORY)
+                    break;
+            }
+        }
+        bool hit = wr_failing_hit();
+        wr_failing_off();
+        assert_true(!next || wr_evaluator_is_valid(next)); /* the old one is on its way out: alarms without an heir are closed in it */
+        wr_evaluator_free(next);
+        wr_evaluator_free(restored);
+        if (!hit)
+            break;
+        assert_true(fail < 2000);
+    }
+    fixture_fini(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors),
@@ -433,6 +517,8 @@ int main(void) {
         cmocka_unit_test(damaged_answers_are_refused),
         cmocka_unit_test(what_operators_said_survives_a_reload),
         cmocka_unit_test(out_of_service_is_not_forgotten),
+        cmocka_unit_test(damaged_snapshots_do_no_harm),
+        cmocka_unit_test(restart_and_reload_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

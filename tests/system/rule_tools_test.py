@@ -99,7 +99,7 @@ rules:
     (lab.directory / "weir.yaml").write_text(CONFIG.format(port=1))
     said = json.loads(weir(lab, "check", "-c", lab.directory / "weir.yaml", "--format", "json").stdout)
     plain, exact, panes = said["rules"]
-    assert plain["quiet"] and plain["nodes"] == 0 and plain["window_edge"] == 0 and plain["bytes_per_instance"] <= 300, plain
+    assert plain["quiet"] and plain["nodes"] == 0 and plain["window_edge"] == 0 and plain["bytes_per_instance"] <= 512, plain
     assert exact["nodes"] == 1 and exact["window_edge"] == 0 and exact["bytes_per_instance"] > plain["bytes_per_instance"], exact
     assert 0 < panes["window_edge"] <= 1 / 64 and panes["cost_ns"] > exact["cost_ns"] > plain["cost_ns"], panes
     assert said["closing"]["windows"] == 10000 and said["closing"]["wait_ns"] > said["closing"]["slice_ns"] > 0, said["closing"]

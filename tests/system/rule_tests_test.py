@@ -44,7 +44,7 @@ def test_folders(lab):
         shutil.copy(DATA / name, folder / "deep" / name)
     shutil.copy(DATA / "promtool-rules.yaml", folder)
     shutil.copy(DATA / "promtool.yml", folder)
-    shutil.copy(ROOT / "packaging/examples/smallest.yaml", folder)  # the config of an agent
+    shutil.copy(ROOT / "packaging/weir.yaml", folder)  # the config of an agent
     assert last_line(run(lab, folder, code=0)) == "1 passed, 0 failed"
 
 

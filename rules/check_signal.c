@@ -233,6 +233,15 @@ struct wr_node *wr_check_held(struct wr_scope *scope, struct wr_node *call, stru
 static bool fill_set(struct wr_scope *scope, struct wr_rule *set, struct wr_node *call, struct wr_node *argument) {
     bool condition = call->function->id == WR_FUNCTION_COUNT_OF;
     struct wr_unit unit = wr_unit_plain();
+    if (condition && argument->kind == WR_NODE_SERIES) {
+        wr_check_name(scope, argument);
+        bool counted = argument->type == WR_NODE_IS_NUMBER && argument->kind == WR_NODE_SERIES && set->operands[0].selector;
+        if (counted && !argument->unit.plain) { /* how many there are */
+            set->operands[0].opaque = true;
+            set->set = call->function->id;
+            return wr_check_node_output(scope, set, &unit);
+        }
+    }
     if (condition) {
         struct wr_node *checked = wr_check_condition(scope, argument);
         if (!checked)

@@ -73,7 +73,10 @@ static struct wr_node *take_unit(struct wr_compile *compile, struct wr_scope *sc
         return checked;
     unit.ambiguous_m = false;
     bool truth = checked->type == WR_NODE_IS_BOOL;
-    if (!truth && checked->unit.plain) { /* nobody has said in what it is: here it is said */
+    const struct wr_unit plain = wr_unit_plain();
+    bool quotient = checked->kind == WR_NODE_DIVIDE && wr_unit_same_dimension(&unit, &plain);
+    if (!truth && checked->unit.plain &&
+        !quotient) { /* nobody has said in what it is: here it is said; a quotient is a number: 0.4 is 40% */
         checked->unit = unit;
         return checked;
     }

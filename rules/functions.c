@@ -117,7 +117,7 @@ const struct wr_function wr_functions[] = {
     {SET("spread_of", SPREAD_OF, DIFFERENCE),
      .usage = "spread_of(series)", .help = "the most minus the least of them", .example = "spread_of(rack_temp) > 8K"},
     {.name = "count_of", .id = WR_FUNCTION_COUNT_OF, .how = WR_HOW_SET, .answer = WR_ANSWER_PLAIN, .parameters = {{.name = "c", .kind = WR_ARGUMENT_ELEMENT}},
-     .usage = "count_of(series > limit)", .help = "for how many of them the condition is true; a bare series without a unit: for how many it is not 0",
+     .usage = "count_of(series > limit)", .help = "for how many of them the condition is true; of a bare series with a unit, how many are known; without one, how many are not 0",
      .example = "count_of(rack_temp > 30°C) >= 2"},
 
     {OVER("ewma", EWMA, SAME, X, DURATION("tau")),

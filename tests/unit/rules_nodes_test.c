@@ -100,6 +100,24 @@ static void derived(void **state) {
     wr_ruleset_free(rules);
 }
 
+/* A quotient is a number; the unit makes it one of a hundred. What is bare is counted. */
+static void quotients(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    fixture_init(&f, POINTS "derive:\n"
+                            "  - {point: share, of: \"p{k=a} / p{k=b}\", unit: \"%\"}\n"
+                            "rules:\n"
+                            "  - {rule: most, when: share > 30%}\n"
+                            "  - {rule: two, when: count_of(p) >= 2}\n");
+    fixture_value(&f, fixture_series(&f, "p", "k=a"), 2);
+    assert_string_equal(fixture_told(&f), "");
+    fixture_value(&f, fixture_series(&f, "p", "k=b"), 5);
+    for (uint32_t i = 0; i < f.n_log; i++)
+        assert_true(strcmp(f.log[i].alarm.rule, "two") == 0 || fabs(f.log[i].alarm.value - 40) < 1e-9);
+    assert_string_equal(fixture_told(&f), "raised unack; raised unack");
+    fixture_fini(&f);
+}
+
 static void levels(void **state) {
     (void)state;
     struct wr_ruleset *rules = fixture_load(POINTS "defaults: {off_delay: 7s}\n"
@@ -258,8 +276,9 @@ static void without_memory(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(shared),  cmocka_unit_test(counted),        cmocka_unit_test(derived),
-                                       cmocka_unit_test(levels),  cmocka_unit_test(sequence),       cmocka_unit_test(options),
-                                       cmocka_unit_test(refused), cmocka_unit_test(quiet_is_alive), cmocka_unit_test(without_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(shared),        cmocka_unit_test(counted), cmocka_unit_test(derived),
+                                       cmocka_unit_test(quotients),     cmocka_unit_test(levels),  cmocka_unit_test(sequence),
+                                       cmocka_unit_test(options),       cmocka_unit_test(refused), cmocka_unit_test(quiet_is_alive),
+                                       cmocka_unit_test(without_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

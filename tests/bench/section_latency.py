@@ -16,14 +16,19 @@ def latencies_us(agent, since):
     return found
 
 
-def latency_run(bench, rate, probes, stalled=False, idle=0):
+def many_rules(count):
+    """So many rules, each with a limit of its own on one of the series; their values stay below it."""
+    return "".join(f'  - {{rule: own_{i}, when: "temps{{sensor=sn{i % SERIES:05}}} > {100 + i}", severity: low}}\n' for i in range(count))
+
+
+def latency_run(bench, rate, probes, stalled=False, idle=0, rules=0):
     """Latencies in us of one run, and wake-up latencies under the same load."""
     env = {}
     hang = bench.path("hang")
     if stalled:
         env = {"LD_PRELOAD": str(bench.shim), "WEIR_SHIM_HANG_WHILE": str(hang)}
     limits = f", max_connections: {idle + 100}" if idle else ""
-    agent = bench.agent(rules=RULES + PROBE_RULE, series=2 * SERIES + probes, sources=2, limits=limits).start(env=env)
+    agent = bench.agent(rules=RULES + many_rules(rules) + PROBE_RULE, series=2 * SERIES + probes, sources=2, limits=limits).start(env=env)
     others = []
     try:
         bench.program("probe", "warm", agent.ports[0], probes)
@@ -64,15 +69,18 @@ def latency(bench):
     add = bench.table.add
     add("bare wake-up p50", quantile(wakes, 0.5), "us", "a write to a socketpair until the other process runs; machine otherwise idle")
     add("bare wake-up p99", quantile(wakes, 0.99), "us", "same")
-    cases = [(10000, False, 0)] + ([] if bench.smoke else [(200000, False, 0), (200000, True, 0), (10000, False, 10000)])
-    for rate, stalled, idle in cases:
+    cases = [(10000, False, 0, 0)]
+    if not bench.smoke:
+        cases += [(200000, False, 0, 0), (200000, True, 0, 0), (10000, False, 10000, 0), (200000, False, 0, 10000)]
+    for rate, stalled, idle, rules in cases:
         runs, beside, offered = [], [], []
         for _ in range(1 if bench.smoke or idle else 5):
-            values, wakes, taken_a_second = latency_run(bench, rate, probes, stalled, idle)
+            values, wakes, taken_a_second = latency_run(bench, rate, probes, stalled, idle, rules)
             runs.append(values)
             beside.extend(wakes)
             offered.append(taken_a_second)
-        title = f"alarm, {rate // 1000} k/s" + (", store stopped, flood" if stalled else "") + (f", {idle} idle connections" if idle else "")
+        title = f"alarm, {rate // 1000} k/s" + (", store stopped, flood" if stalled else "") + (f", {idle} idle connections" if idle else "") + \
+            (f", {rules} rules" if rules else "")
         how = f"written to socket → action; {probes} probes, median of {len(runs)}"
         for name, q, target in (("p50", 0.5, 100 if rate == 200000 and not stalled else None),
                                 ("p99", 0.99, 1000 if rate == 200000 or idle else None), ("p99.9", 0.999, None)):

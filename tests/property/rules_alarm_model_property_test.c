@@ -3,6 +3,7 @@
  * reloads. After each of them all alarms are in the same state, silent for the same reasons, and a listener who hears only what is annunciated believes what is so. WEIR_SEED
  * repeats a run. */
 #include "tests/support/rules_fixture.h"
+#include "tests/support/slow.h"
 
 #include "tests/support/random.h"
 
@@ -323,7 +324,8 @@ static void a_million_steps(void **state) {
     snprintf(text, sizeof text, text_of_rules, m.limit);
     fixture_init(&f, text);
     uint32_t series[ROOMS] = {fixture_series(&f, "x", "room=0"), fixture_series(&f, "x", "room=1")};
-    for (int step = 0; step < STEPS; step++) {
+    const int steps = wr_test_steps(STEPS);
+    for (int step = 0; step < steps; step++) {
         uint64_t what = wr_random_below(&random, 1000);
         f.room = 1 + (uint32_t)wr_random_below(&random, 8);
         if (what < 450) {

@@ -16,6 +16,7 @@
 #include "tests/support/engine_fixture.h"
 #include "tests/support/fake_evaluator.h"
 #include "tests/support/random.h"
+#include "tests/support/slow.h"
 
 #define S WR_TEST_S
 #define SERIES_MAX 8
@@ -369,7 +370,7 @@ static void aggregates_merge_to_what_the_model_counted(void **state) {
     rng = wr_random_begin();
     model.cells = calloc(CELLS_MAX, sizeof *model.cells);
     assert_non_null(model.cells);
-    for (int run = 0; run < RUNS; run++)
+    for (int run = 0; run < wr_test_steps(RUNS); run++)
         one_run();
     free(model.cells);
 }

@@ -13,6 +13,7 @@
 #include "rules/operators/kind.h"
 #include "tests/support/operator_bed.h"
 #include "tests/support/random.h"
+#include "tests/support/slow.h"
 
 #define ROUNDS 300
 #define STEPS 400
@@ -434,7 +435,7 @@ static void make(struct operator_bed *bed, struct wr_operator_call *call) {
 
 static void test_windows(void **state) {
     (void)state;
-    for (int turn = 0; turn < ROUNDS; turn++) {
+    for (int turn = 0; turn < wr_test_steps(ROUNDS); turn++) {
         struct operator_bed bed;
         struct wr_operator_call call;
         make(&bed, &call);
@@ -474,7 +475,7 @@ static void test_quantiles_of_long_windows(void **state) {
     (void)state;
     static struct step_value steps[STEPS * 4];
     static double values[STEPS * 4];
-    for (int turn = 0; turn < ROUNDS / 3; turn++) {
+    for (int turn = 0; turn < wr_test_steps(ROUNDS / 3); turn++) {
         struct wr_point point = {.name = "x", .low = -20, .high = 30, .resolution = below(2) ? 0.5 : 0.001};
         struct wr_operator_call call = operator_call(WR_FUNCTION_MEDIAN);
         struct operator_bed bed;
@@ -522,7 +523,7 @@ static void test_quantiles_of_long_windows(void **state) {
 static void test_duty(void **state) {
     (void)state;
     static struct sample told[STEPS];
-    for (int turn = 0; turn < ROUNDS; turn++) {
+    for (int turn = 0; turn < wr_test_steps(ROUNDS); turn++) {
         struct wr_operator_call call = operator_call(WR_FUNCTION_DUTY);
         struct operator_bed bed;
         call.span_ns = 1 + below(100 * S);
@@ -561,7 +562,7 @@ static void test_duty(void **state) {
 static void test_hits(void **state) {
     (void)state;
     static double told[STEPS];
-    for (int turn = 0; turn < ROUNDS; turn++) {
+    for (int turn = 0; turn < wr_test_steps(ROUNDS); turn++) {
         struct wr_operator_call call = operator_call(WR_FUNCTION_HITS);
         struct operator_bed bed;
         call.numbers[1] = (double)(1 + below(200));
@@ -588,7 +589,7 @@ static void test_hits(void **state) {
 static void test_ewma(void **state) {
     (void)state;
     static struct sample taken[STEPS];
-    for (int turn = 0; turn < ROUNDS / 3; turn++) {
+    for (int turn = 0; turn < wr_test_steps(ROUNDS / 3); turn++) {
         struct wr_operator_call call = operator_call(WR_FUNCTION_EWMA);
         struct operator_bed bed;
         call.span_ns = 1 + below(100 * S);
@@ -676,7 +677,7 @@ static void test_baseline(void **state) {
 /* Whatever comes, in whatever order, the sum stays within its bounds, and the state valid. */
 static void test_cusum(void **state) {
     (void)state;
-    for (int turn = 0; turn < ROUNDS; turn++) {
+    for (int turn = 0; turn < wr_test_steps(ROUNDS); turn++) {
         struct wr_operator_call call = operator_call(WR_FUNCTION_CUSUM);
         struct operator_bed bed;
         call.span_ns = 1 + below(100 * S);

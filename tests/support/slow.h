@@ -1,0 +1,24 @@
+/* How long a property test may run here: a sanitizer takes ten times as long for a step, an emulator thirty. What they look for shows in fewer steps; the
+ * plain builds take all of them. */
+#ifndef WEIR_TESTS_SUPPORT_SLOW_H
+#define WEIR_TESTS_SUPPORT_SLOW_H
+
+#include <stdlib.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define WR_TEST_SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define WR_TEST_SANITIZED 1
+#endif
+#ifndef WR_TEST_SANITIZED
+#define WR_TEST_SANITIZED 0
+#endif
+
+static inline int wr_test_steps(int steps) {
+    return WR_TEST_SANITIZED || getenv("WEIR_EMULATED") ? steps / 10 : steps;
+}
+
+#endif

@@ -161,7 +161,6 @@ int64_t wr_evaluator_lateness(const struct wr_evaluator *evaluator, uint32_t id)
 void wr_evaluator_stats(const struct wr_evaluator *evaluator, struct wr_evaluator_stats *ret_stats) {
     struct wr_evaluator_stats stats = evaluator->stats;
     stats.rules = evaluator->rules->n_rules;
-    stats.instances = evaluator->n_instances;
     struct wr_annunciator_stats annunciator;
     wr_annunciator_stats(evaluator->annunciator, &annunciator);
     stats.bytes = evaluator->bytes + evaluator->rules->arena.bytes + annunciator.bytes;

@@ -65,7 +65,7 @@ static inline bool wr_evaluator_quiet(struct wr_evaluator_band *band, double num
 
 struct wr_evaluator_stats {
     uint32_t rules;
-    uint32_t instances;
+    uint32_t instances; /* of alarms; what they read beside series is not counted */
     uint32_t active; /* alarms that are not normal or pending */
     uint32_t unacked;
     uint64_t evaluations;

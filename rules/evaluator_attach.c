@@ -46,29 +46,6 @@ static bool tuple_text(const struct wr_rule *rule, const struct labels *labels, 
 
 /* -- signals ------------------------------------------------------------------------------------------------------------------------------ */
 
-/* The state of an operator on a signal, made if nobody asked for it before. Without memory the operator stays unknown. */
-static void want_operator(struct wr_evaluator *evaluator, uint32_t id, struct wr_signal *signal, const struct wr_operator_spec *spec) {
-    for (uint32_t i = 0; i < signal->n_operators; i++)
-        if (wr_operator_same(&signal->operators[i]->spec, spec)) {
-            signal->operators[i]->users++;
-            return;
-        }
-    struct wr_signal_operator **operators = realloc(signal->operators, (signal->n_operators + 1) * sizeof(struct wr_signal_operator *));
-    if (operators)
-        signal->operators = operators;
-    struct wr_signal_operator *op = operators ? calloc(1, sizeof *op + spec->bytes) : NULL;
-    if (!op) {
-        evaluator->stats.no_memory++;
-        return;
-    }
-    op->spec = *spec;
-    op->users = 1;
-    wr_operator_init(&op->spec, op->state);
-    wr_evaluator_remember(evaluator, id, op);
-    signal->operators[signal->n_operators++] = op;
-    evaluator->bytes += sizeof *op + spec->bytes;
-}
-
 static const char *signal_name(const struct wr_evaluator *evaluator, uint32_t id, char *into, size_t size) {
     if (id & WR_SIGNAL_NODE) {
         const struct wr_instance *owner = &evaluator->instances[evaluator->outputs[id & ~WR_SIGNAL_NODE]->owner];
@@ -125,34 +102,6 @@ static void add_thresholds(struct wr_evaluator *evaluator, uint32_t index, const
     }
 }
 
-/* The arrays of a signal, in one block: thresholds, links, wakes. Grows them to this many. */
-static bool reserve(struct wr_evaluator *evaluator, struct wr_signal *signal, uint32_t links, uint32_t thresholds) {
-    if (links <= signal->cap_links && thresholds <= signal->cap_thresholds)
-        return true;
-    links = links > signal->cap_links ? links : signal->cap_links;
-    thresholds = thresholds > signal->cap_thresholds ? thresholds : signal->cap_thresholds;
-    size_t bytes = thresholds * sizeof *signal->thresholds + links * (sizeof *signal->links + sizeof *signal->wakes);
-    unsigned char *room = malloc(bytes + 1);
-    if (!room)
-        return false;
-    struct wr_threshold *new_thresholds = (struct wr_threshold *)(void *)room;
-    struct wr_link *new_links = (struct wr_link *)(void *)(new_thresholds + thresholds);
-    uint32_t *new_wakes = (uint32_t *)(void *)(new_links + links);
-    if (signal->thresholds) {
-        memcpy(new_thresholds, signal->thresholds, signal->n_thresholds * sizeof *new_thresholds);
-        memcpy(new_links, signal->links, signal->n_links * sizeof *new_links);
-        memcpy(new_wakes, signal->wakes, signal->n_wakes * sizeof *new_wakes);
-    }
-    free(signal->thresholds);
-    evaluator->bytes += bytes;
-    signal->thresholds = new_thresholds;
-    signal->links = new_links;
-    signal->wakes = new_wakes;
-    signal->cap_links = links;
-    signal->cap_thresholds = thresholds;
-    return true;
-}
-
 /* An operand of an instance gets its signal. */
 static void bind(struct wr_evaluator *evaluator, uint32_t index, uint32_t operand_index, uint32_t id, struct wr_signal *signal,
                  int64_t boot_ns) {
@@ -160,7 +109,7 @@ static void bind(struct wr_evaluator *evaluator, uint32_t index, uint32_t operan
     const struct wr_rule *rule = wr_instance_rule(evaluator, instance);
     const struct wr_operand *operand = &rule->operands[operand_index];
     const uint32_t thresholds = operand->n_thresholds + operand->n_limits;
-    if (!reserve(evaluator, signal, signal->n_links + 1, signal->n_thresholds + thresholds)) {
+    if (!wr_signal_grow(evaluator, signal, signal->n_links + 1, signal->n_thresholds + thresholds)) {
         evaluator->stats.no_memory++;
         return;
     }
@@ -187,35 +136,12 @@ static void bind(struct wr_evaluator *evaluator, uint32_t index, uint32_t operan
         signal->wakes[signal->n_wakes++] = index;
     for (uint32_t i = 0; i < rule->n_operators; i++)
         if (rule->operators[i].operand == operand_index)
-            want_operator(evaluator, id, signal, &rule->operators[i].spec);
-}
-
-static int by_threshold(const void *a, const void *b) {
-    double left = ((const struct wr_threshold *)a)->at;
-    double right = ((const struct wr_threshold *)b)->at;
-    return (left > right) - (left < right);
-}
-
-static void sort_thresholds(struct wr_signal *signal) {
-    if (signal->n_thresholds > 1)
-        qsort(signal->thresholds, signal->n_thresholds, sizeof *signal->thresholds, by_threshold);
+            wr_signal_want(evaluator, id, signal, &rule->operators[i].spec);
 }
 
 static uint32_t thresholds_of(const struct wr_evaluator *evaluator, uint32_t rule, uint32_t operand) {
     const struct wr_operand *wanted = &evaluator->rules->rules[rule]->operands[operand];
     return wanted->n_thresholds + wanted->n_limits;
-}
-
-static struct wr_signal *signal_new(struct wr_evaluator *evaluator, const struct wr_point *point) {
-    struct wr_signal *signal = calloc(1, sizeof *signal);
-    if (!signal) {
-        evaluator->stats.no_memory++;
-        return NULL;
-    }
-    evaluator->bytes += sizeof *signal;
-    signal->point = point;
-    signal->fresh = true;
-    return signal;
 }
 
 /* -- series meet nodes -------------------------------------------------------------------------------------------------------------------- */
@@ -269,8 +195,8 @@ bool wr_node_make_output(struct wr_evaluator *evaluator, struct wr_instance *ins
     uint32_t thresholds = 0;
     for (uint32_t i = 0; i < n; i++)
         thresholds += thresholds_of(evaluator, evaluator->node_readers[first + i].rule, evaluator->node_readers[first + i].operand);
-    struct wr_signal *signal = signal_new(evaluator, rule->output);
-    if (!signal || !reserve(evaluator, signal, n, thresholds)) {
+    struct wr_signal *signal = wr_signal_new(evaluator, rule->output);
+    if (!signal || !wr_signal_reserve(evaluator, signal, n, thresholds)) {
         free(signal);
         return false;
     }
@@ -298,7 +224,8 @@ static void join_projected(struct wr_evaluator *evaluator, const struct wr_node_
     for (uint32_t i = 0; i < evaluator->n_instances; i++) {
         const struct labels labels = {.text = evaluator->instances[i].text};
         if (evaluator->instances[i].rule == reader->rule && evaluator->instances[i].text &&
-            tuple_text(rule, &labels, text, sizeof text, &too_long) && strcmp(text, evaluator->instances[index].text) == 0)
+            !is_linked(evaluator->outputs[output], i, reader->operand) && tuple_text(rule, &labels, text, sizeof text, &too_long) &&
+            strcmp(text, evaluator->instances[index].text) == 0)
             bind(evaluator, i, reader->operand, output | WR_SIGNAL_NODE, evaluator->outputs[output], boot_ns);
     }
 }
@@ -315,7 +242,7 @@ void wr_node_join_readers(struct wr_evaluator *evaluator, uint32_t index, int64_
         else
             join(evaluator, reader.rule, reader.operand, &labels, output | WR_SIGNAL_NODE, signal, boot_ns);
     }
-    sort_thresholds(signal);
+    wr_signal_sort(signal);
 }
 
 void wr_instance_join_wider(struct wr_evaluator *evaluator, uint32_t index, int64_t boot_ns) {
@@ -332,8 +259,10 @@ void wr_instance_join_wider(struct wr_evaluator *evaluator, uint32_t index, int6
         if (found == WR_INSTANCE_NONE)
             continue;
         const uint32_t output = evaluator->instances[found].output;
-        bind(evaluator, index, i, output | WR_SIGNAL_NODE, evaluator->outputs[output], boot_ns);
-        sort_thresholds(evaluator->outputs[output]);
+        struct wr_signal *signal = evaluator->outputs[output];
+        const uint32_t before = signal->n_thresholds;
+        bind(evaluator, index, i, output | WR_SIGNAL_NODE, signal, boot_ns);
+        wr_signal_insert(signal, before);
     }
 }
 
@@ -398,7 +327,7 @@ static void join_reader(void *user, const struct wr_reader *reader) {
 static void join_rules(struct wr_evaluator *evaluator, uint32_t id, int64_t boot_ns) {
     struct joining joining = {evaluator, id, boot_ns};
     each_reader(evaluator, id, join_reader, &joining);
-    sort_thresholds(evaluator->series[id]);
+    wr_signal_sort(evaluator->series[id]);
 }
 
 /* New instances say what they wait for: those that read the signal, and those that read what is computed from it. */
@@ -421,13 +350,13 @@ static void attach_one(struct wr_evaluator *evaluator, uint32_t id, const struct
     each_reader(evaluator, id, count_room, &room);
     if (room.links == 0 && !point)
         return;
-    struct wr_signal *signal = signal_new(evaluator, point);
+    struct wr_signal *signal = wr_signal_new(evaluator, point);
     evaluator->series[id] = signal;
     if (!signal)
         return;
     wr_evaluator_set_now(evaluator, now);
     evaluator->at.series = id;
-    if (reserve(evaluator, signal, room.links, room.thresholds))
+    if (wr_signal_reserve(evaluator, signal, room.links, room.thresholds))
         join_rules(evaluator, id, now->boot_ns);
     else
         evaluator->stats.no_memory++;
@@ -440,6 +369,13 @@ void wr_evaluator_rejoin(struct wr_evaluator *evaluator, uint32_t id) {
     join_rules(evaluator, id, evaluator->at.boot_ns);
     signal->unlinked = false;
     settle_links(evaluator, signal, 0);
+}
+
+void wr_node_rejoin(struct wr_evaluator *evaluator, uint32_t index) {
+    const uint32_t output = evaluator->instances[index].output;
+    wr_node_join_readers(evaluator, index, evaluator->at.boot_ns);
+    evaluator->outputs[output]->unlinked = false;
+    settle_links(evaluator, evaluator->outputs[output], 0);
 }
 
 static bool grow_series(struct wr_evaluator *evaluator, uint32_t count) {

@@ -7,17 +7,6 @@
 #include "rules/evaluator_private.h"
 #include "rules/table.h"
 
-/* FNV-1a: the alarm's id, stable across restarts and versions. */
-static uint64_t hash_of(const char *rule, const char *text) {
-    uint64_t hash = 14695981039346656037u;
-    for (const char *c = rule; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
-    hash *= 1099511628211u; /* the NUL between them */
-    for (const char *c = text; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
-    return hash;
-}
-
 static uint32_t *bucket_of(const struct wr_evaluator *evaluator, uint32_t rule, const char *text, uint64_t hash) {
     uint32_t mask = evaluator->n_buckets - 1;
     uint32_t at = (uint32_t)(hash ^ hash >> 32) & mask;
@@ -34,7 +23,7 @@ static uint32_t *bucket_of(const struct wr_evaluator *evaluator, uint32_t rule, 
 uint32_t wr_evaluator_find(const struct wr_evaluator *evaluator, uint32_t rule, const char *text) {
     if (evaluator->n_buckets == 0)
         return WR_INSTANCE_NONE;
-    return *bucket_of(evaluator, rule, text, hash_of(evaluator->rules->rules[rule]->name, text));
+    return *bucket_of(evaluator, rule, text, wr_alarm_id(evaluator->rules->rules[rule]->name, text));
 }
 
 /* Room for one more: instances, timers and buckets, all or nothing. */
@@ -117,6 +106,7 @@ void wr_instance_remove(struct wr_evaluator *evaluator, uint32_t index) {
     wr_annunciator_forget(evaluator->annunciator, index, &evaluator->at.now);
     uint32_t hole = (uint32_t)(bucket_of(evaluator, instance->rule, instance->text, instance->id) - evaluator->buckets);
     evaluator->per_rule[instance->rule]--;
+    evaluator->stats.instances -= wr_instance_rule(evaluator, instance)->kind == WR_RULE_ALARM;
     evaluator->bytes -= strlen(instance->text) + 1;
     wr_timer_disarm(&evaluator->timers, index);
     wr_instance_more_free(instance->more);
@@ -162,13 +152,14 @@ enum wr_result wr_evaluator_instance(struct wr_evaluator *evaluator, uint32_t ru
         evaluator->stats.no_memory++;
         return WR_NO_MEMORY;
     }
-    fresh.id = hash_of(name, text);
+    fresh.id = wr_alarm_id(name, text);
     for (uint32_t i = 0; i < WR_RULE_OPERANDS; i++)
         fresh.signals[i] = WR_SERIES_NONE;
     uint32_t index = take_place(evaluator);
     evaluator->instances[index] = fresh;
     *bucket_of(evaluator, rule, text, fresh.id) = index;
     evaluator->per_rule[rule]++;
+    evaluator->stats.instances += node->kind == WR_RULE_ALARM;
     evaluator->bytes += strlen(text) + 1;
     *ret_index = index;
     if (fresh.output != WR_INSTANCE_NONE) {

@@ -70,6 +70,8 @@ static bool find_heirs(struct wr_evaluator *evaluator, const struct wr_evaluator
     evaluator->heirs = malloc((before->n_nodes + 1) * sizeof *evaluator->heirs);
     if (!names || !evaluator->heirs) {
         free(names);
+        free(evaluator->heirs);
+        evaluator->heirs = NULL;
         return false;
     }
     for (uint32_t i = 0; i < n; i++)
@@ -104,6 +106,7 @@ static void migrate_node(struct wr_evaluator *evaluator, struct wr_evaluator *ol
     into->unknown = from->unknown;
     into->made_boot_ns = from->made_boot_ns;
     into->true_boot_ns = from->true_boot_ns;
+    into->kept = from->kept;
     into->delay = from->delay;
     into->operand = from->operand;
     into->frozen = from->delay != WR_DELAY_NONE;
@@ -116,6 +119,7 @@ static void migrate_node(struct wr_evaluator *evaluator, struct wr_evaluator *ol
         into->more->part = from->more->part;
         into->more->step = from->more->step;
         into->more->step_since_ns = from->more->step_since_ns;
+        into->more->step_waits = from->more->step_waits;
     }
 }
 

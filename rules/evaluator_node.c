@@ -58,11 +58,11 @@ static double step_truth(struct wr_view *view, uint32_t step) {
     return wr_view_run(view, &program);
 }
 
-/* The first step has become true with this very sample, which counts once. */
+/* The first step has become true with this very sample, which counts once: from false, not from unknown. So neither a start nor a reload begins it. */
 static bool is_begun(struct wr_view *view, struct wr_instance_more *more) {
     const struct wr_signal *signal = wr_instance_signal(view->evaluator, view->instance, 0);
     const uint64_t trigger = view->evaluator->trigger;
-    if (!signal || signal->changed_at != trigger || more->begun_at == trigger || !(step_truth(view, 0) > 0))
+    if (!signal || signal->changed_at != trigger || signal->prev > 0 || more->begun_at == trigger || !(step_truth(view, 0) > 0))
         return false;
     more->begun_at = trigger;
     return true;

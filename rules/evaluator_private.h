@@ -5,6 +5,7 @@
  *   evaluator_take.c      samples, timers, the queue     evaluator_snapshot.c  restore, snapshots
  *   evaluator_view.c      the values that a program sees evaluator_migrate.c   reload
  *   evaluator_attach.c    signals meet nodes             evaluator_memory.c    states of operators over a restart
+ *   evaluator_room.c      what a signal holds
  *   evaluator_forget.c    instances that nobody speaks for evaluator_progress.c  how far nodes have come, over a restart
  *   evaluator_command.c   operators
  *
@@ -258,6 +259,8 @@ bool wr_node_make_output(struct wr_evaluator *evaluator, struct wr_instance *ins
 void wr_node_join_readers(struct wr_evaluator *evaluator, uint32_t index, int64_t boot_ns);
 /* A series that was unlinked meets its rules again. */
 void wr_evaluator_rejoin(struct wr_evaluator *evaluator, uint32_t id);
+/* The same for a node's output. Moves instances. */
+void wr_node_rejoin(struct wr_evaluator *evaluator, uint32_t index);
 /* A new instance gets the outputs of nodes with fewer labels, as far as they exist. */
 void wr_instance_join_wider(struct wr_evaluator *evaluator, uint32_t index, int64_t boot_ns);
 
@@ -286,6 +289,18 @@ void wr_signal_enqueue_over(struct wr_evaluator *evaluator, uint32_t id);
  * that changed by time alone that is earlier than now. */
 void wr_signal_take_good(struct wr_evaluator *evaluator, uint32_t id, double value, uint32_t symbol, int64_t at_ns, int64_t arrival_ns);
 void wr_signal_take_bad(struct wr_evaluator *evaluator, uint32_t id, int64_t arrival_ns);
+
+/* evaluator_room.c */
+WR_MUST_USE struct wr_signal *wr_signal_new(struct wr_evaluator *evaluator, const struct wr_point *point);
+/* The arrays of a signal, in one block: thresholds, links, wakes. Grows them to this many. */
+bool wr_signal_reserve(struct wr_evaluator *evaluator, struct wr_signal *signal, uint32_t links, uint32_t thresholds);
+/* The same where nobody knew how many would come: a node that serves many instances grows by doubling. */
+bool wr_signal_grow(struct wr_evaluator *evaluator, struct wr_signal *signal, uint32_t links, uint32_t thresholds);
+void wr_signal_sort(struct wr_signal *signal);
+/* Puts the thresholds from here on into their places among the sorted ones before them. */
+void wr_signal_insert(struct wr_signal *signal, uint32_t from);
+/* The state of an operator on a signal, made if nobody asked for it before. Without memory the operator stays unknown. */
+void wr_signal_want(struct wr_evaluator *evaluator, uint32_t id, struct wr_signal *signal, const struct wr_operator_spec *spec);
 
 /* evaluator_take.c */
 void wr_evaluator_enqueue(struct wr_evaluator *evaluator, uint32_t instance);

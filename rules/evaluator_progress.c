@@ -20,12 +20,8 @@ struct progress {
 };
 _Static_assert(sizeof(struct progress) + WR_ALARM_INSTANCE_BYTES <= WR_ALARM_SNAP_BYTES, "a node's snapshot fits its entry");
 
-/* FNV-1a. */
 static uint64_t meaning_of(const struct wr_rule *rule) {
-    uint64_t hash = 14695981039346656037u;
-    for (const char *c = rule->canonical; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
-    return hash;
+    return wr_alarm_id(rule->canonical, "");
 }
 
 static int64_t step_elapsed(const struct wr_evaluator *evaluator, const struct wr_instance *instance) {
@@ -105,6 +101,13 @@ enum wr_result wr_node_restore(struct wr_evaluator *evaluator, const struct wr_a
         instance->more->step = progress.step;
         instance->more->step_since_ns = -progress.step_elapsed_ns;
         instance->more->step_waits = progress.step > 0;
+    }
+    for (uint32_t i = 0; i < rule->n_operands; i++) {
+        struct wr_signal *signal = wr_instance_signal(evaluator, instance, i);
+        if (!signal)
+            continue;
+        signal->fresh = true; /* the store opened late: the next sample decides, quiet or not */
+        wr_evaluator_refresh_band(evaluator, instance->signals[i]);
     }
     return WR_OK;
 }

@@ -134,7 +134,7 @@ void wr_signal_take_good(struct wr_evaluator *evaluator, uint32_t id, double val
         follow_clock(evaluator, signal, at_ns, evaluator->at.boot_ns);
     bool all = !signal->good || signal->fresh || !signal->ever;
     double old = band->value;
-    bool changed = !signal->ever || old < value || old > value || (signal->text && signal->symbol != symbol);
+    bool changed = signal->ever && (old < value || old > value || (signal->text && signal->symbol != symbol));
     feed(evaluator, signal, signal->text ? (double)symbol : value, at_ns);
     signal->has_prev = signal->ever;
     signal->prev = old;
@@ -142,7 +142,7 @@ void wr_signal_take_good(struct wr_evaluator *evaluator, uint32_t id, double val
     signal->good = signal->ever = true;
     signal->fresh = false;
     signal->sampled_at = evaluator->trigger;
-    if (changed || all)
+    if (changed)
         signal->changed_at = evaluator->trigger;
     band->value = value;
     band->arrival_boot_ns = arrival_ns;

@@ -32,6 +32,10 @@ bool wr_evaluator_run_queue(struct wr_evaluator *evaluator, struct wr_alarm_out 
         evaluator->queues[rank].head = instance->next;
         instance->queued = false;
         evaluator->n_queued--;
+        if (instance->output != WR_INSTANCE_NONE && evaluator->outputs[instance->output]->unlinked) {
+            wr_node_rejoin(evaluator, index); /* who reads it was forgotten, and it speaks again */
+            instance = &evaluator->instances[index];
+        }
         wr_instance_step(evaluator, instance, out); /* what it puts into the queue has a higher rank */
     }
     return true;

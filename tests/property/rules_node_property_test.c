@@ -77,6 +77,7 @@ struct model {
     int order; /* steps met */
     int64_t order_since;
     bool a_was, c_was;
+    bool has_a_was;
     bool has_c_was;
     int absent;
     int64_t absent_since;
@@ -134,7 +135,7 @@ static void look(struct model *m, int fresh) {
         m->condition[LEVEL] = first || m->high_high;
     }
     /* a > 5, then b > 5 within ten seconds; complete as long as b stays above. */
-    bool rose = fresh == 0 && a && !m->a_was;
+    bool rose = fresh == 0 && a && m->has_a_was && !m->a_was;
     for (bool again = true; again;) {
         again = false;
         if (m->order == 2 && !b) {
@@ -178,8 +179,10 @@ static void look(struct model *m, int fresh) {
     }
     if (m->has[2])
         m->condition[ABSENT] = m->absent == 2;
-    if (fresh == 0)
+    if (fresh == 0) {
+        m->has_a_was = true;
         m->a_was = a;
+    }
     if (fresh == 2) {
         m->has_c_was = true;
         m->c_was = m->value[2] != 0;

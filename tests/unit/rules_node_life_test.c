@@ -162,6 +162,39 @@ static void forgotten(void **state) {
     fixture_fini(&f);
 }
 
+/* The alarm is forgotten, its window is not yet: when the series speaks again the alarm is there again. */
+static void forgotten_alone(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    fixture_init(&f, POINTS "derive:\n  - {point: all, of: max_of(t)}\n"
+                            "rules:\n  - {rule: mean, when: \"avg(t, 5m) > 8°C\", by: room, forget: 1h}\n"
+                            "  - {rule: above, when: \"avg(t, 5m) > all - 1K\", by: room, forget: 1h}\n");
+    uint32_t t = fixture_series(&f, "t", "room=A");
+    fixture_value(&f, t, 5);
+    assert_string_equal(fixture_told(&f), "raised unack");
+    fixture_command(&f, WR_ALARM_COMMAND_ACK, "above{room=A}", NULL);
+    fixture_pass(&f, 30 * M);
+    struct wr_evaluator_stats stats;
+    for (int i = 0; i < 2; i++) {
+        fixture_value(&f, t, 5);
+        fixture_pass(&f, 2 * 60 * M);
+        wr_evaluator_stats(f.evaluator, &stats);
+        assert_int_equal(stats.instances, i == 0); /* above is acked, and stays; later it is normal */
+        assert_int_equal(wr_evaluator_find(f.evaluator, wr_ruleset_find(f.rules, "mean"), "room=A"), WR_INSTANCE_NONE);
+        assert_true(wr_evaluator_is_valid(f.evaluator));
+        f.n_log = 0;
+        fixture_value(&f, t, 30);
+        assert_int_equal(fixture_state(&f, "mean", "room=A"), WR_ALARM_UNACK);
+        assert_true(fixture_state(&f, "above", "room=A") != WR_ALARM_NORMAL); /* it reads a point of all rooms too */
+        fixture_pass(&f, M);
+        fixture_value(&f, t, -30);
+        fixture_command(&f, WR_ALARM_COMMAND_ACK, "mean{room=A}", NULL);
+        assert_int_equal(fixture_state(&f, "mean", "room=A"), WR_ALARM_NORMAL);
+        assert_true(wr_evaluator_is_valid(f.evaluator));
+    }
+    fixture_fini(&f);
+}
+
 /* Each allocation fails in turn: what cannot be made is counted, everything else goes on. */
 static void no_memory(void **state) {
     (void)state;
@@ -207,8 +240,8 @@ static void no_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(progress),  cmocka_unit_test(windows),   cmocka_unit_test(damaged),
-        cmocka_unit_test(forgotten), cmocka_unit_test(no_memory),
+        cmocka_unit_test(progress),  cmocka_unit_test(windows),         cmocka_unit_test(damaged),
+        cmocka_unit_test(forgotten), cmocka_unit_test(forgotten_alone), cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

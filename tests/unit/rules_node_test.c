@@ -354,6 +354,24 @@ static void validity(void **state) {
     fixture_fini(&f);
 }
 
+/* The same rules anew. */
+static void reload(struct rules_fixture *f, const char *text) {
+    struct wr_ruleset *again = fixture_load(text);
+    struct wr_evaluator *fresh;
+    assert_int_equal(wr_evaluator_new(again, f->table, f->symbols, &fresh, NULL), WR_OK);
+    bool more = true;
+    while (more) {
+        struct wr_alarm_out out = fixture_out(f);
+        enum wr_result result = wr_evaluator_migrate(fresh, f->evaluator, &f->now, 3, &out, &more);
+        assert_true(result == WR_OK || result == WR_FULL);
+        fixture_keep(f, &out);
+    }
+    wr_evaluator_free(f->evaluator);
+    wr_ruleset_free(f->rules);
+    f->evaluator = fresh;
+    f->rules = again;
+}
+
 /* A reload with the same rules: a delay inside of a condition and a window go on. */
 static void reload_keeps_nodes(void **state) {
     (void)state;
@@ -364,26 +382,45 @@ static void reload_keeps_nodes(void **state) {
     fixture_init(&f, text);
     uint32_t t = fixture_series(&f, "t", "room=A");
     fixture_run(&f, t, 9, 6, 30 * S); /* three minutes */
-    struct wr_ruleset *again = fixture_load(text);
-    struct wr_evaluator *fresh;
-    assert_int_equal(wr_evaluator_new(again, f.table, f.symbols, &fresh, NULL), WR_OK);
-    bool more = true;
-    while (more) {
-        struct wr_alarm_out out = fixture_out(&f);
-        enum wr_result result = wr_evaluator_migrate(fresh, f.evaluator, &f.now, 3, &out, &more);
-        assert_true(result == WR_OK || result == WR_FULL);
-        fixture_keep(&f, &out);
-    }
-    wr_evaluator_free(f.evaluator);
-    wr_ruleset_free(f.rules);
-    f.evaluator = fresh;
-    f.rules = again;
+    reload(&f, text);
     assert_string_equal(fixture_told(&f), "");
     fixture_run(&f, t, 9, 3, 30 * S);
     assert_string_equal(fixture_told(&f), "");
     fixture_run(&f, t, 9, 2, 30 * S);
     assert_string_equal(fixture_told(&f), "raised unack"); /* five minutes in all */
     assert_true(wr_evaluator_is_valid(f.evaluator));
+    fixture_fini(&f);
+}
+
+/* Neither the first value nor a reload is a change, and what has been so all along begins no sequence. */
+static void no_edge(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    static const char text[] = "rules:\n"
+                               "  - {rule: change, when: changed(mode), auto_ack: true}\n"
+                               "  - rule: no_flow\n"
+                               "    sequence:\n"
+                               "      - {step: running > 0}\n"
+                               "      - {step: flow > 5, within: 20s, absent: true}\n";
+    fixture_init(&f, text);
+    uint32_t mode = fixture_series(&f, "mode", "");
+    uint32_t running = fixture_series(&f, "running", "");
+    uint32_t flow = fixture_series(&f, "flow", "");
+    for (int i = 0; i < 2; i++) {
+        for (int k = 0; k < 3; k++) {
+            fixture_text(&f, mode, "auto");
+            fixture_value(&f, running, 1);
+            fixture_value(&f, flow, 0);
+            fixture_pass(&f, 30 * S);
+        }
+        assert_string_equal(fixture_told(&f), "");
+        if (i == 0)
+            reload(&f, text);
+    }
+    fixture_value(&f, running, 0);
+    fixture_value(&f, running, 1);
+    fixture_pass(&f, 20 * S);
+    assert_string_equal(fixture_told(&f), "raised unack");
     fixture_fini(&f);
 }
 
@@ -403,6 +440,7 @@ int main(void) {
         cmocka_unit_test(order),
         cmocka_unit_test(validity),
         cmocka_unit_test(reload_keeps_nodes),
+        cmocka_unit_test(no_edge),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,17 +77,23 @@ def shell(name, kind, script, **keys):
     return source(name, kind, "/bin/sh", "-c", script, **keys)
 
 
-def children(name, guards=True):
+def children(name, guards=True, comm=None):
     """The processes of a source: they have its name in their environment, wherever they went. Each program has a guard of ours beside it."""
     found = []
     for entry in pathlib.Path("/proc").iterdir():
         try:
             if entry.name.isdigit() and f"WEIR_SOURCE={name}\0".encode() in (entry / "environ").read_bytes():
-                if guards or (entry / "comm").read_text() != "weir-guard\n":
+                called = (entry / "comm").read_text().strip()
+                if called == comm if comm else guards or called != "weir-guard":
                     found.append(int(entry.name))
         except OSError:
             pass
     return found
+
+
+def sleeping(name):
+    """Those that are /bin/sleep by now: before, each is our own program for a moment, and so is its guard before it has its name."""
+    return children(name, comm="sleep")
 
 
 def test_example_plugins(lab):
@@ -166,17 +172,17 @@ def test_reload_touches_what_changed(lab):
     name = f"r{os.getpid()}"
     same = source(f"{name}-same", "execd", "/bin/sleep", "1000")
     gateway = Gateway(lab, [same, source(f"{name}-other", "execd", "/bin/sleep", "2000")])
-    wait_for("both programs", lambda: children(f"{name}-same") and children(f"{name}-other"))
-    before = children(f"{name}-same", False), children(f"{name}-other", False)
+    wait_for("both programs", lambda: sleeping(f"{name}-same") and sleeping(f"{name}-other"))
+    before = sleeping(f"{name}-same"), sleeping(f"{name}-other")
     gateway.agent.config.write_text(gateway.text([same, source(f"{name}-other", "execd", "/bin/sleep", "3000"),
                                                   "{name: box, kind: system, every: 100ms, collect: [load]}"]))
     assert gateway.agent.reload()["msg"] == "done"
-    wait_for("the new program", lambda: len(children(f"{name}-other", False)) == 1 and children(f"{name}-other", False) != before[1])
-    assert children(f"{name}-same", False) == before[0]
+    wait_for("the new program", lambda: len(sleeping(f"{name}-other")) == 1 and sleeping(f"{name}-other") != before[1])
+    assert sleeping(f"{name}-same") == before[0]
     gateway.wait_metric("received", "box", 9)
     gateway.agent.config.write_text(gateway.text([same, source(f"{name}-other", "execd", "relative/path")]))
     assert gateway.agent.reload()["msg"].startswith("refused")
-    assert children(f"{name}-same", False) == before[0]
+    assert sleeping(f"{name}-same") == before[0]
 
 
 def test_rules_watch_the_agent(lab):

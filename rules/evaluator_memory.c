@@ -43,6 +43,11 @@ static uint64_t hash_spec(uint64_t hash, const struct wr_operator_spec *spec) {
     hash = hash_bytes(hash, &spec->count, sizeof spec->count);
     hash = hash_bytes(hash, &spec->capacity, sizeof spec->capacity);
     hash = hash_bytes(hash, spec->numbers, sizeof spec->numbers);
+    const double of_point[] = {spec->low, spec->high, spec->resolution, spec->wrap};
+    hash = hash_bytes(hash, of_point, sizeof of_point);
+    hash = hash_bytes(hash, &spec->every_ns, sizeof spec->every_ns);
+    const uint8_t flags[] = {spec->counter, spec->every_sample};
+    hash = hash_bytes(hash, flags, sizeof flags);
     return hash_bytes(hash, &spec->bytes, sizeof spec->bytes);
 }
 
@@ -104,7 +109,9 @@ void wr_evaluator_remember(struct wr_evaluator *evaluator, uint32_t id, struct w
         struct wr_recalled *recalled = *at;
         if (recalled->key != key)
             continue;
-        if (!take_over(op, recalled->body, recalled->len))
+        if (take_over(op, recalled->body, recalled->len))
+            (void)wr_operator_add(&op->spec, op->state, 0, NAN); /* downtime is unknown */
+        else
             wr_operator_init(&op->spec, op->state);
         *at = recalled->next;
         evaluator->recalled_bytes -= recalled->len;

@@ -157,7 +157,7 @@ void wr_signal_take_good(struct wr_evaluator *evaluator, uint32_t id, double val
 void wr_signal_take_bad(struct wr_evaluator *evaluator, uint32_t id, int64_t arrival_ns) {
     struct wr_signal *signal = wr_signal_at(evaluator, id);
     bool was = signal->good || signal->fresh;
-    for (uint32_t i = 0; i < signal->n_operators; i++) {
+    for (uint32_t i = 0; signal->met && i < signal->n_operators; i++) { /* without a clock no time has passed */
         struct wr_signal_operator *op = signal->operators[i];
         wr_operator_advance(&op->spec, op->state, signal->clock_ns);
         (void)wr_operator_add(&op->spec, op->state, signal->clock_ns, NAN);

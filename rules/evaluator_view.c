@@ -194,13 +194,20 @@ static int64_t next_of_operators(const struct wr_evaluator *evaluator, const str
     return due;
 }
 
+/* The time that schedules and hours are judged by: that of the sample. Where it is older than now, an edge may lie in between: then what was judged is looked at
+ * again at once. Old data is judged by its own time, and has no edge to wait for. */
+static int64_t judged_ns(const struct wr_evaluator *evaluator) {
+    const struct wr_trigger *at = &evaluator->at;
+    return !at->historic && at->event_ns < at->now.wall_ns ? at->event_ns : at->now.wall_ns;
+}
+
 int64_t wr_view_next_change(const struct wr_evaluator *evaluator, const struct wr_instance *instance) {
     const struct wr_rule *rule = wr_instance_rule(evaluator, instance);
     int64_t due = next_of_operators(evaluator, instance, rule);
     if (rule->active)
-        due = earlier(due, boot_of(evaluator, wr_schedule_next_edge(rule->active, evaluator->at.now.wall_ns)));
+        due = earlier(due, boot_of(evaluator, wr_schedule_next_edge(rule->active, judged_ns(evaluator))));
     if (rule->by_hour) {
-        int64_t wall_ns = evaluator->at.now.wall_ns;
+        int64_t wall_ns = judged_ns(evaluator);
         due = earlier(due, boot_of(evaluator, wall_ns - wall_ns % HOUR_EDGE_NS + HOUR_EDGE_NS));
     }
     return due;

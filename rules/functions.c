@@ -135,7 +135,7 @@ const struct wr_function wr_functions[] = {
      .usage = "anomaly(x, method=novelty, warmup=3d)", .help = "how unusual the value is, 0 to 1; methods robust, relent, cusum, novelty and novelty16",
      .example = "hits(anomaly(current, method=relent, warmup=3d) > 0.99, 7, 10)"},
     {OVER("forecast", FORECAST, SAME, X, WINDOW, DURATION("ahead")),
-     .usage = "forecast(x, 1h, 4h)", .help = "the straight line through the window, so far ahead of now", .example = "forecast(tank_level, 1h, 4h) > 95%"},
+     .usage = "forecast(x, 1h, 4h)", .help = "the straight line through the window, so far ahead of its newest sample", .example = "forecast(tank_level, 1h, 4h) > 95%"},
     {.name = "t2q", .id = WR_FUNCTION_T2Q, .how = WR_HOW_VECTOR, .answer = WR_ANSWER_RATIO, .many = true,
      .parameters = {X, {.name = "warmup", .kind = WR_ARGUMENT_COUNT, .optional = true, .by_name = true, .low = 4, .high = 1e6}},
      .usage = "t2q(a, b, c, warmup=500)", .help = "how unusual the values of 2 to 16 series are together, 0 to 1, after so many vectors to learn from",

@@ -322,17 +322,25 @@ static void sort_rows(struct reader *reader) {
 static bool make_numbers(struct reader *reader) {
     struct wr_table *table = reader->table;
     for (uint32_t column = 0; column < table->n_columns; column++) {
+        bool good = column != reader->column_of[reader->key];
+        double number;
+        for (uint32_t row = 0; good && row < table->n_rows; row++) {
+            const char *text = wr_table_text(table, row, column);
+            good = !text || wr_table_read_number(text, &number);
+        }
+        table->columns[column].number = good;
+        if (!good)
+            continue; /* the arena gives nothing back: memory for numbers only */
         double *numbers = wr_arena_take(reader->arena, (table->n_rows + 1) * sizeof *numbers);
         if (!numbers)
             return false;
-        bool good = column != reader->column_of[reader->key];
-        for (uint32_t row = 0; good && row < table->n_rows; row++) {
+        for (uint32_t row = 0; row < table->n_rows; row++) {
             const char *text = wr_table_text(table, row, column);
             numbers[row] = NAN;
-            good = !text || wr_table_read_number(text, &numbers[row]);
+            if (text && !wr_table_read_number(text, &numbers[row]))
+                return false;
         }
-        table->columns[column].number = good;
-        table->numbers[column] = good ? numbers : NULL;
+        table->numbers[column] = numbers;
     }
     return true;
 }

@@ -105,8 +105,8 @@ static double duty_answer(const struct wr_operator_spec *spec, void *state, enum
 /* While old time that was otherwise leaves, the answer moves: it is looked at once a pane. */
 static int64_t duty_next(const struct wr_operator_spec *spec, const void *state) {
     const struct duty *duty = state;
-    bool settled = duty->value == TRUE_NOW    ? duty->true_ns == duty->known_ns
-                   : duty->value == FALSE_NOW ? duty->true_ns == 0
+    bool settled = duty->value == TRUE_NOW    ? duty->known_ns > 0 && duty->true_ns == duty->known_ns
+                   : duty->value == FALSE_NOW ? duty->known_ns > 0 && duty->true_ns == 0
                                               : duty->known_ns == 0;
     return settled ? INT64_MAX : duty->now_ns + spec->step_ns;
 }

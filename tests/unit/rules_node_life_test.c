@@ -104,6 +104,51 @@ static void windows(void **state) {
     }
 }
 
+/* What is computed from two series is unknown until both have spoken again: that is no reason to forget its window. Downtime is neither true nor false. */
+static void derived_windows(void **state) {
+    (void)state;
+    static const char text[] = POINTS "  - {point: u, unit: °C, range: \"-40..60\", every: 30s}\n"
+                                      "rules:\n  - {rule: few, when: \"count(t - u, 1h) < 20\", by: room}\n"
+                                      "  - {rule: busy, when: \"duty(t > 8°C, 30m) > 60%\", by: room}\n";
+    struct rules_fixture f;
+    fixture_init(&f, text);
+    uint32_t t = fixture_series(&f, "t", "room=A");
+    uint32_t u = fixture_series(&f, "u", "room=A");
+    for (int i = 0; i < 40; i++) { /* twenty minutes, ten of them warm */
+        fixture_value(&f, u, 1);
+        fixture_value(&f, t, i < 20 ? 2 : 9);
+        fixture_pass(&f, 30 * S);
+    }
+    assert_int_equal(fixture_state(&f, "few", "room=A"), WR_ALARM_RTN_UNACK);
+    assert_int_equal(fixture_state(&f, "busy", "room=A"), WR_ALARM_NORMAL); /* a half */
+    restart(&f, text, true);
+    t = fixture_series(&f, "t", "room=A");
+    u = fixture_series(&f, "u", "room=A");
+    fixture_value(&f, t, 9);
+    fixture_value(&f, u, 1);
+    fixture_value(&f, t, 9);
+    assert_int_equal(fixture_state(&f, "few", "room=A"), WR_ALARM_RTN_UNACK);
+    assert_int_equal(fixture_state(&f, "busy", "room=A"), WR_ALARM_NORMAL); /* the ten minutes in between do not count as warm */
+    fixture_fini(&f);
+}
+
+/* A histogram of another range is not taken for this one. */
+static void other_range(void **state) {
+    (void)state;
+    static const char before[] = "points:\n  - {point: c, range: \"0..50\", resolution: 0.5, every: 1s}\n"
+                                 "rules:\n  - {rule: odd, when: \"median(c, 1h, step=1m) > 15\"}\n";
+    static const char after[] = "points:\n  - {point: c, range: \"10..60\", resolution: 0.5, every: 1s}\n"
+                                "rules:\n  - {rule: odd, when: \"median(c, 1h, step=1m) > 15\"}\n";
+    struct rules_fixture f;
+    fixture_init(&f, before);
+    fixture_run(&f, fixture_series(&f, "c", ""), 11, 600, S);
+    assert_int_equal(fixture_state(&f, "odd", ""), WR_ALARM_NORMAL);
+    restart(&f, after, true);
+    fixture_run(&f, fixture_series(&f, "c", ""), 11, 120, S);
+    assert_int_equal(fixture_state(&f, "odd", ""), WR_ALARM_NORMAL);
+    fixture_fini(&f);
+}
+
 /* Saved bytes that are cut, changed, or of another version are left out. */
 static void damaged(void **state) {
     (void)state;
@@ -240,8 +285,8 @@ static void no_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(progress),  cmocka_unit_test(windows),         cmocka_unit_test(damaged),
-        cmocka_unit_test(forgotten), cmocka_unit_test(forgotten_alone), cmocka_unit_test(no_memory),
+        cmocka_unit_test(progress),    cmocka_unit_test(windows),   cmocka_unit_test(damaged),         cmocka_unit_test(derived_windows),
+        cmocka_unit_test(other_range), cmocka_unit_test(forgotten), cmocka_unit_test(forgotten_alone), cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

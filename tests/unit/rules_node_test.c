@@ -424,6 +424,37 @@ static void no_edge(void **state) {
     fixture_fini(&f);
 }
 
+/* A condition that never changes has a share too. */
+static void steady_duty(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    fixture_init(&f,
+                 "rules:\n  - {rule: busy, when: \"duty(pump > 0, 1h) > 80%\"}\n  - {rule: idle, when: \"duty(pump > 5, 1h) < 20%\"}\n");
+    fixture_run(&f, fixture_series(&f, "pump", ""), 1, 60, 60 * S);
+    assert_int_equal(fixture_state(&f, "busy", ""), WR_ALARM_UNACK);
+    assert_int_equal(fixture_state(&f, "idle", ""), WR_ALARM_UNACK);
+    fixture_fini(&f);
+}
+
+/* A sample that was on its way when the schedule began is judged by its own time, and looked at again. */
+static void edge_in_flight(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    fixture_init(&f, "schedules:\n  - {name: open, tz: UTC, from: \"08:10\", to: \"18:00\"}\n"
+                     "rules:\n  - {rule: load, when: power > 2, active: open}\n");
+    uint32_t power = fixture_series(&f, "power", "");
+    fixture_run(&f, power, 1, 10, 60 * S); /* to 08:10 */
+    fixture_pass(&f, S);
+    const struct wr_reading reading = {.series = power, .type = WR_TYPE_FLOAT, .value = {.f = 3}, .decimals = WR_DECIMALS_UNKNOWN};
+    fixture_feed(&f, reading, f.now.wall_ns - 2 * S);
+    fixture_pass(&f, S);
+    fixture_run(&f, power, 3, 3, 60 * S);
+    assert_string_equal(fixture_told(&f), "raised unack");
+    fixture_pass(&f, 10 * 60 * M);
+    assert_string_equal(fixture_told(&f), "cleared rtn_unack");
+    fixture_fini(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(held),
@@ -441,6 +472,8 @@ int main(void) {
         cmocka_unit_test(validity),
         cmocka_unit_test(reload_keeps_nodes),
         cmocka_unit_test(no_edge),
+        cmocka_unit_test(steady_duty),
+        cmocka_unit_test(edge_in_flight),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include "agent/actions.h"
 #include "agent/agent.h"
 #include "agent/http/http_server.h"
+#include "agent/memories.h"
 #include "agent/sources/source.h"
 #include "core/intern.h"
 #include "core/json.h"
@@ -15,6 +16,7 @@
 #include "rules/annunciator.h"
 #include "rules/command_log.h"
 #include "rules/engine.h"
+#include "rules/evaluator_memory.h"
 #include "rules/ruleset.h"
 #include "store/store.h"
 #include "transport/payload.h"
@@ -72,11 +74,12 @@ static void add_engine(struct wr_ceiling *ceiling, const struct wr_config *confi
         "%d handovers of %d aggregates to the store", WR_AGENT_HANDOVERS, WR_HANDOVER_AGGREGATES);
 }
 
-/* A rule has one instance for each distinct tuple of its `by`: never more than there are series. A reload has two sets for a moment. */
+/* A rule has one instance for each distinct tuple of its `by`: never more than there are series. A reload has two sets for a moment, each with all its
+ * instances. */
 static void add_rules(struct wr_ceiling *ceiling, const struct wr_config *config, const struct wr_ruleset *rules) {
     uint32_t n = rules ? wr_ruleset_count(rules) : 0;
     uint64_t bytes = n > 0 ? (uint64_t)config->limits->max_series * sizeof(struct wr_evaluator_band) : 0;
-    bytes += rules ? 2 * (uint64_t)wr_ruleset_bytes(rules) : 0;
+    bytes += rules ? (uint64_t)wr_ruleset_bytes(rules) : 0;
     for (uint32_t i = 0; i < n; i++) {
         struct wr_rule_info info = wr_ruleset_info(rules, i);
         uint32_t instances = info.n_by == 0 ? 1 : info.max_instances;
@@ -84,7 +87,11 @@ static void add_rules(struct wr_ceiling *ceiling, const struct wr_config *config
             instances = config->limits->max_series;
         bytes += (uint64_t)instances * info.bytes_per_instance;
     }
-    add(ceiling, "rules", bytes, "%u rule%s and their tables, with all the instances that max_instances allows", n, n == 1 ? "" : "s");
+    add(ceiling, "rules", 2 * bytes, "%u rule%s and their tables, with all the instances that max_instances allows, twice for a reload", n,
+        n == 1 ? "" : "s");
+    uint64_t saved = config->store->budget_bytes / WR_MEMORIES_OF_BUDGET;
+    saved = saved < WR_EVALUATOR_MEMORY_MAX ? saved : WR_EVALUATOR_MEMORY_MAX;
+    add(ceiling, "restart", n > 0 ? 2 * saved : 0, "states of windows from before a restart, as read and as they wait for their series");
 }
 
 static void add_alarms(struct wr_ceiling *ceiling, const struct wr_ruleset *rules) {

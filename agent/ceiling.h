@@ -21,7 +21,7 @@ struct wr_ruleset;
 
 struct wr_ceiling_item {
     const char *name;
-    char detail[80]; /* what it is made of: "2 sources with 8 batches of 512 readings" */
+    char detail[160]; /* what it is made of: "2 sources with 8 batches of 512 readings" */
     uint64_t bytes;
 };
 

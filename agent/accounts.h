@@ -9,7 +9,7 @@
 
 #include "core/ledger.h"
 #include "core/result.h"
-#include "rules/window.h"
+#include "rules/engine/window.h"
 
 struct wr_accounts {
     struct wr_account list[WR_LEDGER_ACCOUNTS_MAX];

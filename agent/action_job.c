@@ -7,7 +7,7 @@
 #include "core/clock.h"
 #include "core/json.h"
 #include "core/web_url.h"
-#include "rules/template.h"
+#include "rules/language/template.h"
 
 #define TEXTS_BYTES 1024 /* of an address, arguments, headers and what to do, usually */
 

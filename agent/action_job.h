@@ -10,7 +10,7 @@
 #include "agent/action_queue.h"
 #include "core/alarm.h"
 #include "core/buf.h"
-#include "rules/ruleset.h"
+#include "rules/compile/ruleset.h"
 
 #define WR_ACTION_ADDRESS_BYTES 1024
 #define WR_ACTION_TOPIC_BYTES 256 /* as struct wr_uplink_direct */

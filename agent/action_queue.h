@@ -19,7 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "rules/retry.h"
+#include "rules/alarms/retry.h"
 
 #define WR_ACTION_PATIENCE_NS WR_RETRY_WAIT_MAX_NS
 

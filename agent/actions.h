@@ -26,7 +26,7 @@
 #include "core/clock.h"
 #include "core/metrics.h"
 #include "core/pool.h"
-#include "rules/ruleset.h"
+#include "rules/compile/ruleset.h"
 #include "transport/tls.h"
 #include "transport/uplink_messages.h"
 

@@ -21,12 +21,12 @@
 #include "core/batch.h"
 #include "core/metrics.h"
 #include "core/scheduler_loop.h"
-#include "rules/ruleset.h"
+#include "rules/compile/ruleset.h"
 
 struct event_base;
 struct event;
 
-#define WR_AGENT_HANDOVERS 48 /* all windows of 12 k series may close at once without being widened */
+#define WR_AGENT_HANDOVERS 48                    /* all windows of 12 k series may close at once without being widened */
 #define WR_AGENT_STORE_WAIT_NS (2 * WR_NS_PER_S) /* a start waits so long for the store, then goes on without */
 #define WR_AGENT_REQUEST_NS (5 * WR_NS_PER_S)
 
@@ -44,7 +44,7 @@ struct wr_agent {
     struct wr_config *config;             /* the present one */
     const struct wr_config *first_config; /* node, store and control: they need a restart to change */
     const struct wr_config *uplink_config;
-    const struct wr_config *engine_config; /* the engine points to its windows */
+    const struct wr_config *engine_config;                /* the engine points to its windows */
     struct wr_config *retired[WR_CONFIG_SOURCES_MAX + 4]; /* former ones that something unchanged still points into */
     unsigned n_retired;
     const struct wr_clock *clock;

@@ -18,9 +18,9 @@
 #include "core/buf.h"
 #include "core/log.h"
 #include "core/result.h"
-#include "rules/diagnostics.h"
-#include "rules/window.h"
-#include "rules/yaml.h"
+#include "rules/diagnostics/diagnostics.h"
+#include "rules/engine/window.h"
+#include "rules/yaml/yaml.h"
 #include "transport/url.h"
 
 #define WR_CONFIG_SOURCES_MAX 64
@@ -124,7 +124,7 @@ struct wr_config_mqtt {
     char *password_file; /* absolute; NULL: none */
     char **topics;       /* patterns: agent/sources/topic_pattern.h */
     unsigned n_topics;
-    uint32_t qos;   /* 0 or 1 */
+    uint32_t qos;    /* 0 or 1 */
     char *client_id; /* never NULL */
     int protocol;    /* enum wr_subscriber_protocol */
     int64_t session_expiry_ns;

@@ -6,7 +6,7 @@
 
 #include "agent/agent.h"
 #include "agent/commands/commands.h"
-#include "rules/explain.h"
+#include "rules/explain/explain.h"
 
 struct question {
     char alarm[512];

@@ -11,7 +11,7 @@
 #include "core/json.h"
 #include "core/quantity.h"
 #include "core/utf8.h"
-#include "rules/command_log.h"
+#include "rules/alarms/command_log.h"
 
 #define LOOK_NS (1 * WR_NS_PER_MS)
 

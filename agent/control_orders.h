@@ -2,7 +2,7 @@
  *
  * Promise: what is answered is on disk: the answer waits until the journal has every transition that the command made, at most
  * WR_ORDER_JOURNAL_NS; where the store cannot write it says so, with WR_EXIT_CANNOT, though the alarms have changed. With a key the same command may
- * be said again: it is answered the same, and done once, also over a crash (rules/command_log.h).
+ * be said again: it is answered the same, and done once, also over a crash (rules/alarms/command_log.h).
  *
  * Threads: the control thread; the command itself is a request on the engine's.
  */
@@ -13,7 +13,7 @@
 
 #include "core/buf.h"
 #include "core/clock.h"
-#include "rules/evaluator.h"
+#include "rules/evaluator/evaluator.h"
 
 #define WR_ORDER_JOURNAL_NS (5 * WR_NS_PER_S)
 

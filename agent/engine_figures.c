@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/reading.h"
-#include "rules/evaluator.h"
+#include "rules/evaluator/evaluator.h"
 
 /* scale: what the metric is of the series: base units there, what people say here. */
 static const struct figure {

@@ -13,8 +13,8 @@
 
 #include "core/metrics.h"
 #include "core/series.h"
-#include "rules/alarm_kpi.h"
-#include "rules/engine.h"
+#include "rules/alarms/alarm_kpi.h"
+#include "rules/engine/engine.h"
 
 #define WR_FIGURES_EVERY_NS (10 * WR_NS_PER_S)
 #define WR_FIGURES_SLICE 512 /* records of alarms in one look */
@@ -45,7 +45,8 @@ struct wr_engine_figures {
 };
 
 /* A turn of the loop. Transitions that come of it are in alarms. */
-void wr_engine_figures_turn(struct wr_engine_figures *figures, struct wr_engine *engine, const struct wr_now *now, struct wr_alarm_out *alarms);
+void wr_engine_figures_turn(struct wr_engine_figures *figures, struct wr_engine *engine, const struct wr_now *now,
+                            struct wr_alarm_out *alarms);
 WR_MUST_USE enum wr_result wr_engine_figures_metrics(struct wr_engine_figures *figures, struct wr_metrics *metrics, void *owner);
 
 #endif

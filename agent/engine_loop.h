@@ -19,7 +19,7 @@
 #include "core/channel.h"
 #include "core/clock.h"
 #include "core/handover.h"
-#include "rules/engine.h"
+#include "rules/engine/engine.h"
 
 #define WR_ENGINE_INPUTS_MAX 64
 #define WR_ENGINE_ALARM_ROOM 64

@@ -9,7 +9,7 @@
 #include "agent/config.h"
 #include "core/buf.h"
 #include "core/result.h"
-#include "rules/ruleset.h"
+#include "rules/compile/ruleset.h"
 
 struct wr_loaded {
     struct wr_config *config; /* NULL: rule files alone */

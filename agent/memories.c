@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/log.h"
-#include "rules/evaluator_memory.h"
+#include "rules/evaluator/evaluator_memory.h"
 
 /* What travels in one buffer: heads, each with its body behind it; no body: the row is to be deleted. */
 struct head {

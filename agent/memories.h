@@ -1,14 +1,14 @@
 /* The states of windows, counters and models over a restart: saved at a clean stop, recalled at the next start.
  *
  * Promise: what is saved is at most a sixteenth of the store's budget, so that it never pushes out data; what does not fit is left out, counted and told in the
- * log. A crash saves none: windows begin anew then, as rules/evaluator_memory.h says. The rows are deleted once they are recalled.
+ * log. A crash saves none: windows begin anew then, as rules/evaluator/evaluator_memory.h says. The rows are deleted once they are recalled.
  * Threads: save and recall from the main thread, or from the engine's while it runs a request; the rest on the store's.
  */
 #ifndef WEIR_AGENT_MEMORIES_H
 #define WEIR_AGENT_MEMORIES_H
 
 #include "agent/store_loop.h"
-#include "rules/evaluator.h"
+#include "rules/evaluator/evaluator.h"
 
 #define WR_MEMORIES_OF_BUDGET 16
 

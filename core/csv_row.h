@@ -1,7 +1,7 @@
 /* Rows of CSV: bytes into cells, in place.
  *
  * Form: RFC 4180: cells separated by commas, quotes around cells with commas, quotes (doubled) or newlines in them; CR LF or LF. What the
- * cells mean, and what to do with a row that is refused, is the caller's: recordings (agent/codec/csv.h), tables of rules (rules/table.h).
+ * cells mean, and what to do with a row that is refused, is the caller's: recordings (agent/codec/csv.h), tables of rules (rules/language/table.h).
  * Promise: reads nothing at or behind `end`. Copies only cells with doubled quotes.
  * Threads: one at a time. Ownership: the cells are the caller's; they point into the bytes, or into the row until the next read.
  */

@@ -5,7 +5,7 @@
 
 #include "agent/commands/ask.h"
 #include "agent/commands/commands.h"
-#include "rules/diagnostic_codes.h"
+#include "rules/diagnostics/diagnostic_codes.h"
 
 static int explain_code(const char *word) {
     char *end = NULL;

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "core/file.h"
-#include "rules/yaml.h"
+#include "rules/yaml/yaml.h"
 
 static enum wr_result add_file(struct wr_rule_files *files, const char *path, struct wr_error *err) {
     if (files->n == WR_RULE_FILES_MAX)

@@ -11,7 +11,7 @@
 #include "rules/testing/mutate.h"
 #include "rules/testing/run.h"
 #include "rules/testing/suite.h"
-#include "rules/yaml.h"
+#include "rules/yaml/yaml.h"
 
 struct options {
     struct wr_suite_options suite;

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #include "core/result.h"
-#include "rules/yaml.h"
+#include "rules/yaml/yaml.h"
 #include "transport/url.h"
 
 enum wr_receive_target { WR_TARGET_STDOUT, WR_TARGET_FILES, WR_TARGET_POSTGRES };

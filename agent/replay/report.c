@@ -7,7 +7,7 @@
 #include "agent/replay/compare.h"
 #include "core/json.h"
 #include "core/quantity.h"
-#include "rules/ruleset.h"
+#include "rules/compile/ruleset.h"
 
 #define DIFFERENCES_SHOWN 20 /* of a rule, unless verbose */
 

@@ -4,7 +4,7 @@
  * The answer is that of the last sample, and holds until the next one. Samples that come late are not taken: a detector has no past to put them into.
  */
 #include "rules/operators/anomaly.h"
-#include "rules/compiled.h"
+#include "rules/compile/compiled.h"
 #include "rules/operators/kind.h"
 
 #define LEARN_SAMPLES 100 /* where no warm-up is given */

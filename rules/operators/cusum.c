@@ -8,7 +8,7 @@
  * Source: Page 1954; two-sided and standardised, with its run lengths: Montgomery, Introduction to Statistical Quality Control, chapter 9; bounded
  * influence: Huber 1981.
  */
-#include "rules/compiled.h"
+#include "rules/compile/compiled.h"
 #include "rules/operators/kind.h"
 
 #define LEARN 10

@@ -12,7 +12,7 @@
 
 #include <math.h>
 
-#include "rules/operator.h"
+#include "rules/operators/operator.h"
 
 /* Times lie within so many ns of 1970, so that differences of two of them fit. */
 #define WR_OPERATOR_TIME_MAX_NS INT64_C(4000000000000000000)

@@ -1,5 +1,5 @@
 /* The life of a state: what comes in is made safe here, once for all kinds. */
-#include "rules/operator.h"
+#include "rules/operators/operator.h"
 
 #include <string.h>
 

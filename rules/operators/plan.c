@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/quantity.h"
-#include "rules/compiled.h"
+#include "rules/compile/compiled.h"
 #include "rules/operators/kind.h"
 
 #define EXACT_SAMPLES 256

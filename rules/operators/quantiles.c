@@ -11,7 +11,7 @@
  */
 #include <string.h>
 
-#include "rules/compiled.h"
+#include "rules/compile/compiled.h"
 #include "rules/operators/kind.h"
 
 #define STEPS_MAX 20480 /* 14 days by the minute */

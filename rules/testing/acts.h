@@ -5,7 +5,7 @@
 #ifndef WEIR_RULES_TESTING_ACTS_H
 #define WEIR_RULES_TESTING_ACTS_H
 
-#include "rules/ruleset.h"
+#include "rules/compile/ruleset.h"
 #include "rules/testing/world.h"
 
 /* How many actions of this kind the alarms of a selector ran at times from .. to, which is not after now. */

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "rules/alarm_state.h"
-#include "rules/compiled.h"
+#include "rules/alarms/alarm_state.h"
+#include "rules/compile/compiled.h"
 #include "rules/testing/acts.h"
 #include "rules/testing/run.h"
 

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "core/quantity.h"
-#include "rules/lexer.h"
-#include "rules/lines.h"
-#include "rules/units.h"
+#include "rules/diagnostics/lines.h"
+#include "rules/language/lexer.h"
+#include "rules/language/units.h"
 
 #define SMALL_COUNT 20 /* below it a count is moved by one, not by a tenth */
 #define WITH_BYTES 80

@@ -10,8 +10,8 @@
 #ifndef WEIR_RULES_TESTING_MUTANTS_H
 #define WEIR_RULES_TESTING_MUTANTS_H
 
-#include "rules/arena.h"
-#include "rules/yaml.h"
+#include "rules/language/arena.h"
+#include "rules/yaml/yaml.h"
 
 #define WR_MUTANTS 20000
 

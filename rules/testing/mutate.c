@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rules/compiled.h"
-#include "rules/rule_file.h"
+#include "rules/compile/compiled.h"
+#include "rules/compile/rule_file.h"
 #include "rules/testing/mutants.h"
 #include "rules/testing/run.h"
 

@@ -13,8 +13,8 @@
 #define WEIR_RULES_TESTING_NOTATION_H
 
 #include "core/reading.h"
-#include "rules/arena.h"
-#include "rules/parser.h"
+#include "rules/language/arena.h"
+#include "rules/language/parser.h"
 #include "rules/testing/scenario.h"
 
 #define WR_NOTATION_RUNS 10000

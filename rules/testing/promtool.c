@@ -9,7 +9,7 @@
 #include "core/nearest.h"
 #include "core/quantity.h"
 #include "core/series.h"
-#include "rules/rule_schema.h"
+#include "rules/compile/rule_schema.h"
 #include "rules/testing/notation.h"
 
 /* -- the schema --------------------------------------------------------------------------------------------------------------------------- */

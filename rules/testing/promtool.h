@@ -9,8 +9,8 @@
 #ifndef WEIR_RULES_TESTING_PROMTOOL_H
 #define WEIR_RULES_TESTING_PROMTOOL_H
 
-#include "rules/arena.h"
-#include "rules/compiled.h"
+#include "rules/compile/compiled.h"
+#include "rules/language/arena.h"
 #include "rules/testing/scenario.h"
 
 /* What is wrong goes to diagnostics (then *ret_tests may be NULL). WR_INVALID: there are errors; WR_NO_MEMORY. */

@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 #include "core/alarm.h"
-#include "rules/diagnostics.h"
-#include "rules/selector.h"
+#include "rules/diagnostics/diagnostics.h"
+#include "rules/language/selector.h"
 
 #define WR_TEST_SAMPLES 5000000
 #define WR_TEST_SERIES 2000

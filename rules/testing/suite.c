@@ -5,7 +5,7 @@
 
 #include "core/clock.h"
 #include "core/quantity.h"
-#include "rules/compiled.h"
+#include "rules/compile/compiled.h"
 #include "rules/testing/promtool.h"
 #include "rules/testing/run.h"
 

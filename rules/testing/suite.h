@@ -13,7 +13,7 @@
 #include "core/buf.h"
 #include "core/json.h"
 #include "core/result.h"
-#include "rules/ruleset.h"
+#include "rules/compile/ruleset.h"
 
 struct wr_suite_options {
     const struct wr_ruleset_options *rules;

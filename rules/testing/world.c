@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rules/evaluator_private.h"
+#include "rules/evaluator/evaluator_private.h"
 
 #define OUT_CAP 16
 #define TIMERS_AT_ONCE 64

@@ -12,7 +12,7 @@
 
 #include "core/alarm.h"
 #include "core/result.h"
-#include "rules/engine.h"
+#include "rules/engine/engine.h"
 #include "rules/testing/notation.h"
 #include "rules/testing/scenario.h"
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "rules/engine.h"
+#include "rules/engine/engine.h"
 
 #define MAX_WINDOWS 3
 #define RUNS 5

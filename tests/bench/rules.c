@@ -15,8 +15,8 @@
 
 #include "core/series.h"
 #include "core/symbol.h"
-#include "rules/evaluator.h"
-#include "rules/ruleset.h"
+#include "rules/compile/ruleset.h"
+#include "rules/evaluator/evaluator.h"
 
 #define RUNS 5
 #define WALL_NS (INT64_C(1772438400) * WR_NS_PER_S)

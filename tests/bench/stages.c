@@ -17,9 +17,9 @@
 #include "agent/codec/line.h"
 #include "agent/sources/intake.h"
 #include "core/buf.h"
-#include "rules/diagnostics.h"
-#include "rules/engine.h"
-#include "rules/ruleset.h"
+#include "rules/compile/ruleset.h"
+#include "rules/diagnostics/diagnostics.h"
+#include "rules/engine/engine.h"
 #include "store/store.h"
 #include "tests/bench/input.h"
 

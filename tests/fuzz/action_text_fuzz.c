@@ -4,7 +4,7 @@
 
 #include "agent/webhook.h"
 #include "core/web_url.h"
-#include "rules/retry.h"
+#include "rules/alarms/retry.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "core/series.h"
-#include "rules/evaluator.h"
-#include "rules/evaluator_private.h"
-#include "rules/ruleset.h"
+#include "rules/compile/ruleset.h"
+#include "rules/evaluator/evaluator.h"
+#include "rules/evaluator/evaluator_private.h"
 
 static const char text[] =
     "rules:\n"

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "core/timezone.h"
-#include "rules/check.h"
-#include "rules/compiled.h"
-#include "rules/parser.h"
+#include "rules/compile/compiled.h"
+#include "rules/language/check.h"
+#include "rules/language/parser.h"
 
 static void ignore(void *user, const struct wr_complaint *complaint) {
     (void)user;

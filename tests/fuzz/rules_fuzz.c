@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "core/series.h"
-#include "rules/evaluator.h"
-#include "rules/evaluator_private.h"
-#include "rules/explain.h"
-#include "rules/ruleset.h"
+#include "rules/compile/ruleset.h"
+#include "rules/evaluator/evaluator.h"
+#include "rules/evaluator/evaluator_private.h"
+#include "rules/explain/explain.h"
 #include "rules/testing/run.h"
 
 static void feed(struct wr_evaluator *evaluator, uint32_t n) {

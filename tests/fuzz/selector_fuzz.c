@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/series.h"
-#include "rules/selector.h"
+#include "rules/language/selector.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

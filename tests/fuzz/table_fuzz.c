@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rules/table.h"
+#include "rules/language/table.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

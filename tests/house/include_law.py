@@ -33,7 +33,7 @@ THIRD_PARTY = [
     (re.compile(r"(zstd|zdict|zstd_errors)\.h$"), "store/"),
     (re.compile(r"MQTT\w*\.h$"), "transport/"),
     (re.compile(r"(mbedtls|psa)/"), "transport/"),
-    (re.compile(r"(c?yaml\.h$|cyaml/)"), "rules/yaml.c"),
+    (re.compile(r"(c?yaml\.h$|cyaml/)"), "rules/yaml/yaml.c"),
     (re.compile(r"(event2/|event\.h$|evhttp\.h$)"), "agent/"),
     (re.compile(r"(zlib|zconf)\.h$"), "agent/http/gunzip.c"),
     (re.compile(r"(libpq-fe|libpq-events|libpq/.*)(\.h)?$"), "agent/receive/"),
@@ -128,7 +128,7 @@ def good_tree():
     tree = {f"{folder}/README.md": "text\n" for folder in README_FOLDERS}
     tree["core/x.h"] = "#ifndef WEIR_CORE_X_H\n#define WEIR_CORE_X_H\n#include <stdint.h>\n#endif\n"
     tree["core/x.c"] = '#include "core/x.h"\n\n#include <sys/random.h>\n#include <xxhash.h>\n'
-    tree["rules/yaml.c"] = '#include <yaml.h>\n#include <cyaml/cyaml.h>\n#include "core/x.h"\n'
+    tree["rules/yaml/yaml.c"] = '#include <yaml.h>\n#include <cyaml/cyaml.h>\n#include "core/x.h"\n'
     tree["store/x.c"] = '#include <sqlite3.h>\n#include <zstd.h>\n#include "core/x.h"\n'
     tree["transport/x.c"] = '#include <MQTTAsync.h>\n#include <mbedtls/ssl.h>\n'
     tree["agent/sources/x.c"] = '#include <event2/event.h>\n#include "store/x.h"\n#include "rules/x.h"\n#include "agent/sources/x.h"\n'
@@ -153,8 +153,8 @@ OFFENCES = [
     ({"core/y.c": "#include <zstd.h>\n"}, "core/y.c:1: <zstd.h> belongs to store/ alone"),
     ({"agent/y.c": "#include <MQTTClient.h>\n"}, "agent/y.c:1: <MQTTClient.h> belongs to transport/ alone"),
     ({"agent/y.c": "#include <mbedtls/x509.h>\n"}, "agent/y.c:1: <mbedtls/x509.h> belongs to transport/ alone"),
-    ({"rules/y.c": "#include <yaml.h>\n"}, "rules/y.c:1: <yaml.h> belongs to rules/yaml.c alone"),
-    ({"agent/y.c": "#include <cyaml/cyaml.h>\n"}, "agent/y.c:1: <cyaml/cyaml.h> belongs to rules/yaml.c alone"),
+    ({"rules/y.c": "#include <yaml.h>\n"}, "rules/y.c:1: <yaml.h> belongs to rules/yaml/yaml.c alone"),
+    ({"agent/y.c": "#include <cyaml/cyaml.h>\n"}, "agent/y.c:1: <cyaml/cyaml.h> belongs to rules/yaml/yaml.c alone"),
     ({"store/y.c": "#include <xxhash.h>\n"}, "store/y.c:1: <xxhash.h> belongs to core/ alone"),
     ({"agent/http/y.c": "#include <zlib.h>\n"}, "agent/http/y.c:1: <zlib.h> belongs to agent/http/gunzip.c alone"),
     ({"transport/y.c": "#include <event2/event.h>\n"}, "transport/y.c:1: <event2/event.h> belongs to agent/ alone"),

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "rules/engine_private.h"
+#include "rules/engine/engine_private.h"
 #include "tests/support/engine_fixture.h"
 #include "tests/support/fake_evaluator.h"
 #include "tests/support/random.h"
@@ -41,7 +41,7 @@ struct cell {
     bool uncertain;
 };
 
-/* What the model knows of a stream's clock. Judging is rules/pace.c's, which has a test of its own. */
+/* What the model knows of a stream's clock. Judging is rules/engine/pace.c's, which has a test of its own. */
 struct clock {
     struct wr_pace pace;
     uint8_t second; /* when it was judged last, while a run is under way; 0: none is */

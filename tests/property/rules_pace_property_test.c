@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "rules/pace.h"
+#include "rules/engine/pace.h"
 #include "tests/support/engine_fixture.h"
 #include "tests/support/fake_evaluator.h"
 #include "tests/support/random.h"

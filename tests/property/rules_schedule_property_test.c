@@ -4,7 +4,7 @@
 
 #include "core/calendar.h"
 #include "core/timezone.h"
-#include "rules/schedule.h"
+#include "rules/language/schedule.h"
 #include "tests/support/random.h"
 #include "tests/support/rules_fixture.h"
 

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "core/series.h"
-#include "rules/selector.h"
+#include "rules/language/selector.h"
 
 static uint64_t state_of_random;
 

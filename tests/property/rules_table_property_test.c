@@ -2,7 +2,7 @@
 #include <ctype.h>
 #include <math.h>
 
-#include "rules/table.h"
+#include "rules/language/table.h"
 #include "tests/support/random.h"
 #include "tests/support/rules_fixture.h"
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "rules/wheel.h"
+#include "rules/engine/wheel.h"
 #include "tests/support/failing.h"
 #include "tests/support/random.h"
 

@@ -14,7 +14,7 @@
 
 #include "core/quantity.h"
 #include "core/utf8.h"
-#include "rules/yaml.h"
+#include "rules/yaml/yaml.h"
 
 struct item {
     char *name;

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rules/annunciator_private.h"
+#include "rules/alarms/annunciator_private.h"
 
 #define DESK_SECOND INT64_C(1000000000)
 #define DESK_MINUTE (60 * DESK_SECOND)

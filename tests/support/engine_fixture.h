@@ -1,4 +1,4 @@
-/* An engine with its series, a clock that only moves when told, and a store that keeps every aggregate: for tests of rules/engine.h.
+/* An engine with its series, a clock that only moves when told, and a store that keeps every aggregate: for tests of rules/engine/engine.h.
  *
  * Promise: every step checks the ledger's equation for every account; a mistake of the engine fails the test at the step that made it.
  * Ownership: the struct is the test's memory; stop frees what start made.
@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "core/batch.h"
-#include "rules/engine.h"
+#include "rules/engine/engine.h"
 
 #define WR_TEST_S WR_NS_PER_S
 #define WR_TEST_WALL_NS (INT64_C(1700000040) * WR_NS_PER_S) /* a whole minute */

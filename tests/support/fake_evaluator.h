@@ -1,18 +1,18 @@
-/* A stand-in for rules/evaluator.c: a test program that includes this has it instead of the real one, and sees what the engine asks of it.
+/* A stand-in for rules/evaluator/evaluator.c: a test program that includes this has it instead of the real one, and sees what the engine asks of it.
  * To be included by one file of a program. */
 #ifndef WEIR_TESTS_SUPPORT_FAKE_EVALUATOR_H
 #define WEIR_TESTS_SUPPORT_FAKE_EVALUATOR_H
 
 #include <math.h>
 
-#include "rules/evaluator.h"
+#include "rules/evaluator/evaluator.h"
 
 #define FAKE_SERIES 4096
 
 struct wr_evaluator {
     double low; /* the band of every series */
     double high;
-    double bad_above;   /* its range; 0: none */
+    double bad_above;    /* its range; 0: none */
     int64_t lateness_ns; /* of every point; -1: none */
     int64_t timer_ns;    /* one timer; 0: none */
     bool alarms;         /* every sample that it sees raises one */

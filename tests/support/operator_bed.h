@@ -5,8 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "rules/compiled.h"
-#include "rules/operator.h"
+#include "rules/compile/compiled.h"
+#include "rules/operators/operator.h"
 
 #define S INT64_C(1000000000)
 

@@ -2,9 +2,10 @@
 #ifndef WEIR_TESTS_SUPPORT_RULES_FIXTURE_H
 #define WEIR_TESTS_SUPPORT_RULES_FIXTURE_H
 
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
+
 #include <cmocka.h>
 
 #include <math.h>
@@ -14,9 +15,9 @@
 
 #include "core/series.h"
 #include "core/symbol.h"
-#include "rules/evaluator.h"
-#include "rules/evaluator_private.h"
-#include "rules/ruleset.h"
+#include "rules/compile/ruleset.h"
+#include "rules/evaluator/evaluator.h"
+#include "rules/evaluator/evaluator_private.h"
 
 #define FIXTURE_ENTRIES 4096
 #define FIXTURE_SECOND INT64_C(1000000000)
@@ -145,9 +146,9 @@ static inline bool fixture_feed(struct rules_fixture *fixture, struct wr_reading
         fixture->attached = wr_evaluator_attach(fixture->evaluator, wr_series_count(fixture->table), &fixture->now);
     assert_true(reading.series < fixture->attached);
     reading.event_ns = event_ns;
-    if (reading.quality != WR_QUALITY_BAD && wr_evaluator_quiet(&wr_evaluator_bands(fixture->evaluator)[reading.series],
-                                                                 wr_reading_number((enum wr_type)reading.type, reading.value),
-                                                                 fixture->now.boot_ns)) {
+    if (reading.quality != WR_QUALITY_BAD &&
+        wr_evaluator_quiet(&wr_evaluator_bands(fixture->evaluator)[reading.series],
+                           wr_reading_number((enum wr_type)reading.type, reading.value), fixture->now.boot_ns)) {
         fixture->quiet++;
         return false;
     }
@@ -164,7 +165,10 @@ static inline bool fixture_feed(struct rules_fixture *fixture, struct wr_reading
 }
 
 static inline bool fixture_value(struct rules_fixture *fixture, uint32_t series, double value) {
-    const struct wr_reading reading = {.series = series, .type = WR_TYPE_FLOAT, .value = {.f = value}, .decimals = WR_DECIMALS_UNKNOWN,
+    const struct wr_reading reading = {.series = series,
+                                       .type = WR_TYPE_FLOAT,
+                                       .value = {.f = value},
+                                       .decimals = WR_DECIMALS_UNKNOWN,
                                        .quality = isfinite(value) ? WR_QUALITY_GOOD : WR_QUALITY_BAD};
     return fixture_feed(fixture, reading, fixture->now.wall_ns);
 }
@@ -195,7 +199,8 @@ static inline enum wr_result fixture_say(struct rules_fixture *fixture, struct w
     return result;
 }
 
-static inline enum wr_result fixture_command(struct rules_fixture *fixture, enum wr_alarm_command_kind kind, const char *alarm, uint32_t *ret_n) {
+static inline enum wr_result fixture_command(struct rules_fixture *fixture, enum wr_alarm_command_kind kind, const char *alarm,
+                                             uint32_t *ret_n) {
     struct wr_alarm_command command = {.kind = kind, .alarm = alarm, .by_whom = "ana", .why = "", .key = ""};
     enum wr_result result = fixture_say(fixture, &command, NULL);
     if (ret_n)
@@ -210,8 +215,8 @@ static inline const char *fixture_told(struct rules_fixture *fixture) {
     text[0] = '\0';
     for (uint32_t i = 0; i < fixture->n_log && n < sizeof text - 200; i++) {
         const struct wr_alarm *alarm = &fixture->log[i].alarm;
-        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s %s", i > 0 ? "; " : "", wr_alarm_cause_name((enum wr_alarm_cause)alarm->cause),
-                              wr_alarm_state_name((enum wr_alarm_state)alarm->to));
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s %s", i > 0 ? "; " : "",
+                              wr_alarm_cause_name((enum wr_alarm_cause)alarm->cause), wr_alarm_state_name((enum wr_alarm_state)alarm->to));
     }
     fixture->n_log = 0;
     return text;

@@ -9,7 +9,7 @@
 
 #include "core/clock.h"
 #include "core/web_url.h"
-#include "rules/retry.h"
+#include "rules/alarms/retry.h"
 #include "transport/hmac.h"
 
 static void refuses_retry(const char *text, const char *why) {

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "agent/ceiling.h"
-#include "rules/ruleset.h"
+#include "rules/compile/ruleset.h"
 
 #define BASE                                                                                                                               \
     "node: {id: g}\nsources: [{name: a, kind: line, listen: \"tcp://127.0.0.1:1\"}]\n"                                                     \

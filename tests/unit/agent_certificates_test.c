@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "agent/certificates.h"
-#include "rules/engine.h"
-#include "rules/ruleset.h"
+#include "rules/compile/ruleset.h"
+#include "rules/engine/engine.h"
 #include "tests/support/broker.h"
 #include "tests/support/failing.h"
 #include "transport/tls_expiry.h"

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "agent/engine_loop_private.h"
-#include "rules/ruleset.h"
+#include "rules/compile/ruleset.h"
 #include "tests/support/failing.h"
 #include "tests/support/waiting.h"
 

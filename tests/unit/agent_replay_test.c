@@ -14,7 +14,7 @@
 #include "agent/replay/play.h"
 #include "agent/replay/report.h"
 #include "core/log.h"
-#include "rules/ruleset.h"
+#include "rules/compile/ruleset.h"
 #include "tests/support/failing.h"
 
 #define FILES 2

@@ -9,8 +9,8 @@
 #include <cmocka.h>
 
 #include "core/clock.h"
-#include "rules/ruleset.h"
-#include "rules/template.h"
+#include "rules/compile/ruleset.h"
+#include "rules/language/template.h"
 
 #define HEAD "rules:\n  - rule: r\n    when: t > 8\n    by: room\n    severity: low\n    respond: go\n    then:\n"
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "rules/alarm_state.h"
+#include "rules/alarms/alarm_state.h"
 
 #define COLUMNS 8
 #define CELL 128

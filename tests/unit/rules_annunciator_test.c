@@ -2,7 +2,7 @@
 #include "tests/support/annunciator_fixture.h"
 #include "tests/support/failing.h"
 
-#include "rules/selector.h"
+#include "rules/language/selector.h"
 
 static void an_alarm_is_told_plainly(void **state) {
     (void)state;

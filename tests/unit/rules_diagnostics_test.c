@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "rules/diagnostics.h"
+#include "rules/diagnostics/diagnostics.h"
 #include "tests/support/failing.h"
 
 static void expect_text(struct wr_diagnostics *diagnostics, const char *expected) {

@@ -1,7 +1,7 @@
 /* `weir explain`: each part of a condition with its value now, through hidden nodes, levels, sequences, sets; delays, silences, series. */
 #include "tests/support/rules_fixture.h"
 
-#include "rules/explain.h"
+#include "rules/explain/explain.h"
 #include "tests/support/failing.h"
 
 static const char rules[] =

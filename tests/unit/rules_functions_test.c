@@ -1,8 +1,8 @@
 /* Every function of the rule language: one use that is taken, with what it is compiled into, and one that is refused. */
-#include "rules/nodes.h"
+#include "rules/language/nodes.h"
 #include "tests/support/rules_fixture.h"
 
-/* The points that the examples of rules/functions.c speak of. */
+/* The points that the examples of rules/language/functions.c speak of. */
 #define POINTS                                                                                                                             \
     "points:\n"                                                                                                                            \
     "  - {point: room_temp, unit: °C, range: \"-40..60\", resolution: 0.1, every: 30s}\n"                                                 \

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rules/ruleset.h"
+#include "rules/compile/ruleset.h"
 
 static char *read_file(const char *path) {
     FILE *file = fopen(path, "r");

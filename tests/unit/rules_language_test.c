@@ -1,8 +1,8 @@
 /* The rule language: units, expressions, diagnostics word for word, templates, listing. */
 #include <math.h>
 
-#include "rules/compiled.h"
-#include "rules/parser.h"
+#include "rules/compile/compiled.h"
+#include "rules/language/parser.h"
 #include "tests/support/rules_fixture.h"
 
 static double converted(double value, const char *from, const char *to) {

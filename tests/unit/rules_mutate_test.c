@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "rules/rule_file.h"
+#include "rules/compile/rule_file.h"
 #include "rules/testing/mutants.h"
 #include "tests/support/failing.h"
 

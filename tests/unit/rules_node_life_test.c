@@ -2,7 +2,7 @@
 #include "tests/support/failing.h"
 #include "tests/support/rules_fixture.h"
 
-#include "rules/evaluator_memory.h"
+#include "rules/evaluator/evaluator_memory.h"
 
 #define S FIXTURE_SECOND
 #define M FIXTURE_MINUTE

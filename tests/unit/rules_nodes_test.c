@@ -1,5 +1,5 @@
 /* derive, levels, sequence, tables, valid_if: what a rule set is made of beside plain conditions. */
-#include "rules/nodes.h"
+#include "rules/language/nodes.h"
 #include "tests/support/failing.h"
 #include "tests/support/rules_fixture.h"
 

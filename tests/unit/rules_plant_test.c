@@ -1,5 +1,5 @@
 /* The rule file of the language's description loads as it stands (tests/data/rules/plant.yaml), with the points that it takes for known, and its rules are what their comments say. */
-#include "rules/nodes.h"
+#include "rules/language/nodes.h"
 #include "tests/support/rules_fixture.h"
 
 #define FILES WEIR_TEST_DATA "/rules/"

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rules/rule_reference.h"
+#include "rules/compile/rule_reference.h"
 
 #define PAGE WEIR_SOURCE_DIR "/docs/rules-reference.md"
 #define PAGE_BYTES (1u << 18)

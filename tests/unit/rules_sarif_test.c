@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "rules/diagnostic_codes.h"
-#include "rules/sarif.h"
+#include "rules/diagnostics/diagnostic_codes.h"
+#include "rules/diagnostics/sarif.h"
 #include "tests/support/failing.h"
 
 static struct wr_diagnostics list;

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "core/calendar.h"
-#include "rules/compiled.h"
+#include "rules/compile/compiled.h"
 #include "tests/support/failing.h"
 #include "tests/support/rules_fixture.h"
 

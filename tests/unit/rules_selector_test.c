@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "core/series.h"
-#include "rules/selector.h"
+#include "rules/language/selector.h"
 
 static struct wr_word word(const char *text) {
     return (struct wr_word){text, strlen(text)};

@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "rules/compiled.h"
+#include "rules/compile/compiled.h"
 #include "tests/support/failing.h"
 #include "tests/support/rules_fixture.h"
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "rules/engine_private.h"
+#include "rules/engine/engine_private.h"
 #include "tests/support/engine_fixture.h"
 
 #define T0 WR_TEST_WALL_NS

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "rules/yaml.h"
+#include "rules/yaml/yaml.h"
 #include "tests/support/failing.h"
 
 struct part {

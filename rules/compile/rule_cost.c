@@ -1,0 +1,61 @@
+#include "rules/compile/rule_cost.h"
+
+#include "rules/evaluator/evaluator_private.h"
+
+/* Measured on one core of a small gateway: an instruction takes about 3 ns, the step around it 60 ns, a member of a set 10 ns. */
+#define STEP_NS 60
+#define INSTRUCTION_NS 3
+#define MEMBER_NS 10
+#define TEXT_BYTES 32 /* of an instance: its labels */
+
+static uint32_t sum(uint32_t a, uint32_t b) {
+    return a > UINT32_MAX - b ? UINT32_MAX : a + b;
+}
+
+static struct wr_rule_cost own_cost(const struct wr_rule *rule) {
+    struct wr_rule_cost cost = {.quiet = !rule->every_sample};
+    cost.ns = STEP_NS + INSTRUCTION_NS * ((uint32_t)rule->when.n + rule->clear.n + rule->valid_if.n);
+    size_t bytes = sizeof(struct wr_instance) + sizeof(struct wr_timer) + 2 * sizeof(uint32_t) + TEXT_BYTES;
+    if (rule->kind == WR_RULE_ALARM)
+        bytes += wr_annunciator_bytes_per_alarm();
+    else
+        bytes += sizeof(struct wr_signal) + sizeof(struct wr_evaluator_band);
+    if (rule->kind == WR_RULE_SET)
+        cost.ns = sum(cost.ns, WR_SET_MEMBERS * MEMBER_NS);
+    if (rule->kind == WR_RULE_SET || rule->kind == WR_RULE_SEQUENCE || rule->n_cells > 0)
+        bytes += sizeof(struct wr_instance_more);
+    for (uint32_t i = 0; i < rule->n_operands; i++) {
+        const struct wr_operand *operand = &rule->operands[i];
+        bytes += ((size_t)operand->n_thresholds + operand->n_limits) * sizeof(struct wr_threshold) + sizeof(struct wr_link);
+        cost.quiet = cost.quiet && !operand->opaque;
+    }
+    for (uint32_t i = 0; i < rule->n_operators; i++) {
+        const struct wr_operator_spec *spec = &rule->operators[i].spec;
+        cost.ns = sum(cost.ns, spec->cost_ns);
+        bytes += sizeof(struct wr_signal_operator) + spec->bytes;
+        cost.edge = spec->edge > cost.edge ? spec->edge : cost.edge;
+    }
+    cost.bytes = bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
+    return cost;
+}
+
+static void add_operands(const struct wr_ruleset *ruleset, struct wr_rule *rule) {
+    rule->cost = own_cost(rule);
+    for (uint32_t i = 0; i < rule->n_operands; i++) {
+        if (rule->operands[i].node == WR_NODE_NO)
+            continue;
+        const struct wr_rule_cost *node = &ruleset->rules[rule->operands[i].node]->cost;
+        rule->cost.ns = sum(rule->cost.ns, node->ns);
+        rule->cost.bytes = sum(rule->cost.bytes, node->bytes);
+        rule->cost.edge = node->edge > rule->cost.edge ? node->edge : rule->cost.edge;
+        rule->cost.quiet = rule->cost.quiet && node->quiet;
+        rule->cost.nodes = sum(rule->cost.nodes, sum(node->nodes, 1));
+    }
+}
+
+void wr_rule_cost_all(struct wr_ruleset *ruleset) {
+    for (uint32_t i = ruleset->n_rules; i < ruleset->n_nodes; i++)
+        add_operands(ruleset, ruleset->rules[i]);
+    for (uint32_t i = 0; i < ruleset->n_rules; i++)
+        add_operands(ruleset, ruleset->rules[i]);
+}

@@ -1,0 +1,28 @@
+/* suppress: its part of the schema, and into the rule set. Inside rules/ only. */
+#ifndef WEIR_RULES_COMPILE_SUPPRESS_COMPILE_H
+#define WEIR_RULES_COMPILE_SUPPRESS_COMPILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "rules/yaml/yaml.h"
+
+struct wr_compile;
+
+struct wr_file_suppress {
+    char *cause;
+    char *match;
+    char **equal;
+    unsigned n_equal;
+    char *linger;
+};
+
+extern const struct wr_yaml_field wr_suppress_fields[];
+
+/* All of one file; what is wrong goes to diagnostics. False: no memory. */
+bool wr_compile_suppress(struct wr_compile *compile);
+
+/* A list of labels, or one text with commas, into labels[max]. Complains at the key. */
+uint32_t wr_compile_labels(struct wr_compile *compile, const char *key, char *const *list, unsigned n, const char **labels, uint32_t max);
+
+#endif

@@ -8,7 +8,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -34,10 +33,7 @@ unsigned wr_threads_count(void) {
 
 void wr_threads_expect(unsigned n) {
     const int64_t until_ns = wr_clock_boot_ns(wr_clock_real()) + 5 * WR_NS_PER_S;
-    while (wr_threads_count() != n && wr_clock_boot_ns(wr_clock_real()) < until_ns)
+    while (wr_threads_count() > n && wr_clock_boot_ns(wr_clock_real()) < until_ns)
         (void)sched_yield();
-    if (getenv("WEIR_EMULATED")) /* qemu-user has threads of its own, which may have ended since */
-        assert_true(wr_threads_count() <= n);
-    else
-        assert_int_equal(wr_threads_count(), n);
+    assert_true(wr_threads_count() <= n);
 }

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rules/language/label.h"
 #include "rules/compile/rule_compile.h"
 #include "rules/compile/rule_schema.h"
+#include "rules/language/label.h"
 
 #define GROUPS_MAX 64
 #define NAME_BYTES 56 /* "group:" before it, and it fits the name of a rule */

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "core/quantity.h"
-#include "rules/language/parser.h"
 #include "rules/compile/rule_compile.h"
 #include "rules/compile/rule_schema.h"
+#include "rules/language/parser.h"
 
 /* clang-format off */
 const struct wr_yaml_field wr_point_fields[] = {

@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
-#include "rules/language/functions.h"
 #include "rules/compile/rule_file.h"
+#include "rules/language/functions.h"
 #include "rules/yaml/yaml.h"
 
 static const char *kind_of(const struct wr_yaml_field *field) {

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "core/nearest.h"
-#include "rules/language/label.h"
 #include "rules/compile/rule_compile.h"
 #include "rules/compile/rule_schema.h"
+#include "rules/language/label.h"
 
 #define SUPPRESS_MAX 256
 

@@ -7,9 +7,9 @@
 #include "core/nearest.h"
 #include "core/quantity.h"
 #include "core/series.h"
-#include "rules/evaluator/evaluator.h"
 #include "rules/compile/rule_schema.h"
 #include "rules/compile/test_expect.h"
+#include "rules/evaluator/evaluator.h"
 #include "rules/testing/instant.h"
 #include "rules/testing/notation.h"
 

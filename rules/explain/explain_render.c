@@ -5,8 +5,8 @@
 
 #include "core/json.h"
 #include "core/quantity.h"
-#include "rules/explain/explain_private.h"
 #include "rules/diagnostics/lines.h"
+#include "rules/explain/explain_private.h"
 
 #define COLUMN_MAX 64 /* a longer text pushes its value to the right */
 

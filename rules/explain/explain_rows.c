@@ -5,8 +5,8 @@
 
 #include "core/quantity.h"
 #include "core/utf8.h"
-#include "rules/language/ast.h"
 #include "rules/explain/explain_private.h"
+#include "rules/language/ast.h"
 #include "rules/language/schedule.h"
 
 #define MEMBERS_SHOWN 20

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "rules/language/check.h"
 #include "rules/compile/derive_compile.h"
+#include "rules/language/check.h"
 #include "rules/language/table.h"
 
 static const struct wr_selector *intern_selector(struct wr_ruleset *ruleset, const char *text) {

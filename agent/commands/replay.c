@@ -159,6 +159,10 @@ static int play(struct options *options, const struct wr_loaded *loaded) {
         code = print_report(&report, options->json);
         if (code == WR_EXIT_OK && refusals.n > 0)
             code = WR_EXIT_FOUND;
+        if (result.left_out > 0) { /* which and why was logged */
+            fprintf(stderr, "weir replay: %u of %u recordings left out, or not read to the end\n", result.left_out, options->n_files);
+            code = WR_EXIT_CANNOT;
+        }
     }
     wr_play_result_fini(&result);
     return code;

@@ -122,10 +122,18 @@ static enum wr_result pass_time(struct play *play, int64_t to_ns, bool at) {
     return WR_OK;
 }
 
+static void refuse(struct play *play, const struct wr_record *record, const char *message) {
+    struct wr_refusal refusal;
+    wr_refusal_set(&refusal, WR_BOOK_REJECTED_TIME, record->line, record->start, record->start, "%s", message);
+    note_refusal(play, &refusal);
+}
+
 static enum wr_result take(struct play *play, const struct wr_record *record) {
     struct wr_play_result *result = play->result;
-    if (result->first_ns == WR_EVENT_NONE && record->time_ns == WR_EVENT_NONE)
-        return WR_OK; /* before the first stamp there is no time */
+    if (result->first_ns == WR_EVENT_NONE && record->time_ns == WR_EVENT_NONE) { /* before the first stamp there is no time */
+        refuse(play, record, "no time, and none before it");
+        return WR_OK;
+    }
     if (result->first_ns == WR_EVENT_NONE) {
         result->first_ns = play->now_ns = record->time_ns;
         for (size_t i = 0; i < WR_PLAY_SIDES; i++)
@@ -162,6 +170,7 @@ static enum wr_result run(struct play *play) {
     if (play->result->first_ns != WR_EVENT_NONE)
         WR_TRY(pass_time(play, play->now_ns, true));
     play->result->last_ns = play->now_ns;
+    play->result->left_out = wr_timeline_left_out(&play->timeline);
     play->result->readings = wr_intake_read(&play->sides[0].counters, WR_BOOK_RECEIVED);
     play->result->series = wr_series_count(play->sides[0].world.series);
     for (size_t i = 0; i < WR_PLAY_SIDES; i++)

@@ -1,7 +1,7 @@
 /* Recordings through the engine and evaluator of one or two rule sets, on virtual time, as fast as it goes.
  *
  * What the recordings say is taken as it is: a record arrives at its stamp, one that is older than what came before it arrives late, one without a stamp arrives
- * with the one before. Between two records time passes: delays, ages, schedules and windows run as they would have. Files are one timeline: agent/sources/timeline.h.
+ * with the one before, and is refused if there was none. Between two records time passes: delays, ages, schedules and windows run as they would have. Files are one timeline: agent/sources/timeline.h.
  *
  * Promise: nothing is kept of a record; memory grows with series and alarms alone. The recording is read once, whatever is compared.
  * Threads: one. Ownership: the rule sets outlive it. Limits: WR_PLAY_SERIES series a rule set. Units: ns since 1970.
@@ -34,6 +34,7 @@ struct wr_play_result {
     uint64_t readings;
     uint64_t refused; /* records, and readings of a type or series that has no place */
     uint32_t series;
+    unsigned left_out; /* recordings that could not be read, or not to their end: logged */
     int64_t first_ns; /* WR_EVENT_NONE: there was none */
     int64_t last_ns;
 };

@@ -59,11 +59,14 @@ static unsigned name_width(const struct wr_replay_report *report) {
 static enum wr_result print_head(const struct wr_replay_report *report, struct wr_buf *into) {
     const struct wr_play_result *result = report->result;
     char first[32], last[32], length[32];
+    char left_out[40] = "";
+    if (result->left_out > 0)
+        snprintf(left_out, sizeof left_out, " (%u left out)", result->left_out);
     if (result->first_ns == WR_EVENT_NONE)
-        return wr_buf_printf(into, "%u file%s: no record with a time in %s\n", report->n_files, report->n_files == 1 ? "" : "s",
-                             report->n_files == 1 ? "it" : "them");
-    return wr_buf_printf(into, "%u file%s, %" PRIu64 " readings of %u series, %" PRIu64 " refused\n%s to %s, %s\n\n", report->n_files,
-                         report->n_files == 1 ? "" : "s", result->readings, result->series, result->refused,
+        return wr_buf_printf(into, "%u file%s%s, %" PRIu64 " refused: no record with a time in %s\n", report->n_files,
+                             report->n_files == 1 ? "" : "s", left_out, result->refused, report->n_files == 1 ? "it" : "them");
+    return wr_buf_printf(into, "%u file%s%s, %" PRIu64 " readings of %u series, %" PRIu64 " refused\n%s to %s, %s\n\n", report->n_files,
+                         report->n_files == 1 ? "" : "s", left_out, result->readings, result->series, result->refused,
                          format_time(first, sizeof first, result->first_ns), format_time(last, sizeof last, result->last_ns),
                          format_length(length, sizeof length, result->last_ns - result->first_ns));
 }
@@ -254,6 +257,7 @@ enum wr_result wr_replay_report_json(const struct wr_replay_report *report, stru
     wr_json_begin(&json, into);
     wr_json_object(&json, NULL);
     wr_json_uint(&json, "files", report->n_files);
+    wr_json_uint(&json, "left_out", result->left_out);
     wr_json_uint(&json, "records", result->records);
     wr_json_uint(&json, "readings", result->readings);
     wr_json_uint(&json, "refused", result->refused);

@@ -5,7 +5,9 @@
 
 #include "core/log.h"
 
-static void tell(const struct wr_recording *recording, const struct wr_error *err) {
+/* What is left of it is left out. */
+static void leave_out(struct wr_recording *recording, const struct wr_error *err) {
+    recording->over = recording->failed = true;
     if (!recording->timeline->quiet)
         WR_LOG_WITH(WR_LOG_ERROR, "replay", "a recording is left out", WR_LOG_STR("source", recording->timeline->config->name),
                     WR_LOG_STR("file", recording->path), WR_LOG_ERR(err));
@@ -72,9 +74,8 @@ static bool open_recording(struct wr_recording *recording) {
                                       recording->timeline->record_bytes_max, &err);
     if (result == WR_OK)
         return true;
-    tell(recording, &err);
+    leave_out(recording, &err);
     shut(recording);
-    recording->over = true;
     return false;
 }
 
@@ -89,20 +90,21 @@ static enum wr_result step_recording(struct wr_recording *recording) {
     if (result == WR_INVALID)
         (void)wr_error_set(&err, result, "%s", recording->problem);
     if (result != WR_CLOSED)
-        tell(recording, &err);
+        leave_out(recording, &err);
     shut(recording);
     recording->over = true;
     return WR_CLOSED;
 }
 
-/* The first stamp of the file. */
+/* The first stamp of the file. One that has none is not over: what is refused in it has still to be told. */
 static void peek(struct wr_recording *recording) {
-    recording->over = false;
+    recording->over = recording->failed = false;
     recording->next_ns = INT64_MIN; /* a file that begins without stamps goes first */
     recording->peeking = true;
     while (step_recording(recording) == WR_OK)
         ;
     recording->peeking = false;
+    recording->over = recording->failed;
     shut(recording);
 }
 
@@ -150,6 +152,13 @@ void wr_timeline_rewind(struct wr_timeline *timeline) {
         peek(&timeline->recordings[i]);
     }
     timeline->current = NULL;
+}
+
+unsigned wr_timeline_left_out(const struct wr_timeline *timeline) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < timeline->n; i++)
+        n += timeline->recordings[i].failed;
+    return n;
 }
 
 /* The file with the earliest next stamp becomes current, and may go on up to the stamp of the next one. */

@@ -24,6 +24,7 @@ struct wr_recording {
     struct wr_codec codec;
     bool open;
     bool over;                             /* nothing comes from it any more */
+    bool failed;                           /* it cannot be read, or no further: logged */
     bool peeking;                          /* only the first stamp is wanted */
     int64_t next_ns;                       /* stamp of its next record */
     char problem[WR_RECORD_MESSAGE_BYTES]; /* the last refusal, in case that it ends the file */
@@ -52,5 +53,8 @@ void wr_timeline_rewind(struct wr_timeline *timeline);
 
 /* Reads a piece. WR_OK: go on; WR_FULL: the taker wanted no more; WR_CLOSED: all files are at their end. */
 WR_MUST_USE enum wr_result wr_timeline_step(struct wr_timeline *timeline);
+
+/* How many recordings could not be read, or not to their end, since the last rewind. */
+unsigned wr_timeline_left_out(const struct wr_timeline *timeline);
 
 #endif

@@ -223,6 +223,10 @@ def test_replay(lab):
     (lab.directory / "bad.csv").write_text("date,x\n2026-01-01T00:00:00Z,1\nyesterday,2\n")
     done = weir(lab, "replay", "--rules", lab.directory / "warm.yaml", lab.directory / "bad.csv")
     assert done.returncode == 1 and re.search(r"bad\.csv:3:\d+: ", done.stderr) and "1 refused" in done.stdout, done
+    done = weir(lab, "replay", "--rules", lab.directory / "warm.yaml", "--format", "csv", "--csv", "time_column=nope", lab.directory / "bad.csv")
+    assert done.returncode == 2 and "no such column: 'nope'" in done.stderr and "1 of 1 recordings left out" in done.stderr, done
+    done = weir(lab, "replay", "--rules", lab.directory / "warm.yaml", "--format", "csv", lab.directory)
+    assert done.returncode == 2 and "Is a directory" in done.stderr and "(1 left out)" in done.stdout, done
     (lab.directory / "broken.yaml").write_text(BAD)
     assert weir(lab, "replay", "--rules", lab.directory / "broken.yaml", *how, *recordings).returncode == 1
     for words in (["--rules", lab.directory / "warm.yaml"], [*how, recordings[0]], ["--rules", lab.directory / "warm.yaml", "none.csv"],

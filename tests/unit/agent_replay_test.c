@@ -197,11 +197,51 @@ static void nothing_to_play(void **state) {
     assert_int_equal(result.first_ns, WR_EVENT_NONE);
     const struct wr_replay_report report = report_of(false);
     assert_int_equal(wr_replay_report_text(&report, &text), WR_OK);
-    has("1 file: no record with a time in it\n");
+    has("1 file, 0 refused: no record with a time in it\n");
     wr_play_result_fini(&result);
     files[0] = (char *)"/no/such/file.csv";
     assert_int_equal(try_to_play(&err), WR_NOT_FOUND);
     assert_string_equal(err.text, "/no/such/file.csv: cannot be read");
+}
+
+static void nothing_is_left_out_silently(void **state) {
+    (void)state;
+    load(0, "  - {rule: high, when: m.x > 5}\n");
+    add_file("t,x\nbad,6\nworse,6\n"); /* no stamp in it: it is not over after the search for the first one */
+    play();
+    assert_int_equal(refused, 2);
+    assert_int_equal(result.refused, 2);
+    assert_int_equal(result.left_out, 0);
+    wr_play_result_fini(&result);
+
+    csv.time_column = (char *)"nope";
+    add_file("t,x\n1,6\n");
+    play();
+    assert_int_equal(result.left_out, 2);
+    assert_int_equal(result.first_ns, WR_EVENT_NONE);
+    const struct wr_replay_report report = report_of(false);
+    assert_int_equal(wr_replay_report_text(&report, &text), WR_OK);
+    has("2 files (2 left out), 0 refused: no record with a time in them\n");
+    wr_play_result_fini(&result);
+
+    csv.time_column = NULL;
+    files[0] = (char *)"/tmp"; /* can be opened, and not read */
+    play();
+    assert_int_equal(result.left_out, 1);
+    assert_int_equal(sum_of("high").raised, 1);
+    files[0] = paths[0];
+}
+
+static void a_record_before_the_first_stamp(void **state) {
+    (void)state;
+    load(0, "  - {rule: high, when: m.x > 5}\n");
+    source.format = WR_SOURCE_FORMAT_LINE;
+    add_file("m x=6\nm x=7 1000000000\nm x=1\n");
+    play();
+    assert_int_equal(refused, 1);
+    assert_int_equal(result.refused, 1);
+    assert_int_equal(result.records, 2);
+    assert_int_equal(result.readings, 2);
 }
 
 static void two_rule_sets(void **state) {
@@ -262,6 +302,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(malformed_records_are_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stamps_that_go_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_to_play, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nothing_is_left_out_silently, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_record_before_the_first_stamp, set_up, tear_down),
         cmocka_unit_test_setup_teardown(two_rule_sets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_allocation_may_fail, set_up, tear_down),
     };

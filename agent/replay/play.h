@@ -35,7 +35,7 @@ struct wr_play_result {
     uint64_t refused; /* records, and readings of a type or series that has no place */
     uint32_t series;
     unsigned left_out; /* recordings that could not be read, or not to their end: logged */
-    int64_t first_ns; /* WR_EVENT_NONE: there was none */
+    int64_t first_ns;  /* WR_EVENT_NONE: there was none */
     int64_t last_ns;
 };
 

@@ -105,12 +105,12 @@ static void add_episode(struct wr_tally *tally, struct wr_tally_alarm *alarm, in
     alarm->last_episode = tally->n_episodes++;
 }
 
-static void begin(struct wr_tally *tally, struct wr_tally_alarm *alarm, int64_t at_ns, bool told) {
+static void begin(struct wr_tally *tally, struct wr_tally_alarm *alarm, int64_t at_ns) {
     if (alarm->sum.raised++ == 0)
         alarm->sum.first_ns = at_ns;
-    alarm->sum.told += told;
     alarm->sum.last_ns = at_ns;
     alarm->active = true;
+    alarm->told = false;
     alarm->since_ns = at_ns;
     add_episode(tally, alarm, at_ns);
 }
@@ -125,6 +125,12 @@ static void end(struct wr_tally *tally, struct wr_tally_alarm *alarm, int64_t at
         tally->episodes[alarm->last_episode].end_ns = at_ns;
 }
 
+/* Whether somebody hears that the alarm is there: at its raise, or later when a silence ends or live data follows old data. */
+static bool is_told(const struct wr_alarm *alarm) {
+    const bool calls = alarm->cause == WR_ALARM_RAISED || alarm->cause == WR_ALARM_ESCALATED || alarm->cause == WR_ALARM_REPEATED;
+    return calls && !alarm->historic && wr_alarm_is_annunciated(alarm);
+}
+
 void wr_tally_take(struct wr_tally *tally, const struct wr_alarm *alarm) {
     const bool active = alarm->to == WR_ALARM_UNACK || alarm->to == WR_ALARM_ACKED;
     struct wr_tally_alarm *known = find_alarm(tally, alarm);
@@ -132,12 +138,14 @@ void wr_tally_take(struct wr_tally *tally, const struct wr_alarm *alarm) {
         tally->out_of_memory = true;
         return;
     }
-    if (alarm->severity > known->severity)
-        known->severity = alarm->severity;
     if (active && !known->active)
-        begin(tally, known, alarm->wall_ns, wr_alarm_is_annunciated(alarm));
+        begin(tally, known, alarm->wall_ns);
     else if (!active && known->active)
         end(tally, known, alarm->wall_ns);
+    if (active && !known->told && is_told(alarm)) {
+        known->told = true;
+        known->sum.told++;
+    }
 }
 
 /* -- the end ------------------------------------------------------------------------------------------------------------------------------- */

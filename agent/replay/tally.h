@@ -27,7 +27,7 @@ struct wr_tally_episode {
 /* What one alarm did, or all alarms of a rule together. */
 struct wr_tally_sum {
     uint64_t raised; /* episodes */
-    uint64_t told;   /* of them those that somebody would have been told of: neither shelved, suppressed, chattering nor in a flood */
+    uint64_t told; /* of them those that somebody would have been told of, at once or later: neither of old data nor silent all the time */
     int64_t first_ns;
     int64_t last_ns;   /* start of the last one */
     int64_t active_ns; /* all together */
@@ -39,8 +39,8 @@ struct wr_tally_alarm {
     uint64_t id;
     char *rule;
     char *instance;
-    uint8_t severity; /* the highest that it had */
     bool active;
+    bool told; /* of the present episode */
     int64_t since_ns;
     struct wr_tally_sum sum;
     uint32_t first_episode;

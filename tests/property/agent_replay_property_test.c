@@ -19,6 +19,7 @@
 struct model {
     uint8_t state;
     bool active;
+    bool told;
     int64_t since_ns;
     struct wr_tally_sum sum;
 };
@@ -29,7 +30,7 @@ static void model_step(struct model *model, uint8_t to, bool told, int64_t at_ns
         if (model->sum.raised == 0)
             model->sum.first_ns = at_ns;
         model->sum.raised++;
-        model->sum.told += told;
+        model->told = false;
         model->sum.last_ns = at_ns;
         model->since_ns = at_ns;
     } else if (!active && model->active) {
@@ -37,6 +38,9 @@ static void model_step(struct model *model, uint8_t to, bool told, int64_t at_ns
         if (at_ns - model->since_ns > model->sum.longest_ns)
             model->sum.longest_ns = at_ns - model->since_ns;
     }
+    if (active && told && !model->told)
+        model->sum.told++;
+    model->told |= active && told;
     model->active = active;
     model->state = to;
 }
@@ -45,7 +49,8 @@ static void fill(struct wr_random *random, struct wr_tally *tally, struct model 
     int64_t now_ns = 0;
     memset(models, 0, ALARMS * sizeof *models);
     for (int i = 0; i < STEPS; i++) {
-        struct wr_alarm alarm = {.cause = WR_ALARM_RAISED};
+        const bool stale = wr_random_below(random, 4) == 0;
+        struct wr_alarm alarm = {.cause = stale ? WR_ALARM_DATA_STALE : WR_ALARM_RAISED, .historic = wr_random_below(random, 4) == 0};
         const unsigned which = (unsigned)wr_random_below(random, ALARMS);
         now_ns += (int64_t)wr_random_below(random, 3);
         alarm.from = models[which].state;
@@ -56,7 +61,7 @@ static void fill(struct wr_random *random, struct wr_tally *tally, struct model 
         snprintf(alarm.instance, sizeof alarm.instance, "k=%u", which);
         alarm.id = wr_alarm_id(alarm.rule, alarm.instance);
         wr_tally_take(tally, &alarm);
-        model_step(&models[which], alarm.to, wr_alarm_is_annunciated(&alarm), now_ns);
+        model_step(&models[which], alarm.to, !alarm.silent && !alarm.historic && !stale, now_ns);
     }
     *ret_end_ns = now_ns;
     for (int i = 0; i < ALARMS; i++)

@@ -188,6 +188,24 @@ static void stamps_that_go_back(void **state) {
     assert_int_equal(result.last_ns, 1001 * WR_NS_PER_S);
 }
 
+/* Of an alarm on old data alone nobody is told; live data that says the same tells it once. */
+static void old_data_is_told_to_nobody(void **state) {
+    (void)state;
+    static char *tags[] = {(char *)"room"};
+    csv.tags = tags;
+    csv.n_tags = 1;
+    load(0, "  - {rule: high, when: m.x > 5, by: room}\n");
+    add_file("t,room,x\n10000,A,1\n1000,B,6\n2000,B,6\n10060,A,1\n");
+    play();
+    assert_int_equal(sum_of("high").raised, 1);
+    assert_int_equal(sum_of("high").told, 0);
+    wr_play_result_fini(&result);
+    add_file("t,room,x\n10100,B,6\n10160,B,6\n10220,B,6\n10280,B,6\n10340,A,1\n");
+    play();
+    assert_int_equal(sum_of("high").raised, 1);
+    assert_int_equal(sum_of("high").told, 1);
+}
+
 static void nothing_to_play(void **state) {
     (void)state;
     struct wr_error err = {0};
@@ -301,6 +319,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(files_are_one_timeline_and_tags_are_instances, set_up, tear_down),
         cmocka_unit_test_setup_teardown(malformed_records_are_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stamps_that_go_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(old_data_is_told_to_nobody, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_to_play, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_is_left_out_silently, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_record_before_the_first_stamp, set_up, tear_down),

@@ -84,6 +84,10 @@ static void counts(void **state) {
                 "{until: 13m59s, count: 0, rule: warm, cause: cleared}, {until: 16m, count: 1, alarm: \"warm{room=A1}\"},"
                 "{until: 16m, count: 0, alarm: \"warm{room=A2}\"}, {until: 16m, count: 1, rule: warm, silent: none}]}\n");
     FAILS(WARM "expect: [{until: 16m, count: 2, rule: warm}, {until: 16m, count: 1, rule: warm, silent: shelved}]}\n", 2);
+    /* Old data raises, and nobody is told; of the second raise somebody is, when live data follows. */
+    PASSES("  - {test: t, given: [{series: \"temp{room=A1}\", values: \"@late(3h):-3 @late(2h):-3 -3*20\"}], expect: [{until: 30s, count: "
+           "1, rule: frost}, {until: 30s, count: 0, rule: frost, silent: none}, {until: 10m, count: 2, rule: frost},"
+           "{until: 10m, count: 1, rule: frost, silent: none}]}\n");
     PASSES(WARM "expect: [{t: 10m, action: log, alarm: \"warm{room=A1}\"}, {until: 16m, action: log, rule: warm, count: 1}, {t: 9m, "
                 "action: log, rule: warm, count: 0}]}\n");
     FAILS(WARM "expect: [{t: 10m1s, action: log, rule: warm}, {t: 10m, action: mqtt, rule: warm}, {until: 16m, action: log, rule: warm, "

@@ -100,11 +100,15 @@ static const struct wr_rule *find_rule(struct wr_test_compile *tests, const char
     return NULL;
 }
 
-/* group:NAME: what a group says. */
+/* group:NAME: what a group of any file says. One of this file with errors was told of already. */
 static bool is_group(struct wr_test_compile *tests, const char *name) {
     const struct wr_rule_file *file = tests->compile->yaml->record;
+    const struct wr_ruleset *ruleset = tests->compile->ruleset;
     if (strncmp(name, "group:", 6) != 0)
         return false;
+    for (uint32_t i = 0; i < ruleset->n_groups; i++)
+        if (strcmp(ruleset->groups[i].name, name) == 0)
+            return true;
     for (unsigned i = 0; i < file->n_groups; i++)
         if (file->groups[i].name && strcmp(file->groups[i].name, name + 6) == 0)
             return true;

@@ -111,6 +111,34 @@ static const char *cut_example(char **at) {
 }
 
 /* Every example passes; the first, with another delay, fails as the page says; the last leaves nothing open. */
+/* A test may ask about a group of a file beside its own. */
+static void group_of_another_file(void **state) {
+    (void)state;
+    static const char groups[] = "weir: 1\ngroups:\n  - {name: by_site, by: site, flood_start: 10, flood_end: 5, flood_window: 10m}\n";
+    static const char tests[] = "weir: 1\nrules:\n  - {rule: high, when: t > 5, by: site}\ntests:\n"
+                                "  - {test: a, given: [{series: \"t{site=A}\", values: \"1 9\"}], expect: [{t: 1m, none: \"%s\"}]}\n";
+    for (int known = 1; known >= 0; known--) {
+        char text[512];
+        struct wr_buf words;
+        struct wr_suite_counts counts = {0};
+        struct wr_error err = {0};
+        snprintf(text, sizeof text, tests, known ? "group:by_site" : "group:by_room");
+        const struct wr_ruleset_text file = {"tests.yaml", text, strlen(text)};
+        const struct wr_ruleset_text other = {"groups.yaml", groups, strlen(groups)};
+        const struct wr_ruleset_options beside = {.others = &other, .n_others = 1};
+        const struct wr_suite_options with = {.rules = &beside, .seed = WR_TEST_SEED};
+        wr_buf_init(&words, 0);
+        const struct wr_suite_output out = {.words = &words};
+        assert_int_equal(wr_suite_run(&file, &with, &out, &counts, &err), WR_OK);
+        if (known)
+            assert_string_equal(wr_buf_str(&words), "");
+        else
+            assert_non_null(strstr(wr_buf_str(&words), "W362"));
+        assert_int_equal(counts.passed, known);
+        wr_buf_fini(&words);
+    }
+}
+
 static void page(void **state) {
     (void)state;
     struct wr_buf whole = read_all(WEIR_SOURCE_DIR "/docs/rule-tests.md");
@@ -180,6 +208,7 @@ static void no_memory(void **state) {
 int main(void) {
     if (chdir(DATA) != 0)
         return 2;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(output), cmocka_unit_test(page), cmocka_unit_test(no_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(output), cmocka_unit_test(group_of_another_file), cmocka_unit_test(page),
+                                       cmocka_unit_test(no_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -215,15 +215,22 @@ static enum wr_result do_next(struct running *running, const struct wr_test_do *
     return WR_OK;
 }
 
+/* The commands until t. */
+static enum wr_result do_until(struct running *running, int64_t t_ns, uint32_t *done, struct wr_error *err) {
+    const struct wr_test *test = running->test;
+    for (; *done < test->n_dos && test->dos[*done].t_ns <= t_ns && !running->stopped; ++*done) {
+        WR_TRY(run_until(running, test->dos[*done].t_ns, err));
+        WR_TRY(do_next(running, &test->dos[*done], err));
+    }
+    return WR_OK;
+}
+
 static enum wr_result run(struct running *running, struct wr_error *err) {
     const struct wr_test *test = running->test;
     uint32_t done = 0;
     for (uint32_t i = 0; i < test->n_expects && !running->stopped; i++) {
         const struct wr_test_expect *expect = &test->expects[i];
-        for (; done < test->n_dos && test->dos[done].t_ns <= expect->t_ns && !running->stopped; done++) {
-            WR_TRY(run_until(running, test->dos[done].t_ns, err));
-            WR_TRY(do_next(running, &test->dos[done], err));
-        }
+        WR_TRY(do_until(running, expect->t_ns, &done, err));
         if (running->stopped)
             break;
         WR_TRY(run_until(running, expect->t_ns, err));
@@ -231,7 +238,7 @@ static enum wr_result run(struct running *running, struct wr_error *err) {
         if (!wr_test_met(&running->world, test, expect, &failure))
             tell(running, &failure);
     }
-    return WR_OK;
+    return do_until(running, INT64_MAX, &done, err); /* also behind the last expectation: it may be refused */
 }
 
 enum wr_result wr_test_run(struct wr_ruleset *rules, const struct wr_test *test, const struct wr_test_options *options,

@@ -138,6 +138,7 @@ static void commands(void **state) {
     FAILS(WARM "do: [{t: 5m, cmd: ack, alarm: \"warm{room=A1}\"}], expect: [{t: 16m, alarm: \"warm{room=A1}\", state: latched_unack}]}\n",
           1);
     FAILS(WARM "do: [{t: 11m, cmd: ack, alarm: \"warm{room=A7}\"}], expect: [{t: 16m, none: frost}]}\n", 1);
+    FAILS(WARM "do: [{t: 17m, cmd: ack, alarm: \"warm{room=A7}\"}], expect: [{t: 16m, none: frost}]}\n", 1);
 }
 
 /* At one instant: samples, then timers, then commands, then expectations. */

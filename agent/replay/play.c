@@ -56,6 +56,7 @@ static enum wr_result make_side(struct play *play, struct side *side, struct wr_
     side->used = true;
     side->tally = tally;
     WR_TRY(wr_world_init(&side->world, rules, 0, WR_PLAY_SERIES, err));
+    side->world.max_timers = 0; /* of a test it is the limit; here it is the recording that ends */
     side->world.hear = hear;
     side->world.hear_user = tally;
     WR_TRY(wr_batch_pool_init(&side->pool, BATCHES, 0, err));
@@ -130,6 +131,10 @@ static void refuse(struct play *play, const struct wr_record *record, const char
 
 static enum wr_result take(struct play *play, const struct wr_record *record) {
     struct wr_play_result *result = play->result;
+    if (record->time_ns != WR_EVENT_NONE && (record->time_ns > WR_PLAY_STAMP_NS || record->time_ns < -WR_PLAY_STAMP_NS)) {
+        refuse(play, record, "a time before 1827 or after 2112");
+        return WR_OK;
+    }
     if (result->first_ns == WR_EVENT_NONE && record->time_ns == WR_EVENT_NONE) { /* before the first stamp there is no time */
         refuse(play, record, "no time, and none before it");
         return WR_OK;

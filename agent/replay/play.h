@@ -1,10 +1,12 @@
 /* Recordings through the engine and evaluator of one or two rule sets, on virtual time, as fast as it goes.
  *
- * What the recordings say is taken as it is: a record arrives at its stamp, one that is older than what came before it arrives late, one without a stamp arrives
- * with the one before, and is refused if there was none. Between two records time passes: delays, ages, schedules and windows run as they would have. Files are one timeline: agent/sources/timeline.h.
+ * What the recordings say is taken as it is: a record arrives at its stamp, one that is older than what came before it arrives late, one
+ * without a stamp arrives with the one before, and is refused if there was none. Between two records time passes: delays, ages, schedules and
+ * windows run as they would have. Files are one timeline: agent/sources/timeline.h.
  *
  * Promise: nothing is kept of a record; memory grows with series and alarms alone. The recording is read once, whatever is compared.
- * Threads: one. Ownership: the rule sets outlive it. Limits: WR_PLAY_SERIES series a rule set. Units: ns since 1970.
+ * Threads: one. Ownership: the rule sets outlive it. Limits: WR_PLAY_SERIES series a rule set; stamps from 1827 to 2112, so that the time
+ * between any two of them can be said. Units: ns since 1970.
  */
 #ifndef WEIR_AGENT_REPLAY_PLAY_H
 #define WEIR_AGENT_REPLAY_PLAY_H
@@ -15,6 +17,7 @@
 
 #define WR_PLAY_SIDES 2
 #define WR_PLAY_SERIES 200000
+#define WR_PLAY_STAMP_NS INT64_C(4500000000000000000)
 #define WR_PLAY_RECORD_BYTES (1u << 20)
 
 struct wr_ruleset;

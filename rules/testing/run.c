@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "rules/testing/column.h"
 
 /* Where a series stands: its next sample. */
@@ -71,18 +72,24 @@ static void close_column(struct cursor *cursor) {
     cursor->open = false;
 }
 
+/* n samples later; what is beyond all time is never reached. */
+static int64_t behind(int64_t t_ns, uint32_t n, int64_t every_ns) {
+    int64_t length_ns;
+    return __builtin_mul_overflow((int64_t)n, every_ns, &length_ns) ? INT64_MAX : wr_clock_add_ns(t_ns, length_ns);
+}
+
 /* The next row, if there is one: when it arrives and how late it is. */
 static bool next_row(struct cursor *cursor) {
     const struct wr_column *column = &cursor->column;
     if (!cursor->open || cursor->i >= column->n)
         return false;
     if (!column->has_time) {
-        cursor->t_ns = cursor->slot_ns + (int64_t)cursor->i * cursor->series->every_ns;
+        cursor->t_ns = behind(cursor->slot_ns, cursor->i, cursor->series->every_ns);
         cursor->late_ns = 0;
         return true;
     }
     /* By its own stamps, the first at its place; an older one than before comes at once, late. */
-    const int64_t event_ns = cursor->slot_ns + (column->rows[cursor->i].time_ns - column->rows[0].time_ns);
+    const int64_t event_ns = wr_clock_add_ns(cursor->slot_ns, column->rows[cursor->i].time_ns - column->rows[0].time_ns);
     if (cursor->i == 0 || event_ns > cursor->t_ns)
         cursor->t_ns = event_ns;
     cursor->late_ns = cursor->t_ns - event_ns;
@@ -100,12 +107,12 @@ static enum wr_result settle(struct running *running, struct cursor *cursor, str
             if (next_row(cursor))
                 return WR_OK;
             if (cursor->i > 0)
-                cursor->slot_ns = cursor->t_ns + series->every_ns;
+                cursor->slot_ns = behind(cursor->t_ns, 1, series->every_ns);
             close_column(cursor);
             continue;
         }
         if (run->kind == WR_SAMPLE_MISSING) {
-            cursor->slot_ns += (int64_t)run->n * series->every_ns;
+            cursor->slot_ns = behind(cursor->slot_ns, run->n, series->every_ns);
             continue;
         }
         if (cursor->i < run->n) {
@@ -139,7 +146,7 @@ static enum wr_result take_next(struct running *running, struct cursor *cursor, 
     }
     WR_TRY(result);
     if (cursor->series->runs[cursor->run].kind != WR_SAMPLE_CSV)
-        cursor->slot_ns += cursor->series->every_ns;
+        cursor->slot_ns = behind(cursor->slot_ns, 1, cursor->series->every_ns);
     cursor->i++;
     return settle(running, cursor, err);
 }

@@ -111,19 +111,19 @@ static enum wr_result run_timers(struct wr_world *world, struct wr_error *err) {
 /* -- time ------------------------------------------------------------------------------------------------------------------------------ */
 
 static void set_clock(struct wr_world *world, int64_t boot_ns) {
-    world->now.wall_ns += boot_ns - world->now.boot_ns;
+    world->now.wall_ns = wr_clock_add_ns(world->now.wall_ns, boot_ns - world->now.boot_ns);
     world->now.boot_ns = boot_ns;
 }
 
 enum wr_result wr_world_move(struct wr_world *world, int64_t t_ns, bool at, struct wr_error *err) {
-    const int64_t end = world->start_boot_ns + t_ns;
+    const int64_t end = wr_clock_add_ns(world->start_boot_ns, t_ns);
     for (;;) {
         const int64_t due = wr_engine_next_timer(world->engine);
         if (at ? due > end : due >= end)
             break;
         if (due > world->now.boot_ns)
             set_clock(world, due);
-        if (world->timers++ == world->max_timers)
+        if (world->max_timers > 0 && world->timers++ == world->max_timers)
             return wr_error_set(err, WR_LIMIT, "more than %u timers: let the test end earlier", world->max_timers);
         WR_TRY(run_timers(world, err));
     }
@@ -183,7 +183,7 @@ enum wr_result wr_world_feed(struct wr_world *world, struct wr_batch *batch, str
 enum wr_result wr_world_take(struct wr_world *world, const struct wr_test_series *series, const struct wr_sample *sample, int64_t late_ns,
                              struct wr_error *err) {
     struct wr_batch *batch = world->batch;
-    struct wr_reading reading = {.event_ns = world->now.wall_ns - late_ns, .decimals = WR_DECIMALS_UNKNOWN};
+    struct wr_reading reading = {.event_ns = wr_clock_add_ns(world->now.wall_ns, -late_ns), .decimals = WR_DECIMALS_UNKNOWN};
     enum wr_result result = wr_series_intern(world->series, series->key, series->key_len, &reading.series);
     if (result != WR_OK)
         return wr_error_set(err, result, "no memory for a test");

@@ -34,7 +34,7 @@ struct wr_world {
     uint32_t n_told;
     uint32_t cap_told;
     uint32_t timers;
-    uint32_t max_timers; /* WR_WORLD_TIMERS, unless the caller sets it after init */
+    uint32_t max_timers; /* WR_WORLD_TIMERS, unless the caller sets it after init; 0: without end */
 };
 
 /* wr_world_fini in any case. */

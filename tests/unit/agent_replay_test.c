@@ -206,6 +206,19 @@ static void old_data_is_told_to_nobody(void **state) {
     assert_int_equal(sum_of("high").told, 1);
 }
 
+static void stamps_beyond_all_time_are_refused(void **state) {
+    (void)state;
+    csv.time_format = (char *)"ns";
+    load(0, "  - {rule: high, when: m.x > 5}\n");
+    add_file("t,x\n-9000000000000000000,6\n-4500000000000000000,6\n4500000000000000000,6\n9000000000000000000,6\n");
+    play();
+    assert_int_equal(result.refused, 2);
+    assert_int_equal(refused, 2);
+    assert_int_equal(result.readings, 2);
+    assert_int_equal(result.last_ns - result.first_ns, 2 * WR_PLAY_STAMP_NS);
+    assert_int_equal(sum_of("high").active_ns, 2 * WR_PLAY_STAMP_NS);
+}
+
 static void nothing_to_play(void **state) {
     (void)state;
     struct wr_error err = {0};
@@ -320,6 +333,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(malformed_records_are_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stamps_that_go_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(old_data_is_told_to_nobody, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(stamps_beyond_all_time_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_to_play, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_is_left_out_silently, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_record_before_the_first_stamp, set_up, tear_down),

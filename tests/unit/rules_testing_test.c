@@ -159,8 +159,39 @@ static void order(void **state) {
            "rule: frost}]}\n");
 }
 
+/* The limit of timers is that of a test: a replay, whose recording ends, has none. */
+static void timers_without_end(void **state) {
+    (void)state;
+    static const char text[] = "weir: 1\nrules:\n  - {rule: r, when: \"avg(t, 1h) > 5\"}\n";
+    static const char key[] = "t\0value";
+    const struct wr_test_series series = {.shown = "t", .key = key, .key_len = sizeof key};
+    const struct wr_sample sample = {.kind = WR_SAMPLE_NUMBER, .number = 1};
+    for (uint32_t max = 0; max < 4; max += 3) {
+        struct wr_diagnostics diagnostics;
+        struct wr_ruleset *rules;
+        struct wr_world world;
+        struct wr_error err = {0};
+        wr_diagnostics_init(&diagnostics);
+        assert_int_equal(wr_ruleset_load_text("r.yaml", text, strlen(text), NULL, &diagnostics, &rules, &err), WR_OK);
+        wr_diagnostics_fini(&diagnostics);
+        assert_int_equal(wr_world_init(&world, rules, 0, 1, &err), WR_OK);
+        world.max_timers = max;
+        for (int i = 0; i < 10; i++) {
+            assert_int_equal(wr_world_move(&world, i * WR_NS_PER_S, false, &err), WR_OK);
+            assert_int_equal(wr_world_take(&world, &series, &sample, 0, &err), WR_OK);
+        }
+        assert_int_equal(wr_world_move(&world, 7200 * WR_NS_PER_S, true, &err), max == 0 ? WR_OK : WR_LIMIT);
+        wr_world_fini(&world);
+        wr_ruleset_free(rules);
+    }
+}
+
 static void samples(void **state) {
     (void)state;
+    /* What lies beyond all time never comes, neither at once nor before the start. */
+    PASSES(
+        "  - {test: t, every: 3660d, given: [{series: \"temp{room=A1}\", values: \"1 _*40 -3*20\"}], expect: [{t: 10m, none: frost}]}\n");
+    PASSES("  - {test: t, every: 3660d, given: [{series: \"temp{room=A1}\", values: \"1*41 -3*20\"}], expect: [{t: 10m, none: frost}]}\n");
     /* Missing for ten minutes: raised; a broken probe neither raises nor clears. */
     PASSES("  - {test: t, given: [{series: \"temp{room=A1}\", values: \"4*8 _*30 4*2\"}], expect: [{t: 13m29s, none: warm}, {t: 13m30s, "
            "alarm: \"warm{room=A1}\", state: unack, data: stale},"
@@ -310,9 +341,10 @@ static void no_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(states),   cmocka_unit_test(counts), cmocka_unit_test(actions),
-        cmocka_unit_test(commands), cmocka_unit_test(order),  cmocka_unit_test(samples),
-        cmocka_unit_test(csv),      cmocka_unit_test(errors), cmocka_unit_test(no_memory),
+        cmocka_unit_test(states),    cmocka_unit_test(counts), cmocka_unit_test(actions),
+        cmocka_unit_test(commands),  cmocka_unit_test(order),  cmocka_unit_test(timers_without_end),
+        cmocka_unit_test(samples),   cmocka_unit_test(csv),    cmocka_unit_test(errors),
+        cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

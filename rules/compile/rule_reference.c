@@ -6,30 +6,6 @@
 #include "rules/language/functions.h"
 #include "rules/yaml/yaml.h"
 
-static const char *kind_of(const struct wr_yaml_field *field) {
-    switch (field->kind) {
-    case WR_YAML_BOOL:
-        return "true, false";
-    case WR_YAML_INT:
-    case WR_YAML_COUNT:
-        return "whole number";
-    case WR_YAML_FLOAT:
-        return "number";
-    case WR_YAML_DURATION:
-        return "duration";
-    case WR_YAML_SIZE:
-        return "size";
-    case WR_YAML_RECORD:
-        return "record";
-    case WR_YAML_STRINGS:
-        return "text, or list of texts";
-    case WR_YAML_RECORDS:
-        return "list of records";
-    default:
-        return "text";
-    }
-}
-
 /* A bar would end the cell. */
 static enum wr_result write_help(struct wr_buf *into, const char *help) {
     for (const char *c = help ? help : ""; *c; c++)
@@ -41,8 +17,10 @@ static enum wr_result write_table(struct wr_buf *into, const char *path, const s
     char below[128];
     WR_TRY(wr_buf_printf(into, "### `%s`\n\n| key | value | what it says |\n|---|---|---|\n", path));
     for (const struct wr_yaml_field *field = fields; field->key; field++) {
-        WR_TRY(wr_buf_printf(into, "| `%s`%s | %s%s%s%s | ", field->key, field->required ? " (required)" : "", kind_of(field),
-                             field->fallback ? ", default `" : "", field->fallback ? field->fallback : "", field->fallback ? "`" : ""));
+        WR_TRY(wr_buf_printf(into, "| `%s`%s | ", field->key, field->required ? " (required)" : ""));
+        WR_TRY(wr_yaml_write_kind(field, into));
+        WR_TRY(wr_buf_printf(into, "%s%s%s | ", field->fallback ? ", default `" : "", field->fallback ? field->fallback : "",
+                             field->fallback ? "`" : ""));
         WR_TRY(write_help(into, field->help));
         WR_TRY(wr_buf_text(into, " |\n"));
     }

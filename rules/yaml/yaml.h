@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/buf.h"
 #include "core/result.h"
 #include "rules/diagnostics/diagnostics.h"
 
@@ -108,6 +109,9 @@ bool wr_yaml_damaged(const struct wr_yaml *yaml, const char *path);
 /* Adds a diagnostic at a path. */
 void wr_yaml_complain(const struct wr_yaml *yaml, struct wr_diagnostics *diagnostics, enum wr_diagnostic_level level, unsigned code,
                       const char *path, size_t offset, size_t length, const char *hint, const char *format, ...) WR_PRINTF(9, 10);
+
+/* What a key takes, for a reference: "duration, 100ms to 10m", or "`segment`, `json`". */
+WR_MUST_USE enum wr_result wr_yaml_write_kind(const struct wr_yaml_field *field, struct wr_buf *into);
 
 /* "k=v, k2=v2" into pairs: the file's way to write a map with free keys. Texts are copied; free with wr_yaml_pairs_free. */
 struct wr_yaml_pair {

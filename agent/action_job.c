@@ -102,6 +102,11 @@ static enum wr_result find_address(const struct wr_action_spec *spec, const stru
     return webhook ? wr_web_url_parse(into, &url, err) : WR_OK;
 }
 
+/* consequence or respond, its names filled in; NULL: the rule has none. */
+static const char *fill_text(const struct wr_template *text, const struct wr_alarm *alarm, char *into, size_t size) {
+    return text ? wr_template_message(text, alarm, 0, into, size) : NULL;
+}
+
 static enum wr_action_importance importance_of(enum wr_alarm_cause cause) {
     if (cause == WR_ALARM_REPEATED)
         return WR_ACTION_REPEAT;
@@ -111,14 +116,16 @@ static enum wr_action_importance importance_of(enum wr_alarm_cause cause) {
 enum wr_result wr_action_job_new(const struct wr_action_spec *spec, uint32_t action, const struct wr_rule_info *rule,
                                  const struct wr_alarm_entry *entry, const struct wr_action_place *place, struct wr_action_job **ret_job,
                                  struct wr_error *err) {
-    char address[WR_ACTION_ADDRESS_BYTES];
+    char address[WR_ACTION_ADDRESS_BYTES], consequence[WR_TEMPLATE_BYTES], respond[WR_TEMPLATE_BYTES];
     WR_TRY(find_address(spec, &entry->alarm, place, address, spec->kind == WR_ACTION_MQTT ? WR_ACTION_TOPIC_BYTES : sizeof address, err));
+    const char *consequence_text = fill_text(rule->consequence, &entry->alarm, consequence, sizeof consequence);
+    const char *respond_text = fill_text(rule->respond, &entry->alarm, respond, sizeof respond);
     struct wr_action_job *job = NULL;
     struct wr_action_spec own;
     struct pack pack = {0};
     for (int pass = 0; pass < 2; pass++) {
         pack_spec(&pack, spec, &own);
-        const char *texts[] = {pack_text(&pack, address), pack_text(&pack, rule->consequence), pack_text(&pack, rule->respond)};
+        const char *texts[] = {pack_text(&pack, address), pack_text(&pack, consequence_text), pack_text(&pack, respond_text)};
         if (pass == 0) {
             job = calloc(1, sizeof *job + pack.bytes);
             if (!job)

@@ -1,6 +1,6 @@
 /* One action that is to be carried out for one transition of an alarm: all that is needed for it, in one piece of memory.
  *
- * Promise: refers to nothing else: the rule set may be exchanged while it waits. Names in its address are filled in, and cannot leave their place.
+ * Promise: refers to nothing else: the rule set may be exchanged while it waits. Names in its address and texts are filled in; those of the address cannot leave their place.
  * Threads: one at a time; it is handed from the actions' thread to one of a pool and back. Ownership: whoever holds it; free() ends it.
  * Limits: an address of WR_ACTION_ADDRESS_BYTES. Units: CLOCK_BOOTTIME ns.
  */

@@ -4,11 +4,12 @@
 
 #include "rules/compile/rule_compile.h"
 
-static void read_text(struct wr_compile *compile, const char *key, const char *text, struct wr_template *into) {
+/* timeless: it is filled in where nobody knows how long the condition has been true. */
+static void read_text(struct wr_compile *compile, const char *key, const char *text, bool timeless, struct wr_template *into) {
     const struct wr_rule *rule = compile->rule;
     const struct wr_ruleset *ruleset = compile->ruleset;
     const struct wr_template_names names = {
-        .labels = rule->by, .n_labels = rule->n_by, .tables = ruleset->tables, .n_tables = ruleset->n_tables};
+        .labels = rule->by, .n_labels = rule->n_by, .tables = ruleset->tables, .n_tables = ruleset->n_tables, .timeless = timeless};
     size_t at;
     size_t len;
     const char *near;
@@ -25,7 +26,7 @@ void wr_compile_texts(struct wr_compile *compile, const struct wr_file_rule *rec
     struct wr_rule *rule = compile->rule;
     rule->consequence = wr_compile_copy(compile, record->consequence);
     rule->respond = wr_compile_copy(compile, record->respond);
-    read_text(compile, "message", record->message, &rule->message);
-    read_text(compile, "consequence", record->consequence, &rule->consequence_text);
-    read_text(compile, "respond", record->respond, &rule->respond_text);
+    read_text(compile, "message", record->message, false, &rule->message);
+    read_text(compile, "consequence", record->consequence, true, &rule->consequence_text);
+    read_text(compile, "respond", record->respond, true, &rule->respond_text);
 }

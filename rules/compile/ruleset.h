@@ -24,6 +24,7 @@
 #define WR_RULESET_INSTANCES 10000      /* of one rule, unless the options say otherwise */
 
 struct wr_ruleset;
+struct wr_template;
 
 /* A secret that rules know by name only. */
 struct wr_ruleset_secret {
@@ -78,8 +79,8 @@ struct wr_rule_info {
     enum wr_severity severity;
     const char *const *by;
     uint32_t n_by;
-    const char *consequence; /* NULL: not given; as respond */
-    const char *respond;
+    const struct wr_template *consequence; /* NULL: not given; as respond */
+    const struct wr_template *respond;
     int64_t time_to_respond_ns;
     uint32_t cost_ns;            /* worst case of one evaluation with all that it reads, estimated */
     uint32_t bytes_per_instance; /* with its windows, timers and thresholds, and those of the nodes that it reads, shared or not */

@@ -111,9 +111,13 @@ static void put_name(struct text *text, int name, const struct wr_alarm *alarm, 
     put(text, word, strlen(word));
 }
 
-static int find_name(const char *word, size_t len, bool topic) {
-    for (int i = 0; i < (topic ? NAMES : NODE); i++)
-        if (strlen(names[i]) == len && memcmp(names[i], word, len) == 0)
+static bool is_allowed(int name, const struct wr_template_names *known) {
+    return (name < NODE || known->topic) && (name != DURATION || !known->timeless);
+}
+
+static int find_name(const char *word, size_t len, const struct wr_template_names *known) {
+    for (int i = 0; i < NAMES; i++)
+        if (is_allowed(i, known) && strlen(names[i]) == len && memcmp(names[i], word, len) == 0)
             return i;
     return LITERAL;
 }
@@ -173,14 +177,16 @@ static enum wr_result refuse_name(const char *word, size_t len, const struct wr_
     size_t n = 0;
     for (size_t i = 0; i < known->n_labels && i < 16; i++)
         all[n++] = known->labels[i];
-    for (int i = 0; i < (known->topic ? NAMES : NODE); i++)
-        all[n++] = names[i];
+    for (int i = 0; i < NAMES; i++)
+        if (is_allowed(i, known))
+            all[n++] = names[i];
+    if (strcmp(shown, names[DURATION]) == 0)
+        return wr_error_set(err, WR_INVALID, "{duration} is known in `message` only");
     *ret_near = wr_diagnostics_nearest(shown, all, n);
-    return wr_error_set(
-        err, WR_INVALID,
-        "unknown name '%s' in a template: it is none of value, limit, unit, rule, severity, level, duration, state, cause%s, "
-        "no label of `by` and no column of a table",
-        shown, known->topic ? ", node, site" : "");
+    return wr_error_set(err, WR_INVALID,
+                        "unknown name '%s' in a template: it is none of value, limit, unit, rule, severity, level%s, state, cause%s, "
+                        "no label of `by` and no column of a table",
+                        shown, known->timeless ? "" : ", duration", known->topic ? ", node, site" : "");
 }
 
 /* rooms.hi */
@@ -206,7 +212,7 @@ static enum wr_result take_cell(const char *word, size_t len, const struct wr_te
 static enum wr_result take_name(const char *word, size_t len, const struct wr_template_names *known, struct wr_template_part *part,
                                 const char **ret_near, struct wr_error *err) {
     int label = label_index(word, len, known);
-    *part = (struct wr_template_part){.name = label >= 0 ? LABEL : find_name(word, len, known->topic)};
+    *part = (struct wr_template_part){.name = label >= 0 ? LABEL : find_name(word, len, known)};
     if (label >= 0)
         part->text = known->labels[label];
     return part->name == LITERAL ? take_cell(word, len, known, part, ret_near, err) : WR_OK;
@@ -256,7 +262,7 @@ enum wr_result wr_template_parse_names(const char *text, const struct wr_templat
 enum wr_result wr_template_parse(const char *text, bool topic, const char *const *labels, size_t n_labels, struct wr_arena *arena,
                                  struct wr_template *ret_template, size_t *ret_at, size_t *ret_len, const char **ret_near,
                                  struct wr_error *err) {
-    const struct wr_template_names known = {.labels = labels, .n_labels = n_labels, .topic = topic};
+    const struct wr_template_names known = {.labels = labels, .n_labels = n_labels, .topic = topic, .timeless = topic};
     return wr_template_parse_names(text, &known, arena, ret_template, ret_at, ret_len, ret_near, err);
 }
 
@@ -313,6 +319,7 @@ static void put_value(struct text *out, const char *value, enum wr_template_use 
 
 enum wr_result wr_template_expand(const char *text, enum wr_template_use use, const struct wr_alarm *alarm, const char *node,
                                   const char *site, char *into, size_t size) {
+    static const struct wr_template_names address = {.topic = true, .timeless = true};
     struct text out = {.into = into, .size = size};
     into[0] = '\0';
     const char *at = text;
@@ -329,7 +336,7 @@ enum wr_result wr_template_expand(const char *text, enum wr_template_use use, co
             continue;
         }
         snprintf(name, sizeof name, "%.*s", (int)(len < sizeof name ? len : sizeof name - 1), word);
-        int known = find_name(word, len, true);
+        int known = find_name(word, len, &address);
         if (!wr_template_label(alarm->instance, name, shown, sizeof shown) && known >= 0)
             put_name(&value, known, alarm, 0, node, site);
         put_value(&out, shown, use);

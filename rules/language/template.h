@@ -1,7 +1,7 @@
 /* Templates: texts with names in braces: messages, and the addresses of actions: topics, URLs, paths of files.
  *
  *   {value} {limit} {unit} {rule} {severity} {level} {duration} {state} {cause}, {node} {site} in addresses, the labels of `by`, and columns of tables
- *   by the label of their key: {rooms.hi}. {{ is a brace.
+ *   by the label of their key: {rooms.hi}. {{ is a brace. {duration} is known to `message` alone: elsewhere it is refused at load.
  *
  * Promise: an unknown name is found at load. Expanding allocates nothing and cuts at a character boundary. A value stays inside its place:
  * in a topic it cannot add a level or a wildcard (/ + # and control characters become _), in a URL it is percent-encoded, in a path it can
@@ -24,9 +24,9 @@
 struct wr_table;
 
 struct wr_template_part {
-    int name;         /* of the table in template.c; below zero: literal, label or cell */
-    uint32_t column;  /* of a cell */
-    const char *text; /* the literal, or the label */
+    int name;                     /* of the table in template.c; below zero: literal, label or cell */
+    uint32_t column;              /* of a cell */
+    const char *text;             /* the literal, or the label */
     const struct wr_table *table; /* of a cell */
 };
 
@@ -36,7 +36,8 @@ struct wr_template_names {
     size_t n_labels;
     struct wr_table *const *tables;
     size_t n_tables;
-    bool topic;
+    bool topic;    /* node and site too */
+    bool timeless; /* no {duration}: nobody knows it where this is filled in */
 };
 
 struct wr_template {
@@ -45,9 +46,9 @@ struct wr_template {
 };
 
 /* On error ret_at, ret_len (bytes) tell where; ret_near (may be NULL) gives the nearest known name or NULL. WR_INVALID, WR_NO_MEMORY. */
-WR_MUST_USE enum wr_result wr_template_parse(const char *text, bool topic, const char *const *labels, size_t n_labels, struct wr_arena *arena,
-                                             struct wr_template *ret_template, size_t *ret_at, size_t *ret_len, const char **ret_near,
-                                             struct wr_error *err);
+WR_MUST_USE enum wr_result wr_template_parse(const char *text, bool topic, const char *const *labels, size_t n_labels,
+                                             struct wr_arena *arena, struct wr_template *ret_template, size_t *ret_at, size_t *ret_len,
+                                             const char **ret_near, struct wr_error *err);
 
 /* The same with tables. */
 WR_MUST_USE enum wr_result wr_template_parse_names(const char *text, const struct wr_template_names *names, struct wr_arena *arena,

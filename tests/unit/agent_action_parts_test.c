@@ -22,9 +22,31 @@ static char directory[] = "/tmp/weir-parts-XXXXXX";
 static char path[64];
 static const struct wr_action_place place = {"gw", "riga"};
 
+static struct wr_ruleset *rules;
+static struct wr_rule_info rule; /* of `r` */
+
+/* Texts with labels and columns of a table, as rule files have them. */
+static const char rule_text[] = "tables:\n  - {name: rooms, csv: rooms.csv, key: room}\n"
+                                "rules:\n"
+                                "  - {rule: r, when: t > 8, by: room, severity: low, respond: Close the door}\n"
+                                "  - rule: told\n    when: t > 8\n    by: room\n    severity: low\n"
+                                "    consequence: \"{room} is lost at {value}, {severity}\"\n"
+                                "    respond: \"Move it to {rooms.spare}, {{now}\"\n";
+
+static bool load_rules(void) {
+    struct wr_diagnostics diagnostics;
+    wr_diagnostics_init(&diagnostics);
+    const enum wr_result result =
+        wr_ruleset_load_text(WEIR_TEST_DATA "/rules/r.yaml", rule_text, strlen(rule_text), NULL, &diagnostics, &rules, NULL);
+    wr_diagnostics_fini(&diagnostics);
+    if (result == WR_OK)
+        rule = wr_ruleset_info(rules, wr_ruleset_find(rules, "r"));
+    return result == WR_OK;
+}
+
 static int make_directory(void **state) {
     (void)state;
-    if (!mkdtemp(directory))
+    if (!mkdtemp(directory) || !load_rules())
         return -1;
     snprintf(path, sizeof path, "%s/a.log", directory);
     return 0;
@@ -46,6 +68,7 @@ static int remove_files(void **state) {
 
 static int remove_directory(void **state) {
     (void)state;
+    wr_ruleset_free(rules);
     return rmdir(directory);
 }
 
@@ -127,7 +150,6 @@ static void a_write_that_fails_leaves_no_trace(void **state) {
 
 static const char *const argv[] = {"/bin/true", "a", NULL};
 static const char *const headers[] = {"X-A", "1", "X-B", "2", NULL};
-static const struct wr_rule_info rule = {.name = "r", .respond = "Close the door", .consequence = NULL};
 
 static struct wr_alarm_entry entry_of(enum wr_alarm_cause cause) {
     struct wr_alarm_entry entry = {.number = 7};
@@ -195,6 +217,22 @@ static void a_job_needs_nothing_but_itself(void **state) {
             free(job);
             break;
         }
+}
+
+/* What to do and what happens else are told as they are for this alarm: by its label, and the table's row of that. */
+static void names_in_the_rules_texts_are_filled_in(void **state) {
+    (void)state;
+    const struct wr_rule_info told = wr_ruleset_info(rules, wr_ruleset_find(rules, "told"));
+    struct wr_alarm_entry entry = entry_of(WR_ALARM_RAISED);
+    const struct wr_action_spec spec = spec_of(WR_ACTION_FILE);
+    struct wr_action_job *job;
+    snprintf(entry.alarm.instance, sizeof entry.alarm.instance, "room=A2");
+    entry.alarm.has_value = true;
+    entry.alarm.value = 9.5;
+    assert_int_equal(wr_action_job_new(&spec, 0, &told, &entry, &place, &job, NULL), WR_OK);
+    assert_string_equal(job->consequence, "A2 is lost at 9.5, low");
+    assert_string_equal(job->respond, "Move it to B2, {now}");
+    free(job);
 }
 
 static void an_address_that_is_too_long_is_refused(void **state) {
@@ -317,6 +355,7 @@ int main(void) {
         cmocka_unit_test_teardown(what_is_no_file_is_refused, remove_files),
         cmocka_unit_test_teardown(a_write_that_fails_leaves_no_trace, remove_files),
         cmocka_unit_test(a_job_needs_nothing_but_itself),
+        cmocka_unit_test(names_in_the_rules_texts_are_filled_in),
         cmocka_unit_test(an_address_that_is_too_long_is_refused),
         cmocka_unit_test(what_it_says),
         cmocka_unit_test(later_unless_somebody_knows),

@@ -71,6 +71,8 @@ static void what_is_wrong_is_refused_by_place(void **state) {
         {"      - {webhook: {url: \"https://{room}.example/\"}}\n", "W371: names in braces stand behind the host only"},
         {"      - {webhook: {url: \"https://h:{room}/\"}}\n", "W371: names in braces stand behind the host only"},
         {"      - {webhook: {url: \"https://h/{rom}\"}}\n", "W327: unknown name 'rom' in a template"},
+        {"      - {webhook: {url: \"https://h/{duration}\"}}\n", "W327: {duration} is known in `message` only"},
+        {"      - {mqtt: {topic: \"a/{duration}\"}}\n", "W327: {duration} is known in `message` only"},
         {"      - {webhook: {url: \"http://pager.example/\"}}\n", "W371: without TLS everybody on the way"},
         {"      - {webhook: {url: \"http://10.0.0.1:8081/\"}}\n", "W371: without TLS everybody on the way"},
         {"      - {webhook: {url: \"https://me:pw@h/\"}}\n", "W371: user and password do not belong into the address"},

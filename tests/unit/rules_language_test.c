@@ -200,6 +200,8 @@ static void wrong_rules(void **state) {
         {"    value: t\n", "W333: `value` goes with `levels`"},
         {"    sequence:\n      - {step: x}\n      - {step: y}\n", "W333: `when` and `sequence` exclude each other"},
         {"    respond: \"to {rooms.spare}\"\n", "8:19: error W327: unknown name 'rooms.spare' in a template"},
+        {"    respond: \"after {duration}\"\n", "8:22: error W327: {duration} is known in `message` only"},
+        {"    consequence: \"{duration}\"\n", "W327: {duration} is known in `message` only"},
         {"    then:\n      - {at: [risen], log: true}\n", "9:15: error W329: no moment of an alarm: 'risen'"},
         {"    then:\n      - {at: [raised]}\n", "W329: an action is one of log: true, exec, mqtt, webhook or file"},
         {"    then:\n      - {exec: {argv: [/bin/sh, -c, x]}}\n", "W328: '/bin/sh' is not in the allow-list for exec"},

@@ -6,6 +6,7 @@
 
 #include "core/clock.h"
 #include "core/json.h"
+#include "core/path.h"
 #include "core/web_url.h"
 #include "rules/language/template.h"
 
@@ -99,7 +100,12 @@ static enum wr_result find_address(const struct wr_action_spec *spec, const stru
     const char *text = mqtt ? spec->mqtt.topic : webhook ? spec->webhook.url : spec->file.path;
     if (wr_template_expand(text, use, alarm, place->node, place->site, into, size) != WR_OK)
         return wr_error_set(err, WR_INVALID, "the %s is too long", mqtt ? "topic" : webhook ? "address" : "path");
-    return webhook ? wr_web_url_parse(into, &url, err) : WR_OK;
+    if (webhook)
+        return wr_web_url_parse(into, &url, err);
+    /* A value stays in its place, but one that is empty may leave dots alone that stand beside it in the rule. */
+    if (!mqtt && (!wr_path_is_plain(into) || into[strlen(into) - 1] == '/'))
+        return wr_error_set(err, WR_INVALID, "with its names filled in it is no path of a file below its directory: %s", into);
+    return WR_OK;
 }
 
 /* consequence or respond, its names filled in; NULL: the rule has none. */

@@ -53,7 +53,7 @@ struct wr_action_job {
     struct wr_tls *tls;
 };
 
-/* rule: what else a message tells; action: which of the rule's. WR_INVALID: the address is too long, or no address. WR_NO_MEMORY. */
+/* rule: what else a message tells; action: which of the rule's. WR_INVALID: the address is too long, or no address, or leads elsewhere. WR_NO_MEMORY. */
 WR_MUST_USE enum wr_result wr_action_job_new(const struct wr_action_spec *spec, uint32_t action, const struct wr_rule_info *rule,
                                              const struct wr_alarm_entry *entry, const struct wr_action_place *place,
                                              struct wr_action_job **ret_job, struct wr_error *err);

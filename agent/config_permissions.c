@@ -6,6 +6,7 @@
 
 #include "agent/config_private.h"
 #include "core/authority.h"
+#include "core/path.h"
 
 #define SECRET_NAME_MAX 63
 
@@ -31,7 +32,7 @@ static void check_file_allow(struct wr_config_load *load) {
         char path[32];
         struct stat stat_of;
         snprintf(path, sizeof path, "file_allow[%u]", i);
-        if (directory[0] != '/' || strstr(directory, "/../") || strstr(directory, "/./") || strstr(directory, "//") || !directory[1])
+        if (!wr_path_is_plain(directory) || !directory[1])
             wr_config_error(load, WR_CONFIG_W_FILE, path, NULL, "a directory is named by its absolute path, without . or ..");
         else if (stat(directory, &stat_of) != 0 || !S_ISDIR(stat_of.st_mode) || access(directory, W_OK | X_OK) != 0)
             wr_config_warn(load, WR_CONFIG_W_FILE, path, NULL, "no such directory, or it cannot be written to");

@@ -4,6 +4,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "core/path.h"
 #include "core/web_url.h"
 #include "rules/compile/rule_compile.h"
 
@@ -255,7 +256,7 @@ void wr_compile_output(struct wr_compile *compile, const char *key, const struct
     if (!check_template(compile, where, path))
         return;
     const size_t len = strlen(path);
-    if (path[0] != '/' || path[len - 1] == '/' || strstr(path, "/../") || strstr(path, "/./") || strstr(path, "//")) {
+    if (!wr_path_is_plain(path) || path[len - 1] == '/' || strstr(path, "..")) { /* "{level}.." too: a name may be empty */
         WR_COMPILE_ERROR(compile, 374, where, "/var/log/weir/alarms.jsonl", "`path` is the absolute path of a file, without . or ..");
         return;
     }

@@ -235,6 +235,34 @@ static void names_in_the_rules_texts_are_filled_in(void **state) {
     free(job);
 }
 
+/* Names that are empty: of a rule without levels, or that the rule file lies about. */
+static void a_path_never_leads_out_of_its_directory(void **state) {
+    (void)state;
+    static const struct {
+        const char *path;
+        const char *expected; /* NULL: refused */
+    } table[] = {
+        {"/tmp/x/{level}../escaped", NULL}, {"/tmp/x/..{level}/escaped", NULL},
+        {"/tmp/x/{level}..", NULL},         {"/tmp/x/.{level}./escaped", NULL},
+        {"/tmp/x/{level}./a", NULL},        {"/tmp/x/{level}/a", NULL},
+        {"/tmp/x/{level}", NULL},           {"/tmp/x/{room}../a", "/tmp/x/_.../a"},
+        {"/tmp/x/{room}", "/tmp/x/_."},     {"/tmp/x/{rule}{level}", "/tmp/x/r"},
+        {"/tmp/x/.{level}a", "/tmp/x/.a"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct wr_alarm_entry entry = entry_of(WR_ALARM_RAISED);
+        struct wr_action_spec spec = spec_of(WR_ACTION_FILE);
+        struct wr_action_job *job = NULL;
+        struct wr_error err = {0};
+        spec.file.path = table[i].path;
+        snprintf(entry.alarm.instance, sizeof entry.alarm.instance, "room=..");
+        const enum wr_result result = wr_action_job_new(&spec, 0, &rule, &entry, &place, &job, &err);
+        if (result != (table[i].expected ? WR_OK : WR_INVALID) || (job && strcmp(job->address, table[i].expected) != 0))
+            fail_msg("%s: %s", table[i].path, job ? job->address : err.text);
+        free(job);
+    }
+}
+
 static void an_address_that_is_too_long_is_refused(void **state) {
     (void)state;
     struct wr_alarm_entry entry = entry_of(WR_ALARM_RAISED);
@@ -356,6 +384,7 @@ int main(void) {
         cmocka_unit_test_teardown(a_write_that_fails_leaves_no_trace, remove_files),
         cmocka_unit_test(a_job_needs_nothing_but_itself),
         cmocka_unit_test(names_in_the_rules_texts_are_filled_in),
+        cmocka_unit_test(a_path_never_leads_out_of_its_directory),
         cmocka_unit_test(an_address_that_is_too_long_is_refused),
         cmocka_unit_test(what_it_says),
         cmocka_unit_test(later_unless_somebody_knows),

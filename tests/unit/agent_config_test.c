@@ -427,6 +427,8 @@ static void test_permissions_of_rules(void **state) {
     complains(NODE FLOOR M1 "file_allow: [logs]\n", "4:14: error W507", "absolute path");
     complains(NODE FLOOR M1 "file_allow: [/]\n", "4:14: error W507", "absolute path");
     complains(NODE FLOOR M1 "file_allow: [/var/../etc]\n", "4:14: error W507", "without . or ..");
+    complains(NODE FLOOR M1 "file_allow: [/var/log/..]\n", "4:14: error W507", "without . or ..");
+    complains(NODE FLOOR M1 "file_allow: [/var/log/.]\n", "4:14: error W507", "without . or ..");
     complains(NODE FLOOR M1 "file_allow: [/nowhere]\n", "4:14: warning W507", "no such directory");
     snprintf(text, sizeof text, NODE FLOOR M1 "file_allow: [%s]\n", in_directory("tool"));
     complains(text, "4:14: warning W507", "no such directory");

@@ -3,6 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/path.h"
+
 #define ACCEPTED "write https://HOST[:PORT]/PATH"
 
 static bool skip(const char **at, const char *word) {
@@ -23,6 +25,8 @@ static enum wr_result check_path(const char *path, struct wr_error *err) {
                                 wr_error_escape(shown, sizeof shown, c, 1), (unsigned)(unsigned char)*c);
         }
     }
+    if (wr_path_has_dots(path, strcspn(path, "?")))
+        return wr_error_set(err, WR_INVALID, "the path has a part . or ..: write where it leads");
     return WR_OK;
 }
 

@@ -1,7 +1,7 @@
 /* Addresses of the web: https://HOST[:443][/PATH] and http://HOST[:80][/PATH].
  *
  * Promise: what is accepted can be asked for as it stands: host and port as core/authority.h says; the path begins with / and has printable ASCII
- * only, so that nothing in it ends a request's line. User names are refused by name: secrets never stand in an address; so are
+ * only, so that nothing in it ends a request's line, and no part . or .., which a server may follow elsewhere. User names are refused by name: secrets never stand in an address; so are
  * fragments, which no server is told.
  * Threads: none; pure functions. Ownership: path points into the text. Errors: WR_INVALID with what is wrong and what is accepted.
  * Source: RFC 3986, RFC 9110 §4.2.

@@ -112,6 +112,15 @@ static bool host_is_template(const char *text) {
     return memchr(text, '{', (size_t)(end - text)) != NULL;
 }
 
+/* "{level}../admin" is harmless as it stands: but a name may be empty. */
+static bool is_address_without_values(const char *text, struct wr_error *err) {
+    static const struct wr_alarm empty;
+    struct wr_web_url url;
+    char expanded[WR_WEB_URL_BYTES];
+    return wr_template_expand(text, WR_TEMPLATE_URL, &empty, "", "", expanded, sizeof expanded) != WR_OK ||
+           wr_web_url_parse(expanded, &url, err) == WR_OK;
+}
+
 static void check_url(struct wr_compile *compile, const char *key, const struct wr_file_webhook *record, struct wr_action_spec *action) {
     struct wr_web_url url;
     struct wr_error err = {0};
@@ -123,7 +132,7 @@ static void check_url(struct wr_compile *compile, const char *key, const struct 
         WR_COMPILE_ERROR(compile, 371, where, NULL, "names in braces stand behind the host only: where it goes is fixed in the rule file");
         return;
     }
-    if (wr_web_url_parse(record->url, &url, &err) != WR_OK) {
+    if (!is_address_without_values(record->url, &err) || wr_web_url_parse(record->url, &url, &err) != WR_OK) {
         WR_COMPILE_ERROR(compile, 371, where, NULL, "%s", err.text);
         return;
     }

@@ -299,6 +299,11 @@ char *wr_template_message(const struct wr_template *parsed, const struct wr_alar
     return into;
 }
 
+/* Behind the '?' of an address a dot is just a character. */
+static bool is_in_path(const struct text *out, enum wr_template_use use) {
+    return use == WR_TEMPLATE_PATH || (use == WR_TEMPLATE_URL && !strchr(out->into, '?'));
+}
+
 /* Makes a value harmless where it stands. */
 static void put_value(struct text *out, const char *value, enum wr_template_use use) {
     static const char digits[] = "0123456789ABCDEF";
@@ -306,11 +311,11 @@ static void put_value(struct text *out, const char *value, enum wr_template_use 
         const unsigned char byte = (unsigned char)*c;
         const bool control = byte < 0x20 || byte == 0x7F;
         const bool plain = (byte >= '0' && byte <= '9') || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z') || strchr("-._~", *c);
+        const bool dot = *c == '.' && c == value && is_in_path(out, use);
         const char encoded[3] = {'%', digits[byte >> 4], digits[byte & 15]};
         if (use == WR_TEMPLATE_URL && !plain)
             put(out, encoded, sizeof encoded);
-        else if (use != WR_TEMPLATE_URL && (control || *c == '/' || strchr(use == WR_TEMPLATE_TOPIC ? "+#" : "", *c) ||
-                                            (use == WR_TEMPLATE_PATH && c == value && *c == '.')))
+        else if (dot || (use != WR_TEMPLATE_URL && (control || *c == '/' || strchr(use == WR_TEMPLATE_TOPIC ? "+#" : "", *c))))
             put(out, "_", 1);
         else
             put(out, c, 1);

@@ -4,7 +4,8 @@
  *   by the label of their key: {rooms.hi}. {{ is a brace. {duration} is known to `message` alone: elsewhere it is refused at load.
  *
  * Promise: an unknown name is found at load. Expanding allocates nothing and cuts at a character boundary. A value stays inside its place:
- * in a topic it cannot add a level or a wildcard (/ + # and control characters become _), in a URL it is percent-encoded, in a path it can
+ * in a topic it cannot add a level or a wildcard (/ + # and control characters become _), in a URL it is percent-encoded, and a dot at its start
+ * becomes _ before the '?', in a path it can
  * neither add a directory nor hide a file (/ and control characters become _, a dot at its start too).
  * Threads: none; immutable once parsed. Ownership: parts live in the arena.
  */

@@ -1,10 +1,13 @@
 /* The texts of actions: whatever is accepted means something, and what is sent of an address stays one line. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/webhook.h"
+#include "core/path.h"
 #include "core/web_url.h"
 #include "rules/alarms/retry.h"
+#include "rules/language/template.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -41,6 +44,31 @@ static void check_url(const char *text) {
         abort();
 }
 
+static unsigned slashes(const char *text) {
+    unsigned n = 0;
+    for (; *text; text++)
+        n += *text == '/';
+    return n;
+}
+
+/* As the value of a label it stays in its place. */
+static void check_value(const char *text) {
+    struct wr_alarm alarm = {0};
+    struct wr_web_url url;
+    struct wr_error err;
+    char into[2048];
+    snprintf(alarm.instance, sizeof alarm.instance, "a=%s", text);
+    if (wr_template_expand("/d/{a}/x", WR_TEMPLATE_PATH, &alarm, "", "", into, sizeof into) != WR_OK || slashes(into) != 3 ||
+        (into[3] != '/' && !wr_path_is_plain(into)))
+        abort();
+    if (wr_template_expand("https://h/{a}/x", WR_TEMPLATE_URL, &alarm, "", "", into, sizeof into) != WR_OK ||
+        wr_web_url_parse(into, &url, &err) != WR_OK || slashes(url.path) != 2)
+        abort();
+    if (wr_template_expand("d/{a}/x", WR_TEMPLATE_TOPIC, &alarm, "", "", into, sizeof into) != WR_OK || slashes(into) != 2 ||
+        strpbrk(into, "+#"))
+        abort();
+}
+
 static void check_patience(const char *text) {
     const int64_t patience_ns = wr_webhook_patience_ns(text, INT64_C(1772438400) * WR_NS_PER_S);
     if (patience_ns < 0 || patience_ns > WR_ACTION_PATIENCE_NS)
@@ -57,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_retry(text);
     check_url(text);
     check_patience(text);
+    check_value(text);
     free(text);
     return 0;
 }

@@ -101,8 +101,11 @@ static void an_address_that_cannot_be_asked_for_is_refused(void **state) {
     refuses_url("https://h/\r\nX: y", "%0D");
     refuses_url("https://h/#top", "no server is told");
     refuses_url("https://h/\xC3\xA4", "%C3");
+    refuses_url("https://h/..", "a part . or ..");
+    refuses_url("https://h/a/./b?c", "a part . or ..");
     refuses_url(longest, "more than");
     struct wr_web_url url;
+    assert_int_equal(wr_web_url_parse("https://h/.a/..b/c..?x=/../", &url, NULL), WR_OK);
     assert_int_equal(wr_web_url_parse("https://h/x@y", &url, NULL), WR_OK); /* behind the host it is just a character */
 }
 

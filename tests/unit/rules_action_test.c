@@ -73,6 +73,9 @@ static void what_is_wrong_is_refused_by_place(void **state) {
         {"      - {webhook: {url: \"https://h/{rom}\"}}\n", "W327: unknown name 'rom' in a template"},
         {"      - {webhook: {url: \"https://h/{duration}\"}}\n", "W327: {duration} is known in `message` only"},
         {"      - {mqtt: {topic: \"a/{duration}\"}}\n", "W327: {duration} is known in `message` only"},
+        {"      - {webhook: {url: \"https://h/a/../b\"}}\n", "W371: the path has a part . or .."},
+        {"      - {webhook: {url: \"https://h/{level}../b\"}}\n", "W371: the path has a part . or .."},
+        {"      - {webhook: {url: \"https://h/a/..{level}?b\"}}\n", "W371: the path has a part . or .."},
         {"      - {webhook: {url: \"http://pager.example/\"}}\n", "W371: without TLS everybody on the way"},
         {"      - {webhook: {url: \"http://10.0.0.1:8081/\"}}\n", "W371: without TLS everybody on the way"},
         {"      - {webhook: {url: \"https://me:pw@h/\"}}\n", "W371: user and password do not belong into the address"},
@@ -230,7 +233,9 @@ static void a_value_stays_in_its_place(void **state) {
     assert_int_equal(wr_template_expand("x/{room}/y", WR_TEMPLATE_TOPIC, &alarm, "n", "s", text, sizeof text), WR_OK);
     assert_string_equal(text, "x/.._a b,c__\xC3\xA4/y");
     assert_int_equal(wr_template_expand("x/{room}?{site}", WR_TEMPLATE_URL, &alarm, "n", "s", text, sizeof text), WR_OK);
-    assert_string_equal(text, "x/..%2Fa%20b%2Cc%2F%2B%C3%A4?s");
+    assert_string_equal(text, "x/_.%2Fa%20b%2Cc%2F%2B%C3%A4?s");
+    assert_int_equal(wr_template_expand("x?r={room}", WR_TEMPLATE_URL, &alarm, "n", "s", text, sizeof text), WR_OK);
+    assert_string_equal(text, "x?r=..%2Fa%20b%2Cc%2F%2B%C3%A4"); /* nobody follows dots there */
     assert_int_equal(wr_template_expand("/var/{room}/{rule}", WR_TEMPLATE_PATH, &alarm, "n", "s", text, sizeof text), WR_OK);
     assert_string_equal(text, "/var/_._a b,c_+\xC3\xA4/r");
     assert_int_equal(wr_template_expand("/var/{room}", WR_TEMPLATE_PATH, &alarm, "n", "s", text, 8), WR_LIMIT);

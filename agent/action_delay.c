@@ -22,10 +22,22 @@ static struct wr_action_job *take(struct wr_action_delay *delay, uint32_t at) {
     return job;
 }
 
+/* Of the same action of the same alarm, the one that is due last; NULL: none waits. */
+static const struct wr_action_job *latest(const struct wr_action_delay *delay, const struct wr_action_job *job) {
+    const struct wr_action_job *last = NULL;
+    for (uint32_t i = 0; i < delay->n; i++) {
+        const struct wr_action_job *other = delay->jobs[i];
+        if (other->turn.alarm == job->turn.alarm && other->turn.action == job->turn.action &&
+            (!last || other->turn.due_boot_ns >= last->turn.due_boot_ns))
+            last = other;
+    }
+    return last;
+}
+
 enum wr_result wr_action_delay_put(struct wr_action_delay *delay, struct wr_action_job *job) {
-    for (uint32_t i = 0; i < delay->n; i++)
-        if (delay->jobs[i]->turn.alarm == job->turn.alarm && delay->jobs[i]->turn.action == job->turn.action)
-            return WR_EXISTS;
+    const struct wr_action_job *last = latest(delay, job);
+    if (last && last->alarm.cause == job->alarm.cause)
+        return WR_EXISTS;
     if (delay->n == WR_ACTION_DELAYS)
         return WR_FULL;
     delay->jobs[delay->n++] = job;

@@ -1,6 +1,7 @@
 /* Actions that wait for their time (`after: 10m`), and are needless if the alarm is acknowledged or over by then (`unless: acked`).
  *
- * Promise: an action of an alarm waits once: a raise while it waits does not begin it anew. `acked` is an alarm that nobody needs to acknowledge any
+ * Promise: what an action tells last while it waits is not told again: a raise that follows a raise does not begin it anew; the end of
+ * the alarm after its raise, where the action is for both, waits behind it. `acked` is an alarm that nobody needs to acknowledge any
  * more; `cleared` one whose condition has ended. What has no room is given back.
  * Threads: one; pure. Ownership: takes the jobs; gives them back, or frees those that have become needless. Limits: WR_ACTION_DELAYS.
  */

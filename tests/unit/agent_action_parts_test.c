@@ -357,6 +357,30 @@ static void later_unless_somebody_knows(void **state) {
     wr_action_delay_fini(&delay);
 }
 
+/* `at: [raised, cleared]` with `after`: each is told, in their order; the same once more is not. */
+static void each_moment_waits_for_its_own_time(void **state) {
+    (void)state;
+    static const enum wr_alarm_cause causes[] = {WR_ALARM_RAISED, WR_ALARM_RAISED, WR_ALARM_CLEARED, WR_ALARM_CLEARED, WR_ALARM_RAISED};
+    static const enum wr_alarm_cause told[] = {WR_ALARM_RAISED, WR_ALARM_CLEARED, WR_ALARM_RAISED};
+    struct wr_action_delay delay;
+    assert_int_equal(wr_action_delay_init(&delay, NULL), WR_OK);
+    for (size_t i = 0; i < sizeof causes / sizeof causes[0]; i++) {
+        struct wr_action_job *job = later(1, 0, 0, (int64_t)i);
+        job->alarm.cause = (uint8_t)causes[i];
+        const bool again = i > 0 && causes[i] == causes[i - 1];
+        assert_int_equal(wr_action_delay_put(&delay, job), again ? WR_EXISTS : WR_OK);
+        if (again)
+            free(job);
+    }
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
+        struct wr_action_job *job = wr_action_delay_take(&delay, WR_NEVER_NS);
+        assert_int_equal(job->alarm.cause, told[i]);
+        free(job);
+    }
+    assert_int_equal(delay.n, 0);
+    wr_action_delay_fini(&delay);
+}
+
 /* The meaning of `unless`, state by state. */
 static void each_state_is_acked_or_cleared_or_not(void **state) {
     (void)state;
@@ -388,6 +412,7 @@ int main(void) {
         cmocka_unit_test(an_address_that_is_too_long_is_refused),
         cmocka_unit_test(what_it_says),
         cmocka_unit_test(later_unless_somebody_knows),
+        cmocka_unit_test(each_moment_waits_for_its_own_time),
         cmocka_unit_test(each_state_is_acked_or_cleared_or_not),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);

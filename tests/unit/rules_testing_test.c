@@ -103,7 +103,8 @@ static void actions(void **state) {
         "  - {rule: a, when: t > 8, then: [{at: [raised], after: 10m, unless: acked, exec: {argv: [/bin/page]}}, {at: [raised], after: 5m, "
         "unless: "
         "cleared, "
-        "webhook: {url: \"https://pager.example/x\"}}, {at: [cleared], log: true}]}\n"
+        "webhook: {url: \"https://pager.example/x\"}}, {at: [cleared], log: true}, "
+        "{at: [raised, cleared], after: 5m, file: {path: /var/log/a}}]}\n"
         "tests:\n"
         "  - {test: nobody cares, given: [{series: t, values: \"1*2 9*60\"}], expect: [{t: 5m59s, action: webhook, rule: a, count: 0}, "
         "{t: 6m, action: webhook, rule: a}, {until: 10m59s, action: exec, rule: a, count: 0}, {t: 11m, action: exec, alarm: a}, "
@@ -113,7 +114,8 @@ static void actions(void **state) {
         "{until: 20m, action: webhook, rule: a, count: 1}]}\n"
         "  - {test: it ends, given: [{series: t, values: \"1*2 9*4 1 9*2 1*20\"}], expect: [{until: 20m, action: webhook, rule: a, count: "
         "0}, {until: 20m, action: log, rule: a, count: 2}, "
-        "{until: 10m59s, action: exec, rule: a, count: 0}, {until: 20m, action: exec, rule: a, count: 1}]}\n";
+        "{until: 10m59s, action: exec, rule: a, count: 0}, {until: 20m, action: exec, rule: a, count: 1}, {until: 20m, action: file, rule: "
+        "a, count: 4}]}\n";
     static const struct wr_ruleset_options any = {.any_action = true};
     const struct wr_ruleset_text file = {"r.yaml", text, strlen(text)};
     const struct wr_suite_options options = {.rules = &any, .seed = WR_TEST_SEED};

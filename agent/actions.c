@@ -31,6 +31,7 @@ enum wr_result wr_actions_init(struct wr_actions *actions, struct wr_error *err)
     if (result == WR_OK && (actions->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
         result = wr_error_set(err, WR_IO, "no descriptor for the actions");
     if (result == WR_OK) {
+        pthread_cond_init(&actions->exchanged, NULL);
         wr_children_init(&actions->children, wr_actions_program_ended, actions);
         pthread_mutex_init(&actions->lock, NULL);
         return WR_OK;
@@ -66,12 +67,31 @@ void wr_actions_fini(struct wr_actions *actions) {
     wr_channel_free(actions->transitions);
     actions->transitions = NULL;
     close(actions->cancel_fd);
+    pthread_cond_destroy(&actions->exchanged);
     pthread_mutex_destroy(&actions->lock);
 }
 
-void wr_actions_use(struct wr_actions *actions, struct wr_ruleset *rules) {
+/* Under the lock. */
+static void exchange_rules(struct wr_actions *actions) {
+    if (!actions->next_rules || actions->taken < actions->next_from)
+        return;
+    actions->rules = actions->next_rules;
+    actions->next_rules = NULL;
+    pthread_cond_broadcast(&actions->exchanged);
+}
+
+void wr_actions_use(struct wr_actions *actions, struct wr_ruleset *rules, uint64_t from) {
     pthread_mutex_lock(&actions->lock);
-    actions->rules = rules;
+    actions->next_rules = rules;
+    actions->next_from = from;
+    exchange_rules(actions);
+    pthread_mutex_unlock(&actions->lock);
+}
+
+void wr_actions_await_use(struct wr_actions *actions) {
+    pthread_mutex_lock(&actions->lock);
+    while (actions->next_rules)
+        pthread_cond_wait(&actions->exchanged, &actions->lock);
     pthread_mutex_unlock(&actions->lock);
 }
 
@@ -155,9 +175,11 @@ static void plan(struct wr_actions *actions, const struct wr_action_spec *spec, 
 }
 
 /* An alarm as it was before a restart: what waited for its time waits on. If that came meanwhile nobody knows whether it was done: then it is
- * done (again, under the same delivery, if the alarm has not changed), where `unless` says that somebody still needs to know. */
+ * done (again, under the same delivery, if the alarm has not changed), where `unless` says that somebody still needs to know. Without `unless`
+ * only an alarm that is as it was raised tells how long ago that was: of any other the time may have come before it changed. */
 static void resume(struct wr_actions *actions, const struct wr_alarm_entry *found, uint32_t rule, const struct wr_action_spec *list,
                    uint32_t n) {
+    const bool as_raised = n > 0 && found->alarm.to == (wr_ruleset_info(actions->rules, rule).auto_ack ? WR_ALARM_ACKED : WR_ALARM_UNACK);
     const struct wr_now now = wr_clock_now(actions->clock);
     struct wr_alarm_entry entry = *found;
     entry.alarm.cause = WR_ALARM_RAISED;
@@ -166,7 +188,8 @@ static void resume(struct wr_actions *actions, const struct wr_alarm_entry *foun
         const struct wr_action_spec *spec = &list[i];
         int64_t left_ns = now.wall_trusted ? wr_clock_add_ns(found->alarm.wall_ns - now.wall_ns, spec->after_ns) : spec->after_ns;
         if (spec->after_ns == 0 || found->alarm.to == WR_ALARM_PENDING || !wr_action_is_wanted(spec, &entry.alarm) ||
-            wr_action_is_needless(spec->unless, (enum wr_alarm_state)found->alarm.to) || (spec->unless == 0 && left_ns <= 0))
+            wr_action_is_needless(spec->unless, (enum wr_alarm_state)found->alarm.to) ||
+            (spec->unless == 0 && (left_ns <= 0 || !as_raised)))
             continue;
         left_ns = left_ns < 0 ? 0 : left_ns > spec->after_ns ? spec->after_ns : left_ns;
         entry.alarm.decided_boot_ns = now.boot_ns + left_ns - spec->after_ns;
@@ -242,10 +265,13 @@ static bool turn(struct wr_actions *actions, bool open, int64_t deadline_boot_ns
     if (taken && index == 0 && cases[0].result != WR_OK)
         open = false;
     pthread_mutex_lock(&actions->lock);
-    if (taken && index == 0 && open)
+    if (taken && index == 0 && open) {
         act(actions, &entry);
-    else if (taken && index == 1)
+        actions->taken++;
+        exchange_rules(actions);
+    } else if (taken && index == 1) {
         wr_actions_take_result(actions, &result);
+    }
     act_delayed(actions);
     const int64_t due_ns = wr_actions_dispatch(actions);
     pthread_mutex_unlock(&actions->lock);

@@ -9,8 +9,8 @@
  * A rule without `then` is logged when it is raised, cleared or acknowledged. Historic alarms drive nothing; silenced ones (wr_alarm_is_annunciated)
  * only state topics, which keep what is, and what asks for the moment of the suppression itself.
  *
- * Threads: one of its own, fed by a channel of struct wr_alarm_entry, and those of its pools; the rule set is exchanged by wr_actions_use, from any thread.
- * Ownership: the rule set belongs to the caller and must live until another one is in use. Caller's memory.
+ * Threads: one of its own, fed by a channel of struct wr_alarm_entry from one sender, and those of its pools; wr_actions_use is for that sender, or before the start.
+ * Ownership: the rule set belongs to the caller and must live until wr_actions_await_use after another one. Caller's memory.
  */
 #ifndef WEIR_AGENT_ACTIONS_H
 #define WEIR_AGENT_ACTIONS_H
@@ -88,10 +88,14 @@ struct wr_actions {
     _Atomic uint64_t unjournalled; /* actions that did not wait for the journal any longer */
     struct wr_histogram latency;   /* arrival of the reading to just before the first action */
 
-    pthread_mutex_t lock; /* guards rules and publish: held while one transition is worked on, never while waiting */
+    pthread_mutex_t lock; /* guards what follows: held while one transition is worked on, never while waiting */
+    pthread_cond_t exchanged;
     struct wr_ruleset *rules;
-    struct wr_channel *publish; /* struct wr_uplink_direct, or NULL: no uplink */
-    bool published_anew;        /* another uplink: what the former one had is lost */
+    struct wr_ruleset *next_rules; /* NULL: rules are for all that comes */
+    uint64_t next_from;            /* for what comes behind so many transitions */
+    uint64_t taken;                /* so many were worked on */
+    struct wr_channel *publish;    /* struct wr_uplink_direct, or NULL: no uplink */
+    bool published_anew;           /* another uplink: what the former one had is lost */
 
     /* The thread's own. */
     struct wr_action_delay delay;
@@ -117,8 +121,11 @@ WR_MUST_USE enum wr_result wr_actions_start(struct wr_actions *actions, struct w
 WR_MUST_USE enum wr_result wr_actions_stop(struct wr_actions *actions, int64_t deadline_boot_ns);
 void wr_actions_fini(struct wr_actions *actions);
 
-/* From the next transition on. When it returns, the former rule set is in use no more. */
-void wr_actions_use(struct wr_actions *actions, struct wr_ruleset *rules);
+/* Another rule set, for what is sent behind the first `from` transitions ever sent, those of alarms that were there before a restart counted: each
+ * transition finds the rules that made it, wherever it is on its way. One exchange at a time. */
+void wr_actions_use(struct wr_actions *actions, struct wr_ruleset *rules, uint64_t from);
+/* Waits until that is so: then the former rule set is in use no more. Any thread; the actions' own must run, or nothing may be under way to it. */
+void wr_actions_await_use(struct wr_actions *actions);
 /* Where mqtt actions go; NULL: there is no uplink now. */
 void wr_actions_publish_to(struct wr_actions *actions, struct wr_channel *publish);
 /* The uplink has delivered, or given up, a publish. Any thread. */

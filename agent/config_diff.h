@@ -30,7 +30,8 @@ struct wr_config_diff {
     uint32_t n_windows;
     enum wr_config_change uplink;
     enum wr_config_change http;
-    bool rules; /* the list of files, what they are allowed, or max_instances differ; the files themselves may differ without this */
+    bool
+        rules; /* the list of files, what they are allowed, or max_instances differ; a reload adds what stands in the files, by wr_ruleset_fingerprint */
     bool log;
     bool other; /* anything else, applied by taking over the new config: stop_deadline, the order of sources or windows */
 };

@@ -39,6 +39,15 @@ void wr_engine_loop_drain_alarms(struct wr_engine_loop *loop) {
         memmove(alarms->entries, alarms->entries + sent, alarms->n * sizeof *alarms->entries);
 }
 
+uint64_t wr_engine_loop_told_actions(const struct wr_engine_loop *loop) {
+    struct wr_channel_stats actions;
+    wr_channel_stats(loop->to_actions, &actions);
+    uint64_t told = actions.accepted;
+    for (uint32_t i = 0; i < loop->out.alarms.n; i++)
+        told += loop->out.alarms.entries[i].alarm.transition != 0;
+    return told;
+}
+
 /* The states of all alarms, without transitions: once a minute, for timers that no transition tells of, after the journal was full, and for a fresh store. In
  * slices, and only while the journal is at most half full: transitions go first. */
 void wr_engine_loop_snapshot(struct wr_engine_loop *loop, int64_t boot_ns) {

@@ -129,6 +129,8 @@ void wr_engine_loop_fini(struct wr_engine_loop *loop);
 bool wr_engine_loop_handover(struct wr_engine_loop *loop);
 /* For requests: sends transitions that a command made. */
 void wr_engine_loop_drain_alarms(struct wr_engine_loop *loop);
+/* For a reload: how many entries the actions have got, or will get, of all that was made up to now. */
+uint64_t wr_engine_loop_told_actions(const struct wr_engine_loop *loop);
 /* For a reload, on the engine's thread: flushes the present engine to the store, keeps its counts, and goes on with another one. WR_TIMEOUT:
  * the store did not take everything by the deadline; the present engine goes on. The old engine is the caller's to free. */
 WR_MUST_USE enum wr_result wr_engine_loop_exchange(struct wr_engine_loop *loop, struct wr_engine *engine, uint32_t n_accounts,

@@ -148,7 +148,7 @@ static enum wr_result start_actions(struct wr_agent *agent, struct wr_error *err
     actions->journalled_user = agent;
     actions->journal = agent->store.journal;
     WR_TRY(wr_actions_init(actions, err));
-    wr_actions_use(actions, agent->rules);
+    wr_actions_use(actions, agent->rules, 0);
     wr_actions_publish_to(actions, agent->uplink ? agent->uplink->directs : NULL);
     if (agent->uplink)
         wr_uplink_link_tell(agent->uplink, wr_actions_published, actions);

@@ -16,6 +16,7 @@
 struct exchange {
     struct wr_agent *agent;
     const struct wr_config *config;
+    struct wr_ruleset *rules;
     struct wr_evaluator *evaluator; /* the new one; afterwards the old one */
     struct wr_engine *engine;       /* new one, or NULL: sources and windows stay; afterwards the old one */
     uint32_t *map;
@@ -103,6 +104,8 @@ static void run_exchange(struct wr_request *request, void *owner) {
         (void)wr_engine_swap_evaluator(loop->engine, exchange->evaluator);
     }
     migrate(loop, exchange->evaluator, old);
+    /* Here, before the new rules can make a transition: those on their way are of the old ones. */
+    wr_actions_use(&exchange->agent->actions, exchange->rules, wr_engine_loop_told_actions(loop));
     exchange->evaluator = old;
     exchange->done = true;
     wr_request_finish(request, WR_OK);
@@ -288,6 +291,7 @@ static enum wr_result apply(struct wr_agent *agent, struct wr_loaded *loaded, co
         return wr_error_set(err, WR_NO_MEMORY, "no memory for a reload");
     exchange->agent = agent;
     exchange->config = loaded->config;
+    exchange->rules = loaded->rules;
     enum wr_result result = wr_evaluator_new(loaded->rules, agent->series, agent->symbols, &exchange->evaluator, err);
     bool engine_too = sources_or_windows_differ(diff);
     pthread_mutex_lock(&agent->lock);
@@ -313,7 +317,7 @@ static enum wr_result apply(struct wr_agent *agent, struct wr_loaded *loaded, co
         restart_old(agent, leaves);
         return result;
     }
-    wr_actions_use(&agent->actions, loaded->rules);
+    wr_actions_await_use(&agent->actions);
     for (uint32_t slot = 0; slot < WR_CONFIG_SOURCES_MAX; slot++)
         if (leaves[slot])
             wr_agent_source_close(agent, slot);
@@ -373,6 +377,7 @@ static enum wr_result reload(struct wr_agent *agent, char *what, size_t size, bo
     struct wr_config_diff diff;
     result = wr_config_compare(agent->config, loaded.config, &diff, err);
     if (result == WR_OK) {
+        diff.rules |= wr_ruleset_fingerprint(agent->rules) != wr_ruleset_fingerprint(loaded.rules);
         wr_config_diff_describe(what, size, &diff);
         result = apply(agent, &loaded, &diff, err);
     }

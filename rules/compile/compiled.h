@@ -253,6 +253,7 @@ struct wr_ruleset {
     const struct wr_selector *selectors[WR_SELECTOR_CACHE]; /* while loading: the same text is one selector, by hash of its text */
     struct wr_nodes *nodes; /* while loading: rules/language/nodes.h */
     bool lost;              /* while loading: a definition could not be read: what may need it is not blamed */
+    uint64_t fingerprint; /* of the texts of files and tables */
     uint32_t max_instances;
     uint32_t n_points;
     uint32_t cap_points;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/fingerprint.h"
 #include "core/timezone.h"
 #include "rules/compile/compiled.h"
 #include "rules/compile/lint.h"
@@ -324,6 +325,9 @@ static enum wr_result build(struct wr_yaml *yamls, size_t n, const struct wr_rul
         return wr_error_set(err, WR_NO_MEMORY, "no memory for the rules");
     wr_arena_init(&ruleset->arena);
     wr_arena_init(&ruleset->test_arena);
+    ruleset->fingerprint = WR_FINGERPRINT_START;
+    for (size_t i = 0; i < n; i++)
+        ruleset->fingerprint = wr_fingerprint_add(ruleset->fingerprint, yamls[i].text, yamls[i].text_len);
     ruleset->max_instances = options && options->max_instances ? options->max_instances : WR_RULESET_INSTANCES;
     enum wr_result result = WR_OK;
     if (!compile_files(ruleset, yamls, n, options, diagnostics) || ruleset->arena.failed || diagnostics->out_of_memory)
@@ -415,6 +419,10 @@ size_t wr_ruleset_bytes(const struct wr_ruleset *ruleset) {
     return bytes;
 }
 
+uint64_t wr_ruleset_fingerprint(const struct wr_ruleset *ruleset) {
+    return ruleset->fingerprint;
+}
+
 uint32_t wr_ruleset_points(const struct wr_ruleset *ruleset) {
     return ruleset->n_points;
 }
@@ -454,6 +462,7 @@ struct wr_rule_info wr_ruleset_info(const struct wr_ruleset *ruleset, uint32_t i
         .max_instances = rule->n_by == 0           ? 1
                          : rule->max_instances > 0 ? rule->max_instances
                                                    : ruleset->max_instances,
+        .auto_ack = rule->auto_ack,
         .quiet = rule->cost.quiet,
     };
     return info;

@@ -87,13 +87,16 @@ struct wr_rule_info {
     uint32_t nodes;              /* derived points and expressions with a history that it reads, at any depth */
     double edge;                 /* largest error at the edge of one of its windows, as a part of its length; 0: exact */
     uint32_t max_instances;
-    bool quiet; /* a value between its limits costs one compare */
+    bool auto_ack; /* nobody needs to acknowledge it: it is acknowledged as it is raised */
+    bool quiet;    /* a value between its limits costs one compare */
 };
 
 uint32_t wr_ruleset_count(const struct wr_ruleset *ruleset);
 uint32_t wr_ruleset_points(const struct wr_ruleset *ruleset);
 /* The memory of the set itself: rules, tables, time zones. */
 size_t wr_ruleset_bytes(const struct wr_ruleset *ruleset);
+/* Of all texts that it was made from, tables included: a set with the same one says the same. */
+uint64_t wr_ruleset_fingerprint(const struct wr_ruleset *ruleset);
 struct wr_rule_info wr_ruleset_info(const struct wr_ruleset *ruleset, uint32_t rule);
 /* The index of a rule by its name, UINT32_MAX when there is none. */
 uint32_t wr_ruleset_find(const struct wr_ruleset *ruleset, const char *name);

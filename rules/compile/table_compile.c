@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/fingerprint.h"
 #include "rules/compile/rule_compile.h"
 #include "rules/compile/rule_schema.h"
 
@@ -74,7 +75,8 @@ static bool compile_table(struct wr_compile *compile, const struct wr_file_table
     const char *path = path_beside(compile, record->csv);
     if (!path || !wr_table_load(&ruleset->arena, &origin, path, compile->diagnostics, &ruleset->tables[ruleset->n_tables]))
         return false;
-    ruleset->n_tables++;
+    const uint64_t fingerprint = wr_table_fingerprint(ruleset->tables[ruleset->n_tables++]);
+    ruleset->fingerprint = wr_fingerprint_add(ruleset->fingerprint, &fingerprint, sizeof fingerprint);
     return true;
 }
 

@@ -7,6 +7,10 @@ const char *wr_table_name(const struct wr_table *table) {
     return table->name;
 }
 
+uint64_t wr_table_fingerprint(const struct wr_table *table) {
+    return table->fingerprint;
+}
+
 bool wr_table_broken(const struct wr_table *table) {
     return table->broken;
 }

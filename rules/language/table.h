@@ -20,8 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "rules/language/arena.h"
 #include "rules/diagnostics/diagnostics.h"
+#include "rules/language/arena.h"
 #include "rules/language/units.h"
 
 #define WR_TABLE_BYTES (8u << 20)
@@ -58,6 +58,8 @@ WR_MUST_USE bool wr_table_load(struct wr_arena *arena, const struct wr_table_ori
                                struct wr_diagnostics *diagnostics, struct wr_table **ret_table);
 
 const char *wr_table_name(const struct wr_table *table);
+/* Of the text that it was read from: core/fingerprint.h. */
+uint64_t wr_table_fingerprint(const struct wr_table *table);
 /* There were errors: whether it has a column, and of what kind, may not be known. For whoever checks rules that use it and would blame them. */
 bool wr_table_broken(const struct wr_table *table);
 /* The name of the key column: the label by which an instance finds its row. */

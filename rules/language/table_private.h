@@ -15,6 +15,7 @@ struct wr_table {
     const char *name;
     const char *key;
     bool broken;
+    uint64_t fingerprint; /* of the CSV */
     uint32_t n_columns;
     uint32_t n_rows;
     struct wr_table_column columns[WR_TABLE_COLUMNS];

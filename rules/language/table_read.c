@@ -7,6 +7,7 @@
 
 #include "core/csv_row.h"
 #include "core/file.h"
+#include "core/fingerprint.h"
 #include "core/utf8.h"
 #include "rules/diagnostics/lines.h"
 #include "rules/language/table_private.h"
@@ -392,6 +393,7 @@ bool wr_table_read(struct wr_arena *arena, const struct wr_table_origin *origin,
     reader->end = text + len;
     reader->diagnostics = diagnostics;
     reader->table = table;
+    table->fingerprint = wr_fingerprint_add(WR_FINGERPRINT_START, text, len);
     reader->line = 1;
     wr_csv_row_init(&reader->row, reader->cells, WR_TABLE_COLUMNS);
     const bool good = read_all(reader);

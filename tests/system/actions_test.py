@@ -9,6 +9,7 @@ import pathlib
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
@@ -48,13 +49,16 @@ class Gateway:
         for name, text in (("pager.secret", SECRET + "\n"), ("login.secret", "token-7\n")):
             (directory / name).write_text(text)
             (directory / name).chmod(0o600)
-        text = "weir: 1\nrules:\n" + "".join(
-            f"  - rule: {name}\n    when: {name} > 50\n    by: room\n    respond: Close the door\n    message: \"{{room}} at {{value}}\"\n"
-            f"    then:\n      - {then}\n" for name, then in rules.items())
-        (directory / "rules.yaml").write_text(text)
+        self.rules = directory / "rules.yaml"
+        self.write_rules(rules)
         config = CONFIG.format(line=self.line, http=self.http, out=self.out, programs=programs, extra=uplink)
         self.agent = lab.add(laboratory.Agent(lab.weir, directory, config)).start()
         self.sensor = laboratory.Sender(self.line)
+
+    def write_rules(self, rules):
+        self.rules.write_text("weir: 1\nrules:\n" + "".join(
+            f"  - rule: {name}\n    when: {name} > 50\n    by: room\n    respond: Close the door\n    message: \"{{room}} at {{value}}\"\n"
+            f"    then:\n      - {then}\n" for name, then in rules.items()))
 
     def send(self, *names, value=60, room="A1"):
         self.sensor.send("".join(f"{name},room={room} value={value}\n" for name in names))
@@ -288,6 +292,43 @@ def test_what_waits_outlives_a_kill(lab):
     wait_for("the page once more: nobody has acknowledged it", lambda: len(told.read_text().splitlines()) == 2)
     first, second = told.read_text().splitlines()
     assert first == second, "under the same delivery"
+    assert gateway.agent.stop() == 0
+
+
+def test_no_action_is_lost_over_a_reload(lab):
+    """A rule that is new is raised by the very next reading, and that it was raised is told; so is the end of the one that is gone."""
+    names = [f"r{i}" for i in range(10)]
+    told = lab.directory / "out" / "told.jsonl"
+
+    def rules(name):
+        return {name: f'{{at: [raised, rule_changed], file: {{path: "{told}"}}}}'}
+
+    gateway = Gateway(lab, rules(names[0]))
+    stop = threading.Event()
+
+    def feed():
+        while not stop.is_set():
+            gateway.send(*names)
+
+    def has_told(name, cause):
+        lines = told.read_text().split("\n")[:-1] if told.exists() else []
+        return any((line["rule"], line["cause"]) == (name, cause) for line in map(json.loads, lines))
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    try:
+        wait_for("the first alarm", lambda: has_told(names[0], "raised"))
+        for before, name in zip(names, names[1:]):
+            gateway.write_rules(rules(name))
+            report = gateway.agent.reload()
+            assert (report["msg"], report["changed"]) == ("done", "rules"), report
+            wait_for(f"{name} to be told", lambda: has_told(name, "raised"))
+            wait_for(f"the end of {before}", lambda: has_told(before, "rule_changed"))
+        assert gateway.agent.reload()["changed"] == "nothing"
+    finally:
+        stop.set()
+        feeder.join()
+    assert gateway.count("dead_total", "file") == 0
     assert gateway.agent.stop() == 0
 
 

@@ -208,7 +208,7 @@ def test_ten_reloads_under_load(lab):
     windows["s2"] = '{name: s2, every: 2s, of: "*", lateness: 300ms}'
     gateway.takes("~s2")
     gateway.write_rules(high=60, other=70)
-    gateway.takes("")
+    gateway.takes("rules")
     send_to(third, "second")
     gateway.parts["uplink"] = gateway.uplink("json")
     gateway.takes("uplink")

@@ -83,8 +83,8 @@ static struct wr_ruleset *load(const char *text) {
     return loaded;
 }
 
-/* A rule `hot` with these actions. */
-static void begin(const char *then) {
+/* A rule `hot` with these actions; nothing runs yet. */
+static void prepare(const char *then) {
     char text[1024];
     const struct wr_channel_options options = {.name = "publish",
                                                .capacity = 4,
@@ -101,9 +101,17 @@ static void begin(const char *then) {
     journalled = asked = 0;
     actions = (struct wr_actions){.clock = wr_clock_real(), .place = {"gw", "riga"}, .journalled = is_journalled, .journal = journal};
     assert_int_equal(wr_actions_init(&actions, NULL), WR_OK);
-    wr_actions_use(&actions, rules);
+    wr_actions_use(&actions, rules, 0);
     wr_actions_publish_to(&actions, publish);
+}
+
+static void start(void) {
     assert_int_equal(wr_actions_start(&actions, NULL), WR_OK);
+}
+
+static void begin(const char *then) {
+    prepare(then);
+    start();
 }
 
 static void end(void) {
@@ -179,17 +187,34 @@ static void actions_go_by_cause(void **state) {
     assert_int_equal(actions.logged, 1);
 }
 
-static void the_rule_set_is_exchanged_between_two_transitions(void **state) {
+/* A reload: what was made before it is still on its way to the actions, what the new rules make comes right behind. */
+static void each_transition_finds_the_rules_that_made_it(void **state) {
     (void)state;
-    begin("      - {at: [cleared], log: true}\n");
-    send(WR_ALARM_RAISED, 1);
+    prepare("      - {at: [raised, rule_changed], log: true}\n");
     struct wr_ruleset *former = rules;
-    rules = load("rules:\n  - {rule: cold, when: temp < 5, severity: low, respond: go}\n");
-    wr_actions_use(&actions, rules);
-    wr_ruleset_free(former);  /* in use no more */
-    send(WR_ALARM_RAISED, 2); /* of a rule that is gone: logged, so that nobody misses it */
+    char text[256];
+    snprintf(text, sizeof text,
+             "rules:\n  - {rule: cold, when: temp < 5, severity: low, respond: go, then: [{at: [raised], file: {path: \"%s/lines\"}}]}\n",
+             directory);
+    struct wr_alarm_entry cold = transition(WR_ALARM_RAISED, 4);
+    snprintf(cold.alarm.rule, sizeof cold.alarm.rule, "cold");
+    send(WR_ALARM_RAISED, 1);
+    send(WR_ALARM_REPEATED, 2); /* nobody asks for it */
+    rules = load(text);
+    wr_actions_use(&actions, rules, 3);
+    send(WR_ALARM_RULE_CHANGED, 3);
+    assert_int_equal(wr_channel_send(actions.transitions, &cold, WR_NEVER_NS), WR_OK);
+    assert_ptr_equal(actions.rules, former);
+    start();
+    wr_actions_await_use(&actions);
+    wr_ruleset_free(former); /* in use no more */
+    wait_for(&actions.kinds[WR_ACTION_FILE].done, 1);
+    assert_int_equal(actions.logged, 2);
+    wr_actions_use(&actions, rules, 4); /* nothing is on its way: at once */
+    assert_null(actions.next_rules);
+    wr_actions_await_use(&actions);
     end();
-    assert_true(actions.logged >= 1);
+    assert_int_equal(actions.failed, 0);
 }
 
 /* -- exec ------------------------------------------------------------------------------------------------------------------------------ */
@@ -583,6 +608,33 @@ static void what_waited_before_a_restart_waits_on(void **state) {
     assert_int_equal(actions.failed, 0);
 }
 
+/* It was raised some time before it ended: what was to follow the raise in any case has been done, or not; nobody knows. */
+static void what_a_raise_made_wait_is_not_told_anew_of_an_alarm_that_ended(void **state) {
+    (void)state;
+    begin("      - {after: 10m, log: true}\n      - {after: 10m, unless: acked, log: true}\n");
+    resume(WR_ALARM_RTN_UNACK, 60);
+    wait_for(&actions.delayed, 1);
+    end();
+    assert_int_equal(actions.delay.n, 1); /* somebody still needs to acknowledge it */
+    assert_int_equal(actions.delay.jobs[0]->turn.action, 1);
+}
+
+/* Acknowledged as it was raised: that says nothing about who knows. */
+static void of_an_alarm_that_nobody_acknowledges_it_waits_on(void **state) {
+    (void)state;
+    static const char text[] =
+        "rules:\n  - {rule: hot, when: temp > 50, severity: low, respond: go, auto_ack: true, then: [{after: 10m, log: true}]}\n";
+    prepare("");
+    wr_ruleset_free(rules);
+    rules = load(text);
+    wr_actions_use(&actions, rules, 0);
+    start();
+    resume(WR_ALARM_ACKED, 60);
+    wait_for(&actions.delayed, 1);
+    end();
+    assert_int_equal(actions.delay.n, 1);
+}
+
 /* -- memory ---------------------------------------------------------------------------------------------------------------------------- */
 
 static void init_without_memory_leaves_nothing_behind(void **state) {
@@ -628,7 +680,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_rule_without_actions_is_logged, tear_down),
         cmocka_unit_test_teardown(actions_go_by_cause, tear_down),
-        cmocka_unit_test_teardown(the_rule_set_is_exchanged_between_two_transitions, tear_down),
+        cmocka_unit_test_teardown(each_transition_finds_the_rules_that_made_it, tear_down),
         cmocka_unit_test_teardown(a_program_learns_of_the_alarm_in_its_environment, tear_down),
         cmocka_unit_test_teardown(a_program_that_fails_is_counted, tear_down),
         cmocka_unit_test(a_program_that_does_not_begin_holds_up_nothing),
@@ -647,6 +699,8 @@ int main(void) {
         cmocka_unit_test_teardown(a_program_is_tried_again_as_the_rule_says, tear_down),
         cmocka_unit_test(a_line_without_memory_is_a_dead_letter_and_the_next_one_is_written),
         cmocka_unit_test_teardown(what_waited_before_a_restart_waits_on, tear_down),
+        cmocka_unit_test_teardown(what_a_raise_made_wait_is_not_told_anew_of_an_alarm_that_ended, tear_down),
+        cmocka_unit_test_teardown(of_an_alarm_that_nobody_acknowledges_it_waits_on, tear_down),
         cmocka_unit_test(init_without_memory_leaves_nothing_behind),
         cmocka_unit_test(an_action_without_memory_fails_and_the_next_one_works),
     };

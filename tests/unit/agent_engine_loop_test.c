@@ -261,6 +261,25 @@ static void full_actions_hold_back_sources_and_lose_no_raise(void **state) {
     end();
 }
 
+/* Where a new rule set begins: behind what has no room yet. */
+static void what_waits_for_room_among_the_actions_is_told_of(void **state) {
+    (void)state;
+    begin(WR_NS_PER_S, 8, 2, 1024);
+    struct wr_alarm_out *alarms = &bed.loop.out.alarms;
+    for (alarms->n = 0; alarms->n < 6; alarms->n++) {
+        alarms->entries[alarms->n] = (struct wr_alarm_entry){0};
+        alarms->entries[alarms->n].alarm.transition = alarms->n % 3; /* 0: a state for the journal alone */
+    }
+    wr_engine_loop_drain_alarms(&bed.loop);
+    assert_int_equal(alarms->n, 3); /* there was room for two */
+    assert_int_equal(wr_engine_loop_told_actions(&bed.loop), 4);
+    expect_transitions(2, (enum wr_alarm_cause)0);
+    wr_engine_loop_drain_alarms(&bed.loop);
+    assert_int_equal(alarms->n, 0);
+    assert_int_equal(wr_engine_loop_told_actions(&bed.loop), 4);
+    end();
+}
+
 static void without_handovers_windows_widen_and_the_ledger_balances(void **state) {
     (void)state;
     begin(10 * WR_NS_PER_MS, 2, 1024, 1024);
@@ -414,6 +433,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_journal_holds_up_nothing),
         cmocka_unit_test(full_actions_hold_back_sources_and_lose_no_raise),
+        cmocka_unit_test(what_waits_for_room_among_the_actions_is_told_of),
         cmocka_unit_test(without_handovers_windows_widen_and_the_ledger_balances),
         cmocka_unit_test(a_stop_with_a_store_that_stands_still_has_an_end),
         cmocka_unit_test(a_fresh_store_is_given_all_states),

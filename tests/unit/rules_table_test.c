@@ -312,6 +312,25 @@ static void memory_and_reads_that_fail(void **state) {
     }
 }
 
+/* What a reload takes for a change: another text of the rules or of a table. */
+static void a_set_tells_by_its_fingerprint_whether_it_says_the_same(void **state) {
+    (void)state;
+    static const char *const csvs[] = {"room,hi\nA1,8\n", "room,hi\nA1,8\n", "room,hi\nA1,9\n"};
+    uint64_t prints[4];
+    for (size_t i = 0; i < 3; i++) {
+        struct wr_ruleset *rules = taken(csvs[i], strlen(csvs[i]));
+        prints[i] = wr_ruleset_fingerprint(rules);
+        wr_ruleset_free(rules);
+    }
+    char said[256];
+    put_text("rules.yaml", RULES "# a comment is a change too\n");
+    struct wr_ruleset *rules = load(said, sizeof said);
+    prints[3] = wr_ruleset_fingerprint(rules);
+    wr_ruleset_free(rules);
+    assert_true(prints[0] == prints[1]);
+    assert_true(prints[2] != prints[1] && prints[3] != prints[1] && prints[3] != prints[2]);
+}
+
 static int begin(void **state) {
     (void)state;
     return mkdtemp(directory) ? 0 : -1;
@@ -337,6 +356,7 @@ int main(void) {
         cmocka_unit_test(too_many_rows),
         cmocka_unit_test(files_that_are_none),
         cmocka_unit_test(memory_and_reads_that_fail),
+        cmocka_unit_test(a_set_tells_by_its_fingerprint_whether_it_says_the_same),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

@@ -63,6 +63,8 @@ void wr_check_name(struct wr_scope *scope, struct wr_node *node);
 uint32_t wr_check_operand(struct wr_scope *scope, const struct wr_rule *node, const struct wr_node *at);
 /* A function; where a node stands for it, it becomes a name for that. */
 void wr_check_call(struct wr_scope *scope, struct wr_node *node);
+/* Whether a node will stand for it. */
+bool wr_check_is_node_call(const struct wr_node *node);
 /* The same for a function with memory, in the scope of the node that it becomes. */
 bool wr_check_arguments(struct wr_scope *scope, struct wr_node *call);
 

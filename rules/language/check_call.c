@@ -277,9 +277,14 @@ bool wr_check_arguments(struct wr_scope *scope, struct wr_node *call) {
 }
 
 /* delta(x) looks at the last two samples, delta(x, 5m) has a window. */
-static bool has_memory(const struct wr_node *call) {
-    return call->function->how == WR_HOW_OPERATOR || call->function->how == WR_HOW_VECTOR ||
-           (call->function->id == WR_FUNCTION_DELTA && call->child && call->child->next);
+static bool has_memory(const struct wr_function *function, const struct wr_node *call) {
+    return function->how == WR_HOW_OPERATOR || function->how == WR_HOW_VECTOR ||
+           (function->id == WR_FUNCTION_DELTA && call->child && call->child->next);
+}
+
+bool wr_check_is_node_call(const struct wr_node *node) {
+    const struct wr_function *function = node->kind == WR_NODE_CALL ? wr_function_find(node->text) : NULL;
+    return function && (has_memory(function, node) || function->how == WR_HOW_HELD || function->how == WR_HOW_SET);
 }
 
 void wr_check_call(struct wr_scope *scope, struct wr_node *node) {
@@ -299,7 +304,7 @@ void wr_check_call(struct wr_scope *scope, struct wr_node *node) {
         wr_scope_complain(scope, 103, &name, NULL, "the function '%s' is not supported in this version", node->text);
         return;
     }
-    if (has_memory(node) ? wr_check_memory_call(scope, node) != NULL : wr_check_arguments(scope, node))
+    if (has_memory(node->function, node) ? wr_check_memory_call(scope, node) != NULL : wr_check_arguments(scope, node))
         return;
     node->type = WR_NODE_IS_WRONG;
     scope->failed = true;

@@ -6,6 +6,7 @@
 #include "rules/language/check.h"
 
 #define KEY_BYTES (2 * WR_EXPRESSION_BYTES)
+#define TRUTH_OF "truth of "
 
 /* Canonical text, delay and labels: what makes two hidden nodes one. */
 static enum wr_result write_name(const struct wr_node *node, bool shape, int64_t delay_ns, struct wr_buf *into) {
@@ -149,9 +150,41 @@ static bool fill(struct wr_scope *scope, struct wr_rule *hidden, struct wr_node 
            compile(scope, expression, checked, truth, hidden);
 }
 
+/* A call that is a node itself stands for itself, so that no two nodes mean the same: by its meaning a node finds what it knew before a reload. */
+static struct wr_rule *own_node(struct wr_scope *scope, struct wr_node *call) {
+    struct wr_scope inner = *scope;
+    struct wr_rule *reader = node_new(scope, WR_RULE_DERIVED, call, 0); /* reads the one node, and is left behind */
+    inner.rule = reader;
+    inner.failed = false;
+    if (reader)
+        wr_check_call(&inner, call);
+    if (reader && !inner.failed && call->type == WR_NODE_IS_BOOL)
+        return wr_nodes_get(scope->ruleset->nodes, reader->operands[call->operand].node);
+    scope->failed = true;
+    return NULL;
+}
+
+static const char *truth_of(struct wr_scope *scope, const char *text) {
+    size_t size = strlen(text) + sizeof TRUTH_OF;
+    char *said = wr_arena_take(&scope->ruleset->arena, size);
+    if (said)
+        snprintf(said, size, "%s%s", TRUTH_OF, text);
+    return said;
+}
+
+/* A number where a truth is wanted: its node, and the one that tells whether it is above zero, have one text. */
+static bool rename_truth(struct wr_scope *scope, struct wr_rule *hidden) {
+    hidden->canonical = truth_of(scope, hidden->canonical);
+    hidden->shape = truth_of(scope, hidden->shape);
+    return hidden->canonical && hidden->shape;
+}
+
 /* An expression as a node; NULL after complaints. */
 struct wr_rule *wr_check_hide(struct wr_scope *scope, struct wr_node *expression, bool truth, int64_t delay_ns) {
     char key[WR_CHECK_KEY_BYTES];
+    const bool call = delay_ns == 0 && wr_check_is_node_call(expression);
+    if (call && wr_function_find(expression->text)->answer == WR_ANSWER_TRUTH)
+        return own_node(scope, expression);
     const char *name = name_of(scope, expression, false, delay_ns);
     if (!name || !scope->ruleset->nodes) {
         scope->failed = true;
@@ -167,7 +200,8 @@ struct wr_rule *wr_check_hide(struct wr_scope *scope, struct wr_node *expression
     struct wr_scope inner = *scope;
     inner.rule = hidden;
     inner.failed = false;
-    bool good = hidden && fill(&inner, hidden, expression, truth) && wr_check_node_add(&inner, key, hidden, expression);
+    bool good = hidden && (!call || rename_truth(scope, hidden)) && fill(&inner, hidden, expression, truth) &&
+                wr_check_node_add(&inner, key, hidden, expression);
     expression->next = rest;
     if (!good)
         scope->failed = true;
@@ -188,16 +222,9 @@ static struct wr_node *stand_for(struct wr_scope *scope, struct wr_node *node, c
     return node;
 }
 
-/* Whether checking it gives a node's name already. */
-static bool is_node_call(const struct wr_node *node) {
-    const struct wr_function *function = node->kind == WR_NODE_CALL ? wr_function_find(node->text) : NULL;
-    return function && (function->how == WR_HOW_HELD || function->how == WR_HOW_SET || function->how == WR_HOW_OPERATOR ||
-                        function->how == WR_HOW_VECTOR);
-}
-
 struct wr_node *wr_check_signal(struct wr_scope *scope, struct wr_node *argument, enum wr_argument kind) {
     bool truth = kind == WR_ARGUMENT_CONDITION;
-    if (argument->kind != WR_NODE_SERIES && !is_node_call(argument))
+    if (argument->kind != WR_NODE_SERIES && !wr_check_is_node_call(argument))
         return stand_for(scope, argument, wr_check_hide(scope, argument, truth, 0));
     if (argument->kind == WR_NODE_CALL)
         wr_check_call(scope, argument);

@@ -392,6 +392,38 @@ static void reload_keeps_nodes(void **state) {
     fixture_fini(&f);
 }
 
+/* A call that is a step of a sequence, and the same in a condition: one delay, which goes on. */
+static void reload_keeps_steps(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    static const char text[] = "rules:\n"
+                               "  - rule: order\n"
+                               "    sequence:\n"
+                               "      - {step: x > 8}\n"
+                               "      - {step: \"held(y < 5, 2m)\", within: 5m}\n"
+                               "  - {rule: both, when: \"x > 8 and held(y < 5, 2m)\"}\n";
+    static const char more[] = "  - {rule: other, when: q > 1}\n";
+    char next[sizeof text + sizeof more];
+    snprintf(next, sizeof next, "%s%s", text, more);
+    fixture_init(&f, text);
+    uint32_t x = fixture_series(&f, "x", "");
+    uint32_t y = fixture_series(&f, "y", "");
+    fixture_value(&f, x, 1);
+    fixture_value(&f, y, 4);
+    fixture_value(&f, x, 9);
+    for (int i = 0; i < 4; i++) {
+        fixture_pass(&f, 30 * S - (i == 3));
+        reload(&f, i % 2 ? text : next);
+        fixture_value(&f, y, 4);
+        fixture_value(&f, x, 9);
+        assert_string_equal(fixture_told(&f), "");
+    }
+    fixture_pass(&f, 1);
+    assert_string_equal(fixture_told(&f), "raised unack; raised unack");
+    assert_true(wr_evaluator_is_valid(f.evaluator));
+    fixture_fini(&f);
+}
+
 /* Neither the first value nor a reload is a change, and what has been so all along begins no sequence. */
 static void no_edge(void **state) {
     (void)state;
@@ -471,6 +503,7 @@ int main(void) {
         cmocka_unit_test(order),
         cmocka_unit_test(validity),
         cmocka_unit_test(reload_keeps_nodes),
+        cmocka_unit_test(reload_keeps_steps),
         cmocka_unit_test(no_edge),
         cmocka_unit_test(steady_duty),
         cmocka_unit_test(edge_in_flight),

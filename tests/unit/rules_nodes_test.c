@@ -168,6 +168,32 @@ static void sequence(void **state) {
     wr_ruleset_free(rules);
 }
 
+/* No two nodes mean the same, however a call is come by: after a reload or a restart each finds its own. */
+static void one_meaning(void **state) {
+    (void)state;
+    struct wr_ruleset *rules =
+        fixture_load(POINTS "rules:\n"
+                            "  - rule: steps\n"
+                            "    sequence:\n"
+                            "      - {step: \"held(x > 8, 2s)\"}\n"
+                            "      - {step: \"hits(x > 8, 2, 3)\"}\n"
+                            "      - {step: \"avg(x, 5m)\"}\n"
+                            "      - {step: count_of(x > 8)}\n"
+                            "      - {step: x}\n"
+                            "  - {rule: same, when: \"held(x > 8, 2s) and hits(x > 8, 2, 3) and avg(x, 5m) > 0 and count_of(x > 8) > 0\"}\n"
+                            "  - {rule: change, when: \"avg(delta(x, 5m), 1h) > 1 and delta(x, 5m) > 2\"}\n");
+    const struct wr_rule *steps = node_of(rules, rules->rules[0], 0);
+    assert_int_equal(steps->operands[0].node, rules->rules[1]->operands[0].node);
+    assert_int_equal(steps->operands[1].node, rules->rules[1]->operands[1].node);
+    assert_int_equal(node_of(rules, steps, 2)->operands[0].node, rules->rules[1]->operands[2].node);
+    assert_string_equal(rules->rules[0]->operands[0].text, "sequence held((x>8), 2s), hits((x>8), 2, 3), avg(x, 5m), count_of((x>8)), x");
+    for (uint32_t i = rules->n_rules; i < rules->n_nodes; i++)
+        for (uint32_t k = rules->n_rules; k < i; k++)
+            if (strcmp(rules->rules[i]->canonical, rules->rules[k]->canonical) == 0)
+                fail_msg("two nodes: %s", rules->rules[i]->canonical);
+    wr_ruleset_free(rules);
+}
+
 static void options(void **state) {
     (void)state;
     struct wr_ruleset *rules = fixture_load("defaults: {shelve_max: 1h, backfill: evaluate, forget: 1d}\n"
@@ -276,9 +302,9 @@ static void without_memory(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(shared),        cmocka_unit_test(counted), cmocka_unit_test(derived),
-                                       cmocka_unit_test(quotients),     cmocka_unit_test(levels),  cmocka_unit_test(sequence),
-                                       cmocka_unit_test(options),       cmocka_unit_test(refused), cmocka_unit_test(quiet_is_alive),
-                                       cmocka_unit_test(without_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(shared),         cmocka_unit_test(counted),       cmocka_unit_test(derived),
+                                       cmocka_unit_test(quotients),      cmocka_unit_test(levels),        cmocka_unit_test(sequence),
+                                       cmocka_unit_test(one_meaning),    cmocka_unit_test(options),       cmocka_unit_test(refused),
+                                       cmocka_unit_test(quiet_is_alive), cmocka_unit_test(without_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -102,6 +102,8 @@ struct wr_window_arguments {
 };
 /* A call with memory over its signal (operand of the call): fills the operator of the rule. False after complaints. */
 bool wr_check_memory(struct wr_scope *scope, struct wr_node *node, struct wr_operator_call *call, const struct wr_window_arguments *window);
+/* A node that is counted tells each evaluation, and with it all that it reads: else a sample in between would be none to it. */
+void wr_check_want_every_sample(const struct wr_scope *scope, const struct wr_operand *operand);
 /* A constant duration in ns between low and high seconds. False after a complaint. */
 bool wr_check_duration(struct wr_scope *scope, struct wr_node *node, double low, double high, int64_t *ret_ns);
 

@@ -99,8 +99,10 @@ static bool answer_vector(struct wr_scope *scope, struct wr_node *call, struct w
     rule->kind = WR_RULE_VECTOR;
     rule->every_sample = true;
     rule->vector = (struct wr_t2q_spec){rule->n_operands, isnan(arguments->numbers[1]) ? VECTORS : (uint32_t)arguments->numbers[1]};
-    for (uint32_t i = 0; i < rule->n_operands; i++)
+    for (uint32_t i = 0; i < rule->n_operands; i++) {
         rule->operands[i].opaque = true;
+        wr_check_want_every_sample(scope, &rule->operands[i]);
+    }
     if (rule->n_operands < n) {
         wr_check_wrong_arguments(scope, call, "a series stands twice in");
         return false;
@@ -259,9 +261,8 @@ static bool answer(struct wr_scope *scope, struct wr_node *call, struct wr_argum
     call->child = first;
     first->next = NULL;
     call->operand = first->operand;
-    const struct wr_operand *operand = &scope->rule->operands[first->operand];
-    if (function->how == WR_HOW_PULSE && operand->node != WR_NODE_NO) /* the pulse is over with the next sample */
-        wr_nodes_get(scope->ruleset->nodes, operand->node)->every_sample = true;
+    if (function->how == WR_HOW_PULSE) /* the pulse is over with the next sample */
+        wr_check_want_every_sample(scope, &scope->rule->operands[first->operand]);
     bool windowed = arguments->window.length || arguments->window.step || arguments->window.tumbling;
     return function->how == WR_HOW_OPERATOR || windowed ? answer_operator(scope, call, arguments) : true;
 }

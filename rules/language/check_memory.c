@@ -66,10 +66,15 @@ static bool read_window(struct wr_scope *scope, const struct wr_node *at, const 
     return true;
 }
 
-/* A derived condition that is counted tells every evaluation. */
-static void want_every_sample(struct wr_scope *scope, const struct wr_operand *operand) {
-    if (operand->node != WR_NODE_NO)
-        wr_nodes_get(scope->ruleset->nodes, operand->node)->every_sample = true;
+void wr_check_want_every_sample(const struct wr_scope *scope, const struct wr_operand *operand) {
+    if (operand->node == WR_NODE_NO)
+        return;
+    struct wr_rule *node = wr_nodes_get(scope->ruleset->nodes, operand->node);
+    if (node->every_sample)
+        return; /* and so do those that it reads */
+    node->every_sample = true;
+    for (uint32_t i = 0; i < node->n_operands; i++)
+        wr_check_want_every_sample(scope, &node->operands[i]);
 }
 
 bool wr_check_memory(struct wr_scope *scope, struct wr_node *node, struct wr_operator_call *call,
@@ -89,7 +94,7 @@ bool wr_check_memory(struct wr_scope *scope, struct wr_node *node, struct wr_ope
         return false;
     }
     if (operators->spec.every_sample)
-        want_every_sample(scope, operand);
+        wr_check_want_every_sample(scope, operand);
     node->memory = 0;
     rule->operators = operators;
     rule->n_operators = 1;

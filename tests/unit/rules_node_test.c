@@ -424,6 +424,25 @@ static void reload_keeps_steps(void **state) {
     fixture_fini(&f);
 }
 
+/* What is counted below other conditions: each sample, also one that changes nothing in between. */
+static void counted_below(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    fixture_init(&f, POINTS "derive:\n"
+                            "  - {point: calm, of: \"not held(t > 8°C, 10s)\"}\n"
+                            "rules:\n"
+                            "  - {rule: twice, when: \"hits(not held(t > 8°C, 10s), 2, 3)\"}\n"
+                            "  - {rule: often, when: \"count_if(calm, 10m) >= 5\"}\n"
+                            "  - {rule: few, when: \"hits(count_of(t > 8°C) < 1 and t > -5°C, 2, 3)\"}\n");
+    uint32_t t = fixture_series(&f, "t", "");
+    for (int i = 1; i <= 5; i++) {
+        fixture_value(&f, t, 4);
+        assert_string_equal(fixture_told(&f), i == 2 ? "raised unack; raised unack" : i == 5 ? "raised unack" : "");
+        fixture_pass(&f, 30 * S);
+    }
+    fixture_fini(&f);
+}
+
 /* Neither the first value nor a reload is a change, and what has been so all along begins no sequence. */
 static void no_edge(void **state) {
     (void)state;
@@ -504,6 +523,7 @@ int main(void) {
         cmocka_unit_test(validity),
         cmocka_unit_test(reload_keeps_nodes),
         cmocka_unit_test(reload_keeps_steps),
+        cmocka_unit_test(counted_below),
         cmocka_unit_test(no_edge),
         cmocka_unit_test(steady_duty),
         cmocka_unit_test(edge_in_flight),

@@ -58,6 +58,39 @@ bool wr_compile_derive_names(struct wr_compile *compile) {
 
 /* -- one derived point --------------------------------------------------------------------------------------------------------------------- */
 
+/* Numbers of which nobody has said in what they are: a quotient of two is a ratio all the same, 0.4 is 40%, and what is made of ratios and constants
+ * (1 - a / b) is one, too. A series by a constant is none: x / 10 tells in what steps x comes. */
+static bool is_quotient(const struct wr_node *node) {
+    const struct wr_node *first = node->child;
+    bool found = false;
+    if (node->kind == WR_NODE_DIVIDE && !first->next->constant)
+        return true;
+    if (node->kind == WR_NODE_DIVIDE)
+        return is_quotient(first);
+    bool arithmetic = node->kind == WR_NODE_ADD || node->kind == WR_NODE_SUBTRACT || node->kind == WR_NODE_MULTIPLY ||
+                      node->kind == WR_NODE_NEGATE || (node->kind == WR_NODE_CALL && node->function->how == WR_HOW_VALUE);
+    for (const struct wr_node *child = first; arithmetic && child; child = child->next) {
+        if (child->constant || child->type == WR_NODE_IS_BOOL)
+            continue;
+        found = is_quotient(child);
+        if (!found)
+            return false;
+    }
+    return found;
+}
+
+/* Whether somebody makes percent of a ratio by hand, which its unit does already. */
+static bool is_times_hundred(const struct wr_node *node) {
+    while (node->kind == WR_NODE_DIVIDE || node->kind == WR_NODE_CONVERT)
+        node = node->child;
+    if (node->kind != WR_NODE_MULTIPLY)
+        return false;
+    for (const struct wr_node *child = node->child; child; child = child->next)
+        if ((child->constant && child->unit.plain && fabs(child->number - 100) < 1e-9) || is_times_hundred(child))
+            return true;
+    return false;
+}
+
 /* The unit that the record or `points` gives, to which the expression is brought; NULL after a complaint. */
 static struct wr_node *take_unit(struct wr_compile *compile, struct wr_scope *scope, const struct wr_file_derive *record,
                                  const struct wr_point *declared, struct wr_node *checked) {
@@ -74,9 +107,8 @@ static struct wr_node *take_unit(struct wr_compile *compile, struct wr_scope *sc
     unit.ambiguous_m = false;
     bool truth = checked->type == WR_NODE_IS_BOOL;
     const struct wr_unit plain = wr_unit_plain();
-    bool quotient = checked->kind == WR_NODE_DIVIDE && wr_unit_same_dimension(&unit, &plain);
-    if (!truth && checked->unit.plain &&
-        !quotient) { /* nobody has said in what it is: here it is said; a quotient is a number: 0.4 is 40% */
+    bool quotient = wr_unit_same_dimension(&unit, &plain) && is_quotient(checked);
+    if (!truth && checked->unit.plain && !quotient) { /* nobody has said in what it is: here it is said */
         checked->unit = unit;
         return checked;
     }
@@ -86,6 +118,8 @@ static struct wr_node *take_unit(struct wr_compile *compile, struct wr_scope *sc
                          wr_unit_describe(second, sizeof second, &unit));
         return NULL;
     }
+    if (fabs(unit.scale - 0.01) < 1e-12 && wr_unit_same_dimension(&unit, &plain) && is_times_hundred(checked))
+        wr_compile_complain(compile, WR_DIAGNOSTIC_WARNING, 408, "of", NULL, 0, 0, "leave `* 100` out", "a ratio of 0.4 is 40%% already");
     return wr_check_convert(scope, checked, &unit);
 }
 

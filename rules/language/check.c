@@ -96,6 +96,11 @@ static struct wr_node *check_sum(struct wr_scope *scope, struct wr_node *node) {
     return node;
 }
 
+/* A series of which nobody has said in what it is. */
+static bool is_loose(const struct wr_node *node) {
+    return node->unit.plain && !wr_check_fixed(node);
+}
+
 static struct wr_node *check_product(struct wr_scope *scope, struct wr_node *node) {
     struct wr_node *a;
     struct wr_node *b;
@@ -113,10 +118,6 @@ static struct wr_node *check_product(struct wr_scope *scope, struct wr_node *nod
         node->unit = a->unit;
     } else {
         node->unit = wr_unit_product(&a->unit, &b->unit, node->kind == WR_NODE_DIVIDE);
-        if (is_dimensionless(&node->unit)) {
-            node->unit.text[0] = '\0';
-            node->unit.plain = fabs(node->unit.scale - 1) < 1e-12;
-        }
     }
     node->constant = a->constant && b->constant;
     node->fixed = wr_check_fixed(a) && wr_check_fixed(b);
@@ -129,7 +130,12 @@ static struct wr_node *check_product(struct wr_scope *scope, struct wr_node *nod
             return wrong(node);
         }
     }
-    return node;
+    if (!is_dimensionless(&node->unit) || node->kind == WR_NODE_MODULO)
+        return node;
+    /* kW by kW is a ratio, and kW by W, too: 0.4 is 40%. A bare series times a ratio is still bare. */
+    struct wr_unit ratio = wr_unit_plain();
+    ratio.plain = (a->unit.plain && b->unit.plain) || is_loose(a) || is_loose(b);
+    return wr_check_convert(scope, node, &ratio);
 }
 
 /* quality(x) == "good": the words are numbers, so that < and > have a meaning too. */
@@ -240,7 +246,8 @@ static struct wr_node *check_range(struct wr_scope *scope, struct wr_node *node)
         return wrong(node);
     low->next = NULL;
     high = wr_check_number(scope, high);
-    if (!high || high->type == WR_NODE_IS_WRONG || !wr_check_pair(scope, &value, &low, node) || !wr_check_pair(scope, &value, &high, node))
+    struct wr_node **all[] = {&value, &low, &high};
+    if (!high || high->type == WR_NODE_IS_WRONG || !wr_check_pairs(scope, all, 3, node))
         return wrong(node);
     node->child = value;
     value->next = low;

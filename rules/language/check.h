@@ -54,6 +54,8 @@ struct wr_node *wr_check_truth(struct wr_scope *scope, struct wr_node *node);
 bool wr_check_unify(struct wr_scope *scope, struct wr_node **left, struct wr_node **right, const char *verb, const struct wr_node *at);
 /* The same for what must also be a position, or a difference, on both sides. */
 bool wr_check_pair(struct wr_scope *scope, struct wr_node **left, struct wr_node **right, const struct wr_node *at);
+/* The same for n numbers: all in the unit of one of them. */
+bool wr_check_pairs(struct wr_scope *scope, struct wr_node **const *all, unsigned n, const struct wr_node *at);
 /* NULL: no memory. */
 struct wr_node *wr_check_convert(struct wr_scope *scope, struct wr_node *node, const struct wr_unit *to);
 

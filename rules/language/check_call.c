@@ -147,11 +147,12 @@ static bool answer_round(struct wr_scope *scope, struct wr_node *call, struct wr
     return false;
 }
 
-/* if: both branches are numbers of one unit. */
-static bool unify_from(struct wr_scope *scope, struct wr_node *call, struct wr_arguments *arguments, unsigned first, unsigned n) {
-    for (unsigned i = first + 1; i < n; i++)
-        if (!wr_check_pair(scope, &arguments->at[first], &arguments->at[i], call))
-            return false;
+/* clamp and the branches of if: numbers of one unit, which is the answer's. */
+static bool unify_from(struct wr_scope *scope, struct wr_node *call, struct wr_arguments *arguments, unsigned first) {
+    struct wr_node **all[] = {&arguments->at[first], &arguments->at[first + 1], &arguments->at[2]};
+    if (!wr_check_pairs(scope, all, 3 - first, call))
+        return false;
+    call->unit = arguments->at[first]->unit;
     return true;
 }
 
@@ -176,9 +177,9 @@ static bool answer_value(struct wr_scope *scope, struct wr_node *call, struct wr
     else if (id == WR_FUNCTION_ROUND)
         good = answer_round(scope, call, arguments);
     else if (id == WR_FUNCTION_CLAMP)
-        good = unify_from(scope, call, arguments, 0, 3);
+        good = unify_from(scope, call, arguments, 0);
     else if (id == WR_FUNCTION_IF)
-        good = unify_from(scope, call, arguments, 1, 3);
+        good = unify_from(scope, call, arguments, 1);
     if (!good)
         return false;
     fold(call, arguments);
@@ -190,8 +191,6 @@ static bool answer_value(struct wr_scope *scope, struct wr_node *call, struct wr
             tail = &arguments->at[i]->next;
             *tail = NULL;
         }
-    if (id == WR_FUNCTION_IF)
-        call->unit = arguments->at[1]->unit;
     return true;
 }
 

@@ -76,7 +76,10 @@ static void complain_plain(struct wr_scope *scope, const struct wr_node *plain, 
     }
     wr_unit_describe(described, sizeof described, &with_unit->unit);
     const struct wr_unit unit = strcmp(verb, "compare") == 0 ? with_unit->unit : wr_unit_difference(&with_unit->unit);
-    snprintf(hint, sizeof hint, "write %.9g%s", plain->number, unit.text);
+    if (strncmp(unit.text, "1/", 2) == 0) /* no number may stand before that */
+        snprintf(hint, sizeof hint, "write %.9g%%%s", plain->number * 100, unit.text + 1);
+    else
+        snprintf(hint, sizeof hint, "write %.9g%s", plain->number, unit.text);
     if (plain->kind == WR_NODE_CELL) {
         const char *column = strchr(plain->text, '.');
         snprintf(hint, sizeof hint, "write the unit behind the column's name in the CSV: %.60s[%s]", column ? column + 1 : plain->text,
@@ -193,4 +196,15 @@ bool wr_check_pair(struct wr_scope *scope, struct wr_node **a, struct wr_node **
     wr_scope_complain(scope, 213, difference, difference->constant ? hint : NULL,
                       "cannot compare a temperature (%s) with a temperature difference (%s)", point->unit.text, difference->unit.text);
     return false;
+}
+
+bool wr_check_pairs(struct wr_scope *scope, struct wr_node **const *all, unsigned n, const struct wr_node *at) {
+    unsigned least = 0; /* fixed: what is not is left as it is, and all others are converted to that */
+    for (unsigned i = 1; i < n; i++)
+        if (fixed_rank(*all[i]) < fixed_rank(*all[least]))
+            least = i;
+    for (unsigned i = 0; i < n; i++)
+        if (i != least && !wr_check_pair(scope, all[i < least ? i : least], all[i < least ? least : i], at))
+            return false;
+    return true;
 }

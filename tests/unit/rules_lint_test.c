@@ -66,6 +66,16 @@ static void what_a_rule_lacks(void **state) {
     is_silent(RULE("a", "when: p > 5bar, severity: medium"));
 }
 
+static void percent_by_hand(void **state) {
+    (void)state;
+#define DERIVED(of) RULE("a", "when: p > 5bar") "derive:\n  - {point: d, of: \"" of "\", unit: \"%\"}\n"
+    warns(DERIVED("p{k=a} / p{k=b} * 100"), "W408: a ratio of 0.4 is 40% already");
+    warns(DERIVED("100 * p{k=a} / p{k=b}"), "W408: ");
+    warns(DERIVED("100 * (x / y)"), "W408: ");
+    is_silent(DERIVED("x * 100"));
+    is_silent(DERIVED("p{k=a} / p{k=b}"));
+}
+
 static void delays_that_leave_no_time(void **state) {
     (void)state;
     warns(RULE("a", HIGH "when: p > 5bar, on_delay: 16m"), "W403: rule 'a': on_delay takes more than half of time_to_respond");
@@ -139,9 +149,9 @@ static void too_many_are_urgent(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_a_rule_lacks),   cmocka_unit_test(delays_that_leave_no_time), cmocka_unit_test(deadbands),
-        cmocka_unit_test(limits_out_of_range), cmocka_unit_test(limits_of_tables),          cmocka_unit_test(the_same_twice),
-        cmocka_unit_test(too_many_are_urgent),
+        cmocka_unit_test(percent_by_hand), cmocka_unit_test(what_a_rule_lacks),   cmocka_unit_test(delays_that_leave_no_time),
+        cmocka_unit_test(deadbands),       cmocka_unit_test(limits_out_of_range), cmocka_unit_test(limits_of_tables),
+        cmocka_unit_test(the_same_twice),  cmocka_unit_test(too_many_are_urgent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,8 @@ static enum wr_result check_shelve(const struct wr_rule *rule, const struct wr_a
     if (order->why[0] == '\0')
         return wr_error_set(err, WR_INVALID, "to shelve needs a reason");
     if (rule->shelve_max_ns == 0)
-        return wr_error_set(err, WR_DENIED, "%s may not be shelved: it is critical and gives no shelve_max", rule->name);
+        return wr_error_set(err, WR_DENIED, "%s may not be shelved: its shelve_max is 0s, as of any critical alarm that gives none",
+                            rule->name);
     if (for_ns <= 0)
         return wr_error_set(err, WR_INVALID, "to shelve needs a time that is still to come");
     if (for_ns > rule->shelve_max_ns)

@@ -138,6 +138,8 @@ static struct wr_point *describe(struct wr_compile *compile, const struct wr_rul
         output->high = same->high;
         output->resolution = same->resolution;
         output->every_ns = declared ? declared->every_ns : 0;
+        output->counter = same->counter;
+        output->wrap = same->wrap;
     }
     output->name = rule->name;
     output->unit = checked->unit;
@@ -150,6 +152,10 @@ static const struct wr_point *declared_point(struct wr_compile *compile, const s
     const struct wr_point *declared = wr_ruleset_point(compile->ruleset, derived->name);
     struct wr_unit unit;
     struct wr_error err;
+    if (declared && declared->lateness_ns >= 0)
+        WR_COMPILE_ERROR(compile, 321, "point", "give it to the series that it is made from",
+                         "the point '%.60s' has a `lateness` at %s:%u:%u, which a derived point cannot have", derived->name,
+                         declared->place.file, declared->place.at.line, declared->place.at.column);
     if (!declared || declared->unit.plain || !derived->record->unit ||
         wr_unit_parse(derived->record->unit, strlen(derived->record->unit), &unit, &err) != WR_OK)
         return declared;

@@ -238,9 +238,6 @@ static void read_options(struct wr_compile *compile, const struct wr_file_rule *
     rule->re_alarm_ns = wr_compile_duration(compile, "re_alarm", record->re_alarm, other->re_alarm, 0);
     rule->forget_ns = wr_compile_duration(compile, "forget", record->forget, other->forget, WR_RULE_FORGET_NS);
     rule->max_instances = read_max_instances(compile, record->max_instances, other->max_instances);
-    bool critical = rule->severity == WR_SEVERITY_CRITICAL;
-    rule->shelve_max_ns = wr_compile_duration(compile, "shelve_max", record->shelve_max, critical ? NULL : other->shelve_max,
-                                              critical ? 0 : WR_RULE_SHELVE_NS);
     if (rule->no_data != WR_NO_DATA_HOLD && rule->no_data_after_ns == 0)
         WR_COMPILE_ERROR(compile, 325, record->no_data ? "no_data" : NULL, "add no_data_after: 10m", "`no_data: %s` needs `no_data_after`",
                          no_data[rule->no_data]);
@@ -324,6 +321,16 @@ static void read_conditions(struct wr_compile *compile, const struct wr_file_rul
         WR_COMPILE_ERROR(compile, 332, record->when ? "when" : NULL, NULL, "it reads no series: nothing would ever evaluate it");
 }
 
+/* Once the levels are known: with one that is critical the alarm is. */
+static void read_shelve_max(struct wr_compile *compile, const struct wr_file_rule *record, const struct wr_file_defaults *other) {
+    struct wr_rule *rule = compile->rule;
+    bool critical = rule->n_levels == 0 && rule->severity == WR_SEVERITY_CRITICAL;
+    for (uint32_t i = 0; i < rule->n_levels; i++)
+        critical = critical || rule->levels[i].severity == WR_SEVERITY_CRITICAL;
+    rule->shelve_max_ns = wr_compile_duration(compile, "shelve_max", record->shelve_max, critical ? NULL : other->shelve_max,
+                                              critical ? 0 : WR_RULE_SHELVE_NS);
+}
+
 /* As written; of levels and sequences what they are. */
 static const char *when_text(struct wr_compile *compile, const struct wr_file_rule *record) {
     return wr_compile_copy(compile, record->when ? record->when : record->n_levels > 0 ? "levels" : "sequence");
@@ -345,6 +352,7 @@ static void compile_rule(struct wr_compile *compile, const struct wr_file_rule *
     read_options(compile, record, other);
     if (check_kind(compile, record))
         read_conditions(compile, record, other);
+    read_shelve_max(compile, record, other);
     wr_compile_texts(compile, record);
     wr_compile_actions(compile, record);
 }

@@ -134,6 +134,10 @@ static void compile_deadband(struct wr_compile *compile, const struct wr_conditi
     struct wr_node *when = wr_compile_condition_part(compile, text, "when", text->when);
     if (!when)
         return;
+    if (limit_side(when) < 0) { /* (x > 8) == true is checked as x > 8, but not written so */
+        WR_COMPILE_ERROR(compile, 323, key, "write clear: and a condition", "a deadband needs a `when` of one comparison");
+        return;
+    }
     /* From here on what is wrong is the deadband's unit: the comparison itself is checked already. */
     snprintf(compile->key, sizeof compile->key, "%s", key);
     compile->text = NULL;

@@ -83,6 +83,11 @@ static bool spell_out(struct wr_scope *scope, struct wr_rule *node) {
 }
 
 bool wr_check_node_add(struct wr_scope *scope, const char *key, struct wr_rule *node, const struct wr_node *at) {
+    if (node->n_operands == 0) {
+        wr_scope_complain(scope, 332, at, "for hours and weekdays give the rule a schedule: active: NAME",
+                          "it reads no series: nothing would ever evaluate it");
+        return false;
+    }
     uint32_t rank = wr_nodes_rank(scope->ruleset->nodes, node);
     if (rank >= WR_RULE_RANKS) {
         wr_scope_complain(scope, 107, at, NULL, "expressions with a history in expressions with a history: more than %d levels",
@@ -271,15 +276,15 @@ static bool fill_set(struct wr_scope *scope, struct wr_rule *set, struct wr_node
     }
     if (condition) {
         struct wr_node *checked = wr_check_condition(scope, argument);
-        if (!checked)
+        if (!checked || !wr_check_thresholds(scope, checked, true))
             return false;
-        bool plain = set->n_operands == 1 && set->operands[0].selector && set->n_ages == 0;
+        bool plain = set->n_operands == 1 && set->operands[0].selector && set->n_ages == 0; /* ages are among the thresholds */
         if (!plain) {
             wr_scope_complain(scope, 105, argument, "write count_of(series > limit)",
                               "'%s' takes a condition over the present value of one series", call->text);
             return false;
         }
-        if (!wr_check_thresholds(scope, checked, true) || !compile(scope, argument, checked, true, set))
+        if (!compile(scope, argument, checked, true, set))
             return false;
     } else {
         if (argument->kind == WR_NODE_SERIES)

@@ -127,7 +127,7 @@ static bool find_thresholds(struct wr_scope *scope, const struct wr_node *node) 
     bool call = node->kind == WR_NODE_CALL;
     bool condition = call && node->function->id == WR_FUNCTION_IF;
     if (logic || condition || (call && node->function->how == WR_HOW_VOTE))
-        return find_in_logic(scope, first, condition && node->type != WR_NODE_IS_BOOL);
+        return find_in_logic(scope, first, condition);
     for (const struct wr_node *child = first; child; child = child->next)
         if (!find_thresholds(scope, child))
             return false;

@@ -46,7 +46,7 @@ static void emit_value(struct emitter *emitter, const struct wr_node *node) {
         {WR_FUNCTION_ABS, WR_OP_ABS, 0}, {WR_FUNCTION_ROUND, WR_OP_ROUND, 0},        {WR_FUNCTION_CLAMP, WR_OP_CLAMP, -2},
         {WR_FUNCTION_IF, WR_OP_IF, -2},  {WR_FUNCTION_DEWPOINT, WR_OP_DEWPOINT, -1}, {WR_FUNCTION_HEAT_INDEX, WR_OP_HEAT_INDEX, -1}};
     for (const struct wr_node *child = node->child; child; child = child->next)
-        if (node->function->id == WR_FUNCTION_IF && (child == node->child || node->type == WR_NODE_IS_BOOL))
+        if (node->function->id == WR_FUNCTION_IF && child == node->child)
             emit_truth(emitter, child);
         else
             emit_node(emitter, child);

@@ -141,7 +141,7 @@ def test_what_makes_no_sense_is_refused(lab):
     refused = {
         ("shelve", "warm", "--why", "x", "--until", "2020-01-01T00:00:00Z"): "to shelve needs a time that is still to come",
         ("shelve", "warm", "--why", "x", "--for", "9h"): "warm may be shelved for 8h at most",
-        ("shelve", "fire", "--why", "x", "--for", "1h"): "fire may not be shelved: it is critical and gives no shelve_max",
+        ("shelve", "fire", "--why", "x", "--for", "1h"): "fire may not be shelved: its shelve_max is 0s, as of any critical alarm that gives none",
         ("unshelve", "warm"): "warm is not shelved",
         ("return", "warm"): "warm is not out of service",
         ("reset", "warm{room=A1}"): "warm{room=A1} is unack: nothing to reset",

@@ -200,7 +200,7 @@ static void one_command_for_many(void **state) {
     assert_int_equal(fixture_say(&f, &command, &err), WR_OK);
     assert_int_equal(command.changed, 9); /* those again, until later, and the one that was left out */
     assert_int_equal(command.refused, 1);
-    assert_string_equal(command.problem, "fire may not be shelved: it is critical and gives no shelve_max");
+    assert_string_equal(command.problem, "fire may not be shelved: its shelve_max is 0s, as of any critical alarm that gives none");
     command = command_of(WR_ALARM_COMMAND_SHELVE, "fire", "x", "", &f, 3600 * S);
     assert_int_equal(fixture_say(&f, &command, &err), WR_DENIED);
     command = command_of(WR_ALARM_COMMAND_ACK, "w*{room=~?}", "seen", "", &f, 0);

@@ -114,7 +114,7 @@ static void orders_that_make_no_sense_are_refused(void **state) {
     assert_int_equal(desk_order(&desk, 2, WR_ALARM_ORDER_SHELVE, "x", 2 * DESK_HOUR, &err), WR_DENIED);
     assert_string_equal(err.text, "r2 may be shelved for 90m at most");
     assert_int_equal(desk_order(&desk, 1, WR_ALARM_ORDER_SHELVE, "x", DESK_MINUTE, &err), WR_DENIED);
-    assert_string_equal(err.text, "r1 may not be shelved: it is critical and gives no shelve_max");
+    assert_string_equal(err.text, "r1 may not be shelved: its shelve_max is 0s, as of any critical alarm that gives none");
     assert_int_equal(desk_order(&desk, 0, WR_ALARM_ORDER_UNSHELVE, "", 0, &err), WR_INVALID);
     assert_string_equal(err.text, "r0 is not shelved");
     assert_int_equal(desk_order(&desk, 0, WR_ALARM_ORDER_RETURN, "", 0, &err), WR_INVALID);

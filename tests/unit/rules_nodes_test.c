@@ -218,6 +218,70 @@ static void options(void **state) {
     wr_ruleset_free(rules);
 }
 
+/* With one level that is critical the alarm is: nobody shelves it by default. */
+static void shelved(void **state) {
+    (void)state;
+    struct wr_ruleset *rules = fixture_load(POINTS "defaults: {shelve_max: 1h}\n"
+                                                   "rules:\n"
+                                                   "  - rule: a\n"
+                                                   "    value: t\n"
+                                                   "    levels:\n"
+                                                   "      - {name: H, when: value > 8°C}\n"
+                                                   "      - {name: HH, when: value > 12°C, severity: critical}\n"
+                                                   "  - rule: b\n"
+                                                   "    value: t\n"
+                                                   "    severity: critical\n"
+                                                   "    levels:\n"
+                                                   "      - {name: H, when: value > 8°C, severity: low}\n"
+                                                   "      - {name: HH, when: value > 12°C, severity: high}\n"
+                                                   "  - rule: c\n"
+                                                   "    value: t\n"
+                                                   "    shelve_max: 2h\n"
+                                                   "    severity: critical\n"
+                                                   "    levels:\n"
+                                                   "      - {name: H, when: value > 8°C}\n"
+                                                   "      - {name: HH, when: value > 12°C}\n");
+    assert_int_equal(rules->rules[0]->shelve_max_ns, 0);
+    assert_int_equal(rules->rules[1]->shelve_max_ns, 3600 * FIXTURE_SECOND);
+    assert_int_equal(rules->rules[2]->shelve_max_ns, 7200 * FIXTURE_SECOND);
+    wr_ruleset_free(rules);
+}
+
+/* A derived point is a counter where its declaration says so, or where it is one as it is. */
+static void derived_counters(void **state) {
+    (void)state;
+    struct wr_ruleset *rules = fixture_load(POINTS "  - {point: both, unit: kWh, counter: true, wrap: 1000}\n"
+                                                   "  - {point: a, unit: kWh, counter: true, wrap: 500}\n"
+                                                   "  - {point: b, unit: kWh}\n"
+                                                   "derive:\n"
+                                                   "  - {point: both, of: a + b}\n"
+                                                   "  - {point: same, of: a, by: site}\n"
+                                                   "rules:\n"
+                                                   "  - {rule: both, when: \"delta(both, 5m) > 7kWh\"}\n"
+                                                   "  - {rule: same, when: \"delta(same, 5m) > 7kWh\", by: site}\n"
+                                                   "  - {rule: none, when: \"delta(a + b, 5m) > 7kWh\"}\n");
+    const double wraps[] = {1000, 500, 0};
+    for (uint32_t i = 0; i < 3; i++) {
+        const struct wr_operator_spec *spec = &node_of(rules, rules->rules[i], 0)->operators[0].spec;
+        assert_int_equal(spec->counter, wraps[i] > 0);
+        assert_true(fabs(spec->wrap - wraps[i]) < 1e-9);
+    }
+    wr_ruleset_free(rules);
+}
+
+/* The model of t2q is the most of what it needs. */
+static void cost_of_a_model(void **state) {
+    (void)state;
+    struct wr_ruleset *rules = fixture_load("rules:\n"
+                                            "  - {rule: a, when: \"t2q(a, b) > 0.99\"}\n"
+                                            "  - {rule: b, when: \"t2q(a, b, c, d, e, f) > 0.99\"}\n");
+    struct wr_rule_info two = wr_ruleset_info(rules, wr_ruleset_find(rules, "a"));
+    struct wr_rule_info six = wr_ruleset_info(rules, wr_ruleset_find(rules, "b"));
+    assert_true(two.bytes_per_instance > sizeof(struct wr_t2q) + sizeof(struct wr_instance_more));
+    assert_true(two.cost_ns > 200 && six.cost_ns > two.cost_ns);
+    wr_ruleset_free(rules);
+}
+
 static void refused(void **state) {
     (void)state;
     const char *const table[][2] = {
@@ -241,12 +305,25 @@ static void refused(void **state) {
         {"rules:\n  - rule: r\n    sequence:\n      - {step: x, absent: true}\n      - {step: y}\n",
          "W339: the first step has no `within`"},
         {"rules:\n  - rule: r\n    sequence:\n      - {step: x}\n      - {step: y, absent: true}\n", "W339: `absent` needs `within`"},
+        {"rules:\n  - {rule: r, when: \"t > 8°C and held(hour() >= 6, 5m)\"}\n",
+         "6:39: error W332: it reads no series: nothing would ever"},
+        {"rules:\n  - {rule: r, when: \"t > 8°C and duty(hour() >= 6, 5m) > 50%\"}\n", "6:39: error W332: it reads no series"},
+        {"rules:\n  - {rule: r, when: \"t > 8°C and rises(hour() >= 6)\"}\n", "6:40: error W332: it reads no series"},
+        {"rules:\n  - rule: r\n    value: t\n    levels:\n      - {name: H, when: hour() >= 6}\n", "9:25: error W332: it reads no series"},
+        {"rules:\n  - rule: r\n    sequence:\n      - {step: t > 8°C}\n      - {step: hour() >= 6, within: 1h}\n",
+         "9:16: error W332: it reads no series"},
         {"rules:\n  - rule: r\n    sequence:\n      - {step: x}\n", "W339: a sequence has 2 to 8 steps"},
+        {"rules:\n  - {rule: r, when: \"slope(p{k=a} / p, 5m) > 0.1\"}\n", "write 10%/s"},
+        {"rules:\n  - {rule: r, when: (t > 8°C) == true, deadband: 1K}\n", "6:50: error W323: a deadband needs a `when` of one comparison"},
+        {"rules:\n  - {rule: r, when: count_of(age(t) > 30s) > 2}\n", "W105: 'count_of' takes a condition over the present value"},
+        {"points:\n  - {point: m, lateness: 5m}\nderive:\n  - {point: m, of: x}\n",
+         "W321: the point 'm' has a `lateness` at r.yaml:5:13, which a derived point cannot have"},
     };
     char shown[8192];
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         char text[2048];
-        snprintf(text, sizeof text, "%s%s", POINTS, table[i][0]);
+        bool own = strncmp(table[i][0], "points:\n", 8) == 0; /* then these are more of them */
+        snprintf(text, sizeof text, "%s%s", POINTS, table[i][0] + (own ? 8 : 0));
         struct wr_ruleset *rules = load(text, shown, sizeof shown);
         if (rules || !strstr(shown, table[i][1]))
             fail_msg("%s\ngave:\n%sexpected:\n%s", table[i][0], shown, table[i][1]);
@@ -302,9 +379,11 @@ static void without_memory(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(shared),         cmocka_unit_test(counted),       cmocka_unit_test(derived),
-                                       cmocka_unit_test(quotients),      cmocka_unit_test(levels),        cmocka_unit_test(sequence),
-                                       cmocka_unit_test(one_meaning),    cmocka_unit_test(options),       cmocka_unit_test(refused),
-                                       cmocka_unit_test(quiet_is_alive), cmocka_unit_test(without_memory)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(shared),         cmocka_unit_test(counted),          cmocka_unit_test(derived),
+        cmocka_unit_test(quotients),      cmocka_unit_test(levels),           cmocka_unit_test(sequence),
+        cmocka_unit_test(one_meaning),    cmocka_unit_test(options),          cmocka_unit_test(refused),
+        cmocka_unit_test(shelved),        cmocka_unit_test(derived_counters), cmocka_unit_test(cost_of_a_model),
+        cmocka_unit_test(quiet_is_alive), cmocka_unit_test(without_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/fingerprint.h"
 #include "core/json.h"
 #include "core/path.h"
 #include "core/web_url.h"
@@ -119,6 +120,12 @@ static enum wr_action_importance importance_of(enum wr_alarm_cause cause) {
     return cause == WR_ALARM_RAISED || cause == WR_ALARM_ESCALATED ? WR_ACTION_RAISE : WR_ACTION_NEWS;
 }
 
+/* A state topic keeps the last message that it gets: so they come one behind another. */
+static uint64_t line_of(const struct wr_action_spec *spec, const char *address) {
+    const bool state = spec->kind == WR_ACTION_MQTT && spec->mqtt.retain;
+    return state ? wr_fingerprint_add(WR_FINGERPRINT_START, address, strlen(address)) | 1 : 0;
+}
+
 enum wr_result wr_action_job_new(const struct wr_action_spec *spec, uint32_t action, const struct wr_rule_info *rule,
                                  const struct wr_alarm_entry *entry, const struct wr_action_place *place, struct wr_action_job **ret_job,
                                  struct wr_error *err) {
@@ -148,6 +155,7 @@ enum wr_result wr_action_job_new(const struct wr_action_spec *spec, uint32_t act
     job->number = entry->number;
     job->turn = (struct wr_action_turn){.alarm = entry->alarm.id,
                                         .action = action,
+                                        .line = line_of(spec, address),
                                         .importance = (uint8_t)importance_of((enum wr_alarm_cause)entry->alarm.cause),
                                         .retry = spec->retry};
     *ret_job = job;

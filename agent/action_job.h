@@ -7,6 +7,8 @@
 #ifndef WEIR_AGENT_ACTION_JOB_H
 #define WEIR_AGENT_ACTION_JOB_H
 
+#include <stdatomic.h>
+
 #include "agent/action_queue.h"
 #include "core/alarm.h"
 #include "core/buf.h"
@@ -49,8 +51,10 @@ struct wr_action_job {
     const char *consequence; /* of the rule; NULL: not given, as respond */
     const char *respond;
     uint64_t published;       /* mqtt: the number under which the uplink has it; 0: it has not */
+    bool hurried;             /* it did not wait for the journal any longer, and that was counted */
     struct wr_actions *owner; /* for those who work at it elsewhere, as what follows */
     struct wr_tls *tls;
+    _Atomic uint32_t *starting; /* exec: of its target */
 };
 
 /* rule: what else a message tells; action: which of the rule's. WR_INVALID: the address is too long, or no address, or leads elsewhere. WR_NO_MEMORY. */

@@ -31,12 +31,24 @@ static struct wr_action_turn *oldest(const struct wr_action_queue *queue, enum w
     return turn;
 }
 
-static struct wr_action_turn *older_repeat(const struct wr_action_queue *queue, const struct wr_action_turn *repeat) {
-    struct wr_action_turn *turn = queue->first;
-    while (turn && (turn->state != WR_ACTION_WAITING || turn->importance != WR_ACTION_REPEAT || turn->alarm != repeat->alarm ||
-                    turn->action != repeat->action))
-        turn = turn->behind;
-    return turn;
+bool wr_action_turn_replaces(const struct wr_action_turn *turn, const struct wr_action_turn *older) {
+    const bool repeats = turn->importance == WR_ACTION_REPEAT && older->importance == WR_ACTION_REPEAT;
+    return turn->alarm == older->alarm && turn->action == older->action && turn->line == older->line && (repeats || turn->line != 0);
+}
+
+static struct wr_action_turn *replaced(const struct wr_action_queue *queue, const struct wr_action_turn *turn) {
+    struct wr_action_turn *older = queue->first;
+    while (older && (older->state != WR_ACTION_WAITING || !wr_action_turn_replaces(turn, older)))
+        older = older->behind;
+    return older;
+}
+
+/* One of its line is before it. */
+static bool is_behind(const struct wr_action_turn *turn) {
+    const struct wr_action_turn *before = turn->line != 0 ? turn->before : NULL;
+    while (before && before->line != turn->line)
+        before = before->before;
+    return before != NULL;
 }
 
 /* Q1 to Q3. */
@@ -49,7 +61,7 @@ static struct wr_action_turn *who_goes(const struct wr_action_queue *queue, stru
 }
 
 struct wr_action_turn *wr_action_queue_put(struct wr_action_queue *queue, struct wr_action_turn *turn) {
-    struct wr_action_turn *goes = turn->importance == WR_ACTION_REPEAT ? older_repeat(queue, turn) : NULL;
+    struct wr_action_turn *goes = replaced(queue, turn);
     if (!goes && queue->n >= queue->capacity)
         goes = who_goes(queue, turn);
     if (goes == turn)
@@ -64,7 +76,7 @@ struct wr_action_turn *wr_action_queue_next(const struct wr_action_queue *queue,
     if (queue->running >= queue->parallel)
         return NULL;
     struct wr_action_turn *turn = queue->first;
-    while (turn && (turn->state != WR_ACTION_WAITING || turn->due_boot_ns > now_boot_ns))
+    while (turn && (turn->state != WR_ACTION_WAITING || turn->due_boot_ns > now_boot_ns || is_behind(turn)))
         turn = turn->behind;
     return turn;
 }
@@ -74,7 +86,7 @@ int64_t wr_action_queue_due(const struct wr_action_queue *queue) {
     if (queue->running >= queue->parallel)
         return WR_NEVER_NS;
     for (const struct wr_action_turn *turn = queue->first; turn; turn = turn->behind)
-        if (turn->state == WR_ACTION_WAITING && turn->due_boot_ns < due_boot_ns)
+        if (turn->state == WR_ACTION_WAITING && turn->due_boot_ns < due_boot_ns && !is_behind(turn))
             due_boot_ns = turn->due_boot_ns;
     return due_boot_ns;
 }

@@ -1,12 +1,12 @@
 /* The queue of one target of actions: a host that is called, a program, a directory of files, the broker.
  *
- * Promise: bounded, in order of arrival, each turn with tries of its own: one that waits for its next try lets those behind it go first.
- * At most `parallel` run at once. When it is full, somebody must go, never silently:
+ * Promise: bounded, in order of arrival, each turn with tries of its own: one that waits for its next try lets those behind it go first,
+ * but for those of its line: they run one at a time, in order, since each tells what is and not what happened. At most `parallel` run at once. When it is full, somebody must go, never silently:
  *   Q1  the oldest repeat that waits, or the new one if it is itself the only repeat;
  *   Q2  without a repeat the oldest that is no raise, or the new one if it is no raise and no other is there;
  *   Q3  only where every place is taken by a raise: the new one.
  * Repeats are dropped; what goes by Q2 or Q3 is dead, and its owner writes it down (a dead letter). Also a repeat makes an older repeat of the same
- * alarm needless (Q0): it takes its place. What runs is never taken out.
+ * alarm needless (Q0), and any turn of a line an older one of it: it takes its place, and that is dropped too. What runs is never taken out.
  * A try that failed is followed by another one after its wait, a fifth longer at random, so that a crowd does not come back in step; the
  * target may ask for more patience, which counts up to WR_ACTION_PATIENCE_NS.
  *
@@ -30,6 +30,7 @@ struct wr_action_turn {
     /* Set by the owner. */
     uint64_t alarm; /* together: what a repeat is a repeat of */
     uint32_t action;
+    uint64_t line;      /* 0: none */
     uint8_t importance; /* enum wr_action_importance */
     struct wr_retry retry;
     int64_t due_boot_ns; /* not before */
@@ -49,8 +50,11 @@ struct wr_action_queue {
     struct wr_action_turn *last;
 };
 
-/* Returns who had to go: NULL, the new one, or one that waited (unlinked already). A repeat that goes is dropped; anything else is dead. */
+/* Returns who had to go: NULL, the new one, or one that waited (unlinked already). A repeat that goes, or one that the new one replaces, is dropped; anything
+ * else is dead. */
 struct wr_action_turn *wr_action_queue_put(struct wr_action_queue *queue, struct wr_action_turn *turn);
+/* Q0. */
+bool wr_action_turn_replaces(const struct wr_action_turn *turn, const struct wr_action_turn *older);
 
 /* The oldest that may run now; NULL: none is due, or enough run. */
 struct wr_action_turn *wr_action_queue_next(const struct wr_action_queue *queue, int64_t now_boot_ns);

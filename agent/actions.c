@@ -10,8 +10,9 @@
 #include "core/log.h"
 #include "core/thread.h"
 
-#define PARTING_NS (500 * WR_NS_PER_MS)                                       /* what is given up at a stop may still say so */
-#define RESULTS (WR_ACTIONS_TARGETS + WR_CHILDREN_MAX + 2 * WR_UPLINK_DIRECT) /* all that can run at once: never full */
+#define PARTING_NS (500 * WR_NS_PER_MS) /* what is given up at a stop may still say so */
+/* All that can run at once, programs twice: that they have begun, and how they ended. Never full. */
+#define RESULTS (WR_ACTIONS_TARGETS + 2 * WR_CHILDREN_MAX + 2 * WR_UPLINK_DIRECT)
 
 static enum wr_result new_channel(const char *name, size_t capacity, size_t element_bytes, struct wr_channel **ret_channel,
                                   struct wr_error *err) {
@@ -99,8 +100,9 @@ void wr_actions_publish_to(struct wr_actions *actions, struct wr_channel *publis
     pthread_mutex_lock(&actions->lock);
     actions->publish = publish;
     actions->published_anew = true;
+    actions->no_uplink_since_boot_ns = 0;
     pthread_mutex_unlock(&actions->lock);
-    wr_actions_published(actions, 0, true); /* of no publish: only wakes the thread */
+    wr_actions_wake(actions);
 }
 
 /* -- log ------------------------------------------------------------------------------------------------------------------------------- */

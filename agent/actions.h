@@ -44,7 +44,7 @@ struct wr_action_counters {
     _Atomic uint64_t done;
     _Atomic uint64_t retried; /* tries that failed and were not the last */
     _Atomic uint64_t dead;
-    _Atomic uint64_t repeats;    /* dropped */
+    _Atomic uint64_t repeats;    /* dropped, as states are that a newer one replaced */
     struct wr_histogram latency; /* from the decision to the end of the try that worked */
 };
 
@@ -52,8 +52,9 @@ struct wr_action_counters {
 struct wr_action_target {
     char *name; /* NULL: free */
     struct wr_action_queue queue;
-    struct wr_tls *tls; /* of webhooks: credentials and session tickets */
-    bool complained;    /* a failure was logged, and nothing has worked since */
+    struct wr_tls *tls;        /* of webhooks: credentials and session tickets */
+    bool complained;           /* a failure was logged, and nothing has worked since */
+    _Atomic uint32_t starting; /* programs whose start has not come back yet */
 };
 
 /* What comes back from the pools, the children and the uplink. */
@@ -91,22 +92,22 @@ struct wr_actions {
     pthread_mutex_t lock; /* guards what follows: held while one transition is worked on, never while waiting */
     pthread_cond_t exchanged;
     struct wr_ruleset *rules;
-    struct wr_ruleset *next_rules; /* NULL: rules are for all that comes */
-    uint64_t next_from;            /* for what comes behind so many transitions */
-    uint64_t taken;                /* so many were worked on */
-    struct wr_channel *publish;    /* struct wr_uplink_direct, or NULL: no uplink */
-    bool published_anew;           /* another uplink: what the former one had is lost */
+    struct wr_ruleset *next_rules;   /* NULL: rules are for all that comes */
+    uint64_t next_from;              /* for what comes behind so many transitions */
+    uint64_t taken;                  /* so many were worked on */
+    struct wr_channel *publish;      /* struct wr_uplink_direct, or NULL: no uplink */
+    bool published_anew;             /* another uplink: what the former one had is lost */
+    int64_t no_uplink_since_boot_ns; /* 0: there is one, or nothing waits for it */
 
     /* The thread's own. */
     struct wr_action_delay delay;
     struct wr_action_target targets[WR_ACTIONS_TARGETS];
     struct wr_children children;
-    struct wr_pool *starters;        /* made with the first program */
-    struct wr_pool *senders;         /* made with the first webhook or file */
-    int cancel_fd;                   /* readable: what is sent is given up */
-    uint32_t programs;               /* started or running */
-    uint32_t sending;                /* on the pool */
-    int64_t no_uplink_since_boot_ns; /* 0: there is one, or nothing waits for it */
+    struct wr_pool *starters; /* made with the first program */
+    struct wr_pool *senders;  /* made with the first webhook or file */
+    int cancel_fd;            /* readable: what is sent is given up */
+    uint32_t programs;        /* started or running */
+    uint32_t sending;         /* on the pool */
     uint64_t direct_id;
     _Atomic int64_t drain_until_boot_ns; /* set by a stop */
     pthread_t thread;

@@ -8,7 +8,9 @@
 
 #define JOURNAL_LOOK_NS (2 * WR_NS_PER_MS)
 #define PUT_OFF_NS (100 * WR_NS_PER_MS)
-#define PROGRAMS_OF_ONE (WR_CHILDREN_MAX / 2) /* so that one that hangs leaves room for the others */
+#define NO_UPLINK_NS (10 * WR_NS_PER_S)         /* a reload may take it away for a moment */
+#define STARTS_OF_ONE (WR_ACTIONS_STARTERS / 2) /* as that: one whose start hangs */
+#define PROGRAMS_OF_ONE (WR_CHILDREN_MAX / 2)   /* so that one that hangs leaves room for the others */
 
 void wr_actions_report(struct wr_actions *actions, struct wr_action_job *job, const struct wr_action_end *end) {
     const struct wr_action_result result = {.job = job, .end = *end};
@@ -21,6 +23,10 @@ void wr_actions_published(void *user, uint64_t id, bool delivered) {
     if (!delivered)
         snprintf(result.end.why, sizeof result.end.why, "the broker refuses it");
     (void)!wr_channel_try_send(actions->results, &result);
+}
+
+void wr_actions_wake(struct wr_actions *actions) {
+    wr_actions_published(actions, 0, true); /* of no publish */
 }
 
 /* -- dead letters ---------------------------------------------------------------------------------------------------------------------- */
@@ -84,7 +90,7 @@ static struct wr_action_target *vacant(struct wr_actions *actions) {
         if (!actions->targets[i].name)
             return &actions->targets[i];
     for (unsigned i = 0; i < WR_ACTIONS_TARGETS; i++)
-        if (actions->targets[i].queue.n == 0) {
+        if (actions->targets[i].queue.n == 0 && actions->targets[i].starting == 0) {
             forget(&actions->targets[i]);
             return &actions->targets[i];
         }
@@ -128,7 +134,7 @@ void wr_actions_enqueue(struct wr_actions *actions, struct wr_action_job *job) {
     if (!goes)
         return;
     struct wr_action_job *loser = wr_action_job_of(goes);
-    if (goes->importance == WR_ACTION_REPEAT) {
+    if (goes->importance == WR_ACTION_REPEAT || (goes != &job->turn && wr_action_turn_replaces(&job->turn, goes))) {
         actions->kinds[loser->spec.kind].repeats++;
         free(loser);
     } else {
@@ -142,18 +148,40 @@ static bool goes_out(enum wr_action_kind kind) {
     return kind == WR_ACTION_MQTT || kind == WR_ACTION_WEBHOOK;
 }
 
-/* Whether it need not wait for the journal (any more). */
-static bool may_go(struct wr_actions *actions, struct wr_action_job *job) {
-    if (!goes_out(job->spec.kind) || job->alarm.journalled)
-        return true;
-    job->alarm.journalled = job->number != 0 && actions->journalled && actions->journalled(actions->journalled_user, job->number);
+/* Whether it has to wait for the journal (still). */
+static bool awaits_journal(struct wr_actions *actions, struct wr_action_job *job) {
     if (job->alarm.journalled)
-        return true;
+        return false;
+    job->alarm.journalled = job->number != 0 && actions->journalled && actions->journalled(actions->journalled_user, job->number);
+    if (job->alarm.journalled || !goes_out(job->spec.kind))
+        return false;
     if (job->number != 0 && actions->journalled &&
         wr_clock_boot_ns(actions->clock) < wr_clock_add_ns(job->alarm.decided_boot_ns, WR_ACTIONS_JOURNAL_WAIT_NS))
+        return true;
+    actions->unjournalled += !job->hurried;
+    job->hurried = true;
+    return false;
+}
+
+/* No uplink is configured, or a reload exchanges it just now: that is told apart by waiting. */
+static bool awaits_uplink(struct wr_actions *actions) {
+    const int64_t now_ns = wr_clock_boot_ns(actions->clock);
+    if (actions->publish || wr_channel_is_closed(actions->transitions))
         return false;
-    actions->unjournalled += job->turn.tried == 0;
-    return true;
+    if (actions->no_uplink_since_boot_ns == 0)
+        actions->no_uplink_since_boot_ns = now_ns;
+    return now_ns - actions->no_uplink_since_boot_ns < NO_UPLINK_NS;
+}
+
+/* For how long the oldest of a target has to wait, and so all behind it; 0: it may go; WR_NEVER_NS: until a result comes. */
+static int64_t held_up_ns(struct wr_actions *actions, const struct wr_action_target *target, struct wr_action_job *job) {
+    if (job->spec.kind == WR_ACTION_EXEC && actions->programs >= WR_CHILDREN_MAX)
+        return WR_NEVER_NS; /* one that ends makes room */
+    if (job->spec.kind == WR_ACTION_EXEC && target->starting >= STARTS_OF_ONE)
+        return WR_NEVER_NS;
+    if (awaits_journal(actions, job))
+        return JOURNAL_LOOK_NS;
+    return job->spec.kind == WR_ACTION_MQTT && awaits_uplink(actions) ? PUT_OFF_NS : 0;
 }
 
 static void finish(struct wr_actions *actions, struct wr_action_target *target, struct wr_action_job *job,
@@ -215,7 +243,7 @@ static void begin(struct wr_actions *actions, struct wr_action_target *target, s
     switch (job->spec.kind) {
     case WR_ACTION_EXEC:
         actions->programs++;
-        wr_actions_execute(actions, job);
+        wr_actions_execute(actions, target, job);
         break;
     case WR_ACTION_WEBHOOK:
     case WR_ACTION_FILE:
@@ -242,10 +270,9 @@ static int64_t dispatch(struct wr_actions *actions, struct wr_action_target *tar
     struct wr_action_turn *turn;
     while ((turn = wr_action_queue_next(&target->queue, wr_clock_boot_ns(actions->clock))) != NULL) {
         struct wr_action_job *job = wr_action_job_of(turn);
-        if (job->spec.kind == WR_ACTION_EXEC && actions->programs >= WR_CHILDREN_MAX)
-            return WR_NEVER_NS; /* one that ends makes room */
-        if (!may_go(actions, job))
-            return wr_clock_boot_ns(actions->clock) + JOURNAL_LOOK_NS;
+        const int64_t wait_ns = held_up_ns(actions, target, job);
+        if (wait_ns != 0)
+            return wr_clock_add_ns(wr_clock_boot_ns(actions->clock), wait_ns);
         begin(actions, target, job);
     }
     return wr_action_queue_due(&target->queue);

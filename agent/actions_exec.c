@@ -7,24 +7,31 @@
 
 #include "agent/actions_private.h"
 #include "core/log.h"
+#include "rules/language/template.h"
 
 #define VARIABLES_MAX 24
-#define VARIABLE_BYTES (WR_ALARM_TEXT_BYTES + 32)
-#define LATENCY_NS (10 * WR_NS_PER_MS) /* a start that waits so long gets another thread */
-#define BEGIN_NS (10 * WR_NS_PER_S)    /* one that takes longer is said to */
+#define VARIABLES_BYTES (2 * WR_TEMPLATE_BYTES + 4096) /* of consequence and respond, and of all that is in an alarm */
+#define LATENCY_NS (10 * WR_NS_PER_MS)                 /* a start that waits so long gets another thread */
+#define BEGIN_NS (10 * WR_NS_PER_S)                    /* one that takes longer is said to */
 
 struct variables {
-    char text[VARIABLES_MAX][VARIABLE_BYTES];
+    char text[VARIABLES_BYTES];
     char *list[VARIABLES_MAX + 1];
     unsigned n;
+    size_t len; /* of text */
 };
 
 __attribute__((format(printf, 2, 3))) static void add_variable(struct variables *variables, const char *format, ...) {
+    char *text = variables->text + variables->len;
+    const size_t room = sizeof variables->text - variables->len;
     va_list args;
     va_start(args, format);
-    vsnprintf(variables->text[variables->n], VARIABLE_BYTES, format, args);
+    const size_t len = (size_t)vsnprintf(text, room, format, args);
     va_end(args);
-    variables->list[variables->n] = variables->text[variables->n];
+    if (len >= room)
+        return; /* not a part of it; there is room for all that there can be */
+    variables->len += len + 1;
+    variables->list[variables->n] = text;
     variables->list[++variables->n] = NULL;
 }
 
@@ -33,6 +40,7 @@ static void describe(const struct wr_action_job *job, const struct wr_action_pla
     const struct wr_alarm *alarm = &job->alarm;
     char delivery[WR_ACTION_DELIVERY_BYTES];
     variables->n = 0;
+    variables->len = 0;
     add_variable(variables, "PATH=/usr/local/bin:/usr/bin:/bin");
     add_variable(variables, "WEIR_NODE=%s", place->node);
     add_variable(variables, "WEIR_SITE=%s", place->site);
@@ -46,6 +54,7 @@ static void describe(const struct wr_action_job *job, const struct wr_action_pla
     add_variable(variables, "WEIR_RESPOND=%s", job->respond ? job->respond : "");
     add_variable(variables, "WEIR_CONSEQUENCE=%s", job->consequence ? job->consequence : "");
     add_variable(variables, "WEIR_BY=%s", alarm->by_whom);
+    add_variable(variables, "WEIR_WHY=%s", alarm->why);
     add_variable(variables, "WEIR_UNIT=%s", alarm->unit);
     add_variable(variables, "WEIR_EVENT_NS=%lld", (long long)alarm->event_ns);
     add_variable(variables, "WEIR_ALARM_ID=%016llx", (unsigned long long)alarm->id);
@@ -61,14 +70,18 @@ static void run_start(struct wr_context *context, void *user) {
     (void)context;
     struct wr_action_job *job = user;
     struct wr_actions *actions = job->owner;
+    _Atomic uint32_t *starting = job->starting;
     struct wr_error err = {0};
     struct variables variables;
     describe(job, &actions->place, &variables);
     const struct wr_children_start start = {
         .argv = (char *const *)(uintptr_t)job->spec.exec.argv, .variables = variables.list, .time_ns = job->spec.timeout_ns, .tag = job};
     const enum wr_result result = wr_children_start(&actions->children, &start, wr_clock_boot_ns(actions->clock), &err);
-    if (result == WR_OK)
-        return; /* from here on its end is told by the children, perhaps already */
+    (*starting)--;
+    if (result == WR_OK) { /* from here on its end is told by the children, perhaps already */
+        wr_actions_wake(actions);
+        return;
+    }
     struct wr_action_end end = {.verdict = result == WR_LIMIT ? WR_ACTION_PUT_OFF : WR_ACTION_FAILED};
     snprintf(end.why, sizeof end.why, "%s", err.text);
     wr_actions_report(actions, job, &end);
@@ -77,6 +90,7 @@ static void run_start(struct wr_context *context, void *user) {
 static void drop_start(void *user, enum wr_result why) {
     struct wr_action_job *job = user;
     struct wr_action_end end = {.verdict = WR_ACTION_FAILED};
+    (*job->starting)--;
     snprintf(end.why, sizeof end.why, "%s",
              why == WR_NO_MEMORY ? "no memory"
              : why == WR_FULL    ? "too many programs wait to begin"
@@ -113,9 +127,11 @@ size_t wr_actions_execute_bytes(void) {
     return wr_pool_bytes(&options) + WR_ACTIONS_STARTERS * sizeof(struct variables);
 }
 
-void wr_actions_execute(struct wr_actions *actions, struct wr_action_job *job) {
+void wr_actions_execute(struct wr_actions *actions, struct wr_action_target *target, struct wr_action_job *job) {
     enum wr_result result = WR_NO_MEMORY;
     job->owner = actions;
+    job->starting = &target->starting;
+    target->starting++;
     const struct wr_pool_task task = {.name = "exec",
                                       .run = run_start,
                                       .dropped = drop_start,

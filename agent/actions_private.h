@@ -18,16 +18,18 @@ bool wr_actions_are_idle(const struct wr_actions *actions);
 void wr_actions_give_up(struct wr_actions *actions);
 void wr_actions_free_targets(struct wr_actions *actions);
 /* A dead letter: log, journal, count. */
-void wr_actions_bury(struct wr_actions *actions, enum wr_action_kind kind, const struct wr_alarm *alarm, const char *address, uint32_t tries,
-                     const char *why);
+void wr_actions_bury(struct wr_actions *actions, enum wr_action_kind kind, const struct wr_alarm *alarm, const char *address,
+                     uint32_t tries, const char *why);
 
+/* Any thread: there is something to look at. */
+void wr_actions_wake(struct wr_actions *actions);
 /* Any thread: how a try ended. */
 void wr_actions_report(struct wr_actions *actions, struct wr_action_job *job, const struct wr_action_end *end);
 
 /* -- each begins a try; its end is reported ---------------------------------------------------------------------------------------------- */
 
 void wr_actions_log(struct wr_actions *actions, const struct wr_alarm *alarm);
-void wr_actions_execute(struct wr_actions *actions, struct wr_action_job *job);
+void wr_actions_execute(struct wr_actions *actions, struct wr_action_target *target, struct wr_action_job *job);
 wr_children_ended wr_actions_program_ended; /* user: the actions, tag: the job */
 void wr_actions_send(struct wr_actions *actions, struct wr_action_target *target, struct wr_action_job *job); /* webhook, file */
 /* mqtt: at once: true when the uplink has it. */

@@ -9,9 +9,8 @@
 #include "core/log.h"
 
 #define MESSAGE_BYTES 16384
-#define LATENCY_NS (10 * WR_NS_PER_MS)  /* what waits so long gets another thread */
-#define TLS_BYTES ((size_t)192 << 10)   /* certificates of the authorities, two records */
-#define NO_UPLINK_NS (10 * WR_NS_PER_S) /* a reload may take it away for a moment */
+#define LATENCY_NS (10 * WR_NS_PER_MS) /* what waits so long gets another thread */
+#define TLS_BYTES ((size_t)192 << 10)  /* certificates of the authorities, two records */
 
 static void describe_failure(struct wr_action_end *end, enum wr_action_verdict verdict, const char *why) {
     *end = (struct wr_action_end){.verdict = verdict};
@@ -120,28 +119,13 @@ static enum wr_result fill(struct wr_actions *actions, const struct wr_action_jo
     return result;
 }
 
-/* None is configured, or a reload exchanges it just now: that is told apart by waiting. */
-static void without_uplink(struct wr_actions *actions, struct wr_action_end *end) {
-    const int64_t now_ns = wr_clock_boot_ns(actions->clock);
-    if (actions->no_uplink_since_boot_ns == 0)
-        actions->no_uplink_since_boot_ns = now_ns;
-    if (now_ns - actions->no_uplink_since_boot_ns < NO_UPLINK_NS && !wr_channel_is_closed(actions->transitions))
-        end->verdict = WR_ACTION_PUT_OFF;
-    else
-        describe_failure(end, WR_ACTION_REFUSED, "no uplink is configured");
-}
-
 bool wr_actions_publish(struct wr_actions *actions, struct wr_action_job *job, struct wr_action_end *ret_end) {
-    struct wr_uplink_direct direct = {.id = actions->direct_id + 1,
-                                      .qos = job->spec.mqtt.qos,
-                                      .retained = job->spec.mqtt.retain,
-                                      .repeat = job->turn.importance == WR_ACTION_REPEAT};
+    struct wr_uplink_direct direct = {.id = actions->direct_id + 1, .qos = job->spec.mqtt.qos, .retained = job->spec.mqtt.retain};
     snprintf(direct.topic, sizeof direct.topic, "%s", job->address);
     if (!actions->publish) {
-        without_uplink(actions, ret_end);
+        describe_failure(ret_end, WR_ACTION_REFUSED, "no uplink is configured");
         return false;
     }
-    actions->no_uplink_since_boot_ns = 0;
     if (fill(actions, job, &direct) != WR_OK) {
         describe_failure(ret_end, WR_ACTION_REFUSED, "no memory");
         return false;

@@ -134,8 +134,8 @@ static enum wr_result add_kind_of_action(struct wr_agent *agent, enum wr_action_
         {WR_METRIC_COUNTER, "weir_action_done_total", "Actions carried out", .value = &c->done},
         {WR_METRIC_COUNTER, "weir_action_retried_total", "Tries that failed and were followed by another", .value = &c->retried},
         {WR_METRIC_COUNTER, "weir_action_dead_total", "Actions given up: dead letters", .value = &c->dead},
-        {WR_METRIC_COUNTER, "weir_action_repeats_dropped_total", "Repeats dropped, since newer ones or more important ones came",
-         .value = &c->repeats},
+        {WR_METRIC_COUNTER, "weir_action_repeats_dropped_total",
+         "Repeats, and states of topics, dropped since newer or more important ones came", .value = &c->repeats},
     };
     WR_TRY(WR_METRICS_ADD_ALL(agent->metrics, agent, label, list, NULL));
     return wr_metrics_add_histogram(agent->metrics, agent, "weir_action_seconds", "From the alarm to the end of its action", label,

@@ -200,25 +200,17 @@ void wr_uplink_on_session(struct wr_uplink *uplink, const struct wr_now *now, ui
 
 /* ---- direct messages ---- */
 
-/* A place for a direct message: a free one, or that of the oldest waiting repeat. */
 static struct direct *direct_place(struct wr_uplink *uplink) {
-    struct direct *repeat = NULL;
-    for (size_t i = 0; i < WR_UPLINK_DIRECT; i++) {
-        struct direct *direct = &uplink->directs[i];
-        if (direct->state == DIRECT_FREE)
-            return direct;
-        if (direct->state == DIRECT_WAITING && direct->message.repeat && (repeat == NULL || direct->order < repeat->order))
-            repeat = direct;
-    }
-    return repeat;
+    for (size_t i = 0; i < WR_UPLINK_DIRECT; i++)
+        if (uplink->directs[i].state == DIRECT_FREE)
+            return &uplink->directs[i];
+    return NULL;
 }
 
 bool wr_uplink_direct_room(const struct wr_uplink *uplink) {
-    for (size_t i = 0; i < WR_UPLINK_DIRECT; i++) {
-        const struct direct *direct = &uplink->directs[i];
-        if (direct->state == DIRECT_FREE || (direct->state == DIRECT_WAITING && direct->message.repeat))
+    for (size_t i = 0; i < WR_UPLINK_DIRECT; i++)
+        if (uplink->directs[i].state == DIRECT_FREE)
             return true;
-    }
     return false;
 }
 
@@ -226,10 +218,6 @@ bool wr_uplink_on_direct(struct wr_uplink *uplink, struct wr_uplink_direct *mess
     struct direct *direct = direct_place(uplink);
     if (direct == NULL)
         return false;
-    if (direct->state != DIRECT_FREE) {
-        direct_free(direct);
-        uplink->stats.direct_dropped++;
-    }
     *direct = (struct direct){.state = DIRECT_WAITING, .order = wr_uplink_id(uplink), .message = *message};
     message->payload = NULL;
     message->payload_len = 0;

@@ -26,7 +26,7 @@
  *
  * Threads: one at a time. Ownership: owns the bodies of segments and payloads it was given until they are published or dropped.
  * Limits: window 1..WR_UPLINK_WINDOW_MAX messages; at most WR_UPLINK_REFUSED refused segments wait for a retry, beyond that nothing new is
- * fetched; memory is bounded by window_bytes plus one segment a lane and the direct queue.
+ * fetched; memory is bounded by window_bytes plus one segment a lane and the direct messages.
  * Source of the jitter: M. Brooker, "Exponential Backoff And Jitter", 2015 (full jitter).
  */
 #ifndef WEIR_TRANSPORT_UPLINK_H
@@ -102,7 +102,7 @@ enum wr_uplink_action_kind {
     WR_UPLINK_ACT_PUBLISH, /* publish `segment` under `id`; its body stays owned by the uplink, valid until the next call */
     WR_UPLINK_ACT_DIRECT,  /* publish `direct` under `id`, likewise */
     WR_UPLINK_ACT_REQUEST, /* send `request` to the store */
-    WR_UPLINK_ACT_DIRECT_DONE, /* direct message `id`: `delivered`, or given up after refusals; a repeat that made room is only counted */
+    WR_UPLINK_ACT_DIRECT_DONE, /* direct message `id`: `delivered`, or given up after refusals */
 };
 
 struct wr_uplink_action {

@@ -80,8 +80,8 @@ struct wr_uplink_reply {
 
 #define WR_UPLINK_TOPIC_BYTES 256
 
-/* A publish that does not come from the store: an action `mqtt`. Retried until the broker has it, or until the queue of
- * WR_UPLINK_DIRECT places needs its place: the oldest repeat goes first, and never anything but a repeat. */
+/* A publish that does not come from the store: an action `mqtt`. Retried until the broker has it or
+ * refuses it for good. WR_UPLINK_DIRECT at once: who sends more keeps them, and decides which of them goes next. */
 struct wr_uplink_direct {
     uint64_t id; /* comes back in the notice */
     char topic[WR_UPLINK_TOPIC_BYTES];
@@ -89,9 +89,8 @@ struct wr_uplink_direct {
     size_t payload_len;
     uint8_t qos; /* 0 or 1 */
     bool retained;
-    bool repeat;
 };
 
-#define WR_UPLINK_DIRECT 64
+#define WR_UPLINK_DIRECT 8
 
 #endif

@@ -46,13 +46,15 @@ static struct wr_action_turn *model_put(struct model *model, struct wr_action_tu
     uint32_t goes = model->n; /* the new one */
     const bool full = model->n == capacity;
     bool found = false;
-    if (turn->importance == WR_ACTION_REPEAT)
-        for (uint32_t i = 0; i < model->n && !found; i++)
-            if (!model->running[i] && model->list[i]->importance == WR_ACTION_REPEAT && model->list[i]->alarm == turn->alarm &&
-                model->list[i]->action == turn->action) {
-                goes = i;
-                found = true;
-            }
+    for (uint32_t i = 0; i < model->n && !found; i++) {
+        const struct wr_action_turn *older = model->list[i];
+        const bool same = older->alarm == turn->alarm && older->action == turn->action && older->line == turn->line;
+        const bool both_repeat = older->importance == WR_ACTION_REPEAT && turn->importance == WR_ACTION_REPEAT;
+        if (!model->running[i] && same && (turn->line != 0 || both_repeat)) {
+            goes = i;
+            found = true;
+        }
+    }
     for (int level = WR_ACTION_REPEAT; level <= WR_ACTION_NEWS && full && !found; level++) {
         for (uint32_t i = 0; i < model->n && !found; i++)
             if (!model->running[i] && model->list[i]->importance == level) {
@@ -81,15 +83,24 @@ static uint32_t model_running(const struct model *model) {
     return running;
 }
 
+static bool model_is_first_of_its_line(const struct model *model, uint32_t at) {
+    for (uint32_t i = 0; i < at; i++)
+        if (model->list[i]->line != 0 && model->list[i]->line == model->list[at]->line)
+            return false;
+    return true;
+}
+
 static struct wr_action_turn *model_next(const struct model *model, uint32_t parallel, int64_t now_ns, int64_t *ret_due) {
     struct wr_action_turn *next = NULL;
     *ret_due = WR_NEVER_NS;
     if (model_running(model) == parallel)
         return NULL;
     for (uint32_t i = 0; i < model->n; i++) {
-        if (!next && !model->running[i] && model->due[i] <= now_ns)
+        if (model->running[i] || !model_is_first_of_its_line(model, i))
+            continue;
+        if (!next && model->due[i] <= now_ns)
             next = model->list[i];
-        if (!model->running[i] && model->due[i] < *ret_due)
+        if (model->due[i] < *ret_due)
             *ret_due = model->due[i];
     }
     return next;
@@ -100,6 +111,7 @@ static struct wr_action_turn *new_turn(struct wr_random *random, int64_t now_ns)
     assert_non_null(turn);
     turn->alarm = wr_random_below(random, 3);
     turn->action = (uint32_t)wr_random_below(random, 2);
+    turn->line = wr_random_below(random, 2) == 0 ? wr_random_below(random, 3) : 0;
     turn->importance = (uint8_t)wr_random_below(random, 3);
     turn->retry = (struct wr_retry){.tries = 1 + (uint32_t)wr_random_below(random, 4), .percent = 150, .wait_ns = 1000};
     turn->due_boot_ns = now_ns + (wr_random_below(random, 4) == 0 ? (int64_t)wr_random_below(random, 5000) : 0);
@@ -121,7 +133,8 @@ static void put(struct run *run) {
     assert_ptr_equal(goes, expected);
     if (!goes)
         return;
-    if (goes->importance == WR_ACTION_RAISE) { /* never for something less: every place is taken by a raise, or runs */
+    if (goes->importance == WR_ACTION_RAISE &&
+        (goes == turn || !wr_action_turn_replaces(turn, goes))) { /* never for something less: every place is taken by a raise, or runs */
         for (uint32_t i = 0; i < run->model.n; i++)
             assert_true(run->model.running[i] || run->model.list[i]->importance == WR_ACTION_RAISE);
     }
@@ -253,11 +266,33 @@ static void a_repeat_takes_the_place_of_an_older_one(void **state) {
     assert_int_equal(queue.n, 2);
 }
 
+/* What is told of a topic last is what is: an older one goes, whatever it is, and what runs is waited for. */
+static void a_line_keeps_its_order_and_only_the_newest(void **state) {
+    (void)state;
+    struct wr_action_queue queue = {.capacity = 4, .parallel = 4};
+    struct wr_action_turn raise = turn_of(WR_ACTION_RAISE, 1), clear = turn_of(WR_ACTION_NEWS, 1), again = turn_of(WR_ACTION_RAISE, 1),
+                          other = turn_of(WR_ACTION_NEWS, 2);
+    raise.line = clear.line = again.line = other.line = 7;
+    assert_null(wr_action_queue_put(&queue, &raise));
+    wr_action_queue_begin(&queue, &raise);
+    assert_null(wr_action_queue_put(&queue, &clear));
+    assert_null(wr_action_queue_next(&queue, 0));
+    assert_int_equal(wr_action_queue_due(&queue), WR_NEVER_NS);
+    assert_null(wr_action_queue_put(&queue, &other)); /* another alarm of the same topic */
+    wr_action_queue_again(&queue, &raise, 5);
+    assert_null(wr_action_queue_next(&queue, 4)); /* put off: still nobody passes it */
+    assert_int_equal(wr_action_queue_due(&queue), 5);
+    assert_ptr_equal(wr_action_queue_put(&queue, &again), &raise);
+    assert_true(wr_action_turn_replaces(&again, &raise));
+    assert_ptr_equal(wr_action_queue_next(&queue, 0), &clear);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_does_what_the_model_does),
         cmocka_unit_test(a_raise_goes_only_when_all_are_raises),
         cmocka_unit_test(a_repeat_takes_the_place_of_an_older_one),
+        cmocka_unit_test(a_line_keeps_its_order_and_only_the_newest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -127,10 +128,15 @@ int __wrap_fdatasync(int fd) {
     return OR_IO_ERROR(__real_fdatasync(fd));
 }
 
-static _Atomic bool spawn_held;
+static const char *_Atomic spawn_held;
 
-void wr_failing_hold_spawn(bool hold) {
-    spawn_held = hold;
+void wr_failing_hold_spawn(const char *program) {
+    spawn_held = program;
+}
+
+static bool is_held(const char *program) {
+    const char *held = spawn_held;
+    return held && strcmp(program, held) == 0;
 }
 
 int __real_posix_spawn(pid_t *ret_pid, const char *path, const posix_spawn_file_actions_t *files, const posix_spawnattr_t *attributes,
@@ -140,7 +146,7 @@ int __wrap_posix_spawn(pid_t *ret_pid, const char *path, const posix_spawn_file_
 
 int __wrap_posix_spawn(pid_t *ret_pid, const char *path, const posix_spawn_file_actions_t *files, const posix_spawnattr_t *attributes,
                        char *const argv[], char *const variables[]) {
-    while (spawn_held)
+    while (is_held(argv[0]))
         (void)sched_yield();
     return __real_posix_spawn(ret_pid, path, files, attributes, argv, variables);
 }

@@ -22,9 +22,9 @@ bool wr_failing_hit(void);
 long wr_failing_count(void);
 void wr_failing_off(void);
 
-/* From now on a posix_spawn of the code under test does not return, as where the program lies on a file system that hangs; false: it does again,
- * those that wait too. */
-void wr_failing_hold_spawn(bool hold);
+/* From now on a posix_spawn of this program (a text that must live on) by the code under test does not return, as where it lies on a file system that hangs;
+ * NULL: it does again, those that wait too. */
+void wr_failing_hold_spawn(const char *program);
 /* From now on the SIGKILL of the code under test has no effect, as on a process that hangs in the kernel. */
 void wr_failing_no_kill(bool immune);
 

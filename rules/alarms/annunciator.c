@@ -177,6 +177,15 @@ void wr_annunciated_follow(struct wr_annunciator *annunciator, struct wr_annunci
     wr_group_follow(annunciator, record, wanted_ack, now);
 }
 
+void wr_annunciated_end_silence(struct wr_annunciator *annunciator, struct wr_annunciated *record, uint8_t bit, const char *labels,
+                                const struct wr_now *now) {
+    record->silent &= (uint8_t)~bit;
+    if (bit & WR_SILENT_HARD)
+        record->ring = record->ring || record->state == WR_ALARM_UNACK;
+    if (record->silent == 0 && wr_alarm_state_is_active((enum wr_alarm_state)record->state))
+        wr_group_join(annunciator, record, labels, now);
+}
+
 /* Whether this cause says that the alarm is active, or is not. */
 static bool says_so(enum wr_alarm_cause cause) {
     return cause == WR_ALARM_RAISED || cause == WR_ALARM_ESCALATED || cause == WR_ALARM_DEESCALATED || cause == WR_ALARM_CLEARED ||
@@ -212,19 +221,14 @@ static void join(struct wr_annunciator *annunciator, struct wr_annunciated *reco
         record->silent |= WR_ALARM_SILENT_GROUPED;
 }
 
-/* What the evaluator knows of valid_if. When it tells of nothing else than its end, that is the end of the silence; else an entry of its own follows. */
-static void follow_validity(struct wr_annunciated *record, struct wr_alarm *told) {
-    enum wr_alarm_cause cause = (enum wr_alarm_cause)told->cause;
-    record->invalid = (told->silent & WR_ALARM_SILENT_INVALID) != 0;
-    if (record->invalid)
-        record->silent |= WR_ALARM_SILENT_INVALID;
-    if (cause != WR_ALARM_SUPPRESSED && cause != WR_ALARM_UNSUPPRESSED)
+/* The evaluator tells of nothing else than valid_if: when that is true again, the silence is over; beside a transition an entry of its own follows. */
+static void follow_validity(struct wr_annunciator *annunciator, struct wr_annunciated *record, struct wr_alarm *told,
+                            const struct wr_now *now) {
+    if (told->cause != WR_ALARM_SUPPRESSED && told->cause != WR_ALARM_UNSUPPRESSED)
         return;
     snprintf(told->why, sizeof told->why, "valid_if");
-    if (!record->invalid) {
-        record->silent &= (uint8_t)~WR_ALARM_SILENT_INVALID;
-        record->ring = record->ring || told->to == WR_ALARM_UNACK;
-    }
+    if (!record->invalid)
+        wr_annunciated_end_silence(annunciator, record, WR_ALARM_SILENT_INVALID, told->instance, now);
 }
 
 void wr_annunciator_take(struct wr_annunciator *annunciator, uint32_t alarm, uint32_t rule, struct wr_alarm_entry *entry,
@@ -238,10 +242,13 @@ void wr_annunciator_take(struct wr_annunciator *annunciator, uint32_t alarm, uin
     record->rule = rule;
     record->severity = told->severity;
     record->touched_boot_ns = now->boot_ns;
-    follow_validity(record, told);
+    record->invalid = (told->silent & WR_ALARM_SILENT_INVALID) != 0;
+    if (record->invalid)
+        record->silent |= WR_ALARM_SILENT_INVALID;
     if (wr_alarm_state_is_active((enum wr_alarm_state)told->to) && wr_suppress_look(annunciator, record, told->instance, now))
         record->silent |= WR_ALARM_SILENT_SUPPRESSED;
     wr_annunciated_follow(annunciator, record, told->to, told->instance, now);
+    follow_validity(annunciator, record, told, now);
     if ((cause == WR_ALARM_RAISED || cause == WR_ALARM_ESCALATED) && !told->historic) {
         if (wr_annunciated_raised(record, cause, now))
             without = WR_ALARM_SILENT_CHATTERING;

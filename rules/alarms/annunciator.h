@@ -32,7 +32,7 @@
 
 #define WR_ANNUNCIATOR_ALARMS (1u << 20)
 #define WR_ANNUNCIATOR_TUPLES 1024
-#define WR_ANNUNCIATOR_NOTES 4096 /* alarms that operators may have silenced at once */
+#define WR_ANNUNCIATOR_NOTES 4096     /* alarms that operators may have silenced at once */
 #define WR_ANNUNCIATOR_PART_BYTES 480 /* of a snapshot */
 
 #define WR_CHATTER_RAISES 3

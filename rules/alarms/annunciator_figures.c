@@ -68,6 +68,7 @@ static bool record_is_valid(const struct wr_annunciator *annunciator, uint32_t i
     return record->alarm < annunciator->cap_alarms && annunciator->record_of[record->alarm] == index && /* A1 */
            shelved == (record->shelved != NULL) && out_of_service == (record->out_of_service != NULL) &&
            chatters == (record->chatter_until_boot_ns != 0) && !(grouped && record->severity >= WR_SEVERITY_HIGH) && /* A2 */
+           !(grouped && record->tuple == WR_ANNUNCIATOR_NONE) &&                                                     /* A7 */
            record->causing == wr_annunciated_condition(record->state) &&
            (record->tuple == WR_ANNUNCIATOR_NONE || (record->silent & WR_SILENT_HARD) == 0);
 }

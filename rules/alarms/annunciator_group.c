@@ -211,6 +211,8 @@ void wr_group_follow(struct wr_annunciator *annunciator, struct wr_annunciated *
         tuple->active--;
         tuple->idle_boot_ns = now->boot_ns;
         record->tuple = WR_ANNUNCIATOR_NONE;
+        if (record->silent & WR_SILENT_HARD) /* the group speaks for it no longer: it is owed a word of its own when that ends */
+            record->silent &= (uint8_t)~WR_ALARM_SILENT_GROUPED;
     } else {
         tuple->unacked += wr_alarm_state_wants_ack((enum wr_alarm_state)record->state);
     }

@@ -51,10 +51,10 @@ static void silence(struct wr_annunciator *annunciator, struct wr_annunciated *r
     wr_group_follow(annunciator, record, wr_alarm_state_wants_ack((enum wr_alarm_state)record->state), now);
 }
 
-static void end(struct wr_annunciator *annunciator, struct wr_annunciated *record, uint8_t bit, struct wr_note **note) {
+static void end(struct wr_annunciator *annunciator, struct wr_annunciated *record, uint8_t bit, struct wr_note **note, const char *labels,
+                const struct wr_now *now) {
     wr_note_put(annunciator, note, NULL);
-    record->silent &= (uint8_t)~bit;
-    record->ring = record->state == WR_ALARM_UNACK;
+    wr_annunciated_end_silence(annunciator, record, bit, labels, now);
 }
 
 static struct wr_annunciated *record_of(struct wr_annunciator *annunciator, uint32_t alarm, const struct wr_now *now) {
@@ -75,7 +75,7 @@ static struct wr_annunciated *record_of(struct wr_annunciator *annunciator, uint
 
 /* The change itself, and the cause of its entry. */
 static enum wr_alarm_cause change(struct wr_annunciator *annunciator, struct wr_annunciated *record, const struct wr_alarm_order *order,
-                                  struct wr_note *note, const struct wr_now *now) {
+                                  struct wr_note *note, const char *labels, const struct wr_now *now) {
     switch (order->kind) {
     case WR_ALARM_ORDER_SHELVE:
         note->until_wall_ns = order->until_wall_ns;
@@ -84,14 +84,14 @@ static enum wr_alarm_cause change(struct wr_annunciator *annunciator, struct wr_
         silence(annunciator, record, WR_ALARM_SILENT_SHELVED, now);
         return WR_ALARM_SHELVED;
     case WR_ALARM_ORDER_UNSHELVE:
-        end(annunciator, record, WR_ALARM_SILENT_SHELVED, &record->shelved);
+        end(annunciator, record, WR_ALARM_SILENT_SHELVED, &record->shelved, labels, now);
         return WR_ALARM_UNSHELVED;
     case WR_ALARM_ORDER_OUT_OF_SERVICE:
         wr_note_put(annunciator, &record->out_of_service, note);
         silence(annunciator, record, WR_ALARM_SILENT_OUT_OF_SERVICE, now);
         return WR_ALARM_OUT_OF_SERVICE;
     default: /* WR_ALARM_ORDER_RETURN */
-        end(annunciator, record, WR_ALARM_SILENT_OUT_OF_SERVICE, &record->out_of_service);
+        end(annunciator, record, WR_ALARM_SILENT_OUT_OF_SERVICE, &record->out_of_service, labels, now);
         return WR_ALARM_RETURNED;
     }
 }
@@ -130,7 +130,7 @@ enum wr_result wr_annunciator_order(struct wr_annunciator *annunciator, uint32_t
     if (order->key != 0)
         record->key = order->key;
     struct wr_note said = *note;
-    enum wr_alarm_cause cause = change(annunciator, record, order, note, now);
+    enum wr_alarm_cause cause = change(annunciator, record, order, note, view.labels, now);
     said.until_wall_ns = cause == WR_ALARM_SHELVED ? order->until_wall_ns : 0;
     if (!keeps)
         free(note);

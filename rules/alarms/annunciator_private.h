@@ -11,6 +11,7 @@
  *   A4  active of a cause is the number of records whose condition holds it up
  *   A5  a record with something to do has a timer
  *   A6  n_notes is the number of notes in records
+ *   A7  grouped is only what is in a tuple
  */
 #ifndef WEIR_RULES_ALARMS_ANNUNCIATOR_PRIVATE_H
 #define WEIR_RULES_ALARMS_ANNUNCIATOR_PRIVATE_H
@@ -20,8 +21,8 @@
 #include "rules/alarms/alarm_state.h"
 #include "rules/alarms/annunciator.h"
 #include "rules/compile/compiled.h"
-#include "rules/evaluator/evaluator.h"
 #include "rules/engine/slab.h"
+#include "rules/evaluator/evaluator.h"
 #include "rules/evaluator/timer.h"
 
 #define WR_ANNUNCIATOR_NONE UINT32_MAX
@@ -159,6 +160,10 @@ int64_t wr_annunciated_last(const struct wr_annunciated *record);
 /* Follows its state: causes, groups, since when. */
 void wr_annunciated_follow(struct wr_annunciator *annunciator, struct wr_annunciated *record, uint8_t state, const char *labels,
                            const struct wr_now *now);
+/* A silence is over. Where others than the alarm's own behaviour had set it, whoever has not acknowledged hears it again; and what nothing silences any
+ * more is in its group again. */
+void wr_annunciated_end_silence(struct wr_annunciator *annunciator, struct wr_annunciated *record, uint8_t bit, const char *labels,
+                                const struct wr_now *now);
 /* What was told, or not: who listens believes it, and the figures count it. */
 void wr_annunciated_told(struct wr_annunciator *annunciator, struct wr_annunciated *record, const struct wr_alarm *alarm,
                          const struct wr_now *now);

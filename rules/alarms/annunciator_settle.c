@@ -58,10 +58,8 @@ static struct wr_note because(const char *why) {
     return note;
 }
 
-/* A silence that others than the alarm's own behaviour had set is over: whoever has not acknowledged hears it again. */
-static void end_silence(struct wr_annunciated *record, uint8_t bit) {
-    record->silent &= (uint8_t)~bit;
-    record->ring = record->ring || record->state == WR_ALARM_UNACK;
+static void end_silence(const struct settling *settling, uint8_t bit) {
+    wr_annunciated_end_silence(settling->annunciator, settling->record, bit, settling->labels, settling->now);
 }
 
 static bool unshelve(struct settling *settling) {
@@ -72,7 +70,7 @@ static bool unshelve(struct settling *settling) {
         return false;
     const struct wr_note note = because("its time is over");
     wr_note_put(settling->annunciator, &record->shelved, NULL);
-    end_silence(record, WR_ALARM_SILENT_SHELVED);
+    end_silence(settling, WR_ALARM_SILENT_SHELVED);
     tell(settling, WR_ALARM_UNSHELVED, 0, &note);
     return true;
 }
@@ -89,7 +87,7 @@ static bool follow(struct settling *settling, uint8_t bit, bool wanted, const ch
         record->silent |= bit;
         wr_group_follow(settling->annunciator, record, wr_alarm_state_wants_ack((enum wr_alarm_state)record->state), settling->now);
     } else {
-        end_silence(record, bit);
+        end_silence(settling, bit);
     }
     const struct wr_note note = because(why);
     if (is_active)
@@ -114,7 +112,7 @@ static bool back_off(struct settling *settling) {
     if (!wr_alarm_out_has_room(settling->out))
         return false;
     if (!record->raised_since) {
-        record->silent &= (uint8_t)~WR_ALARM_SILENT_CHATTERING;
+        end_silence(settling, WR_ALARM_SILENT_CHATTERING);
         record->chatter_until_boot_ns = 0;
         return true;
     }

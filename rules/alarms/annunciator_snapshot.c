@@ -127,8 +127,7 @@ static void apply(struct wr_annunciated *record, const struct part *part, const 
     record->active_boot_ns = now->boot_ns - part->active_ns;
     record->unacked_boot_ns = now->boot_ns - part->unacked_ns;
     record->silent = part->silent & (WR_ALARM_SILENT_SUPPRESSED | WR_ALARM_SILENT_INVALID);
-    if (record->state != WR_ALARM_NORMAL && record->severity < WR_SEVERITY_HIGH)
-        record->silent |= part->silent & WR_ALARM_SILENT_GROUPED;
+    /* Not grouped: whether its group had spoken for it is not kept, so it is raised again, into its group. */
     if (part->re_alarm_left_ns > 0 && record->state == WR_ALARM_UNACK && rule->re_alarm_ns > 0)
         record->re_alarm_boot_ns = wr_clock_add_ns(now->boot_ns, part->re_alarm_left_ns);
     if (part->chatter_left_ns > 0) {
@@ -216,6 +215,16 @@ static enum wr_result copy_note(const struct wr_note *note, struct wr_note **ret
     return WR_OK;
 }
 
+/* Its group speaks for it as before: it still has `then`, or there was a flood. */
+static bool is_spoken_for(const struct wr_annunciator *annunciator, const struct wr_annunciated *record, const struct wr_annunciator *old,
+                          const struct wr_annunciated *from) {
+    const struct wr_group *groups = annunciator->rules->groups;
+    if (record->tuple == WR_ANNUNCIATOR_NONE)
+        return false;
+    return groups[annunciator->tuples[record->tuple]->group].n_actions > 0 ||
+           old->rules->groups[old->tuples[from->tuple]->group].n_actions == 0;
+}
+
 enum wr_result wr_annunciator_take_over(struct wr_annunciator *annunciator, uint32_t alarm, const struct wr_annunciator *old,
                                         uint32_t old_alarm, const struct wr_now *now) {
     const struct wr_annunciated *from = wr_annunciated_find(old, old_alarm);
@@ -250,6 +259,10 @@ enum wr_result wr_annunciator_take_over(struct wr_annunciator *annunciator, uint
     wr_note_put(annunciator, &record->shelved, shelved);
     wr_note_put(annunciator, &record->out_of_service, out_of_service);
     take_place(annunciator, record, view.labels, now);
+    if ((record->silent & WR_ALARM_SILENT_GROUPED) && !is_spoken_for(annunciator, record, old, from)) {
+        record->silent &= (uint8_t)~WR_ALARM_SILENT_GROUPED;
+        wr_annunciated_arm(annunciator, record, now);
+    }
     return WR_OK;
 }
 

@@ -143,8 +143,11 @@ bool wr_instance_command(struct wr_evaluator *evaluator, struct wr_instance *ins
                          struct wr_alarm_out *out) {
     if (!wr_instance_put_event(evaluator, instance, event, by_whom, out))
         return false;
-    /* Back in normal while the condition is on its way: that is pending. */
-    if (instance->delay == WR_DELAY_ON)
+    /* Back in normal while the condition is on its way: that is pending, and the snapshot that the store gets with this entry has to say so. */
+    if (instance->delay == WR_DELAY_ON) {
+        struct wr_alarm_entry *told = &out->entries[out->n - 1];
         wr_instance_put_event(evaluator, instance, WR_ALARM_EVENT_START, by_whom, out);
+        wr_instance_encode(evaluator, instance, told);
+    }
     return true;
 }

@@ -78,6 +78,9 @@ static void check(struct desk *desk, struct model *model) {
             assert_int_equal(shown.silent & WR_SILENT_HARD, expected);
         if (shown.silent == 0)
             assert_int_equal(model->believes[i], condition(desk, i));
+        const struct wr_annunciated *record = wr_annunciated_find(desk->annunciator, i);
+        if (record && shown.silent == 0 && gateway(i) >= 0)
+            assert_int_equal(record->tuple != WR_ANNUNCIATOR_NONE, wr_alarm_state_is_active((enum wr_alarm_state)desk->alarms[i].state));
     }
 }
 

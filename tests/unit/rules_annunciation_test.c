@@ -398,6 +398,79 @@ static void what_operators_said_survives_a_reload(void **state) {
     fixture_fini(&f);
 }
 
+/* Rules whose group speaks for the low and medium ones; `more` is what the group has besides. */
+#define PUMPS(more) "rules:\n  - {rule: hot, when: temp > 80, by: \"line, pump\", severity: medium}\n" more
+#define LINES "groups:\n  - {name: by_line, by: line, wait: 2s, then: [{log: true}]}\n"
+
+static uint32_t told_of(const struct rules_fixture *f, uint32_t from, const char *rule) {
+    uint32_t n = 0;
+    for (uint32_t i = from; i < f->n_log; i++)
+        n += strcmp(f->log[i].alarm.rule, rule) == 0 && f->log[i].alarm.cause == WR_ALARM_RAISED &&
+             wr_alarm_is_annunciated(&f->log[i].alarm);
+    return n;
+}
+
+/* Shelved, it is none of its group's; unacknowledged it is in the group's next notice, acknowledged in the group without news. */
+static void a_silence_that_ends_brings_an_alarm_back_into_its_group(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    fixture_init(&f, PUMPS(LINES));
+    fixture_value(&f, fixture_series(&f, "temp", "line=3,pump=a"), 99);
+    fixture_value(&f, fixture_series(&f, "temp", "line=3,pump=b"), 99);
+    fixture_pass(&f, 60 * S);
+    assert_int_equal(told_of(&f, 0, "hot"), 0);
+    assert_int_equal(told_of(&f, 0, "group:by_line"), 1);
+    assert_int_equal(fixture_command(&f, WR_ALARM_COMMAND_ACK, "hot{pump=b}", NULL), WR_OK);
+    struct wr_alarm_command command = command_of(WR_ALARM_COMMAND_SHELVE, "hot", "painting", "", &f, 600 * S);
+    assert_int_equal(fixture_say(&f, &command, NULL), WR_OK);
+    assert_int_equal(newest(&f, 0, "hot", "line=3,pump=a")->silent, WR_ALARM_SILENT_SHELVED);
+    fixture_pass(&f, 60 * S);
+    assert_int_equal(newest(&f, 0, "group:by_line", "line=3")->cause, WR_ALARM_CLEARED);
+    uint32_t from = f.n_log;
+    command = command_of(WR_ALARM_COMMAND_UNSHELVE, "hot", "", "", &f, 0);
+    assert_int_equal(fixture_say(&f, &command, NULL), WR_OK);
+    fixture_pass(&f, 60 * S);
+    assert_int_equal(told_of(&f, from, "hot"), 0);
+    assert_string_equal(newest(&f, from, "group:by_line", "line=3")->message,
+                        "2 alarms active, 1 not acknowledged; 1 new: hot{line=3,pump=a}");
+    assert_true(wr_evaluator_is_valid(f.evaluator));
+    fixture_fini(&f);
+}
+
+/* Before its group has said a word the agent ends: it is in the first notice after. */
+static void a_restart_loses_none_that_a_group_has_not_told(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    fixture_init(&f, PUMPS(LINES));
+    fixture_value(&f, fixture_series(&f, "temp", "line=3,pump=a"), 99);
+    assert_int_equal(newest(&f, 0, "hot", "line=3,pump=a")->silent, WR_ALARM_SILENT_GROUPED);
+    fixture_pass(&f, 1 * S);
+    assert_int_equal(told_of(&f, 0, "group:by_line"), 0);
+    restart(&f, PUMPS(LINES));
+    fixture_pass(&f, 60 * S);
+    assert_int_equal(told_of(&f, 0, "hot"), 0);
+    assert_int_equal(told_of(&f, 0, "group:by_line"), 1);
+    fixture_fini(&f);
+}
+
+/* The group, or its voice, is gone: each of its alarms is told by itself. With it nothing is told twice. */
+static void a_reload_that_takes_the_group_away_tells_each(void **state) {
+    (void)state;
+    static const char *const after[] = {PUMPS(""), PUMPS("groups:\n  - {name: by_line, by: line, wait: 2s}\n"), PUMPS(LINES)};
+    for (unsigned i = 0; i < 3; i++) {
+        struct rules_fixture f;
+        fixture_init(&f, PUMPS(LINES));
+        fixture_value(&f, fixture_series(&f, "temp", "line=3,pump=a"), 99);
+        fixture_pass(&f, 60 * S);
+        uint32_t from = f.n_log;
+        reload(&f, after[i]);
+        fixture_pass(&f, 60 * S);
+        assert_int_equal(told_of(&f, from, "hot"), i < 2 ? 1 : 0);
+        assert_int_equal(silences_of(&f, "hot"), i < 2 ? 0 : WR_ALARM_SILENT_GROUPED);
+        fixture_fini(&f);
+    }
+}
+
 static void out_of_service_is_not_forgotten(void **state) {
     (void)state;
     struct rules_fixture f;
@@ -516,6 +589,9 @@ int main(void) {
         cmocka_unit_test(only_so_many_keys_are_known),
         cmocka_unit_test(damaged_answers_are_refused),
         cmocka_unit_test(what_operators_said_survives_a_reload),
+        cmocka_unit_test(a_silence_that_ends_brings_an_alarm_back_into_its_group),
+        cmocka_unit_test(a_restart_loses_none_that_a_group_has_not_told),
+        cmocka_unit_test(a_reload_that_takes_the_group_away_tells_each),
         cmocka_unit_test(out_of_service_is_not_forgotten),
         cmocka_unit_test(damaged_snapshots_do_no_harm),
         cmocka_unit_test(restart_and_reload_without_memory),

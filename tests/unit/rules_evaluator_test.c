@@ -483,6 +483,39 @@ static void forgotten(void **state) {
     fixture_fini(&f);
 }
 
+/* A crash right after an answered command: the entry alone brings the alarm back, also where it is pending again because its condition is on its way. */
+static void acknowledged_while_the_delay_runs(void **state) {
+    (void)state;
+    static const char text[] = WARM "  - {rule: warm, when: t > 8°C, by: room, on_delay: 5m}\n"
+                                    "  - {rule: kept, when: t > 8°C, by: room, on_delay: 5m, latch: true}\n";
+    struct rules_fixture f, after;
+    fixture_init(&f, text);
+    uint32_t t = fixture_series(&f, "t", "room=A");
+    fixture_value(&f, t, 9);
+    fixture_pass(&f, 5 * M);
+    fixture_value(&f, t, 1);
+    fixture_value(&f, t, 9);
+    fixture_pass(&f, M);
+    f.n_log = 0;
+    fixture_command(&f, WR_ALARM_COMMAND_ACK, "warm", NULL);
+    fixture_command(&f, WR_ALARM_COMMAND_ACK, "kept", NULL);
+    fixture_command(&f, WR_ALARM_COMMAND_RESET, "kept", NULL);
+    assert_int_equal(fixture_state(&f, "warm", "room=A"), WR_ALARM_PENDING);
+    assert_int_equal(fixture_state(&f, "kept", "room=A"), WR_ALARM_PENDING);
+    assert_int_equal(f.n_log, 3);
+    fixture_init(&after, text);
+    for (uint32_t i = 0; i < f.n_log; i++)
+        assert_int_equal(wr_evaluator_restore(after.evaluator, &f.log[i], &after.now), WR_OK);
+    assert_int_equal(fixture_state(&after, "warm", "room=A"), WR_ALARM_PENDING);
+    assert_int_equal(fixture_state(&after, "kept", "room=A"), WR_ALARM_PENDING);
+    fixture_value(&after, fixture_series(&after, "t", "room=A"), 9);
+    fixture_pass(&after, 4 * M); /* one minute of its delay had passed */
+    assert_int_equal(after.log[0].alarm.transition, 4);
+    assert_string_equal(fixture_told(&after), "raised unack; raised unack");
+    fixture_fini(&f);
+    fixture_fini(&after);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(example),
@@ -501,6 +534,7 @@ int main(void) {
         cmocka_unit_test(instances),
         cmocka_unit_test(restart),
         cmocka_unit_test(reload),
+        cmocka_unit_test(acknowledged_while_the_delay_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

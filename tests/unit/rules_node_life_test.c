@@ -30,6 +30,35 @@ static void restart(struct rules_fixture *f, const char *text, bool memories) {
     *f = next;
 }
 
+/* Two restarts without a sample between them: what had passed of a step is what it was. */
+static void progress_over_two_restarts(void **state) {
+    (void)state;
+    static const char text[] = "rules:\n"
+                               "  - rule: no_flow\n"
+                               "    by: pump\n"
+                               "    sequence:\n"
+                               "      - {step: rises(running)}\n"
+                               "      - {step: flow > 5, within: 4m, absent: true}\n";
+    struct rules_fixture f;
+    fixture_init(&f, text);
+    uint32_t running = fixture_series(&f, "running", "pump=1");
+    fixture_value(&f, fixture_series(&f, "flow", "pump=1"), 0);
+    fixture_value(&f, running, 0);
+    fixture_value(&f, running, 1);
+    fixture_pass(&f, M);
+    fixture_value(&f, running, 1);
+    restart(&f, text, false);
+    restart(&f, text, false);
+    fixture_value(&f, fixture_series(&f, "flow", "pump=1"), 0);
+    fixture_value(&f, fixture_series(&f, "running", "pump=1"), 1);
+    assert_string_equal(fixture_told(&f), "");
+    fixture_pass(&f, 3 * M - 1);
+    assert_string_equal(fixture_told(&f), "");
+    fixture_pass(&f, S);
+    assert_string_equal(fixture_told(&f), "raised unack"); /* one minute before, three after */
+    fixture_fini(&f);
+}
+
 /* What has passed of a level's delay, of a held condition and of a sequence goes on; downtime does not count. */
 static void progress(void **state) {
     (void)state;
@@ -285,8 +314,15 @@ static void no_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(progress),    cmocka_unit_test(windows),   cmocka_unit_test(damaged),         cmocka_unit_test(derived_windows),
-        cmocka_unit_test(other_range), cmocka_unit_test(forgotten), cmocka_unit_test(forgotten_alone), cmocka_unit_test(no_memory),
+        cmocka_unit_test(progress_over_two_restarts),
+        cmocka_unit_test(progress),
+        cmocka_unit_test(windows),
+        cmocka_unit_test(damaged),
+        cmocka_unit_test(derived_windows),
+        cmocka_unit_test(other_range),
+        cmocka_unit_test(forgotten),
+        cmocka_unit_test(forgotten_alone),
+        cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -161,7 +161,7 @@ static void run_end_others(struct wr_request *request, void *owner) {
     struct wr_alarm_entry entry;
     uint32_t cursor = 0;
     enum wr_result result = watched->agent->restored ? WR_OK : WR_BUSY; /* the store may open late */
-    while (evaluator && result == WR_OK && wr_evaluator_next_alarm(evaluator, &cursor, &entry)) {
+    while (evaluator && result == WR_OK && wr_evaluator_next_alarm(evaluator, false, &cursor, &entry)) {
         const char *name = certificate_of(&entry.alarm);
         struct wr_reading reading = {.event_ns = now.wall_ns, .value.f = NO_END_DAYS, .type = WR_TYPE_FLOAT, .decimals = 1};
         if (!name || is_watched(watched, name))

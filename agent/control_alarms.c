@@ -64,17 +64,6 @@ static enum wr_result print_list(struct wr_alarm *alarms, size_t n, bool json, s
     return json ? wr_buf_text(into, "]\n") : WR_OK;
 }
 
-/* The next alarm of the list. Of all: those that have ever been raised, too; what else has snapshots is none. */
-static bool next_alarm(const struct wr_evaluator *evaluator, const struct listing *listing, uint32_t *cursor,
-                       struct wr_alarm_entry *ret_entry) {
-    if (!listing->all)
-        return wr_evaluator_next_alarm(evaluator, cursor, ret_entry);
-    while (wr_evaluator_next_snapshot(evaluator, cursor, ret_entry))
-        if (ret_entry->alarm.rule[0] != '\0' && strncmp(ret_entry->alarm.rule, "group:", 6) != 0)
-            return true;
-    return false;
-}
-
 /* Normal and pending ones are no alarms to people, unless they ask for all; one that somebody silenced is. */
 static bool is_listed(const struct wr_alarm *alarm, const struct listing *listing) {
     return listing->all || alarm->silent != 0 || (alarm->to != WR_ALARM_NORMAL && alarm->to != WR_ALARM_PENDING);
@@ -89,7 +78,7 @@ static void run_list(struct wr_request *request, void *owner) {
     uint32_t cursor = 0;
     struct wr_alarm_entry entry;
     enum wr_result result = WR_OK;
-    while (evaluator && result == WR_OK && next_alarm(evaluator, listing, &cursor, &entry)) {
+    while (evaluator && result == WR_OK && wr_evaluator_next_alarm(evaluator, listing->all, &cursor, &entry)) {
         if (!is_listed(&entry.alarm, listing))
             continue;
         if (n == room) {

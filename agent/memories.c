@@ -103,11 +103,14 @@ struct recalling {
     struct wr_evaluator *evaluator;
     struct wr_buf *deleted;
     uint64_t n;
+    uint64_t left_out;
 };
 
 static enum wr_result recall_one(void *user, const struct head *head, const uint8_t *body) {
     struct recalling *recalling = user;
-    recalling->n += wr_evaluator_recall(recalling->evaluator, head->key, body, head->len) == WR_OK;
+    const bool taken = wr_evaluator_recall(recalling->evaluator, head->key, body, head->len) == WR_OK;
+    recalling->n += taken;
+    recalling->left_out += !taken;
     if (recalling->deleted)
         (void)!put(recalling->deleted, head->key, NULL, 0);
     return WR_OK;
@@ -121,6 +124,9 @@ void wr_memories_recall(struct wr_evaluator *evaluator, struct wr_store_loop *st
     wr_buf_fini(&store->memories);
     if (recalling.n > 0)
         WR_LOG_WITH(WR_LOG_INFO, "rules", "states of windows recalled", WR_LOG_INT("states", (int64_t)recalling.n));
+    if (recalling.left_out > 0)
+        WR_LOG_WITH(WR_LOG_WARN, "rules", "some states of windows cannot be recalled: they begin anew",
+                    WR_LOG_INT("left_out", (int64_t)recalling.left_out));
     if (!recalling.deleted || recalling.deleted->len == 0) {
         if (recalling.deleted)
             free_buf(recalling.deleted);

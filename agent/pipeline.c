@@ -182,7 +182,7 @@ static void resume_actions(struct wr_agent *agent, const struct wr_evaluator *ev
     uint32_t cursor = 0, missed = 0;
     if (!wr_ruleset_actions_info(agent->rules).delays)
         return;
-    while (wr_evaluator_next_alarm(evaluator, &cursor, &entry))
+    while (wr_evaluator_next_alarm(evaluator, false, &cursor, &entry))
         missed += wr_channel_try_send(agent->actions.transitions, &entry) != WR_OK;
     if (missed > 0)
         WR_LOG_WITH(WR_LOG_WARN, "actions", "too many alarms are back: some actions with `after` do not come",

@@ -81,6 +81,7 @@ void wr_evaluator_free(struct wr_evaluator *evaluator) {
     wr_timer_fini(&evaluator->timers);
     wr_evaluator_forget_recalled(evaluator);
     free(evaluator->heirs);
+    free(evaluator->meanings);
     free(evaluator->node_first);
     free(evaluator->node_readers);
     free(evaluator->output_bands);

@@ -66,7 +66,7 @@ static inline bool wr_evaluator_quiet(struct wr_evaluator_band *band, double num
 struct wr_evaluator_stats {
     uint32_t rules;
     uint32_t instances; /* of alarms; what they read beside series is not counted */
-    uint32_t active; /* alarms that are not normal or pending */
+    uint32_t active;    /* alarms that are not normal or pending */
     uint32_t unacked;
     uint64_t evaluations;
     uint64_t instances_refused; /* max_instances, or a tuple of labels too long for its name */
@@ -152,10 +152,12 @@ struct wr_alarm_command {
 WR_MUST_USE enum wr_result wr_evaluator_command(struct wr_evaluator *evaluator, struct wr_alarm_command *command, const struct wr_now *now,
                                                 struct wr_alarm_out *out, struct wr_error *err);
 
-/* Walks the alarms that are not normal (pending ones too), and those that an operator has silenced, as of the last call of timers or take: *cursor starts at 0; false at the end. For
- * status and `weir alarms`. alarm.from and to are the state, cause is 0, wall_ns and event_ns tell since when; value and message are of now. */
-bool wr_evaluator_next_alarm(const struct wr_evaluator *evaluator, uint32_t *cursor, struct wr_alarm_entry *ret_entry);
-/* The same for snapshots: also those that are back in normal, whose transition number must survive, groups, and the answers to commands with a key. */
+/* Walks the alarms that are not normal (pending ones too), and those that an operator has silenced, as of the last call of timers or take: *cursor starts at 0; false at the end. With normal_too
+ * also those that were raised before. For status and `weir alarms`. alarm.from and to are the state, cause is 0, wall_ns and event_ns tell since when; value and message are of now; there is no
+ * snapshot. */
+bool wr_evaluator_next_alarm(const struct wr_evaluator *evaluator, bool normal_too, uint32_t *cursor, struct wr_alarm_entry *ret_entry);
+/* Walks what is to be stored: alarms that are not normal, or whose transition number must survive, the progress of nodes, groups, and the answers to commands with a key. Each that is shown
+ * counts as stored: for the one who journals it. */
 bool wr_evaluator_next_snapshot(const struct wr_evaluator *evaluator, uint32_t *cursor, struct wr_alarm_entry *ret_entry);
 
 /* Reload: takes over values and windows, and the state of rules whose name, `by` and condition match, from `old`, at most max series and

@@ -68,6 +68,12 @@ static void free_output(struct wr_evaluator *evaluator, struct wr_instance *inst
     evaluator->free_outputs = instance->output;
 }
 
+void wr_instance_put_gone(const struct wr_instance *instance, struct wr_alarm_out *out) {
+    struct wr_alarm_entry *entry = &out->entries[out->n++];
+    memset(entry, 0, sizeof *entry);
+    entry->alarm.id = instance->id;
+}
+
 void wr_instance_forget(struct wr_evaluator *evaluator, uint32_t index, struct wr_alarm_out *out) {
     struct wr_instance *instance = &evaluator->instances[index];
     const struct wr_rule *rule = wr_instance_rule(evaluator, instance);
@@ -77,11 +83,8 @@ void wr_instance_forget(struct wr_evaluator *evaluator, uint32_t index, struct w
     for (uint32_t i = 0; instance->more && i < instance->more->n_members; i++)
         unlink_signal(evaluator, instance->more->members[i], index);
     free_output(evaluator, instance);
-    if (instance->transition > 0 && rule->kind == WR_RULE_ALARM) { /* its snapshot goes */
-        struct wr_alarm_entry *entry = &out->entries[out->n++];
-        memset(entry, 0, sizeof *entry);
-        entry->alarm.id = instance->id;
-    }
+    if (rule->kind == WR_RULE_ALARM ? instance->transition > 0 : instance->kept)
+        wr_instance_put_gone(instance, out);
     if (instance->transition > evaluator->forgotten_transition)
         evaluator->forgotten_transition = instance->transition;
     wr_instance_remove(evaluator, index);

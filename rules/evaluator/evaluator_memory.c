@@ -66,13 +66,30 @@ static uint64_t key_of(const struct wr_evaluator *evaluator, uint32_t id, const 
 
 /* -- out ---------------------------------------------------------------------------------------------------------------------------------- */
 
-/* The cursor is the signal in its upper half, the operator in the lower; outputs of nodes come after the series. */
+/* What still waits for its signal is kept for another time. */
+static bool next_recalled(const struct wr_evaluator *evaluator, uint32_t first, uint64_t *cursor, struct wr_evaluator_memory *ret_memory) {
+    uint32_t bucket = (uint32_t)(*cursor >> 32) - first, place = (uint32_t)*cursor;
+    for (; evaluator->recalled && bucket < WR_RECALLED_BUCKETS; bucket++, place = 0) {
+        const struct wr_recalled *recalled = evaluator->recalled[bucket];
+        for (uint32_t i = 0; recalled && i < place; i++)
+            recalled = recalled->next;
+        if (!recalled)
+            continue;
+        *cursor = (uint64_t)(first + bucket) << 32 | (place + 1);
+        *ret_memory = (struct wr_evaluator_memory){.key = recalled->key, .body = recalled->body, .len = recalled->len};
+        return true;
+    }
+    return false;
+}
+
+/* The cursor is the signal in its upper half, the operator in the lower; outputs of nodes come after the series, then what waits, by bucket. */
 bool wr_evaluator_next_memory(const struct wr_evaluator *evaluator, uint64_t *cursor, struct wr_evaluator_memory *ret_memory) {
+    const uint32_t n_signals = evaluator->attached + evaluator->n_outputs;
     for (;;) {
         uint32_t index = (uint32_t)(*cursor >> 32);
         uint32_t op = (uint32_t)*cursor;
-        if (index >= evaluator->attached + evaluator->n_outputs)
-            return false;
+        if (index >= n_signals)
+            return next_recalled(evaluator, n_signals, cursor, ret_memory);
         uint32_t id = index < evaluator->attached ? index : (index - evaluator->attached) | WR_SIGNAL_NODE;
         const struct wr_signal *signal = wr_signal_at(evaluator, id);
         if (!signal || op >= signal->n_operators) {

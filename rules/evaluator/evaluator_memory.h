@@ -25,10 +25,10 @@ struct wr_evaluator_memory {
     size_t len;
 };
 
-/* Walks the states: *cursor starts at 0; false at the end. */
+/* Walks the states, those last that still wait for their signal: *cursor starts at 0; false at the end. */
 bool wr_evaluator_next_memory(const struct wr_evaluator *evaluator, uint64_t *cursor, struct wr_evaluator_memory *ret_memory);
 
-/* Brings one back, before or after the signals that it belongs to have come. WR_CORRUPT: cannot be one; WR_LIMIT; WR_NO_MEMORY. */
+/* Brings one back, for the signal that is still to come; one that has been here already has begun anew. WR_CORRUPT: cannot be one; WR_LIMIT; WR_NO_MEMORY. */
 WR_MUST_USE enum wr_result wr_evaluator_recall(struct wr_evaluator *evaluator, uint64_t key, const uint8_t *body, size_t len);
 
 #endif

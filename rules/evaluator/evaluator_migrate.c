@@ -92,12 +92,15 @@ static bool find_heirs(struct wr_evaluator *evaluator, const struct wr_evaluator
 }
 
 /* A derived point, a set or a sequence: its output with what hangs on it, its delay, its step. */
-static void migrate_node(struct wr_evaluator *evaluator, struct wr_evaluator *old, const struct wr_instance *from,
-                         const struct wr_now *now) {
+static void migrate_node(struct wr_evaluator *evaluator, struct wr_evaluator *old, const struct wr_instance *from, const struct wr_now *now,
+                         struct wr_alarm_out *out) {
     uint32_t index;
     uint32_t heir = evaluator->heirs[from->rule];
-    if (heir == WR_NODE_NO || wr_evaluator_instance(evaluator, heir, from->text, from->made_boot_ns, &index) != WR_OK)
+    if (heir == WR_NODE_NO || wr_evaluator_instance(evaluator, heir, from->text, from->made_boot_ns, &index) != WR_OK) {
+        if (from->kept)
+            wr_instance_put_gone(from, out);
         return;
+    }
     struct wr_instance *into = &evaluator->instances[index];
     migrate_signal(evaluator->outputs[into->output], old->outputs[from->output]);
     evaluator->output_bands[into->output].value = old->output_bands[from->output].value;
@@ -173,16 +176,16 @@ static bool migrate_instance(struct wr_evaluator *evaluator, struct wr_evaluator
                              struct wr_alarm_out *out) {
     if (from->rule == WR_INSTANCE_NONE)
         return true;
+    if (out->n >= out->cap)
+        return false;
     const struct wr_rule *before = wr_instance_rule(old, from);
     if (before->kind != WR_RULE_ALARM) {
-        migrate_node(evaluator, old, from, now);
+        migrate_node(evaluator, old, from, now, out);
         return true;
     }
     uint32_t index = wr_ruleset_find(evaluator->rules, before->name);
     const struct wr_rule *after = index == UINT32_MAX ? NULL : evaluator->rules->rules[index];
     struct wr_instance *heir = NULL;
-    if (out->n >= out->cap)
-        return false;
     if (from->state == WR_ALARM_NORMAL && from->transition == 0 && !after)
         return true;
     if (after && wr_rule_same_by(before, after)) {

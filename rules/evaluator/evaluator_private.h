@@ -61,37 +61,37 @@ struct wr_instance_more {
     uint32_t seen; /* operands that have had a sample since the last vector, a bit each */
     double part;   /* what the model said of it; NaN: nothing yet */
     /* a sequence */
-    uint32_t step;          /* so many steps are met */
-    uint64_t begun_at;      /* the trigger at which it began last */
-    int64_t step_since_ns;  /* since the last of them, by the clock of its signal */
-    bool step_waits;        /* after a restart: step_since_ns is relative to the first sample that comes */
+    uint32_t step;         /* so many steps are met */
+    uint64_t begun_at;     /* the trigger at which it began last */
+    int64_t step_since_ns; /* since the last of them, by the clock of its signal */
+    bool step_waits;       /* after a restart: step_since_ns is relative to the first sample that comes */
 };
 
 struct wr_instance {
-    uint32_t rule;        /* the node: index in rules->rules; WR_INSTANCE_NONE: a free place */
-    uint32_t output;      /* of a node that is no alarm: its signal, an index in outputs; WR_INSTANCE_NONE */
-    uint8_t state;        /* enum wr_alarm_state */
-    uint8_t delay;        /* enum wr_delay: the one that runs */
-    uint8_t operand;      /* the delay is measured on the clock of this operand's signal */
-    uint8_t level;        /* the present one, counted from 1; 0: none */
-    bool condition : 1;   /* after delays */
-    bool frozen : 1;      /* the delay stands still: since_ns is what has passed of it */
-    bool unknown : 1;     /* the raw condition */
-    bool no_data : 1;     /* unknown for no_data_after: no_data applies */
-    bool waking : 1;      /* wants every sample of its signals now */
+    uint32_t rule;      /* the node: index in rules->rules; WR_INSTANCE_NONE: a free place */
+    uint32_t output;    /* of a node that is no alarm: its signal, an index in outputs; WR_INSTANCE_NONE */
+    uint8_t state;      /* enum wr_alarm_state */
+    uint8_t delay;      /* enum wr_delay: the one that runs */
+    uint8_t operand;    /* the delay is measured on the clock of this operand's signal */
+    uint8_t level;      /* the present one, counted from 1; 0: none */
+    bool condition : 1; /* after delays */
+    bool frozen : 1;    /* the delay stands still: since_ns is what has passed of it */
+    bool unknown : 1;   /* the raw condition */
+    bool no_data : 1;   /* unknown for no_data_after: no_data applies */
+    bool waking : 1;    /* wants every sample of its signals now */
     bool queued : 1;
-    bool invalid : 1;     /* its valid_if is not true */
-    bool historic : 1;    /* old data has moved it, or was kept from it: the next live sample looks again */
-    bool told : 1;        /* the condition as it was told last, by a raise or an end on live data */
-    bool kept : 1;        /* of a node: the store has a snapshot of it */
-    uint32_t next;        /* in the queue; of a free place the next one */
-    int64_t since_ns;     /* start of the delay, by the clock of its signal */
-    int64_t true_boot_ns; /* since when the condition has been true, by boot time: for {duration} */
+    bool invalid : 1;        /* its valid_if is not true */
+    bool historic : 1;       /* old data has moved it, or was kept from it: the next live sample looks again */
+    bool told : 1;           /* the condition as it was told last, by a raise or an end on live data */
+    bool kept : 1;           /* of a node: the store has a snapshot of it */
+    uint32_t next;           /* in the queue; of a free place the next one */
+    int64_t since_ns;        /* start of the delay, by the clock of its signal */
+    int64_t true_boot_ns;    /* since when the condition has been true, by boot time: for {duration} */
     int64_t changed_wall_ns; /* when it came into its state, for people */
-    int64_t made_boot_ns; /* stands for the last arrival of a signal that has not come yet */
+    int64_t made_boot_ns;    /* stands for the last arrival of a signal that has not come yet */
     uint64_t transition;
     uint64_t id;
-    char *text; /* "room=A1,site=riga" */
+    char *text;                    /* "room=A1,site=riga" */
     struct wr_instance_more *more; /* or NULL */
     uint32_t signals[WR_RULE_OPERANDS];
 };
@@ -118,13 +118,14 @@ struct wr_signal_operator {
     _Alignas(8) unsigned char state[];
 };
 
-_Static_assert(offsetof(struct wr_signal_operator, state) == offsetof(struct wr_signal_operator, head) + 8, "the head stands right before the state");
+_Static_assert(offsetof(struct wr_signal_operator, state) == offsetof(struct wr_signal_operator, head) + 8,
+               "the head stands right before the state");
 
 struct wr_signal {
     const struct wr_point *point; /* or NULL */
     uint32_t n_links;
     uint32_t n_node_links; /* the first so many links are those of nodes that are no alarms */
-    uint32_t cap_links; /* room: of links and wakes */
+    uint32_t cap_links;    /* room: of links and wakes */
     uint32_t n_thresholds;
     uint32_t cap_thresholds;
     uint32_t n_wakes;
@@ -133,26 +134,26 @@ struct wr_signal {
     struct wr_threshold *thresholds; /* sorted */
     uint32_t *wakes;                 /* instances that want every sample */
     struct wr_signal_operator **operators;
-    bool met;      /* the clock runs */
-    bool live;     /* the last sample was */
-    bool good;     /* the last sample was good or uncertain */
-    bool ever;     /* band value and arrival hold */
-    bool fresh;    /* everybody looks at the next sample */
+    bool met;   /* the clock runs */
+    bool live;  /* the last sample was */
+    bool good;  /* the last sample was good or uncertain */
+    bool ever;  /* band value and arrival hold */
+    bool fresh; /* everybody looks at the next sample */
     bool has_prev;
     bool text;
     bool unlinked;   /* an instance that read it was forgotten: with the next sample it meets its rules anew */
     uint8_t quality; /* of the last sample */
     uint32_t symbol;
-    uint32_t owner;  /* of a node's output: its instance */
+    uint32_t owner;        /* of a node's output: its instance */
     uint32_t clock_source; /* of a node's output: the series that moved its clock last; clock_event_ns is then that series' clock */
     double prev;
     int64_t clock_ns; /* at clock_boot_ns, where the sample stamped clock_event_ns came */
     int64_t clock_event_ns;
     int64_t clock_boot_ns;
     int64_t bad_boot_ns; /* last arrival of a bad sample */
-    int64_t told_ns; /* of a node with `emit`: its last sample, by its clock */
-    uint64_t changed_at;  /* the trigger at which its value changed last */
-    uint64_t sampled_at;  /* the trigger at which it had its last good sample */
+    int64_t told_ns;     /* of a node with `emit`: its last sample, by its clock */
+    uint64_t changed_at; /* the trigger at which its value changed last */
+    uint64_t sampled_at; /* the trigger at which it had its last good sample */
 };
 
 /* What is being looked at: a sample, or a timer (signal WR_SERIES_NONE, arrival 0). */
@@ -170,6 +171,11 @@ struct wr_trigger {
 struct wr_node_reader {
     uint32_t rule;
     uint32_t operand;
+};
+
+struct wr_node_meaning {
+    uint64_t meaning; /* hash of its canonical text */
+    uint32_t node;
 };
 
 struct wr_evaluator {
@@ -192,7 +198,7 @@ struct wr_evaluator {
     uint64_t forgotten_transition;
     uint32_t *buckets; /* instances by (rule, text): open addressing, a power of two */
     uint32_t n_buckets;
-    uint32_t *per_rule; /* instances of each node */
+    uint32_t *per_rule;                  /* instances of each node */
     struct wr_node_reader *node_readers; /* who reads the output of a node, by node: from node_first[node] to node_first[node + 1] */
     uint32_t *node_first;
     struct wr_timer_heap timers;
@@ -203,8 +209,9 @@ struct wr_evaluator {
     uint32_t n_queued;
     struct wr_recalled **recalled; /* states of operators from before a restart, by key; NULL: none wait */
     size_t recalled_bytes;
+    struct wr_node_meaning *meanings; /* sorted; NULL: no snapshot of a node has come */
     struct wr_trigger at;
-    uint64_t trigger; /* counts them */
+    uint64_t trigger;                   /* counts them */
     struct wr_annunciator *annunciator; /* who is told: alarms by the index of their instance */
     struct wr_command_log commands;
     uint32_t *heirs; /* while migrating: the new node for each old one, or WR_NODE_NO */
@@ -242,7 +249,8 @@ static inline void wr_instance_set_state(struct wr_evaluator *evaluator, struct 
 }
 
 /* NULL: the operand's signal has not come yet. */
-static inline struct wr_signal *wr_instance_signal(const struct wr_evaluator *evaluator, const struct wr_instance *instance, uint32_t operand) {
+static inline struct wr_signal *wr_instance_signal(const struct wr_evaluator *evaluator, const struct wr_instance *instance,
+                                                   uint32_t operand) {
     return instance->signals[operand] == WR_SERIES_NONE ? NULL : wr_signal_at(evaluator, instance->signals[operand]);
 }
 
@@ -265,7 +273,8 @@ void wr_node_rejoin(struct wr_evaluator *evaluator, uint32_t index);
 void wr_instance_join_wider(struct wr_evaluator *evaluator, uint32_t index, int64_t boot_ns);
 
 /* evaluator_instance.c */
-WR_MUST_USE enum wr_result wr_evaluator_instance(struct wr_evaluator *evaluator, uint32_t rule, const char *text, int64_t boot_ns, uint32_t *ret_index);
+WR_MUST_USE enum wr_result wr_evaluator_instance(struct wr_evaluator *evaluator, uint32_t rule, const char *text, int64_t boot_ns,
+                                                 uint32_t *ret_index);
 uint32_t wr_evaluator_find(const struct wr_evaluator *evaluator, uint32_t rule, const char *text);
 bool wr_evaluator_text_fits(const struct wr_rule *rule, const char *text);
 /* Gives its place back. Nobody refers to it any more. */
@@ -277,10 +286,13 @@ void wr_instance_more_free(struct wr_instance_more *more);
 int64_t wr_instance_forget_at(const struct wr_evaluator *evaluator, const struct wr_instance *instance);
 /* Room for one entry. */
 void wr_instance_forget(struct wr_evaluator *evaluator, uint32_t index, struct wr_alarm_out *out);
+/* An entry without a snapshot: what the store has of it goes. There is room in out. */
+void wr_instance_put_gone(const struct wr_instance *instance, struct wr_alarm_out *out);
 
 /* evaluator_signal.c */
 /* Moves the clock of a series for a sample; returns the sample's time on it. */
-int64_t wr_signal_move_clock(struct wr_evaluator *evaluator, struct wr_signal *signal, int64_t event_ns, int64_t arrival_ns, const struct wr_now *now);
+int64_t wr_signal_move_clock(struct wr_evaluator *evaluator, struct wr_signal *signal, int64_t event_ns, int64_t arrival_ns,
+                             const struct wr_now *now);
 /* The clock of a signal at a boot time. */
 int64_t wr_signal_clock(const struct wr_signal *signal, int64_t boot_ns);
 /* A delay that was over before this sample came is over, whatever the sample says: as if its timer had fired in between. */
@@ -329,7 +341,8 @@ int64_t wr_view_last_good(const struct wr_evaluator *evaluator, const struct wr_
 /* The same for any sample. */
 int64_t wr_view_last_arrival(const struct wr_evaluator *evaluator, const struct wr_instance *instance, uint32_t operand);
 /* Silent for no_data_after: its last value does not count any more. */
-bool wr_view_is_silent(const struct wr_evaluator *evaluator, const struct wr_instance *instance, const struct wr_rule *rule, uint32_t operand);
+bool wr_view_is_silent(const struct wr_evaluator *evaluator, const struct wr_instance *instance, const struct wr_rule *rule,
+                       uint32_t operand);
 /* The boot time at which an operator, an hour or a schedule may change the answer without a sample; WR_NEVER_NS. */
 int64_t wr_view_next_change(const struct wr_evaluator *evaluator, const struct wr_instance *instance);
 
@@ -351,8 +364,8 @@ void wr_instance_emit(struct wr_evaluator *evaluator, struct wr_instance *instan
 /* Operator: false when the state does not take it. Room for one entry. */
 bool wr_instance_command(struct wr_evaluator *evaluator, struct wr_instance *instance, enum wr_alarm_event event, const char *by_whom,
                          struct wr_alarm_out *out);
-void wr_instance_fill(struct wr_evaluator *evaluator, const struct wr_instance *instance, enum wr_alarm_state from, enum wr_alarm_cause cause,
-                      struct wr_alarm_entry *entry);
+void wr_instance_fill(struct wr_evaluator *evaluator, const struct wr_instance *instance, enum wr_alarm_state from,
+                      enum wr_alarm_cause cause, struct wr_alarm_entry *entry);
 
 /* What the annunciator sees of an alarm, and its entries (rules/alarms/annunciator.h). */
 void wr_instance_look(void *evaluator, uint32_t index, struct wr_annunciator_view *ret_view);

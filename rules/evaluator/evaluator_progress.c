@@ -1,5 +1,6 @@
 /* How far nodes have come, for a restart: the running delay of a level or a held condition, the step of a sequence. In the same snapshots as the states
  * of alarms, so that no more than the last minute of them is lost by a crash; downtime does not count. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "rules/evaluator/evaluator_private.h"
@@ -63,10 +64,39 @@ bool wr_node_is_snapshot(const struct wr_alarm_entry *entry) {
     return entry->snap_len > 0 && entry->snap[0] == PROGRESS_VERSION;
 }
 
-static uint32_t node_of(const struct wr_ruleset *rules, uint64_t meaning, const char *text) {
-    for (uint32_t i = rules->n_rules; i < rules->n_nodes; i++)
-        if (meaning_of(rules->rules[i]) == meaning && wr_evaluator_text_fits(rules->rules[i], text))
-            return i;
+static int by_meaning(const void *a, const void *b) {
+    const uint64_t left = ((const struct wr_node_meaning *)a)->meaning, right = ((const struct wr_node_meaning *)b)->meaning;
+    return left < right ? -1 : left > right;
+}
+
+/* Nodes by their meaning, for a start with many snapshots: made when the first one comes. */
+static bool learn_meanings(struct wr_evaluator *evaluator) {
+    const struct wr_ruleset *rules = evaluator->rules;
+    const uint32_t n = rules->n_nodes - rules->n_rules;
+    if (evaluator->meanings)
+        return true;
+    evaluator->meanings = malloc((n + 1) * sizeof *evaluator->meanings);
+    for (uint32_t i = 0; evaluator->meanings && i < n; i++)
+        evaluator->meanings[i] = (struct wr_node_meaning){meaning_of(rules->rules[rules->n_rules + i]), rules->n_rules + i};
+    if (evaluator->meanings)
+        qsort(evaluator->meanings, n, sizeof *evaluator->meanings, by_meaning);
+    return evaluator->meanings != NULL;
+}
+
+static uint32_t node_of(const struct wr_evaluator *evaluator, uint64_t meaning, const char *text) {
+    const struct wr_ruleset *rules = evaluator->rules;
+    uint32_t low = 0, high = rules->n_nodes - rules->n_rules;
+    const uint32_t n = high;
+    while (low < high) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (evaluator->meanings[middle].meaning < meaning)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < n && evaluator->meanings[low].meaning == meaning; low++)
+        if (wr_evaluator_text_fits(rules->rules[evaluator->meanings[low].node], text))
+            return evaluator->meanings[low].node;
     return WR_NODE_NO;
 }
 
@@ -87,7 +117,9 @@ enum wr_result wr_node_restore(struct wr_evaluator *evaluator, const struct wr_a
                 (progress.delay != WR_DELAY_OFF || progress.condition);
     if (!fits)
         return WR_CORRUPT;
-    uint32_t node = node_of(evaluator->rules, progress.meaning, text);
+    if (!learn_meanings(evaluator))
+        return WR_NO_MEMORY;
+    uint32_t node = node_of(evaluator, progress.meaning, text);
     if (node == WR_NODE_NO)
         return WR_NOT_FOUND;
     WR_TRY(wr_evaluator_instance(evaluator, node, text, now->boot_ns, &index));

@@ -144,35 +144,54 @@ enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct
 
 /* -- walking -------------------------------------------------------------------------------------------------------------------------------- */
 
-static bool next(const struct wr_evaluator *evaluator, uint32_t *cursor, bool normal_too, struct wr_alarm_entry *ret_entry) {
+static bool is_alarm(const struct wr_evaluator *evaluator, uint32_t index) {
+    const struct wr_instance *instance = &evaluator->instances[index];
+    return instance->rule != WR_INSTANCE_NONE && wr_instance_rule(evaluator, instance)->kind == WR_RULE_ALARM;
+}
+
+static bool is_known(const struct wr_evaluator *evaluator, uint32_t index, bool normal_too) {
+    const struct wr_instance *instance = &evaluator->instances[index];
+    return instance->state != WR_ALARM_NORMAL || (normal_too && instance->transition > 0) ||
+           wr_annunciator_holds(evaluator->annunciator, index);
+}
+
+/* Looking changes nothing but what windows have forgotten. */
+static void show(const struct wr_evaluator *evaluator, uint32_t index, struct wr_alarm_entry *entry) {
+    const struct wr_instance *instance = &evaluator->instances[index];
+    wr_instance_fill((struct wr_evaluator *)(uintptr_t)evaluator, instance, (enum wr_alarm_state)instance->state, (enum wr_alarm_cause)0,
+                     entry);
+    wr_annunciator_show(evaluator->annunciator, index, &entry->alarm);
+    entry->alarm.event_ns = entry->alarm.wall_ns = instance->changed_wall_ns;
+    entry->alarm.arrival_boot_ns = 0;
+}
+
+bool wr_evaluator_next_alarm(const struct wr_evaluator *evaluator, bool normal_too, uint32_t *cursor, struct wr_alarm_entry *ret_entry) {
     while (*cursor < evaluator->n_instances) {
         const uint32_t index = (*cursor)++;
-        const struct wr_instance *instance = &evaluator->instances[index];
-        if (instance->rule == WR_INSTANCE_NONE)
+        if (!is_alarm(evaluator, index) || !is_known(evaluator, index, normal_too))
             continue;
-        if (wr_instance_rule(evaluator, instance)->kind != WR_RULE_ALARM) {
-            if (normal_too &&
-                wr_node_encode((struct wr_evaluator *)(uintptr_t)evaluator, (struct wr_instance *)(uintptr_t)instance, ret_entry))
-                return true;
-            continue;
-        }
-        if (instance->state == WR_ALARM_NORMAL && (!normal_too || instance->transition == 0) &&
-            !wr_annunciator_holds(evaluator->annunciator, index))
-            continue;
-        /* Looking changes nothing but what windows have forgotten. */
-        wr_instance_fill((struct wr_evaluator *)(uintptr_t)evaluator, instance, (enum wr_alarm_state)instance->state,
-                         (enum wr_alarm_cause)0, ret_entry);
-        wr_annunciator_show(evaluator->annunciator, index, &ret_entry->alarm);
-        wr_instance_encode(evaluator, instance, ret_entry);
-        ret_entry->alarm.event_ns = ret_entry->alarm.wall_ns = instance->changed_wall_ns;
-        ret_entry->alarm.arrival_boot_ns = 0;
+        show(evaluator, index, ret_entry);
         return true;
     }
     return false;
 }
 
-bool wr_evaluator_next_alarm(const struct wr_evaluator *evaluator, uint32_t *cursor, struct wr_alarm_entry *ret_entry) {
-    return next(evaluator, cursor, false, ret_entry);
+static bool next_instance(const struct wr_evaluator *evaluator, uint32_t *cursor, struct wr_alarm_entry *ret_entry) {
+    while (*cursor < evaluator->n_instances) {
+        const uint32_t index = (*cursor)++;
+        struct wr_instance *instance = &((struct wr_evaluator *)(uintptr_t)evaluator)->instances[index];
+        if (instance->rule == WR_INSTANCE_NONE)
+            continue;
+        if (!is_alarm(evaluator, index)) {
+            if (wr_node_encode((struct wr_evaluator *)(uintptr_t)evaluator, instance, ret_entry))
+                return true;
+        } else if (is_known(evaluator, index, true)) {
+            show(evaluator, index, ret_entry);
+            wr_instance_encode(evaluator, instance, ret_entry);
+            return true;
+        }
+    }
+    return false;
 }
 
 #define GROUPS_FROM (UINT32_C(1) << 30) /* cursors from here on walk the groups, and from the other on the answers to commands */
@@ -180,7 +199,7 @@ bool wr_evaluator_next_alarm(const struct wr_evaluator *evaluator, uint32_t *cur
 
 bool wr_evaluator_next_snapshot(const struct wr_evaluator *evaluator, uint32_t *cursor, struct wr_alarm_entry *ret_entry) {
     if (*cursor < GROUPS_FROM) {
-        if (next(evaluator, cursor, true, ret_entry))
+        if (next_instance(evaluator, cursor, ret_entry))
             return true;
         *cursor = GROUPS_FROM;
     }

@@ -19,7 +19,7 @@ struct wr_timer_heap {
     struct wr_timer {
         int64_t due_boot_ns;
         uint32_t id;
-    } *heap;
+    } * heap;
     uint32_t *position; /* of id in heap; WR_TIMER_NONE: not armed */
     uint32_t n;
     uint32_t ids;

@@ -221,7 +221,7 @@ enum wr_result wr_world_command(struct wr_world *world, const struct wr_test_do 
 bool wr_world_alarm(const struct wr_world *world, const struct wr_selector *selector, struct wr_alarm_entry *ret_entry) {
     struct wr_evaluator *evaluator = wr_engine_evaluator(world->engine);
     uint32_t cursor = 0;
-    while (wr_evaluator_next_alarm(evaluator, &cursor, ret_entry))
+    while (wr_evaluator_next_alarm(evaluator, false, &cursor, ret_entry))
         if (wr_test_selects(selector, ret_entry->alarm.rule, ret_entry->alarm.instance))
             return true;
     const uint32_t rule = wr_ruleset_find(world->rules, selector->name);
@@ -237,7 +237,7 @@ bool wr_world_alarm(const struct wr_world *world, const struct wr_selector *sele
 
 bool wr_world_next_active(const struct wr_world *world, const struct wr_selector *selector, uint32_t *cursor,
                           struct wr_alarm_entry *ret_entry) {
-    while (wr_evaluator_next_alarm(wr_engine_evaluator(world->engine), cursor, ret_entry))
+    while (wr_evaluator_next_alarm(wr_engine_evaluator(world->engine), false, cursor, ret_entry))
         if (ret_entry->alarm.to != WR_ALARM_NORMAL && ret_entry->alarm.to != WR_ALARM_PENDING &&
             wr_test_selects(selector, ret_entry->alarm.rule, ret_entry->alarm.instance))
             return true;

@@ -371,7 +371,7 @@ static void reload(struct rules_fixture *f, const char *text) {
 static uint8_t silences_of(const struct rules_fixture *f, const char *rule) {
     struct wr_alarm_entry entry;
     uint32_t cursor = 0;
-    while (wr_evaluator_next_alarm(f->evaluator, &cursor, &entry))
+    while (wr_evaluator_next_alarm(f->evaluator, false, &cursor, &entry))
         if (strcmp(entry.alarm.rule, rule) == 0)
             return entry.alarm.silent;
     return 0xFF;

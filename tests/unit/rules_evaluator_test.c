@@ -370,9 +370,10 @@ static void restart(void **state) {
     }
     assert_int_equal(n, 2);
     cursor = 0;
-    assert_true(wr_evaluator_next_alarm(after.evaluator, &cursor, &entry) && wr_evaluator_next_alarm(after.evaluator, &cursor, &entry));
+    assert_true(wr_evaluator_next_alarm(after.evaluator, false, &cursor, &entry) &&
+                wr_evaluator_next_alarm(after.evaluator, false, &cursor, &entry));
     assert_int_equal(entry.alarm.wall_ns, FIXTURE_WALL + 3 * M); /* hot was acknowledged then */
-    assert_false(wr_evaluator_next_alarm(after.evaluator, &cursor, &entry));
+    assert_false(wr_evaluator_next_alarm(after.evaluator, false, &cursor, &entry));
     assert_int_equal(fixture_state(&after, "warm", "room=A"), WR_ALARM_PENDING);
     assert_int_equal(fixture_state(&after, "hot", "room=A"), WR_ALARM_ACKED);
     fixture_pass(&after, 60 * M); /* no sample yet: nothing happens */

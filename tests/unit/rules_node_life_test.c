@@ -133,6 +133,76 @@ static void windows(void **state) {
     }
 }
 
+/* Two clean stops before the series has spoken again: its window still waits. */
+static void windows_over_two_restarts(void **state) {
+    (void)state;
+    static const char text[] = POINTS "rules:\n  - {rule: few, when: \"count(t, 2h) < 20\", by: room}\n";
+    struct rules_fixture f;
+    fixture_init(&f, text);
+    fixture_run(&f, fixture_series(&f, "t", "room=A"), 9, 50, 30 * S);
+    fixture_run(&f, fixture_series(&f, "t", "room=B"), 9, 50, 30 * S);
+    restart(&f, text, true);
+    fixture_value(&f, fixture_series(&f, "t", "room=B"), 9); /* one that has come is saved from its signal, once */
+    restart(&f, text, true);
+    fixture_value(&f, fixture_series(&f, "t", "room=A"), 9);
+    fixture_value(&f, fixture_series(&f, "t", "room=B"), 9);
+    assert_int_equal(fixture_state(&f, "few", "room=A"), WR_ALARM_RTN_UNACK);
+    assert_int_equal(fixture_state(&f, "few", "room=B"), WR_ALARM_RTN_UNACK);
+    fixture_fini(&f);
+}
+
+/* Entries with an id and nothing to restore: the store drops what it has. */
+static uint32_t gone(const struct rules_fixture *f) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < f->n_log; i++)
+        n += f->log[i].snap_len == 0 && f->log[i].alarm.id != 0;
+    return n;
+}
+
+/* Of the whole walk, as the journal makes it. */
+static void journal(struct rules_fixture *f, uint32_t *ret_going, uint32_t *ret_gone) {
+    struct wr_alarm_entry entry;
+    *ret_going = *ret_gone = 0;
+    for (uint32_t cursor = 0; wr_evaluator_next_snapshot(f->evaluator, &cursor, &entry);)
+        ++*(entry.snap_len > 0 ? ret_going : ret_gone);
+}
+
+/* What the store has of a node goes when the node is at rest, forgotten or without an heir; who only looks at the alarms does not hinder that. */
+static void what_is_stored_of_a_node_goes_with_it(void **state) {
+    (void)state;
+    static const char text[] = "rules:\n  - {rule: open, when: \"held(door, 2m)\", by: room, forget: 1h}\n";
+    struct rules_fixture f;
+    struct wr_alarm_entry entry;
+    uint32_t going, ended, cursor = 0;
+    fixture_init(&f, text);
+    uint32_t door = fixture_series(&f, "door", "room=A");
+    fixture_value(&f, door, 1);
+    journal(&f, &going, &ended);
+    assert_int_equal(going, 1);
+    fixture_value(&f, door, 0);
+    while (wr_evaluator_next_alarm(f.evaluator, true, &cursor, &entry))
+        assert_int_equal(entry.snap_len, 0);
+    journal(&f, &going, &ended);
+    assert_int_equal(going, 0);
+    assert_int_equal(ended, 1);
+    fixture_value(&f, door, 1);
+    journal(&f, &going, &ended);
+    assert_int_equal(going, 1);
+    f.n_log = 0;
+    struct wr_ruleset *rules = fixture_load("rules:\n  - {rule: other, when: x > 1}\n");
+    struct wr_evaluator *next;
+    assert_int_equal(wr_evaluator_new(rules, f.table, f.symbols, &next, NULL), WR_OK);
+    for (bool more = true; more;) {
+        struct wr_alarm_out out = fixture_out(&f);
+        assert_int_equal(wr_evaluator_migrate(next, f.evaluator, &f.now, 100, &out, &more), WR_OK);
+        fixture_keep(&f, &out);
+    }
+    assert_int_equal(gone(&f), 1); /* the node; the alarm never was one */
+    wr_evaluator_free(next);
+    wr_ruleset_free(rules);
+    fixture_fini(&f);
+}
+
 /* What is computed from two series is unknown until both have spoken again: that is no reason to forget its window. Downtime is neither true nor false. */
 static void derived_windows(void **state) {
     (void)state;
@@ -317,6 +387,8 @@ int main(void) {
         cmocka_unit_test(progress_over_two_restarts),
         cmocka_unit_test(progress),
         cmocka_unit_test(windows),
+        cmocka_unit_test(windows_over_two_restarts),
+        cmocka_unit_test(what_is_stored_of_a_node_goes_with_it),
         cmocka_unit_test(damaged),
         cmocka_unit_test(derived_windows),
         cmocka_unit_test(other_range),

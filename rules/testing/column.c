@@ -69,7 +69,7 @@ static bool to_number(const struct wr_csv_cell *cell, double *ret_number) {
     if (strpbrk(copy, "xXpPnN")) /* no hexadecimal, no inf */
         return false;
     *ret_number = strtod(copy, &end);
-    return *end == '\0' && isfinite(*ret_number);
+    return end == copy + cell->len && isfinite(*ret_number); /* a NUL inside is no end */
 }
 
 static uint8_t decimals_of(const struct wr_csv_cell *cell) {
@@ -101,8 +101,8 @@ static enum wr_result read_value(struct reader *reader, const struct wr_csv_cell
     return WR_OK;
 }
 
-/* A number of seconds since 1970, or of milli-, micro- or nanoseconds: today is 1.8e9 seconds. */
-static int64_t epoch_ns(double number) {
+/* A number of seconds since 1970, or of milli-, micro- or nanoseconds: today is 1.8e9 seconds. False: beyond all times. */
+static bool epoch_ns(double number, int64_t *ret_ns) {
     static const struct {
         double below;
         double ns;
@@ -111,17 +111,18 @@ static int64_t epoch_ns(double number) {
     while (fabs(number) >= scales[i].below)
         i++;
     const double ns = number * scales[i].ns;
-    return fabs(ns) < 9e18 ? (int64_t)ns : 0;
+    if (!(fabs(ns) < 9e18))
+        return false;
+    *ret_ns = (int64_t)ns;
+    return true;
 }
 
 static enum wr_result read_time(struct reader *reader, struct wr_csv_cell *cell, int64_t *ret_ns, struct wr_error *err) {
     double number;
     struct wr_error why;
     trim(cell);
-    if (to_number(cell, &number)) {
-        *ret_ns = epoch_ns(number);
+    if (to_number(cell, &number) && epoch_ns(number, ret_ns))
         return WR_OK;
-    }
     if (wr_instant_parse(cell->text, cell->len, ret_ns, &why) == WR_OK)
         return WR_OK;
     return wr_error_set(err, WR_INVALID, "%s:%zu: %s", reader->shown, reader->line, why.text);

@@ -24,7 +24,7 @@ static bool digits(struct cursor *cursor, int n, int low, int high, int *ret) {
 }
 
 static bool letter(struct cursor *cursor, const char *any) {
-    if (cursor->at == cursor->end || !strchr(any, *cursor->at))
+    if (cursor->at == cursor->end || *cursor->at == '\0' || !strchr(any, *cursor->at))
         return false;
     cursor->at++;
     return true;

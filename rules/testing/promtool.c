@@ -272,8 +272,12 @@ static void read_label(const struct reader *reader, const char *path, const stru
                        struct wr_buf *selector, struct wr_test_firing *firing) {
     struct wr_error err;
     if (is_by(rule, label->name)) {
-        if (strchr(label->value, '"') ||
-            wr_buf_printf(selector, "%s%s=\"%s\"", selector->len > 0 ? "," : "", label->name, label->value) != WR_OK)
+        const enum wr_result result = strchr(label->value, '"')
+                                          ? WR_INVALID
+                                          : wr_buf_printf(selector, "%s%s=\"%s\"", selector->len > 0 ? "," : "", label->name, label->value);
+        if (result == WR_NO_MEMORY)
+            reader->arena->failed = true;
+        else if (result != WR_OK)
             complain(reader, WR_DIAGNOSTIC_ERROR, path, NULL, "a label that is too long, or with a quote in it, cannot be named here");
     } else if (strcmp(label->name, "severity") == 0 && wr_severity_parse(label->value, &firing->severity, &err) == WR_OK) {
         firing->has_severity = true;

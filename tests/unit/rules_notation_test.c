@@ -111,6 +111,51 @@ static void errors(void **state) {
     READS("1*5000001", "2+7 a test makes at most 5000000 samples");
     READS("1*5000000 1", "10+1 a test makes at most 5000000 samples");
     READS("1*99999999999999999999999", "2+23 a test makes at most 5000000 samples");
+    READS("-", "0+1 expected a number");
+    READS("@late(5m):", "9+1 expected a number");
+    READS("@late(5m", "6+2 expected @late(5m):value");
+    READS("4~x/3", "2+3 expected a number");
+    READS("4~9/x", "4+1 expected how many samples, at least 1 | 4.0*10 is ten samples, 4~9/6 six from 4 to 9");
+    READS("4+-x", "3+1 expected a number");
+    READS("bad(x)", "4+2 expected a number");
+    READS("csv(a.csv, )", "4+6 expected csv(file.csv, column)");
+    READS("csv(a.csv, b", "4+6 expected csv(file.csv, column)");
+    READS("csv(a.csv", "4+5 expected csv(file.csv, column)");
+    READS("'a'*x", "4+1 expected how many times, at least 1 | 4.0*10 is ten samples, 4~9/6 six from 4 to 9");
+}
+
+/* What is written with a digit at its end reads on as far as it is a number, and no further. */
+static void numbers(void **state) {
+    (void)state;
+    READS("1e3 1E+3 1e-3 1.5e2", "1000 1000 0.001 150");
+    READS("1e", "1+1 unexpected 'e' | words stand apart: 4.0*10 9.0*14");
+    READS("1E+x", "1+3 unexpected 'E' | words stand apart: 4.0*10 9.0*14");
+    READS("1.", "1+1 unexpected '.' | words stand apart: 4.0*10 9.0*14");
+    READS("1.00000000000000000001", "1"); /* more digits than are kept */
+    READS("1000000000000000000000000000000000000000000000000000000000000000000000", "0+70 a number of more than 63 characters");
+    READS_PROMETHEUS("1+x", "1+2 expected a number");
+    READS_PROMETHEUS("1-2y", "0+4 expected x and how many more | as in 0+10x5");
+    READS_PROMETHEUS("x5", "0+2 expected a number");
+    READS_PROMETHEUS("1x05", "1 1 1 1 1 1");
+    READS_PROMETHEUS("1x2y", "3+1 unexpected 'y' | as in 0+10x5 _x2 stale");
+    READS_PROMETHEUS("_x0 1", "_ 1");
+}
+
+/* Longer than what is kept of a word, and more words than are taken. */
+static void too_long(void **state) {
+    (void)state;
+    static char text[21000];
+    memset(text, 'a', 1100);
+    text[0] = '\'';
+    snprintf(text + 1100, 10, "'");
+    READS(text, "0+1101 a text of more than 1000 bytes");
+    memcpy(text, "csv(", 4);
+    snprintf(text + 1100, 10, ", b)");
+    assert_non_null(strstr(read_by(wr_notation_parse, text), "expected csv(file.csv, column)"));
+    for (size_t i = 0; i < 10001; i++)
+        memcpy(text + 2 * i, "1 ", 3);
+    READS(text, "0+1 more than 10000 words: v*n stands for n samples");
+    READS("csv( a b.csv ,  c d  )", "csv:a b.csv:c d"); /* blanks at the ends are none of the name */
 }
 
 static void prometheus(void **state) {
@@ -176,6 +221,21 @@ static void no_memory(void **state) {
             break;
     }
     assert_true(n >= 1);
+    /* In an arena that is nearly full each piece meets the end in its turn. */
+    for (size_t room = 0; room < 1024; room += 16) {
+        struct wr_arena arena;
+        struct wr_sample_run *runs;
+        struct wr_complaint complaint = {.code = 1};
+        uint32_t count;
+        wr_arena_init(&arena);
+        assert_non_null(wr_arena_take(&arena, 16384 - room));
+        wr_failing_allocations(0);
+        bool good = wr_notation_parse("'open'*3 csv(a.csv, b) @late(1s):4", &arena, &runs, &count, &complaint);
+        bool hit = wr_failing_hit();
+        wr_failing_off();
+        assert_true(hit ? !good && complaint.code == 0 : good);
+        wr_arena_fini(&arena);
+    }
 }
 
 static void instants(void **state) {
@@ -199,6 +259,21 @@ static void instants(void **state) {
         {"2026-03-02T08:00:00Zx", -1},
         {"2026-03-02x", -1},
         {"26-03-02", -1},
+        {"2026", -1},
+        {"2026-03", -1},
+        {"2026-03-", -1},
+        {"2026-00-02", -1},
+        {"2026-03-32", -1},
+        {"2026-03-02T", -1},
+        {"2026-03-02T08", -1},
+        {"2026-03-02T08:60Z", -1},
+        {"2026-03-02T08:00:60Z", -1},
+        {"2026-03-02T08:00+02", -1},
+        {"2026-03-02T08:00+0200", -1},
+        {"2026-03-02T08:00+24:00", -1},
+        {"2026-03-02T08:00+02:60", -1},
+        {"2026-03-02T08:00x02:00", -1},
+        {"2026-03-02T08:00:00.123456789123", INT64_C(1772438400123456789)}, /* nine digits count */
         {"", -1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -212,8 +287,8 @@ static void instants(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words), cmocka_unit_test(errors),    cmocka_unit_test(prometheus),
-        cmocka_unit_test(noise), cmocka_unit_test(no_memory), cmocka_unit_test(instants),
+        cmocka_unit_test(words),     cmocka_unit_test(errors),   cmocka_unit_test(prometheus), cmocka_unit_test(noise),
+        cmocka_unit_test(no_memory), cmocka_unit_test(instants), cmocka_unit_test(numbers),    cmocka_unit_test(too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -295,6 +295,33 @@ def test_what_waits_outlives_a_kill(lab):
     assert gateway.agent.stop() == 0
 
 
+def test_a_state_topic_ends_as_the_alarm_is(lab):
+    """While the broker is away five alarms change more often than there are places to wait."""
+    certs = laboratory.make_certs(lab.directory / "certs")
+    broker = lab.add(laboratory.Broker(lab.directory / "broker", certs)).start()
+    gateway = Gateway(lab, {"hot": '{mqtt: {topic: "state/{room}", retain: true}}'}, UPLINK.format(port=broker.port, certs=certs))
+    wait_for("the uplink", lambda: gateway.agent.status()["uplink"]["state"] == "online")
+    broker.kill()
+    rooms = [f"r{i}" for i in range(5)]
+    changes = 40  # of each: the last one is an end, and of the first room a raise
+    for i in range(changes):
+        for room in rooms:
+            gateway.send("hot", room=room, value=60 if i % 2 == 0 else 10)
+    gateway.send("hot", room=rooms[0], value=60)
+    wait_for("all changes to wait, or to have been replaced",
+             lambda: gateway.count("queued", "mqtt") + gateway.count("repeats_dropped_total", "mqtt") == changes * len(rooms) + 1)
+    assert gateway.count("queued", "mqtt") <= 2 * len(rooms)  # one that waits, and one that the uplink had already
+    broker.start()
+    wait_for("the broker to have all", lambda: gateway.count("queued", "mqtt") == 0)
+    assert gateway.count("dead_total", "mqtt") == 0
+    kept = {}
+    lab.add(laboratory.Subscriber(broker.local_port, lab.weir, prefix="state", on_message=lambda m: kept.setdefault(m.topic, m)))
+    wait_for("the states, kept by the broker", lambda: len(kept) == len(rooms))
+    states = {topic: json.loads(message.payload)["to"] for topic, message in kept.items()}
+    assert states == {f"state/{room}": "unack" if room == rooms[0] else "rtn_unack" for room in rooms}, states
+    assert gateway.agent.stop() == 0
+
+
 def test_no_action_is_lost_over_a_reload(lab):
     """A rule that is new is raised by the very next reading, and that it was raised is told; so is the end of the one that is gone."""
     names = [f"r{i}" for i in range(10)]

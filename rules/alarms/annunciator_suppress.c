@@ -162,9 +162,7 @@ static bool matches(const struct wr_ruleset *rules, const struct wr_suppress *su
             value = wr_severity_name((enum wr_severity)record->severity);
         else if (!wr_label_find(rules, labels, match->tag, text, sizeof text))
             return false;
-        bool glob = match->op == WR_SELECTOR_GLOB || match->op == WR_SELECTOR_NOT_GLOB;
-        bool equal = glob ? wr_glob_match(match->word, value) : strcmp(match->word, value) == 0;
-        if (equal != (match->op == WR_SELECTOR_EQUAL || match->op == WR_SELECTOR_GLOB))
+        if (!wr_selector_tag_matches(match, value))
             return false;
     }
     return true;

@@ -96,16 +96,10 @@ static bool is_severity(const char *word) {
 
 /* -- what it can reach --------------------------------------------------------------------------------------------------------------------- */
 
-static bool word_matches(const struct wr_selector_match *match, const char *value) {
-    bool glob = match->op == WR_SELECTOR_GLOB || match->op == WR_SELECTOR_NOT_GLOB;
-    bool equal = glob ? wr_glob_match(match->word, value) : strcmp(match->word, value) == 0;
-    return equal == (match->op == WR_SELECTOR_EQUAL || match->op == WR_SELECTOR_GLOB);
-}
-
 static bool severity_may_match(const struct wr_selector_match *match, const struct wr_rule *rule) {
-    bool any = word_matches(match, wr_severity_name(rule->severity));
+    bool any = wr_selector_tag_matches(match, wr_severity_name(rule->severity));
     for (uint32_t i = 0; i < rule->n_levels; i++)
-        any = any || word_matches(match, wr_severity_name(rule->levels[i].severity));
+        any = any || wr_selector_tag_matches(match, wr_severity_name(rule->levels[i].severity));
     return any;
 }
 
@@ -119,7 +113,7 @@ static bool may_match(const struct wr_ruleset *ruleset, const struct wr_suppress
             return false;
     for (size_t i = 0; suppress->match && i < suppress->match->n_matches; i++) {
         const struct wr_selector_match *match = &suppress->match->matches[i];
-        if (strcmp(match->tag, "rule") == 0       ? !word_matches(match, rule->name)
+        if (strcmp(match->tag, "rule") == 0       ? !wr_selector_tag_matches(match, rule->name)
             : strcmp(match->tag, "severity") == 0 ? !severity_may_match(match, rule)
                                                   : !wr_label_is_known(ruleset, rule->by, rule->n_by, match->tag))
             return false;

@@ -14,9 +14,7 @@ static bool selects(const struct wr_selector *selector, const struct wr_evaluato
         const struct wr_selector_match *match = &selector->matches[i];
         char value[WR_ALARM_INSTANCE_BYTES];
         bool has = wr_template_label(instance->text, match->tag, value, sizeof value);
-        bool glob = match->op == WR_SELECTOR_GLOB || match->op == WR_SELECTOR_NOT_GLOB;
-        bool equal = has && (glob ? wr_glob_match(match->word, value) : strcmp(value, match->word) == 0);
-        if (equal != (match->op == WR_SELECTOR_EQUAL || match->op == WR_SELECTOR_GLOB))
+        if (!wr_selector_tag_matches(match, has ? value : NULL))
             return false;
     }
     return true;

@@ -32,9 +32,7 @@ static bool selects(const struct wr_ruleset *rules, const struct wr_selector *se
         const struct wr_selector_match *match = &selector->matches[i];
         char value[WR_ALARM_INSTANCE_BYTES] = "";
         const bool has = wr_label_find(rules, labels, match->tag, value, sizeof value);
-        const bool glob = match->op == WR_SELECTOR_GLOB || match->op == WR_SELECTOR_NOT_GLOB;
-        const bool equal = has && (glob ? wr_glob_match(match->word, value) : strcmp(value, match->word) == 0);
-        if (equal != (match->op == WR_SELECTOR_EQUAL || match->op == WR_SELECTOR_GLOB))
+        if (!wr_selector_tag_matches(match, has ? value : NULL))
             return false;
     }
     return true;

@@ -149,7 +149,7 @@ static bool name_matches(const struct wr_selector *selector, const char *key) {
     return wr_glob_match(selector->name, name);
 }
 
-static bool tag_matches(const struct wr_selector_match *match, const char *value) {
+bool wr_selector_tag_matches(const struct wr_selector_match *match, const char *value) {
     switch (match->op) {
     case WR_SELECTOR_EQUAL:
         return value && strcmp(value, match->word) == 0;
@@ -167,7 +167,7 @@ bool wr_selector_matches(const struct wr_selector *selector, const char *key, si
     if (!name_matches(selector, key))
         return false;
     for (size_t i = 0; i < selector->n_matches; i++)
-        if (!tag_matches(&selector->matches[i], wr_series_tag(key, key_len, selector->matches[i].tag)))
+        if (!wr_selector_tag_matches(&selector->matches[i], wr_series_tag(key, key_len, selector->matches[i].tag)))
             return false;
     return true;
 }

@@ -41,6 +41,9 @@ WR_MUST_USE enum wr_result wr_selector_parse(const char *text, size_t len, struc
 /* key: see core/series.h. */
 bool wr_selector_matches(const struct wr_selector *selector, const char *key, size_t key_len);
 
+/* One of its labels. value NULL: there is none. */
+bool wr_selector_tag_matches(const struct wr_selector_match *match, const char *value);
+
 /* * any run, ? one character. */
 bool wr_glob_match(const char *glob, const char *text);
 

@@ -110,12 +110,17 @@ static double deadband_of(const struct wr_rule *node, uint16_t *ret_operand) {
     return moved ? fabs(last[-1].number) : NAN;
 }
 
+/* What ends it is not the noise of one sample. */
+static bool outlasts_noise(const struct wr_rule *node, const struct wr_point *point) {
+    return node->off_delay_ns > 0 && node->off_delay_ns >= point->every_ns;
+}
+
 static void lint_deadband(const struct wr_lint *lint, const struct wr_rule *alarm, const struct wr_rule *node) {
     uint16_t operand = 0;
     const double deadband = node->clear.n > 0 ? deadband_of(node, &operand) : NAN;
     const struct wr_point *point = isnan(deadband) ? NULL : node->operands[operand].point;
-    if (point && point->resolution > 0 && deadband < 2 * point->resolution * (1 - 1e-9))
-        wr_lint_warn(lint, 404, alarm, "a larger deadband, or an off_delay",
+    if (point && point->resolution > 0 && deadband < 2 * point->resolution * (1 - 1e-9) && !outlasts_noise(node, point))
+        wr_lint_warn(lint, 404, alarm, "a larger deadband, or an off_delay that outlasts a sample",
                      "the deadband is below twice the resolution of '%s': it will chatter", point->name);
 }
 

@@ -23,7 +23,7 @@ static const char *warnings_of(const char *rules) {
              "weir: 1\n"
              "tables: [{name: rooms, csv: %s, key: room}]\n"
              "points:\n"
-             "  - {point: t, unit: °C, range: \"-40..60\", resolution: 0.5}\n"
+             "  - {point: t, unit: °C, range: \"-40..60\", resolution: 0.5, every: 1m}\n"
              "  - {point: p, unit: bar}\n"
              "rules:\n%s",
              csv, rules);
@@ -99,6 +99,9 @@ static void deadbands(void **state) {
     warns(RULE("a", "value: t, levels: [{name: H, when: value > 8°C, deadband: 0.5K}]"), chatters);
     warns(RULE("a", "when: t < rooms.lo, by: room, deadband: 0.5K"), chatters);
     is_silent(RULE("a", "when: t < rooms.lo, by: room, deadband: 1K"));
+    is_silent(RULE("a", "when: t > 8°C, deadband: 0.5K, off_delay: 1m")); /* `every` of t is that */
+    warns(RULE("a", "when: t > 8°C, deadband: 0.5K, off_delay: 59s"), chatters);
+    is_silent(RULE("a", "value: t, levels: [{name: H, when: value > 8°C, deadband: 0.5K, off_delay: 2m}]"));
 }
 
 static void limits_out_of_range(void **state) {

@@ -122,7 +122,7 @@ struct wr_rule_level {
     enum wr_severity severity;
 };
 
-/* Worst case of one evaluation with all that it reads, and memory of one instance: rules/compile/rule_cost.h. */
+/* Worst case of one evaluation, and memory of one instance; of an alarm with all that it reads: rules/compile/rule_cost.h. */
 struct wr_rule_cost {
     uint32_t ns;
     uint32_t bytes;
@@ -176,6 +176,10 @@ struct wr_rule {
     int64_t time_to_respond_ns;
     const char *canonical; /* when, clear, deadband and every option that changes its meaning */
     const char *shape;     /* the same without numbers and delays */
+    bool has_name;         /* a derived point: its text stands in no other */
+    const char *own;       /* canonical and shape without what the derived points in them stand for */
+    const char *own_shape;
+    uint32_t walk; /* while loading: the last walk over nodes that came by (wr_ruleset.walks) */
     uint32_t n_actions;
     struct wr_action_spec *actions;
     /* alarms */
@@ -253,6 +257,7 @@ struct wr_ruleset {
     const struct wr_selector *selectors[WR_SELECTOR_CACHE]; /* while loading: the same text is one selector, by hash of its text */
     struct wr_nodes *nodes; /* while loading: rules/language/nodes.h */
     bool lost;              /* while loading: a definition could not be read: what may need it is not blamed */
+    uint32_t walks;         /* while loading: walks over nodes that come by each node once */
     uint64_t fingerprint; /* of the texts of files and tables */
     uint32_t max_instances;
     uint32_t n_points;

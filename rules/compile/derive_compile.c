@@ -203,6 +203,7 @@ static bool compile_node(struct wr_compile *compile, struct wr_derived *derived,
     size_t errors = compile->diagnostics->errors;
     rule->kind = WR_RULE_DERIVED;
     rule->name = derived->name;
+    rule->has_name = true;
     rule->place = derived->place;
     rule->when_text = wr_compile_copy(compile, record->of);
     rule->forget_ns = WR_RULE_FORGET_NS;
@@ -216,8 +217,11 @@ static bool compile_node(struct wr_compile *compile, struct wr_derived *derived,
         return false;
     }
     struct wr_scope scope = wr_compile_scope(compile);
-    rule->canonical = wr_check_spelled(&scope, rule, rule->canonical, false);
-    rule->shape = wr_check_spelled(&scope, rule, rule->shape, true);
+    enum wr_result result = wr_check_spell(&scope, rule);
+    if (result == WR_LIMIT)
+        WR_COMPILE_ERROR(compile, 107, "of", NULL, WR_CHECK_SPELL_LONG, WR_CHECK_SPELL_BYTES);
+    if (result != WR_OK)
+        return false;
     uint32_t rank = wr_nodes_rank(compile->ruleset->nodes, rule);
     if (rank >= WR_RULE_RANKS) {
         WR_COMPILE_ERROR(compile, 107, "of", NULL, "derived points of derived points: more than %d levels", WR_RULE_RANKS);

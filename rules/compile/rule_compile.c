@@ -305,19 +305,20 @@ static void read_conditions(struct wr_compile *compile, const struct wr_file_rul
     size_t errors = compile->diagnostics->errors;
     const struct wr_condition_text text = {"", record->when, record->clear, record->deadband, NULL};
     rule->canonical = rule->shape = "";
+    bool good = true;
     if (record->n_levels > 0)
-        wr_compile_levels(compile, record, other);
+        good = wr_compile_levels(compile, record, other);
     else if (record->n_sequence > 0)
-        wr_compile_sequence(compile, record);
+        good = wr_compile_sequence(compile, record);
     else if (record->when)
-        wr_compile_condition(compile, &text);
+        good = wr_compile_condition(compile, &text);
     read_valid_if(compile, record);
     read_active(compile, record);
     struct wr_scope scope = wr_compile_scope(compile);
-    rule->canonical = rule->canonical ? wr_check_spelled(&scope, rule, rule->canonical, false) : NULL;
-    rule->shape = rule->shape ? wr_check_spelled(&scope, rule, rule->shape, true) : NULL;
+    if (rule->canonical && rule->shape && wr_check_spell(&scope, rule) == WR_LIMIT && compile->diagnostics->errors == errors)
+        WR_COMPILE_ERROR(compile, 107, record->when ? "when" : NULL, NULL, WR_CHECK_SPELL_LONG, WR_CHECK_SPELL_BYTES);
     rule->rank = (uint8_t)wr_nodes_rank(compile->ruleset->nodes, rule);
-    if (compile->diagnostics->errors == errors && rule->n_operands == 0)
+    if (good && compile->diagnostics->errors == errors && rule->n_operands == 0)
         WR_COMPILE_ERROR(compile, 332, record->when ? "when" : NULL, NULL, "it reads no series: nothing would ever evaluate it");
 }
 

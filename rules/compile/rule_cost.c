@@ -45,23 +45,27 @@ static struct wr_rule_cost own_cost(const struct wr_rule *rule) {
     return cost;
 }
 
-static void add_operands(const struct wr_ruleset *ruleset, struct wr_rule *rule) {
-    rule->cost = own_cost(rule);
-    for (uint32_t i = 0; i < rule->n_operands; i++) {
-        if (rule->operands[i].node == WR_NODE_NO)
+/* Each node once, however many ways lead to it. */
+static void add_nodes(struct wr_ruleset *ruleset, const struct wr_rule *reader, struct wr_rule_cost *cost) {
+    for (uint32_t i = 0; i < reader->n_operands; i++) {
+        struct wr_rule *node = reader->operands[i].node != WR_NODE_NO ? ruleset->rules[reader->operands[i].node] : NULL;
+        if (!node || node->walk == ruleset->walks)
             continue;
-        const struct wr_rule_cost *node = &ruleset->rules[rule->operands[i].node]->cost;
-        rule->cost.ns = sum(rule->cost.ns, node->ns);
-        rule->cost.bytes = sum(rule->cost.bytes, node->bytes);
-        rule->cost.edge = node->edge > rule->cost.edge ? node->edge : rule->cost.edge;
-        rule->cost.quiet = rule->cost.quiet && node->quiet;
-        rule->cost.nodes = sum(rule->cost.nodes, sum(node->nodes, 1));
+        node->walk = ruleset->walks;
+        cost->ns = sum(cost->ns, node->cost.ns);
+        cost->bytes = sum(cost->bytes, node->cost.bytes);
+        cost->edge = node->cost.edge > cost->edge ? node->cost.edge : cost->edge;
+        cost->quiet = cost->quiet && node->cost.quiet;
+        cost->nodes++;
+        add_nodes(ruleset, node, cost);
     }
 }
 
 void wr_rule_cost_all(struct wr_ruleset *ruleset) {
-    for (uint32_t i = ruleset->n_rules; i < ruleset->n_nodes; i++)
-        add_operands(ruleset, ruleset->rules[i]);
-    for (uint32_t i = 0; i < ruleset->n_rules; i++)
-        add_operands(ruleset, ruleset->rules[i]);
+    for (uint32_t i = 0; i < ruleset->n_nodes; i++)
+        ruleset->rules[i]->cost = own_cost(ruleset->rules[i]);
+    for (uint32_t i = 0; i < ruleset->n_rules; i++) {
+        ruleset->walks++;
+        add_nodes(ruleset, ruleset->rules[i], &ruleset->rules[i]->cost);
+    }
 }

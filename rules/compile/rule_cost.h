@@ -4,7 +4,8 @@
 
 #include "rules/compile/compiled.h"
 
-/* Fills `cost` of all nodes and rules of a rule set, the nodes first. What several rules share is counted with each of them: the worst case. */
+/* Fills `cost` of all nodes and rules of a rule set: of a node its own, of a rule with all nodes that it reads, itself or through others, each once. What
+ * several rules share is counted with each of them: the worst case. */
 void wr_rule_cost_all(struct wr_ruleset *ruleset);
 
 #endif

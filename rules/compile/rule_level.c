@@ -118,8 +118,8 @@ bool wr_compile_levels(struct wr_compile *compile, const struct wr_file_rule *re
         if (!node)
             continue;
         read_operand(rule, node);
-        rule->canonical = join(compile, rule->canonical, record->levels[i].name, node->canonical);
-        rule->shape = join(compile, rule->shape, record->levels[i].name, node->shape);
+        rule->canonical = join(compile, rule->canonical, record->levels[i].name, node->own);
+        rule->shape = join(compile, rule->shape, record->levels[i].name, node->own_shape);
     }
     rule->n_levels = record->n_levels;
     for (unsigned i = record->n_levels; good && i-- > 0;)

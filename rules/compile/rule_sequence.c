@@ -43,7 +43,7 @@ static const char *describe(struct wr_compile *compile, const struct wr_rule *se
     for (uint32_t i = 0; i < sequence->n_steps && result == WR_OK; i++) {
         const struct wr_rule *node = wr_nodes_get(compile->ruleset->nodes, sequence->operands[i].node);
         const struct wr_rule_step *step = &sequence->steps[i];
-        result = wr_buf_printf(&text, "%s %s", i > 0 ? "," : "", shape ? node->shape : node->name);
+        result = wr_buf_printf(&text, "%s %s", i > 0 ? "," : "", shape ? node->own_shape : node->name);
         if (result == WR_OK && !shape && step->within_ns > 0)
             result = wr_buf_printf(&text, " within %.9gs", (double)step->within_ns / 1e9);
         if (result == WR_OK && step->absent)
@@ -100,8 +100,8 @@ bool wr_compile_sequence(struct wr_compile *compile, const struct wr_file_rule *
         return false;
     struct wr_node name = {.kind = WR_NODE_SERIES, .type = WR_NODE_IS_BOOL, .text = node->name};
     name.operand = wr_check_operand(&scope, node, &name);
-    rule->canonical = node->canonical;
-    rule->shape = node->shape;
+    rule->canonical = node->own;
+    rule->shape = node->own_shape;
     return name.operand != WR_NODE_NONE && wr_check_thresholds(&scope, &name, true) &&
            wr_compile_program(compile, &name, true, &rule->when) /* without parts: the sequence is explained step by step */;
 }

@@ -3,7 +3,7 @@
  *   check.c            types and units of operators        check_name.c     names: series, derived points, cells of tables
  *   check_units.c      two sides to one unit               check_call.c     functions; check_argument.c what they are given
  *   check_signal.c     expressions that become signals     check_memory.c   windows and operators
- *   check_threshold.c  what a condition tells about its signals
+ *   check_threshold.c  what a condition tells about its signals              check_spell.c    an expression in full
  *
  * Promise: every error of the expression is reported with its place; what is left has one unit on both sides of each operator (conversions are
  * put in, literals are converted at load), and its signals, operators and cells are in the rule's tables.
@@ -21,7 +21,7 @@ struct wr_scope {
     struct wr_rule *rule; /* whose tables are filled */
     void (*complain)(void *user, const struct wr_complaint *complaint);
     void *user;
-    const char *source; /* the text that is being checked, in the arena */
+    const char *source;         /* the text that is being checked, in the arena */
     struct wr_derived *derived; /* the derived point that is being compiled; NULL: none */
     bool failed;
 };
@@ -93,8 +93,13 @@ bool wr_check_node_output(struct wr_scope *scope, struct wr_rule *node, const st
 const char *wr_check_node_key(const struct wr_scope *scope, const char *name, bool truth, char *key, size_t size);
 /* Once everything that it reads is known. */
 bool wr_check_node_add(struct wr_scope *scope, const char *key, struct wr_rule *node, const struct wr_node *at);
-/* The canonical text together with what the derived points in it stand for: " with vib_rms = rms(vib, 10s)". */
-const char *wr_check_spelled(struct wr_scope *scope, const struct wr_rule *rule, const char *text, bool shape);
+
+#define WR_CHECK_SPELL_BYTES (32 * WR_EXPRESSION_BYTES)
+#define WR_CHECK_SPELL_LONG "with the derived points in it, written out, it has more than %d bytes"
+
+/* Keeps canonical and shape of a rule or node as its own, and adds to them what the derived points stand for that it reads, itself or through others, each
+ * once: " with vib_rms = rms(vib, 10s)". For derived points can be defined anew. WR_LIMIT: longer than WR_CHECK_SPELL_BYTES; WR_NO_MEMORY. */
+WR_MUST_USE enum wr_result wr_check_spell(struct wr_scope *scope, struct wr_rule *rule);
 
 /* Windows: positional argument, step= and tumbling=; NULL where not given. */
 struct wr_window_arguments {

@@ -73,15 +73,6 @@ bool wr_check_node_output(struct wr_scope *scope, struct wr_rule *node, const st
     return true;
 }
 
-/* What it stands for, where that is not all in its name: derived points can be defined anew. */
-static bool spell_out(struct wr_scope *scope, struct wr_rule *node) {
-    const char *canonical = wr_check_spelled(scope, node, node->canonical, false);
-    const char *shape = wr_check_spelled(scope, node, node->shape, true);
-    node->canonical = canonical;
-    node->shape = shape;
-    return canonical && shape;
-}
-
 bool wr_check_node_add(struct wr_scope *scope, const char *key, struct wr_rule *node, const struct wr_node *at) {
     if (node->n_operands == 0) {
         wr_scope_complain(scope, 332, at, "for hours and weekdays give the rule a schedule: active: NAME",
@@ -95,25 +86,10 @@ bool wr_check_node_add(struct wr_scope *scope, const char *key, struct wr_rule *
         return false;
     }
     node->rank = (uint8_t)rank;
-    return spell_out(scope, node) && wr_nodes_add(scope->ruleset->nodes, &scope->ruleset->arena, key, node);
-}
-
-const char *wr_check_spelled(struct wr_scope *scope, const struct wr_rule *rule, const char *text, bool shape) {
-    const char *spelled = text;
-    struct wr_buf all;
-    wr_buf_init(&all, 16 * KEY_BYTES);
-    enum wr_result result = wr_buf_text(&all, text);
-    for (uint32_t i = 0; i < rule->n_operands && result == WR_OK; i++) {
-        const struct wr_rule *node =
-            rule->operands[i].node != WR_NODE_NO ? wr_nodes_get(scope->ruleset->nodes, rule->operands[i].node) : NULL;
-        if (node && strcmp(node->canonical, node->name) != 0)
-            result = wr_buf_printf(&all, " with %s", shape ? node->shape : node->canonical);
-    }
-    if (all.len > strlen(text))
-        spelled = result == WR_OK ? wr_arena_string(&scope->ruleset->arena, wr_buf_str(&all)) : NULL;
-    wr_buf_fini(&all);
-    scope->ruleset->arena.failed |= spelled == NULL;
-    return spelled;
+    enum wr_result result = wr_check_spell(scope, node);
+    if (result == WR_LIMIT)
+        wr_scope_complain(scope, 107, at, NULL, WR_CHECK_SPELL_LONG, WR_CHECK_SPELL_BYTES);
+    return result == WR_OK && wr_nodes_add(scope->ruleset->nodes, &scope->ruleset->arena, key, node);
 }
 
 /* The parts of a program. Its root becomes a name for this node in the expression around it: the parts keep it as it is now. */

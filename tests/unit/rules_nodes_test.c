@@ -330,6 +330,92 @@ static void refused(void **state) {
     }
 }
 
+/* Derived points in layers of 16, each the sum of all 16 below it: there are 16 * 16 * 16 ways through three layers. pad: how often each of the lowest layer adds
+ * something, to be long. several: each of the second layer has a lowest layer of its own. */
+static void write_layers(struct wr_buf *text, int layers, int pad, bool several) {
+    enum wr_result result = wr_buf_text(text, POINTS "derive:\n");
+    for (int layer = 0; layer < layers; layer++)
+        for (int i = 0; i < (several && layer == 0 ? 256 : 16); i++) {
+            result |= wr_buf_printf(text, "  - {point: d%d_%d, of: \"", layer, i);
+            for (int k = 0; layer > 0 && k < 16; k++)
+                result |= wr_buf_printf(text, "%sd%d_%d", k > 0 ? " + " : "", layer - 1, several && layer == 1 ? 16 * i + k : k);
+            if (layer == 0)
+                result |= wr_buf_printf(text, "x * %d", i + 1);
+            for (int k = 0; layer == 0 && k < pad; k++)
+                result |= wr_buf_printf(text, " + y * %d", k);
+            result |= wr_buf_text(text, "\"}\n");
+        }
+    result |= wr_buf_text(text, "rules:\n  - {rule: r, when: \"0 > ");
+    for (int k = 0; k < 16; k++)
+        result |= wr_buf_printf(text, "%sd%d_%d", k > 0 ? " + " : "", layers - 1, k);
+    result |= wr_buf_text(text, "\"}\n");
+    assert_int_equal(result, WR_OK);
+}
+
+static unsigned count(const char *text, const char *word) {
+    unsigned n = 0;
+    for (const char *at = strstr(text, word); at; at = strstr(at + 1, word))
+        n++;
+    return n;
+}
+
+/* What is read in several ways is there once: in the text that tells whether a rule changed, and in what it costs. */
+static void read_in_many_ways(void **state) {
+    (void)state;
+    char shown[8192];
+    struct wr_buf text;
+    wr_buf_init(&text, 0);
+    write_layers(&text, 3, 0, false);
+    struct wr_ruleset *rules = load(wr_buf_str(&text), shown, sizeof shown);
+    if (!rules)
+        fail_msg("%s", shown);
+    const struct wr_rule_info info = wr_ruleset_info(rules, 0);
+    assert_int_equal(info.nodes, 48);
+    assert_true(info.cost_ns < 48 * 400);
+    assert_int_equal(count(info.canonical, " with d"), 48);
+    assert_int_equal(count(info.canonical, "d0_7 = "), 1);
+    wr_ruleset_free(rules);
+    wr_buf_fini(&text);
+}
+
+/* The same by levels and a sequence. */
+static void spelled_once(void **state) {
+    (void)state;
+    struct wr_ruleset *rules =
+        fixture_load(POINTS "derive:\n"
+                            "  - {point: d, of: \"avg(p, 5m)\"}\n"
+                            "  - {point: a, of: d + 1bar}\n"
+                            "  - {point: b, of: d + 2bar}\n"
+                            "rules:\n"
+                            "  - {rule: r, when: a + b > 8bar}\n"
+                            "  - {rule: l, value: a, levels: [{name: H, when: value > 1bar}, {name: HH, when: value > 2bar}]}\n"
+                            "  - {rule: s, sequence: [{step: a > 1bar}, {step: \"held(b > 2bar, 1m)\", within: 1m}]}\n");
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(count(rules->rules[i]->canonical, "d = "), 1);
+        assert_int_equal(count(rules->rules[i]->shape, "d = "), 1);
+        assert_int_equal(count(rules->rules[i]->canonical, "a = "), 1);
+    }
+    assert_int_equal(wr_ruleset_info(rules, 0).nodes, 4); /* a, b, d and the window */
+    wr_ruleset_free(rules);
+}
+
+/* Too long is an error at its place, not a lack of memory. */
+static void too_long(void **state) {
+    (void)state;
+    char shown[8192];
+    struct wr_buf text;
+    wr_buf_init(&text, 0);
+    write_layers(&text, 2, 100, true);
+    assert_null(load(wr_buf_str(&text), shown, sizeof shown));
+    if (!strstr(shown, "error W107: with the derived points in it, written out, it has more than 131072 bytes") ||
+        !strstr(shown, "r.yaml:279:"))
+        fail_msg("%s", shown);
+    wr_buf_fini(&text);
+    /* What reads a point with errors is not blamed besides. */
+    assert_null(load(POINTS "derive: [{point: m, of: t - 2bar}]\nrules: [{rule: r, when: m > 3}]\n", shown, sizeof shown));
+    assert_int_equal(count(shown, "error W"), 1);
+}
+
 /* What a node reads may stay between its limits for hours: as long as it comes, the node is alive, too; when it stops, so does the node. */
 static void quiet_is_alive(void **state) {
     (void)state;
@@ -379,11 +465,14 @@ static void without_memory(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shared),         cmocka_unit_test(counted),          cmocka_unit_test(derived),
-        cmocka_unit_test(quotients),      cmocka_unit_test(levels),           cmocka_unit_test(sequence),
-        cmocka_unit_test(one_meaning),    cmocka_unit_test(options),          cmocka_unit_test(refused),
-        cmocka_unit_test(shelved),        cmocka_unit_test(derived_counters), cmocka_unit_test(cost_of_a_model),
-        cmocka_unit_test(quiet_is_alive), cmocka_unit_test(without_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(shared),           cmocka_unit_test(counted),
+                                       cmocka_unit_test(derived),          cmocka_unit_test(quotients),
+                                       cmocka_unit_test(levels),           cmocka_unit_test(sequence),
+                                       cmocka_unit_test(one_meaning),      cmocka_unit_test(options),
+                                       cmocka_unit_test(refused),          cmocka_unit_test(shelved),
+                                       cmocka_unit_test(derived_counters), cmocka_unit_test(cost_of_a_model),
+                                       cmocka_unit_test(quiet_is_alive),   cmocka_unit_test(read_in_many_ways),
+                                       cmocka_unit_test(spelled_once),     cmocka_unit_test(too_long),
+                                       cmocka_unit_test(without_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

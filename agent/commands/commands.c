@@ -45,7 +45,7 @@ const struct wr_command wr_commands[] = {
      "  --json          one JSON object, for machines\n"
      "\n"
      "Example: weir test /etc/weir/rules.d\n"
-     "Exit code: 0 all passed; 1 some failed; 2 cannot read.\n"},
+     "Exit code: 0 all passed; 1 some failed, or no test matches; 2 cannot read.\n"},
     {"decode", wr_command_decode, "print a payload or recording as one JSON object a line",
      "Usage: weir decode --format influx|json|csv|weir [OPTIONS] [FILE]\n"
      "\n"

@@ -1,4 +1,4 @@
-/* What `weir decode` is told by its words: the reading of them, apart from the doing, so that tests can ask for it.
+/* What `weir decode` is told by its words, and `weir replay` about its files: the reading of them, apart from the doing, so that tests can ask for it.
  *
  * Threads: one. Ownership: the strings point into the words, or into copies that wr_decode_options_fini frees.
  */
@@ -21,8 +21,9 @@ struct wr_decode_options {
     enum wr_precision precision;
     struct wr_config_csv csv;
     struct wr_config_json json;
-    bool has_json;  /* --json was given: JSON is read by this mapping */
-    char *csv_text; /* what --csv and --json were told, cut into pieces */
+    const char *mapping; /* "--json"; of `weir replay`, whose report that is, "--map" */
+    bool has_json;       /* it was given: JSON is read by this mapping */
+    char *csv_text; /* what --csv and the mapping were told, cut into pieces */
     char *json_text;
     char *csv_tags[WR_DECODE_LIST];
     char *skip_columns[WR_DECODE_LIST];

@@ -146,7 +146,7 @@ static enum wr_result read_json(struct wr_decode_options *options, const char *t
         {"fields", NULL, options->fields, &json->n_fields},
     };
     options->has_json = true;
-    return read_keys(&(struct keys){"--json", keys, sizeof keys / sizeof keys[0]}, text, &options->json_text, err);
+    return read_keys(&(struct keys){options->mapping, keys, sizeof keys / sizeof keys[0]}, text, &options->json_text, err);
 }
 
 /* -- the words ----------------------------------------------------------------------------------------------------------------------- */
@@ -184,7 +184,7 @@ static enum wr_result read_words(int argc, char **argv, struct wr_decode_options
             WR_TRY(read_precision(options, value, err));
         } else if ((value = value_of(argc, argv, &i, "--csv")) != NULL) {
             WR_TRY(read_csv(options, value, err));
-        } else if ((value = value_of(argc, argv, &i, "--json")) != NULL) {
+        } else if ((value = value_of(argc, argv, &i, options->mapping)) != NULL) {
             WR_TRY(read_json(options, value, err));
         } else {
             return wr_error_set(err, WR_INVALID, "unknown word '%s', or its value is missing", argv[i]);
@@ -199,6 +199,7 @@ static enum wr_result read_words(int argc, char **argv, struct wr_decode_options
 
 enum wr_result wr_decode_options_read(int argc, char **argv, struct wr_decode_options *ret_options, struct wr_error *err) {
     *ret_options = (struct wr_decode_options){.precision = WR_PRECISION_NS};
+    ret_options->mapping = strcmp(argv[0], "replay") == 0 ? "--map" : "--json";
     enum wr_result result = read_words(argc, argv, ret_options, err);
     if (result != WR_OK)
         wr_decode_options_fini(ret_options);

@@ -24,6 +24,8 @@ static int explain_code(const char *word) {
 }
 
 int wr_command_explain(int argc, char **argv) {
+    if (argc >= 2 && argc != 3 && strcmp(argv[1], "--code") == 0)
+        return wr_command_usage("explain", "--code takes one code, as W210");
     if (argc == 3 && strcmp(argv[1], "--code") == 0)
         return explain_code(argv[2]);
     return wr_ask(argc, argv);

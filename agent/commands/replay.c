@@ -38,7 +38,7 @@ static const char *format_of(const char *file) {
     return NULL;
 }
 
-/* Words that say how files are read go to where `weir decode` reads them; there line protocol is called influx, and a mapping --json. */
+/* Words that say how files are read go to where `weir decode` reads them; there line protocol is called influx. */
 struct passed {
     char *words[WORDS_MAX];
     int n;
@@ -59,10 +59,8 @@ static enum wr_result read_word(struct options *options, struct passed *passed, 
         return wr_rule_files_add(&options->rules[0], value, err);
     if (strcmp(name, "--against") == 0)
         return wr_rule_files_add(&options->rules[1], value, err);
-    if (strcmp(name, "--format") == 0 || strcmp(name, "--csv") == 0 || strcmp(name, "--precision") == 0)
+    if (strcmp(name, "--format") == 0 || strcmp(name, "--csv") == 0 || strcmp(name, "--precision") == 0 || strcmp(name, "--map") == 0)
         return pass(passed, name, value) ? WR_OK : wr_error_set(err, WR_INVALID, "too many words");
-    if (strcmp(name, "--map") == 0)
-        return pass(passed, "--json", value) ? WR_OK : wr_error_set(err, WR_INVALID, "too many words");
     return wr_error_set(err, WR_INVALID, "unknown word '%s'", name);
 }
 
@@ -136,6 +134,10 @@ static int print_report(const struct wr_replay_report *report, bool json) {
     return result == WR_OK ? WR_EXIT_OK : WR_EXIT_CANNOT;
 }
 
+static const char *name_of(const struct wr_rule_files *rules) {
+    return rules->files ? rules->files[0] : "";
+}
+
 static int play(struct options *options, const struct wr_loaded *loaded) {
     struct refusals refusals = {0};
     struct wr_config_source source;
@@ -153,7 +155,7 @@ static int play(struct options *options, const struct wr_loaded *loaded) {
     } else {
         const struct wr_replay_report report = {.result = &result,
                                                 .rules = {loaded[0].rules, loaded[1].rules},
-                                                .names = {options->rules[0].files[0], loaded[1].rules ? options->rules[1].files[0] : ""},
+                                                .names = {name_of(&options->rules[0]), name_of(&options->rules[1])},
                                                 .n_files = options->n_files,
                                                 .verbose = options->verbose};
         code = print_report(&report, options->json);

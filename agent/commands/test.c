@@ -18,6 +18,7 @@ struct options {
     bool json;
     bool together;
     bool mutate;
+    bool has_min;
     unsigned min; /* percent of the mutants that tests must notice */
     struct wr_rule_files files;
     const char **promtool; /* test files of promtool */
@@ -177,6 +178,10 @@ static int run(const struct options *options) {
     texts_fini(&promtool);
     if (result != WR_OK)
         return WR_EXIT_CANNOT;
+    if (options->suite.pattern && counts.tests.passed + counts.tests.failed == 0) {
+        fprintf(stderr, "weir test: no test matches '%s': %u left out\n", options->suite.pattern, counts.tests.left_out);
+        return WR_EXIT_FOUND;
+    }
     const bool enough = (uint64_t)counts.mutants.killed * 100 >= (uint64_t)counts.mutants.mutants * options->min;
     return counts.tests.failed > 0 || !enough ? WR_EXIT_FOUND : WR_EXIT_OK;
 }
@@ -213,6 +218,7 @@ static int read_words(int argc, char **argv, struct options *options) {
             if (!read_number(argv[++i], 100, &min))
                 return wr_command_usage("test", "--min takes a number of percent, not '%s'", argv[i]);
             options->min = (unsigned)min;
+            options->has_min = true;
         } else if (strcmp(argv[i], "--promtool") == 0 && more) {
             options->promtool[options->n_promtool++] = argv[++i];
         } else if (argv[i][0] == '-') {
@@ -222,6 +228,8 @@ static int read_words(int argc, char **argv, struct options *options) {
             return WR_EXIT_CANNOT;
         }
     }
+    if (options->has_min && !options->mutate)
+        return wr_command_usage("test", "--min goes with --mutate");
     return options->files.n > 0 || options->n_promtool > 0 ? 0 : wr_command_usage("test", "which rule files?");
 }
 

@@ -64,7 +64,7 @@ bool wr_test_time(struct wr_test_compile *tests, const char *key, const char *te
 }
 
 int wr_test_word(struct wr_test_compile *tests, const char *key, const char *text, const char *const *words, size_t n) {
-    char list[200] = "";
+    char list[320] = ""; /* as many as there are causes */
     char shown[48];
     for (size_t i = 0; i < n; i++) {
         if (strcmp(words[i], text) == 0)
@@ -343,7 +343,9 @@ static bool read_dos(struct wr_test_compile *tests) {
         todo->alarm = wr_compile_copy(compile, record->alarm);
         todo->who = wr_compile_copy(compile, record->who ? record->who : WHO);
         todo->why = wr_compile_copy(compile, record->why);
-        if (record->for_time)
+        if (record->for_time && kinds[command] != WR_ALARM_COMMAND_SHELVE)
+            WR_COMPILE_ERROR(compile, 361, wr_test_key(where, "do", i, "for"), NULL, "`for` goes with shelve: nothing else ends by itself");
+        else if (record->for_time)
             (void)wr_test_time(tests, wr_test_key(where, "do", i, "for"), record->for_time, &todo->for_ns);
         test->n_dos++;
     }

@@ -95,6 +95,10 @@ static void read_silent(struct reader *reader) {
                            wr_alarm_silence_name(WR_ALARM_SILENT_GROUPED)};
     for (unsigned i = 0; i < reader->record->n_silent; i++) {
         int found = word(reader, WR_EXPECT_SILENT, "silent", reader->record->silent[i], names, sizeof names / sizeof names[0]);
+        if (found == 0 && reader->record->n_silent > 1) {
+            (void)complain(reader, "silent", NULL, "`none` stands alone: somebody is told, or there is a reason why not");
+            return;
+        }
         if (found > 0)
             reader->expect->silent |= (uint8_t)(1u << (found - 1));
     }

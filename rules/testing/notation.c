@@ -234,6 +234,9 @@ static bool read_run(struct reader *reader, struct wr_sample_run *run) {
         return false;
     if (!read_value(reader, run))
         return false;
+    if (run->late_ns > 0 && (run->kind == WR_SAMPLE_CSV || run->kind == WR_SAMPLE_MISSING))
+        return refuse(reader, run->offset, run->kind == WR_SAMPLE_CSV ? "an older time in its time column comes late" : NULL,
+                      "@late goes with a value, not with %s", run->kind == WR_SAMPLE_CSV ? "a file" : "what is missing");
     uint32_t times = 1;
     size_t star = reader->at;
     if (take(reader, "*")) {

@@ -27,9 +27,12 @@ def test_exit_codes(lab):
     assert last_line(run(lab, DATA / "cold-room.yaml", code=0)) == "1 passed, 0 failed"
     assert last_line(run(lab, DATA / "failing.yaml", code=1)) == "1 passed, 2 failed"
     assert last_line(run(lab, DATA / "failing.yaml", "--run", "this one*", code=0)) == "1 passed, 0 failed"
+    done = run(lab, DATA / "failing.yaml", "--run", "that one*", code=1)
+    assert last_line(done) == "0 passed, 0 failed" and "no test matches 'that one*': 3 left out" in done.stderr, done
     assert "passed" in run(lab, DATA / "cold-room.yaml", "--verbose", code=0).stdout.splitlines()[0]
     assert "nowhere.yaml" in run(lab, DATA / "nowhere.yaml", code=2).stderr
-    for words in [(), ("--run",), ("--seed", "x", DATA / "cold-room.yaml"), ("--min", "101", DATA / "cold-room.yaml"), ("--frobnicate",)]:
+    for words in [(), ("--run",), ("--seed", "x", DATA / "cold-room.yaml"), ("--min", "101", "--mutate", DATA / "cold-room.yaml"),
+                  ("--min", "90", DATA / "cold-room.yaml"), ("--frobnicate",)]:
         assert "--help" in run(lab, *words, code=2).stderr
     broken = lab.directory / "broken.yaml"
     broken.write_text("rules: [{rule: a, when: t >}]\n")

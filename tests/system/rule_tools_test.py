@@ -140,6 +140,9 @@ def test_explain_code(lab):
     done = weir(lab, "explain", "--code", "W210")
     assert done.returncode == 0 and "two different kinds of quantity" in done.stdout and "compare °C with °C" in done.stdout, done
     assert weir(lab, "explain", "--code", "W999").returncode == 1
+    for words in [("--code",), ("--code", "W210", "W211")]:
+        done = weir(lab, "explain", *words)
+        assert done.returncode == 2 and "--code takes one code" in done.stderr, done
 
 
 def test_sarif(lab):
@@ -228,6 +231,8 @@ def test_replay(lab):
     done = weir(lab, "replay", "--rules", lab.directory / "warm.yaml", "--format", "csv", lab.directory)
     assert done.returncode == 2 and "Is a directory" in done.stderr and "(1 left out)" in done.stdout, done
     (lab.directory / "broken.yaml").write_text(BAD)
+    done = weir(lab, "replay", "--rules", lab.directory / "warm.yaml", "--format", "json", "--map", "tme=t", lab.directory / "bad.csv")
+    assert done.returncode == 2 and "--map: 'tme=t' is none of" in done.stderr, done
     assert weir(lab, "replay", "--rules", lab.directory / "broken.yaml", *how, *recordings).returncode == 1
     for words in (["--rules", lab.directory / "warm.yaml"], [*how, recordings[0]], ["--rules", lab.directory / "warm.yaml", "none.csv"],
                   ["--rules", "none.yaml", *how, recordings[0]], ["--rules", lab.directory / "warm.yaml", recordings[0]], ["--dance"],

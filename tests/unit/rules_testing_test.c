@@ -288,6 +288,8 @@ static void errors(void **state) {
     refuses("  - {test: t, expect: [{t: 1m, count: 1, rule: warm}]}\n", "transitions are counted with `until` and `count`");
     refuses("  - {test: t, expect: [{until: 1m, count: -1, rule: warm}]}\n", "expected a number of 0 or more");
     refuses("  - {test: t, expect: [{until: 1m, count: 1, rule: warm, cause: rised}]}\n", "'rised' is not raised, cleared");
+    refuses("  - {test: t, expect: [{until: 1m, count: 1, rule: warm, cause: rised}]}\n",
+            "data_returned, deescalated, shelved, unshelved, suppressed, unsuppressed, out_of_service, returned or action_failed\n");
     refuses("  - {test: t, expect: [{until: 1m, count: 1}]}\n", "an expectation names an alarm");
     refuses("  - {test: t, expect: [{until: 1m, count: 1, rule: warm, none: warm}]}\n", "`none` stands alone");
     refuses("  - {test: t, expect: [{t: 1m, action: page, rule: warm}]}\n", "'page' is not log");
@@ -297,6 +299,14 @@ static void errors(void **state) {
     refuses("  - {test: t, start: yesterday, expect: [{t: 1m, none: warm}]}\n", "'yesterday' is no time");
     refuses("  - {test: t, every: 0, expect: [{t: 1m, none: warm}]}\n", "the time between two samples is more than 0");
     refuses("  - {test: t, do: [{t: 1m, cmd: akc, alarm: warm}], expect: [{t: 1m, none: warm}]}\n", "did you mean 'ack'?");
+    refuses("  - {test: t, do: [{t: 1m, cmd: ack, alarm: warm, for: 1h}], expect: [{t: 1m, none: warm}]}\n",
+            "r.yaml:24:56: error W361: `for` goes with shelve");
+    refuses("  - {test: t, expect: [{t: 1m, alarm: \"warm{room=A1}\", silent: [none, shelved]}]}\n", "error W363: `none` stands alone");
+    refuses("  - {test: t, expect: [{t: 1m, alarm: \"warm{room=A1}\", silent: [shelved, none]}]}\n", "error W363: `none` stands alone");
+    refuses("  - {test: t, given: [{series: temp, values: \"1 @late(5h):csv(f.csv, c)\"}], expect: [{t: 1m, none: warm}]}\n",
+            "error W360: @late goes with a value, not with a file");
+    refuses("  - {test: t, given: [{series: temp, values: \"1 @late(5h):_\"}], expect: [{t: 1m, none: warm}]}\n",
+            "error W360: @late goes with a value, not with what is missing");
     refuses("  - {test: t, given: [{series: \"te*\", values: \"1\"}], expect: [{t: 1m, none: warm}]}\n", "one series is meant");
     refuses("  - {test: t, given: [{series: temp, values: \"1\"}, {series: temp, values: \"1\"}], expect: [{t: 1m, none: warm}]}\n",
             "the series is given twice");

@@ -313,8 +313,7 @@ static void test_json_sources(void **state) {
     complains(JSON("json: {constant_tags: a}"), "2:84: error W514", "a constant tag is name=value");
     complains(JSON("json: {tag: a}"), "2:69: error W301", "unknown key 'tag'");
 #undef JSON
-    FILE *file = fopen("r.csv", "w");
-    fclose(file);
+    make_file("r.csv", 0644);
 #define REPLAY(more) NODE "sources: [{name: a, kind: replay, files: r.csv, " more "}]\n" M1
     complains(REPLAY("format: json, csv: {tz: UTC}"), "2:63: error W502", "'csv' has no meaning for files of format json");
     complains(REPLAY("format: json, precision: s"), "2:74: error W502", "'precision' has no meaning for files of format json");

@@ -14,6 +14,7 @@
 
 #include "core/buf.h"
 #include "core/channel.h"
+#include "core/context.h"
 #include "core/result.h"
 
 struct wr_request;
@@ -39,6 +40,10 @@ WR_MUST_USE enum wr_result wr_request_new(wr_request_run *run, void *input, void
  * holds the request afterwards and reads result, error and text from it after WR_OK. */
 WR_MUST_USE enum wr_result wr_request_call(struct wr_request *request, struct wr_channel *owner, int64_t deadline_boot_ns,
                                            struct wr_error *err);
+
+/* The same, but it also ends with the context (NULL: none): WR_CANCELED, the request may still be run later, too. */
+WR_MUST_USE enum wr_result wr_request_call_within(struct wr_request *request, struct wr_channel *owner, struct wr_context *context,
+                                                  int64_t patience_ns, struct wr_error *err);
 
 /* The owner's side: says that the answer is there and lets go. */
 void wr_request_finish(struct wr_request *request, enum wr_result result);

@@ -13,6 +13,7 @@
 #include "agent/actions.h"
 #include "agent/config.h"
 #include "agent/control_server.h"
+#include "agent/desk.h"
 #include "agent/engine_loop.h"
 #include "agent/http/http_server.h"
 #include "agent/sources/source.h"
@@ -68,6 +69,8 @@ struct wr_agent {
     struct wr_control_server *control;
     struct wr_http_server *http;
     struct wr_http_gate http_gate;
+    struct wr_http_gate desk_gate;
+    struct wr_desk *desk; /* NULL: no commands over HTTP */
     struct event_base *base;
     struct event *signals[4];
     struct event *restore_timer;

@@ -7,6 +7,7 @@
 
 #include "agent/actions.h"
 #include "agent/agent.h"
+#include "agent/desk.h"
 #include "agent/http/http_server.h"
 #include "agent/memories.h"
 #include "agent/sources/source.h"
@@ -126,6 +127,8 @@ static void add_uplink(struct wr_ceiling *ceiling, const struct wr_config_uplink
 }
 
 static void add_http(struct wr_ceiling *ceiling, const struct wr_config_http *http) {
+    if (http && http->command_token_file)
+        add(ceiling, "desk", wr_desk_bytes() + THREAD_BYTES, "operators' commands over HTTP, %d at once", WR_DESK_WAITING);
     if (http)
         add(ceiling, "http", wr_http_server_bytes(http) + THREAD_BYTES, "%u connections, replies", http->max_connections);
 }

@@ -242,6 +242,7 @@ struct wr_config_http {
     char *listen;
     struct wr_address address;
     uint32_t max_connections;
+    char *command_token_file; /* absolute; NULL: no commands over HTTP */
 };
 
 struct wr_config_control {

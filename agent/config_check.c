@@ -131,6 +131,17 @@ void wr_config_check_store(struct wr_config_load *load) {
         wr_config_error(load, WR_CONFIG_W_FILE, "store.path", NULL, "%s: that is no directory", store->path);
 }
 
+static void check_command_tokens(struct wr_config_load *load, char **file) {
+    struct stat stat_of;
+    if (wr_config_resolve(file, load->config->directory) != WR_OK) {
+        load->failed = WR_NO_MEMORY;
+        return;
+    }
+    wr_config_check_readable(load, "http.command_token_file", file, 1);
+    if (stat(*file, &stat_of) == 0 && (stat_of.st_mode & S_IROTH) != 0)
+        wr_config_warn(load, WR_CONFIG_W_FILE, "http.command_token_file", "chmod 600", "everybody on this machine can read this secret");
+}
+
 static void check_http(struct wr_config_load *load) {
     struct wr_config_http *http = load->config->http;
     struct wr_error err = {0};
@@ -144,7 +155,12 @@ static void check_http(struct wr_config_load *load) {
                         wr_config_source_at(load->config, &http->address));
     else if (!wr_address_is_loopback(http->address.host))
         wr_config_warn(load, WR_CONFIG_W_EXPOSED, "http.listen", NULL,
-                       "HTTP has no passwords: whoever reaches this port can read the metrics");
+                       http->command_token_file
+                           ? "HTTP has no TLS: commands and their tokens can be read on the network, and whoever reaches "
+                             "this port can read the metrics"
+                           : "HTTP has no passwords: whoever reaches this port can read the metrics");
+    if (http->command_token_file)
+        check_command_tokens(load, &http->command_token_file);
 }
 
 /* directory/{node.id}.sock; NULL: no memory. */

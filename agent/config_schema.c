@@ -176,6 +176,11 @@ static const struct wr_yaml_field http_fields[] = {
      .min = 4,
      .max = 1000,
      .help = "connections at once; when all are taken, the one that has been idle longest is closed"},
+    {.key = "command_token_file",
+     .kind = WR_YAML_STRING,
+     AT(wr_config_http, command_token_file),
+     .help = "file of the tokens with which operators list alarms and say commands (/api/v1/alarms), one a line; read again when it "
+             "changes. Without it there are none over HTTP"},
     {.key = NULL},
 };
 

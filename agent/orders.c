@@ -139,6 +139,8 @@ enum wr_result wr_order_to_json(const struct wr_order *order, const struct wr_or
     wr_json_bool(&json, "journalled", answer->journalled);
     if (answer->problem[0])
         wr_json_string(&json, "problem", answer->problem);
+    else if (!answer->journalled)
+        wr_json_string(&json, "problem", "the store does not write: after a crash this would be forgotten");
     wr_json_object_end(&json);
     WR_TRY(wr_json_end(&json));
     return wr_buf_text(into, "\n");

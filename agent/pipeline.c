@@ -18,6 +18,7 @@
 
 static enum wr_result start_tables(struct wr_agent *agent, struct wr_error *err) {
     wr_http_gate_init(&agent->http_gate);
+    wr_http_gate_init(&agent->desk_gate);
     agent->base = event_base_new();
     if (!agent->base || wr_metrics_new(&agent->metrics) != WR_OK)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for the event loop");
@@ -28,6 +29,7 @@ static enum wr_result start_tables(struct wr_agent *agent, struct wr_error *err)
 static void stop_tables(struct wr_agent *agent, int64_t deadline_boot_ns) {
     (void)deadline_boot_ns;
     wr_http_gate_fini(&agent->http_gate);
+    wr_http_gate_fini(&agent->desk_gate);
     wr_metrics_free(agent->metrics);
     wr_series_table_free(agent->series);
     wr_symbol_table_free(agent->symbols);
@@ -296,17 +298,29 @@ static void stop_control(struct wr_agent *agent, int64_t deadline_boot_ns) {
     wr_control_server_stop(agent->control);
 }
 
+static void stop_desk(struct wr_agent *agent) {
+    wr_desk_stop(agent->desk);
+    agent->desk = NULL;
+}
+
 enum wr_result wr_agent_http_start(struct wr_agent *agent, const struct wr_config *config, struct wr_error *err) {
     const struct wr_http_server_options options = {
         .config = config->http,
         .metrics = agent->metrics,
         .health = {.healthy = wr_agent_is_healthy, .ready = wr_agent_is_ready, .user = agent},
         .gate = &agent->http_gate,
+        .desk = config->http && config->http->command_token_file ? &agent->desk_gate : NULL,
     };
     struct wr_http_server *server;
     if (!config->http)
         return WR_OK;
-    WR_TRY(wr_http_server_start(&options, &server, err));
+    if (options.desk)
+        WR_TRY(wr_desk_start(agent, config->http, options.desk, &agent->desk, err));
+    const enum wr_result result = wr_http_server_start(&options, &server, err);
+    if (result != WR_OK) {
+        stop_desk(agent);
+        return result;
+    }
     pthread_mutex_lock(&agent->lock);
     agent->http = server;
     pthread_mutex_unlock(&agent->lock);
@@ -319,6 +333,7 @@ void wr_agent_http_stop(struct wr_agent *agent, int64_t deadline_boot_ns) {
     agent->http = NULL;
     pthread_mutex_unlock(&agent->lock);
     wr_http_server_stop(server, deadline_boot_ns);
+    stop_desk(agent);
 }
 
 static enum wr_result start_http(struct wr_agent *agent, struct wr_error *err) {
@@ -383,7 +398,7 @@ static const struct {
     {"sources", start_sources, stop_sources},                /* threads: one each; from here on readings come in */
     {"certificates", start_certificates, stop_certificates}, /* when they expire: a task of the workers */
     {"control", start_control, stop_control},                /* thread: the Unix socket */
-    {"http", start_http, wr_agent_http_stop},                /* thread: pages, and writes for the source of kind http */
+    {"http", start_http, wr_agent_http_stop},                /* threads: pages, writes for the source of kind http; commands */
 };
 #define PARTS ((int)(sizeof parts / sizeof parts[0]))
 

@@ -28,8 +28,10 @@ ssize_t wr_http_connection_put(const struct wr_http_connection *connection, cons
 
 static void forget_request(struct wr_http_connection *connection) {
     wr_http_body_fini(&connection->body);
-    if (connection->delivery)
+    if (connection->delivery) {
         wr_http_body_fini(&connection->delivery->body);
+        wr_buf_fini(&connection->delivery->reply);
+    }
     free(connection->delivery);
     connection->delivery = NULL;
     connection->refusal = 0;

@@ -1,5 +1,7 @@
 /* The gate between the HTTP server and the source of kind http: where a write is asked for, and where its body goes in.
  *
+ * There is another one, of the same kind, where operators' commands go in: there the desk is the source (agent/desk.h).
+ *
  * The server asks the gate when it has read the head of a request (before it takes the body: whoever may not write, or comes when there is no
  * room, costs no memory), and posts a delivery when the body is complete. The source takes deliveries one after the other, fills in what became of
  * each, and sends it back through the channel that it names. So server and source start, stop and are reloaded each by itself.
@@ -19,12 +21,14 @@
 
 #include "agent/http/http_body.h"
 #include "agent/http/http_tokens.h"
+#include "core/buf.h"
 #include "core/channel.h"
 #include "core/context.h"
 
 #define WR_HTTP_STALL_NS (INT64_C(250) * 1000000)     /* no free batch for so long: no new request is let in */
 #define WR_HTTP_PATIENCE_NS (INT64_C(2) * 1000000000) /* a request that could not be begun for so long is sent back */
 #define WR_HTTP_MESSAGE_BYTES 1024
+#define WR_HTTP_LIST_BYTES (1u << 19) /* of a reply that a delivery brings */
 
 enum wr_http_format { WR_HTTP_LINE, WR_HTTP_JSON };
 enum wr_http_outcome {
@@ -32,6 +36,7 @@ enum wr_http_outcome {
     WR_HTTP_BUSY,     /* nothing was taken: no free batch */
     WR_HTTP_STOPPING, /* nothing was taken */
     WR_HTTP_PARTLY,   /* a stop came in the middle */
+    WR_HTTP_ANSWERED, /* code and reply say what came of it */
 };
 
 struct wr_http_delivery {
@@ -43,11 +48,14 @@ struct wr_http_delivery {
     struct wr_channel *answers; /* of struct wr_http_delivery *; has room */
     void *connection;
     const char *peer; /* for messages */
+    const char *verb; /* of a command; "": the list is asked for; of a write "" too */
     /* The source's. */
     enum wr_http_outcome outcome;
     uint64_t refused;                    /* records, or single readings of them */
     uint64_t line;                       /* of the first refusal */
     char message[WR_HTTP_MESSAGE_BYTES]; /* the first few refusals in words */
+    int code;                            /* ANSWERED: the status, 0: there was no memory for an answer */
+    struct wr_buf reply;                 /* ANSWERED: JSON */
 };
 
 /* What a source opens the gate with. */
@@ -83,7 +91,7 @@ void wr_http_gate_calm(struct wr_http_gate *gate, struct wr_http_inbox *inbox, s
 /* -- for the server -- */
 enum wr_http_admission {
     WR_HTTP_ADMITTED,
-    WR_HTTP_NOBODY, /* there is no source of kind http */
+    WR_HTTP_NOBODY, /* nobody has ever opened it: it is not configured */
     WR_HTTP_CLOSED, /* there was one, and maybe will be again */
     WR_HTTP_DENIED, /* no token, or a wrong one */
     WR_HTTP_STALLED,

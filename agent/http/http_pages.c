@@ -77,13 +77,26 @@ void wr_http_pages_answer(struct wr_http_connection *connection, const char *que
         answer_query(connection, query);
         break;
     case WR_HTTP_PAGE_WRITE:
+    case WR_HTTP_PAGE_ALARMS:
+    case WR_HTTP_PAGE_COMMAND:
     case WR_HTTP_PAGE_NONE:
         wr_http_connection_reply_error(connection, 404, "no such page", 0);
         break;
     }
 }
 
-void wr_http_pages_answer_delivery(struct wr_http_connection *connection, const struct wr_http_delivery *delivery) {
+/* A reply goes with its delivery, which ends when it is answered: so it is taken out first. */
+static void answer_as_said(struct wr_http_connection *connection, struct wr_http_delivery *delivery) {
+    struct wr_buf reply = delivery->reply;
+    wr_buf_init(&delivery->reply, 0);
+    if (delivery->code != 0)
+        answer_buf(connection, delivery->code, JSON, &reply);
+    else
+        wr_http_connection_reply_error(connection, 503, "no memory for the answer", 0);
+    wr_buf_fini(&reply);
+}
+
+void wr_http_pages_answer_delivery(struct wr_http_connection *connection, struct wr_http_delivery *delivery) {
     char message[WR_HTTP_MESSAGE_BYTES + 128];
     switch (delivery->outcome) {
     case WR_HTTP_TAKEN:
@@ -100,6 +113,9 @@ void wr_http_pages_answer_delivery(struct wr_http_connection *connection, const 
         return;
     case WR_HTTP_PARTLY:
         wr_http_connection_reply_error(connection, 503, "stopping: the beginning of this was taken, the rest was not", 0);
+        return;
+    case WR_HTTP_ANSWERED:
+        answer_as_said(connection, delivery);
         return;
     case WR_HTTP_STOPPING:
         wr_http_connection_reply_error(connection, 503, "stopping: nothing of this was taken, send it again", 0);

@@ -78,7 +78,8 @@ struct wr_http_server {
     uint32_t n_connections;
     uint32_t max_connections;
     struct wr_http_budget bodies;
-    size_t out_bytes; /* of replies not sent yet */
+    struct wr_http_budget commands; /* their bodies: sensors that write take nothing of it */
+    size_t out_bytes;               /* of replies not sent yet */
     _Atomic uint64_t shown_connections;
     _Atomic uint64_t shown_bodies_bytes;
     _Atomic uint64_t connections_refused;
@@ -113,7 +114,7 @@ void wr_http_request_give_up(struct wr_http_connection *connection, int code, co
 /* Answers a page that needs no source. query: the q of /query, or NULL. */
 void wr_http_pages_answer(struct wr_http_connection *connection, const char *query);
 /* What became of a delivery, in the words of its API. */
-void wr_http_pages_answer_delivery(struct wr_http_connection *connection, const struct wr_http_delivery *delivery);
+void wr_http_pages_answer_delivery(struct wr_http_connection *connection, struct wr_http_delivery *delivery);
 
 /* http_server.c */
 void wr_http_server_forget(struct wr_http_connection *connection);

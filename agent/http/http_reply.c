@@ -13,9 +13,11 @@ static const struct {
     {204, "No Content", ""},
     {400, "Bad Request", "invalid"},
     {401, "Unauthorized", "unauthorized"},
+    {403, "Forbidden", "forbidden"},
     {404, "Not Found", "not found"},
     {405, "Method Not Allowed", "method not allowed"},
     {408, "Request Timeout", "invalid"},
+    {409, "Conflict", "conflict"},
     {411, "Length Required", "invalid"},
     {413, "Content Too Large", "request too large"},
     {415, "Unsupported Media Type", "unsupported media type"},
@@ -24,12 +26,13 @@ static const struct {
     {431, "Request Header Fields Too Large", "request too large"},
     {501, "Not Implemented", "not implemented"},
     {503, "Service Unavailable", "unavailable"},
+    {504, "Gateway Timeout", "unavailable"},
     {505, "HTTP Version Not Supported", "invalid"},
 };
 #define STATUSES (sizeof statuses / sizeof statuses[0])
 _Static_assert(STATUSES == WR_HTTP_REPLY_CODES, "each status is counted");
 
-const int wr_http_reply_codes[] = {200, 204, 400, 401, 404, 405, 408, 411, 413, 415, 417, 429, 431, 501, 503, 505, 0};
+const int wr_http_reply_codes[] = {200, 204, 400, 401, 403, 404, 405, 408, 409, 411, 413, 415, 417, 429, 431, 501, 503, 504, 505, 0};
 
 unsigned wr_http_reply_place(int code) {
     unsigned at = 0;

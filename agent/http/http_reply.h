@@ -30,7 +30,7 @@ WR_MUST_USE enum wr_result wr_http_reply_error(enum wr_http_api api, int code, c
 
 /* The status codes that are answered, for counting: place in wr_http_reply_codes, whose end is 0. */
 extern const int wr_http_reply_codes[];
-#define WR_HTTP_REPLY_CODES 16
+#define WR_HTTP_REPLY_CODES 19
 unsigned wr_http_reply_place(int code);
 
 #endif

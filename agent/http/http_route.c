@@ -7,20 +7,27 @@
 #include "core/clock.h"
 
 static const struct wr_http_route routes[] = {
-    {"/metrics", WR_HTTP_PAGE_METRICS, WR_HTTP_API_OWN, WR_HTTP_LINE, "GET, HEAD"},
-    {"/healthz", WR_HTTP_PAGE_HEALTHZ, WR_HTTP_API_OWN, WR_HTTP_LINE, "GET, HEAD"},
-    {"/readyz", WR_HTTP_PAGE_READYZ, WR_HTTP_API_OWN, WR_HTTP_LINE, "GET, HEAD"},
-    {"/write", WR_HTTP_PAGE_WRITE, WR_HTTP_API_V1, WR_HTTP_LINE, "POST"},
-    {"/api/v2/write", WR_HTTP_PAGE_WRITE, WR_HTTP_API_V2, WR_HTTP_LINE, "POST"},
-    {"/api/json", WR_HTTP_PAGE_WRITE, WR_HTTP_API_OWN, WR_HTTP_JSON, "POST"},
-    {"/ping", WR_HTTP_PAGE_PING, WR_HTTP_API_V1, WR_HTTP_LINE, "GET, HEAD, POST"},
-    {"/health", WR_HTTP_PAGE_HEALTH, WR_HTTP_API_V2, WR_HTTP_LINE, "GET, HEAD"},
-    {"/query", WR_HTTP_PAGE_QUERY, WR_HTTP_API_V1, WR_HTTP_LINE, "GET, POST"},
+    {"/metrics", WR_HTTP_PAGE_METRICS, WR_HTTP_API_OWN, WR_HTTP_LINE, "GET, HEAD", ""},
+    {"/healthz", WR_HTTP_PAGE_HEALTHZ, WR_HTTP_API_OWN, WR_HTTP_LINE, "GET, HEAD", ""},
+    {"/readyz", WR_HTTP_PAGE_READYZ, WR_HTTP_API_OWN, WR_HTTP_LINE, "GET, HEAD", ""},
+    {"/write", WR_HTTP_PAGE_WRITE, WR_HTTP_API_V1, WR_HTTP_LINE, "POST", ""},
+    {"/api/v2/write", WR_HTTP_PAGE_WRITE, WR_HTTP_API_V2, WR_HTTP_LINE, "POST", ""},
+    {"/api/json", WR_HTTP_PAGE_WRITE, WR_HTTP_API_OWN, WR_HTTP_JSON, "POST", ""},
+    {"/api/v1/alarms", WR_HTTP_PAGE_ALARMS, WR_HTTP_API_OWN, WR_HTTP_JSON, "GET, HEAD", ""},
+    {"/api/v1/alarms/ack", WR_HTTP_PAGE_COMMAND, WR_HTTP_API_OWN, WR_HTTP_JSON, "POST", "ack"},
+    {"/api/v1/alarms/reset", WR_HTTP_PAGE_COMMAND, WR_HTTP_API_OWN, WR_HTTP_JSON, "POST", "reset"},
+    {"/api/v1/alarms/shelve", WR_HTTP_PAGE_COMMAND, WR_HTTP_API_OWN, WR_HTTP_JSON, "POST", "shelve"},
+    {"/api/v1/alarms/unshelve", WR_HTTP_PAGE_COMMAND, WR_HTTP_API_OWN, WR_HTTP_JSON, "POST", "unshelve"},
+    {"/api/v1/alarms/oos", WR_HTTP_PAGE_COMMAND, WR_HTTP_API_OWN, WR_HTTP_JSON, "POST", "oos"},
+    {"/api/v1/alarms/return", WR_HTTP_PAGE_COMMAND, WR_HTTP_API_OWN, WR_HTTP_JSON, "POST", "return"},
+    {"/ping", WR_HTTP_PAGE_PING, WR_HTTP_API_V1, WR_HTTP_LINE, "GET, HEAD, POST", ""},
+    {"/health", WR_HTTP_PAGE_HEALTH, WR_HTTP_API_V2, WR_HTTP_LINE, "GET, HEAD", ""},
+    {"/query", WR_HTTP_PAGE_QUERY, WR_HTTP_API_V1, WR_HTTP_LINE, "GET, POST", ""},
 };
 
 const struct wr_http_route *wr_http_route_of(struct wr_word path) {
-    static const struct wr_http_route none = {"", WR_HTTP_PAGE_NONE, WR_HTTP_API_OWN, WR_HTTP_LINE, ""};
-    static const struct wr_http_route none_v2 = {"", WR_HTTP_PAGE_NONE, WR_HTTP_API_V2, WR_HTTP_LINE, ""};
+    static const struct wr_http_route none = {"", WR_HTTP_PAGE_NONE, WR_HTTP_API_OWN, WR_HTTP_LINE, "", ""};
+    static const struct wr_http_route none_v2 = {"", WR_HTTP_PAGE_NONE, WR_HTTP_API_V2, WR_HTTP_LINE, "", ""};
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
         if (strlen(routes[i].path) == path.len && memcmp(routes[i].path, path.text, path.len) == 0)
             return &routes[i];

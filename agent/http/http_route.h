@@ -4,6 +4,8 @@
  *   /write                             POST        InfluxDB 1: db, rp, consistency are passed over; precision n u ms s m h (also ns us)
  *   /api/v2/write                      POST        InfluxDB 2: org, bucket are passed over; precision ns us ms s
  *   /api/json                          POST        JSON records
+ *   /api/v1/alarms                     GET, HEAD   the list of alarms
+ *   /api/v1/alarms/VERB                POST        an operator's command: ack reset shelve unshelve oos return
  *   /ping                              GET, HEAD, POST   204
  *   /health                            GET, HEAD   InfluxDB 2's health
  *   /query                             GET, POST   what InfluxDB 1's clients ask at connect: CREATE DATABASE, SHOW DATABASES
@@ -22,6 +24,8 @@ enum wr_http_page {
     WR_HTTP_PAGE_HEALTHZ,
     WR_HTTP_PAGE_READYZ,
     WR_HTTP_PAGE_WRITE, /* all that bring readings */
+    WR_HTTP_PAGE_ALARMS,
+    WR_HTTP_PAGE_COMMAND,
     WR_HTTP_PAGE_PING,
     WR_HTTP_PAGE_HEALTH,
     WR_HTTP_PAGE_QUERY,
@@ -36,6 +40,7 @@ struct wr_http_route {
     enum wr_http_api api;
     enum wr_http_format format;
     const char *methods; /* "GET, HEAD" */
+    const char *verb;    /* of COMMAND; else "" */
 };
 
 /* Never NULL: page NONE for what is not known. */

@@ -174,6 +174,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *user) {
     close_connections(server, true); /* whoever is left has its request at the source */
     if (server->n_connections > 0)
         wr_http_gate_hurry(server->options.gate);
+    if (server->n_connections > 0 && server->options.desk)
+        wr_http_gate_hurry(server->options.desk);
     if (server->n_connections == 0)
         event_base_loopbreak(server->base);
 }

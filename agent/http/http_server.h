@@ -1,5 +1,5 @@
 /* The HTTP server of the section `http`: pages of the agent (/metrics, /healthz, /readyz) and, where there is a source of kind http, the write
- * paths of InfluxDB 1 and 2 and JSON (agent/http/http_route.h).
+ * paths of InfluxDB 1 and 2 and JSON; and where commands are configured, operators' commands on alarms (agent/http/http_route.h).
  *
  * Promise: one thread, one loop, never waits: not for a client, not for the engine. A body is handed to the source whole (http_gate.h); what may
  * not write, is too large, or finds no room is refused by its head, before it costs memory. Nobody holds a connection for nothing: a head, a body
@@ -41,6 +41,7 @@ struct wr_http_server_options {
     struct wr_metrics *metrics;
     struct wr_http_health health;
     struct wr_http_gate *gate;
+    struct wr_http_gate *desk; /* for commands; NULL: as one that is not configured */
     /* Deadlines; 0: what is said here. */
     int64_t idle_ns;      /* between two requests: 2 min */
     int64_t head_ns;      /* from the first byte of a head to its last: 10 s */

@@ -1,4 +1,5 @@
-"""Operators: commands over the control socket, answered after the journal; silences, groups and figures of a running agent."""
+"""Operators: commands over the control socket and over HTTP, answered after the journal; silences, groups and figures of a running agent."""
+import http.client
 import json
 import pathlib
 import re
@@ -16,7 +17,7 @@ sources:
   - {{name: floor, kind: line, listen: "tcp://127.0.0.1:{line}"}}
 rules: ["rules.yaml"]
 store: {{path: store, budget: 16MB}}
-http: {{listen: "127.0.0.1:{http}"}}
+http: {{listen: "127.0.0.1:{http}", command_token_file: operators}}
 control: {{socket: weir.sock}}
 log: {{format: json}}
 """
@@ -29,12 +30,17 @@ rules:
 """
 
 
+TOKEN = "a-token-of-this-test"
+
+
 class Desk:
     def __init__(self, lab, rules=RULES):
         self.line, self.http = laboratory.free_port(), laboratory.free_port()
         directory = lab.directory / "agent"
         directory.mkdir()
         (directory / "rules.yaml").write_text(rules)
+        (directory / "operators").write_text(f"# of the control room\n{TOKEN}\n")
+        (directory / "operators").chmod(0o600)
         self.agent = lab.add(laboratory.Agent(lab.weir, directory, CONFIG.format(line=self.line, http=self.http)))
         self.start()
 
@@ -48,6 +54,19 @@ class Desk:
     def say(self, *words, check=0):
         """A command as JSON."""
         return json.loads(self.agent.run("alarms", *words, "--json", check=check).stdout)
+
+    def post(self, verb, token=TOKEN, **command):
+        """A command over HTTP: status and answer."""
+        return self.ask("POST", f"/api/v1/alarms/{verb}", token, json.dumps(command))
+
+    def ask(self, method, target, token, body=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=20)
+        try:
+            connection.request(method, target, body, {"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
 
     def alarms(self, *words):
         return {alarm["alarm"]: alarm for alarm in json.loads(self.agent.run("alarms", *words, "--json", check=0).stdout)}
@@ -91,6 +110,47 @@ def test_what_was_answered_survives_a_kill(lab):
         assert again["repeated"] and again["changed"] == answer["changed"] and again["result"] == "ok", (answer, again)
         assert desk.alarms()[name]["transition"] == alarm["transition"], "it was done again"
     assert desk.say("reset", "*", "--key", "key-0", check=1)["problem"] == "the key key-0 was used for another command"
+    assert desk.agent.stop() == 0
+
+
+def test_what_was_answered_over_http_survives_a_kill(lab):
+    desk = Desk(lab)
+    rooms = [f"A{i}" for i in range(4)]
+    desk.send(*(f"temp,room={room} value=9" for room in rooms))
+    for room in rooms:
+        desk.becomes(f"warm{{room={room}}}", "unack")
+    commands = [
+        ("ack", {"alarm": "warm{room=A0}", "why": "seen"}, "warm{room=A0}", lambda alarm: alarm["to"] == "acked"),
+        ("shelve", {"alarm": "warm{room=A1}", "for": "2h", "why": "painting"}, "warm{room=A1}",
+         lambda alarm: alarm["silent"] == ["shelved"] and alarm["by"] == "ana" and alarm["why"] == "painting"),
+        ("oos", {"alarm": "warm{room=A2}", "why": "WO-1"}, "warm{room=A2}", lambda alarm: alarm["silent"] == ["out_of_service"]),
+        ("return", {"alarm": "warm{room=A2}"}, "warm{room=A2}", lambda alarm: "silent" not in alarm),
+    ]
+    for number, (verb, command, name, is_so) in enumerate(commands):
+        command = {**command, "by": "ana", "key": f"key-{number}"}
+        status, answer = desk.post(verb, **command)
+        desk.agent.kill()
+        assert status == 200 and answer["journalled"] and answer["changed"] == 1 and not answer["repeated"], answer
+        desk.start()
+        status, listed = desk.ask("GET", "/api/v1/alarms", TOKEN)
+        alarm = {alarm["alarm"]: alarm for alarm in listed}[name]
+        assert status == 200 and is_so(alarm), (verb, alarm)
+        status, again = desk.post(verb, **command)
+        assert status == 200 and again["repeated"] and again["changed"] == 1, again
+        assert desk.alarms()[name] == alarm, "it was done again, or the two lists differ"
+    assert desk.post("ack", token="guess", alarm="*", by="eve") == (401, {"error": "unauthorized access: no token of "
+                                                                        "http.command_token_file in Authorization, or one that is not known here"})
+    assert desk.post("ack", alarm="wrm", by="ana")[0] == 404
+    assert desk.post("reset", alarm="warm{room=A3}", by="ana")[0] == 409
+    assert desk.post("ack", alarm="warm{room=A3}")[1]["error"].startswith("who says it?")
+    assert desk.alarms()["warm{room=A3}"]["to"] == "unack"
+    # tokens are exchanged without a restart, the server by a reload
+    (desk.agent.directory / "operators").write_text("another\n")
+    wait_for("the new token to count", lambda: desk.ask("GET", "/api/v1/alarms", "another")[0] == 200, 10)
+    assert desk.ask("GET", "/api/v1/alarms", TOKEN)[0] == 401
+    desk.agent.config.write_text(desk.agent.config.read_text().replace(", command_token_file: operators", ""))
+    desk.agent.reload()
+    assert desk.ask("GET", "/api/v1/alarms", "another")[0] == 404
     assert desk.agent.stop() == 0
 
 

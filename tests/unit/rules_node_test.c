@@ -400,8 +400,8 @@ static void reload_keeps_steps(void **state) {
                                "  - rule: order\n"
                                "    sequence:\n"
                                "      - {step: x > 8}\n"
-                               "      - {step: \"held(y < 5, 2m)\", within: 5m}\n"
-                               "  - {rule: both, when: \"x > 8 and held(y < 5, 2m)\"}\n";
+                               "      - {step: \"held(y < 5, 120s)\", within: 5m}\n"
+                               "  - {rule: both, when: \"x > 8 and held(y < 5, 120s)\"}\n";
     static const char more[] = "  - {rule: other, when: q > 1}\n";
     char next[sizeof text + sizeof more];
     snprintf(next, sizeof next, "%s%s", text, more);
@@ -420,6 +420,13 @@ static void reload_keeps_steps(void **state) {
     }
     fixture_pass(&f, 1);
     assert_string_equal(fixture_told(&f), "raised unack; raised unack");
+    for (int i = 0; i < 2; i++) {
+        reload(&f, i % 2 ? text : next);
+        fixture_value(&f, y, 4);
+        fixture_value(&f, x, 9);
+        fixture_pass(&f, 30 * S);
+        assert_string_equal(fixture_told(&f), ""); /* both stand */
+    }
     assert_true(wr_evaluator_is_valid(f.evaluator));
     fixture_fini(&f);
 }

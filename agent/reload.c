@@ -44,16 +44,24 @@ static void free_exchange(void *input) {
 
 /* -- on the engine's thread -------------------------------------------------------------------------------------------------------------- */
 
+/* Everything that a migration may lack memory for, while the old rules can still go on. */
+static enum wr_result prepare(struct wr_engine_loop *loop, struct wr_evaluator *evaluator, struct wr_evaluator *old) {
+    enum wr_result result = WR_FULL;
+    while (result == WR_FULL) {
+        const struct wr_now now = wr_clock_now(loop->clock);
+        bool more;
+        result = wr_evaluator_migrate(evaluator, old, &now, 0, &loop->out.alarms, &more);
+        wr_engine_loop_drain_alarms(loop);
+    }
+    return result;
+}
+
 /* Alarms take their state along; transitions of rules that are gone leave by the usual way. */
 static void migrate(struct wr_engine_loop *loop, struct wr_evaluator *evaluator, struct wr_evaluator *old) {
     for (bool more = true; more;) {
         const struct wr_now now = wr_clock_now(loop->clock);
-        enum wr_result result = wr_evaluator_migrate(evaluator, old, &now, MIGRATE_SLICE, &loop->out.alarms, &more);
+        (void)!wr_evaluator_migrate(evaluator, old, &now, MIGRATE_SLICE, &loop->out.alarms, &more); /* full at most: it goes on */
         wr_engine_loop_drain_alarms(loop);
-        if (result == WR_FULL)
-            more = true;
-        else if (result != WR_OK)
-            return;
     }
 }
 
@@ -87,10 +95,9 @@ static void run_exchange(struct wr_request *request, void *owner) {
     struct wr_engine_loop *loop = owner;
     struct exchange *exchange = request->input;
     struct wr_evaluator *old = wr_engine_evaluator(loop->engine);
-    const struct wr_now now = wr_clock_now(loop->clock);
-    uint32_t series = wr_series_count(exchange->agent->series);
-    if (wr_evaluator_attach(exchange->evaluator, series, &now) < series) { /* all that a migration may lack memory for */
-        wr_request_finish(request, wr_error_set(&request->error, WR_NO_MEMORY, "no memory for the rules of %u series", series));
+    if (prepare(loop, exchange->evaluator, old) != WR_OK) {
+        wr_request_finish(request, wr_error_set(&request->error, WR_NO_MEMORY, "no memory for the rules of %u series",
+                                                wr_series_count(exchange->agent->series)));
         return;
     }
     if (exchange->engine) {

@@ -163,7 +163,8 @@ bool wr_evaluator_next_snapshot(const struct wr_evaluator *evaluator, uint32_t *
 /* Reload: takes over values and windows, and the state of rules whose name, `by` and condition match, from `old`, at most max series and
  * instances a call (slices). Where only limits or deadband changed, state and acknowledgement are kept; alarms of rules that are gone or
  * changed are closed with cause rule_changed, in out. *ret_more: call again (WR_FULL too, after out was emptied). Until it is false neither
- * evaluator may be given samples or timers; then the caller frees `old`. WR_NO_MEMORY: keep the old one. */
+ * evaluator may be given samples or timers; then the caller frees `old`. WR_NO_MEMORY: keep the old one; with max 0 nothing is taken over yet, and
+ * after WR_OK memory is no matter any more. */
 WR_MUST_USE enum wr_result wr_evaluator_migrate(struct wr_evaluator *evaluator, struct wr_evaluator *old, const struct wr_now *now,
                                                 uint32_t max, struct wr_alarm_out *out, bool *ret_more);
 

@@ -206,8 +206,8 @@ enum wr_result wr_evaluator_migrate(struct wr_evaluator *evaluator, struct wr_ev
     if (evaluator->migrated_series == 0 && evaluator->migrated_instances == 0) {
         if (!wr_evaluator_run_queue(old, out))
             return WR_FULL;
-        if (wr_evaluator_attach(evaluator, old->attached, now) < old->attached)
-            return WR_NO_MEMORY;
+        if (wr_evaluator_attach(evaluator, old->attached, now) < old->attached || evaluator->stats.no_memory > 0)
+            return WR_NO_MEMORY; /* an alarm without a place here would be closed */
         if (!evaluator->heirs && !find_heirs(evaluator, old))
             return WR_NO_MEMORY;
     }

@@ -575,6 +575,39 @@ static void restart_and_reload_without_memory(void **state) {
     fixture_fini(&f);
 }
 
+/* With max 0 a reload has all the memory that it cannot do without, or the old rules go on as they were. */
+static void a_reload_lacks_memory_before_it_begins_or_not_at_all(void **state) {
+    (void)state;
+    static struct wr_alarm_entry kept[32];
+    struct rules_fixture f;
+    (void)make_rich(&f, kept, 32);
+    const uint8_t before = fixture_state(&f, "a", "room=1");
+    bool hit = true;
+    for (long fail = 0; hit; fail++) {
+        struct wr_evaluator *next;
+        struct wr_alarm_entry entries[64];
+        struct wr_alarm_out out = {.entries = entries, .cap = 64};
+        bool more = true;
+        assert_int_equal(wr_evaluator_new(f.rules, f.table, f.symbols, &next, NULL), WR_OK);
+        wr_failing_allocations(fail);
+        enum wr_result result = wr_evaluator_migrate(next, f.evaluator, &f.now, 0, &out, &more);
+        hit = wr_failing_hit();
+        wr_failing_off();
+        assert_int_equal(result, hit ? WR_NO_MEMORY : WR_OK);
+        assert_int_equal(out.n, 0);
+        assert_int_equal(fixture_state(&f, "a", "room=1"), before);
+        assert_true(wr_evaluator_is_valid(f.evaluator));
+        while (result == WR_OK && more) {
+            wr_failing_allocations(0);
+            assert_int_equal(wr_evaluator_migrate(next, f.evaluator, &f.now, 16, &out, &more), WR_OK);
+            wr_failing_off();
+        }
+        wr_evaluator_free(next);
+        assert_true(fail < 2000);
+    }
+    fixture_fini(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors),
@@ -595,6 +628,7 @@ int main(void) {
         cmocka_unit_test(out_of_service_is_not_forgotten),
         cmocka_unit_test(damaged_snapshots_do_no_harm),
         cmocka_unit_test(restart_and_reload_without_memory),
+        cmocka_unit_test(a_reload_lacks_memory_before_it_begins_or_not_at_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -145,6 +145,7 @@ struct wr_rule {
     uint8_t kind; /* enum wr_rule_kind */
     uint8_t rank; /* one more than the highest of the nodes it reads */
     bool truth;   /* the value of a derived node is true or false */
+    bool joined;       /* of a node: computed from several series, so that several samples of one time make one of its own */
     bool by_hour;      /* reads the hour or the weekday: looks again at each quarter */
     uint32_t index;    /* of a node, in the rule set's rules */
     bool every_sample; /* a derived node tells each evaluation by a sample, not only what changed */

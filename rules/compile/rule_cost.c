@@ -14,7 +14,7 @@ static uint32_t sum(uint32_t a, uint32_t b) {
     return a > UINT32_MAX - b ? UINT32_MAX : a + b;
 }
 
-static struct wr_rule_cost own_cost(const struct wr_rule *rule) {
+static struct wr_rule_cost own_cost(const struct wr_ruleset *ruleset, const struct wr_rule *rule) {
     struct wr_rule_cost cost = {.quiet = !rule->every_sample};
     cost.ns = STEP_NS + INSTRUCTION_NS * ((uint32_t)rule->when.n + rule->clear.n + rule->valid_if.n);
     size_t bytes = sizeof(struct wr_instance) + sizeof(struct wr_timer) + 2 * sizeof(uint32_t) + TEXT_BYTES;
@@ -38,7 +38,8 @@ static struct wr_rule_cost own_cost(const struct wr_rule *rule) {
     for (uint32_t i = 0; i < rule->n_operators; i++) {
         const struct wr_operator_spec *spec = &rule->operators[i].spec;
         cost.ns = sum(cost.ns, spec->cost_ns);
-        bytes += sizeof(struct wr_signal_operator) + spec->bytes;
+        const uint32_t node = rule->operands[rule->operators[i].operand].node;
+        bytes += sizeof(struct wr_signal_operator) + wr_operator_room(spec, node != WR_NODE_NO && ruleset->rules[node]->joined);
         cost.edge = spec->edge > cost.edge ? spec->edge : cost.edge;
     }
     cost.bytes = bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
@@ -63,7 +64,7 @@ static void add_nodes(struct wr_ruleset *ruleset, const struct wr_rule *reader, 
 
 void wr_rule_cost_all(struct wr_ruleset *ruleset) {
     for (uint32_t i = 0; i < ruleset->n_nodes; i++)
-        ruleset->rules[i]->cost = own_cost(ruleset->rules[i]);
+        ruleset->rules[i]->cost = own_cost(ruleset, ruleset->rules[i]);
     for (uint32_t i = 0; i < ruleset->n_rules; i++) {
         ruleset->walks++;
         add_nodes(ruleset, ruleset->rules[i], &ruleset->rules[i]->cost);

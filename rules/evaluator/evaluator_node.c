@@ -196,7 +196,8 @@ void wr_node_tell(struct wr_evaluator *evaluator, struct wr_instance *instance, 
         }
         return;
     }
-    if (rule->emit_ns > 0 && signal->ever && signal->good && at_ns - signal->told_ns < rule->emit_ns)
+    if (rule->emit_ns > 0 && signal->ever && signal->good && at_ns - signal->told_ns < rule->emit_ns &&
+        !wr_signal_is_corrected(evaluator, signal))
         return;
     if (!is_news(evaluator, signal, rule, id, value)) {
         if (alive)

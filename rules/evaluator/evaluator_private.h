@@ -111,6 +111,8 @@ struct wr_threshold {
 struct wr_signal_operator {
     struct wr_operator_spec spec;
     uint32_t users;
+    unsigned char *before; /* the state before the last sample, for its correction: behind the state; NULL: its signal is of one series */
+    bool begun;            /* before holds */
     _Alignas(8) struct {
         uint32_t version;
         uint32_t bytes;
@@ -120,6 +122,12 @@ struct wr_signal_operator {
 
 _Static_assert(offsetof(struct wr_signal_operator, state) == offsetof(struct wr_signal_operator, head) + 8,
                "the head stands right before the state");
+
+/* Bytes of a state, and of a copy of it where samples are corrected: only for what counts samples. */
+static inline size_t wr_operator_room(const struct wr_operator_spec *spec, bool joined) {
+    const size_t bytes = (spec->bytes + (size_t)7) & ~(size_t)7;
+    return joined && spec->every_sample ? 2 * bytes : bytes;
+}
 
 struct wr_signal {
     const struct wr_point *point; /* or NULL */
@@ -150,10 +158,12 @@ struct wr_signal {
     int64_t clock_ns; /* at clock_boot_ns, where the sample stamped clock_event_ns came */
     int64_t clock_event_ns;
     int64_t clock_boot_ns;
-    int64_t bad_boot_ns; /* last arrival of a bad sample */
-    int64_t told_ns;     /* of a node with `emit`: its last sample, by its clock */
-    uint64_t changed_at; /* the trigger at which its value changed last */
-    uint64_t sampled_at; /* the trigger at which it had its last good sample */
+    int64_t bad_boot_ns;     /* last arrival of a bad sample */
+    uint32_t sample_series;  /* of a node's output: the series whose sample began its last one; WR_SERIES_NONE: a timer */
+    int64_t sample_event_ns; /* its stamp */
+    int64_t told_ns;         /* of a node with `emit`: its last sample, by its clock */
+    uint64_t changed_at;     /* the trigger at which its value changed last */
+    uint64_t sampled_at;     /* the trigger at which it had its last good sample */
 };
 
 /* What is being looked at: a sample, or a timer (signal WR_SERIES_NONE, arrival 0). */
@@ -295,6 +305,9 @@ int64_t wr_signal_move_clock(struct wr_evaluator *evaluator, struct wr_signal *s
                              const struct wr_now *now);
 /* The clock of a signal at a boot time. */
 int64_t wr_signal_clock(const struct wr_signal *signal, int64_t boot_ns);
+/* What is computed from several series has one sample a stamp: until the series that came first comes again, what the others say corrects it. True: the
+ * sample that is looked at does so. */
+bool wr_signal_is_corrected(const struct wr_evaluator *evaluator, const struct wr_signal *signal);
 /* A delay that was over before this sample came is over, whatever the sample says: as if its timer had fired in between. */
 void wr_signal_enqueue_over(struct wr_evaluator *evaluator, uint32_t id);
 /* A sample at time at_ns of its clock: into operators and value, and whoever it concerns into the queue. arrival_ns: when what it tells arrived; of a value

@@ -13,6 +13,7 @@ struct wr_signal *wr_signal_new(struct wr_evaluator *evaluator, const struct wr_
     evaluator->bytes += sizeof *signal;
     signal->point = point;
     signal->fresh = true;
+    signal->sample_series = WR_SERIES_NONE;
     return signal;
 }
 
@@ -83,15 +84,19 @@ void wr_signal_want(struct wr_evaluator *evaluator, uint32_t id, struct wr_signa
     struct wr_signal_operator **operators = realloc(signal->operators, (signal->n_operators + 1) * sizeof(struct wr_signal_operator *));
     if (operators)
         signal->operators = operators;
-    struct wr_signal_operator *op = operators ? calloc(1, sizeof *op + spec->bytes) : NULL;
+    const bool joined = (id & WR_SIGNAL_NODE) && wr_instance_rule(evaluator, &evaluator->instances[signal->owner])->joined;
+    const size_t one = wr_operator_room(spec, false), room = wr_operator_room(spec, joined);
+    const size_t bytes = sizeof(struct wr_signal_operator) + room;
+    struct wr_signal_operator *op = operators ? calloc(1, bytes) : NULL;
     if (!op) {
         evaluator->stats.no_memory++;
         return;
     }
     op->spec = *spec;
     op->users = 1;
+    op->before = room > one ? op->state + one : NULL;
     wr_operator_init(&op->spec, op->state);
     wr_evaluator_remember(evaluator, id, op);
     signal->operators[signal->n_operators++] = op;
-    evaluator->bytes += sizeof *op + spec->bytes;
+    evaluator->bytes += bytes;
 }

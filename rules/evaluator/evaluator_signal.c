@@ -1,5 +1,6 @@
 /* A signal takes a sample: its clock, its operators, its value, and who has to look. */
 #include <math.h>
+#include <string.h>
 
 #include "rules/evaluator/evaluator_private.h"
 
@@ -119,9 +120,31 @@ void wr_signal_enqueue_over(struct wr_evaluator *evaluator, uint32_t id) {
 
 /* -- samples ------------------------------------------------------------------------------------------------------------------------------ */
 
-static void feed(struct wr_evaluator *evaluator, struct wr_signal *signal, double value, int64_t at_ns) {
+bool wr_signal_is_corrected(const struct wr_evaluator *evaluator, const struct wr_signal *signal) {
+    const struct wr_trigger *at = &evaluator->at;
+    return at->series != WR_SERIES_NONE && signal->sample_series != WR_SERIES_NONE && at->series != signal->sample_series &&
+           at->event_ns == signal->sample_event_ns;
+}
+
+/* True: it takes the place of the one before. */
+static bool begin_sample(const struct wr_evaluator *evaluator, uint32_t id, struct wr_signal *signal) {
+    if (!(id & WR_SIGNAL_NODE))
+        return false;
+    if (wr_signal_is_corrected(evaluator, signal))
+        return true;
+    signal->sample_series = evaluator->at.series;
+    signal->sample_event_ns = evaluator->at.event_ns;
+    return false;
+}
+
+static void feed(struct wr_evaluator *evaluator, struct wr_signal *signal, double value, int64_t at_ns, bool corrects) {
     for (uint32_t i = 0; i < signal->n_operators; i++) {
         struct wr_signal_operator *op = signal->operators[i];
+        if (op->before && corrects && op->begun)
+            memcpy(op->state, op->before, op->spec.bytes);
+        else if (op->before)
+            memcpy(op->before, op->state, op->spec.bytes);
+        op->begun = true;
         wr_operator_advance(&op->spec, op->state, signal->clock_ns);
         evaluator->stats.window_overflows += wr_operator_add(&op->spec, op->state, at_ns, value);
     }
@@ -134,10 +157,14 @@ void wr_signal_take_good(struct wr_evaluator *evaluator, uint32_t id, double val
         follow_clock(evaluator, signal, at_ns, evaluator->at.boot_ns);
     bool all = !signal->good || signal->fresh || !signal->ever;
     double old = band->value;
-    bool changed = signal->ever && (old < value || old > value || (signal->text && signal->symbol != symbol));
-    feed(evaluator, signal, signal->text ? (double)symbol : value, at_ns);
-    signal->has_prev = signal->ever;
-    signal->prev = old;
+    const bool corrects = begin_sample(evaluator, id, signal);
+    if (!corrects || !signal->good) { /* else the one before stays the one before */
+        signal->has_prev = signal->ever;
+        signal->prev = old;
+    }
+    const double prev = signal->prev;
+    bool changed = signal->has_prev && (prev < value || prev > value || (signal->text && signal->symbol != symbol));
+    feed(evaluator, signal, signal->text ? (double)symbol : value, at_ns, corrects);
     signal->symbol = symbol;
     signal->good = signal->ever = true;
     signal->fresh = false;
@@ -157,11 +184,9 @@ void wr_signal_take_good(struct wr_evaluator *evaluator, uint32_t id, double val
 void wr_signal_take_bad(struct wr_evaluator *evaluator, uint32_t id, int64_t arrival_ns) {
     struct wr_signal *signal = wr_signal_at(evaluator, id);
     bool was = signal->good || signal->fresh;
-    for (uint32_t i = 0; signal->met && i < signal->n_operators; i++) { /* without a clock no time has passed */
-        struct wr_signal_operator *op = signal->operators[i];
-        wr_operator_advance(&op->spec, op->state, signal->clock_ns);
-        (void)wr_operator_add(&op->spec, op->state, signal->clock_ns, NAN);
-    }
+    const bool corrects = begin_sample(evaluator, id, signal);
+    if (signal->met) /* without a clock no time has passed */
+        feed(evaluator, signal, NAN, signal->clock_ns, corrects);
     signal->good = false;
     signal->fresh = false;
     signal->bad_boot_ns = arrival_ns;

@@ -133,7 +133,7 @@ const struct wr_function wr_functions[] = {
     {OVER("anomaly", ANOMALY, RATIO, X, {.name = "method", .kind = WR_ARGUMENT_WORD, .optional = true, .by_name = true, .words = methods},
           {.name = "warmup", .kind = WR_ARGUMENT_DURATION, .optional = true, .by_name = true, .low = 0, .high = 366 * DAYS}),
      .usage = "anomaly(x, method=novelty, warmup=3d)", .help = "how unusual the value is, 0 to 1; methods robust, relent, cusum, novelty and novelty16",
-     .example = "hits(anomaly(current, method=relent, warmup=3d) > 0.99, 7, 10)"},
+     .example = "hits(anomaly(current, method=robust, warmup=3d) > 0.99, 7, 10)"},
     {OVER("forecast", FORECAST, SAME, X, WINDOW, DURATION("ahead")),
      .usage = "forecast(x, 1h, 4h)", .help = "the straight line through the window, so far ahead of its newest sample", .example = "forecast(tank_level, 1h, 4h) > 95%"},
     {.name = "t2q", .id = WR_FUNCTION_T2Q, .how = WR_HOW_VECTOR, .answer = WR_ANSWER_RATIO, .many = true,

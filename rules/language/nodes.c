@@ -61,6 +61,13 @@ struct wr_rule *wr_nodes_find(const struct wr_nodes *nodes, const char *key) {
     return entry ? entry->node : NULL;
 }
 
+static bool joins(const struct wr_nodes *nodes, const struct wr_rule *node) {
+    bool joined = node->kind == WR_RULE_SET || node->n_operands > 1;
+    for (uint32_t i = 0; i < node->n_operands; i++)
+        joined = joined || (node->operands[i].node != WR_NODE_NO && nodes->list[node->operands[i].node]->joined);
+    return joined;
+}
+
 bool wr_nodes_add(struct wr_nodes *nodes, struct wr_arena *arena, const char *key, struct wr_rule *node) {
     if (nodes->n == nodes->cap) {
         uint32_t cap = nodes->cap ? nodes->cap * 2 : 16;
@@ -76,6 +83,7 @@ bool wr_nodes_add(struct wr_nodes *nodes, struct wr_arena *arena, const char *ke
     if (!copy || !add(nodes, arena, (struct entry){.key = copy, .node = node}))
         return false;
     node->index = nodes->n;
+    node->joined = joins(nodes, node);
     nodes->list[nodes->n++] = node;
     return true;
 }

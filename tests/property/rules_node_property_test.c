@@ -14,6 +14,7 @@ static const char text[] = "derive:\n"
                            "rules:\n"
                            "  - {rule: held, when: \"held(a > 5, 10s)\"}\n"
                            "  - {rule: hits, when: \"hits(a > 5, 2, 3)\"}\n"
+                           "  - {rule: pairs, when: \"hits(a > b, 2, 3)\"}\n"
                            "  - {rule: margin, when: d > 2, on_delay: 5s, off_delay: 3s}\n"
                            "  - {rule: highest, when: max_of(m) > 7}\n"
                            "  - {rule: count, when: \"count_of(m > 5) >= 2\"}\n"
@@ -34,9 +35,9 @@ static const char text[] = "derive:\n"
                            "      - {step: rises(c)}\n"
                            "      - {step: b > 5, within: 8s, absent: true}\n";
 
-enum { HELD, HITS, MARGIN, HIGHEST, COUNT, SPREAD, VOTE, INNER, LEVEL, ORDER, ABSENT, RULES };
-static const char *const names[RULES] = {"held", "hits",  "margin", "highest", "count", "spread",
-                                         "vote", "inner", "level",  "order",   "absent"};
+enum { HELD, HITS, PAIRS, MARGIN, HIGHEST, COUNT, SPREAD, VOTE, INNER, LEVEL, ORDER, ABSENT, RULES };
+static const char *const names[RULES] = {"held",   "hits", "pairs", "margin", "highest", "count",
+                                         "spread", "vote", "inner", "level",  "order",   "absent"};
 
 /* A condition that has to be true for on, or false for off seconds. */
 struct delayed {
@@ -72,6 +73,11 @@ struct model {
     int n_as;
     double bs[HISTORY];
     int n_bs;
+    bool pairs[HISTORY]; /* a > b, one a stamp */
+    int n_pairs;
+    int pair_first; /* whose sample began the last of them */
+    int64_t pair_at;
+    bool pair_known;
     struct delayed held, margin, inner, high;
     bool high_high;
     int order; /* steps met */
@@ -98,6 +104,10 @@ static void look(struct model *m, int fresh) {
     for (int i = 0; i < 3 && i < m->n_as; i++)
         hits += m->as[i] > 5;
     m->condition[HITS] = hits >= 2;
+    hits = 0;
+    for (int i = 0; i < 3 && i < m->n_pairs; i++)
+        hits += m->pairs[i];
+    m->condition[PAIRS] = hits >= 2;
     if (has_d)
         m->condition[MARGIN] = delay(&m->margin, d > 2, m->t, 5, 3);
     int n = 0, above = 0;
@@ -196,6 +206,25 @@ static void model_pass(struct model *m, int64_t seconds) {
     }
 }
 
+/* a > b: what b says at the stamp of a corrects what a said, and the other way round; the same series again is a new sample. */
+static void model_pair(struct model *m, int series) {
+    const bool corrects = m->pair_at == m->t && m->pair_first != series;
+    const bool known = m->has[0] && m->has[1];
+    if (!known && m->pair_first >= 0)
+        return; /* unknown as before */
+    if (!corrects) {
+        m->pair_first = series;
+        m->pair_at = m->t;
+    }
+    if (known && (!corrects || !m->pair_known)) {
+        memmove(m->pairs + 1, m->pairs, (HISTORY - 1) * sizeof *m->pairs);
+        m->n_pairs += m->n_pairs < HISTORY;
+    }
+    if (known)
+        m->pairs[0] = m->value[0] > m->value[1];
+    m->pair_known = known;
+}
+
 static void model_sample(struct model *m, int series, double value) {
     m->has[series] = true;
     m->value[series] = value;
@@ -206,6 +235,8 @@ static void model_sample(struct model *m, int series, double value) {
         history[0] = value;
         *n += *n < HISTORY;
     }
+    if (series < 2)
+        model_pair(m, series);
     look(m, series);
 }
 
@@ -228,7 +259,7 @@ static void against_model(void **state) {
     print_message("WEIR_SEED=%u\n", seed);
     unsigned random = seed;
     struct rules_fixture f;
-    struct model m = {0};
+    struct model m = {.pair_first = -1};
     uint32_t series[3], members[MEMBERS];
     fixture_init(&f, text);
     for (int i = 0; i < 3; i++)

@@ -97,7 +97,9 @@ struct wr_leaf {
     struct wr_program value;
     struct wr_program low;
     struct wr_program high; /* n 0: a comparison, else a range */
-    const char *unit;
+    const char *unit; /* in which both are told: that in which the limit is written; from that of the programs by a factor and an addend */
+    double factor;
+    double addend;
 };
 
 /* What a node is. Alarms are what the user calls rules; the others are made by `derive`, by levels and sequences, and by the checker, where a function

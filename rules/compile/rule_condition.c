@@ -157,6 +157,16 @@ static unsigned count_leaves(const struct wr_node *node) {
     return n;
 }
 
+/* An alarm on slope(t, 5m) > 0.5K/min speaks in K/min, not in K/s. What is declared is told as declared. */
+static bool choose_unit(struct wr_compile *compile, const struct wr_unit *value, const struct wr_node *limit, struct wr_leaf *leaf) {
+    const struct wr_unit *written = limit->kind == WR_NODE_CONVERT && wr_check_fixed(limit) ? &limit->child->unit : limit->written;
+    const bool other = value->composed && written && written->text[0];
+    leaf->factor = other ? value->scale / written->scale : 1;
+    leaf->addend = other ? (value->offset - written->offset) / written->scale : 0;
+    leaf->unit = wr_arena_string(&compile->ruleset->arena, other ? written->text : value->text);
+    return leaf->unit != NULL;
+}
+
 static bool add_leaf(struct wr_compile *compile, const struct wr_node *node, uint32_t truth_operand, struct wr_leaf *leaf) {
     const struct wr_node *value = node->child;
     const struct wr_node *low = value->next;
@@ -165,8 +175,8 @@ static bool add_leaf(struct wr_compile *compile, const struct wr_node *node, uin
         low = node->child;
     }
     const struct wr_node level = {.kind = WR_NODE_SERIES, .type = WR_NODE_IS_BOOL, .operand = truth_operand};
-    leaf->unit = wr_arena_string(&compile->ruleset->arena, value->unit.text);
-    if (!leaf->unit || !wr_compile_program(compile, truth_operand != WR_NODE_NONE ? &level : node, true, &leaf->truth))
+    if (!choose_unit(compile, &value->unit, low, leaf) ||
+        !wr_compile_program(compile, truth_operand != WR_NODE_NONE ? &level : node, true, &leaf->truth))
         return false;
     if (low->type == WR_NODE_IS_TEXT)
         return true;

@@ -15,6 +15,11 @@ static const struct wr_leaf *deciding_leaf(struct wr_view *view) {
     return view->rule->n_leaves > 0 ? &view->rule->leaves[0] : NULL;
 }
 
+double wr_leaf_told(const struct wr_leaf *leaf, double value) {
+    const bool same = leaf->factor >= 1 && leaf->factor <= 1 && leaf->addend >= 0 && leaf->addend <= 0;
+    return same ? value : wr_unit_rounded(value * leaf->factor + leaf->addend);
+}
+
 /* What a leaf compares: true when it has a value. */
 static void fill_leaf(struct wr_view *view, struct wr_alarm *alarm, const struct wr_leaf *leaf) {
     view->last = true;
@@ -25,9 +30,9 @@ static void fill_leaf(struct wr_view *view, struct wr_alarm *alarm, const struct
     view->last = false;
     snprintf(alarm->unit, sizeof alarm->unit, "%s", leaf->unit);
     alarm->has_value = isfinite(value);
-    alarm->value = alarm->has_value ? value : 0;
+    alarm->value = alarm->has_value ? wr_leaf_told(leaf, value) : 0;
     alarm->has_limit = isfinite(limit);
-    alarm->limit = alarm->has_limit ? limit : 0;
+    alarm->limit = alarm->has_limit ? wr_leaf_told(leaf, limit) : 0;
 }
 
 /* Of a rule whose condition is another node (a level, a sequence, held(x > 8, 2m)) the node's comparison tells. */

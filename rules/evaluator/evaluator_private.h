@@ -380,6 +380,9 @@ bool wr_instance_command(struct wr_evaluator *evaluator, struct wr_instance *ins
 void wr_instance_fill(struct wr_evaluator *evaluator, const struct wr_instance *instance, enum wr_alarm_state from,
                       enum wr_alarm_cause cause, struct wr_alarm_entry *entry);
 
+/* A number of a comparison in the unit in which it is told. */
+double wr_leaf_told(const struct wr_leaf *leaf, double value);
+
 /* What the annunciator sees of an alarm, and its entries (rules/alarms/annunciator.h). */
 void wr_instance_look(void *evaluator, uint32_t index, struct wr_annunciator_view *ret_view);
 void wr_instance_tell(void *evaluator, uint32_t index, enum wr_alarm_cause cause, const struct wr_now *now, struct wr_alarm_entry *entry);

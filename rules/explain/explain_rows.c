@@ -213,11 +213,11 @@ static void explain_clear(struct wr_explanation *x, struct wr_view *view) {
         return;
     const struct wr_program right = wr_program_slice(clear, (uint16_t)(last - 1));
     const struct wr_program left = wr_program_slice(clear, (uint16_t)(right.code - clear->code - 1));
-    const char *unit = view->rule->n_leaves > 0 ? view->rule->leaves[0].unit : "";
+    const struct wr_leaf *leaf = view->rule->n_leaves > 0 ? &view->rule->leaves[0] : NULL;
     const bool fixed = right.n == 1 && (right.code[0].op == WR_OP_NUMBER || right.code[0].op == WR_OP_CELL);
     const double limit = wr_view_run(view, fixed || left.code[0].op == WR_OP_VALUE ? &right : &left);
     if (isfinite(limit))
-        snprintf(row->note, sizeof row->note, "at %.6g %s", limit, unit);
+        snprintf(row->note, sizeof row->note, "at %.6g %s", leaf ? wr_leaf_told(leaf, limit) : limit, leaf ? leaf->unit : "");
 }
 
 static void explain_schedule(struct wr_explanation *x, const struct wr_view *view) {

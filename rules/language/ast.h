@@ -57,6 +57,7 @@ struct wr_node {
     /* Set by the checker. */
     enum wr_node_type type;
     struct wr_unit unit;
+    const struct wr_unit *written; /* the unit from which a constant was converted; NULL: it was not */
     bool constant; /* `number` is its value, in `unit` */
     bool fixed;    /* constant, or the same for an instance as long as it lives: cells of tables and arithmetic on them */
     const struct wr_function *function;

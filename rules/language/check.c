@@ -134,6 +134,7 @@ static struct wr_node *check_product(struct wr_scope *scope, struct wr_node *nod
         return node;
     /* kW by kW is a ratio, and kW by W, too: 0.4 is 40%. A bare series times a ratio is still bare. */
     struct wr_unit ratio = wr_unit_plain();
+    ratio.composed = node->unit.composed;
     ratio.plain = (a->unit.plain && b->unit.plain) || is_loose(a) || is_loose(b);
     return wr_check_convert(scope, node, &ratio);
 }

@@ -99,20 +99,25 @@ static void settle_m(struct wr_node *node, const struct wr_node *other) {
     node->unit.ambiguous_m = node->unit.ambiguous_m && !wr_unit_is_length(&other->unit);
 }
 
-/* Twelve digits: so that 46.4°F is 8°C and not 8.000000000000002. */
-static double rounded(double value) {
-    char text[40];
-    snprintf(text, sizeof text, "%.12g", value);
-    return strtod(text, NULL);
+/* Remembers the unit in which a number was written. False: no memory. */
+static bool keep_written(struct wr_scope *scope, struct wr_node *node) {
+    struct wr_unit *written = node->written ? NULL : wr_arena_take(&scope->ruleset->arena, sizeof *written);
+    if (written) {
+        *written = node->unit;
+        node->written = written;
+    }
+    return node->written != NULL;
 }
 
 struct wr_node *wr_check_convert(struct wr_scope *scope, struct wr_node *node, const struct wr_unit *to) {
+    if (node->constant && strcmp(node->unit.text, to->text) != 0 && !keep_written(scope, node))
+        return NULL;
     if (wr_unit_same_scale(&node->unit, to)) {
         node->unit = *to;
         return node;
     }
     if (node->constant) {
-        node->number = rounded(wr_unit_convert(node->number, &node->unit, to));
+        node->number = wr_unit_rounded(wr_unit_convert(node->number, &node->unit, to));
         node->unit = *to;
         return node;
     }
@@ -192,7 +197,8 @@ bool wr_check_pair(struct wr_scope *scope, struct wr_node **a, struct wr_node **
     const struct wr_node *point = (*a)->unit.point ? *a : *b;
     char hint[80];
     struct wr_unit kelvin = difference->unit;
-    snprintf(hint, sizeof hint, "write %.9g%s", rounded(wr_unit_convert(difference->number, &kelvin, &point->unit)), point->unit.text);
+    snprintf(hint, sizeof hint, "write %.9g%s", wr_unit_rounded(wr_unit_convert(difference->number, &kelvin, &point->unit)),
+             point->unit.text);
     wr_scope_complain(scope, 213, difference, difference->constant ? hint : NULL,
                       "cannot compare a temperature (%s) with a temperature difference (%s)", point->unit.text, difference->unit.text);
     return false;

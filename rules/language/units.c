@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "rules/diagnostics/diagnostics.h"
@@ -228,6 +229,12 @@ bool wr_unit_same_scale(const struct wr_unit *a, const struct wr_unit *b) {
     return !(a->scale < b->scale || a->scale > b->scale || a->offset < b->offset || a->offset > b->offset);
 }
 
+double wr_unit_rounded(double value) {
+    char text[40];
+    snprintf(text, sizeof text, "%.12g", value);
+    return strtod(text, NULL);
+}
+
 double wr_unit_convert(double value, const struct wr_unit *from, const struct wr_unit *to) {
     if (wr_unit_same_scale(from, to))
         return value;
@@ -241,7 +248,9 @@ double wr_unit_convert(double value, const struct wr_unit *from, const struct wr
 }
 
 struct wr_unit wr_unit_product(const struct wr_unit *a, const struct wr_unit *b, bool divide) {
-    struct wr_unit unit = {.scale = divide ? a->scale / b->scale : a->scale * b->scale, .plain = a->plain && b->plain};
+    struct wr_unit unit = {.scale = divide ? a->scale / b->scale : a->scale * b->scale,
+                           .plain = a->plain && b->plain,
+                           .composed = (!a->plain && !b->plain) || a->composed || b->composed};
     for (int i = 0; i < WR_BASES; i++) {
         int exponent = a->exponents[i] + (divide ? -b->exponents[i] : b->exponents[i]);
         unit.exponents[i] = (int8_t)(exponent > 100 ? 100 : exponent < -100 ? -100 : exponent);

@@ -30,6 +30,7 @@ struct wr_unit {
     bool point;       /* a position on a scale that has an offset */
     bool plain;       /* no unit was written: a bare number, or a series without a declared point */
     bool ambiguous_m; /* written as a lone m: metres so far */
+    bool composed;    /* made of two by a product or a quotient, not written or declared as it is */
     char text[WR_UNIT_BYTES];
 };
 
@@ -50,6 +51,9 @@ bool wr_unit_same_scale(const struct wr_unit *a, const struct wr_unit *b);
 
 /* value in `from`, written in `to`; both have the same dimension. Exact where the units are the same. */
 double wr_unit_convert(double value, const struct wr_unit *from, const struct wr_unit *to);
+
+/* To twelve digits: so that 46.4°F is 8°C and not 8.000000000000002. */
+double wr_unit_rounded(double value);
 
 /* a*b, a/b; the text is put together as far as it fits, else left empty. */
 struct wr_unit wr_unit_product(const struct wr_unit *a, const struct wr_unit *b, bool divide);

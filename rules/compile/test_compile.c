@@ -10,6 +10,7 @@
 #include "rules/compile/rule_schema.h"
 #include "rules/compile/test_expect.h"
 #include "rules/evaluator/evaluator.h"
+#include "rules/language/nodes.h"
 #include "rules/testing/instant.h"
 #include "rules/testing/notation.h"
 
@@ -125,6 +126,7 @@ static bool is_looked_at(const struct wr_test *test, const char *rule) {
 /* The labels that are given are those of `by`. */
 static bool check_labels(struct wr_test_compile *tests, const char *key, const struct wr_rule *rule, const struct wr_selector *selector,
                          bool one) {
+    const char *kind = rule->kind == WR_RULE_ALARM ? "rule" : "derived point";
     for (size_t i = 0; i < selector->n_matches; i++) {
         const struct wr_selector_match *match = &selector->matches[i];
         bool known = false;
@@ -134,11 +136,12 @@ static bool check_labels(struct wr_test_compile *tests, const char *key, const s
             const char *near = wr_diagnostics_nearest(match->tag, rule->by, rule->n_by);
             char hint[100];
             snprintf(hint, sizeof hint, "did you mean '%s'?", near ? near : "");
-            WR_COMPILE_ERROR(tests->compile, 362, key, near ? hint : NULL, "the rule '%s' is not by '%.60s'", rule->name, match->tag);
+            WR_COMPILE_ERROR(tests->compile, 362, key, near ? hint : NULL, "the %s '%s' is not by '%.60s'", kind, rule->name, match->tag);
             return false;
         }
         if (one && match->op != WR_SELECTOR_EQUAL) {
-            WR_COMPILE_ERROR(tests->compile, 362, key, NULL, "one alarm is meant: write label=value");
+            WR_COMPILE_ERROR(tests->compile, 362, key, NULL, "one %s is meant: write label=value",
+                             rule->kind == WR_RULE_ALARM ? "alarm" : "series");
             return false;
         }
     }
@@ -147,7 +150,7 @@ static bool check_labels(struct wr_test_compile *tests, const char *key, const s
         for (size_t i = 0; rule->by[k] && i < selector->n_matches; i++)
             given |= strcmp(selector->matches[i].tag, rule->by[k]) == 0;
         if (!given && rule->by[k]) {
-            WR_COMPILE_ERROR(tests->compile, 362, key, NULL, "which one? The rule '%s' is by '%s': write %s{%s=...}", rule->name,
+            WR_COMPILE_ERROR(tests->compile, 362, key, NULL, "which one? The %s '%s' is by '%s': write %s{%s=...}", kind, rule->name,
                              rule->by[k], rule->name, rule->by[k]);
             return false;
         }
@@ -155,17 +158,44 @@ static bool check_labels(struct wr_test_compile *tests, const char *key, const s
     return true;
 }
 
-const struct wr_selector *wr_test_alarm(struct wr_test_compile *tests, const char *key, const char *text, bool one) {
+static struct wr_selector *read_selector(struct wr_test_compile *tests, const char *key, const char *text) {
     struct wr_compile *compile = tests->compile;
     struct wr_selector *selector = wr_arena_take(&compile->ruleset->arena, sizeof *selector);
     size_t at = 0;
     struct wr_error err;
+    if (!selector || wr_selector_parse(text, strlen(text), selector, &at, &err) == WR_OK)
+        return selector;
+    wr_compile_complain(compile, WR_DIAGNOSTIC_ERROR, 362, key, text, at < strlen(text) ? at : 0, 1, NULL, "%s", err.text);
+    return NULL;
+}
+
+const struct wr_selector *wr_test_point(struct wr_test_compile *tests, const char *key, const char *text) {
+    const struct wr_rule_file *file = tests->compile->yaml->record;
+    struct wr_selector *selector = read_selector(tests, key, text);
     if (!selector)
         return NULL;
-    if (wr_selector_parse(text, strlen(text), selector, &at, &err) != WR_OK) {
-        wr_compile_complain(compile, WR_DIAGNOSTIC_ERROR, 362, key, text, at < strlen(text) ? at : 0, 1, NULL, "%s", err.text);
+    const struct wr_derived *derived = wr_nodes_derived(tests->compile->ruleset->nodes, selector->name);
+    if (derived)
+        return derived->node && check_labels(tests, key, derived->node, selector, true) ? selector : NULL; /* one with errors was told of */
+    struct wr_nearest nearest;
+    const char *near = NULL;
+    wr_nearest_init(&nearest, selector->name);
+    for (unsigned i = 0; i < file->n_derive; i++)
+        if (file->derive[i].point && wr_nearest_take(&nearest, file->derive[i].point))
+            near = file->derive[i].point;
+    char hint[100];
+    char shown[80];
+    snprintf(hint, sizeof hint, "did you mean '%.60s'?", near ? near : "");
+    WR_COMPILE_ERROR(tests->compile, 362, key, near ? hint : "what is given need not be asked for", "there is no derived point '%s'",
+                     wr_error_escape(shown, sizeof shown, selector->name, strlen(selector->name)));
+    return NULL;
+}
+
+const struct wr_selector *wr_test_alarm(struct wr_test_compile *tests, const char *key, const char *text, bool one) {
+    struct wr_compile *compile = tests->compile;
+    struct wr_selector *selector = read_selector(tests, key, text);
+    if (!selector)
         return NULL;
-    }
     if (is_group(tests, selector->name))
         return selector;
     const struct wr_rule *rule = find_rule(tests, key, selector->name);

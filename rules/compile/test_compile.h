@@ -29,12 +29,14 @@ struct wr_file_test_expect {
     char *alarm;
     char *none;
     char *rule;
+    char *series;
     char *state;
     char *severity;
     char *level;
     char *data;
     char *message;
     char *value;
+    char *within;
     char **silent;
     unsigned n_silent;
     char *acked;

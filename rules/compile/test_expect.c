@@ -16,12 +16,14 @@ const struct wr_yaml_field wr_test_expect_fields[] = {
     STRING(wr_file_test_expect, alarm, .help = "one alarm, as in cold_room_warm{room=A1}"),
     STRING(wr_file_test_expect, none, .help = "a rule: none of its alarms is active"),
     STRING(wr_file_test_expect, rule, .help = "all alarms of a rule, for count and action"),
+    STRING(wr_file_test_expect, series, .help = "one series of a derived point, as in dew_margin{room=A1}"),
     STRING(wr_file_test_expect, state, .help = "normal, pending, unack, acked, rtn_unack, latched_unack or latched_ack"),
     STRING(wr_file_test_expect, severity, .help = "low, medium, high or critical"),
     STRING(wr_file_test_expect, level, .help = "the name of its level"),
     STRING(wr_file_test_expect, data, .help = "ok or stale"),
     STRING(wr_file_test_expect, message, .help = "its message; * stands for anything"),
-    STRING(wr_file_test_expect, value, .help = "the value that decided"),
+    STRING(wr_file_test_expect, value, .help = "the value that decided; of a series its value, or unknown"),
+    STRING(wr_file_test_expect, within, .help = "of a series: so much more or less"),
     {.key = "silent", .kind = WR_YAML_STRINGS, LIST(wr_file_test_expect, silent), .help = "why nobody is told: none, shelved, suppressed, invalid, ..."},
     STRING(wr_file_test_expect, acked, .help = "true or false"),
     STRING(wr_file_test_expect, historic, .help = "true: it comes of old data"),
@@ -72,15 +74,26 @@ static void text(struct reader *reader, enum wr_expect_what what, const char *na
     reader->expect->places[what] = wr_compile_where(reader->tests->compile, key_of(reader, name));
 }
 
+/* NAN after a complaint. */
+static double number(struct reader *reader, const char *name, const char *given, const char *hint) {
+    char *end;
+    const double value = strtod(given, &end);
+    if (end != given && !*end && isfinite(value))
+        return value;
+    (void)complain(reader, name, hint, "expected a number");
+    return NAN;
+}
+
 static void read_value(struct reader *reader) {
     const char *given = reader->record->value;
     if (!given)
         return;
-    char *end;
-    errno = 0;
-    reader->expect->value = strtod(given, &end);
-    if (end == given || *end || !isfinite(reader->expect->value))
-        (void)complain(reader, "value", "without its unit, in the unit of the message", "expected a number");
+    const bool series = reader->record->series != NULL;
+    reader->expect->value =
+        series && strcmp(given, "unknown") == 0
+            ? (double)NAN
+            : number(reader, "value", given,
+                     series ? "without its unit, in the unit of the point; or unknown" : "without its unit, in the unit of the message");
     reader->expect->what |= 1u << WR_EXPECT_VALUE;
     reader->expect->places[WR_EXPECT_VALUE] = wr_compile_where(reader->tests->compile, key_of(reader, "value"));
 }
@@ -127,6 +140,11 @@ static void read_what(struct reader *reader) {
 static bool read_alarm(struct reader *reader) {
     const struct wr_file_test_expect *record = reader->record;
     struct wr_test_expect *expect = reader->expect;
+    if (expect->kind == WR_EXPECT_POINT) {
+        expect->alarm = wr_compile_copy(reader->tests->compile, record->series);
+        expect->selector = wr_test_point(reader->tests, key_of(reader, "series"), record->series);
+        return expect->selector != NULL;
+    }
     const char *name = record->none ? "none" : record->alarm ? "alarm" : "rule";
     const char *given = record->none ? record->none : record->alarm ? record->alarm : record->rule;
     if (!given)
@@ -170,10 +188,28 @@ static bool read_action(struct reader *reader) {
     return found >= 0;
 }
 
+/* The value of a derived point. */
+static bool read_point(struct reader *reader) {
+    const struct wr_file_test_expect *record = reader->record;
+    struct wr_test_expect *expect = reader->expect;
+    const bool more = record->alarm || record->none || record->rule || record->count || record->cause || record->action;
+    expect->kind = WR_EXPECT_POINT;
+    if (expect->what != 1u << WR_EXPECT_VALUE || more)
+        return complain(reader, "series", "{t: 10m, series: \"dew_margin{room=A1}\", value: 4.2, within: 0.1}",
+                        "`series` goes with `value` and `within` only");
+    expect->within = record->within ? number(reader, "within", record->within, "without its unit, in the unit of the point") : -1;
+    return !record->within || expect->within >= 0 || isnan(expect->within) ||
+           complain(reader, "within", NULL, "so much more or less: not below 0");
+}
+
 /* What is counted, or asked: what excludes what. */
 static bool read_kind(struct reader *reader) {
     const struct wr_file_test_expect *record = reader->record;
     struct wr_test_expect *expect = reader->expect;
+    if (record->series)
+        return read_point(reader);
+    if (record->within)
+        return complain(reader, "within", NULL, "`within` goes with `series` and `value`");
     if (record->none) {
         expect->kind = WR_EXPECT_NONE;
         return (!record->count && !record->action && expect->what == 0) ||

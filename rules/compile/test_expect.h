@@ -26,6 +26,9 @@ int wr_test_word(struct wr_test_compile *tests, const char *key, const char *tex
 /* `rule` or `rule{room=A1}`: a rule that there is, among those of the test, and its labels; one: every label of `by` must be given. NULL after a complaint. */
 const struct wr_selector *wr_test_alarm(struct wr_test_compile *tests, const char *key, const char *text, bool one);
 
+/* `margin` or `margin{room=A1}`: one series of a derived point. NULL after a complaint. */
+const struct wr_selector *wr_test_point(struct wr_test_compile *tests, const char *key, const char *text);
+
 /* All expectations of the test. False: no memory. */
 bool wr_test_compile_expects(struct wr_test_compile *tests);
 

@@ -172,6 +172,23 @@ static bool meets_firing(const struct wr_world *world, const struct wr_test_expe
     return n == expect->n_firing || miss(failure, NULL, "%s: %u fire, expected %u", expect->alarm, n, expect->n_firing);
 }
 
+static bool meets_point(const struct wr_world *world, const struct wr_test_expect *expect, struct wr_test_failure *failure) {
+    const char *unit;
+    double value;
+    char expected[40] = "unknown";
+    if (!wr_world_point(world, expect->selector, &value, &unit))
+        return miss(failure, NULL, "%s: no sample made such a series", expect->alarm);
+    const double within = expect->within >= 0 ? expect->within : SIX_DIGITS * fabs(expect->value) + 1e-12;
+    if (isnan(value) ? isnan(expect->value) : fabs(value - expect->value) <= within * (1 + 1e-12))
+        return true;
+    if (!isnan(expect->value))
+        snprintf(expected, sizeof expected, "%.6g", expect->value);
+    if (isnan(value))
+        return miss(failure, &expect->places[WR_EXPECT_VALUE], "%s is unknown, expected %s", expect->alarm, expected);
+    return miss(failure, &expect->places[WR_EXPECT_VALUE], "%s is %.6g%s%s, expected %s", expect->alarm, value, unit[0] ? " " : "", unit,
+                expected);
+}
+
 bool wr_test_met(const struct wr_world *world, const struct wr_test *test, const struct wr_test_expect *expect,
                  struct wr_test_failure *failure) {
     (void)test;
@@ -184,6 +201,8 @@ bool wr_test_met(const struct wr_world *world, const struct wr_test *test, const
         return meets_count(world, expect, failure);
     case WR_EXPECT_ACTION:
         return meets_action(world, expect, failure);
+    case WR_EXPECT_POINT:
+        return meets_point(world, expect, failure);
     case WR_EXPECT_FIRING:
         return meets_firing(world, expect, failure);
     }

@@ -77,6 +77,7 @@ enum wr_expect_kind {
     WR_EXPECT_NONE,   /* no alarm of a rule is active at t */
     WR_EXPECT_COUNT,  /* how many transitions until t */
     WR_EXPECT_ACTION, /* an action is run at t, or so many until t */
+    WR_EXPECT_POINT,  /* the value of a derived point at t */
     WR_EXPECT_FIRING, /* exactly these alarms of a rule are active at t */
 };
 
@@ -98,7 +99,7 @@ struct wr_test_expect {
     enum wr_expect_kind kind;
     int64_t t_ns;
     bool exact; /* of an action: at t, not up to it */
-    /* Which alarm: a rule's name, with labels or without. */
+    /* Which alarm: a rule's name, with labels or without; or which series of a derived point. */
     const char *alarm;
     const struct wr_selector *selector;
     uint32_t what; /* 1u << enum wr_expect_what */
@@ -107,7 +108,8 @@ struct wr_test_expect {
     const char *level;
     enum wr_alarm_data data;
     const char *message; /* a glob */
-    double value;
+    double value; /* of a point NaN: unknown */
+    double within; /* of a point: so much more or less; below 0: to six digits */
     uint8_t silent; /* enum wr_alarm_silence, the bits that are set */
     bool acked;
     bool historic;

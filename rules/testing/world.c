@@ -233,6 +233,23 @@ bool wr_world_alarm(const struct wr_world *world, const struct wr_selector *sele
     return false;
 }
 
+bool wr_world_point(const struct wr_world *world, const struct wr_selector *selector, double *ret_value, const char **ret_unit) {
+    const struct wr_evaluator *evaluator = wr_engine_evaluator(world->engine);
+    for (uint32_t i = 0; i < evaluator->n_instances; i++) {
+        const struct wr_instance *instance = &evaluator->instances[i];
+        if (instance->rule == WR_INSTANCE_NONE || instance->output == WR_INSTANCE_NONE)
+            continue;
+        const struct wr_rule *rule = wr_instance_rule(evaluator, instance);
+        if (!wr_test_selects(selector, rule->name, instance->text))
+            continue;
+        const struct wr_signal *signal = evaluator->outputs[instance->output];
+        *ret_value = signal->ever && signal->good ? evaluator->output_bands[instance->output].value : (double)NAN;
+        *ret_unit = rule->output ? rule->output->unit.text : "";
+        return true;
+    }
+    return false;
+}
+
 bool wr_world_next_active(const struct wr_world *world, const struct wr_selector *selector, uint32_t *cursor,
                           struct wr_alarm_entry *ret_entry) {
     while (wr_evaluator_next_alarm(wr_engine_evaluator(world->engine), false, cursor, ret_entry))

@@ -61,6 +61,9 @@ int64_t wr_world_when(const struct wr_world *world, const struct wr_alarm *told)
 /* The alarm as it is now, its state in alarm.to. False: no sample ever made one. */
 bool wr_world_alarm(const struct wr_world *world, const struct wr_selector *selector, struct wr_alarm_entry *ret_entry);
 
+/* The value of one series of a derived point as it is now, NaN unknown, and its unit. False: no sample ever made one. */
+bool wr_world_point(const struct wr_world *world, const struct wr_selector *selector, double *ret_value, const char **ret_unit);
+
 /* Walks those of a selector that are active, neither normal nor pending: *cursor starts at 0; false at the end. */
 bool wr_world_next_active(const struct wr_world *world, const struct wr_selector *selector, uint32_t *cursor,
                           struct wr_alarm_entry *ret_entry);

@@ -258,6 +258,56 @@ static void csv(void **state) {
 
 /* -- what is refused ------------------------------------------------------------------------------------------------------------------- */
 
+#define POINTS                                                                                                                             \
+    "derive:\n"                                                                                                                            \
+    "  - {point: margin, of: \"a - b\", unit: K, by: room, max_age: 2m}\n"                                                                 \
+    "points:\n  - {point: a, unit: °C}\n  - {point: b, unit: °C}\n"                                                                      \
+    "rules:\n  - {rule: close, when: margin < 1K, by: room}\n"                                                                             \
+    "tests:\n  - {test: t, given: [{series: \"a{room=A}\", values: \"9*6\"}, {series: \"b{room=A}\", values: \"5~4.5/6\"}], expect: ["
+
+static struct suite_bed points(const char *expect) {
+    char all[4096];
+    snprintf(all, sizeof all, POINTS "%s]}\n", expect);
+    return suite_run("r.yaml", all);
+}
+
+/* The value of a derived point can be asked for: with a margin, and where it is unknown. */
+static void derived(void **state) {
+    (void)state;
+    static const struct {
+        const char *expect;
+        const char *says; /* NULL: it passes */
+    } cases[] = {
+        {"{t: 0s, series: \"margin{room=A}\", value: 4}, {t: 1m, series: \"margin{room=A}\", value: 4.2}", NULL},
+        {"{t: 1m, series: \"margin{room=A}\", value: 4, within: 0.2}", NULL},
+        {"{t: 4m29s, series: \"margin{room=A}\", value: 4.5}, {t: 4m30s, series: \"margin{room=A}\", value: unknown}", NULL},
+        {"{t: 1m, series: \"margin{room=A}\", value: 4, within: 0.19}", "W365: at 1m: margin{room=A} is 4.2 K, expected 4"},
+        {"{t: 1m, series: \"margin{room=A}\", value: 4.3}", "W365: at 1m: margin{room=A} is 4.2 K, expected 4.3"},
+        {"{t: 5m, series: \"margin{room=A}\", value: 4.5}", "W365: at 5m: margin{room=A} is unknown, expected 4.5"},
+        {"{t: 1m, series: \"margin{room=A}\", value: unknown}", "margin{room=A} is 4.2 K, expected unknown"},
+        {"{t: 1m, series: \"margin{room=B}\", value: 4.2}", "margin{room=B}: no sample made such a series"},
+        {"{t: 1m, series: margn, value: 4}", "W362: there is no derived point 'margn'"},
+        {"{t: 1m, series: margn, value: 4}", "did you mean 'margin'?"},
+        {"{t: 1m, series: margin, value: 4}", "which one? The derived point 'margin' is by 'room': write margin{room=...}"},
+        {"{t: 1m, series: \"margin{rom=A}\", value: 4}", "the derived point 'margin' is not by 'rom'"},
+        {"{t: 1m, series: \"margin{room=~A}\", value: 4}", "one series is meant: write label=value"},
+        {"{t: 1m, series: \"margin{room\", value: 4}", "error W362"},
+        {"{t: 1m, series: \"margin{room=A}\"}", "`series` goes with `value` and `within` only"},
+        {"{t: 1m, series: \"margin{room=A}\", value: 4, rule: close}", "`series` goes with `value` and `within` only"},
+        {"{t: 1m, series: \"margin{room=A}\", value: 4K}", "without its unit, in the unit of the point; or unknown"},
+        {"{t: 1m, series: \"margin{room=A}\", value: 4, within: -1}", "not below 0"},
+        {"{t: 1m, series: \"margin{room=A}\", value: 4, within: a}", "expected a number"},
+        {"{until: 1m, series: \"margin{room=A}\", value: 4}", "`until` goes with `count` or `action`"},
+        {"{t: 1m, alarm: \"close{room=A}\", value: 4, within: 1}", "`within` goes with `series` and `value`"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct suite_bed bed = points(cases[i].expect);
+        if (cases[i].says ? !strstr(wr_buf_str(&bed.words), cases[i].says) : bed.counts.passed != 1)
+            fail_msg("%s: expected '%s' in:\n%s", cases[i].expect, cases[i].says ? cases[i].says : "1 passed", wr_buf_str(&bed.words));
+        suite_fini(&bed);
+    }
+}
+
 static void refuses(const char *test, const char *says) {
     char all[8192];
     snprintf(all, sizeof all, RULES "%s", test);
@@ -353,10 +403,10 @@ static void no_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(states),    cmocka_unit_test(counts), cmocka_unit_test(actions),
-        cmocka_unit_test(commands),  cmocka_unit_test(order),  cmocka_unit_test(timers_without_end),
-        cmocka_unit_test(samples),   cmocka_unit_test(csv),    cmocka_unit_test(errors),
-        cmocka_unit_test(no_memory),
+        cmocka_unit_test(states),   cmocka_unit_test(counts),    cmocka_unit_test(actions),
+        cmocka_unit_test(commands), cmocka_unit_test(order),     cmocka_unit_test(timers_without_end),
+        cmocka_unit_test(samples),  cmocka_unit_test(csv),       cmocka_unit_test(derived),
+        cmocka_unit_test(errors),   cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

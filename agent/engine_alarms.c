@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "agent/engine_loop_private.h"
+#include "core/log.h"
+#include "rules/evaluator/evaluator_memory.h"
 
 /* The journal never holds up an alarm: what finds no room is counted, and the states are journalled anew later. */
 static void journal(struct wr_engine_loop *loop, struct wr_alarm_entry *entry) {
@@ -48,6 +50,13 @@ uint64_t wr_engine_loop_told_actions(const struct wr_engine_loop *loop) {
     return told;
 }
 
+static void drop_recalled(struct wr_evaluator *evaluator, int64_t boot_ns) {
+    const uint32_t dropped = wr_evaluator_drop_recalled(evaluator, boot_ns);
+    if (dropped > 0)
+        WR_LOG_WITH(WR_LOG_INFO, "rules", "states of windows from before the restart are dropped: their signals did not come",
+                    WR_LOG_INT("states", (int64_t)dropped));
+}
+
 /* The states of all alarms, without transitions: once a minute, for timers that no transition tells of, after the journal was full, and for a fresh store. In
  * slices, and only while the journal is at most half full: transitions go first. */
 void wr_engine_loop_snapshot(struct wr_engine_loop *loop, int64_t boot_ns) {
@@ -61,6 +70,8 @@ void wr_engine_loop_snapshot(struct wr_engine_loop *loop, int64_t boot_ns) {
         loop->resnapshot = false;
         loop->snapshot_cursor = 0;
         loop->snapshot_due_boot_ns = boot_ns + WR_ENGINE_SNAPSHOT_AGE_NS;
+        if (evaluator)
+            drop_recalled(evaluator, boot_ns);
     }
     struct wr_channel_stats stats;
     wr_channel_stats(loop->to_journal, &stats);

@@ -6,19 +6,18 @@
 #include "rules/evaluator/evaluator_private.h"
 #include "rules/operators/kind.h"
 
-/* A saved state is the block of its operator, behind this. */
-#define MEMORY_VERSION 1
-
-struct head {
-    uint32_t version;
-    uint32_t bytes;
-};
+/* A saved state is the block of its operator, behind a struct wr_memory_head. */
+#define MEMORY_VERSION 2
+#define WAIT_NS (INT64_C(86400) * WR_NS_PER_S) /* for a signal that may never come; a longer window as long as it is */
+#define WAITS_MAX 16                           /* starts */
+#define DROP_BUCKETS 16                        /* a call */
 
 /* A state that waits for its signal. */
 struct wr_recalled {
     uint64_t key;
     struct wr_recalled *next;
     size_t len;
+    int64_t until_boot_ns; /* 0: not known yet */
     _Alignas(8) uint8_t body[];
 };
 
@@ -98,8 +97,7 @@ bool wr_evaluator_next_memory(const struct wr_evaluator *evaluator, uint64_t *cu
         }
         (*cursor)++;
         struct wr_signal_operator *kept = signal->operators[op];
-        kept->head.version = MEMORY_VERSION;
-        kept->head.bytes = kept->spec.bytes;
+        kept->head = (struct wr_memory_head){.version = MEMORY_VERSION, .bytes = kept->spec.bytes, .span_ns = kept->spec.span_ns};
         *ret_memory = (struct wr_evaluator_memory){
             .key = key_of(evaluator, id, &kept->spec), .body = (const uint8_t *)&kept->head, .len = sizeof kept->head + kept->spec.bytes};
         return true;
@@ -109,7 +107,7 @@ bool wr_evaluator_next_memory(const struct wr_evaluator *evaluator, uint64_t *cu
 /* -- back --------------------------------------------------------------------------------------------------------------------------------- */
 
 static bool take_over(struct wr_signal_operator *op, const uint8_t *body, size_t len) {
-    struct head head;
+    struct wr_memory_head head;
     memcpy(&head, body, sizeof head);
     if (head.version != MEMORY_VERSION || head.bytes != op->spec.bytes || len != sizeof head + head.bytes ||
         !wr_operator_is_valid(&op->spec, body + sizeof head, head.bytes))
@@ -138,9 +136,14 @@ void wr_evaluator_remember(struct wr_evaluator *evaluator, uint32_t id, struct w
 }
 
 enum wr_result wr_evaluator_recall(struct wr_evaluator *evaluator, uint64_t key, const uint8_t *body, size_t len) {
-    if (len <= sizeof(struct head) || len > sizeof(struct head) + WR_OPERATOR_BYTES_MAX)
+    if (len <= sizeof(struct wr_memory_head) || len > sizeof(struct wr_memory_head) + WR_OPERATOR_BYTES_MAX)
         return WR_CORRUPT;
     if (evaluator->recalled_bytes + len > WR_EVALUATOR_MEMORY_MAX)
+        return WR_LIMIT;
+    struct wr_memory_head head;
+    memcpy(&head, body, sizeof head);
+    head.waits++;
+    if (head.version == MEMORY_VERSION && head.waits > WAITS_MAX)
         return WR_LIMIT;
     if (!evaluator->recalled)
         evaluator->recalled = calloc(WR_RECALLED_BUCKETS, sizeof(struct wr_recalled *));
@@ -149,11 +152,47 @@ enum wr_result wr_evaluator_recall(struct wr_evaluator *evaluator, uint64_t key,
         return WR_NO_MEMORY;
     recalled->key = key;
     recalled->len = len;
-    memcpy(recalled->body, body, len);
+    recalled->until_boot_ns = 0;
+    memcpy(recalled->body, &head, sizeof head);
+    memcpy(recalled->body + sizeof head, body + sizeof head, len - sizeof head);
     recalled->next = evaluator->recalled[key % WR_RECALLED_BUCKETS];
     evaluator->recalled[key % WR_RECALLED_BUCKETS] = recalled;
     evaluator->recalled_bytes += len;
     return WR_OK;
+}
+
+/* How long one waits: of another version as long as any. */
+static int64_t wait_of(const struct wr_recalled *recalled) {
+    struct wr_memory_head head;
+    memcpy(&head, recalled->body, sizeof head);
+    return head.version == MEMORY_VERSION && head.span_ns > WAIT_NS ? head.span_ns : WAIT_NS;
+}
+
+static uint32_t drop_bucket(struct wr_evaluator *evaluator, struct wr_recalled **at, int64_t boot_ns) {
+    uint32_t dropped = 0;
+    while (*at) {
+        struct wr_recalled *recalled = *at;
+        if (recalled->until_boot_ns == 0)
+            recalled->until_boot_ns = wr_clock_add_ns(boot_ns, wait_of(recalled));
+        if (boot_ns < recalled->until_boot_ns) {
+            at = &recalled->next;
+            continue;
+        }
+        *at = recalled->next;
+        evaluator->recalled_bytes -= recalled->len;
+        free(recalled);
+        dropped++;
+    }
+    return dropped;
+}
+
+uint32_t wr_evaluator_drop_recalled(struct wr_evaluator *evaluator, int64_t boot_ns) {
+    uint32_t dropped = 0;
+    for (uint32_t i = 0; evaluator->recalled && i < DROP_BUCKETS; i++) {
+        dropped += drop_bucket(evaluator, &evaluator->recalled[evaluator->drop_bucket], boot_ns);
+        evaluator->drop_bucket = (evaluator->drop_bucket + 1) % WR_RECALLED_BUCKETS;
+    }
+    return dropped;
 }
 
 void wr_evaluator_forget_recalled(struct wr_evaluator *evaluator) {

@@ -107,20 +107,25 @@ struct wr_threshold {
     uint32_t instance;
 };
 
+/* What stands before a saved state. */
+struct wr_memory_head {
+    uint16_t version;
+    uint16_t waits; /* so many starts it has waited for its signal */
+    uint32_t bytes;
+    int64_t span_ns; /* of the window */
+};
+
 /* The state of an operator, shared by all instances that want the same of this signal. */
 struct wr_signal_operator {
     struct wr_operator_spec spec;
     uint32_t users;
     unsigned char *before; /* the state before the last sample, for its correction: behind the state; NULL: its signal is of one series */
     bool begun;            /* before holds */
-    _Alignas(8) struct {
-        uint32_t version;
-        uint32_t bytes;
-    } head; /* stands before the state when it is saved: rules/evaluator/evaluator_memory.c */
+    _Alignas(8) struct wr_memory_head head; /* stands before the state when it is saved: rules/evaluator/evaluator_memory.c */
     _Alignas(8) unsigned char state[];
 };
 
-_Static_assert(offsetof(struct wr_signal_operator, state) == offsetof(struct wr_signal_operator, head) + 8,
+_Static_assert(offsetof(struct wr_signal_operator, state) == offsetof(struct wr_signal_operator, head) + sizeof(struct wr_memory_head),
                "the head stands right before the state");
 
 /* Bytes of a state, and of a copy of it where samples are corrected: only for what counts samples. */
@@ -219,6 +224,7 @@ struct wr_evaluator {
     uint32_t n_queued;
     struct wr_recalled **recalled; /* states of operators from before a restart, by key; NULL: none wait */
     size_t recalled_bytes;
+    uint32_t drop_bucket;             /* of recalled: the next to be looked at for what has waited too long */
     struct wr_node_meaning *meanings; /* sorted; NULL: no snapshot of a node has come */
     struct wr_trigger at;
     uint64_t trigger;                   /* counts them */

@@ -259,6 +259,7 @@ static void damaged(void **state) {
     uint64_t at = 0;
     struct wr_evaluator_memory memory;
     assert_true(wr_evaluator_next_memory(f.evaluator, &at, &memory));
+    const size_t head = sizeof(struct wr_memory_head);
     for (int i = 0; i < 3; i++) {
         struct rules_fixture next;
         uint8_t body[65536];
@@ -267,7 +268,7 @@ static void damaged(void **state) {
         if (i == 1)
             body[0] ^= 0x40;
         if (i == 2)
-            memset(body + 8, 0xFF, memory.len - 8);
+            memset(body + head, 0xFF, memory.len - head);
         fixture_init(&next, text);
         enum wr_result result = wr_evaluator_recall(next.evaluator, memory.key, body, i == 0 ? memory.len - 8 : memory.len);
         assert_int_equal(result, WR_OK);
@@ -276,6 +277,61 @@ static void damaged(void **state) {
         fixture_fini(&next);
     }
     assert_int_equal(wr_evaluator_recall(f.evaluator, 1, (const uint8_t *)"x", 1), WR_CORRUPT);
+    fixture_fini(&f);
+}
+
+/* So many states still wait. */
+static unsigned waiting(const struct rules_fixture *f) {
+    struct wr_evaluator_memory memory;
+    unsigned n = 0;
+    for (uint64_t at = 0; wr_evaluator_next_memory(f->evaluator, &at, &memory);)
+        n++;
+    return n;
+}
+
+/* All buckets are looked at once, as in an hour of calls. */
+static unsigned drop(struct rules_fixture *f, int64_t after_ns) {
+    unsigned n = 0;
+    for (int i = 0; i < WR_RECALLED_BUCKETS; i++)
+        n += wr_evaluator_drop_recalled(f->evaluator, f->now.boot_ns + after_ns);
+    return n;
+}
+
+/* States whose signal does not come wait for a day, or as long as their window is; and for so many starts. */
+static void nobody_comes(void **state) {
+    (void)state;
+    static const char text[] = POINTS "rules:\n  - {rule: hour, when: \"count(t, 1h, step=1m) < 20\", by: room}\n"
+                                      "  - {rule: week, when: \"count(t, 7d, step=1h) < 20\", by: room}\n";
+    struct rules_fixture f;
+    fixture_init(&f, text);
+    fixture_run(&f, fixture_series(&f, "t", "room=A"), 9, 50, 30 * S);
+    restart(&f, text, true);
+    assert_int_equal(waiting(&f), 2);
+    assert_int_equal(drop(&f, 0), 0);
+    assert_int_equal(drop(&f, 24 * 60 * M - 1), 0);
+    assert_int_equal(drop(&f, 24 * 60 * M), 1);
+    assert_int_equal(drop(&f, 7 * 24 * 60 * M - 1), 0);
+    assert_int_equal(waiting(&f), 1);
+    assert_int_equal(drop(&f, 7 * 24 * 60 * M), 1);
+    assert_int_equal(waiting(&f), 0);
+    assert_int_equal(f.evaluator->recalled_bytes, 0);
+    fixture_fini(&f);
+    fixture_init(&f, text);
+    fixture_run(&f, fixture_series(&f, "t", "room=A"), 9, 50, 30 * S);
+    for (int i = 0; i < 16; i++)
+        restart(&f, text, true);
+    uint64_t at = 0;
+    struct wr_evaluator_memory memory;
+    assert_true(wr_evaluator_next_memory(f.evaluator, &at, &memory));
+    struct rules_fixture next;
+    fixture_init(&next, text);
+    assert_int_equal(wr_evaluator_recall(next.evaluator, memory.key, memory.body, memory.len), WR_LIMIT);
+    fixture_fini(&next);
+    fixture_value(&f, fixture_series(&f, "t", "room=A"), 9); /* it comes at last: claimed, and the count begins anew */
+    at = 0;
+    assert_true(wr_evaluator_next_memory(f.evaluator, &at, &memory));
+    assert_int_equal(((const struct wr_memory_head *)(const void *)memory.body)->waits, 0);
+    assert_int_equal(waiting(&f), 2);
     fixture_fini(&f);
 }
 
@@ -390,6 +446,7 @@ int main(void) {
         cmocka_unit_test(windows_over_two_restarts),
         cmocka_unit_test(what_is_stored_of_a_node_goes_with_it),
         cmocka_unit_test(damaged),
+        cmocka_unit_test(nobody_comes),
         cmocka_unit_test(derived_windows),
         cmocka_unit_test(other_range),
         cmocka_unit_test(forgotten),

@@ -229,6 +229,7 @@ static struct wr_schedule *schedule_of(struct wr_compile *compile, const char *n
     struct wr_schedule *schedule = wr_arena_take(&ruleset->arena, sizeof *schedule);
     if (!schedule || !(schedule->name = wr_arena_string(&ruleset->arena, name)))
         return NULL;
+    schedule->index = ruleset->n_schedules;
     ruleset->schedules[ruleset->n_schedules++] = schedule;
     return schedule;
 }

@@ -42,12 +42,14 @@ enum wr_result wr_evaluator_new(struct wr_ruleset *rules, const struct wr_series
     evaluator->free_instances = WR_INSTANCE_NONE;
     evaluator->free_outputs = WR_INSTANCE_NONE;
     evaluator->per_rule = calloc(rules->n_nodes + 1, sizeof *evaluator->per_rule);
+    evaluator->scheduled = calloc(rules->n_schedules + 1, sizeof *evaluator->scheduled);
     for (uint32_t rank = 0; rank <= WR_RULE_RANKS; rank++)
         evaluator->queues[rank].head = evaluator->queues[rank].tail = WR_INSTANCE_NONE;
-    evaluator->bytes = sizeof *evaluator + rules->n_nodes * sizeof *evaluator->per_rule;
+    evaluator->bytes = sizeof *evaluator + rules->n_nodes * sizeof *evaluator->per_rule + rules->n_schedules * sizeof *evaluator->scheduled;
     wr_timer_init(&evaluator->timers);
     const struct wr_annunciator_host host = {.user = evaluator, .look = wr_instance_look, .tell = wr_instance_tell};
-    if (!evaluator->per_rule || !list_readers(evaluator) || wr_annunciator_new(rules, &host, &evaluator->annunciator, err) != WR_OK) {
+    if (!evaluator->per_rule || !evaluator->scheduled || !list_readers(evaluator) ||
+        wr_annunciator_new(rules, &host, &evaluator->annunciator, err) != WR_OK) {
         wr_evaluator_free(evaluator);
         return wr_error_set(err, WR_NO_MEMORY, "no memory for the evaluator");
     }
@@ -90,6 +92,7 @@ void wr_evaluator_free(struct wr_evaluator *evaluator) {
     free(evaluator->series);
     free(evaluator->instances);
     free(evaluator->buckets);
+    free(evaluator->scheduled);
     free(evaluator->per_rule);
     free(evaluator);
 }

@@ -213,8 +213,9 @@ struct wr_evaluator {
     uint64_t forgotten_transition;
     uint32_t *buckets; /* instances by (rule, text): open addressing, a power of two */
     uint32_t n_buckets;
-    uint32_t *per_rule;                  /* instances of each node */
-    struct wr_node_reader *node_readers; /* who reads the output of a node, by node: from node_first[node] to node_first[node + 1] */
+    struct wr_schedule_answer *scheduled; /* of each schedule, until its next edge */
+    uint32_t *per_rule;                   /* instances of each node */
+    struct wr_node_reader *node_readers;  /* who reads the output of a node, by node: from node_first[node] to node_first[node + 1] */
     uint32_t *node_first;
     struct wr_timer_heap timers;
     struct {
@@ -362,6 +363,11 @@ int64_t wr_view_last_arrival(const struct wr_evaluator *evaluator, const struct 
 /* Silent for no_data_after: its last value does not count any more. */
 bool wr_view_is_silent(const struct wr_evaluator *evaluator, const struct wr_instance *instance, const struct wr_rule *rule,
                        uint32_t operand);
+/* A schedule at a wall time. */
+static inline const struct wr_schedule_answer *wr_view_schedule(const struct wr_evaluator *evaluator, const struct wr_schedule *schedule,
+                                                                int64_t wall_ns) {
+    return wr_schedule_ask(schedule, wall_ns, &evaluator->scheduled[schedule->index]);
+}
 /* The boot time at which an operator, an hour or a schedule may change the answer without a sample; WR_NEVER_NS. */
 int64_t wr_view_next_change(const struct wr_evaluator *evaluator, const struct wr_instance *instance);
 

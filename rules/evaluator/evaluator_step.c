@@ -76,7 +76,7 @@ static double raw_condition(struct wr_view *view, uint8_t *ret_level) {
     const struct wr_rule *rule = view->rule;
     view->evaluator->stats.evaluations++;
     *ret_level = 0;
-    if (rule->active && !wr_schedule_active(rule->active, view->evaluator->at.event_ns))
+    if (rule->active && !wr_view_schedule(view->evaluator, rule->active, view->evaluator->at.event_ns)->active)
         return 0;
     if (rule->n_levels > 0)
         return level_condition(view, ret_level);

@@ -205,7 +205,7 @@ int64_t wr_view_next_change(const struct wr_evaluator *evaluator, const struct w
     const struct wr_rule *rule = wr_instance_rule(evaluator, instance);
     int64_t due = next_of_operators(evaluator, instance, rule);
     if (rule->active)
-        due = earlier(due, boot_of(evaluator, wr_schedule_next_edge(rule->active, judged_ns(evaluator))));
+        due = earlier(due, boot_of(evaluator, wr_view_schedule(evaluator, rule->active, judged_ns(evaluator))->edge_ns));
     if (rule->by_hour) {
         int64_t wall_ns = judged_ns(evaluator);
         due = earlier(due, boot_of(evaluator, wall_ns - wall_ns % HOUR_EDGE_NS + HOUR_EDGE_NS));

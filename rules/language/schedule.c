@@ -117,3 +117,9 @@ int64_t wr_schedule_next_edge(const struct wr_schedule *schedule, int64_t wall_n
     }
     return edge_s > floor_div(limit_ns, WR_NS_PER_S) ? limit_ns : edge_s * WR_NS_PER_S;
 }
+
+const struct wr_schedule_answer *wr_schedule_ask(const struct wr_schedule *schedule, int64_t wall_ns, struct wr_schedule_answer *kept) {
+    if (wall_ns < kept->from_ns || wall_ns >= kept->edge_ns)
+        *kept = (struct wr_schedule_answer){wall_ns, wr_schedule_next_edge(schedule, wall_ns), wr_schedule_active(schedule, wall_ns)};
+    return kept;
+}

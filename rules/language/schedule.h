@@ -45,6 +45,7 @@ struct wr_schedule_span {
 
 struct wr_schedule {
     const char *name;
+    uint32_t index; /* in the rule set's schedules */
     uint32_t n_spans;
     struct wr_schedule_span spans[WR_SCHEDULE_SPANS];
 };
@@ -54,5 +55,16 @@ bool wr_schedule_active(const struct wr_schedule *schedule, int64_t wall_ns);
 /* The next moment after wall_ns at which it begins or ends. Without one in the next eight days: the end of those, to ask again; so never later than
  * wall_ns + WR_SCHEDULE_AHEAD_NS. The caller's wall clock may be set in between: whoever waits for it on another clock looks again from time to time. */
 int64_t wr_schedule_next_edge(const struct wr_schedule *schedule, int64_t wall_ns);
+
+/* Both answers, kept until the next edge, so that a rule that is evaluated a thousand times a second looks into its calendar twice a day. All zero: none
+ * yet. The caller's, one for each schedule; one thread at a time. */
+struct wr_schedule_answer {
+    int64_t from_ns; /* they hold from here to edge_ns */
+    int64_t edge_ns;
+    bool active;
+};
+
+/* Asks the schedule where what is kept says nothing of this moment. Returns kept. */
+const struct wr_schedule_answer *wr_schedule_ask(const struct wr_schedule *schedule, int64_t wall_ns, struct wr_schedule_answer *kept);
 
 #endif

@@ -135,10 +135,18 @@ static void one_round(struct wr_random *random) {
     for (uint32_t i = 0; i < schedule.n_spans; i++)
         watch(&schedule.spans[i], clock, n, on);
     int64_t edge_ns = INT64_MIN;
+    struct wr_schedule_answer kept = {0};
     for (int i = DAYS_BEFORE * 1440; i < n - 2 * 1440; i++) {
         const int64_t at_ns = (begin_s + i * 60) * FIXTURE_SECOND;
         if (wr_schedule_active(&schedule, at_ns) != on[i])
             fail_msg("%s, minute %lld: %s", name, (long long)(begin_s + i * 60), on[i] ? "on in the model" : "off in the model");
+        if (wr_schedule_ask(&schedule, at_ns, &kept)->active != on[i] || kept.edge_ns <= at_ns)
+            fail_msg("%s, minute %lld: what was kept says otherwise", name, (long long)(begin_s + i * 60));
+        if (i % 31 == 0) { /* a sample of old data in between */
+            const int back = DAYS_BEFORE * 1440 + (int)wr_random_below(random, (uint64_t)(i - DAYS_BEFORE * 1440 + 1));
+            if (wr_schedule_ask(&schedule, (begin_s + back * 60) * FIXTURE_SECOND, &kept)->active != on[back])
+                fail_msg("%s, minute %lld: going back", name, (long long)(begin_s + back * 60));
+        }
         if (on[i] != on[i - 1] && edge_ns != INT64_MIN && edge_ns != at_ns)
             fail_msg("%s: an edge at %lld, not told before", name, (long long)(begin_s + i * 60));
         if (edge_ns == at_ns && on[i] == on[i - 1])

@@ -50,6 +50,29 @@ static void edges(const struct wr_schedule *schedule, int64_t from, bool on, con
 #define EDGES(schedule, from, on, ...)                                                                                                     \
     edges((schedule), (from), (on), (const int64_t[]){__VA_ARGS__}, sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
 
+/* What a rule asks with each sample is looked up twice a day. */
+static void the_answer_is_kept_until_the_next_edge(void **state) {
+    (void)state;
+    struct rules_fixture f;
+    fixture_init(&f, "schedules:\n  - {name: other, tz: UTC, from: \"00:00\", to: \"01:00\"}\n  - {name: open, tz: UTC, from: \"06:00\", "
+                     "to: \"18:00\"}\n"
+                     "rules:\n  - {rule: load, when: p > 2, active: open, auto_ack: true}\n");
+    const uint32_t p = fixture_series(&f, "p", "");
+    int64_t from_ns = 0;
+    unsigned lookups = 0;
+    for (int i = 0; i < 4 * 1440; i++) { /* four days from 08:00 on, each minute */
+        fixture_value(&f, p, 3);
+        const int64_t minute = f.now.wall_ns / FIXTURE_MINUTE % 1440;
+        assert_int_equal(fixture_state(&f, "load", ""), minute >= 6 * 60 && minute < 18 * 60 ? WR_ALARM_ACKED : WR_ALARM_NORMAL);
+        const struct wr_schedule_answer *kept = &f.evaluator->scheduled[schedule(f.rules, "open")->index];
+        lookups += kept->from_ns != from_ns;
+        from_ns = kept->from_ns;
+        fixture_pass(&f, FIXTURE_MINUTE);
+    }
+    assert_int_equal(lookups, 9); /* the first, and two edges a day */
+    fixture_fini(&f);
+}
+
 static void a_night_belongs_to_the_day_on_which_it_begins(void **state) {
     (void)state;
     struct wr_ruleset *rules = load("  - {name: closed, tz: Europe/Riga, days: mon-fri, from: \"20:00\", to: \"06:00\"}\n");
@@ -185,6 +208,7 @@ static void memory_and_reads_that_fail(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_answer_is_kept_until_the_next_edge),
         cmocka_unit_test(a_night_belongs_to_the_day_on_which_it_begins),
         cmocka_unit_test(spans_of_one_name_add_up),
         cmocka_unit_test(days_on_which_clocks_are_set),

@@ -62,46 +62,86 @@ static bool is_listed(const struct wr_alarm *alarm, const struct wr_alarm_listin
     return listing->all || alarm->silent != 0 || (alarm->to != WR_ALARM_NORMAL && alarm->to != WR_ALARM_PENDING);
 }
 
-static void run_list(struct wr_request *request, void *owner) {
+/* A part of the list: the request's input. */
+struct slice {
+    struct wr_alarm_listing wanted;
+    uint32_t cursor;
+    bool more;
+    size_t n;
+    struct wr_alarm alarms[WR_ALARM_LIST_SLICE];
+};
+
+/* On the engine's thread: no more than that at once, for alarms wait meanwhile. */
+static void run_slice(struct wr_request *request, void *owner) {
     struct wr_engine_loop *loop = owner;
-    const struct wr_alarm_listing *listing = request->input;
-    struct wr_evaluator *evaluator = wr_engine_evaluator(loop->engine);
-    struct wr_alarm *alarms = NULL;
-    size_t n = 0, room = 0;
-    uint32_t cursor = 0;
+    struct slice *slice = request->input;
+    const struct wr_evaluator *evaluator = wr_engine_evaluator(loop->engine);
     struct wr_alarm_entry entry;
-    enum wr_result result = WR_OK;
-    while (evaluator && result == WR_OK && wr_evaluator_next_alarm(evaluator, listing->all, &cursor, &entry)) {
-        if (!is_listed(&entry.alarm, listing))
-            continue;
-        if (n == room) {
-            room = room ? 2 * room : 64;
-            struct wr_alarm *more = realloc(alarms, room * sizeof *more);
-            if (!more) {
-                result = WR_NO_MEMORY;
-                break;
-            }
-            alarms = more;
-        }
-        alarms[n++] = entry.alarm;
+    while (evaluator && slice->n < WR_ALARM_LIST_SLICE) {
+        slice->more = wr_evaluator_next_alarm(evaluator, slice->wanted.all, &slice->cursor, &entry);
+        if (!slice->more)
+            break;
+        if (is_listed(&entry.alarm, &slice->wanted))
+            slice->alarms[slice->n++] = entry.alarm;
     }
-    if (result == WR_OK)
-        result = print_list(alarms, n, listing->json, &request->text);
-    free(alarms);
-    wr_request_finish(request, result);
+    wr_request_finish(request, WR_OK);
+}
+
+/* On the asker's. */
+struct alarms {
+    struct wr_alarm *list;
+    size_t n, room;
+};
+
+static enum wr_result take(struct alarms *alarms, const struct slice *slice, struct wr_error *err) {
+    if (slice->n == 0)
+        return WR_OK;
+    if (slice->wanted.max > 0 && alarms->n + slice->n > slice->wanted.max)
+        return wr_error_set(err, WR_LIMIT, "more than %zu alarms", slice->wanted.max);
+    if (alarms->n + slice->n > alarms->room) {
+        const size_t room = 2 * (alarms->n + slice->n);
+        struct wr_alarm *more = realloc(alarms->list, room * sizeof *more);
+        if (!more)
+            return wr_error_set(err, WR_NO_MEMORY, "no memory for the list");
+        alarms->list = more;
+        alarms->room = room;
+    }
+    memcpy(alarms->list + alarms->n, slice->alarms, slice->n * sizeof slice->alarms[0]);
+    alarms->n += slice->n;
+    return WR_OK;
+}
+
+static enum wr_result ask(struct wr_agent *agent, const struct wr_alarm_listing *wanted, struct wr_context *context, uint32_t *cursor,
+                          bool *ret_more, struct alarms *alarms, struct wr_error *err) {
+    struct wr_request *request;
+    struct slice *slice = malloc(sizeof *slice);
+    if (!slice)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for the list");
+    slice->wanted = *wanted;
+    slice->cursor = *cursor;
+    slice->more = false;
+    slice->n = 0;
+    WR_TRY(wr_request_new(run_slice, slice, free, &request, err));
+    enum wr_result result = wr_request_call_within(request, agent->engine.requests, context, WR_AGENT_REQUEST_NS, err);
+    if (result == WR_OK) {
+        *cursor = slice->cursor;
+        *ret_more = slice->more;
+        result = take(alarms, slice, err);
+    }
+    wr_request_release(request);
+    return result;
 }
 
 enum wr_result wr_alarm_list(struct wr_agent *agent, const struct wr_alarm_listing *wanted, struct wr_context *context, struct wr_buf *into,
                              struct wr_error *err) {
-    struct wr_request *request;
-    struct wr_alarm_listing *listing = malloc(sizeof *listing);
-    if (!listing)
-        return wr_error_set(err, WR_NO_MEMORY, "no memory for the list");
-    *listing = *wanted;
-    WR_TRY(wr_request_new(run_list, listing, free, &request, err));
-    enum wr_result result = wr_request_call_within(request, agent->engine.requests, context, WR_AGENT_REQUEST_NS, err);
+    struct alarms alarms = {.n = 0};
+    uint32_t cursor = 0;
+    bool more = true;
+    enum wr_result result = WR_OK;
+    while (result == WR_OK && more)
+        result = ask(agent, wanted, context, &cursor, &more, &alarms, err);
     if (result == WR_OK)
-        result = wr_buf_append(into, request->text.data, request->text.len);
-    wr_request_release(request);
+        result = print_list(alarms.list, alarms.n, wanted->json, into);
+    free(alarms.list);
     return result;
 }

@@ -11,6 +11,10 @@
 #include "core/log.h"
 #include "core/thread.h"
 
+/* More would not fit into a reply: as JSON an alarm takes more than these bytes. */
+#define LIST_MAX (WR_HTTP_LIST_BYTES / 256)
+#define LIST_TIMES 3 /* while it grows: old, and new of twice the size */
+
 struct wr_desk {
     struct wr_agent *agent;
     struct wr_http_gate *gate;
@@ -49,7 +53,7 @@ static int code_of(const struct wr_order *order, const struct wr_order_answer *a
 /* -- one delivery ------------------------------------------------------------------------------------------------------------------------ */
 
 static void list(struct wr_desk *desk, struct wr_http_delivery *delivery) {
-    const struct wr_alarm_listing wanted = {.json = true};
+    const struct wr_alarm_listing wanted = {.json = true, .max = LIST_MAX};
     struct wr_error err = {0};
     const enum wr_result result = wr_alarm_list(desk->agent, &wanted, desk->inbox.context, &delivery->reply, &err);
     delivery->code = 200;
@@ -174,5 +178,5 @@ void wr_desk_stop(struct wr_desk *desk) {
 
 size_t wr_desk_bytes(void) {
     return sizeof(struct wr_desk) + WR_HTTP_TOKENS * sizeof(struct wr_http_token) + WR_DESK_BODIES_BYTES + WR_HTTP_LIST_BYTES +
-           sizeof(struct wr_order);
+           LIST_TIMES * LIST_MAX * sizeof(struct wr_alarm) + sizeof(struct wr_order);
 }

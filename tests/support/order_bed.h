@@ -1,4 +1,4 @@
-/* As much of an agent as operators' commands need: an engine with three alarms that are unack, the thread that serves its requests, and a clock by which a test
+/* As much of an agent as operators' commands need: an engine with some alarms (three, unless bed_rooms says otherwise) that are unack, the thread that serves its requests, and a clock by which a test
  * decides when the journal is on disk. One a program.
  *
  * Threads: begin and end from the test's; the engine's is bed.engine.
@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -23,8 +24,19 @@ static const char rules_text[] = "rules:\n"
                                  "  - {rule: many, when: weir.alarm_rate_10m > 2}\n"
                                  "  - {rule: mix, when: \"weir.alarm_priority_mix{severity=low} > 50\"}\n";
 
-/* Another one may be set before begin. */
+/* Others may be set before begin. */
 static const char *bed_rules = rules_text;
+static unsigned bed_rooms = ROOMS;
+
+/* A, B ... then numbers. The text lasts until the next call. */
+static inline const char *room_name(unsigned i) {
+    static char name[16];
+    if (i < ROOMS)
+        snprintf(name, sizeof name, "%c", 'A' + (char)i);
+    else
+        snprintf(name, sizeof name, "%u", i);
+    return name;
+}
 
 static struct bed {
     struct wr_agent agent;
@@ -93,14 +105,14 @@ static void begin(size_t journal) {
     wr_diagnostics_init(&diagnostics);
     assert_int_equal(wr_ruleset_load_text("rules.yaml", bed_rules, strlen(bed_rules), NULL, &diagnostics, &bed.agent.rules, NULL), WR_OK);
     wr_diagnostics_fini(&diagnostics);
-    assert_int_equal(wr_series_table_new(64, &bed.agent.series, NULL), WR_OK);
+    assert_int_equal(wr_series_table_new(64 + bed_rooms, &bed.agent.series, NULL), WR_OK);
     assert_int_equal(wr_symbol_table_new(64, &bed.agent.symbols, NULL), WR_OK);
     assert_int_equal(wr_evaluator_new(bed.agent.rules, bed.agent.series, bed.agent.symbols, &evaluator, NULL), WR_OK);
     bed.window.every_ns = WR_NS_PER_S;
     assert_int_equal(wr_selector_parse("*", 1, &bed.window.of, NULL, NULL), WR_OK);
     const struct wr_engine_options options = {.series = bed.agent.series,
                                               .symbols = bed.agent.symbols,
-                                              .max_series = 64,
+                                              .max_series = 64 + bed_rooms,
                                               .n_sources = 1,
                                               .windows = &bed.window,
                                               .n_windows = 1,
@@ -114,14 +126,13 @@ static void begin(size_t journal) {
     loop->to_journal = make_channel("journal", journal, sizeof(struct wr_alarm_entry));
     bed.agent.clock = &look_clock;
     bed.agent.store.state = WR_STORE_OPEN;
-    for (uint32_t i = 0; i < ROOMS; i++) {
-        const char room[] = {(char)('A' + (char)i), '\0'};
+    for (unsigned i = 0; i < bed_rooms; i++) {
         const struct wr_now now = wr_clock_now(&look_clock);
         struct wr_reading reading = {
-            .event_ns = now.wall_ns, .value.f = 60, .series = series_of(room), .type = WR_TYPE_FLOAT, .decimals = 1};
+            .event_ns = now.wall_ns, .value.f = 60, .series = series_of(room_name(i)), .type = WR_TYPE_FLOAT, .decimals = 1};
         assert_int_equal(wr_engine_tell(loop->engine, &reading, &now, &loop->out.alarms), WR_OK);
+        loop->out.alarms.n = 0;
     }
-    loop->out.alarms.n = 0;
     assert_int_equal(pthread_create(&bed.engine, NULL, serve, loop), 0);
 }
 

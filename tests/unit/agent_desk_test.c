@@ -256,6 +256,24 @@ static void without_a_token_nothing_is_told(void **state) {
     close(fd);
 }
 
+static void a_list_that_is_too_long_is_told(void **state) {
+    (void)state;
+    start();
+    int fd = dial();
+    assert_int_equal(ask(fd, "GET /api/v1/alarms", TOKEN, NULL), 200);
+    close(fd);
+    stop(WR_NS_PER_S);
+    end();
+    bed_rooms = 1500; /* twice as many alarms */
+    begin(64);
+    start();
+    fd = dial();
+    assert_int_equal(ask(fd, "GET /api/v1/alarms", TOKEN, NULL), 503);
+    has("the list is too long for HTTP");
+    close(fd);
+    bed_rooms = ROOMS;
+}
+
 static void a_client_that_goes_away_has_said_it(void **state) {
     (void)state;
     bed.agent.store.journalled = UINT64_MAX;
@@ -382,6 +400,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_command_is_answered_when_it_is_on_disk, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_outcome_has_its_status, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_a_token_nothing_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_list_that_is_too_long_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_client_that_goes_away_has_said_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_waits_for_too_long_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_stop_does_not_wait_for_the_engine, set_up, tear_down),

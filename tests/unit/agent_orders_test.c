@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "agent/alarm_list.h"
 #include "agent/commands/commands.h"
 #include "agent/control_alarms.h"
 #include "tests/support/failing.h"
@@ -85,6 +86,29 @@ static void the_list_shows_silences(void **state) {
     end();
 }
 
+/* The engine is asked in parts, between which it does other things; the list is whole all the same. */
+static void a_long_list_comes_in_parts(void **state) {
+    (void)state;
+    enum { LONG = 2 * WR_ALARM_LIST_SLICE + 7 };
+    static char answer[LONG * 1024];
+    struct wr_channel_stats before, after;
+    bed_rooms = LONG;
+    begin(64);
+    wr_channel_stats(bed.agent.engine.requests, &before);
+    assert_int_equal(say("--json", answer, sizeof answer), WR_EXIT_OK);
+    wr_channel_stats(bed.agent.engine.requests, &after);
+    assert_int_equal(after.accepted - before.accepted, 3);
+    for (unsigned i = 0; i < LONG; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "\"hot{room=%s}\"", room_name(i));
+        const char *at = strstr(answer, name);
+        assert_non_null(at);
+        assert_null(strstr(at + 1, name));
+    }
+    end();
+    bed_rooms = ROOMS;
+}
+
 static void without_memory(void **state) {
     (void)state;
     static const char *const commands[] = {"shelve hot --for 1h --why x --key k --json", "ack hot", "--all"};
@@ -140,11 +164,9 @@ static void figures_are_told_to_rules(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_answer_waits_for_the_journal),
-        cmocka_unit_test(a_store_that_does_not_write_is_told),
-        cmocka_unit_test(a_journal_without_room_is_told),
-        cmocka_unit_test(the_list_shows_silences),
-        cmocka_unit_test(without_memory),
+        cmocka_unit_test(the_answer_waits_for_the_journal), cmocka_unit_test(a_store_that_does_not_write_is_told),
+        cmocka_unit_test(a_journal_without_room_is_told),   cmocka_unit_test(the_list_shows_silences),
+        cmocka_unit_test(a_long_list_comes_in_parts),       cmocka_unit_test(without_memory),
         cmocka_unit_test(figures_are_told_to_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,9 @@
 
 #define WR_CALENDAR_DAY_S 86400
 
+/* Division that rounds down, also before 1970. */
+static inline int64_t wr_calendar_floor(int64_t at, int64_t length) { return at / length - (at % length < 0); }
+
 static inline bool wr_calendar_leap(int year) { return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0; }
 
 /* month 1..12 */

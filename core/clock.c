@@ -7,6 +7,8 @@
 #include <sys/random.h>
 #include <sys/timex.h>
 
+#include "core/calendar.h"
+
 /* 2026-01-01T00:00:00Z. A wall clock before the day of this release is wrong; a later one was set by somebody. */
 #define RELEASED_NS (INT64_C(1767225600) * WR_NS_PER_S)
 
@@ -175,9 +177,9 @@ static char *put_digits(char *at, int64_t value, int n) {
 char *wr_clock_format(char *text, size_t size, int64_t wall_ns) {
     assert(size >= 32);
     (void)size;
-    int64_t ms = wall_ns / WR_NS_PER_MS - (wall_ns % WR_NS_PER_MS < 0);
-    int64_t seconds = ms / 1000 - (ms % 1000 < 0);
-    int64_t days = seconds / SECONDS_PER_DAY - (seconds % SECONDS_PER_DAY < 0);
+    int64_t ms = wr_calendar_floor(wall_ns, WR_NS_PER_MS);
+    int64_t seconds = wr_calendar_floor(ms, 1000);
+    int64_t days = wr_calendar_floor(seconds, SECONDS_PER_DAY);
     int64_t second_of_day = seconds - days * SECONDS_PER_DAY;
 
     /* Days to a date: Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days. An int64_t of nanoseconds ends in

@@ -64,9 +64,9 @@ int32_t wr_timezone_offset(const struct wr_timezone *zone, int64_t utc_s) {
 }
 
 struct wr_timezone_time wr_timezone_local(const struct wr_timezone *zone, int64_t wall_ns) {
-    const int64_t utc_s = wall_ns / WR_NS_PER_S - (wall_ns % WR_NS_PER_S < 0);
+    const int64_t utc_s = wr_calendar_floor(wall_ns, WR_NS_PER_S);
     const int64_t local_s = utc_s + wr_timezone_offset(zone, utc_s);
-    const int64_t day = local_s / WR_CALENDAR_DAY_S - (local_s % WR_CALENDAR_DAY_S < 0);
+    const int64_t day = wr_calendar_floor(local_s, WR_CALENDAR_DAY_S);
     const int weekday = wr_calendar_weekday(day);
     return (struct wr_timezone_time){(int)((local_s - day * WR_CALENDAR_DAY_S) / 3600), weekday == 0 ? 7 : weekday};
 }

@@ -121,8 +121,7 @@ static int64_t local_s(const struct wr_timezone_switch *at, int year) {
 }
 
 static int year_of(const struct wr_timezone_rule *rule, int64_t utc_s) {
-    const int64_t seconds = utc_s + rule->standard_s;
-    return wr_calendar_year(seconds / WR_CALENDAR_DAY_S - (seconds % WR_CALENDAR_DAY_S < 0));
+    return wr_calendar_year(wr_calendar_floor(utc_s + rule->standard_s, WR_CALENDAR_DAY_S));
 }
 
 static int64_t begins_s(const struct wr_timezone_rule *rule, int year) {

@@ -110,7 +110,7 @@ static bool compile_one(struct wr_compile *compile, struct wr_file_group *record
     size_t errors = compile->diagnostics->errors;
     group->place = (struct wr_place){compile->file, wr_compile_where(compile, NULL)};
     read_name(compile, record->name, group);
-    group->n_by = wr_compile_labels(compile, "by", record->by, record->n_by, group->by, WR_RULE_LABELS);
+    group->n_by = wr_compile_labels(compile, LABEL_CODE, "by", record->by, record->n_by, group->by, WR_RULE_LABELS);
     group->wait_ns = wr_compile_duration(compile, "wait", record->wait, NULL, WAIT_NS);
     group->update_ns = wr_compile_duration(compile, "update", record->update, NULL, UPDATE_NS);
     group->repeat_ns = wr_compile_duration(compile, "repeat", record->repeat, NULL, REPEAT_NS);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/nearest.h"
 #include "rules/compile/rule_compile.h"
 #include "rules/compile/rule_schema.h"
 
@@ -85,7 +86,7 @@ static void refuse_word(struct wr_compile *compile, const char *key, const char 
     char hint[80];
     char shown[48];
     char where[80];
-    const char *near = wr_diagnostics_nearest(word, names, n);
+    const char *near = wr_nearest_name(word, names, n);
     snprintf(where, sizeof where, "%s.%s[%u]", key, list, index);
     snprintf(hint, sizeof hint, "did you mean '%s'?", near ? near : "");
     WR_COMPILE_ERROR(compile, 329, where, near ? hint : NULL, "%s: '%s'", what, wr_error_escape(shown, sizeof shown, word, strlen(word)));

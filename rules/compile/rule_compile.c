@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/nearest.h"
 #include "core/quantity.h"
 #include "rules/compile/rule_schema.h"
 
@@ -153,7 +154,7 @@ int wr_compile_word(struct wr_compile *compile, const char *key, const char *tex
     for (size_t i = 0; i < n; i++)
         snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", words[i]);
     char hint[80];
-    const char *near = wr_diagnostics_nearest(text, words, n);
+    const char *near = wr_nearest_name(text, words, n);
     snprintf(hint, sizeof hint, "did you mean '%s'?", near ? near : "");
     char shown[48];
     WR_COMPILE_ERROR(compile, 322, where, near ? hint : NULL, "'%s' is not %s", wr_error_escape(shown, sizeof shown, text, strlen(text)),
@@ -175,10 +176,10 @@ static void check_name(struct wr_compile *compile, const char *name) {
     compile->rule->name = wr_compile_copy(compile, name);
 }
 
-/* by: room, or by: "line, pump", or by: [line, pump] */
-void wr_compile_by(struct wr_compile *compile, char *const *list, unsigned n) {
-    struct wr_rule *rule = compile->rule;
-    for (unsigned i = 0; i < n; i++) {
+uint32_t wr_compile_labels(struct wr_compile *compile, unsigned code, const char *key, char *const *list, unsigned n, const char **labels,
+                           uint32_t max) {
+    uint32_t count = 0;
+    for (unsigned i = 0; i < n; i++)
         for (const char *at = list[i]; at;) {
             const char *comma = strchr(at, ',');
             size_t len = comma ? (size_t)(comma - at) : strlen(at);
@@ -187,21 +188,25 @@ void wr_compile_by(struct wr_compile *compile, char *const *list, unsigned n) {
             while (len > 0 && at[len - 1] == ' ')
                 len--;
             if (len == 0 || len > 64) {
-                WR_COMPILE_ERROR(compile, 326, "by", NULL, "`by` names one or more labels, as in by: \"line, pump\"");
-                return;
+                WR_COMPILE_ERROR(compile, code, key, NULL, "`%s` names one or more labels, as in %s: \"line, pump\"", key, key);
+                return count;
             }
-            if (rule->n_by == WR_RULE_LABELS) {
-                WR_COMPILE_ERROR(compile, 326, "by", NULL, "more than %d labels in `by`", WR_RULE_LABELS);
-                return;
+            if (count == max) {
+                WR_COMPILE_ERROR(compile, code, key, NULL, "more than %u labels in `%s`", max, key);
+                return count;
             }
             const char *label = wr_arena_text(&compile->ruleset->arena, at, len);
-            for (uint32_t k = 0; label && k < rule->n_by; k++)
-                if (strcmp(rule->by[k], label) == 0)
-                    WR_COMPILE_ERROR(compile, 326, "by", NULL, "the label '%s' stands twice in `by`", label);
-            rule->by[rule->n_by++] = label ? label : "";
+            for (uint32_t k = 0; label && k < count; k++)
+                if (strcmp(labels[k], label) == 0)
+                    WR_COMPILE_ERROR(compile, code, key, NULL, "the label '%s' stands twice in `%s`", label, key);
+            labels[count++] = label ? label : "";
             at = comma ? comma + 1 : NULL;
         }
-    }
+    return count;
+}
+
+void wr_compile_by(struct wr_compile *compile, char *const *list, unsigned n) {
+    compile->rule->n_by = wr_compile_labels(compile, 326, "by", list, n, compile->rule->by, WR_RULE_LABELS);
 }
 
 /* -- options ----------------------------------------------------------------------------------------------------------------------------- */

@@ -39,6 +39,9 @@ const char *wr_compile_copy(struct wr_compile *compile, const char *text);
 bool wr_compile_rules(struct wr_compile *compile);
 /* -- what the sections share ----------------------------------------------------------------------------------------------------------------- */
 
+/* room, or "line, pump", or [line, pump], into labels[max]. Complains with the code at the key. Returns how many. */
+uint32_t wr_compile_labels(struct wr_compile *compile, unsigned code, const char *key, char *const *list, unsigned n, const char **labels,
+                           uint32_t max);
 /* by: of a rule or a derived point, into compile->rule. */
 void wr_compile_by(struct wr_compile *compile, char *const *list, unsigned n);
 /* What the record says, else what the file's defaults say (NULL: neither), else `otherwise`. */

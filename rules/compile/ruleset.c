@@ -346,6 +346,17 @@ static enum wr_result build(struct wr_yaml *yamls, size_t n, const struct wr_rul
     return WR_OK;
 }
 
+/* Builds from what was read, if that went well; frees it in any case. */
+static enum wr_result build_and_free(enum wr_result result, struct wr_yaml *yamls, size_t n, const struct wr_ruleset_options *options,
+                                     struct wr_diagnostics *diagnostics, struct wr_ruleset **ret_ruleset, struct wr_error *err) {
+    if (result == WR_OK)
+        result = build(yamls, n, options, diagnostics, ret_ruleset, err);
+    for (size_t i = 0; i < n; i++)
+        wr_yaml_free(&yamls[i]);
+    free(yamls);
+    return result;
+}
+
 enum wr_result wr_ruleset_load(const char *const *files, size_t n_files, const struct wr_ruleset_options *options,
                                struct wr_diagnostics *diagnostics, struct wr_ruleset **ret_ruleset, struct wr_error *err) {
     struct wr_yaml *yamls = calloc(n_files + 1, sizeof *yamls);
@@ -368,12 +379,7 @@ enum wr_result wr_ruleset_load(const char *const *files, size_t n_files, const s
         if (loaded != WR_OK && loaded != WR_INVALID)
             break;
     }
-    if (result == WR_OK)
-        result = build(yamls, n, options, diagnostics, ret_ruleset, err);
-    for (size_t i = 0; i < n; i++)
-        wr_yaml_free(&yamls[i]);
-    free(yamls);
-    return result;
+    return build_and_free(result, yamls, n, options, diagnostics, ret_ruleset, err);
 }
 
 static enum wr_result load_texts(const struct wr_ruleset_text *first, const struct wr_ruleset_options *options,
@@ -398,12 +404,7 @@ enum wr_result wr_ruleset_load_text(const char *name, const char *text, size_t l
     if (!yamls)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for the rules");
     enum wr_result result = load_texts(&first, options, diagnostics, yamls, &n, err);
-    if (result == WR_OK)
-        result = build(yamls, n, options, diagnostics, ret_ruleset, err);
-    for (size_t i = 0; i < n; i++)
-        wr_yaml_free(&yamls[i]);
-    free(yamls);
-    return result;
+    return build_and_free(result, yamls, n, options, diagnostics, ret_ruleset, err);
 }
 
 /* -- listing ------------------------------------------------------------------------------------------------------------------------------ */

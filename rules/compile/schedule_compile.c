@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "core/calendar.h"
+#include "core/nearest.h"
 #include "core/timezone.h"
 #include "rules/compile/rule_compile.h"
 #include "rules/compile/rule_schema.h"
@@ -172,14 +173,14 @@ static bool read_clock(const char *text, int32_t *ret_s) {
     if (p < end && (*p++ != ':' || !read_digits(&p, end, 2, &second)))
         return false;
     *ret_s = hour * 3600 + minute * 60 + second;
-    return p == end && minute <= 59 && second <= 59 && *ret_s <= WR_SCHEDULE_DAY_S;
+    return p == end && minute <= 59 && second <= 59 && *ret_s <= WR_CALENDAR_DAY_S;
 }
 
 static void read_time(struct wr_compile *compile, const char *key, const char *text, bool end, int32_t *s) {
     int32_t value;
     if (!text)
         return;
-    if (read_clock(text, &value) && (end || value < WR_SCHEDULE_DAY_S))
+    if (read_clock(text, &value) && (end || value < WR_CALENDAR_DAY_S))
         *s = value;
     else
         WR_COMPILE_ERROR(compile, SCHEDULE_CODE, key, end ? "write \"06:00\"; the end of the day is \"24:00\"" : "write \"20:00\"",
@@ -254,7 +255,7 @@ static bool compile_schedule(struct wr_compile *compile, const struct wr_file_sc
         return true;
     }
     struct wr_schedule_span *span = &schedule->spans[schedule->n_spans++];
-    *span = (struct wr_schedule_span){.to_s = WR_SCHEDULE_DAY_S};
+    *span = (struct wr_schedule_span){.to_s = WR_CALENDAR_DAY_S};
     read_days(compile, record, span);
     read_time(compile, "from", record->from, false, &span->from_s);
     read_time(compile, "to", record->to, true, &span->to_s);
@@ -282,6 +283,6 @@ const struct wr_schedule *wr_ruleset_schedule(const struct wr_ruleset *ruleset, 
             return ruleset->schedules[i];
     }
     if (ret_near)
-        *ret_near = wr_diagnostics_nearest(name, names, ruleset->n_schedules);
+        *ret_near = wr_nearest_name(name, names, ruleset->n_schedules);
     return NULL;
 }

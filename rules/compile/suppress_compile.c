@@ -24,31 +24,6 @@ const struct wr_yaml_field wr_suppress_fields[] = {
 };
 /* clang-format on */
 
-uint32_t wr_compile_labels(struct wr_compile *compile, const char *key, char *const *list, unsigned n, const char **labels, uint32_t max) {
-    uint32_t count = 0;
-    for (unsigned i = 0; i < n; i++)
-        for (const char *at = list[i]; at;) {
-            const char *comma = strchr(at, ',');
-            size_t len = comma ? (size_t)(comma - at) : strlen(at);
-            while (len > 0 && *at == ' ')
-                at++, len--;
-            while (len > 0 && at[len - 1] == ' ')
-                len--;
-            if (len == 0 || len > 64) {
-                WR_COMPILE_ERROR(compile, LABEL_CODE, key, NULL, "`%s` names one or more labels, as in %s: \"line, pump\"", key, key);
-                return count;
-            }
-            if (count == max) {
-                WR_COMPILE_ERROR(compile, LABEL_CODE, key, NULL, "more than %u labels in `%s`", max, key);
-                return count;
-            }
-            const char *label = wr_arena_text(&compile->ruleset->arena, at, len);
-            labels[count++] = label ? label : "";
-            at = comma ? comma + 1 : NULL;
-        }
-    return count;
-}
-
 /* -- what it says -------------------------------------------------------------------------------------------------------------------------- */
 
 static uint32_t find_rule(const struct wr_ruleset *ruleset, const char *name) {
@@ -186,7 +161,7 @@ static void compile_one(struct wr_compile *compile, const struct wr_file_suppres
         complain_of_rule(compile, CAUSE_CODE, "cause", record->cause);
     if (record->match)
         suppress.match = read_match(compile, record->match);
-    suppress.n_equal = wr_compile_labels(compile, "equal", record->equal, record->n_equal, suppress.equal, WR_RULE_LABELS);
+    suppress.n_equal = wr_compile_labels(compile, LABEL_CODE, "equal", record->equal, record->n_equal, suppress.equal, WR_RULE_LABELS);
     suppress.linger_ns = wr_compile_duration(compile, "linger", record->linger, NULL, 0);
     const struct wr_rule *cause = suppress.cause == UINT32_MAX ? NULL : ruleset->rules[suppress.cause];
     for (uint32_t i = 0; cause && i < suppress.n_equal; i++)

@@ -22,7 +22,4 @@ extern const struct wr_yaml_field wr_suppress_fields[];
 /* All of one file; what is wrong goes to diagnostics. False: no memory. */
 bool wr_compile_suppress(struct wr_compile *compile);
 
-/* A list of labels, or one text with commas, into labels[max]. Complains at the key. */
-uint32_t wr_compile_labels(struct wr_compile *compile, const char *key, char *const *list, unsigned n, const char **labels, uint32_t max);
-
 #endif

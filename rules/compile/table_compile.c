@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/fingerprint.h"
+#include "core/nearest.h"
 #include "rules/compile/rule_compile.h"
 #include "rules/compile/rule_schema.h"
 
@@ -99,6 +100,6 @@ const struct wr_table *wr_ruleset_table(const struct wr_ruleset *ruleset, const 
             return ruleset->tables[i];
     }
     if (ret_near)
-        *ret_near = wr_diagnostics_nearest(name, names, ruleset->n_tables);
+        *ret_near = wr_nearest_name(name, names, ruleset->n_tables);
     return NULL;
 }

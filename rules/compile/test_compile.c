@@ -73,7 +73,7 @@ int wr_test_word(struct wr_test_compile *tests, const char *key, const char *tex
         snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", words[i]);
     }
     char hint[80];
-    const char *near = wr_diagnostics_nearest(text, words, n);
+    const char *near = wr_nearest_name(text, words, n);
     snprintf(hint, sizeof hint, "did you mean '%s'?", near ? near : "");
     WR_COMPILE_ERROR(tests->compile, 361, key, near ? hint : NULL, "'%s' is not %s",
                      wr_error_escape(shown, sizeof shown, text, strlen(text)), list);
@@ -133,7 +133,7 @@ static bool check_labels(struct wr_test_compile *tests, const char *key, const s
         for (uint32_t k = 0; k < rule->n_by; k++)
             known |= rule->by[k] && strcmp(rule->by[k], match->tag) == 0;
         if (!known) {
-            const char *near = wr_diagnostics_nearest(match->tag, rule->by, rule->n_by);
+            const char *near = wr_nearest_name(match->tag, rule->by, rule->n_by);
             char hint[100];
             snprintf(hint, sizeof hint, "did you mean '%s'?", near ? near : "");
             WR_COMPILE_ERROR(tests->compile, 362, key, near ? hint : NULL, "the %s '%s' is not by '%.60s'", kind, rule->name, match->tag);

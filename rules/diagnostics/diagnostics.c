@@ -185,7 +185,3 @@ enum wr_result wr_diagnostics_render(struct wr_diagnostics *diagnostics, enum wr
         return render_text(diagnostics, into);
     }
 }
-
-const char *wr_diagnostics_nearest(const char *word, const char *const *names, size_t n) {
-    return wr_nearest_name(word, names, n);
-}

@@ -68,7 +68,4 @@ enum wr_diagnostics_format {
 WR_MUST_USE enum wr_result wr_diagnostics_render(struct wr_diagnostics *diagnostics, enum wr_diagnostics_format format,
                                                  struct wr_buf *into);
 
-/* The nearest of n names to `word` by edit distance (a swap of neighbours counts one), or NULL when none is near. NULLs in names are skipped. */
-const char *wr_diagnostics_nearest(const char *word, const char *const *names, size_t n);
-
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/nearest.h"
 #include "rules/alarms/annunciator.h"
 #include "rules/explain/explain_private.h"
 #include "rules/language/label.h"
@@ -20,7 +21,7 @@ static enum wr_result refuse_name(const struct wr_ruleset *rules, const char *na
     const char **names = calloc(rules->n_rules + 1u, sizeof *names);
     for (uint32_t i = 0; names && i < rules->n_rules; i++)
         names[i] = rules->rules[i]->name;
-    const char *near = names ? wr_diagnostics_nearest(name, names, rules->n_rules) : NULL;
+    const char *near = names ? wr_nearest_name(name, names, rules->n_rules) : NULL;
     free(names);
     if (near)
         return wr_error_set(err, WR_NOT_FOUND, "there is no rule '%.63s': did you mean '%s'?", name, near);

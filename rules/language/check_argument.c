@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/nearest.h"
+
 void wr_check_wrong_arguments(struct wr_scope *scope, const struct wr_node *node, const char *what) {
     char hint[120];
     snprintf(hint, sizeof hint, "write %s", node->function->usage);
@@ -43,7 +45,7 @@ static bool take_named(struct wr_scope *scope, const struct wr_node *call, struc
             slot = function->parameters[i].kind == WR_ARGUMENT_WINDOW ? &arguments->window.length : &arguments->at[i];
     if (!slot) {
         char hint[160];
-        const char *near = wr_diagnostics_nearest(named->text, known, n_known);
+        const char *near = wr_nearest_name(named->text, known, n_known);
         if (near)
             snprintf(hint, sizeof hint, "did you mean '%s='?", near);
         else
@@ -153,7 +155,7 @@ static bool read_word(struct wr_scope *scope, const struct wr_parameter *paramet
             *ret_number = (double)n;
             return true;
         }
-    const char *near = node->kind == WR_NODE_SERIES ? wr_diagnostics_nearest(node->text, parameter->words, n) : NULL;
+    const char *near = node->kind == WR_NODE_SERIES ? wr_nearest_name(node->text, parameter->words, n) : NULL;
     char hint[160] = "one of";
     for (size_t i = 0; i < n; i++)
         snprintf(hint + strlen(hint), sizeof hint - strlen(hint), "%s %s", i > 0 ? "," : "", parameter->words[i]);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/nearest.h"
 #include "rules/diagnostics/diagnostics.h"
 
 #define DAYS 86400.0
@@ -173,5 +174,5 @@ const char *wr_function_nearest(const char *name) {
     const char *names[N_FUNCTIONS];
     for (size_t i = 0; i < N_FUNCTIONS; i++)
         names[i] = wr_functions[i].name;
-    return wr_diagnostics_nearest(name, names, N_FUNCTIONS);
+    return wr_nearest_name(name, names, N_FUNCTIONS);
 }

@@ -19,10 +19,6 @@ struct interval {
     int64_t to_s;
 };
 
-static int64_t floor_div(int64_t a, int64_t b) {
-    return a / b - (a % b < 0);
-}
-
 static int32_t month_and_day(int64_t day) {
     const int year = wr_calendar_year(day);
     int month = 12;
@@ -57,11 +53,11 @@ static struct interval interval_of(const struct wr_schedule_span *span, int64_t 
 }
 
 static int64_t local_day(const struct wr_schedule_span *span, int64_t utc_s) {
-    return floor_div(utc_s + wr_timezone_offset(span->zone, utc_s), WR_CALENDAR_DAY_S);
+    return wr_calendar_floor(utc_s + wr_timezone_offset(span->zone, utc_s), WR_CALENDAR_DAY_S);
 }
 
 bool wr_schedule_active(const struct wr_schedule *schedule, int64_t wall_ns) {
-    const int64_t utc_s = floor_div(wall_ns, WR_NS_PER_S);
+    const int64_t utc_s = wr_calendar_floor(wall_ns, WR_NS_PER_S);
     for (uint32_t i = 0; i < schedule->n_spans; i++) {
         const struct wr_schedule_span *span = &schedule->spans[i];
         const int64_t today = local_day(span, utc_s);
@@ -103,7 +99,7 @@ static int collect(const struct wr_schedule *schedule, int64_t utc_s, struct int
 
 int64_t wr_schedule_next_edge(const struct wr_schedule *schedule, int64_t wall_ns) {
     struct interval intervals[INTERVALS];
-    const int64_t utc_s = floor_div(wall_ns, WR_NS_PER_S);
+    const int64_t utc_s = wr_calendar_floor(wall_ns, WR_NS_PER_S);
     const int64_t limit_ns = wr_clock_add_ns(wall_ns, WR_SCHEDULE_AHEAD_NS);
     const int n = collect(schedule, utc_s, intervals);
     if (n == 0)
@@ -115,7 +111,7 @@ int64_t wr_schedule_next_edge(const struct wr_schedule *schedule, int64_t wall_n
             if (intervals[i].to_s > edge_s)
                 edge_s = intervals[i].to_s;
     }
-    return edge_s > floor_div(limit_ns, WR_NS_PER_S) ? limit_ns : edge_s * WR_NS_PER_S;
+    return edge_s > wr_calendar_floor(limit_ns, WR_NS_PER_S) ? limit_ns : edge_s * WR_NS_PER_S;
 }
 
 const struct wr_schedule_answer *wr_schedule_ask(const struct wr_schedule *schedule, int64_t wall_ns, struct wr_schedule_answer *kept) {

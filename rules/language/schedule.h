@@ -20,7 +20,6 @@
 
 #define WR_SCHEDULE_SPANS 32
 #define WR_SCHEDULE_DATES 64
-#define WR_SCHEDULE_DAY_S 86400
 #define WR_SCHEDULE_AHEAD_NS (INT64_C(8) * 86400 * 1000000000)
 
 struct wr_timezone; /* core/timezone.h */
@@ -35,8 +34,8 @@ struct wr_schedule_dates {
 struct wr_schedule_span {
     const struct wr_timezone *zone; /* NULL: UTC */
     uint8_t weekdays;               /* bit 0 Monday .. bit 6 Sunday */
-    int32_t from_s;                 /* local time of day, 0 .. WR_SCHEDULE_DAY_S - 1 */
-    int32_t to_s;                   /* 0 .. WR_SCHEDULE_DAY_S; at or below from_s: of the next day */
+    int32_t from_s;                 /* local time of day, 0 .. WR_CALENDAR_DAY_S - 1 */
+    int32_t to_s;                   /* 0 .. WR_CALENDAR_DAY_S; at or below from_s: of the next day */
     uint32_t n_dates;
     const struct wr_schedule_dates *dates; /* days beside the weekdays */
     uint32_t n_except;

@@ -3,6 +3,8 @@
 
 #include "rules/language/table_private.h"
 
+#include "core/nearest.h"
+
 const char *wr_table_name(const struct wr_table *table) {
     return table->name;
 }
@@ -36,7 +38,7 @@ uint32_t wr_table_column(const struct wr_table *table, const char *name, const c
             return i;
     }
     if (ret_near)
-        *ret_near = wr_diagnostics_nearest(name, names, table->n_columns);
+        *ret_near = wr_nearest_name(name, names, table->n_columns);
     return WR_TABLE_NONE;
 }
 

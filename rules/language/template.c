@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/nearest.h"
 #include "core/quantity.h"
 #include "rules/diagnostics/diagnostics.h"
 #include "rules/language/table.h"
@@ -182,7 +183,7 @@ static enum wr_result refuse_name(const char *word, size_t len, const struct wr_
             all[n++] = names[i];
     if (strcmp(shown, names[DURATION]) == 0)
         return wr_error_set(err, WR_INVALID, "{duration} is known in `message` only");
-    *ret_near = wr_diagnostics_nearest(shown, all, n);
+    *ret_near = wr_nearest_name(shown, all, n);
     return wr_error_set(err, WR_INVALID,
                         "unknown name '%s' in a template: it is none of value, limit, unit, rule, severity, level%s, state, cause%s, "
                         "no label of `by` and no column of a table",

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/nearest.h"
 #include "rules/diagnostics/diagnostics.h"
 
 /* clang-format off */
@@ -145,7 +146,7 @@ static enum wr_result unknown(const char *name, size_t len, struct wr_error *err
     static const char *const common[] = {"°C",  "K",  "%",   "bar", "mbar", "kPa", "Pa",  "mm",  "cm", "km", "s",  "ms",   "min",  "h",
                                          "L",   "W",  "kW",  "MW",  "Wh",   "kWh", "MWh", "V",   "mV", "A",  "mA", "Hz",   "rpm",  "kg",
                                          "ppm", "lx", "Ohm", "psi", "degC", "°F",  "kHz", "mol", "N",  "kN", "J",  "m3/h", "L/min"};
-    const char *near = len < sizeof shown ? wr_diagnostics_nearest(shown, common, sizeof common / sizeof common[0]) : NULL;
+    const char *near = len < sizeof shown ? wr_nearest_name(shown, common, sizeof common / sizeof common[0]) : NULL;
     if (near)
         return wr_error_set(err, WR_INVALID, "unknown unit '%s': did you mean '%s'?", shown, near);
     return wr_error_set(err, WR_INVALID, "unknown unit '%s'", shown);

@@ -10,6 +10,7 @@
  */
 #include <string.h>
 
+#include "core/calendar.h"
 #include "rules/operators/kind.h"
 #include "rules/operators/select.h"
 
@@ -55,12 +56,12 @@ static void take_slot(const struct wr_operator_spec *spec, struct baseline *base
 }
 
 static int64_t season_start(const struct wr_operator_spec *spec, int64_t at_ns) {
-    return wr_operator_floor(at_ns, spec->span_ns) * spec->span_ns;
+    return wr_calendar_floor(at_ns, spec->span_ns) * spec->span_ns;
 }
 
 static void baseline_advance(const struct wr_operator_spec *spec, void *state, int64_t now_ns) {
     struct baseline *baseline = state;
-    const int64_t season = wr_operator_floor(now_ns, spec->span_ns);
+    const int64_t season = wr_calendar_floor(now_ns, spec->span_ns);
     const uint32_t slot = (uint32_t)((now_ns - season_start(spec, now_ns)) / spec->step_ns);
     baseline->now_ns = now_ns;
     const int64_t start_ns = baseline->season * spec->span_ns + baseline->slot * spec->step_ns; /* of the slot under way */
@@ -83,7 +84,7 @@ static bool baseline_add(const struct wr_operator_spec *spec, void *state, int64
     if (!baseline->met)
         baseline_advance(spec, state, at_ns);
     const int64_t into_ns = at_ns - season_start(spec, at_ns);
-    if (wr_operator_floor(at_ns, spec->span_ns) != baseline->season || (uint32_t)(into_ns / spec->step_ns) != baseline->slot)
+    if (wr_calendar_floor(at_ns, spec->span_ns) != baseline->season || (uint32_t)(into_ns / spec->step_ns) != baseline->slot)
         return false;
     baseline->sum += value;
     baseline->n++;

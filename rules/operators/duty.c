@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "core/calendar.h"
 #include "rules/operators/kind.h"
 
 #define PANES 128
@@ -51,7 +52,7 @@ static void pass(const struct wr_operator_spec *spec, struct duty *duty, int64_t
     const int64_t longest_ns = (int64_t)spec->capacity * spec->step_ns;
     if (until_ns - duty->now_ns > longest_ns)
         start(spec, duty, until_ns - longest_ns);
-    int64_t number = wr_operator_floor(duty->now_ns, spec->step_ns);
+    int64_t number = wr_calendar_floor(duty->now_ns, spec->step_ns);
     while (duty->now_ns < until_ns) {
         int64_t end_ns = (number + 1) * spec->step_ns;
         int64_t to_ns = end_ns < until_ns ? end_ns : until_ns;
@@ -90,10 +91,10 @@ static double duty_answer(const struct wr_operator_spec *spec, void *state, enum
     (void)function, (void)number;
     struct duty *duty = state;
     const int64_t start_ns = duty->now_ns - spec->span_ns;
-    const int64_t leaving = wr_operator_floor(start_ns, spec->step_ns);
+    const int64_t leaving = wr_calendar_floor(start_ns, spec->step_ns);
     double true_ns = (double)duty->true_ns;
     double known_ns = (double)duty->known_ns;
-    for (int64_t i = wr_operator_floor(duty->now_ns, spec->step_ns) - (int64_t)spec->capacity; i <= leaving; i++) {
+    for (int64_t i = wr_calendar_floor(duty->now_ns, spec->step_ns) - (int64_t)spec->capacity; i <= leaving; i++) {
         const struct pane *pane = pane_of(spec, duty, i);
         double part = i < leaving ? 1 : (double)(start_ns - leaving * spec->step_ns) / (double)spec->step_ns;
         true_ns -= (double)pane->true_ns * part;

@@ -67,11 +67,6 @@ static inline bool wr_operator_time_fits(int64_t at_ns) {
     return at_ns >= -WR_OPERATOR_TIME_MAX_NS && at_ns <= WR_OPERATOR_TIME_MAX_NS;
 }
 
-/* Division that rounds down, also before 1970. */
-static inline int64_t wr_operator_floor(int64_t at_ns, int64_t length_ns) {
-    return at_ns / length_ns - (at_ns % length_ns < 0);
-}
-
 static inline bool wr_operator_is_number(double value) {
     return isfinite(value) || isnan(value);
 }

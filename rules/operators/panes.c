@@ -11,6 +11,7 @@
  */
 #include <string.h>
 
+#include "core/calendar.h"
 #include "rules/operators/counter.h"
 #include "rules/operators/kind.h"
 #include "rules/operators/moments.h"
@@ -127,12 +128,12 @@ static void move(const struct wr_operator_spec *spec, struct panes *panes, int64
 static void panes_advance(const struct wr_operator_spec *spec, void *state, int64_t now_ns) {
     struct panes *panes = state;
     panes->now_ns = now_ns;
-    move(spec, panes, wr_operator_floor(now_ns, spec->step_ns));
+    move(spec, panes, wr_calendar_floor(now_ns, spec->step_ns));
 }
 
 static bool panes_add(const struct wr_operator_spec *spec, void *state, int64_t at_ns, double value) {
     struct panes *panes = state;
-    int64_t number = wr_operator_floor(at_ns, spec->step_ns);
+    int64_t number = wr_calendar_floor(at_ns, spec->step_ns);
     const int64_t capacity = spec->capacity;
     if (isnan(value) || (panes->met && (number <= panes->head - capacity || number >= panes->head + capacity)))
         return false; /* older than the window; or of another time, since the clock has been moved on before */

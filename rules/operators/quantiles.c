@@ -11,6 +11,7 @@
  */
 #include <string.h>
 
+#include "core/calendar.h"
 #include "rules/compile/compiled.h"
 #include "rules/operators/kind.h"
 
@@ -99,7 +100,7 @@ static void move(const struct wr_operator_spec *spec, struct quantiles *quantile
 static void quantiles_advance(const struct wr_operator_spec *spec, void *state, int64_t now_ns) {
     struct quantiles *quantiles = state;
     const int64_t capacity = spec->capacity;
-    int64_t number = wr_operator_floor(now_ns, spec->step_ns);
+    int64_t number = wr_calendar_floor(now_ns, spec->step_ns);
     if (!quantiles->met || number > quantiles->head + capacity || number <= quantiles->head - capacity)
         start(spec, quantiles, number); /* of another time */
     else if (number > quantiles->head)
@@ -108,7 +109,7 @@ static void quantiles_advance(const struct wr_operator_spec *spec, void *state, 
 
 static bool quantiles_add(const struct wr_operator_spec *spec, void *state, int64_t at_ns, double value) {
     struct quantiles *quantiles = state;
-    int64_t number = wr_operator_floor(at_ns, spec->step_ns);
+    int64_t number = wr_calendar_floor(at_ns, spec->step_ns);
     if (isnan(value) || (quantiles->met && (number < quantiles->head || number > quantiles->head + (int64_t)spec->capacity)))
         return false;
     if (!quantiles->met)

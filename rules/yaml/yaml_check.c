@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/nearest.h"
 #include "core/utf8.h"
 #include "rules/diagnostics/lines.h"
 #include "rules/yaml/yaml_private.h"
@@ -118,7 +119,7 @@ static void unknown_key(struct checker *c, const struct wr_yaml_field *fields, c
     for (; fields[n].key; n++)
         names[n] = fields[n].key;
     char hint[HINT_BYTES] = "";
-    const char *near = key->len < SHOWN_BYTES ? wr_diagnostics_nearest(key->text, names, n) : NULL;
+    const char *near = key->len < SHOWN_BYTES ? wr_nearest_name(key->text, names, n) : NULL;
     if (near) {
         snprintf(hint, sizeof hint, "did you mean '%s'?", near);
     } else if (n <= KNOWN_KEYS_SHOWN) {

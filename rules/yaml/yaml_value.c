@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/nearest.h"
 #include "core/quantity.h"
 #include "rules/yaml/yaml_private.h"
 
@@ -91,7 +92,7 @@ static enum wr_result parse_enum(const struct wr_yaml_field *field, const char *
             *ret_value = (int64_t)n;
             return WR_OK;
         }
-    const char *near = wr_diagnostics_nearest(text, field->names, n);
+    const char *near = wr_nearest_name(text, field->names, n);
     if (near)
         snprintf(hint, hint_size, "did you mean '%s'?", near);
     else

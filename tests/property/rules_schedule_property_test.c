@@ -126,7 +126,7 @@ static void one_round(struct wr_random *random) {
             .zone = zone, .from_s = random_time(random), .to_s = random_time(random), .dates = dates, .except = dates + 2};
         span->weekdays = (uint8_t)wr_random_below(random, 128);
         if (wr_random_below(random, 4) == 0)
-            span->to_s = WR_SCHEDULE_DAY_S;
+            span->to_s = WR_CALENDAR_DAY_S;
         for (int k = 0; k < 4; k++)
             dates[k] = random_dates(random, begin_s / 86400 + DAYS_BEFORE);
         span->n_dates = (uint32_t)wr_random_below(random, 3);

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "core/nearest.h"
 #include "rules/diagnostics/diagnostics.h"
 #include "tests/support/failing.h"
 
@@ -142,17 +143,17 @@ static void test_nearest(void **state) {
     (void)state;
     const char *const names[] = {"on_delay", "off_delay", NULL, "rise", "age", "of"};
     const size_t n = sizeof names / sizeof names[0];
-    assert_string_equal(wr_diagnostics_nearest("raise", names, n), "rise");
-    assert_string_equal(wr_diagnostics_nearest("on_dealy", names, n), "on_delay");
-    assert_string_equal(wr_diagnostics_nearest("agee", names, n), "age");
-    assert_string_equal(wr_diagnostics_nearest("fo", names, n), "of");
-    assert_null(wr_diagnostics_nearest("pressure", names, n));
-    assert_null(wr_diagnostics_nearest("", names, n));
-    assert_null(wr_diagnostics_nearest("x", names, n));
+    assert_string_equal(wr_nearest_name("raise", names, n), "rise");
+    assert_string_equal(wr_nearest_name("on_dealy", names, n), "on_delay");
+    assert_string_equal(wr_nearest_name("agee", names, n), "age");
+    assert_string_equal(wr_nearest_name("fo", names, n), "of");
+    assert_null(wr_nearest_name("pressure", names, n));
+    assert_null(wr_nearest_name("", names, n));
+    assert_null(wr_nearest_name("x", names, n));
     char lengthy[2000];
     memset(lengthy, 'o', sizeof lengthy - 1);
     lengthy[sizeof lengthy - 1] = '\0';
-    assert_null(wr_diagnostics_nearest(lengthy, names, n));
+    assert_null(wr_nearest_name(lengthy, names, n));
 }
 
 static void test_each_allocation_may_fail(void **state) {

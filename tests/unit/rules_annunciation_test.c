@@ -581,7 +581,7 @@ static void a_reload_lacks_memory_before_it_begins_or_not_at_all(void **state) {
     static struct wr_alarm_entry kept[32];
     struct rules_fixture f;
     (void)make_rich(&f, kept, 32);
-    const uint8_t before = fixture_state(&f, "a", "room=1");
+    const enum wr_alarm_state before = fixture_state(&f, "a", "room=1");
     bool hit = true;
     for (long fail = 0; hit; fail++) {
         struct wr_evaluator *next;

@@ -140,6 +140,13 @@ static void check_command_tokens(struct wr_config_load *load, char **file) {
     wr_config_check_readable(load, "http.command_token_file", file, 1);
     if (stat(*file, &stat_of) == 0 && (stat_of.st_mode & S_IROTH) != 0)
         wr_config_warn(load, WR_CONFIG_W_FILE, "http.command_token_file", "chmod 600", "everybody on this machine can read this secret");
+    for (unsigned i = 0; i < load->config->n_sources; i++) {
+        const char *writers = load->config->sources[i].http.token_file;
+        if (writers && strcmp(writers, *file) == 0)
+            wr_config_error(load, WR_CONFIG_W_CONFLICT, "http.command_token_file", NULL,
+                            "source '%s' has the same file: whoever may write readings could silence alarms",
+                            load->config->sources[i].name);
+    }
 }
 
 static void check_http(struct wr_config_load *load) {

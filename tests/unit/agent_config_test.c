@@ -652,11 +652,32 @@ static void test_the_source_http(void **state) {
               "without tokens whoever reaches http.listen can write readings");
 }
 
+#define DESK(file) NODE M1 FLOOR "http: {listen: \"127.0.0.1:8470\", command_token_file: " file "}\n"
+
+static void test_commands_over_http(void **state) {
+    (void)state;
+    make_file("operators", 0600);
+    make_file("open", 0644);
+    make_file("tokens", 0600);
+    struct wr_config *config = loads(DESK("operators"));
+    assert_string_equal(config->http->command_token_file, in_directory("operators"));
+    wr_config_free(config);
+    complains(DESK("gone"), "4:54: error", "gone");
+    complains(DESK("open"), "4:54: warning", "everybody on this machine can read this secret");
+    complains(NODE M1 "sources: [{name: web, kind: http, token_file: tokens}]\n"
+                      "http: {listen: \"127.0.0.1:8470\", command_token_file: tokens}\n",
+              "4:54: error", "source 'web' has the same file: whoever may write readings could silence alarms");
+    complains(NODE M1 FLOOR "http: {listen: \"0.0.0.0:8470\", command_token_file: operators}\n", "4:16: warning",
+              "commands and their tokens can be read on the network");
+    expect_diff(DESK("operators"), DESK("tokens"), "http");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_smallest),
         cmocka_unit_test(test_the_shipped_default),
         cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_commands_over_http),
         cmocka_unit_test(test_runtime_directory),
         cmocka_unit_test(test_node_and_names),
         cmocka_unit_test(test_line_sources),

@@ -246,6 +246,7 @@ static bool answer(struct wr_scope *scope, struct wr_node *call, struct wr_argum
         call->child = NULL;
         call->unit = answer_unit(function->answer, &plain);
         scope->rule->by_hour |= function->id != WR_FUNCTION_TIME;
+        scope->rule->every_sample |= function->id == WR_FUNCTION_TIME; /* no value of a sample says that nothing changes */
         return true;
     default:
         break;

@@ -102,7 +102,9 @@ static void it_splits_the_quadratic_form(void **state) {
         for (uint32_t k = 0; k < spec.series; k++)
             off[k] = vector[k] - mean[k];
         const double expected = quadratic_form(spec.series, c, off);
-        assert_true(fabs(whole - expected) <= 1e-6 * (1 + expected));
+        /* Some mixtures nearly lie in a plane: dividing by their least variance magnifies what both ways have rounded. */
+        const double rounded = 1e-14 * chart.variance[0] / chart.variance[spec.series - 1];
+        assert_true(fabs(whole - expected) <= (1e-6 + rounded) * (1 + expected));
         assert_true(fabs(rest - answer.q) <= 1e-9 * (1 + rest));
         assert_true(answer.t2_part >= 0 && answer.t2_part <= 1 && answer.q_part >= 0 && answer.q_part <= 1);
     }

@@ -1,5 +1,5 @@
 /* Alarms against a slow model that knows no tables, bands or timers: conditions, acknowledgements, latches, levels, shelvings, service and suppression as
- * plain facts, second by second. A million random steps: samples, time, every operator's command (with keys, said twice at times), restarts and
+ * plain facts, second by second. A million random steps: samples, time, every operator's command (with keys, said twice at times), restarts, crashes and
  * reloads. After each of them all alarms are in the same state, silent for the same reasons, and a listener who hears only what is annunciated believes what is so. WEIR_SEED
  * repeats a run. */
 #include "tests/support/rules_fixture.h"
@@ -52,6 +52,9 @@ struct model_alarm {
 
 struct model {
     struct model_alarm alarms[RULES][ROOMS];
+    /* What the journal has: of each alarm its newest entry, and what was so when that was told. A crash leaves nothing else. */
+    struct model_alarm kept[RULES][ROOMS];
+    struct wr_alarm_entry stored[RULES][ROOMS];
     int64_t now; /* seconds */
     int64_t linger_until[ROOMS];
     int limit; /* of r1 */
@@ -180,6 +183,13 @@ static bool command(struct model *m, int r, int room, enum wr_alarm_command_kind
     return true;
 }
 
+static void keep(struct model *m, const struct wr_alarm_entry *entry, int r, int room) {
+    if (entry->snap_len == 0)
+        return;
+    m->stored[r][room] = *entry;
+    m->kept[r][room] = m->alarms[r][room];
+}
+
 /* -- comparing -------------------------------------------------------------------------------------------------------------------------------- */
 
 static void hear(struct rules_fixture *f, struct model *m) {
@@ -187,8 +197,10 @@ static void hear(struct rules_fixture *f, struct model *m) {
         const struct wr_alarm *alarm = &f->log[i].alarm;
         if (alarm->rule[0] == '\0')
             continue; /* the answer to a command with a key */
-        struct model_alarm *model = &m->alarms[alarm->rule[1] - '0'][alarm->instance[5] - '0'];
+        int r = alarm->rule[1] - '0', room = alarm->instance[5] - '0';
+        struct model_alarm *model = &m->alarms[r][room];
         model->touched = true;
+        keep(m, &f->log[i], r, room);
         if (wr_alarm_is_annunciated(alarm) && alarm->cause != WR_ALARM_SHELVED && alarm->cause != WR_ALARM_UNSHELVED &&
             alarm->cause != WR_ALARM_OUT_OF_SERVICE && alarm->cause != WR_ALARM_RETURNED)
             model->believes = alarm->to == WR_ALARM_UNACK || alarm->to == WR_ALARM_ACKED;
@@ -239,18 +251,33 @@ static struct wr_ruleset *rules_with(int limit) {
     return fixture_load(text);
 }
 
-/* A new process: what was kept comes back; values are unknown until the next sample, and delays stand still. */
-static void restart(struct rules_fixture *f, struct model *m) {
-    struct wr_ruleset *rules = rules_with(m->limit);
-    struct wr_evaluator *next;
+/* A clean stop: all of it is journalled as of now. */
+static void stop(struct rules_fixture *f, struct model *m) {
     struct wr_alarm_entry entry;
     uint32_t cursor = 0;
-    assert_int_equal(wr_evaluator_new(rules, f->table, f->symbols, &next, NULL), WR_OK);
     struct wr_alarm_out out = fixture_out(f);
     bool more;
-    assert_int_equal(wr_evaluator_timers(f->evaluator, &f->now, 1, &out, &more), WR_OK); /* what is kept is as of now */
+    assert_int_equal(wr_evaluator_timers(f->evaluator, &f->now, 1, &out, &more), WR_OK);
     while (wr_evaluator_next_snapshot(f->evaluator, &cursor, &entry))
-        assert_int_equal(wr_evaluator_restore(next, &entry, &f->now), WR_OK);
+        if (entry.alarm.rule[0] != '\0')
+            keep(m, &entry, entry.alarm.rule[1] - '0', entry.alarm.instance[5] - '0');
+}
+
+/* A new process: what the journal has comes back; values are unknown until the next sample, and delays stand still. What listeners believe is theirs. */
+static void start(struct rules_fixture *f, struct model *m, int step) {
+    struct wr_ruleset *rules = rules_with(m->limit);
+    struct wr_evaluator *next;
+    assert_int_equal(wr_evaluator_new(rules, f->table, f->symbols, &next, NULL), WR_OK);
+    for (int r = 0; r < RULES; r++)
+        for (int room = 0; room < ROOMS; room++) {
+            bool believes = m->alarms[r][room].believes;
+            enum wr_result result = m->stored[r][room].snap_len > 0 ? wr_evaluator_restore(next, &m->stored[r][room], &f->now) : WR_OK;
+            if (result != WR_OK)
+                fail_msg("step %d r%d{room=%d}: what was journalled as %s is %s", step, r, room,
+                         wr_alarm_state_name(state_of(&m->kept[r][room])), wr_result_name(result));
+            m->alarms[r][room] = m->kept[r][room];
+            m->alarms[r][room].believes = believes;
+        }
     wr_evaluator_free(f->evaluator);
     wr_ruleset_free(f->rules);
     f->evaluator = next;
@@ -260,7 +287,6 @@ static void restart(struct rules_fixture *f, struct model *m) {
     for (int r = 0; r < RULES; r++)
         for (int room = 0; room < ROOMS; room++) {
             struct model_alarm *alarm = &m->alarms[r][room];
-            alarm->exists = alarm->exists && (alarm->touched || state_of(alarm) != WR_ALARM_NORMAL);
             alarm->frozen = alarm->delay != 0;
         }
 }
@@ -286,6 +312,7 @@ static void pass(struct rules_fixture *f, struct model *m, int seconds) {
     for (int i = 0; i < seconds; i++) {
         second(m);
         fixture_pass(f, S);
+        hear(f, m); /* what is journalled is as of this second */
     }
 }
 
@@ -313,6 +340,10 @@ static void say(struct rules_fixture *f, struct model *m, struct wr_random *rand
     }
 }
 
+static bool is_command(uint64_t what) {
+    return what >= 700 && what < 995;
+}
+
 static void a_million_steps(void **state) {
     (void)state;
     static const double values[] = {0, 3, 4.5, 5.5, 6.5, 9};
@@ -337,14 +368,19 @@ static void a_million_steps(void **state) {
             fixture_value(&f, series[room], x);
         } else if (what < 700) {
             pass(&f, &m, what < 690 ? 1 + (int)wr_random_below(&random, 4) : 90);
-        } else if (what < 995) {
+        } else if (is_command(what)) {
             say(&f, &m, &random, step);
         } else if (what < 998) {
             reload(&f, &m);
         } else {
-            restart(&f, &m);
+            stop(&f, &m);
+            start(&f, &m, step);
         }
         compare(&f, &m, step);
+        if (wr_random_below(&random, is_command(what) ? 32 : 1000) == 0) { /* a crash, most often behind an answer */
+            start(&f, &m, step);
+            compare(&f, &m, step);
+        }
     }
     fixture_fini(&f);
 }

@@ -154,6 +154,48 @@ def test_what_was_answered_over_http_survives_a_kill(lab):
     assert desk.agent.stop() == 0
 
 
+LATE = """
+weir: 1
+rules:
+  - {{rule: late, when: temp > 8, by: room, latch: true, on_delay: {delay}}}
+  - {{rule: prompt, when: temp > 8, by: room}}
+"""
+
+
+def test_an_answer_while_the_delay_runs_survives_a_kill(lab):
+    """Reset while the condition is on its way again, that is pending: nothing but the answer's own entry says so when the agent is killed then."""
+    desk = Desk(lab, LATE.format(delay="0s"))
+    late, prompt = "late{room=A1}", "prompt{room=A1}"
+
+    def start(delay):
+        (desk.agent.directory / "rules.yaml").write_text(LATE.format(delay=delay))
+        desk.start()
+
+    desk.send("temp,room=A1 value=9")
+    desk.becomes(late, "unack")
+    assert desk.say("oos", "late", "--why", "WO-1", "--by", "ana")["changed"] == 1
+    desk.send("temp,room=A1 value=1")
+    desk.becomes(late, "latched_unack")
+    assert desk.say("ack", "*", "--by", "ana")["changed"] == 2
+    assert desk.agent.stop() == 0
+    start("1h")  # longer than any machine takes
+    desk.send("temp,room=A1 value=9")
+    desk.becomes(prompt, "unack")  # the sample is there
+    before = desk.alarms("--all")[late]
+    assert before["to"] == "latched_ack", before
+    answer = desk.say("reset", "late", "--by", "ana")
+    desk.agent.kill()
+    assert answer["changed"] == 1 and answer["journalled"], answer
+    start("1s")
+    after = desk.alarms("--all").get(late)
+    assert after is not None, "the whole alarm is forgotten"
+    assert after["to"] == "pending" and after["transition"] > before["transition"], (before, after)
+    assert after["silent"] == ["out_of_service"] and after["why"] == "WO-1", after
+    desk.send("temp,room=A1 value=9")
+    desk.becomes(late, "unack")
+    assert desk.agent.stop() == 0
+
+
 def test_the_end_of_a_shelving(lab):
     desk = Desk(lab)
     desk.send("temp,room=A1 value=9")

@@ -56,12 +56,11 @@ enum wr_result wr_buf_text(struct wr_buf *buf, const char *text) {
     return wr_buf_append(buf, text, strlen(text));
 }
 
-enum wr_result wr_buf_printf(struct wr_buf *buf, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
+enum wr_result wr_buf_vprintf(struct wr_buf *buf, const char *format, va_list arguments) {
+    va_list again;
+    va_copy(again, arguments);
     size_t room = buf->cap - buf->len;
     int printed = vsnprintf(room > 0 ? (char *)buf->data + buf->len : NULL, room, format, arguments);
-    va_end(arguments);
     enum wr_result result = WR_INVALID; /* a format or a wide character that the C library refuses */
     if (printed < 0)
         goto undo;
@@ -70,15 +69,23 @@ enum wr_result wr_buf_printf(struct wr_buf *buf, const char *format, ...) {
         result = wr_buf_reserve(buf, len);
         if (result != WR_OK)
             goto undo;
-        va_start(arguments, format);
-        vsnprintf((char *)buf->data + buf->len, len + 1, format, arguments);
-        va_end(arguments);
+        vsnprintf((char *)buf->data + buf->len, len + 1, format, again);
     }
+    va_end(again);
     buf->len += len;
     return WR_OK;
 undo:
+    va_end(again);
     if (buf->data)
         buf->data[buf->len] = '\0';
+    return result;
+}
+
+enum wr_result wr_buf_printf(struct wr_buf *buf, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    const enum wr_result result = wr_buf_vprintf(buf, format, arguments);
+    va_end(arguments);
     return result;
 }
 

@@ -7,6 +7,7 @@
 #ifndef WEIR_CORE_BUF_H
 #define WEIR_CORE_BUF_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,7 @@ WR_MUST_USE enum wr_result wr_buf_reserve(struct wr_buf *buf, size_t more);
 WR_MUST_USE enum wr_result wr_buf_append(struct wr_buf *buf, const void *bytes, size_t len);
 WR_MUST_USE enum wr_result wr_buf_text(struct wr_buf *buf, const char *text);
 WR_MUST_USE enum wr_result wr_buf_printf(struct wr_buf *buf, const char *format, ...) WR_PRINTF(2, 3);
+WR_MUST_USE enum wr_result wr_buf_vprintf(struct wr_buf *buf, const char *format, va_list arguments) WR_PRINTF(2, 0);
 
 /* "" while empty. */
 const char *wr_buf_str(const struct wr_buf *buf);

@@ -96,6 +96,8 @@ void wr_compile_complain(struct wr_compile *compile, enum wr_diagnostic_level le
                          size_t offset, size_t len, const char *hint, const char *format, ...) {
     char path[128];
     char message[400];
+    if (compile->ruleset->arena.failed)
+        return; /* what is missing now, memory has run out for: the file is not to blame */
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);

@@ -50,6 +50,7 @@ static void take_series(struct wr_scope *scope, struct wr_node *node) {
     if (is_new) {
         operand->selector = intern_selector(scope->ruleset, node->text);
         if (!operand->selector) {
+            scope->rule->n_operands--; /* or the next use of the name would find half an operand */
             scope->failed = true;
             return;
         }

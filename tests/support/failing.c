@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
@@ -11,7 +12,12 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "core/buf.h"
+#include "rules/language/arena.h"
+#include "rules/yaml/yaml_private.h"
+
 static _Atomic long allocations_left = -1;
+static _Atomic long pieces_left = -1;
 static _Atomic long io_left = -1;
 static _Atomic long counted;
 static _Atomic bool hit;
@@ -20,6 +26,7 @@ static _Atomic bool crashes;
 
 void wr_failing_off(void) {
     allocations_left = -1;
+    pieces_left = -1;
     io_left = -1;
     counted = 0;
     hit = false;
@@ -29,6 +36,11 @@ void wr_failing_off(void) {
 void wr_failing_allocations(long n) {
     wr_failing_off();
     allocations_left = n;
+}
+
+void wr_failing_pieces(long n) {
+    wr_failing_off();
+    pieces_left = n;
 }
 
 void wr_failing_io(long n, int with_errno) {
@@ -102,6 +114,60 @@ void *__wrap_realloc(void *old, size_t size) {
 char *__wrap_strdup(const char *text) {
     return OR_NO_MEMORY(__real_strdup(text));
 }
+
+void *__real_wr_arena_take(struct wr_arena *arena, size_t bytes);
+char *__real_wr_arena_text(struct wr_arena *arena, const char *text, size_t len);
+char *__real_wr_arena_string(struct wr_arena *arena, const char *text);
+void *__real_wr_yaml_arena_take(struct wr_yaml_arena *arena, size_t bytes);
+void *__wrap_wr_arena_take(struct wr_arena *arena, size_t bytes);
+char *__wrap_wr_arena_text(struct wr_arena *arena, const char *text, size_t len);
+char *__wrap_wr_arena_string(struct wr_arena *arena, const char *text);
+void *__wrap_wr_yaml_arena_take(struct wr_yaml_arena *arena, size_t bytes);
+
+/* Pieces are counted only while one is to fail: they are no allocations. */
+static bool piece_fails(void) {
+    return pieces_left >= 0 && fails(&pieces_left);
+}
+
+#define OR_NO_PIECE(call) (piece_fails() ? (arena->failed = true, NULL) : (call))
+
+void *__wrap_wr_arena_take(struct wr_arena *arena, size_t bytes) {
+    return OR_NO_PIECE(__real_wr_arena_take(arena, bytes));
+}
+char *__wrap_wr_arena_text(struct wr_arena *arena, const char *text, size_t len) {
+    return OR_NO_PIECE(__real_wr_arena_text(arena, text, len));
+}
+char *__wrap_wr_arena_string(struct wr_arena *arena, const char *text) {
+    return OR_NO_PIECE(__real_wr_arena_string(arena, text));
+}
+void *__wrap_wr_yaml_arena_take(struct wr_yaml_arena *arena, size_t bytes) {
+    return piece_fails() ? NULL : __real_wr_yaml_arena_take(arena, bytes);
+}
+
+enum wr_result __real_wr_buf_append(struct wr_buf *buf, const void *bytes, size_t len);
+enum wr_result __real_wr_buf_text(struct wr_buf *buf, const char *text);
+enum wr_result __wrap_wr_buf_append(struct wr_buf *buf, const void *bytes, size_t len);
+enum wr_result __wrap_wr_buf_text(struct wr_buf *buf, const char *text);
+enum wr_result __wrap_wr_buf_printf(struct wr_buf *buf, const char *format, ...) WR_PRINTF(2, 3);
+
+enum wr_result __wrap_wr_buf_append(struct wr_buf *buf, const void *bytes, size_t len) {
+    return piece_fails() ? WR_NO_MEMORY : __real_wr_buf_append(buf, bytes, len);
+}
+enum wr_result __wrap_wr_buf_text(struct wr_buf *buf, const char *text) {
+    return piece_fails() ? WR_NO_MEMORY : __real_wr_buf_text(buf, text);
+}
+
+/* The real one cannot be handed these arguments on. */
+enum wr_result __wrap_wr_buf_printf(struct wr_buf *buf, const char *format, ...) {
+    if (piece_fails())
+        return WR_NO_MEMORY;
+    va_list arguments;
+    va_start(arguments, format);
+    const enum wr_result result = wr_buf_vprintf(buf, format, arguments);
+    va_end(arguments);
+    return result;
+}
+
 ssize_t __wrap_read(int fd, void *into, size_t len) {
     return OR_IO_ERROR(__real_read(fd, into, len));
 }

@@ -2,6 +2,7 @@
  *
  * Use: count a run, then fail each call in turn:
  *   for (long n = 0;; n++) { wr_failing_allocations(n); run(); if (!wr_failing_hit()) break; }
+ * An arena or a buffer asks for memory once in many pieces: wr_failing_pieces makes the nth piece fail instead.
  * Counts are of this process, all threads. Calls from shared libraries (SQLite, paho, libc) are not seen.
  */
 #ifndef WEIR_TESTS_SUPPORT_FAILING_H
@@ -11,6 +12,8 @@
 
 /* The allocation number n (from 0) fails, once; n < 0: none. */
 void wr_failing_allocations(long n);
+/* The piece number n (from 0) that is taken of an arena (which stays failed) or put into a wr_buf fails, as without memory, once; n < 0: none. */
+void wr_failing_pieces(long n);
 /* The I/O call number n (from 0) fails with this errno, once; n < 0: none. */
 void wr_failing_io(long n, int with_errno);
 /* At the I/O call number n (from 0) the process ends at once, as by kill -9; a write is done by half before. With WR_FAILING_CRASHED. */

@@ -230,22 +230,77 @@ static void as_json(void **state) {
     has("\"series\":[{\"series\":\"temp{room=A1}\",\"value\":9.5,\"unit\":\"°C\",\"age_s\":120,\"quality\":\"good\"}],\"left_out\":0}]\n");
 }
 
+/* Whatever is missing in between: said so, and what is asked next is told whole. */
+static void fails_at_each(const char *alarm, bool json, void (*arm)(long n)) {
+    bool hit = true;
+    for (long n = 0; hit; n++) {
+        struct wr_error err = {0};
+        wr_buf_fini(&text);
+        wr_buf_init(&text, 0);
+        arm(n);
+        const enum wr_result result = ask(alarm, json, &err);
+        hit = wr_failing_hit();
+        wr_failing_off();
+        assert_int_equal(result, hit ? WR_NO_MEMORY : WR_OK);
+        assert_string_equal(err.text, hit ? "no memory" : "");
+    }
+}
+
 static void each_allocation_may_fail(void **state) {
     (void)state;
+    static const char *const names[] = {"warm", "door", "lifted", "lift", "steps", "order", "spread", "quiet"};
+    fixture_value(&fixture, open_door, 0);
     fixture_value(&fixture, temp, 9.5);
-    for (int json = 0; json < 2; json++)
-        for (long n = 0;; n++) {
-            struct wr_error err = {0};
-            wr_buf_fini(&text);
-            wr_buf_init(&text, 0);
-            wr_failing_allocations(n);
-            const enum wr_result result = ask("warm", json == 1, &err);
-            const bool hit = wr_failing_hit();
-            wr_failing_off();
-            assert_int_equal(result, hit ? WR_NO_MEMORY : WR_OK);
-            if (!hit)
-                break;
+    fixture_value(&fixture, fixture_series(&fixture, "temp", "room=A2"), 3.5);
+    fixture_value(&fixture, fixture_series(&fixture, "out", "room=A1"), 2.5);
+    fixture_pass(&fixture, 30 * FIXTURE_SECOND);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        for (int json = 0; json < 2; json++) {
+            fails_at_each(names[i], json == 1, wr_failing_allocations);
+            fails_at_each(names[i], json == 1, wr_failing_pieces);
         }
+    struct wr_error err = {0};
+    wr_failing_allocations(0);
+    assert_int_equal(ask("warn", false, &err), WR_NOT_FOUND);
+    wr_failing_off();
+    assert_string_equal(err.text, "there is no rule 'warn'"); /* without memory no other is proposed */
+}
+
+/* A condition with more parts than lines are shown, cut in the midst of each kind of part. */
+static void long_conditions_are_cut(void **state) {
+    (void)state;
+    static const char *const parts[] = {"held(open, 2m)",       "mode != 'auto'", "spread_of(temp) > 5K",
+                                        "avg(temp, 10m) > 8°C", "lift > 3K",      "open > 3"};
+    struct rules_fixture cut;
+    for (unsigned lead = 1; lead < 14; lead++) {
+        char source[8192];
+        int n = snprintf(source, sizeof source,
+                         "points:\n  - {point: temp, unit: °C}\n  - {point: out, unit: °C}\n"
+                         "derive:\n  - {point: lift, of: temp - out, unit: K, by: room}\n"
+                         "rules:\n  - rule: long\n    valid_if: open > 0\n    by: room\n    value: temp\n    levels:\n");
+        for (unsigned level = 0; level < 8; level++) {
+            n += snprintf(source + n, sizeof source - (size_t)n, "      - {name: L%u, when: \"", level);
+            for (unsigned i = 0; level == 0 && i < lead; i++)
+                n += snprintf(source + n, sizeof source - (size_t)n, "x > %u or ", 100 + i);
+            for (unsigned i = 0; i < 18; i++)
+                n += snprintf(source + n, sizeof source - (size_t)n, "%s or ", parts[i % (sizeof parts / sizeof parts[0])]);
+            n += snprintf(source + n, sizeof source - (size_t)n, "value > %u°C\"}\n", 50 + level);
+        }
+        fixture_init(&cut, source);
+        const uint32_t series = fixture_series(&cut, "temp", "room=A1");
+        const uint32_t mode = fixture_series(&cut, "mode", "room=A1");
+        fixture_value(&cut, series, 9.5);
+        fixture_value(&cut, fixture_series(&cut, "open", "room=A1"), 1);
+        fixture_text(&cut, mode, "manual");
+        struct wr_error err = {0};
+        wr_buf_clear(&text);
+        if (wr_explain(cut.evaluator, "long", &cut.now, false, &text, &err) != WR_OK)
+            fail_msg("%s", err.text);
+        has("... and ");
+        has(" more lines\n");
+        has("x > 100");
+        fixture_fini(&cut);
+    }
 }
 
 int main(void) {
@@ -261,6 +316,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(many_are_cut, set_up, tear_down),
         cmocka_unit_test_setup_teardown(asking_changes_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(as_json, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(long_conditions_are_cut, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_allocation_may_fail, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

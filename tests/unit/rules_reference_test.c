@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "rules/compile/rule_reference.h"
+#include "tests/support/failing.h"
 
 #define PAGE WEIR_SOURCE_DIR "/docs/rules-reference.md"
 #define PAGE_BYTES (1u << 18)
@@ -64,7 +65,25 @@ static void reference(void **state) {
     free(page);
 }
 
+/* A page that does not fit is told as such wherever it ends. */
+static void short_of_memory(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        bool hit = true;
+        for (long n = 0; hit; n += 1 + n / 100) { /* each of the first lines, then every few */
+            struct wr_buf into;
+            wr_buf_init(&into, 0);
+            wr_failing_pieces(n);
+            const enum wr_result result = parts[i].write(&into);
+            hit = wr_failing_hit();
+            wr_failing_off();
+            assert_int_equal(result, hit ? WR_NO_MEMORY : WR_OK);
+            wr_buf_fini(&into);
+        }
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(reference)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(reference), cmocka_unit_test(short_of_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

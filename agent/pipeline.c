@@ -12,6 +12,7 @@
 #include "agent/descriptors.h"
 #include "agent/memories.h"
 #include "agent/reload.h"
+#include "agent/working_set.h"
 #include "core/log.h"
 
 /* -- tables ---------------------------------------------------------------------------------------------------------------------------- */
@@ -435,6 +436,7 @@ int wr_agent_run(struct wr_config *config, struct wr_ruleset *rules) {
     }
     if (code == WR_EXIT_OK) {
         agent->ready = true;
+        wr_working_set_trim_later(agent->base);
         WR_LOG_WITH(WR_LOG_INFO, "weir", "ready", WR_LOG_STR("node", config->node->id), WR_LOG_STR("version", WEIR_VERSION),
                     WR_LOG_INT("ms", (wr_clock_boot_ns(agent->clock) - agent->started_boot_ns) / WR_NS_PER_MS));
         event_base_dispatch(agent->base);

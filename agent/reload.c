@@ -8,6 +8,7 @@
 #include "agent/certificates.h"
 #include "agent/config_diff.h"
 #include "agent/load.h"
+#include "agent/working_set.h"
 #include "core/log.h"
 
 #define MIGRATE_SLICE 256
@@ -406,6 +407,7 @@ void wr_agent_reload(struct wr_agent *agent) {
     bool in_part = false;
     if (reload(agent, what, sizeof what, &in_part, &err) == WR_OK) {
         agent->reloads++;
+        wr_working_set_trim_later(agent->base);
         WR_LOG_WITH(WR_LOG_INFO, "reload", "done", WR_LOG_STR("changed", what));
     } else {
         agent->reload_failures++;

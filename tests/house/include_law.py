@@ -44,7 +44,7 @@ LIBRARY = re.compile(
     r"(assert|complex|ctype|errno|fenv|float|inttypes|iso646|limits|locale|math|setjmp|signal|stdalign|stdarg|stdatomic|stdbool|stddef"
     r"|stdint|stdio|stdlib|stdnoreturn|string|tgmath|threads|time|uchar|wchar|wctype|aio|dirent|dlfcn|endian|byteswap|fcntl|fnmatch"
     r"|getopt|glob|grp|ifaddrs|libgen|malloc|netdb|poll|pthread|pwd|sched|semaphore|spawn|strings|sysexits|syslog|termios|unistd"
-    r"|utime|wordexp|execinfo|cpuid|immintrin|emmintrin|nmmintrin|smmintrin|tmmintrin|x86intrin|arm_neon|arm_acle)\.h$"
+    r"|utime|wordexp|execinfo|link|cpuid|immintrin|emmintrin|nmmintrin|smmintrin|tmmintrin|x86intrin|arm_neon|arm_acle)\.h$"
     r"|(sys|net|netinet|netpacket|arpa|linux|asm|bits)/")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

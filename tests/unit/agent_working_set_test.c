@@ -1,0 +1,62 @@
+/* What a start needed is given back, and comes again when it is asked for. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+
+#include "agent/working_set.h"
+
+#define TABLE_BYTES (1 << 20)
+#define PAGE_BYTES 4096
+
+/* A megabyte of constants, which is in the process once it has been read. */
+static const uint8_t table[TABLE_BYTES] = {[0] = 1, [PAGE_BYTES] = 2, [TABLE_BYTES - 1] = 3};
+
+static unsigned sum(void) {
+    const volatile uint8_t *at = table;
+    unsigned n = 0;
+    for (size_t i = 0; i < TABLE_BYTES; i += PAGE_BYTES)
+        n += at[i];
+    return n + at[TABLE_BYTES - 1];
+}
+
+/* Pages of files in this process. */
+static long file_pages(void) {
+    long pages = -1;
+    FILE *file = fopen("/proc/self/statm", "re");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%*d %*d %ld", &pages), 1);
+    fclose(file);
+    return pages;
+}
+
+static void what_is_not_in_use_leaves(void **state) {
+    (void)state;
+    assert_int_equal(sum(), 6);
+    const long before = file_pages();
+    wr_working_set_trim();
+    if (!getenv("WEIR_EMULATED")) /* an emulator's process holds its guest's pages its own way */
+        assert_true(file_pages() < before - TABLE_BYTES / PAGE_BYTES / 2);
+    assert_int_equal(sum(), 6);
+}
+
+static void it_is_done_in_a_while(void **state) {
+    (void)state;
+    struct event_base *base = event_base_new();
+    assert_non_null(base);
+    wr_working_set_trim_later(base);
+    assert_int_equal(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 1);
+    assert_int_equal(event_base_loop(base, EVLOOP_NONBLOCK), 0);
+    assert_int_equal(event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED), 1); /* not yet */
+    event_base_free(base);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_not_in_use_leaves), cmocka_unit_test(it_is_done_in_a_while)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -184,7 +184,9 @@ void wr_signal_take_good(struct wr_evaluator *evaluator, uint32_t id, double val
 void wr_signal_take_bad(struct wr_evaluator *evaluator, uint32_t id, int64_t arrival_ns) {
     struct wr_signal *signal = wr_signal_at(evaluator, id);
     bool was = signal->good || signal->fresh;
-    const bool corrects = begin_sample(evaluator, id, signal);
+    /* Unknown as before is no sample: whoever speaks next at this stamp begins it. */
+    const bool begins = signal->good || signal->sample_series == WR_SERIES_NONE;
+    const bool corrects = begins && begin_sample(evaluator, id, signal);
     if (signal->met) /* without a clock no time has passed */
         feed(evaluator, signal, NAN, signal->clock_ns, corrects);
     signal->good = false;

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -39,4 +40,24 @@ bool wr_test_is_closed(int fd) {
     struct pollfd wait = {.fd = fd, .events = POLLIN};
     char byte;
     return poll(&wait, 1, 10000) == 1 && recvfrom(fd, &byte, 1, 0, NULL, NULL) <= 0;
+}
+
+int wr_test_get_reply(int fd, char *text, size_t size) {
+    size_t len = 0;
+    size_t want = SIZE_MAX;
+    text[0] = '\0';
+    while (len < want) {
+        const ssize_t n = recvfrom(fd, text + len, want == SIZE_MAX ? 1 : want - len, 0, NULL, NULL);
+        if (n <= 0)
+            return 0;
+        len += (size_t)n;
+        assert_true(len < size);
+        text[len] = '\0';
+        if (want != SIZE_MAX || len < 4 || strcmp(text + len - 4, "\r\n\r\n") != 0)
+            continue;
+        const char *length = strstr(text, "Content-Length: ");
+        want = len + (length ? (size_t)atol(length + 16) : 0);
+        assert_true(want < size);
+    }
+    return atoi(text + 9);
 }

@@ -16,6 +16,8 @@ int wr_test_dial(uint16_t port);
 bool wr_test_put(int fd, const char *bytes, size_t len);
 /* Sends all of it, or the test fails. */
 void wr_test_put_text(int fd, const char *text);
+/* Reads one reply of HTTP, with its body, into text, and nothing behind it. Its status; 0: the connection ended before, or the socket's patience. */
+int wr_test_get_reply(int fd, char *text, size_t size);
 /* Waits for the end, ten seconds at most. False: there is none, or something was said before it. */
 bool wr_test_is_closed(int fd);
 

@@ -109,21 +109,7 @@ static void put(int fd, const char *line, const char *headers, const char *body)
 
 /* Reads one reply; its status, or 0: the connection ended. */
 static int get(int fd) {
-    size_t len = 0, want = SIZE_MAX;
-    reply[0] = '\0';
-    while (len < want) {
-        const ssize_t n = recvfrom(fd, reply + len, want == SIZE_MAX ? 1 : want - len, 0, NULL, NULL);
-        if (n <= 0)
-            return 0;
-        len += (size_t)n;
-        assert_true(len < sizeof reply);
-        reply[len] = '\0';
-        if (want != SIZE_MAX || len < 4 || strcmp(reply + len - 4, "\r\n\r\n") != 0)
-            continue;
-        const char *length = strstr(reply, "Content-Length: ");
-        want = len + (length ? (size_t)atol(length + 16) : 0);
-    }
-    return atoi(reply + 9);
+    return wr_test_get_reply(fd, reply, sizeof reply);
 }
 
 static int ask(int fd, const char *line, const char *headers, const char *body) {

@@ -88,22 +88,7 @@ static char reply[16384];
 
 /* Reads one reply, with its body; its status, or 0: the connection ended before. */
 static int get(int fd) {
-    size_t len = 0;
-    size_t want = SIZE_MAX;
-    reply[0] = '\0';
-    while (len < want) {
-        const ssize_t n = recvfrom(fd, reply + len, want == SIZE_MAX ? 1 : want - len, 0, NULL, NULL);
-        if (n <= 0)
-            return 0;
-        len += (size_t)n;
-        assert_true(len < sizeof reply);
-        reply[len] = '\0';
-        if (want != SIZE_MAX || len < 4 || strcmp(reply + len - 4, "\r\n\r\n") != 0)
-            continue;
-        const char *length = strstr(reply, "Content-Length: ");
-        want = len + (length ? (size_t)atol(length + 16) : 0);
-    }
-    return atoi(reply + 9);
+    return wr_test_get_reply(fd, reply, sizeof reply);
 }
 
 static int ask(int fd, const char *text) {

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "agent/agent.h"
-#include "agent/certificates.h"
+#include "agent/process/certificates.h"
 
 /* What only some kinds have. */
 static enum wr_result add_rounds(struct wr_agent *agent, const struct wr_agent_source *source, const char *label) {

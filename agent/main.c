@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/child.h"
 #include "agent/commands/commands.h"
+#include "agent/process/child.h"
 
 static void print_help(FILE *to) {
     fputs("Weir: an edge agent. Takes in sensor streams, raises alarms on the spot, condenses and stores the rest, and sends it on.\n\n"

@@ -7,12 +7,12 @@
 #include <sys/stat.h>
 
 #include "agent/agent.h"
-#include "agent/certificates.h"
 #include "agent/commands/commands.h"
-#include "agent/descriptors.h"
-#include "agent/memories.h"
+#include "agent/loops/memories.h"
+#include "agent/process/certificates.h"
+#include "agent/process/descriptors.h"
+#include "agent/process/working_set.h"
 #include "agent/reload.h"
-#include "agent/working_set.h"
 #include "core/log.h"
 
 /* -- tables ---------------------------------------------------------------------------------------------------------------------------- */

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "agent/agent.h"
-#include "agent/certificates.h"
-#include "agent/config_diff.h"
-#include "agent/load.h"
-#include "agent/working_set.h"
+#include "agent/config/config_diff.h"
+#include "agent/config/load.h"
+#include "agent/process/certificates.h"
+#include "agent/process/working_set.h"
 #include "core/log.h"
 
 #define MIGRATE_SLICE 256

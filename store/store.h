@@ -9,7 +9,7 @@
  *
  * It reads no clock and starts no thread: time is an argument; all I/O is SQLite's (and the rename of a broken store).
  *
- * Threads: one thread calls everything (agent/store_loop.c); the numbers of wr_store_stats may be read by any thread.
+ * Threads: one thread calls everything (agent/loops/store_loop.c); the numbers of wr_store_stats may be read by any thread.
  * Ownership: series keys of aggregates must stay valid until they are committed: the series table promises more. Bodies that
  * wr_store_next hands out belong to the caller (wr_segment_free).
  * Limits: WR_LEDGER_ACCOUNTS_MAX accounts; WR_STORE_RANGES acknowledged ranges a lane; WR_STORE_PARKED parked segments.
@@ -57,11 +57,11 @@ struct wr_store_loss {
 
 /* What opening found. */
 struct wr_store_report {
-    bool fresh;       /* there was no store */
-    bool unclean;     /* the last owner did not close it */
-    bool quarantined; /* a broken store was renamed aside */
-    bool books_kept;  /* of the broken store */
-    char aside[256];  /* its new name, in the same directory */
+    bool fresh;              /* there was no store */
+    bool unclean;            /* the last owner did not close it */
+    bool quarantined;        /* a broken store was renamed aside */
+    bool books_kept;         /* of the broken store */
+    char aside[256];         /* its new name, in the same directory */
     uint64_t reserved_bytes; /* less than the budget where the disk has no more room */
     uint64_t crash_readings; /* booked as dropped(crash), in all accounts */
     uint32_t n_losses;

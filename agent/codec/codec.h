@@ -13,14 +13,14 @@
 
 #include "agent/codec/json_scan.h"
 #include "agent/codec/stream.h"
-#include "agent/config.h"
+#include "agent/config/config.h"
 
 struct wr_codec {
     wr_codec_stream_feed *feed;
     void *parser;
     void (*forget)(void *parser);
     void (*free)(void *parser);
-    bool by_lines; /* a record ends with its line, and not before */
+    bool by_lines;                                                                      /* a record ends with its line, and not before */
     bool (*is_whole)(struct wr_json_progress *progress, const char *bytes, size_t len); /* see wr_codec_is_whole */
 };
 

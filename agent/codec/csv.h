@@ -16,7 +16,7 @@
 
 #include "agent/codec/record.h"
 #include "agent/codec/time_format.h"
-#include "agent/config.h"
+#include "agent/config/config.h"
 #include "core/buf.h"
 #include "core/csv_row.h"
 

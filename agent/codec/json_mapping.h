@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "agent/codec/time_format.h"
-#include "agent/config.h"
+#include "agent/config/config.h"
 #include "core/series.h"
 
 #define WR_JSON_MAPPING_SLOTS 256
@@ -49,10 +49,10 @@ struct wr_json_mapping {
     const struct wr_config_json *config;
     struct wr_time_format time;
     uint8_t time_digits; /* decimals of its unit down to a nanosecond: 9 of s, 0 of ns */
-    bool any_field;    /* no fields were given */
-    bool has_envelope; /* records are taken out of a whole value */
-    uint16_t record;   /* node where paths of records begin */
-    uint16_t root;     /* node where paths of the whole value begin; the same without an envelope */
+    bool any_field;      /* no fields were given */
+    bool has_envelope;   /* records are taken out of a whole value */
+    uint16_t record;     /* node where paths of records begin */
+    uint16_t root;       /* node where paths of the whole value begin; the same without an envelope */
     uint16_t n_nodes;
     uint16_t n_slots;
     uint8_t n_words;

@@ -16,7 +16,7 @@
 #define WEIR_AGENT_CODEC_LINE_H
 
 #include "agent/codec/record.h"
-#include "agent/config.h"
+#include "agent/config/config.h"
 #include "core/buf.h"
 
 #define WR_LINE_FIELDS 1024

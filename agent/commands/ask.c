@@ -5,8 +5,8 @@
 
 #include "agent/commands/ask.h"
 #include "agent/commands/commands.h"
-#include "agent/config.h"
-#include "agent/control_client.h"
+#include "agent/config/config.h"
+#include "agent/control/control_client.h"
 
 enum wr_result wr_ask_load_config(const char *file, struct wr_config **ret_config) {
     struct wr_diagnostics diagnostics;

@@ -5,7 +5,7 @@
 #ifndef WEIR_AGENT_COMMANDS_ASK_H
 #define WEIR_AGENT_COMMANDS_ASK_H
 
-#include "agent/config.h"
+#include "agent/config/config.h"
 #include "core/result.h"
 
 /* Takes `-c CONFIG` out of the words and returns CONFIG, or the default; what is left goes to the agent as it is. */

@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/audit.h"
 #include "agent/commands/ask.h"
 #include "agent/commands/commands.h"
+#include "agent/control/audit.h"
 
 static int audit_stopped(const struct wr_config *config, bool json) {
     struct wr_audit audit;

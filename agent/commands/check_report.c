@@ -3,8 +3,8 @@
 
 #include <inttypes.h>
 
-#include "agent/ceiling.h"
-#include "agent/engine_loop.h"
+#include "agent/config/ceiling.h"
+#include "agent/loops/engine_loop.h"
 #include "agent/sources/source.h"
 #include "core/json.h"
 #include "core/quantity.h"

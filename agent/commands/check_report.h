@@ -5,7 +5,7 @@
 #ifndef WEIR_AGENT_COMMANDS_CHECK_REPORT_H
 #define WEIR_AGENT_COMMANDS_CHECK_REPORT_H
 
-#include "agent/load.h"
+#include "agent/config/load.h"
 
 struct wr_check_report {
     const struct wr_loaded *loaded;

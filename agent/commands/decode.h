@@ -5,7 +5,7 @@
 #ifndef WEIR_AGENT_COMMANDS_DECODE_H
 #define WEIR_AGENT_COMMANDS_DECODE_H
 
-#include "agent/config.h"
+#include "agent/config/config.h"
 #include "core/result.h"
 
 #define WR_DECODE_LIST 32
@@ -23,7 +23,7 @@ struct wr_decode_options {
     struct wr_config_json json;
     const char *mapping; /* "--json"; of `weir replay`, whose report that is, "--map" */
     bool has_json;       /* it was given: JSON is read by this mapping */
-    char *csv_text; /* what --csv and the mapping were told, cut into pieces */
+    char *csv_text;      /* what --csv and the mapping were told, cut into pieces */
     char *json_text;
     char *csv_tags[WR_DECODE_LIST];
     char *skip_columns[WR_DECODE_LIST];

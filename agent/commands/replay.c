@@ -6,7 +6,7 @@
 #include "agent/commands/commands.h"
 #include "agent/commands/decode.h"
 #include "agent/commands/rule_files.h"
-#include "agent/load.h"
+#include "agent/config/load.h"
 #include "agent/replay/report.h"
 #include "core/log.h"
 

@@ -4,8 +4,8 @@
 #include "agent/agent.h"
 #include "agent/commands/ask.h"
 #include "agent/commands/commands.h"
-#include "agent/first_process.h"
-#include "agent/load.h"
+#include "agent/config/load.h"
+#include "agent/process/first_process.h"
 
 int wr_command_run(int argc, char **argv) {
     const char *file = wr_ask_take_config(&argc, argv);

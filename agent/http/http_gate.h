@@ -1,6 +1,6 @@
 /* The gate between the HTTP server and the source of kind http: where a write is asked for, and where its body goes in.
  *
- * There is another one, of the same kind, where operators' commands go in: there the desk is the source (agent/desk.h).
+ * There is another one, of the same kind, where operators' commands go in: there the desk is the source (agent/control/desk.h).
  *
  * The server asks the gate when it has read the head of a request (before it takes the body: whoever may not write, or comes when there is no
  * room, costs no memory), and posts a delivery when the body is complete. The source takes deliveries one after the other, fills in what became of

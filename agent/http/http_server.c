@@ -12,8 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/descriptors.h"
 #include "agent/http/http_private.h"
+#include "agent/process/descriptors.h"
 #include "core/log.h"
 #include "core/thread.h"
 

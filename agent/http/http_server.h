@@ -19,7 +19,7 @@
 
 #include <stdbool.h>
 
-#include "agent/config.h"
+#include "agent/config/config.h"
 #include "agent/http/http_gate.h"
 #include "agent/http/http_reply.h"
 #include "core/buf.h"

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/config_private.h"
+#include "agent/config/config_private.h"
 #include "agent/receive/message.h"
 #include "agent/receive/options_private.h"
 #include "agent/receive/render.h"

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/config_private.h"
+#include "agent/config/config_private.h"
 #include "agent/receive/message.h"
 #include "agent/receive/options_private.h"
 #include "agent/receive/postgres.h"

@@ -12,7 +12,7 @@
 #define WEIR_AGENT_REPLAY_PLAY_H
 
 #include "agent/codec/record.h"
-#include "agent/config.h"
+#include "agent/config/config.h"
 #include "agent/replay/tally.h"
 
 #define WR_PLAY_SIDES 2

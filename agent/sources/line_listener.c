@@ -7,9 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/descriptors.h"
+#include "agent/process/descriptors.h"
+#include "agent/process/unix_socket.h"
 #include "agent/sources/line_source_private.h"
-#include "agent/unix_socket.h"
 #include "core/log.h"
 
 #define ACCEPT_BURST 32 /* connections a callback, so that readers get their turn */

@@ -1,6 +1,6 @@
 /* One run of a program that prints records: what exec does once per interval, and execd for ever.
  *
- * The happy path: the program runs as a bound child (agent/child.h); what it prints goes through the codec into batches as it comes; each line
+ * The happy path: the program runs as a bound child (agent/process/child.h); what it prints goes through the codec into batches as it comes; each line
  * of its stderr becomes a line of the log; it ends with exit code 0, and a last line without newline is taken. What can go otherwise:
  *   - No batch is free: its stdout is not read until one is; the pipe fills, and the program waits.
  *   - It runs beyond its deadline, or prints more than it may: the whole group is killed. What it printed until then is taken but for
@@ -19,8 +19,8 @@
 #ifndef WEIR_AGENT_SOURCES_PLUGIN_H
 #define WEIR_AGENT_SOURCES_PLUGIN_H
 
-#include "agent/child.h"
 #include "agent/codec/codec.h"
+#include "agent/process/child.h"
 #include "agent/sources/intake.h"
 #include "core/log.h"
 

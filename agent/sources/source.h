@@ -16,8 +16,8 @@
 #ifndef WEIR_AGENT_SOURCES_SOURCE_H
 #define WEIR_AGENT_SOURCES_SOURCE_H
 
-#include "agent/config.h"
-#include "agent/intake_counters.h"
+#include "agent/config/config.h"
+#include "agent/sources/intake_counters.h"
 #include "core/batch.h"
 #include "core/channel.h"
 #include "core/clock.h"

@@ -9,7 +9,7 @@
 
 #include "agent/codec/codec.h"
 #include "agent/codec/csv.h"
-#include "agent/config.h"
+#include "agent/config/config.h"
 
 struct wr_timeline;
 

@@ -1,7 +1,7 @@
 /* The engine: the step function that takes batches of readings and the time, and returns alarms and aggregates.
  *
  * It fixes the time of each reading (arrival, clamp of future stamps, clocks that are off, old data, lateness), lets the rules see it, and puts it into its windows. It
- * never waits, locks, logs or reads a clock: agent/engine_loop.c does that around it.
+ * never waits, locks, logs or reads a clock: agent/loops/engine_loop.c does that around it.
  *
  * Promise: readings of one source are taken in order. Counts are exact: every reading of a batch is in exactly one place of the ledger of
  * each account that wants it. `open` is counted by walking the state (wr_engine_count_open), in slices.
@@ -21,8 +21,8 @@
 #include "core/result.h"
 #include "core/series.h"
 #include "core/symbol.h"
-#include "rules/evaluator/evaluator.h"
 #include "rules/engine/window.h"
+#include "rules/evaluator/evaluator.h"
 
 struct wr_engine;
 

@@ -49,7 +49,7 @@ static void drop_needless(struct acting *acting, enum wr_alarm_state state) {
     acting->n_waiting = kept;
 }
 
-/* As agent/action_delay.h: what the last of an action that waits tells is not told again. */
+/* As agent/actions/action_delay.h: what the last of an action that waits tells is not told again. */
 static bool waits_already(const struct acting *acting, uint32_t action, uint8_t cause) {
     uint32_t i = acting->n_waiting;
     while (i > 0 && acting->waiting[i - 1].action != action)

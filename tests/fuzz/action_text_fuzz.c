@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/webhook.h"
+#include "agent/actions/webhook.h"
 #include "core/path.h"
 #include "core/web_url.h"
 #include "rules/alarms/retry.h"

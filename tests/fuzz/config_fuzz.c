@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/config.h"
-#include "agent/config_diff.h"
+#include "agent/config/config.h"
+#include "agent/config/config_diff.h"
 
 /* Patterns must not walk over this machine's files. Every fourth finds something. */
 int glob(const char *restrict pattern, int flags, int (*error)(const char *path, int number), glob_t *restrict found) {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/order_json.h"
+#include "agent/control/order_json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

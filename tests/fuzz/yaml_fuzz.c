@@ -1,7 +1,7 @@
 /* Any text through the schema of the config: libyaml, the check, the normal form and libcyaml; what loads is looked up and freed. */
 #include <stdlib.h>
 
-#include "agent/config_private.h"
+#include "agent/config/config_private.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

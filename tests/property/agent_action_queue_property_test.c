@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "agent/action_queue.h"
+#include "agent/actions/action_queue.h"
 #include "core/clock.h"
 #include "tests/support/random.h"
 

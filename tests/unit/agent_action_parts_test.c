@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "agent/action_delay.h"
-#include "agent/action_file.h"
+#include "agent/actions/action_delay.h"
+#include "agent/actions/action_file.h"
 #include "core/clock.h"
 #include "tests/support/failing.h"
 

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "agent/actions.h"
+#include "agent/actions/actions.h"
 #include "core/log.h"
 #include "tests/support/failing.h"
 #include "tests/support/threads.h"

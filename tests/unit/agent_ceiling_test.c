@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "agent/ceiling.h"
+#include "agent/config/ceiling.h"
 #include "rules/compile/ruleset.h"
 
 #define BASE                                                                                                                               \

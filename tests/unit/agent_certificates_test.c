@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/certificates.h"
+#include "agent/process/certificates.h"
 #include "rules/compile/ruleset.h"
 #include "rules/engine/engine.h"
 #include "tests/support/broker.h"

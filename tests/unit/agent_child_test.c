@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "agent/child.h"
+#include "agent/process/child.h"
 #include "tests/support/waiting.h"
 
 static char *const variables[] = {(char *)"PATH=/usr/bin:/bin", (char *)"WEIR_SOURCE=test", NULL};

@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "agent/config.h"
-#include "agent/config_diff.h"
+#include "agent/config/config.h"
+#include "agent/config/config_diff.h"
 #include "tests/support/failing.h"
 
 static char directory[] = "/tmp/weir-config-XXXXXX";

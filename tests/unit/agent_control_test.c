@@ -13,9 +13,9 @@
 
 #include <cmocka.h>
 
-#include "agent/control_client.h"
-#include "agent/control_server.h"
-#include "agent/unix_socket.h"
+#include "agent/control/control_client.h"
+#include "agent/control/control_server.h"
+#include "agent/process/unix_socket.h"
 #include "tests/support/failing.h"
 #include "tests/support/waiting.h"
 

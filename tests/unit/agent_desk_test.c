@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "agent/desk.h"
+#include "agent/control/desk.h"
 #include "agent/http/http_server.h"
 #include "tests/support/client.h"
 #include "tests/support/failing.h"

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "agent/engine_loop_private.h"
+#include "agent/loops/engine_loop_private.h"
 #include "rules/compile/ruleset.h"
 #include "tests/support/failing.h"
 #include "tests/support/waiting.h"

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "agent/order_json.h"
+#include "agent/control/order_json.h"
 #include "tests/support/failing.h"
 
 static struct wr_order order;

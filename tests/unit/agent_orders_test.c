@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "agent/alarm_list.h"
 #include "agent/commands/commands.h"
-#include "agent/control_alarms.h"
+#include "agent/control/alarm_list.h"
+#include "agent/control/control_alarms.h"
 #include "tests/support/failing.h"
 #include "tests/support/order_bed.h"
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "agent/request.h"
+#include "agent/loops/request.h"
 #include "core/clock.h"
 #include "tests/support/failing.h"
 #include "tests/support/waiting.h"

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "agent/store_loop.h"
+#include "agent/loops/store_loop.h"
 #include "core/log.h"
 #include "tests/support/store_fixture.h"
 #include "tests/support/waiting.h"

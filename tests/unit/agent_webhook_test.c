@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#include "agent/webhook.h"
+#include "agent/actions/webhook.h"
 #include "tests/support/failing.h"
 #include "tests/support/threads.h"
 #include "tests/support/waiting.h"

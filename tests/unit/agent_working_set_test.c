@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #include <event2/event.h>
 
-#include "agent/working_set.h"
+#include "agent/process/working_set.h"
 
 #define TABLE_BYTES (1 << 20)
 #define PAGE_BYTES 4096

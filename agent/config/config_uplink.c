@@ -1,0 +1,85 @@
+/* Checks of the uplink. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/config/config_private.h"
+#include "transport/topic.h"
+#include "transport/url.h"
+
+static void check_brokers(struct wr_config_load *load) {
+    struct wr_config_uplink *uplink = load->config->uplink;
+    if (uplink->n_brokers != 1) { /* a list, so that several can come without another key */
+        wr_config_error(load, WR_CONFIG_W_LIMIT, "uplink.broker", NULL, "%u brokers: this version sends to one", uplink->n_brokers);
+        return;
+    }
+    uplink->brokers = calloc(uplink->n_brokers, sizeof *uplink->brokers);
+    if (!uplink->brokers) {
+        load->failed = WR_NO_MEMORY;
+        return;
+    }
+    for (unsigned i = 0; i < uplink->n_brokers; i++) {
+        struct wr_broker *broker = &uplink->brokers[i];
+        char path[] = "uplink.broker[0]";
+        path[sizeof path - 3] = (char)('0' + i);
+        struct wr_url url;
+        struct wr_error err = {0};
+        if (wr_url_parse(uplink->urls[i], &url, &err) != WR_OK) {
+            wr_config_error(load, WR_CONFIG_W_ADDRESS, path, NULL, "%s", err.text);
+            continue;
+        }
+        broker->url = strdup(uplink->urls[i]);
+        broker->host = strdup(url.host);
+        broker->tls = url.tls;
+        broker->port = url.port;
+        if (!broker->url || !broker->host) {
+            load->failed = WR_NO_MEMORY;
+            return;
+        }
+        if (!broker->tls && !wr_address_is_loopback(broker->host)) {
+            if (uplink->password_file)
+                wr_config_error(load, WR_CONFIG_W_EXPOSED, path, "mqtts://", "the password would cross the network in the clear");
+            else
+                wr_config_warn(load, WR_CONFIG_W_EXPOSED, path, "mqtts://",
+                               "without TLS everybody on the way can read and change the data");
+        }
+    }
+}
+
+static void check_credentials(struct wr_config_load *load) {
+    struct wr_config_uplink *uplink = load->config->uplink;
+    bool tls = false;
+    for (unsigned i = 0; uplink->brokers && i < uplink->n_brokers; i++)
+        tls = tls || uplink->brokers[i].tls || !uplink->brokers[i].url;
+    if (uplink->cert && !uplink->key)
+        wr_config_error(load, WR_CONFIG_W_NEEDED, "uplink.cert", "key: node.key", "a certificate needs its private key");
+    if (uplink->key && !uplink->cert)
+        wr_config_error(load, WR_CONFIG_W_NEEDED, "uplink.key", "cert: node.pem", "a private key needs its certificate");
+    if (uplink->password_file && !uplink->user)
+        wr_config_error(load, WR_CONFIG_W_NEEDED, "uplink.password_file", "user: NAME", "a password needs a user");
+    if (!tls && (uplink->ca || uplink->cert || uplink->crl))
+        wr_config_warn(load, WR_CONFIG_W_USELESS,
+                       uplink->ca     ? "uplink.ca"
+                       : uplink->cert ? "uplink.cert"
+                                      : "uplink.crl",
+                       "mqtts://", "no broker is reached by TLS: certificates are not used");
+    wr_config_check_credential(load, "uplink.ca", &uplink->ca, false, "the uplink stays down");
+    wr_config_check_credential(load, "uplink.cert", &uplink->cert, false, "the uplink stays down");
+    wr_config_check_credential(load, "uplink.key", &uplink->key, true, "the uplink stays down");
+    wr_config_check_credential(load, "uplink.crl", &uplink->crl, false, "the uplink stays down");
+    wr_config_check_credential(load, "uplink.password_file", &uplink->password_file, true, "the uplink stays down");
+}
+
+void wr_config_check_uplink(struct wr_config_load *load) {
+    struct wr_config_uplink *uplink = load->config->uplink;
+    if (!uplink || load->failed != WR_OK)
+        return;
+    check_brokers(load);
+    check_credentials(load);
+    struct wr_place place;
+    struct wr_error err = {0};
+    if (wr_place_init(&place, uplink->prefix, "-", "x", &err) != WR_OK)
+        wr_config_error(load, WR_CONFIG_W_NAME, "uplink.prefix", NULL, "%s", err.text);
+}

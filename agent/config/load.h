@@ -1,0 +1,29 @@
+/* A config with its rules, read and checked whole: what run, check and a reload begin with.
+ *
+ * Promise: all errors and warnings of all files at once, rendered; nothing is left behind when there are errors.
+ * Threads: any. Ownership: config and rules are the caller's.
+ */
+#ifndef WEIR_AGENT_CONFIG_LOAD_H
+#define WEIR_AGENT_CONFIG_LOAD_H
+
+#include "agent/config/config.h"
+#include "core/buf.h"
+#include "core/result.h"
+#include "rules/compile/ruleset.h"
+
+struct wr_loaded {
+    struct wr_config *config; /* NULL: rule files alone */
+    struct wr_ruleset *rules;
+    size_t warnings;
+};
+
+/* problems: errors and warnings; as text it is empty when there are none. WR_INVALID: errors; anything else in err. */
+WR_MUST_USE enum wr_result wr_load(const char *file, enum wr_diagnostics_format format, struct wr_loaded *ret_loaded,
+                                   struct wr_buf *problems, struct wr_error *err);
+/* The same for rule files without an agent: what a config would have to allow is taken for allowed, and nothing is built in. */
+WR_MUST_USE enum wr_result wr_load_rules(const char *const *files, size_t n, enum wr_diagnostics_format format,
+                                         struct wr_loaded *ret_loaded, struct wr_buf *problems, struct wr_error *err);
+/* Frees both. */
+void wr_loaded_fini(struct wr_loaded *loaded);
+
+#endif

@@ -1,0 +1,147 @@
+#include "agent/control/orders.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent/agent.h"
+#include "agent/codec/time_format.h"
+#include "core/json.h"
+#include "core/quantity.h"
+
+#define LOOK_NS (1 * WR_NS_PER_MS)
+
+static const struct wr_order_verb verbs[] = {
+    {"ack", WR_ALARM_COMMAND_ACK, "acknowledged"},
+    {"reset", WR_ALARM_COMMAND_RESET, "reset"},
+    {"shelve", WR_ALARM_COMMAND_SHELVE, "shelved"},
+    {"unshelve", WR_ALARM_COMMAND_UNSHELVE, "unshelved"},
+    {"oos", WR_ALARM_COMMAND_OUT_OF_SERVICE, "taken out of service"},
+    {"return", WR_ALARM_COMMAND_RETURN, "returned to service"},
+};
+
+const struct wr_order_verb *wr_order_verb_of(const char *name) {
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    return NULL;
+}
+
+/* -- what is asked ----------------------------------------------------------------------------------------------------------------------- */
+
+bool wr_order_take_for(struct wr_order *order, const char *text) {
+    return wr_quantity_duration(text, &order->for_ns, NULL) == WR_OK && order->for_ns > 0;
+}
+
+enum wr_result wr_order_take_until(struct wr_order *order, const char *text) {
+    struct wr_time_format format;
+    WR_TRY(wr_time_format_init(&format, NULL, NULL, NULL));
+    const bool is_time = wr_time_format_read(&format, text, strlen(text), &order->until_wall_ns);
+    wr_time_format_fini(&format);
+    return is_time ? WR_OK : WR_INVALID;
+}
+
+enum wr_order_flaw wr_order_flaw(const struct wr_order *order) {
+    const bool timed = order->for_ns != 0 || order->until_wall_ns != 0;
+    if (order->alarm[0] == '\0')
+        return WR_ORDER_WITHOUT_ALARM;
+    if (order->verb->kind == WR_ALARM_COMMAND_SHELVE && (!timed || order->why[0] == '\0'))
+        return WR_ORDER_SHELVES_WITHOUT;
+    if (order->verb->kind == WR_ALARM_COMMAND_OUT_OF_SERVICE && order->why[0] == '\0')
+        return WR_ORDER_OOS_WITHOUT;
+    if (order->verb->kind != WR_ALARM_COMMAND_SHELVE && timed)
+        return WR_ORDER_TIMED;
+    if (order->for_ns != 0 && order->until_wall_ns != 0)
+        return WR_ORDER_TWICE_TIMED;
+    return WR_ORDER_FINE;
+}
+
+/* -- on the engine's thread ------------------------------------------------------------------------------------------------------------- */
+
+static void run_order(struct wr_request *request, void *owner) {
+    struct wr_engine_loop *loop = owner;
+    struct wr_order *order = request->input;
+    struct wr_alarm_command *command = &order->command;
+    struct wr_evaluator *evaluator = wr_engine_evaluator(loop->engine);
+    const struct wr_now now = wr_clock_now(loop->clock);
+    const uint64_t unjournalled = loop->shown.unjournalled;
+    *command = (struct wr_alarm_command){
+        .kind = order->verb->kind, .alarm = order->alarm, .by_whom = order->by_whom, .why = order->why, .key = order->key};
+    command->until_wall_ns = order->for_ns > 0 ? wr_clock_add_ns(now.wall_ns, order->for_ns) : order->until_wall_ns;
+    enum wr_result result = WR_NOT_FOUND;
+    if (!evaluator)
+        (void)wr_error_set(&request->error, WR_NOT_FOUND, "there are no rules");
+    do { /* a command may take more alarms than there is room for transitions at once */
+        if (evaluator)
+            result = wr_evaluator_command(evaluator, command, &now, &loop->out.alarms, &request->error);
+        wr_engine_loop_drain_alarms(loop);
+    } while (result == WR_FULL && loop->out.alarms.n == 0);
+    if (result == WR_FULL)
+        (void)wr_error_set(&request->error, WR_FULL, "%u alarms changed, more wait for the actions: say it again", command->changed);
+    order->number = loop->journal_number;
+    order->is_lost = loop->shown.unjournalled != unjournalled || loop->out.alarms.n > 0 || loop->resnapshot;
+    wr_request_finish(request, result);
+}
+
+/* -- on the asker's ---------------------------------------------------------------------------------------------------------------------- */
+
+enum wr_result wr_order_request(struct wr_order *order, struct wr_request **ret_request, struct wr_error *err) {
+    return wr_request_new(run_order, order, free, ret_request, err);
+}
+
+/* False: the store does not write, or not in time. */
+static bool wait_for_journal(struct wr_agent *agent, const struct wr_order *order, struct wr_context *context) {
+    const int64_t deadline_boot_ns = wr_clock_boot_ns(agent->clock) + WR_ORDER_JOURNAL_NS;
+    if (order->is_lost)
+        return false;
+    while (agent->store.state == WR_STORE_OPEN && agent->store.journalled < order->number) {
+        if (wr_clock_boot_ns(agent->clock) >= deadline_boot_ns || wr_context_state(context) != WR_OK)
+            return false;
+        const struct timespec pause = {.tv_nsec = LOOK_NS};
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+    }
+    return agent->store.state == WR_STORE_OPEN;
+}
+
+void wr_order_carry_out(struct wr_agent *agent, struct wr_request *request, struct wr_context *context,
+                        struct wr_order_answer *ret_answer) {
+    const struct wr_order *order = request->input;
+    struct wr_order_answer *answer = ret_answer;
+    *answer = (struct wr_order_answer){.is_known = false};
+    answer->result = wr_request_call_within(request, agent->engine.requests, context, WR_AGENT_REQUEST_NS, &answer->error);
+    if (answer->result == WR_TIMEOUT || answer->result == WR_CLOSED || answer->result == WR_CANCELED)
+        return; /* nobody knows what came of it */
+    answer->is_known = true;
+    const bool something = order->command.changed > 0 || order->key[0];
+    answer->journalled = !something || wait_for_journal(agent, order, context);
+    answer->problem = answer->result == WR_OK ? order->command.problem : answer->error.text;
+}
+
+enum wr_result wr_order_to_json(const struct wr_order *order, const struct wr_order_answer *answer, struct wr_buf *into) {
+    const struct wr_alarm_command *command = &order->command;
+    struct wr_json json;
+    char until[32];
+    wr_json_begin(&json, into);
+    wr_json_object(&json, NULL);
+    wr_json_string(&json, "command", order->verb->name);
+    wr_json_string(&json, "alarm", order->alarm);
+    wr_json_string(&json, "result", wr_result_name(answer->result));
+    wr_json_uint(&json, "changed", command->changed);
+    wr_json_uint(&json, "refused", command->refused);
+    wr_json_string(&json, "by", order->by_whom);
+    if (order->why[0])
+        wr_json_string(&json, "why", order->why);
+    if (order->verb->kind == WR_ALARM_COMMAND_SHELVE && command->until_wall_ns != 0 && !command->repeated)
+        wr_json_string(&json, "until", wr_clock_format(until, sizeof until, command->until_wall_ns));
+    if (order->key[0])
+        wr_json_string(&json, "key", order->key);
+    wr_json_bool(&json, "repeated", command->repeated);
+    wr_json_bool(&json, "journalled", answer->journalled);
+    if (answer->problem[0])
+        wr_json_string(&json, "problem", answer->problem);
+    else if (!answer->journalled)
+        wr_json_string(&json, "problem", "the store does not write: after a crash this would be forgotten");
+    wr_json_object_end(&json);
+    WR_TRY(wr_json_end(&json));
+    return wr_buf_text(into, "\n");
+}

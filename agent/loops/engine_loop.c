@@ -1,0 +1,194 @@
+#include "agent/loops/engine_loop_private.h"
+
+#include <stdlib.h>
+
+#include "core/thread.h"
+
+static void drop_request(void *element, void *user) {
+    (void)user;
+    wr_request_finish(*(struct wr_request **)element, WR_CLOSED);
+}
+
+enum wr_result wr_engine_loop_init(struct wr_engine_loop *loop, uint32_t handovers, uint32_t max_counts, struct wr_error *err) {
+    const struct wr_channel_options options = {
+        .name = "engine requests", .capacity = 16, .element_bytes = sizeof(struct wr_request *), .drop = drop_request};
+    WR_TRY(wr_channel_new(&options, &loop->requests, err));
+    enum wr_result result = wr_handover_pool_init(&loop->handovers, handovers, max_counts, err);
+    if (result != WR_OK) {
+        wr_channel_free(loop->requests);
+        loop->requests = NULL;
+        return result;
+    }
+    loop->out.alarms = (struct wr_alarm_out){.entries = loop->alarm_room, .cap = WR_ENGINE_ALARM_ROOM};
+    return WR_OK;
+}
+
+void wr_engine_loop_fini(struct wr_engine_loop *loop) {
+    if (loop->handovers.free)
+        wr_handover_pool_fini(&loop->handovers);
+    wr_channel_free(loop->requests);
+    loop->requests = NULL;
+    free(loop->base);
+    loop->base = NULL;
+}
+
+/* -- taking ---------------------------------------------------------------------------------------------------------------------------- */
+
+static void show_stats(struct wr_engine_loop *loop, int64_t boot_ns) {
+    loop->shown.turned_boot_ns = (uint64_t)boot_ns;
+    if (boot_ns < loop->show_due_boot_ns)
+        return;
+    loop->show_due_boot_ns = boot_ns + WR_ENGINE_SHOW_AGE_NS;
+    struct wr_engine_stats stats;
+    wr_engine_stats(loop->engine, &stats);
+    struct wr_engine_stats_shown *shown = &loop->shown;
+    shown->taken = stats.taken;
+    shown->clamped = stats.clamped;
+    shown->moved = stats.moved;
+    shown->historic = stats.historic;
+    shown->skewed = stats.skewed;
+    shown->skewed_series = stats.skewed_series;
+    shown->skew_ns = stats.skew_ns;
+    shown->late = stats.late;
+    shown->bad = stats.bad;
+    shown->aggregates = stats.aggregates;
+    shown->widened = stats.widened;
+    shown->open_windows = stats.open_windows;
+    shown->engine_bytes = stats.bytes;
+    struct wr_evaluator *evaluator = wr_engine_evaluator(loop->engine);
+    if (!evaluator)
+        return;
+    struct wr_evaluator_stats rules;
+    wr_evaluator_stats(evaluator, &rules);
+    shown->alarms_active = rules.active;
+    shown->alarms_unacked = rules.unacked;
+    shown->instances = rules.instances;
+    shown->instances_refused = rules.instances_refused;
+}
+
+/* Takes what is left of the batch of one input. False: it could not be finished, since transitions or changes find no room now. */
+static bool take_waiting(struct wr_engine_loop *loop, uint32_t input) {
+    struct wr_batch *batch = loop->waiting[input];
+    const struct wr_now now = wr_clock_now(loop->clock);
+    while (loop->waiting_from[input] < batch->n) {
+        wr_engine_loop_want_handover(loop);
+        uint32_t taken = wr_engine_take(loop->engine, batch, loop->waiting_from[input], &now, &loop->out);
+        loop->waiting_from[input] += taken;
+        wr_engine_loop_drain_alarms(loop);
+        if (loop->handover && loop->handover->n == WR_HANDOVER_AGGREGATES)
+            (void)wr_engine_loop_handover(loop);
+        if (taken == 0 && (loop->out.alarms.n > 0 || (loop->handover && loop->handover->n == WR_HANDOVER_AGGREGATES)))
+            return false;
+    }
+    loop->waiting[input] = batch->next;
+    loop->waiting_from[input] = 0;
+    wr_batch_return(batch);
+    return true;
+}
+
+/* Batches that could not be finished go first. False: at least one is still there. */
+bool wr_engine_loop_finish_waiting(struct wr_engine_loop *loop) {
+    for (uint32_t i = 0; i < loop->n_inputs; i++)
+        while (loop->waiting[i])
+            if (!take_waiting(loop, i))
+                return false;
+    return true;
+}
+
+static bool all_ended(const struct wr_engine_loop *loop) {
+    for (uint32_t i = 0; i < loop->n_inputs; i++)
+        if ((loop->inputs[i].batches && !loop->inputs[i].ended) || loop->waiting[i])
+            return false;
+    return loop->no_more && loop->out.alarms.n == 0; /* a raise that finds no room among the actions yet is waited for */
+}
+
+static void run_request(struct wr_engine_loop *loop, struct wr_request *request) {
+    wr_engine_loop_drain_alarms(loop);
+    request->run(request, loop);
+    wr_engine_loop_drain_alarms(loop);
+}
+
+/* Waits for a request, a batch (if batches may be taken), room for transitions, or the deadline; takes exactly one of them. */
+static void wait_and_take(struct wr_engine_loop *loop, bool batches_too, int64_t deadline_boot_ns) {
+    struct wr_channel_case cases[WR_ENGINE_INPUTS_MAX + 2];
+    struct wr_request *request = NULL;
+    struct wr_batch *batch[WR_ENGINE_INPUTS_MAX] = {NULL};
+    size_t n = 0;
+    cases[n++] = (struct wr_channel_case){.channel = loop->requests, .direction = WR_CHANNEL_RECV, .element = &request};
+    for (uint32_t i = 0; i < loop->n_inputs; i++, n++) {
+        bool wanted = batches_too && !loop->inputs[i].ended && !loop->waiting[i];
+        cases[n] = (struct wr_channel_case){
+            .channel = wanted ? loop->inputs[i].batches : NULL, .direction = WR_CHANNEL_RECV, .element = &batch[i]};
+    }
+    size_t index;
+    if (wr_channel_select(cases, n, &loop->turn, deadline_boot_ns, &index) != WR_OK)
+        return;
+    if (index == 0) {
+        if (cases[0].result == WR_OK)
+            run_request(loop, request);
+        return;
+    }
+    uint32_t input = (uint32_t)index - 1;
+    if (cases[index].result != WR_OK) {
+        loop->inputs[input].ended = true;
+        return;
+    }
+    batch[input]->next = NULL;
+    loop->waiting[input] = batch[input];
+    loop->waiting_from[input] = 0;
+    (void)take_waiting(loop, input);
+}
+
+/* Until when nothing has to be done without a message. */
+static int64_t next_deadline(const struct wr_engine_loop *loop, int64_t boot_ns) {
+    bool held_up = loop->out.alarms.n > 0 || !loop->handover || loop->handover->n == WR_HANDOVER_AGGREGATES;
+    if (held_up)
+        return boot_ns + WR_NS_PER_MS; /* look again: others make the room. What is overdue must not make it spin meanwhile */
+    int64_t deadline = wr_engine_next_timer(loop->engine);
+    if (loop->handover && loop->handover->n > 0 && loop->handover_since_boot_ns + WR_ENGINE_HANDOVER_AGE_NS < deadline)
+        deadline = loop->handover_since_boot_ns + WR_ENGINE_HANDOVER_AGE_NS;
+    if (loop->counts_due_boot_ns < deadline)
+        deadline = loop->counts_due_boot_ns;
+    bool snapshots = loop->snapshotting || loop->resnapshot;
+    if (snapshots && deadline > boot_ns + WR_ENGINE_SNAPSHOT_PAUSE_NS)
+        deadline = boot_ns + WR_ENGINE_SNAPSHOT_PAUSE_NS; /* slice after slice, also when no reading comes */
+    return deadline;
+}
+
+/* -- the thread ------------------------------------------------------------------------------------------------------------------------ */
+
+static void *run(void *user) {
+    struct wr_engine_loop *loop = user;
+    wr_thread_name("weir-engine");
+    while (!all_ended(loop)) {
+        const struct wr_now now = wr_clock_now(loop->clock);
+        wr_engine_loop_want_handover(loop);
+        wr_engine_loop_drain_alarms(loop);
+        bool more = false;
+        if (loop->out.alarms.n == 0)
+            more = wr_engine_timers(loop->engine, &now, WR_ENGINE_TIMER_SLICE, &loop->out);
+        wr_engine_loop_drain_alarms(loop);
+        wr_engine_loop_hand_over_due(loop, now.boot_ns);
+        wr_engine_loop_snapshot(loop, now.boot_ns);
+        if (loop->out.alarms.n == 0)
+            wr_engine_figures_turn(&loop->figures, loop->engine, &now, &loop->out.alarms);
+        wr_engine_loop_drain_alarms(loop);
+        show_stats(loop, now.boot_ns);
+        bool clear = loop->out.alarms.n == 0 && wr_engine_loop_finish_waiting(loop);
+        bool room = loop->handover && loop->handover->n < WR_HANDOVER_AGGREGATES;
+        wait_and_take(loop, clear, more && room ? 0 : next_deadline(loop, now.boot_ns));
+    }
+    wr_engine_loop_snapshot_all(loop, wr_clock_add_ns(wr_clock_boot_ns(loop->clock), WR_NS_PER_S));
+    loop->flushed = wr_engine_loop_flush(loop, true, WR_NEVER_NS) == WR_OK;
+    loop->show_due_boot_ns = 0;
+    show_stats(loop, wr_clock_boot_ns(loop->clock));
+    return NULL;
+}
+
+enum wr_result wr_engine_loop_start(struct wr_engine_loop *loop, struct wr_error *err) {
+    return wr_thread_start(&loop->thread, run, loop, "engine", err);
+}
+
+enum wr_result wr_engine_loop_join(struct wr_engine_loop *loop, int64_t deadline_boot_ns) {
+    return wr_thread_join(loop->thread, deadline_boot_ns);
+}

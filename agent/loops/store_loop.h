@@ -1,0 +1,92 @@
+/* The store's thread: the thin loop around store/. It owns the SQLite connection.
+ *
+ * In order of precedence: the journal of alarms, the uplink's requests, handovers, requests. A disk that refuses is tried again every
+ * second; meanwhile handovers wait in their channel, the engine's windows stay open, and alarms go on. Nothing that the uplink asked for is
+ * forgotten meanwhile: it would wait for the answer for ever. When a broken store is replaced while it runs, the uplink is told READY with
+ * the new epoch, and fresh_stores asks the engine for the states of all alarms. A store that cannot be opened at all closes its channels.
+ *
+ * Threads: start, stop and restored alarms from the main thread; requests from any. Ownership: the channels are made by init and freed by fini.
+ */
+#ifndef WEIR_AGENT_LOOPS_STORE_LOOP_H
+#define WEIR_AGENT_LOOPS_STORE_LOOP_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "agent/loops/accounts.h"
+#include "agent/loops/engine_loop.h"
+#include "agent/loops/request.h"
+#include "core/channel.h"
+#include "core/symbol.h"
+#include "store/store.h"
+#include "transport/uplink_messages.h"
+
+#define WR_STORE_JOURNAL_CAPACITY 1024
+#define WR_STORE_JOURNAL_BATCH 32
+#define WR_STORE_RETRY_NS (1 * WR_NS_PER_S)
+
+enum wr_store_state { WR_STORE_OPENING, WR_STORE_OPEN, WR_STORE_FAILED };
+
+struct wr_store_loop {
+    /* Set by the agent before the start. */
+    const struct wr_clock *clock;
+    const char *path;
+    struct wr_store_options options;
+    const struct wr_symbol_table *symbols;
+    const struct wr_accounts *accounts; /* read at the start; later by request */
+
+    /* Made by init. */
+    struct wr_channel *from_engine; /* struct wr_store_message */
+    struct wr_channel *journal;     /* struct wr_alarm_entry */
+    struct wr_channel *requests;    /* struct wr_request * */
+    struct wr_channel *from_uplink; /* struct wr_uplink_request */
+    struct wr_channel *to_uplink;   /* struct wr_uplink_reply */
+    struct wr_channel *opened;      /* closed when opening succeeded or failed for good */
+
+    /* For other threads. */
+    _Atomic int state;             /* enum wr_store_state */
+    _Atomic uint64_t journalled;   /* number of the last journal entry on disk */
+    _Atomic uint64_t fresh_stores; /* times that the running store was replaced: snapshots have to be put again */
+    struct wr_store_report report; /* once `opened` is closed */
+    struct wr_error open_error;
+    struct wr_alarm_entry *restored; /* snapshots found at opening, for the engine; the main thread frees them */
+    uint32_t n_restored;
+    struct wr_buf memories;             /* states of windows found at opening: agent/loops/memories.h */
+    const struct wr_store_stats *stats; /* once open */
+
+    /* The thread's own. */
+    struct wr_store *store;
+    struct wr_handover *handover; /* partly taken */
+    uint32_t handover_from;
+    struct wr_alarm_entry alarms[WR_STORE_JOURNAL_BATCH];
+    uint32_t n_alarms;
+    uint32_t alarms_from;
+    struct wr_uplink_request asked; /* of the uplink, refused by the disk for now */
+    bool asked_waits;
+    int64_t offer_waits[WR_LANES]; /* watermarks that could not be committed yet; 0: none */
+    uint64_t epoch;                /* of the store that the uplink knows */
+    int64_t told[WR_LANES];        /* the newest seq that the uplink was told of */
+    int64_t retry_boot_ns;         /* after a refusal of the disk: nothing is taken before */
+    uint64_t refusals;
+    uint64_t commits_logged;
+    int64_t counted_wall_ns; /* up to when the books are complete that the next commit writes */
+    bool final_seen;
+    pthread_t thread;
+};
+
+WR_MUST_USE enum wr_result wr_store_loop_init(struct wr_store_loop *loop, uint32_t handovers, uint32_t uplink_window, struct wr_error *err);
+/* Starts the thread, which opens the store. */
+WR_MUST_USE enum wr_result wr_store_loop_start(struct wr_store_loop *loop, struct wr_error *err);
+/* Waits until the store is open or has failed. WR_TIMEOUT: it still works at it. */
+WR_MUST_USE enum wr_result wr_store_loop_wait_open(struct wr_store_loop *loop, int64_t deadline_boot_ns, struct wr_error *err);
+/* After the engine has sent its final handover: takes everything that is left, commits, closes the store. */
+WR_MUST_USE enum wr_result wr_store_loop_stop(struct wr_store_loop *loop, int64_t deadline_boot_ns);
+void wr_store_loop_fini(struct wr_store_loop *loop);
+
+/* A new uplink begins: it is told READY again. Runs on the store's thread, as a request. */
+wr_request_run wr_store_loop_new_uplink;
+/* Tells the store of new accounts: input is a struct wr_accounts * of the request. */
+wr_request_run wr_store_loop_accounts;
+
+#endif

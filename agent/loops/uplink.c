@@ -1,0 +1,165 @@
+#include "agent/loops/uplink.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "store/codec.h"
+#include "transport/payload.h"
+
+/* -- other formats: here the store's codec and the transport's encoders meet --------------------------------------------------------------- */
+
+static enum wr_result encode_records(struct wr_decoder *decoder, const struct wr_segment *segment, struct wr_payload *payload,
+                                     struct wr_error *err) {
+    enum wr_result result;
+    if (segment->kind == WR_SEGMENT_AGGREGATES) {
+        struct wr_aggregate aggregate;
+        while ((result = wr_decode_aggregate(decoder, &aggregate, err)) == WR_OK)
+            wr_payload_aggregate(payload, &aggregate);
+    } else {
+        const char *text;
+        size_t len;
+        while ((result = wr_decode_text(decoder, &text, &len, err)) == WR_OK)
+            wr_payload_object(payload, text, len);
+    }
+    return result == WR_EMPTY ? WR_OK : result;
+}
+
+static enum wr_result encode(void *user, enum wr_payload_format format, const struct wr_segment *segment, struct wr_buf *into,
+                             struct wr_error *err) {
+    struct wr_uplink_link *link = user;
+    struct wr_codec_header header;
+    WR_TRY(wr_decode_begin(link->decoder, segment->body, segment->body_len, &header, err));
+    struct wr_payload payload;
+    wr_payload_begin(&payload, format, into, &link->place, segment);
+    enum wr_result decoded = encode_records(link->decoder, segment, &payload, err);
+    enum wr_result encoded = wr_payload_end(&payload, decoded == WR_OK ? err : NULL);
+    return decoded != WR_OK ? decoded : encoded;
+}
+
+/* -- what it says ---------------------------------------------------------------------------------------------------------------------- */
+
+/* A rotation half done: the connection stands, the next one may not. */
+static void warn_of_credentials(struct wr_uplink_link *link) {
+    struct wr_uplink_status status;
+    wr_uplink_runner_status(link->runner, &status);
+    if (status.session.tls_warning[0] != 0)
+        WR_LOG_WITH(WR_LOG_WARN, "uplink", "new certificate files cannot be used; the last good ones are",
+                    WR_LOG_STR("error", status.session.tls_warning));
+}
+
+static void notify(void *user, const struct wr_uplink_notice *notice) {
+    struct wr_uplink_link *link = user;
+    switch ((enum wr_uplink_notice_kind)notice->kind) {
+    case WR_UPLINK_NOTICE_STATE:
+        if (notice->to == WR_UPLINK_ONLINE) {
+            link->last_cause[0] = 0;
+            WR_LOG(WR_LOG_INFO, "uplink", "online");
+            warn_of_credentials(link);
+        } else if (notice->to == WR_UPLINK_OFFLINE && strcmp(notice->text, link->last_cause) != 0) {
+            snprintf(link->last_cause, sizeof link->last_cause, "%s", notice->text);
+            WR_LOG_WITH(WR_LOG_WARN, "uplink", "offline", WR_LOG_STR("error", notice->text));
+        }
+        break;
+    case WR_UPLINK_NOTICE_DIRECT_DONE:
+        pthread_mutex_lock(&link->lock);
+        if (link->published)
+            link->published(link->user, notice->id, notice->delivered);
+        pthread_mutex_unlock(&link->lock);
+        break;
+    case WR_UPLINK_NOTICE_PARKED:
+        WR_LOG_WITH(WR_LOG_ERROR, "uplink", "segment parked: the broker does not take it", WR_LOG_INT("lane", notice->lane),
+                    WR_LOG_INT("seq", notice->seq), WR_LOG_STR("error", notice->text));
+        break;
+    }
+}
+
+/* -- start and stop -------------------------------------------------------------------------------------------------------------------- */
+
+static void drop_direct(void *element, void *user) {
+    (void)user;
+    free(((struct wr_uplink_direct *)element)->payload);
+}
+
+static enum wr_result fill_session(const struct wr_config *config, struct wr_session_config *session, struct wr_error *err) {
+    const struct wr_config_uplink *uplink = config->uplink;
+    WR_TRY(wr_url_parse(uplink->brokers[0].url, &session->url, err));
+    session->tls = (struct wr_tls_config){.ca = uplink->ca, .cert = uplink->cert, .key = uplink->key, .crl = uplink->crl};
+    static const uint8_t versions[] = {
+        [WR_CONFIG_MQTT_AUTO] = WR_MQTT_AUTO, [WR_CONFIG_MQTT_5] = WR_MQTT_5, [WR_CONFIG_MQTT_3_1_1] = WR_MQTT_3_1_1};
+    session->version = versions[uplink->version];
+    session->client_id = config->node->id;
+    session->user = uplink->user;
+    session->password_file = uplink->password_file;
+    session->keepalive_s = (uint16_t)(uplink->keepalive_ns / WR_NS_PER_S);
+    session->connect_timeout_ns = uplink->connect_timeout_ns;
+    return WR_OK;
+}
+
+static enum wr_result make_runner(struct wr_uplink_link *link, const struct wr_config *config, const struct wr_clock *clock,
+                                  struct wr_channel *requests, struct wr_channel *replies, struct wr_error *err) {
+    struct wr_uplink_runner_config runner = {.uplink = wr_uplink_defaults(),
+                                             .encode = encode,
+                                             .encode_user = link,
+                                             .notify = notify,
+                                             .notify_user = link,
+                                             .requests = requests,
+                                             .replies = replies,
+                                             .directs = link->directs,
+                                             .clock = clock};
+    runner.uplink.window = config->uplink->window;
+    runner.uplink.window_bytes = (uint32_t)config->uplink->window_bytes;
+    runner.uplink.backoff_max_ns = config->uplink->retry_max_ns;
+    if (runner.uplink.backoff_min_ns > runner.uplink.backoff_max_ns)
+        runner.uplink.backoff_min_ns = runner.uplink.backoff_max_ns;
+    runner.format = (enum wr_payload_format)config->uplink->format;
+    WR_TRY(fill_session(config, &runner.session, err));
+    WR_TRY(wr_place_init(&link->place, config->uplink->prefix, config->node->site, config->node->id, err));
+    runner.place = link->place;
+    WR_TRY(wr_uplink_runner_new(&runner, &link->runner, err));
+    return wr_uplink_runner_start(link->runner, err);
+}
+
+enum wr_result wr_uplink_link_start(const struct wr_config *config, const struct wr_clock *clock, struct wr_channel *requests,
+                                    struct wr_channel *replies, struct wr_uplink_link **ret_link, struct wr_error *err) {
+    struct wr_uplink_link *link = calloc(1, sizeof *link);
+    if (!link)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for the uplink");
+    const struct wr_channel_options options = {.name = "actions to uplink",
+                                               .capacity = WR_UPLINK_DIRECT,
+                                               .element_bytes = sizeof(struct wr_uplink_direct),
+                                               .policy = WR_CHANNEL_REJECT,
+                                               .drop = drop_direct};
+    pthread_mutex_init(&link->lock, NULL);
+    enum wr_result result = wr_channel_new(&options, &link->directs, err);
+    if (result == WR_OK)
+        result = wr_decoder_new(&link->decoder);
+    if (result == WR_OK)
+        result = make_runner(link, config, clock, requests, replies, err);
+    if (result != WR_OK) {
+        wr_uplink_link_stop(link, 0);
+        return wr_error_wrap(err, "uplink");
+    }
+    *ret_link = link;
+    return WR_OK;
+}
+
+void wr_uplink_link_tell(struct wr_uplink_link *link, void (*published)(void *user, uint64_t id, bool delivered), void *user) {
+    pthread_mutex_lock(&link->lock);
+    link->published = published;
+    link->user = user;
+    pthread_mutex_unlock(&link->lock);
+}
+
+void wr_uplink_link_stop(struct wr_uplink_link *link, int64_t deadline_boot_ns) {
+    if (!link)
+        return;
+    if (link->runner)
+        wr_uplink_runner_stop(link->runner, deadline_boot_ns);
+    wr_uplink_runner_free(link->runner);
+    wr_channel_free(link->directs);
+    wr_decoder_free(link->decoder);
+    pthread_mutex_destroy(&link->lock);
+    free(link);
+}

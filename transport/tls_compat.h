@@ -1,4 +1,4 @@
-/* The one bridge between mbedTLS 2.28 (Debian 12) and 3.6 (Debian 13, OpenWrt). Only transport/tls*.c include it.
+/* The one bridge between mbedTLS 2.28 (Debian 12) and 3.6 (Debian 13, OpenWrt). Only transport/tls*.c and jws.c include it.
  *
  * 2.28 has TLS 1.2 only, can still renegotiate, and cannot match IP addresses in certificates; 3.6 adds TLS 1.3, which needs PSA started
  * once and reports tickets as an error code. mbedTLS 4 is not supported.

@@ -139,6 +139,16 @@ static struct wr_node *check_product(struct wr_scope *scope, struct wr_node *nod
     return wr_check_convert(scope, node, &ratio);
 }
 
+/* quality(x): it has no other constants than its words. False: it stands beside a number. */
+static bool is_quality_by_words(struct wr_scope *scope, const struct wr_node *a, const struct wr_node *b) {
+    const bool first = a->kind == WR_NODE_CALL && strcmp(a->text, "quality") == 0 && b->constant;
+    const bool second = b->kind == WR_NODE_CALL && strcmp(b->text, "quality") == 0 && a->constant;
+    if (first || second)
+        wr_scope_complain(scope, 105, first ? b : a, "write quality(x) == \"good\", or < \"good\" for what is worse",
+                          "a quality is \"good\", \"uncertain\" or \"bad\", not a number");
+    return !first && !second;
+}
+
 /* quality(x) == "good": the words are numbers, so that < and > have a meaning too. */
 static struct wr_node *check_quality(struct wr_scope *scope, struct wr_node *node) {
     static const char *const words[] = {"bad", "uncertain", "good"};
@@ -227,7 +237,7 @@ static struct wr_node *check_compare(struct wr_scope *scope, struct wr_node *nod
         return check_truth_word(scope, node);
     struct wr_node *a;
     struct wr_node *b;
-    if (!numbers(scope, node, &a, &b) || !wr_check_pair(scope, &a, &b, node))
+    if (!numbers(scope, node, &a, &b) || !is_quality_by_words(scope, a, b) || !wr_check_pair(scope, &a, &b, node))
         return wrong(node);
     relink(node, a, b);
     node->constant = a->constant && b->constant;
@@ -243,7 +253,7 @@ static struct wr_node *check_range(struct wr_scope *scope, struct wr_node *node)
     struct wr_node *value;
     struct wr_node *low;
     struct wr_node *high = node->child->next->next;
-    if (!numbers(scope, node, &value, &low))
+    if (!numbers(scope, node, &value, &low) || !is_quality_by_words(scope, value, low))
         return wrong(node);
     low->next = NULL;
     high = wr_check_number(scope, high);

@@ -156,6 +156,19 @@ static bool unify_from(struct wr_scope *scope, struct wr_node *call, struct wr_a
     return true;
 }
 
+/* Bounds of numbers that can be told at once; cells of tables cannot. */
+static bool answer_clamp(struct wr_scope *scope, struct wr_node *call, struct wr_arguments *arguments) {
+    const struct wr_node *low, *high;
+    if (!unify_from(scope, call, arguments, 0))
+        return false;
+    low = arguments->at[1];
+    high = arguments->at[2];
+    if (!low->constant || !high->constant || low->number <= high->number)
+        return true;
+    wr_scope_complain(scope, 219, high, "write clamp(x, low, high)", "`high` of 'clamp' is below its `low`");
+    return false;
+}
+
 /* A function of constants is a constant. */
 static void fold(struct wr_node *call, const struct wr_arguments *arguments) {
     call->fixed = true;
@@ -177,7 +190,7 @@ static bool answer_value(struct wr_scope *scope, struct wr_node *call, struct wr
     else if (id == WR_FUNCTION_ROUND)
         good = answer_round(scope, call, arguments);
     else if (id == WR_FUNCTION_CLAMP)
-        good = unify_from(scope, call, arguments, 0);
+        good = answer_clamp(scope, call, arguments);
     else if (id == WR_FUNCTION_IF)
         good = unify_from(scope, call, arguments, 1);
     if (!good)

@@ -56,6 +56,10 @@ static bool read_window(struct wr_scope *scope, const struct wr_node *at, const 
             wr_scope_complain(scope, 104, window->step, NULL, "`step=` is for windows by time");
         return read_count(scope, window->length, call) && !window->step;
     }
+    if (window->length->kind == WR_NODE_SERIES && strcmp(window->length->text, "count") == 0) {
+        wr_scope_complain(scope, 104, window->length, "write count 20", "`count` needs the number of samples");
+        return false;
+    }
     if (!wr_check_duration(scope, window->length, WINDOW_LOW, WINDOW_HIGH, &call->span_ns) ||
         (window->step && !wr_check_duration(scope, window->step, WINDOW_LOW, WINDOW_HIGH, &call->step_ns)))
         return false;

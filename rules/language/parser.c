@@ -136,6 +136,10 @@ static struct wr_node *parse_argument(struct parser *parser) {
         advance(parser);
         return parse_count(parser, first.offset);
     }
+    if (is_word(&first, "count") && (second.kind == WR_TOKEN_NAME || second.kind == WR_TOKEN_TEXT || second.kind == WR_TOKEN_DURATION)) {
+        advance(parser);
+        return refuse_token(parser, "a number of samples behind `count`, as in count 20,");
+    }
     if (first.kind != WR_TOKEN_NAME || second.kind != WR_TOKEN_ASSIGN)
         return parse_or(parser);
     const char *name = wr_arena_text(parser->arena, first.text, first.text_len);

@@ -10,7 +10,7 @@
 
 /* -- the answer -------------------------------------------------------------------------------------------------------------------------- */
 
-static enum wr_result put_words(const struct wr_order *order, bool journalled, struct wr_buf *answer) {
+static enum wr_result put_words(const struct wr_order *order, const char *unjournalled, struct wr_buf *answer) {
     const struct wr_alarm_command *command = &order->command;
     char until[32];
     WR_TRY(wr_buf_printf(answer, "%u alarm%s %s", command->changed, command->changed == 1 ? "" : "s", order->verb->done));
@@ -21,15 +21,13 @@ static enum wr_result put_words(const struct wr_order *order, bool journalled, s
     if (command->refused > 0)
         WR_TRY(wr_buf_printf(answer, "; %u refused: %s", command->refused, command->problem));
     WR_TRY(wr_buf_text(answer, "\n"));
-    if (!journalled)
-        WR_TRY(wr_buf_text(answer, "weir alarms: the store does not write: after a crash this would be forgotten\n"));
-    return WR_OK;
+    return unjournalled[0] ? wr_buf_printf(answer, "weir alarms: %s\n", unjournalled) : WR_OK;
 }
 
 static int put_answer(const struct wr_order *order, const struct wr_order_answer *came, bool json, struct wr_buf *answer) {
     enum wr_result put = json ? wr_order_to_json(order, came, answer)
                          : came->result == WR_OK
-                             ? put_words(order, came->journalled, answer)
+                             ? put_words(order, came->unjournalled, answer)
                              : wr_buf_printf(answer, "weir alarms: %s\n", came->problem[0] ? came->problem : wr_result_name(came->result));
     if (put != WR_OK || !came->journalled)
         return WR_EXIT_CANNOT;
@@ -57,6 +55,9 @@ static bool take_text(char *into, size_t size, const char *text, const char *wha
     char problem[96];
     snprintf(problem, sizeof problem, "%s is longer than %zu bytes", what, size - 1);
     if (strlen(text) >= size)
+        return complain(answer, problem);
+    snprintf(problem, sizeof problem, "%s takes plain UTF-8 text, without control characters", what);
+    if (!wr_order_is_plain(text, strlen(text)))
         return complain(answer, problem);
     wr_utf8_copy(into, size, text);
     return true;

@@ -178,5 +178,5 @@ void wr_desk_stop(struct wr_desk *desk) {
 
 size_t wr_desk_bytes(void) {
     return sizeof(struct wr_desk) + WR_HTTP_TOKENS * sizeof(struct wr_http_token) + WR_DESK_BODIES_BYTES + WR_HTTP_LIST_BYTES +
-           LIST_TIMES * LIST_MAX * sizeof(struct wr_alarm) + sizeof(struct wr_order);
+           (LIST_TIMES * LIST_MAX + WR_ALARM_LIST_SLICE) * sizeof(struct wr_alarm) + sizeof(struct wr_order);
 }

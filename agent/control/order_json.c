@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "agent/codec/json_scan.h"
-#include "core/utf8.h"
 
 #define TEXT_BYTES WR_ORDER_ALARM_BYTES /* the longest of them */
 
@@ -32,17 +31,6 @@ static enum wr_result find_member(struct wr_word quoted, enum member *ret_member
                         name.text);
 }
 
-/* Names and reasons go into the journal, logs and terminals: no control characters, and what is no UTF-8 would be something else there. */
-static bool is_plain(const char *text, size_t len) {
-    for (size_t at = 0; at < len;) {
-        const size_t unit = wr_utf8_length(text + at, len - at);
-        if (unit == 0 || (unsigned char)text[at] < ' ' || text[at] == 0x7f)
-            return false;
-        at += unit;
-    }
-    return true;
-}
-
 /* The string as written, with its quotes, into text[members[member].bytes]. */
 static enum wr_result read_text(struct wr_word value, enum member member, char *text, struct wr_error *err) {
     const char *name = members[member].name;
@@ -54,7 +42,7 @@ static enum wr_result read_text(struct wr_word value, enum member member, char *
         return wr_error_set(err, WR_INVALID, "%s has half of a surrogate pair in it", name);
     if (value.len - 2 > sizeof resolved || len >= members[member].bytes)
         return wr_error_set(err, WR_INVALID, "%s is longer than %zu bytes", name, members[member].bytes - 1);
-    if (!is_plain(resolved, len))
+    if (!wr_order_is_plain(resolved, len))
         return wr_error_set(err, WR_INVALID, "%s takes plain UTF-8 text, without control characters", name);
     memcpy(text, resolved, len);
     text[len] = '\0';

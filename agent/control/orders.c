@@ -8,6 +8,7 @@
 #include "agent/codec/time_format.h"
 #include "core/json.h"
 #include "core/quantity.h"
+#include "core/utf8.h"
 
 #define LOOK_NS (1 * WR_NS_PER_MS)
 
@@ -28,6 +29,18 @@ const struct wr_order_verb *wr_order_verb_of(const char *name) {
 }
 
 /* -- what is asked ----------------------------------------------------------------------------------------------------------------------- */
+
+bool wr_order_is_plain(const char *text, size_t len) {
+    for (size_t at = 0; at < len;) {
+        const size_t unit = wr_utf8_length(text + at, len - at);
+        const unsigned char first = (unsigned char)text[at];
+        const bool c1 = unit == 2 && first == 0xc2 && (unsigned char)text[at + 1] < 0xa0; /* U+009B begins a command, as ESC [ does */
+        if (unit == 0 || first < ' ' || first == 0x7f || c1)
+            return false;
+        at += unit;
+    }
+    return true;
+}
 
 bool wr_order_take_for(struct wr_order *order, const char *text) {
     return wr_quantity_duration(text, &order->for_ns, NULL) == WR_OK && order->for_ns > 0;
@@ -64,7 +77,7 @@ static void run_order(struct wr_request *request, void *owner) {
     struct wr_alarm_command *command = &order->command;
     struct wr_evaluator *evaluator = wr_engine_evaluator(loop->engine);
     const struct wr_now now = wr_clock_now(loop->clock);
-    const uint64_t unjournalled = loop->shown.unjournalled;
+    const uint64_t missed = loop->journal_missed;
     *command = (struct wr_alarm_command){
         .kind = order->verb->kind, .alarm = order->alarm, .by_whom = order->by_whom, .why = order->why, .key = order->key};
     command->until_wall_ns = order->for_ns > 0 ? wr_clock_add_ns(now.wall_ns, order->for_ns) : order->until_wall_ns;
@@ -79,7 +92,7 @@ static void run_order(struct wr_request *request, void *owner) {
     if (result == WR_FULL)
         (void)wr_error_set(&request->error, WR_FULL, "%u alarms changed, more wait for the actions: say it again", command->changed);
     order->number = loop->journal_number;
-    order->is_lost = loop->shown.unjournalled != unjournalled || loop->out.alarms.n > 0 || loop->resnapshot;
+    order->is_behind = loop->journal_missed != missed || loop->out.alarms.n > 0 || (command->repeated && loop->journal_behind);
     wr_request_finish(request, result);
 }
 
@@ -89,31 +102,37 @@ enum wr_result wr_order_request(struct wr_order *order, struct wr_request **ret_
     return wr_request_new(run_order, order, free, ret_request, err);
 }
 
-/* False: the store does not write, or not in time. */
-static bool wait_for_journal(struct wr_agent *agent, const struct wr_order *order, struct wr_context *context) {
+/* Until the journal has it all; or why it has not. A store that is being opened takes what waits when it is open. */
+static const char *wait_for_journal(struct wr_agent *agent, const struct wr_order *order, struct wr_context *context) {
     const int64_t deadline_boot_ns = wr_clock_boot_ns(agent->clock) + WR_ORDER_JOURNAL_NS;
-    if (order->is_lost)
-        return false;
-    while (agent->store.state == WR_STORE_OPEN && agent->store.journalled < order->number) {
-        if (wr_clock_boot_ns(agent->clock) >= deadline_boot_ns || wr_context_state(context) != WR_OK)
-            return false;
+    if (order->is_behind)
+        return "too many changes at once: not all of this is on disk yet; say it again with the same key in a while";
+    for (;;) {
+        const int store = agent->store.state;
+        if (store == WR_STORE_OPEN && agent->store.journalled >= order->number)
+            return "";
+        if (wr_context_state(context) != WR_OK)
+            return "the agent stops: this may not be on disk";
+        if (store == WR_STORE_FAILED || wr_clock_boot_ns(agent->clock) >= deadline_boot_ns)
+            return store == WR_STORE_OPENING ? "the store is not open yet: after a crash now this would be forgotten"
+                                             : "the store does not write: after a crash this would be forgotten";
         const struct timespec pause = {.tv_nsec = LOOK_NS};
         (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
     }
-    return agent->store.state == WR_STORE_OPEN;
 }
 
 void wr_order_carry_out(struct wr_agent *agent, struct wr_request *request, struct wr_context *context,
                         struct wr_order_answer *ret_answer) {
     const struct wr_order *order = request->input;
     struct wr_order_answer *answer = ret_answer;
-    *answer = (struct wr_order_answer){.is_known = false};
+    *answer = (struct wr_order_answer){.unjournalled = ""};
     answer->result = wr_request_call_within(request, agent->engine.requests, context, WR_AGENT_REQUEST_NS, &answer->error);
     if (answer->result == WR_TIMEOUT || answer->result == WR_CLOSED || answer->result == WR_CANCELED)
         return; /* nobody knows what came of it */
     answer->is_known = true;
     const bool something = order->command.changed > 0 || order->key[0];
-    answer->journalled = !something || wait_for_journal(agent, order, context);
+    answer->unjournalled = something ? wait_for_journal(agent, order, context) : "";
+    answer->journalled = answer->unjournalled[0] == '\0';
     answer->problem = answer->result == WR_OK ? order->command.problem : answer->error.text;
 }
 
@@ -140,7 +159,7 @@ enum wr_result wr_order_to_json(const struct wr_order *order, const struct wr_or
     if (answer->problem[0])
         wr_json_string(&json, "problem", answer->problem);
     else if (!answer->journalled)
-        wr_json_string(&json, "problem", "the store does not write: after a crash this would be forgotten");
+        wr_json_string(&json, "problem", answer->unjournalled);
     wr_json_object_end(&json);
     WR_TRY(wr_json_end(&json));
     return wr_buf_text(into, "\n");

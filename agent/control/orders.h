@@ -1,7 +1,7 @@
 /* Operators' commands on alarms, however they come: over the control socket (control_orders.h) or over HTTP (desk.h).
  *
  * Promise: what is answered as journalled is on disk: the answer waits until the journal has every transition that the command made, at most
- * WR_ORDER_JOURNAL_NS; where the store cannot write it says so, though the alarms have changed. With a key the same command may be said again: it is
+ * WR_ORDER_JOURNAL_NS; where the store cannot write, or the journal had no room for so much at once, it says so, though the alarms have changed. With a key the same command may be said again: it is
  * answered the same, and done once, also over a crash (rules/alarms/command_log.h).
  *
  * Threads: any that may wait; the command itself is a request on the engine's. Ownership: an order belongs to its request, which outlives an asker
@@ -41,20 +41,23 @@ struct wr_order {
     int64_t until_wall_ns; /* 0: for; both 0: none was given */
     struct wr_alarm_command command;
     uint64_t number; /* of the last entry in the journal */
-    bool is_lost;    /* the journal had no room for all of them */
+    bool is_behind;  /* the journal had no room for all of them: it will have their states in a while */
 };
 
 struct wr_order_answer {
     bool is_known; /* else the engine did not answer in time: it may still be done. The rest means nothing then, but for result and error */
     bool journalled;
-    enum wr_result result; /* as of wr_evaluator_command */
-    const char *problem;   /* in words, or ""; as long as the request and this are there */
+    const char *unjournalled; /* why not, in words, or "" */
+    enum wr_result result;    /* as of wr_evaluator_command */
+    const char *problem;      /* in words, or ""; as long as the request and this are there */
     struct wr_error error;
 };
 
 /* NULL: there is none of that name. */
 const struct wr_order_verb *wr_order_verb_of(const char *name);
 
+/* Names and reasons go into the journal, logs and terminals: false for control characters, which a terminal would obey, and for what is no UTF-8. */
+bool wr_order_is_plain(const char *text, size_t len);
 /* "90m"; false: that is none. */
 bool wr_order_take_for(struct wr_order *order, const char *text);
 /* "2026-03-02T16:00:00Z". WR_INVALID, WR_NO_MEMORY. */

@@ -14,6 +14,8 @@ static void journal(struct wr_engine_loop *loop, struct wr_alarm_entry *entry) {
     }
     entry->number = 0;
     loop->resnapshot = true;
+    loop->journal_behind = true;
+    loop->journal_missed++;
     if (entry->alarm.transition != 0)
         loop->shown.unjournalled++;
 }
@@ -64,6 +66,7 @@ void wr_engine_loop_snapshot(struct wr_engine_loop *loop, int64_t boot_ns) {
     if (loop->fresh_stores && *loop->fresh_stores != loop->fresh_stores_seen) {
         loop->fresh_stores_seen = *loop->fresh_stores;
         loop->resnapshot = true;
+        loop->journal_behind = true;
     }
     if (!loop->snapshotting && (loop->resnapshot || boot_ns >= loop->snapshot_due_boot_ns)) {
         loop->snapshotting = evaluator != NULL;
@@ -82,6 +85,8 @@ void wr_engine_loop_snapshot(struct wr_engine_loop *loop, int64_t boot_ns) {
         entry.alarm.transition = 0;
         if (loop->snapshotting)
             journal(loop, &entry);
+        else
+            loop->journal_behind = loop->resnapshot; /* what found no room meanwhile is written in the next round */
     }
 }
 

@@ -101,7 +101,9 @@ struct wr_engine_loop {
     size_t turn;
     int64_t show_due_boot_ns;
     uint64_t fresh_stores_seen;
-    bool resnapshot; /* the journal was full: write all states again */
+    bool resnapshot;         /* the journal was full: write all states again */
+    bool journal_behind;     /* until that is done */
+    uint64_t journal_missed; /* entries that found no room */
     bool snapshotting;
     uint32_t snapshot_cursor;
     int64_t snapshot_due_boot_ns;

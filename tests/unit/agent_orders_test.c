@@ -13,6 +13,7 @@
 #include "agent/commands/commands.h"
 #include "agent/control/alarm_list.h"
 #include "agent/control/control_alarms.h"
+#include "agent/loops/engine_loop_private.h"
 #include "tests/support/failing.h"
 #include "tests/support/order_bed.h"
 
@@ -58,13 +59,78 @@ static void a_store_that_does_not_write_is_told(void **state) {
     end();
 }
 
+/* The loop's own work, which the bed's engine does not do: room in the journal, and a round of states into it. */
+static void write_states_again(void) {
+    struct wr_engine_loop *loop = &bed.agent.engine;
+    struct wr_alarm_entry entry;
+    for (int turn = 0; loop->journal_behind; turn++) {
+        while (wr_channel_try_recv(loop->to_journal, &entry) == WR_OK)
+            continue;
+        wr_engine_loop_snapshot(loop, 0);
+        assert_true(turn < 100);
+    }
+}
+
 static void a_journal_without_room_is_told(void **state) {
     (void)state;
     char answer[1024];
-    begin(1);
+    begin(4);
     bed.agent.store.journalled = UINT64_MAX;
-    assert_int_equal(say("ack hot", answer, sizeof answer), WR_EXIT_CANNOT);
-    assert_non_null(strstr(answer, "3 alarms acknowledged\nweir alarms: the store does not write"));
+    assert_int_equal(say("shelve hot --for 2h --why paint --key k1", answer, sizeof answer), WR_EXIT_OK);
+    assert_int_equal(say("unshelve hot --key k2", answer, sizeof answer), WR_EXIT_CANNOT); /* the store writes: it is behind */
+    assert_non_null(strstr(answer, "3 alarms unshelved\nweir alarms: too many changes at once"));
+    assert_int_equal(say("unshelve hot --key k2", answer, sizeof answer), WR_EXIT_CANNOT);
+    assert_non_null(strstr(answer, "the key is known"));
+    assert_non_null(strstr(answer, "too many changes at once"));
+    write_states_again();
+    assert_int_equal(say("unshelve hot --key k2", answer, sizeof answer), WR_EXIT_OK);
+    assert_non_null(strstr(answer, "the key is known"));
+    end();
+}
+
+/* Others' changes, which found no room, are no business of a command that found it. */
+static void a_journal_that_is_behind_with_others_is_not_told(void **state) {
+    (void)state;
+    char answer[1024];
+    begin(64);
+    bed.agent.store.journalled = UINT64_MAX;
+    bed.agent.engine.resnapshot = true;
+    bed.agent.engine.journal_behind = true;
+    assert_int_equal(say("ack hot", answer, sizeof answer), WR_EXIT_OK);
+    assert_string_equal(answer, "3 alarms acknowledged\n");
+    end();
+}
+
+static void a_store_that_is_not_open_yet_is_waited_for(void **state) {
+    (void)state;
+    char answer[1024];
+    begin(64);
+    bed.agent.store.state = WR_STORE_OPENING;
+    const uint64_t looks = bed.looks;
+    assert_int_equal(say("ack hot", answer, sizeof answer), WR_EXIT_CANNOT); /* after five seconds */
+    assert_true(bed.looks - looks >= 100);
+    assert_non_null(strstr(answer, "weir alarms: the store is not open yet"));
+    end();
+}
+
+/* What a terminal would obey, when somebody looks at the list, is refused. */
+static void only_plain_text_is_taken(void **state) {
+    (void)state;
+    char answer[1024];
+    begin(64);
+    bed.agent.store.journalled = UINT64_MAX;
+    assert_int_equal(say("ack hot --why \033[2Jseen", answer, sizeof answer), WR_EXIT_CANNOT);
+    assert_non_null(strstr(answer, "the text behind --why takes plain UTF-8 text, without control characters"));
+    assert_int_equal(say("ack hot --by an\xc2\x9b"
+                         "2J",
+                         answer, sizeof answer),
+                     WR_EXIT_CANNOT);
+    assert_non_null(strstr(answer, "the name behind --by takes plain"));
+    assert_int_equal(say("ack hot --key \xff", answer, sizeof answer), WR_EXIT_CANNOT);
+    assert_int_equal(say("ack hot --why gepr\xc3\xbc"
+                         "ft",
+                         answer, sizeof answer),
+                     WR_EXIT_OK);
     end();
 }
 
@@ -164,9 +230,15 @@ static void figures_are_told_to_rules(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_answer_waits_for_the_journal), cmocka_unit_test(a_store_that_does_not_write_is_told),
-        cmocka_unit_test(a_journal_without_room_is_told),   cmocka_unit_test(the_list_shows_silences),
-        cmocka_unit_test(a_long_list_comes_in_parts),       cmocka_unit_test(without_memory),
+        cmocka_unit_test(the_answer_waits_for_the_journal),
+        cmocka_unit_test(a_store_that_does_not_write_is_told),
+        cmocka_unit_test(a_journal_without_room_is_told),
+        cmocka_unit_test(the_list_shows_silences),
+        cmocka_unit_test(a_journal_that_is_behind_with_others_is_not_told),
+        cmocka_unit_test(a_store_that_is_not_open_yet_is_waited_for),
+        cmocka_unit_test(only_plain_text_is_taken),
+        cmocka_unit_test(a_long_list_comes_in_parts),
+        cmocka_unit_test(without_memory),
         cmocka_unit_test(figures_are_told_to_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <event2/event.h>
@@ -45,6 +47,29 @@ static void what_is_not_in_use_leaves(void **state) {
     assert_int_equal(sum(), 6);
 }
 
+/* As a loader does that relocates text: a page is written to, and can only be read from then on. */
+static void what_was_written_to_stays(void **state) {
+    (void)state;
+    char path[] = "/tmp/weir-working-set-XXXXXX";
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0 && unlink(path) == 0 && ftruncate(fd, (off_t)(3 * page)) == 0);
+    char *at = mmap(NULL, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    assert_true(at != MAP_FAILED);
+    assert_int_equal(*(volatile char *)at, 0);
+    assert_int_equal(mprotect(at, 3 * page, PROT_READ), 0);
+    const bool told = wr_working_set_forget((uintptr_t)at, (uintptr_t)at + 3 * page); /* an emulator's kernel may not tell */
+    if (!getenv("WEIR_EMULATED"))
+        assert_true(told);
+    assert_int_equal(mprotect(at, 3 * page, PROT_READ | PROT_WRITE), 0);
+    at[page + 1] = 7;
+    assert_int_equal(mprotect(at, 3 * page, PROT_READ), 0);
+    assert_false(wr_working_set_forget((uintptr_t)at, (uintptr_t)at + 3 * page));
+    assert_int_equal(((volatile char *)at)[page + 1], 7);
+    assert_int_equal(munmap(at, 3 * page), 0);
+    close(fd);
+}
+
 static void it_is_done_in_a_while(void **state) {
     (void)state;
     struct event_base *base = event_base_new();
@@ -57,6 +82,7 @@ static void it_is_done_in_a_while(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_not_in_use_leaves), cmocka_unit_test(it_is_done_in_a_while)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_not_in_use_leaves), cmocka_unit_test(what_was_written_to_stays),
+                                       cmocka_unit_test(it_is_done_in_a_while)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -154,8 +154,9 @@ struct wr_signal {
     bool fresh; /* everybody looks at the next sample */
     bool has_prev;
     bool text;
-    bool unlinked;   /* an instance that read it was forgotten: with the next sample it meets its rules anew */
-    uint8_t quality; /* of the last sample */
+    bool sample_known; /* the last sample has had a value */
+    bool unlinked;     /* an instance that read it was forgotten: with the next sample it meets its rules anew */
+    uint8_t quality;   /* of the last sample */
     uint32_t symbol;
     uint32_t owner;        /* of a node's output: its instance */
     uint32_t clock_source; /* of a node's output: the series that moved its clock last; clock_event_ns is then that series' clock */
@@ -312,8 +313,9 @@ int64_t wr_signal_move_clock(struct wr_evaluator *evaluator, struct wr_signal *s
                              const struct wr_now *now);
 /* The clock of a signal at a boot time. */
 int64_t wr_signal_clock(const struct wr_signal *signal, int64_t boot_ns);
-/* What is computed from several series has one sample a stamp: until the series that came first comes again, what the others say corrects it. True: the
- * sample that is looked at does so. */
+/* What is computed from several series has one sample a stamp: the series begins it that makes it known, or unknown; until that one comes again, what the
+ * others say at the stamp corrects it. Unknown as before is no sample. True: the sample that is looked at corrects. Never so with a series, which has no
+ * sample_series. */
 bool wr_signal_is_corrected(const struct wr_evaluator *evaluator, const struct wr_signal *signal);
 /* A delay that was over before this sample came is over, whatever the sample says: as if its timer had fired in between. */
 void wr_signal_enqueue_over(struct wr_evaluator *evaluator, uint32_t id);

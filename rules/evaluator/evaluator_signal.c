@@ -128,12 +128,13 @@ bool wr_signal_is_corrected(const struct wr_evaluator *evaluator, const struct w
 
 /* True: it takes the place of the one before. */
 static bool begin_sample(const struct wr_evaluator *evaluator, uint32_t id, struct wr_signal *signal) {
-    if (!(id & WR_SIGNAL_NODE))
-        return false;
-    if (wr_signal_is_corrected(evaluator, signal))
-        return true;
-    signal->sample_series = evaluator->at.series;
-    signal->sample_event_ns = evaluator->at.event_ns;
+    if (id & WR_SIGNAL_NODE) {
+        if (wr_signal_is_corrected(evaluator, signal))
+            return true;
+        signal->sample_series = evaluator->at.series;
+        signal->sample_event_ns = evaluator->at.event_ns;
+    }
+    signal->sample_known = false;
     return false;
 }
 
@@ -158,9 +159,10 @@ void wr_signal_take_good(struct wr_evaluator *evaluator, uint32_t id, double val
     bool all = !signal->good || signal->fresh || !signal->ever;
     double old = band->value;
     const bool corrects = begin_sample(evaluator, id, signal);
-    if (!corrects || !signal->good) { /* else the one before stays the one before */
+    if (!signal->sample_known) { /* else the one before stays the one before */
         signal->has_prev = signal->ever;
         signal->prev = old;
+        signal->sample_known = true;
     }
     const double prev = signal->prev;
     bool changed = signal->has_prev && (prev < value || prev > value || (signal->text && signal->symbol != symbol));
@@ -184,9 +186,8 @@ void wr_signal_take_good(struct wr_evaluator *evaluator, uint32_t id, double val
 void wr_signal_take_bad(struct wr_evaluator *evaluator, uint32_t id, int64_t arrival_ns) {
     struct wr_signal *signal = wr_signal_at(evaluator, id);
     bool was = signal->good || signal->fresh;
-    /* Unknown as before is no sample: whoever speaks next at this stamp begins it. */
-    const bool begins = signal->good || signal->sample_series == WR_SERIES_NONE;
-    const bool corrects = begins && begin_sample(evaluator, id, signal);
+    /* Unknown as before begins no sample: that does who makes it known. */
+    const bool corrects = signal->good ? begin_sample(evaluator, id, signal) : wr_signal_is_corrected(evaluator, signal);
     if (signal->met) /* without a clock no time has passed */
         feed(evaluator, signal, NAN, signal->clock_ns, corrects);
     signal->good = false;

@@ -2,7 +2,9 @@
  * computes everything anew from what was said so far. Both must hold the same conditions after every step. WEIR_SEED repeats a run. */
 #include "tests/support/rules_fixture.h"
 
-#include <time.h>
+#include <inttypes.h>
+
+#include "tests/support/random.h"
 
 #define S FIXTURE_SECOND
 #define STEPS 40000
@@ -14,7 +16,8 @@ static const char text[] = "derive:\n"
                            "rules:\n"
                            "  - {rule: held, when: \"held(a > 5, 10s)\"}\n"
                            "  - {rule: hits, when: \"hits(a > 5, 2, 3)\"}\n"
-                           "  - {rule: pairs, when: \"hits(a > b, 2, 3)\"}\n"
+                           "  - {rule: pairs, when: \"hits(p > q, 2, 3)\"}\n"
+                           "  - {rule: jump, when: delta(p - q) > 3}\n"
                            "  - {rule: margin, when: d > 2, on_delay: 5s, off_delay: 3s}\n"
                            "  - {rule: highest, when: max_of(m) > 7}\n"
                            "  - {rule: count, when: \"count_of(m > 5) >= 2\"}\n"
@@ -35,9 +38,9 @@ static const char text[] = "derive:\n"
                            "      - {step: rises(c)}\n"
                            "      - {step: b > 5, within: 8s, absent: true}\n";
 
-enum { HELD, HITS, PAIRS, MARGIN, HIGHEST, COUNT, SPREAD, VOTE, INNER, LEVEL, ORDER, ABSENT, RULES };
-static const char *const names[RULES] = {"held",   "hits", "pairs", "margin", "highest", "count",
-                                         "spread", "vote", "inner", "level",  "order",   "absent"};
+enum { HELD, HITS, PAIRS, JUMP, MARGIN, HIGHEST, COUNT, SPREAD, VOTE, INNER, LEVEL, ORDER, ABSENT, RULES };
+static const char *const names[RULES] = {"held",   "hits", "pairs", "jump",  "margin", "highest", "count",
+                                         "spread", "vote", "inner", "level", "order",  "absent"};
 
 /* A condition that has to be true for on, or false for off seconds. */
 struct delayed {
@@ -73,11 +76,19 @@ struct model {
     int n_as;
     double bs[HISTORY];
     int n_bs;
-    bool pairs[HISTORY]; /* a > b, one a stamp */
-    int n_pairs;
-    int pair_first; /* whose sample began the last of them */
-    int64_t pair_at;
-    bool pair_known;
+    struct pair {
+        bool good[2]; /* p, q */
+        double value[2];
+        bool hit[HISTORY]; /* p > q, the newest first */
+        int n;
+        bool begun; /* a sample, by first, at at */
+        int first;
+        int64_t at;
+        bool known;
+        bool counted; /* the last sample is in hit */
+        bool ever, moved, has_before;
+        double last, before; /* p - q: of the last sample that had a value, of the one before it */
+    } pair;
     struct delayed held, margin, inner, high;
     bool high_high;
     int order; /* steps met */
@@ -104,10 +115,6 @@ static void look(struct model *m, int fresh) {
     for (int i = 0; i < 3 && i < m->n_as; i++)
         hits += m->as[i] > 5;
     m->condition[HITS] = hits >= 2;
-    hits = 0;
-    for (int i = 0; i < 3 && i < m->n_pairs; i++)
-        hits += m->pairs[i];
-    m->condition[PAIRS] = hits >= 2;
     if (has_d)
         m->condition[MARGIN] = delay(&m->margin, d > 2, m->t, 5, 3);
     int n = 0, above = 0;
@@ -206,23 +213,50 @@ static void model_pass(struct model *m, int64_t seconds) {
     }
 }
 
-/* a > b: what b says at the stamp of a corrects what a said, and the other way round; the same series again is a new sample. */
-static void model_pair(struct model *m, int series) {
-    const bool corrects = m->pair_at == m->t && m->pair_first != series;
-    const bool known = m->has[0] && m->has[1];
-    if (!known && m->pair_first >= 0)
-        return; /* unknown as before */
-    if (!corrects) {
-        m->pair_first = series;
-        m->pair_at = m->t;
+/* p > q: what the other one says at the stamp of who made it known, or unknown, corrects that; who began it begins a new one; unknown as before is none. */
+static void model_pair(struct model *m, int series, bool good, double value) {
+    struct pair *pair = &m->pair;
+    pair->good[series] = good;
+    if (good)
+        pair->value[series] = value;
+    const bool known = pair->good[0] && pair->good[1];
+    const bool corrects = pair->begun && pair->at == m->t && pair->first != series;
+    const bool begins = !corrects && (known || pair->known);
+    if (begins) {
+        pair->begun = true;
+        pair->first = series;
+        pair->at = m->t;
     }
-    if (known && (!corrects || !m->pair_known)) {
-        memmove(m->pairs + 1, m->pairs, (HISTORY - 1) * sizeof *m->pairs);
-        m->n_pairs += m->n_pairs < HISTORY;
+    if (corrects && pair->counted && !known) { /* it was one, and is none */
+        memmove(pair->hit, pair->hit + 1, (HISTORY - 1) * sizeof *pair->hit);
+        pair->n--;
+        pair->counted = false;
     }
-    if (known)
-        m->pairs[0] = m->value[0] > m->value[1];
-    m->pair_known = known;
+    if (begins)
+        pair->counted = pair->moved = false;
+    if (known && !pair->counted) {
+        memmove(pair->hit + 1, pair->hit, (HISTORY - 1) * sizeof *pair->hit);
+        pair->n += pair->n < HISTORY;
+        pair->counted = true;
+    }
+    const double d = pair->value[0] - pair->value[1];
+    if (known && !pair->moved) {
+        pair->has_before = pair->ever;
+        pair->before = pair->last;
+    }
+    if (known) {
+        pair->hit[0] = d > 0;
+        pair->last = d;
+        pair->ever = pair->moved = true;
+    }
+    pair->known = known;
+    int hits = 0;
+    for (int i = 0; i < 3 && i < pair->n; i++)
+        hits += pair->hit[i];
+    if (pair->n > 0)
+        m->condition[PAIRS] = hits >= 2;
+    if (known && pair->has_before)
+        m->condition[JUMP] = d - pair->before > 3;
 }
 
 static void model_sample(struct model *m, int series, double value) {
@@ -235,17 +269,15 @@ static void model_sample(struct model *m, int series, double value) {
         history[0] = value;
         *n += *n < HISTORY;
     }
-    if (series < 2)
-        model_pair(m, series);
     look(m, series);
 }
 
-static void compare(const struct rules_fixture *f, const struct model *m, int step, unsigned seed) {
+static void compare(const struct rules_fixture *f, const struct model *m, int step, uint64_t seed) {
     for (int r = 0; r < RULES; r++) {
         uint32_t index = wr_evaluator_find(f->evaluator, wr_ruleset_find(f->rules, names[r]), "");
         bool condition = index != WR_INSTANCE_NONE && f->evaluator->instances[index].condition;
         if (condition != m->condition[r]) {
-            print_error("WEIR_SEED=%u step %d, second %lld: %s is %d, the model says %d\n", seed, step, (long long)m->t, names[r],
+            print_error("WEIR_SEED=%" PRIu64 " step %d, second %lld: %s is %d, the model says %d\n", seed, step, (long long)m->t, names[r],
                         condition, m->condition[r]);
             fail();
         }
@@ -254,35 +286,40 @@ static void compare(const struct rules_fixture *f, const struct model *m, int st
 
 static void against_model(void **state) {
     (void)state;
-    const char *given = getenv("WEIR_SEED");
-    unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
-    print_message("WEIR_SEED=%u\n", seed);
-    unsigned random = seed;
+    struct wr_random random = wr_random_begin();
+    const uint64_t seed = random.state;
     struct rules_fixture f;
-    struct model m = {.pair_first = -1};
-    uint32_t series[3], members[MEMBERS];
+    struct model m = {0};
+    uint32_t series[3], pair[2], members[MEMBERS];
     fixture_init(&f, text);
     for (int i = 0; i < 3; i++)
         series[i] = fixture_series(&f, (const char *[]){"a", "b", "c"}[i], "");
+    for (int i = 0; i < 2; i++)
+        pair[i] = fixture_series(&f, i == 0 ? "p" : "q", "");
     for (int i = 0; i < MEMBERS; i++)
         members[i] = fixture_series(&f, "m", (const char *[]){"n=1", "n=2", "n=3"}[i]);
     for (int step = 0; step < STEPS; step++) {
         f.n_log = 0;
-        unsigned what = (unsigned)rand_r(&random) % 10;
-        double value = (double)(rand_r(&random) % 11);
+        const uint64_t what = wr_random_below(&random, 13);
+        double value = (double)wr_random_below(&random, 11);
         if (what < 3) {
-            int64_t seconds = rand_r(&random) % 8;
+            const int64_t seconds = (int64_t)wr_random_below(&random, 8);
             fixture_pass(&f, seconds * S);
             model_pass(&m, seconds);
         } else if (what < 8) {
-            int which = rand_r(&random) % 3;
+            const int which = (int)wr_random_below(&random, 3);
             if (which == 2)
-                value = rand_r(&random) % 2 ? value : 0;
+                value = wr_random_below(&random, 2) ? value : 0;
             fixture_value(&f, series[which], value);
             model_sample(&m, which, value);
+        } else if (what < 11) {
+            const int which = (int)wr_random_below(&random, 2);
+            const bool good = wr_random_below(&random, 4) > 0;
+            fixture_value(&f, pair[which], good ? value : NAN);
+            model_pair(&m, which, good, value);
         } else {
-            int which = rand_r(&random) % MEMBERS;
-            bool bad = rand_r(&random) % 5 == 0;
+            const int which = (int)wr_random_below(&random, MEMBERS);
+            const bool bad = wr_random_below(&random, 5) == 0;
             fixture_value(&f, members[which], bad ? NAN : value);
             m.has_member[which] = true;
             m.good_member[which] = !bad;

@@ -322,8 +322,11 @@ static void model_sample(struct model *m, int s, double value, int64_t event, in
             look(m, r);
     }
     if (isnan(value) || (s == 0 && (value < -40 || value > 60))) {
+        double sum;
         series->good = false;
         series->bad_boot = m->boot;
+        if (s == 0) /* its time may end the window, as time alone does; a bad sample is no sign of life */
+            m->mean_now = m->mean_now && in_window(m, 0, 10, &sum) > 0;
     } else {
         int i = series->n;
         if (s == 1 || series->clock - at < 10 * S) {

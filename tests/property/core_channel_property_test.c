@@ -8,22 +8,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "core/channel.h"
+#include "tests/support/random.h"
 
 #define ROUNDS 3000
 #define STEPS 120
 #define BATCH 7
 #define LOG 4096
 
-static uint64_t seed;
+static struct wr_random dice;
 
 static uint32_t below(uint32_t n) {
-    seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)(seed >> 33) % n;
+    return (uint32_t)wr_random_below(&dice, n);
 }
 
 struct dropped {
@@ -315,9 +314,7 @@ static void agrees_with_the_model(void **state) {
 }
 
 int main(void) {
-    const char *given = getenv("WEIR_SEED");
-    seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
-    printf("WEIR_SEED=%llu\n", (unsigned long long)seed);
+    dice = wr_random_begin();
     const struct CMUnitTest tests[] = {cmocka_unit_test(agrees_with_the_model)};
     return cmocka_run_group_tests_name("core/channel, against a model", tests, NULL, NULL);
 }

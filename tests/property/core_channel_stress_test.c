@@ -11,13 +11,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "core/channel.h"
 #include "core/clock.h"
 #include "core/context.h"
+#include "tests/support/random.h"
 #include "tests/support/waiting.h"
 
 #define CHANNELS 2
@@ -49,14 +49,13 @@ struct worker {
     struct world *world;
     pthread_t thread;
     uint32_t id;
-    uint64_t seed;
+    struct wr_random dice;
     uint32_t next[CHANNELS];         /* sender: the next element of each channel */
     int64_t last[CHANNELS][SENDERS]; /* receiver: the last element seen */
 };
 
-static uint32_t below(uint64_t *seed, uint32_t n) {
-    *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)(*seed >> 33) % n;
+static uint32_t below(struct wr_random *dice, uint32_t n) {
+    return (uint32_t)wr_random_below(dice, n);
 }
 
 static void check(struct world *world, bool right) {
@@ -92,7 +91,7 @@ static void sent(struct worker *worker, uint32_t channel, uint32_t n) {
 
 static void send_batch(struct worker *worker, uint32_t channel, int64_t deadline_boot_ns) {
     struct element batch[BATCH];
-    uint32_t n = 1 + below(&worker->seed, BATCH);
+    uint32_t n = 1 + below(&worker->dice, BATCH);
     if (n > ELEMENTS - worker->next[channel])
         n = ELEMENTS - worker->next[channel];
     for (uint32_t i = 0; i < n; i++)
@@ -115,7 +114,7 @@ static void send_select(struct worker *worker, int64_t deadline_boot_ns) {
                                             .element = &elements[i]};
     }
     size_t index = 0;
-    size_t rotor = below(&worker->seed, CHANNELS);
+    size_t rotor = below(&worker->dice, CHANNELS);
     if (wr_channel_select(cases, CHANNELS, &rotor, deadline_boot_ns, &index) == WR_OK) {
         if (cases[index].result == WR_OK)
             sent(worker, (uint32_t)index, 1);
@@ -146,7 +145,7 @@ static void send_one(struct worker *worker, uint32_t channel, int64_t deadline_b
     enum wr_result result = WR_OK;
     if (world->loop_sends && worker->id == 0 && world->policy == WR_CHANNEL_BLOCK)
         result = send_as_loop(world->channels[channel], &element);
-    else if (below(&worker->seed, 4) == 0)
+    else if (below(&worker->dice, 4) == 0)
         result = wr_channel_try_send(world->channels[channel], &element);
     else
         result = wr_channel_send(world->channels[channel], &element, deadline_boot_ns);
@@ -159,11 +158,11 @@ static void send_one(struct worker *worker, uint32_t channel, int64_t deadline_b
 static void *send_main(void *user) {
     struct worker *worker = user;
     while (worker->next[0] < ELEMENTS || worker->next[1] < ELEMENTS) {
-        uint32_t channel = below(&worker->seed, CHANNELS);
+        uint32_t channel = below(&worker->dice, CHANNELS);
         if (worker->next[channel] == ELEMENTS)
             channel = 1 - channel;
-        const int64_t deadline_ns = below(&worker->seed, 4) ? WR_NEVER_NS : in_us(below(&worker->seed, 200));
-        switch (below(&worker->seed, 3)) {
+        const int64_t deadline_ns = below(&worker->dice, 4) ? WR_NEVER_NS : in_us(below(&worker->dice, 200));
+        switch (below(&worker->dice, 3)) {
         case 0:
             send_batch(worker, channel, deadline_ns);
             break;
@@ -197,9 +196,9 @@ static void *recv_main(void *user) {
     enum wr_result result = WR_OK;
     while (result != WR_CLOSED) {
         size_t n = 1;
-        switch (below(&worker->seed, 4)) {
+        switch (below(&worker->dice, 4)) {
         case 0:
-            result = wr_channel_recv(channel, elements, in_us(below(&worker->seed, 100)));
+            result = wr_channel_recv(channel, elements, in_us(below(&worker->dice, 100)));
             break;
         case 1:
             result = wr_channel_recv_batch(channel, elements, BATCH, WR_NEVER_NS, &n);
@@ -244,7 +243,7 @@ static void *recv_select_main(void *user) {
     size_t rotor = 0;
     for (size_t open = CHANNELS; open > 0;) {
         size_t index = 0;
-        const int64_t deadline_ns = below(&worker->seed, 4) ? WR_NEVER_NS : in_us(below(&worker->seed, 100));
+        const int64_t deadline_ns = below(&worker->dice, 4) ? WR_NEVER_NS : in_us(below(&worker->dice, 100));
         if (wr_channel_select(cases, CHANNELS, &rotor, deadline_ns, &index) != WR_OK)
             continue;
         if (cases[index].result == WR_OK) {
@@ -260,10 +259,10 @@ static void *recv_select_main(void *user) {
 
 /* ---- one round ---- */
 
-static void world_open(struct world *world, uint64_t *seed) {
-    *world = (struct world){.capacity = below(seed, 2) ? below(seed, 3) : below(seed, 20)};
-    world->policy = (enum wr_channel_policy)below(seed, 4);
-    if (below(seed, 2) || (world->capacity == 0 && world->policy != WR_CHANNEL_REJECT))
+static void world_open(struct world *world, struct wr_random *dice) {
+    *world = (struct world){.capacity = below(dice, 2) ? below(dice, 3) : below(dice, 20)};
+    world->policy = (enum wr_channel_policy)below(dice, 4);
+    if (below(dice, 2) || (world->capacity == 0 && world->policy != WR_CHANNEL_REJECT))
         world->policy = WR_CHANNEL_BLOCK;
     const struct wr_channel_options options = {.name = "stress",
                                                .capacity = world->capacity,
@@ -299,17 +298,17 @@ static void world_check(struct world *world, const struct worker *senders) {
 }
 
 static void each_element_ends_once(void **state) {
-    uint64_t *seed = *state;
+    struct wr_random *dice = *state;
     static struct world world;
     for (int round = 0; round < ROUNDS; round++) {
-        world_open(&world, seed);
+        world_open(&world, dice);
         struct worker senders[SENDERS] = {0};
         struct worker receivers[RECEIVERS] = {0};
         /* The first two serve a channel each, blocking or as a loop; the third selects. Two loops can only meet through a ring. */
-        const bool loop_receives = below(seed, 2);
-        world.loop_sends = below(seed, 2) && !(loop_receives && world.capacity == 0);
+        const bool loop_receives = below(dice, 2);
+        world.loop_sends = below(dice, 2) && !(loop_receives && world.capacity == 0);
         for (uint32_t i = 0; i < RECEIVERS; i++) {
-            receivers[i] = (struct worker){.world = &world, .id = i, .seed = *seed ^ (i * 77 + 5)};
+            receivers[i] = (struct worker){.world = &world, .id = i, .dice = {wr_random_u64(dice)}};
             for (int channel = 0; channel < CHANNELS; channel++)
                 for (int sender = 0; sender < SENDERS; sender++)
                     receivers[i].last[channel][sender] = -1;
@@ -317,10 +316,10 @@ static void each_element_ends_once(void **state) {
             assert_int_equal(pthread_create(&receivers[i].thread, NULL, body, &receivers[i]), 0);
         }
         for (uint32_t i = 0; i < SENDERS; i++) {
-            senders[i] = (struct worker){.world = &world, .id = i, .seed = *seed ^ (i * 99 + 3)};
+            senders[i] = (struct worker){.world = &world, .id = i, .dice = {wr_random_u64(dice)}};
             assert_int_equal(pthread_create(&senders[i].thread, NULL, send_main, &senders[i]), 0);
         }
-        const bool early = below(seed, 4) == 0; /* closed under the senders' hands */
+        const bool early = below(dice, 4) == 0; /* closed under the senders' hands */
         for (uint32_t i = 0; i < SENDERS && !early; i++)
             assert_int_equal(pthread_join(senders[i].thread, NULL), 0);
         for (int i = 0; i < CHANNELS; i++)
@@ -382,12 +381,10 @@ static void cancel_or_element(void **state) {
 }
 
 int main(void) {
-    const char *given = getenv("WEIR_SEED");
-    uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
-    printf("WEIR_SEED=%llu\n", (unsigned long long)seed);
+    struct wr_random dice = wr_random_begin();
     wr_waiting_watchdog(240);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_prestate(each_element_ends_once, &seed),
+        cmocka_unit_test_prestate(each_element_ends_once, &dice),
         cmocka_unit_test(cancel_or_element),
     };
     return cmocka_run_group_tests_name("core/channel, many threads", tests, NULL, NULL);

@@ -1,9 +1,8 @@
 /* The evaluator against a model that knows nothing of bands, timers, thresholds or queues: it looks at every rule at every second and at every
  * sample. Random samples (good, bad, out of range, late, in bursts of old data), times, steps of the wall clock, acknowledgements, resets,
  * restarts and reloads; both must be in the same states with the same numbers of transitions after every step. WEIR_SEED repeats a run. */
+#include "tests/support/random.h"
 #include "tests/support/rules_fixture.h"
-
-#include <time.h>
 
 #define S FIXTURE_SECOND
 #define STEPS 60000
@@ -381,13 +380,6 @@ static void model_command(struct model *m, int r, bool reset) {
         rule->state = WR_ALARM_PENDING;
 }
 
-static uint64_t next_random(uint64_t *state) {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
-
 static void compare(const struct rules_fixture *f, const struct model *m, int step, uint64_t seed) {
     for (int r = 0; r < RULES; r++) {
         char name[8];
@@ -475,10 +467,8 @@ enum play { LATE = 1, WALL_STEPS = 2, RECORDINGS = 4 };
 
 /* mask: which of the rules take part. Returns how many samples were quiet. */
 static uint64_t run(unsigned mask, int steps, unsigned play) {
-    const char *given = getenv("WEIR_SEED");
-    uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
-    uint64_t random = seed * 2654435761u + 88172645463325252u;
-    print_message("WEIR_SEED=%llu\n", (unsigned long long)seed);
+    struct wr_random random = wr_random_begin();
+    const uint64_t seed = random.state;
     static struct model m;
     memset(&m, 0, sizeof m);
     size_t n = (size_t)snprintf(text, sizeof text, "points:\n  - {point: x, range: \"-40..60\"}\nrules:\n");
@@ -494,7 +484,7 @@ static uint64_t run(unsigned mask, int steps, unsigned play) {
     int64_t event[2] = {0, 0};
     uint64_t quiet = 0;
     for (int step = 0; step < steps; step++) {
-        uint64_t r = next_random(&random);
+        uint64_t r = wr_random_u64(&random);
         f.room = 1 + (uint32_t)(r >> 60) % 3;
         f.n_log = 0;
         unsigned dice = (unsigned)(r >> 32) % 1000;

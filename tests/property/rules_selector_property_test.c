@@ -6,18 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "core/series.h"
 #include "rules/language/selector.h"
+#include "tests/support/random.h"
 
-static uint64_t state_of_random;
+static struct wr_random dice;
 
 static uint32_t random_below(uint32_t n) {
-    state_of_random = state_of_random * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(state_of_random >> 33) % n;
+    return (uint32_t)wr_random_below(&dice, n);
 }
 
 /* By definition: * takes nothing, or one character and stays. A character is 'a', 'b', '.' or the two bytes of '°'. */
@@ -115,10 +114,7 @@ static int one_round(void) {
 
 static void test_as_the_naive_matcher(void **state) {
     (void)state;
-    const char *seed = getenv("WEIR_SEED");
-    uint64_t start = seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL);
-    print_message("WEIR_SEED=%llu\n", (unsigned long long)start);
-    state_of_random = start;
+    dice = wr_random_begin();
     int matched = 0;
     for (int i = 0; i < 200000; i++)
         matched += one_round();

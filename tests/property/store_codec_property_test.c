@@ -8,22 +8,19 @@
 
 #include <cmocka.h>
 
-#include "core/clock.h"
 #include "core/series.h"
 #include "store/codec.h"
 #include "store/crc32c.h"
 #include "tests/support/failing.h"
+#include "tests/support/random.h"
 
 #define SERIES 40
 #define ROUNDS 3000
 
-static uint64_t seed;
+static struct wr_random dice;
 
-static uint64_t random_u64(void) { /* splitmix64 */
-    uint64_t z = (seed += UINT64_C(0x9E3779B97F4A7C15));
-    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return z ^ (z >> 31);
+static uint64_t random_u64(void) {
+    return wr_random_u64(&dice);
 }
 
 static uint32_t below(uint32_t n) {
@@ -248,9 +245,7 @@ static int by_key(const void *left, const void *right) {
 
 static int setup(void **state) {
     (void)state;
-    const char *given = getenv("WEIR_SEED");
-    seed = given ? strtoull(given, NULL, 0) : wr_clock_random_u64(wr_clock_real());
-    printf("WEIR_SEED=%llu\n", (unsigned long long)seed);
+    dice = wr_random_begin();
     assert_int_equal(wr_symbol_table_new(64, &symbols, NULL), WR_OK);
     for (int i = 0; i < 20; i++) {
         char text[300];

@@ -9,18 +9,16 @@
 #include <cmocka.h>
 
 #include "store/ranges.h"
+#include "tests/support/random.h"
 #include "tests/support/store_fixture.h"
 
 #define STEPS 2500
 #define SEGMENTS 8192
 
-static uint64_t seed;
+static struct wr_random dice;
 
-static uint64_t random_u64(void) { /* splitmix64 */
-    uint64_t z = (seed += UINT64_C(0x9E3779B97F4A7C15));
-    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return z ^ (z >> 31);
+static uint64_t random_u64(void) {
+    return wr_random_u64(&dice);
 }
 
 static uint32_t below(uint32_t n) {
@@ -315,9 +313,7 @@ static void test_ranges_are_sets(void **state) {
 
 static int setup(void **state) {
     (void)state;
-    const char *given = getenv("WEIR_SEED");
-    seed = given ? strtoull(given, NULL, 0) : wr_clock_random_u64(wr_clock_real());
-    printf("WEIR_SEED=%llu\n", (unsigned long long)seed);
+    dice = wr_random_begin();
     return 0;
 }
 

@@ -1,8 +1,8 @@
 /* The parts of the evaluator by themselves: the state table cell by cell, timers against naive ones, memory that runs out. */
 #include <math.h>
-#include <time.h>
 
 #include "tests/support/failing.h"
+#include "tests/support/random.h"
 #include "tests/support/rules_fixture.h"
 
 /* docs/alarms.md, written down a second time: state, event, next state without and with latch; "-" where nothing happens. */
@@ -55,23 +55,9 @@ static void state_table(void **state) {
     assert_false(wr_alarm_state_is_valid(WR_ALARM_STATES, false));
 }
 
-static uint64_t next_random(uint64_t *random) {
-    *random ^= *random << 13;
-    *random ^= *random >> 7;
-    *random ^= *random << 17;
-    return *random;
-}
-
-static uint64_t seed(void) {
-    const char *given = getenv("WEIR_SEED");
-    uint64_t value = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
-    print_message("WEIR_SEED=%llu\n", (unsigned long long)value);
-    return value * 2654435761u + 88172645463325252u;
-}
-
 static void timers(void **state) {
     (void)state;
-    uint64_t random = seed();
+    struct wr_random dice = wr_random_begin();
     int64_t due[64];
     struct wr_timer_heap heap;
     wr_timer_init(&heap);
@@ -79,9 +65,9 @@ static void timers(void **state) {
     for (int i = 0; i < 64; i++)
         due[i] = WR_NEVER_NS;
     for (int64_t now = 0; now < 20000; now++) {
-        uint32_t id = (uint32_t)(next_random(&random) % 64);
-        int64_t at = now + (int64_t)(next_random(&random) % 200);
-        if (next_random(&random) % 8 == 0) {
+        uint32_t id = (uint32_t)(wr_random_below(&dice, 64));
+        int64_t at = now + (int64_t)(wr_random_below(&dice, 200));
+        if (wr_random_below(&dice, 8) == 0) {
             wr_timer_disarm(&heap, id);
             due[id] = WR_NEVER_NS;
         } else {

@@ -140,12 +140,12 @@ bool wr_annunciated_is_idle(const struct wr_annunciated *record) {
            record->chatter_until_boot_ns == 0 && record->tuple == WR_ANNUNCIATOR_NONE;
 }
 
-void wr_annunciated_arm(struct wr_annunciator *annunciator, struct wr_annunciated *record, const struct wr_now *now) {
+int64_t wr_annunciated_due(const struct wr_annunciated *record, int64_t now_boot_ns) {
     int64_t due = WR_NEVER_NS;
     const bool is_invalid = (record->silent & WR_ALARM_SILENT_INVALID) != 0;
     if (is_owed(record) || (is_invalid && !record->invalid) ||
         (!is_invalid && record->invalid && wr_alarm_state_is_active((enum wr_alarm_state)record->state)))
-        due = now->boot_ns;
+        due = now_boot_ns;
     if (record->shelved && record->shelved_until_boot_ns < due)
         due = record->shelved_until_boot_ns;
     if (record->chatter_until_boot_ns != 0 && record->chatter_until_boot_ns < due)
@@ -154,7 +154,11 @@ void wr_annunciated_arm(struct wr_annunciator *annunciator, struct wr_annunciate
         due = record->re_alarm_boot_ns;
     if (due == WR_NEVER_NS && wr_annunciated_is_idle(record))
         due = wr_clock_add_ns(wr_annunciated_last(record), WR_ANNUNCIATOR_REST_NS);
-    wr_annunciated_arm_at(annunciator, record, due);
+    return due;
+}
+
+void wr_annunciated_arm(struct wr_annunciator *annunciator, struct wr_annunciated *record, const struct wr_now *now) {
+    wr_annunciated_arm_at(annunciator, record, wr_annunciated_due(record, now->boot_ns));
 }
 
 /* -- transitions ------------------------------------------------------------------------------------------------------------------------- */

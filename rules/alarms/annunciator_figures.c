@@ -57,6 +57,12 @@ size_t wr_annunciator_bytes(const struct wr_ruleset *rules) {
     return bytes;
 }
 
+/* A5: whatever is owed now must be armed, at whichever time. */
+static bool is_armed(const struct wr_timer_heap *timers, uint32_t id, int64_t due_boot_ns) {
+    return due_boot_ns == WR_NEVER_NS ||
+           (timers->position[id] != WR_TIMER_NONE && timers->heap[timers->position[id]].due_boot_ns <= due_boot_ns);
+}
+
 static bool record_is_valid(const struct wr_annunciator *annunciator, uint32_t index) {
     const struct wr_annunciated *record = wr_annunciated_at(annunciator, index);
     if (record->alarm == WR_ANNUNCIATOR_NONE)
@@ -69,11 +75,12 @@ static bool record_is_valid(const struct wr_annunciator *annunciator, uint32_t i
            shelved == (record->shelved != NULL) && out_of_service == (record->out_of_service != NULL) &&
            chatters == (record->chatter_until_boot_ns != 0) && !(grouped && record->severity >= WR_SEVERITY_HIGH) && /* A2 */
            !(grouped && record->tuple == WR_ANNUNCIATOR_NONE) &&                                                     /* A7 */
+           is_armed(&annunciator->timers, index, wr_annunciated_due(record, WR_NEVER_NS - 1)) &&                     /* A5 */
            record->causing == wr_annunciated_condition(record->state) &&
            (record->tuple == WR_ANNUNCIATOR_NONE || (record->silent & WR_SILENT_HARD) == 0);
 }
 
-/* A3 */
+/* A3, A5 */
 static bool tuple_is_valid(const struct wr_annunciator *annunciator, uint32_t index) {
     const struct wr_tuple *tuple = annunciator->tuples[index];
     uint32_t active = 0, unacked = 0;
@@ -84,7 +91,8 @@ static bool tuple_is_valid(const struct wr_annunciator *annunciator, uint32_t in
         active++;
         unacked += wr_alarm_state_wants_ack((enum wr_alarm_state)record->state);
     }
-    return tuple->index == index && tuple->active == active && tuple->unacked == unacked && (tuple->in_use || active == 0);
+    return tuple->index == index && tuple->active == active && tuple->unacked == unacked && (tuple->in_use || active == 0) &&
+           (!tuple->in_use || is_armed(&annunciator->tuple_timers, index, wr_notice_due(annunciator, tuple)));
 }
 
 bool wr_annunciator_is_valid(const struct wr_annunciator *annunciator) {
@@ -101,6 +109,6 @@ bool wr_annunciator_is_valid(const struct wr_annunciator *annunciator) {
     for (uint32_t i = 0; i < annunciator->n_tuples; i++)
         if (!tuple_is_valid(annunciator, i))
             return false;
-    return wr_timer_is_valid(&annunciator->timers) && wr_timer_is_valid(&annunciator->tuple_timers) &&
+    return wr_suppress_is_valid(annunciator) && wr_timer_is_valid(&annunciator->timers) && wr_timer_is_valid(&annunciator->tuple_timers) &&
            wr_timer_is_valid(&annunciator->cause_timers);
 }

@@ -9,7 +9,7 @@
  *   A2  the silent bits of shelved and out of service agree with the notes; grouped is never set on high or critical
  *   A3  active and unacked of a tuple are the numbers of records that name it, and of those that want an acknowledgement
  *   A4  active of a cause is the number of records whose condition holds it up
- *   A5  a record with something to do has a timer
+ *   A5  a record, a group and a cause with something to do have a timer that is not too late
  *   A6  n_notes is the number of notes in records
  *   A7  grouped is only what is in a tuple
  */
@@ -151,6 +151,8 @@ static inline bool wr_alarm_out_has_room(const struct wr_alarm_out *out) {
 struct wr_annunciated *wr_annunciated_find(const struct wr_annunciator *annunciator, uint32_t alarm);
 /* Makes it from what the host says; NULL: no memory, or too many. */
 struct wr_annunciated *wr_annunciated_make(struct wr_annunciator *annunciator, uint32_t alarm, const struct wr_now *now);
+/* When there is something to do; WR_NEVER_NS: nothing is. */
+int64_t wr_annunciated_due(const struct wr_annunciated *record, int64_t now_boot_ns);
 /* Arms the timer of the next thing to do. */
 void wr_annunciated_arm(struct wr_annunciator *annunciator, struct wr_annunciated *record, const struct wr_now *now);
 void wr_annunciated_arm_at(struct wr_annunciator *annunciator, const struct wr_annunciated *record, int64_t due_boot_ns);
@@ -189,6 +191,8 @@ const struct wr_rule *wr_suppress_look(const struct wr_annunciator *annunciator,
                                        const struct wr_now *now);
 /* A linger that is over. */
 void wr_suppress_timer(struct wr_annunciator *annunciator, uint32_t cause, const struct wr_now *now);
+/* A4, unless memory was short once. */
+bool wr_suppress_is_valid(const struct wr_annunciator *annunciator);
 void wr_suppress_take_over(struct wr_annunciator *annunciator, const struct wr_annunciator *old, const struct wr_now *now);
 
 /* annunciator_group.c */

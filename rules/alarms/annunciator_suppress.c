@@ -188,6 +188,49 @@ const struct wr_rule *wr_suppress_look(const struct wr_annunciator *annunciator,
     return NULL;
 }
 
+/* -- for tests --------------------------------------------------------------------------------------------------------------------------- */
+
+/* How many records hold a cause up; false: one of them has no cause at all. */
+static bool count_holders(const struct wr_annunciator *annunciator, uint32_t index, uint32_t *ret_n) {
+    char values[WR_CAUSE_BYTES];
+    *ret_n = 0;
+    for (uint32_t i = 0; i < annunciator->records.fresh; i++) {
+        const struct wr_annunciated *record = wr_annunciated_at(annunciator, i);
+        struct wr_annunciator_view view;
+        if (record->alarm == WR_ANNUNCIATOR_NONE || !record->causing)
+            continue;
+        annunciator->host.look(annunciator->host.user, record->alarm, &view);
+        for (uint32_t k = 0; k < annunciator->rules->n_suppresses; k++) {
+            const struct wr_suppress *suppress = &annunciator->rules->suppresses[k];
+            if (suppress->cause != record->rule || !values_of(annunciator->rules, suppress, view.labels, values, sizeof values))
+                continue;
+            const uint32_t held = find(annunciator, k, values);
+            if (held == WR_ANNUNCIATOR_NONE)
+                return false;
+            *ret_n += held == index;
+        }
+    }
+    return true;
+}
+
+bool wr_suppress_is_valid(const struct wr_annunciator *annunciator) {
+    uint32_t n;
+    if (annunciator->rules->n_suppresses == 0 || annunciator->refused > 0)
+        return true;
+    if (!count_holders(annunciator, WR_ANNUNCIATOR_NONE, &n))
+        return false;
+    for (uint32_t i = 0; i < annunciator->causes.fresh; i++) {
+        const struct wr_cause *cause = wr_cause_at(annunciator, i);
+        if (!cause->values)
+            continue;
+        if (!count_holders(annunciator, i, &n) || n != cause->active)
+            return false;
+        if (cause->active == 0 && annunciator->cause_timers.position[i] == WR_TIMER_NONE)
+            return false;
+    }
+    return true;
+}
+
 /* -- reload ------------------------------------------------------------------------------------------------------------------------------ */
 
 static bool is_same(const struct wr_ruleset *rules, const struct wr_suppress *a, const struct wr_ruleset *old_rules,

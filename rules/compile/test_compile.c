@@ -26,8 +26,8 @@ static const struct wr_yaml_field series_fields[] = {
 
 static const struct wr_yaml_field do_fields[] = {
     STRING(wr_file_test_do, t, .required = true, .help = "when, since the start"),
-    STRING(wr_file_test_do, cmd, .required = true, .help = "ack, reset, shelve, unshelve, oos or return"),
-    STRING(wr_file_test_do, alarm, .required = true, .help = "the alarm, as in cold_room_warm{room=A1}"),
+    STRING(wr_file_test_do, cmd, .required = true, .help = "ack, reset, shelve, unshelve, oos or return; restart or reload of the agent"),
+    STRING(wr_file_test_do, alarm, .help = "the alarm, as in cold_room_warm{room=A1}; restart and reload have none"),
     STRING(wr_file_test_do, who, .help = "who does it"),
     STRING(wr_file_test_do, why, .help = "the reason: shelve and oos need one"),
     {.key = "for", .kind = WR_YAML_STRING, AT(wr_file_test_do, for_time), .help = "how long: shelve"},
@@ -350,10 +350,24 @@ static int by_do_time(const void *a, const void *b) {
                                            : (left->at.column > right->at.column) - (left->at.column < right->at.column);
 }
 
+/* A restart or a reload is of the whole agent, and nobody's. */
+static bool is_event_alone(struct wr_test_compile *tests, const struct wr_file_test_do *record, const char *where) {
+    if (!record->alarm && !record->who && !record->why && !record->for_time)
+        return true;
+    WR_COMPILE_ERROR(tests->compile, 361, where, NULL, "'%s' is of the whole agent: `t` and `cmd` are all that it has", record->cmd);
+    return false;
+}
+
 static bool read_dos(struct wr_test_compile *tests) {
-    static const char *const commands[] = {"ack", "reset", "shelve", "unshelve", "oos", "return"};
-    static const enum wr_alarm_command_kind kinds[] = {WR_ALARM_COMMAND_ACK,      WR_ALARM_COMMAND_RESET,          WR_ALARM_COMMAND_SHELVE,
-                                                       WR_ALARM_COMMAND_UNSHELVE, WR_ALARM_COMMAND_OUT_OF_SERVICE, WR_ALARM_COMMAND_RETURN};
+    static const char *const commands[] = {"ack", "reset", "shelve", "unshelve", "oos", "return", "restart", "reload"};
+    static const int kinds[] = {WR_ALARM_COMMAND_ACK,
+                                WR_ALARM_COMMAND_RESET,
+                                WR_ALARM_COMMAND_SHELVE,
+                                WR_ALARM_COMMAND_UNSHELVE,
+                                WR_ALARM_COMMAND_OUT_OF_SERVICE,
+                                WR_ALARM_COMMAND_RETURN,
+                                WR_TEST_RESTART,
+                                WR_TEST_RELOAD};
     struct wr_compile *compile = tests->compile;
     struct wr_test *test = tests->test;
     test->dos = wr_arena_take(&compile->ruleset->arena, (tests->record->n_dos + 1) * sizeof *test->dos);
@@ -367,9 +381,19 @@ static bool read_dos(struct wr_test_compile *tests) {
             continue;
         int command = wr_test_word(tests, wr_test_key(where, "do", i, "cmd"), record->cmd, commands, sizeof commands / sizeof commands[0]);
         todo->at = wr_compile_where(compile, where);
-        if (command < 0 || !wr_test_alarm(tests, wr_test_key(where, "do", i, "alarm"), record->alarm, false))
+        if (command < 0)
             continue;
-        todo->kind = (int)kinds[command];
+        todo->kind = kinds[command];
+        if (todo->kind >= WR_TEST_RESTART) {
+            test->n_dos += is_event_alone(tests, record, where);
+            continue;
+        }
+        if (!record->alarm) {
+            WR_COMPILE_ERROR(compile, 361, where, NULL, "'%s' needs an `alarm`", record->cmd);
+            continue;
+        }
+        if (!wr_test_alarm(tests, wr_test_key(where, "do", i, "alarm"), record->alarm, false))
+            continue;
         todo->alarm = wr_compile_copy(compile, record->alarm);
         todo->who = wr_compile_copy(compile, record->who ? record->who : WHO);
         todo->why = wr_compile_copy(compile, record->why);

@@ -209,10 +209,21 @@ static enum wr_result run_until(struct running *running, int64_t t_ns, struct wr
     return wr_world_move(&running->world, t_ns, true, err);
 }
 
+static enum wr_result carry_out(struct wr_world *world, const struct wr_test_do *todo, struct wr_error *why) {
+    switch (todo->kind) {
+    case WR_TEST_RESTART:
+        return wr_world_restart(world, why);
+    case WR_TEST_RELOAD:
+        return wr_world_reload(world, why);
+    default:
+        return wr_world_command(world, todo, why);
+    }
+}
+
 static enum wr_result do_next(struct running *running, const struct wr_test_do *todo, struct wr_error *err) {
     struct wr_test_failure failure = {.t_ns = todo->t_ns, .at = todo->at};
     struct wr_error why;
-    enum wr_result result = wr_world_command(&running->world, todo, &why);
+    enum wr_result result = carry_out(&running->world, todo, &why);
     if (result == WR_NO_MEMORY || result == WR_LIMIT)
         return wr_error_set(err, result, "%s", why.text);
     if (result == WR_OK)

@@ -60,10 +60,13 @@ struct wr_test_series {
 
 /* -- do ------------------------------------------------------------------------------------------------------------------------------- */
 
+/* What happens to the agent, beside what operators do. */
+enum wr_test_event { WR_TEST_RESTART = 64, WR_TEST_RELOAD };
+
 struct wr_test_do {
     int64_t t_ns;
-    int kind;          /* enum wr_alarm_command_kind */
-    const char *alarm; /* as written */
+    int kind;          /* enum wr_alarm_command_kind, or wr_test_event */
+    const char *alarm; /* as written; NULL: an event */
     const char *who;
     const char *why;
     int64_t for_ns;
@@ -108,9 +111,9 @@ struct wr_test_expect {
     const char *level;
     enum wr_alarm_data data;
     const char *message; /* a glob */
-    double value; /* of a point NaN: unknown */
-    double within; /* of a point: so much more or less; below 0: to six digits */
-    uint8_t silent; /* enum wr_alarm_silence, the bits that are set */
+    double value;        /* of a point NaN: unknown */
+    double within;       /* of a point: so much more or less; below 0: to six digits */
+    uint8_t silent;      /* enum wr_alarm_silence, the bits that are set */
     bool acked;
     bool historic;
     uint32_t count;

@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rules/evaluator/evaluator_memory.h"
 #include "rules/evaluator/evaluator_private.h"
 
 #define OUT_CAP 16
 #define TIMERS_AT_ONCE 64
 #define START_BOOT_NS (86400 * WR_NS_PER_S) /* the machine has been up for a day */
 #define SYMBOLS 4096
+#define MIGRATE_SLICE 256
 #define IDLE_CALLS 100000 /* a step that gives nothing so often is stuck */
 
 bool wr_test_selects(const struct wr_selector *selector, const char *rule, const char *instance) {
@@ -28,10 +30,15 @@ bool wr_test_selects(const struct wr_selector *selector, const char *rule, const
 
 /* -- made and freed -------------------------------------------------------------------------------------------------------------------- */
 
-static enum wr_result make_engine(struct wr_world *world, uint32_t max_series, struct wr_error *err) {
+static enum wr_result make_tables(struct wr_world *world, struct wr_error *err) {
+    WR_TRY(wr_series_table_new(world->max_series, &world->series, err));
+    return wr_symbol_table_new(SYMBOLS, &world->symbols, err);
+}
+
+static enum wr_result make_engine(struct wr_world *world, struct wr_error *err) {
     static const uint32_t accounts[2] = {0, 1};
     struct wr_engine_options options = {
-        .series = world->series, .symbols = world->symbols, .max_series = max_series, .n_sources = 1, .accounts = accounts};
+        .series = world->series, .symbols = world->symbols, .max_series = world->max_series, .n_sources = 1, .accounts = accounts};
     WR_TRY(wr_evaluator_new(world->rules, world->series, world->symbols, &options.evaluator, err));
     enum wr_result result = wr_engine_new(&options, &world->engine, err);
     if (result != WR_OK)
@@ -45,20 +52,24 @@ enum wr_result wr_world_init(struct wr_world *world, struct wr_ruleset *rules, i
                                .start_boot_ns = START_BOOT_NS,
                                .max_timers = WR_WORLD_TIMERS,
                                .now = {.boot_ns = START_BOOT_NS, .wall_ns = start_wall_ns, .wall_trusted = true}};
-    max_series = max_series > 0 ? max_series : 1;
-    WR_TRY(wr_series_table_new(max_series, &world->series, err));
-    WR_TRY(wr_symbol_table_new(SYMBOLS, &world->symbols, err));
+    world->max_series = max_series > 0 ? max_series : 1;
+    WR_TRY(make_tables(world, err));
     world->batch = calloc(1, sizeof *world->batch);
     world->entries = calloc(OUT_CAP, sizeof *world->entries);
     if (!world->batch || !world->entries)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for a test");
-    return make_engine(world, max_series, err);
+    return make_engine(world, err);
 }
 
-void wr_world_fini(struct wr_world *world) {
+/* What a process has, and loses when it ends. */
+static void free_process(struct wr_world *world) {
     wr_engine_free(world->engine);
     wr_series_table_free(world->series);
     wr_symbol_table_free(world->symbols);
+}
+
+void wr_world_fini(struct wr_world *world) {
+    free_process(world);
     free(world->batch);
     free(world->entries);
     free(world->told);
@@ -212,6 +223,76 @@ enum wr_result wr_world_command(struct wr_world *world, const struct wr_test_do 
         if (result != WR_FULL)
             return result;
     }
+}
+
+/* -- restart and reload ---------------------------------------------------------------------------------------------------------------- */
+
+/* All of it is as of now. */
+static enum wr_result look_at_clock(struct wr_world *world, struct wr_error *err) {
+    struct wr_engine_out out = out_of(world);
+    bool more;
+    (void)!wr_evaluator_timers(wr_engine_evaluator(world->engine), &world->now, 1, &out.alarms, &more);
+    return keep(world, &out.alarms, err);
+}
+
+/* What the store keeps of one run, and gives to the next. */
+static enum wr_result hand_over(const struct wr_evaluator *from, struct wr_evaluator *to, const struct wr_now *now, struct wr_error *err) {
+    struct wr_alarm_entry entry;
+    struct wr_evaluator_memory memory;
+    uint32_t alarm = 0;
+    uint64_t state = 0;
+    while (wr_evaluator_next_snapshot(from, &alarm, &entry))
+        if (wr_evaluator_restore(to, &entry, now) == WR_NO_MEMORY)
+            return wr_error_set(err, WR_NO_MEMORY, "no memory for a test");
+    while (wr_evaluator_next_memory(from, &state, &memory))
+        if (wr_evaluator_recall(to, memory.key, memory.body, memory.len) == WR_NO_MEMORY)
+            return wr_error_set(err, WR_NO_MEMORY, "no memory for a test");
+    return WR_OK;
+}
+
+enum wr_result wr_world_restart(struct wr_world *world, struct wr_error *err) {
+    WR_TRY(look_at_clock(world, err));
+    struct wr_world next = *world;
+    next.engine = NULL;
+    next.series = NULL;
+    next.symbols = NULL;
+    enum wr_result result = make_tables(&next, err);
+    if (result == WR_OK)
+        result = make_engine(&next, err);
+    if (result == WR_OK)
+        result = hand_over(wr_engine_evaluator(world->engine), wr_engine_evaluator(next.engine), &world->now, err);
+    if (result != WR_OK) {
+        free_process(&next);
+        return result;
+    }
+    free_process(world);
+    *world = next;
+    return WR_OK;
+}
+
+/* In the order of agent/reload.c: first what memory may be lacking for, then the exchange, then state by state. */
+enum wr_result wr_world_reload(struct wr_world *world, struct wr_error *err) {
+    struct wr_evaluator *old = wr_engine_evaluator(world->engine);
+    struct wr_evaluator *next;
+    bool more = true, swapped = false;
+    WR_TRY(wr_evaluator_new(world->rules, world->series, world->symbols, &next, err));
+    enum wr_result kept = WR_OK;
+    while (more) {
+        struct wr_engine_out out = out_of(world);
+        const enum wr_result result = wr_evaluator_migrate(next, old, &world->now, swapped ? MIGRATE_SLICE : 0, &out.alarms, &more);
+        if (kept == WR_OK)
+            kept = keep(world, &out.alarms, err);
+        if (!swapped && result != WR_OK && result != WR_FULL) {
+            wr_evaluator_free(next);
+            return wr_error_set(err, result, "no memory for a test");
+        }
+        if (!swapped && result == WR_OK) {
+            (void)wr_engine_swap_evaluator(world->engine, next);
+            swapped = true;
+        }
+    }
+    wr_evaluator_free(old);
+    return kept;
 }
 
 /* -- what there is --------------------------------------------------------------------------------------------------------------------- */

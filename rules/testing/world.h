@@ -26,6 +26,7 @@ struct wr_world {
     struct wr_engine *engine;
     struct wr_batch *batch;
     struct wr_alarm_entry *entries; /* what one call may give */
+    uint32_t max_series;
     int64_t start_boot_ns;
     struct wr_now now;
     void (*hear)(void *user, const struct wr_alarm *alarm); /* NULL: transitions are kept in told, else they go there */
@@ -54,6 +55,11 @@ WR_MUST_USE enum wr_result wr_world_feed(struct wr_world *world, struct wr_batch
 
 /* What an operator does now. WR_NOT_FOUND, WR_INVALID: the alarm does not take it. */
 WR_MUST_USE enum wr_result wr_world_command(struct wr_world *world, const struct wr_test_do *todo, struct wr_error *err);
+
+/* The agent stops and starts now, at once: a new engine and evaluator, which know what a clean stop keeps. WR_NO_MEMORY: the old ones go on. */
+WR_MUST_USE enum wr_result wr_world_restart(struct wr_world *world, struct wr_error *err);
+/* The same rules are loaded anew, and take over as in a reload of the agent. */
+WR_MUST_USE enum wr_result wr_world_reload(struct wr_world *world, struct wr_error *err);
 
 /* When a transition was, since the start. */
 int64_t wr_world_when(const struct wr_world *world, const struct wr_alarm *told);

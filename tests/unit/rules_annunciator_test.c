@@ -593,6 +593,27 @@ static void without_memory_alarms_are_told_plainly(void **state) {
     }
 }
 
+/* The invariants see what they promise to see: a cause that is held up by too many or none, and a timer that is missing. */
+static void what_does_not_agree_is_seen(void **state) {
+    (void)state;
+    struct desk desk;
+    with_suppress(&desk, "x{rule!=r0}", 60 * DESK_SECOND);
+    desk_raise(&desk, 0);
+    desk_run(&desk);
+    struct wr_cause *cause = wr_cause_at(desk.annunciator, 0);
+    cause->active++;
+    assert_false(wr_annunciator_is_valid(desk.annunciator));
+    cause->active = 0;
+    assert_false(wr_annunciator_is_valid(desk.annunciator));
+    cause->active = 1;
+    assert_true(wr_annunciator_is_valid(desk.annunciator));
+    assert_int_equal(desk_order(&desk, 0, WR_ALARM_ORDER_SHELVE, "why", DESK_HOUR, NULL), WR_OK);
+    wr_timer_disarm(&desk.annunciator->timers, desk.annunciator->record_of[0]);
+    assert_false(wr_annunciator_is_valid(desk.annunciator));
+    wr_timer_arm(&desk.annunciator->timers, desk.annunciator->record_of[0], desk.now.boot_ns);
+    desk_fini(&desk);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_alarm_is_told_plainly),
@@ -618,6 +639,7 @@ int main(void) {
         cmocka_unit_test(damaged_snapshots_are_refused),
         cmocka_unit_test(a_reload_takes_everything_over),
         cmocka_unit_test(without_memory_alarms_are_told_plainly),
+        cmocka_unit_test(what_does_not_agree_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

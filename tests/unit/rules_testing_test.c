@@ -375,7 +375,8 @@ static void no_memory(void **state) {
     (void)state;
     char all[8192];
     snprintf(all, sizeof all,
-             RULES WARM "do: [{t: 11m, cmd: ack, alarm: warm}], expect: [{t: 10m, alarm: \"warm{room=A1}\", state: acked}, {until: 16m, "
+             RULES WARM "do: [{t: 10m30s, cmd: restart}, {t: 10m40s, cmd: reload}, {t: 11m, cmd: ack, alarm: warm}], expect: [{t: 10m, "
+                        "alarm: \"warm{room=A1}\", state: acked}, {until: 16m, "
                         "count: 1, rule: warm}]}\n");
     const struct wr_ruleset_text file = {"r.yaml", all, strlen(all)};
     const struct wr_suite_options options = {.seed = WR_TEST_SEED, .verbose = true};
@@ -401,12 +402,67 @@ static void no_memory(void **state) {
     assert_true(n > 50);
 }
 
+static const char restarts[] = "points:\n"
+                               "  - {point: t, unit: °C, every: 30s}\n"
+                               "rules:\n"
+                               "  - {rule: warm, when: t > 8°C, by: room, on_delay: 5m, latch: true, respond: x}\n"
+                               "  - {rule: mean, when: \"avg(t, 10m) > 8°C\", by: room, respond: x}\n"
+                               "tests:\n"
+                               "  - test: a restart within the delay\n"
+                               "    every: 30s\n"
+                               "    given:\n"
+                               "      - {series: \"t{room=A}\", values: \"9*6 _*10 9*20 7*40\"}\n"
+                               "    do:\n"
+                               "      - {t: 2m40s, cmd: %s}\n"
+                               "      - {t: 12m, cmd: ack, alarm: \"warm{room=A}\"}\n"
+                               "      - {t: 12m10s, cmd: %s}\n"
+                               "    expect:\n"
+                               "      - {t: 2m39s, alarm: \"warm{room=A}\", state: pending}\n"
+                               "      - {t: 2m50s, alarm: \"warm{room=A}\", state: pending}\n"
+                               "      - {t: 5m, alarm: \"warm{room=A}\", state: %s}\n"
+                               "      - {t: 12m20s, alarm: \"warm{room=A}\", state: acked}\n"
+                               "      - {t: 12m20s, alarm: \"mean{room=A}\", state: unack}\n"
+                               "      - {t: 18m10s, alarm: \"warm{room=A}\", state: latched_ack}\n"
+                               "      - {until: 20m, count: 1, rule: warm}\n"
+                               "      - {until: 20m, count: 1, rule: mean}\n";
+
+/* The delay stands still after a restart until the next sample, and goes on through a reload. */
+static void restart_and_reload(void **state) {
+    (void)state;
+    static const char *const tries[][2] = {{"restart", "pending"}, {"reload", "unack"}};
+    for (unsigned i = 0; i < 2; i++) {
+        char text[4096];
+        snprintf(text, sizeof text, restarts, tries[i][0], tries[i][0], tries[i][1]);
+        struct suite_bed bed = suite_run("rules.yaml", text);
+        if (bed.counts.failed > 0)
+            fail_msg("%s", wr_buf_str(&bed.words));
+        assert_int_equal(bed.counts.passed, 1);
+        suite_fini(&bed);
+    }
+    static const char *const wrong[][2] = {
+        {"cmd: restart, alarm: warm", "'restart' is of the whole agent"},
+        {"cmd: reload, for: 5m", "'reload' is of the whole agent"},
+        {"cmd: ack", "'ack' needs an `alarm`"},
+    };
+    for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        char text[512];
+        snprintf(text, sizeof text,
+                 "rules:\n  - {rule: warm, when: t > 8, respond: x}\ntests:\n  - test: x\n    do: [{t: 1m, %s}]\n    expect: [{t: 2m, "
+                 "none: warm}]\n",
+                 wrong[i][0]);
+        struct suite_bed bed = suite_run("rules.yaml", text);
+        assert_int_equal(bed.counts.failed, 1);
+        assert_non_null(strstr(wr_buf_str(&bed.words), wrong[i][1]));
+        suite_fini(&bed);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(states),   cmocka_unit_test(counts),    cmocka_unit_test(actions),
         cmocka_unit_test(commands), cmocka_unit_test(order),     cmocka_unit_test(timers_without_end),
         cmocka_unit_test(samples),  cmocka_unit_test(csv),       cmocka_unit_test(derived),
-        cmocka_unit_test(errors),   cmocka_unit_test(no_memory),
+        cmocka_unit_test(errors),   cmocka_unit_test(no_memory), cmocka_unit_test(restart_and_reload),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,7 @@ static const struct wr_action_job *latest(const struct wr_action_delay *delay, c
     const struct wr_action_job *last = NULL;
     for (uint32_t i = 0; i < delay->n; i++) {
         const struct wr_action_job *other = delay->jobs[i];
-        if (other->turn.alarm == job->turn.alarm && other->turn.action == job->turn.action &&
+        if (other->turn.alarm == job->turn.alarm && other->meaning == job->meaning &&
             (!last || other->turn.due_boot_ns >= last->turn.due_boot_ns))
             last = other;
     }

@@ -2,7 +2,7 @@
  *
  * Promise: what an action tells last while it waits is not told again: a raise that follows a raise does not begin it anew; the end of
  * the alarm after its raise, where the action is for both, waits behind it. `acked` is an alarm that nobody needs to acknowledge any
- * more; `cleared` one whose condition has ended. What has no room is given back.
+ * more; `cleared` one whose condition has ended. An action is known by what it is, not by its place in `then`: a reload may move it. What has no room is given back.
  * Threads: one; pure. Ownership: takes the jobs; gives them back, or frees those that have become needless. Limits: WR_ACTION_DELAYS.
  */
 #ifndef WEIR_AGENT_ACTIONS_ACTION_DELAY_H

@@ -126,6 +126,37 @@ static uint64_t line_of(const struct wr_action_spec *spec, const char *address) 
     return state ? wr_fingerprint_add(WR_FINGERPRINT_START, address, strlen(address)) | 1 : 0;
 }
 
+static uint64_t add_text(uint64_t so_far, const char *text) {
+    return text ? wr_fingerprint_add(so_far, text, strlen(text) + 1) : wr_fingerprint_add(so_far, "\1", 1);
+}
+
+static uint64_t add_list(uint64_t so_far, const char *const *list) {
+    for (size_t i = 0; list && list[i]; i++)
+        so_far = add_text(so_far, list[i]);
+    return so_far;
+}
+
+/* What the rule says of it, but for how often it is tried. */
+static uint64_t meaning_of(const struct wr_action_spec *spec) {
+    const uint64_t numbers[] = {spec->kind, spec->at, (uint64_t)spec->after_ns, spec->unless};
+    uint64_t meaning = add_text(wr_fingerprint_add(WR_FINGERPRINT_START, numbers, sizeof numbers), spec->target);
+    switch (spec->kind) {
+    case WR_ACTION_EXEC:
+        return add_list(meaning, spec->exec.argv);
+    case WR_ACTION_MQTT:
+        meaning = wr_fingerprint_add(meaning, spec->mqtt.retain ? "r" : "e", 1);
+        return add_text(meaning, spec->mqtt.topic);
+    case WR_ACTION_WEBHOOK:
+        return add_list(add_text(add_text(meaning, spec->webhook.method), spec->webhook.url), spec->webhook.headers);
+    case WR_ACTION_FILE:
+        return add_text(meaning, spec->file.path);
+    case WR_ACTION_LOG:
+    case WR_ACTION_KINDS:
+        break;
+    }
+    return meaning;
+}
+
 enum wr_result wr_action_job_new(const struct wr_action_spec *spec, uint32_t action, const struct wr_rule_info *rule,
                                  const struct wr_alarm_entry *entry, const struct wr_action_place *place, struct wr_action_job **ret_job,
                                  struct wr_error *err) {
@@ -153,6 +184,7 @@ enum wr_result wr_action_job_new(const struct wr_action_spec *spec, uint32_t act
     job->spec = own;
     job->alarm = entry->alarm;
     job->number = entry->number;
+    job->meaning = meaning_of(spec);
     job->turn = (struct wr_action_turn){.alarm = entry->alarm.id,
                                         .action = action,
                                         .line = line_of(spec, address),

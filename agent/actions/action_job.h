@@ -46,6 +46,7 @@ struct wr_action_job {
     struct wr_action_turn turn; /* first: the queue gives it back */
     struct wr_action_spec spec; /* its texts are the job's own */
     struct wr_alarm alarm;
+    uint64_t meaning;        /* which action it is, wherever it stands in its rule's `then`: a reload may have moved it */
     uint64_t number;         /* of the transition in the journal; 0: it is not there */
     const char *address;     /* topic, URL, path, or the program */
     const char *consequence; /* of the rule; NULL: not given, as respond */

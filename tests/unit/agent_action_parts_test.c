@@ -313,6 +313,7 @@ static struct wr_action_job *later(uint64_t alarm, uint32_t action, uint8_t unle
     assert_non_null(job);
     job->turn.alarm = alarm;
     job->turn.action = action;
+    job->meaning = action;
     job->turn.due_boot_ns = due_ns;
     job->spec.unless = unless;
     return job;

@@ -685,6 +685,36 @@ static void what_a_raise_made_wait_is_not_told_anew_of_an_alarm_that_ended(void 
     assert_int_equal(actions.delay.jobs[0]->turn.action, 1);
 }
 
+/* A reload that puts another action before one that waits: the new one waits too, and the old one is not told twice. */
+static void what_waits_is_known_wherever_it_stands_in_then(void **state) {
+    (void)state;
+    static const char text[] =
+        "rules:\n  - {rule: hot, when: temp > 50, severity: low, respond: go, then: [%s{after: 10m, unless: acked, log: true}]}\n";
+    char before[512], after[512];
+    snprintf(before, sizeof before, text, "");
+    snprintf(after, sizeof after, text, "{after: 20m, log: true}, ");
+    prepare("");
+    wr_ruleset_free(rules);
+    rules = load(before);
+    wr_actions_use(&actions, rules, 0);
+    start();
+    struct wr_alarm_entry entry = transition(WR_ALARM_RAISED, 1);
+    assert_int_equal(wr_channel_send(actions.transitions, &entry, WR_NEVER_NS), WR_OK);
+    wait_for(&actions.delayed, 1);
+    struct wr_ruleset *moved = load(after);
+    wr_actions_use(&actions, moved, 1);
+    wr_actions_await_use(&actions);
+    wr_ruleset_free(rules);
+    rules = moved;
+    entry = transition(WR_ALARM_RAISED, 2);
+    assert_int_equal(wr_channel_send(actions.transitions, &entry, WR_NEVER_NS), WR_OK);
+    wait_for(&actions.delayed, 2);
+    end();
+    assert_int_equal(actions.delay.n, 2);
+    assert_int_equal(actions.delay.jobs[0]->spec.after_ns, 600 * WR_NS_PER_S);
+    assert_int_equal(actions.delay.jobs[1]->spec.after_ns, 1200 * WR_NS_PER_S);
+}
+
 /* Acknowledged as it was raised: that says nothing about who knows. */
 static void of_an_alarm_that_nobody_acknowledges_it_waits_on(void **state) {
     (void)state;
@@ -769,6 +799,7 @@ int main(void) {
         cmocka_unit_test_teardown(what_waited_before_a_restart_waits_on, tear_down),
         cmocka_unit_test_teardown(what_a_raise_made_wait_is_not_told_anew_of_an_alarm_that_ended, tear_down),
         cmocka_unit_test_teardown(of_an_alarm_that_nobody_acknowledges_it_waits_on, tear_down),
+        cmocka_unit_test_teardown(what_waits_is_known_wherever_it_stands_in_then, tear_down),
         cmocka_unit_test(init_without_memory_leaves_nothing_behind),
         cmocka_unit_test(an_action_without_memory_fails_and_the_next_one_works),
     };

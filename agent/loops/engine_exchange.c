@@ -80,6 +80,10 @@ enum wr_result wr_engine_loop_exchange(struct wr_engine_loop *loop, struct wr_en
     loop->handover->n_counts = 0;
     loop->engine = engine;
     loop->counted_taken = 0;
+    if (loop->snapshotting) { /* the round began with other alarms: anew */
+        loop->snapshotting = false;
+        loop->resnapshot = true;
+    }
     return WR_OK;
 }
 

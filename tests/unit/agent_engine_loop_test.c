@@ -381,6 +381,20 @@ static void *be_the_store(void *user) {
     return NULL;
 }
 
+/* A round of states that is under way when the alarms become others: its place in the old ones means nothing in the new. */
+static void a_round_of_states_begins_anew_with_an_exchange(void **state) {
+    (void)state;
+    begin(60 * WR_NS_PER_S, 4, 1024, 1024);
+    struct wr_engine *old = bed.loop.engine;
+    bed.loop.snapshotting = true;
+    bed.loop.snapshot_cursor = 7;
+    assert_int_equal(wr_engine_loop_exchange(&bed.loop, make_engine(), ACCOUNTS, bed.loop.handovers.max_counts, WR_NEVER_NS, NULL), WR_OK);
+    wr_engine_free(old);
+    assert_false(bed.loop.snapshotting);
+    assert_true(bed.loop.resnapshot);
+    end();
+}
+
 /* More accounts than before: the handovers are made anew, while the store works. */
 static void an_exchange_that_finds_no_memory_changes_nothing(void **state) {
     (void)state;
@@ -438,6 +452,7 @@ int main(void) {
         cmocka_unit_test(a_stop_with_a_store_that_stands_still_has_an_end),
         cmocka_unit_test(a_fresh_store_is_given_all_states),
         cmocka_unit_test(counts_go_on_over_an_exchange),
+        cmocka_unit_test(a_round_of_states_begins_anew_with_an_exchange),
         cmocka_unit_test(an_exchange_that_finds_no_memory_changes_nothing),
         cmocka_unit_test(init_fails_cleanly),
     };

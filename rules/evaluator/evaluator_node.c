@@ -170,7 +170,7 @@ double wr_node_value(struct wr_view *view) {
 static bool is_news(const struct wr_evaluator *evaluator, const struct wr_signal *signal, const struct wr_rule *rule, uint32_t id,
                     double value) {
     double before = wr_signal_band(evaluator, id)->value;
-    bool sample = evaluator->at.series != WR_SERIES_NONE;
+    bool sample = evaluator->at.series != WR_SERIES_NONE && !evaluator->at.over;
     return !signal->good || signal->fresh || before < value || before > value || (sample && (rule->every_sample || signal->n_wakes > 0));
 }
 
@@ -181,7 +181,7 @@ void wr_node_tell(struct wr_evaluator *evaluator, struct wr_instance *instance, 
     struct wr_evaluator_band *band = wr_signal_band(evaluator, id);
     const bool sample = evaluator->at.series != WR_SERIES_NONE;
     /* Only a good sample is a sign of life: neither a window that a value leaves, nor a bad one. */
-    const bool alive = sample && wr_signal_at(evaluator, evaluator->at.series)->good;
+    const bool alive = sample && !evaluator->at.over && wr_signal_at(evaluator, evaluator->at.series)->good;
     int64_t boot_ns = evaluator->at.boot_ns;
     int64_t at_ns = sample ? evaluator->at.clock_ns : signal->met ? wr_signal_clock(signal, boot_ns) : evaluator->at.event_ns;
     const struct wr_point *point = rule->output;

@@ -176,6 +176,7 @@ struct wr_signal {
 struct wr_trigger {
     uint32_t series;
     bool historic; /* old data: drives no outputs */
+    bool over;     /* before the sample is taken: what timers would have done up to it, which is no sample of anything */
     int64_t boot_ns;
     int64_t arrival_boot_ns;
     int64_t event_ns;

@@ -87,8 +87,10 @@ enum wr_result wr_evaluator_take(struct wr_evaluator *evaluator, struct wr_readi
     evaluator->at.clock_ns = at_ns > signal->clock_ns ? at_ns : signal->clock_ns;
     wr_signal_enqueue_over(evaluator, reading->series);
     if (evaluator->n_queued > 0) {
+        evaluator->at.over = true;
         if (!wr_evaluator_run_queue(evaluator, out))
             return WR_FULL;
+        evaluator->at.over = false;
         evaluator->trigger++; /* what the timers would have done is not what the sample does */
     }
     signal->text = text;

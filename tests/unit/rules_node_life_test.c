@@ -280,6 +280,22 @@ static void damaged(void **state) {
     fixture_fini(&f);
 }
 
+/* A delay that was over before a sample came, which only recordings and late data meet: what it looks at once more is no sample. */
+static void over_is_no_sample(void **state) {
+    (void)state;
+    static const int64_t at_s[] = {0, 1, 2, 20};
+    static const double values[] = {1, -1, 1, -1}; /* p > 0: one of the last three in the end */
+    struct rules_fixture f;
+    fixture_init(&f, "rules:\n  - {rule: few, when: \"hits(p > 0, 2, 3)\", on_delay: 5s}\n");
+    const uint32_t p = fixture_series(&f, "p", "");
+    for (size_t i = 0; i < 4; i++) {
+        const struct wr_reading reading = {.series = p, .type = WR_TYPE_FLOAT, .value = {.f = values[i]}, .decimals = WR_DECIMALS_UNKNOWN};
+        fixture_feed(&f, reading, FIXTURE_WALL - (FIXTURE_MINUTE * 60) + at_s[i] * FIXTURE_SECOND);
+    }
+    assert_string_equal(fixture_told(&f), "raised unack; cleared rtn_unack");
+    fixture_fini(&f);
+}
+
 /* So many states still wait. */
 static unsigned waiting(const struct rules_fixture *f) {
     struct wr_evaluator_memory memory;
@@ -440,6 +456,7 @@ static void no_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(over_is_no_sample),
         cmocka_unit_test(progress_over_two_restarts),
         cmocka_unit_test(progress),
         cmocka_unit_test(windows),

@@ -1,6 +1,7 @@
 /* The annunciator against a model that knows only what a listener hears and what operators said: random transitions, orders, causes that come and go, time,
  * restarts and reloads. After every step: a raise bears exactly the silences that are in force; a listener who hears nothing of a silenced alarm believes, once
- * nothing silences it, what is so; transitions count up; the invariants hold. WEIR_SEED repeats a run. */
+ * nothing silences it, what is so; a listener of groups hears of what a group speaks for within its times, that all is over, and that a group is gone;
+ * transitions count up; the invariants hold. A restart or a reload may bring other groups: none, one that only counts floods, one with `then`. WEIR_SEED repeats a run. */
 #include "tests/support/annunciator_fixture.h"
 #include "tests/support/random.h"
 
@@ -15,6 +16,13 @@ struct model {
     bool believes[ALARMS];
     uint64_t transition[ALARMS];
     int64_t linger_until[2]; /* of gateway 1 and 2, boot time */
+    bool group_believes[2];
+    uint64_t group_transition[2];
+    int64_t idle_since[2];            /* the group has had nothing in it */
+    int64_t spoken_for_since[ALARMS]; /* a group alone speaks for it; WR_NEVER_NS: it does not */
+    struct wr_ruleset rules[2];       /* of now, and of the next reload */
+    struct wr_group groups[2];
+    unsigned at;
 };
 
 static const char *const labels[ALARMS] = {"gw=1",        "gw=2",        "gw=1,room=A", "gw=2,room=B", "gw=1,room=C", "gw=2,room=D",
@@ -45,12 +53,56 @@ static uint8_t hard(const struct desk *desk, const struct model *model, uint32_t
                      (is_suppressed(desk, model, alarm) ? WR_ALARM_SILENT_SUPPRESSED : 0));
 }
 
+#define GROUP_SPEAKS_NS (21 * DESK_SECOND) /* wait and update */
+#define GROUP_ENDS_NS (120 * DESK_SECOND)  /* a flood that leaves its window, then two updates */
+
+static bool has_group(const struct model *model) {
+    return model->rules[model->at].n_groups > 0;
+}
+
+/* What a listener makes of a group. */
+static void hear_group(struct model *model, const struct wr_alarm *alarm) {
+    const int g = alarm->instance[3] - '1';
+    if (alarm->transition == 0)
+        return;
+    assert_true(alarm->transition > model->group_transition[g]);
+    model->group_transition[g] = alarm->cause == WR_ALARM_RULE_CHANGED ? 0 : alarm->transition;
+    model->group_believes[g] = alarm->to != WR_ALARM_NORMAL;
+}
+
+static void check_groups(const struct desk *desk, struct model *model) {
+    bool busy[2] = {false, false};
+    for (uint32_t i = 0; i < ALARMS; i++) {
+        const struct wr_annunciated *record = wr_annunciated_find(desk->annunciator, i);
+        const bool is_spoken_for = record && record->silent == WR_ALARM_SILENT_GROUPED && condition(desk, i);
+        if (record && record->tuple != WR_ANNUNCIATOR_NONE)
+            busy[gateway(i)] = true;
+        if (!is_spoken_for)
+            model->spoken_for_since[i] = WR_NEVER_NS;
+        else if (model->spoken_for_since[i] == WR_NEVER_NS)
+            model->spoken_for_since[i] = desk->now.boot_ns;
+        if (is_spoken_for) {
+            assert_true(has_group(model));
+            if (desk->now.boot_ns - model->spoken_for_since[i] > GROUP_SPEAKS_NS && !model->group_believes[gateway(i)])
+                fail_msg("a group speaks for %s, and says nothing", labels[i]);
+        }
+    }
+    for (int g = 0; g < 2; g++) {
+        if (busy[g])
+            model->idle_since[g] = desk->now.boot_ns;
+        if (!has_group(model) || desk->now.boot_ns - model->idle_since[g] > GROUP_ENDS_NS)
+            assert_false(model->group_believes[g]);
+    }
+}
+
 /* What a listener makes of it. */
 static void hear(struct desk *desk, struct model *model) {
     for (uint32_t i = 0; i < desk->n_log; i++) {
         const struct wr_alarm *alarm = &desk->log[i];
-        if (strncmp(alarm->rule, "group:", 6) == 0)
+        if (strncmp(alarm->rule, "group:", 6) == 0) {
+            hear_group(model, alarm);
             continue;
+        }
         uint32_t index = 0;
         while (alarm->id != wr_alarm_id(desk->rule[desk->alarms[index].rule].name, labels[index]))
             index++;
@@ -68,6 +120,7 @@ static void hear(struct desk *desk, struct model *model) {
 
 static void check(struct desk *desk, struct model *model) {
     hear(desk, model);
+    check_groups(desk, model);
     for (uint32_t i = 0; i < ALARMS; i++) {
         struct wr_alarm shown = {0};
         wr_annunciator_show(desk->annunciator, i, &shown);
@@ -79,7 +132,7 @@ static void check(struct desk *desk, struct model *model) {
         if (shown.silent == 0)
             assert_int_equal(model->believes[i], condition(desk, i));
         const struct wr_annunciated *record = wr_annunciated_find(desk->annunciator, i);
-        if (record && shown.silent == 0 && gateway(i) >= 0)
+        if (record && shown.silent == 0 && gateway(i) >= 0 && has_group(model))
             assert_int_equal(record->tuple != WR_ANNUNCIATOR_NONE, wr_alarm_state_is_active((enum wr_alarm_state)desk->alarms[i].state));
     }
 }
@@ -149,6 +202,24 @@ static void order(struct desk *desk, struct model *model, struct wr_random *rand
     }
 }
 
+/* The rules as they are written at the next start or reload. */
+static void write_rules(const struct desk *desk, struct model *model, struct wr_random *random) {
+    const uint64_t what = wr_random_below(random, 6);
+    const unsigned next = 1 - model->at;
+    model->groups[next] = model->groups[model->at];
+    model->rules[next] = desk->rules;
+    model->rules[next].groups = &model->groups[next];
+    model->rules[next].n_groups = what == 0 ? 0 : what < 5 ? model->rules[model->at].n_groups : 1;
+    if (what >= 4)
+        model->groups[next].n_actions = what == 4;
+    model->at = next;
+}
+
+static void open_desk(struct desk *desk, const struct model *model) {
+    const struct wr_annunciator_host host = {.user = desk, .look = desk_look, .tell = desk_tell};
+    assert_int_equal(wr_annunciator_new(&model->rules[model->at], &host, &desk->annunciator, NULL), WR_OK);
+}
+
 static void restart(struct desk *desk, struct model *model) {
     static uint8_t parts[ALARMS][WR_ANNUNCIATOR_PART_BYTES];
     struct wr_alarm_entry groups[4];
@@ -159,22 +230,30 @@ static void restart(struct desk *desk, struct model *model) {
     for (uint32_t cursor = 0; wr_annunciator_next_snapshot(desk->annunciator, &cursor, &groups[n]);)
         n++;
     wr_annunciator_free(desk->annunciator);
-    desk_open(desk);
-    for (uint32_t i = 0; i < n; i++)
-        assert_int_equal(wr_annunciator_restore_group(desk->annunciator, &groups[i], &desk->now), WR_OK);
+    open_desk(desk, model);
+    for (uint32_t i = 0; i < n; i++) {
+        const bool is_forgotten = wr_annunciator_restore_group(desk->annunciator, &groups[i], &desk->now) == WR_NOT_FOUND;
+        const int g = groups[i].alarm.instance[3] - '1';
+        assert_true(!is_forgotten || (!has_group(model) && !model->group_believes[g]));
+        if (is_forgotten)
+            model->group_transition[g] = 0;
+    }
     for (uint32_t i = 0; i < ALARMS; i++)
         if (lens[i] > 0 || desk->alarms[i].state != WR_ALARM_NORMAL)
             assert_int_equal(wr_annunciator_restore(desk->annunciator, i, parts[i], lens[i], &desk->now), WR_OK);
     memset(model->linger_until, 0, sizeof model->linger_until); /* not kept over a restart */
 }
 
-static void reload(struct desk *desk) {
+static void reload(struct desk *desk, struct model *model) {
     struct wr_annunciator *old = desk->annunciator;
-    desk_open(desk);
+    open_desk(desk, model);
     for (uint32_t i = 0; i < ALARMS; i++)
         assert_int_equal(wr_annunciator_take_over(desk->annunciator, i, old, i, &desk->now), WR_OK);
     wr_annunciator_inherit(desk->annunciator, old, &desk->now);
     wr_annunciator_free(old);
+    for (int g = 0; g < 2; g++) /* a group at rest that is gone is forgotten without a word */
+        if (!has_group(model) && !model->group_believes[g])
+            model->group_transition[g] = 0;
 }
 
 static void random_days_at_the_desk(void **state) {
@@ -201,7 +280,12 @@ static void random_days_at_the_desk(void **state) {
         desk.alarms[i] = (struct desk_alarm){.rule = i < 2 ? 0 : 1 + i % 4, .labels = labels[i]};
         desk.rule[i % 8].re_alarm_ns = i % 2 ? 40 * DESK_SECOND : 0;
     }
-    desk_open(&desk);
+    model.groups[0] = desk.group[0];
+    model.rules[0] = desk.rules;
+    model.rules[0].groups = &model.groups[0];
+    for (uint32_t i = 0; i < ALARMS; i++)
+        model.spoken_for_since[i] = WR_NEVER_NS;
+    open_desk(&desk, &model);
     for (int step = 0; step < STEPS; step++) {
         uint32_t alarm = (uint32_t)wr_random_below(&random, ALARMS);
         desk.room = 1 + (uint32_t)wr_random_below(&random, 8);
@@ -214,9 +298,11 @@ static void random_days_at_the_desk(void **state) {
             model.invalid[alarm] = !model.invalid[alarm];
             wr_annunciator_invalid(desk.annunciator, alarm, model.invalid[alarm], &desk.now);
         } else if (what < 703) {
+            write_rules(&desk, &model, &random);
             restart(&desk, &model);
         } else if (what < 706) {
-            reload(&desk);
+            write_rules(&desk, &model, &random);
+            reload(&desk, &model);
         } else {
             desk_wait(&desk, (int64_t)wr_random_below(&random, what < 980 ? 5 : 4000) * DESK_SECOND);
         }

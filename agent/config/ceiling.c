@@ -1,5 +1,6 @@
 #include "agent/config/ceiling.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,6 +37,7 @@
 
 WR_PRINTF(4, 5)
 static void add(struct wr_ceiling *ceiling, const char *name, uint64_t bytes, const char *format, ...) {
+    assert(ceiling->n < WR_CEILING_ITEMS);
     struct wr_ceiling_item *item = &ceiling->items[ceiling->n++];
     va_list arguments;
     va_start(arguments, format);

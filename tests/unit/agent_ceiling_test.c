@@ -81,6 +81,22 @@ static void test_grows(void **state) {
     }
 }
 
+/* Every part that is optional, at once: each has its line, and the list has room for all. */
+static void test_all_parts(void **state) {
+    (void)state;
+    struct wr_ceiling all =
+        ceiling_of(BASE "uplink: {broker: \"mqtts://x\"}\nhttp: {listen: \"127.0.0.1:2\", command_token_file: " WEIR_TEST_DATA
+                        "/jws/rfc7515-a3.pub}\n",
+                   NULL);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < all.n && i < WR_CEILING_ITEMS; i++)
+        sum += all.items[i].bytes;
+    assert_true(all.n <= WR_CEILING_ITEMS);
+    assert_int_equal(sum, all.total_bytes);
+    assert_true(item(&all, "uplink") > 0 && item(&all, "http") > 0 && item(&all, "desk") > 0);
+    assert_string_equal(all.items[all.n - 1].name, "libraries");
+}
+
 /* What a source listens on counts: TLS by connection, UDP by address. */
 static void test_listeners(void **state) {
     (void)state;
@@ -144,7 +160,7 @@ static void test_render(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sum),    cmocka_unit_test(test_grows),  cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_sum),    cmocka_unit_test(test_grows),  cmocka_unit_test(test_all_parts), cmocka_unit_test(test_rules),
         cmocka_unit_test(test_losses), cmocka_unit_test(test_render), cmocka_unit_test(test_listeners),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

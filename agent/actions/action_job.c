@@ -130,6 +130,10 @@ static uint64_t add_text(uint64_t so_far, const char *text) {
     return text ? wr_fingerprint_add(so_far, text, strlen(text) + 1) : wr_fingerprint_add(so_far, "\1", 1);
 }
 
+static uint64_t add_number(uint64_t so_far, uint64_t number) {
+    return wr_fingerprint_add(so_far, &number, sizeof number);
+}
+
 static uint64_t add_list(uint64_t so_far, const char *const *list) {
     for (size_t i = 0; list && list[i]; i++)
         so_far = add_text(so_far, list[i]);
@@ -138,8 +142,9 @@ static uint64_t add_list(uint64_t so_far, const char *const *list) {
 
 /* What the rule says of it, but for how often it is tried. */
 static uint64_t meaning_of(const struct wr_action_spec *spec) {
-    const uint64_t numbers[] = {spec->kind, spec->at, (uint64_t)spec->after_ns, spec->unless};
-    uint64_t meaning = add_text(wr_fingerprint_add(WR_FINGERPRINT_START, numbers, sizeof numbers), spec->target);
+    uint64_t meaning = add_number(add_number(WR_FINGERPRINT_START, spec->kind), spec->at);
+    meaning = add_number(add_number(meaning, (uint64_t)spec->after_ns), spec->unless);
+    meaning = add_text(meaning, spec->target);
     switch (spec->kind) {
     case WR_ACTION_EXEC:
         return add_list(meaning, spec->exec.argv);

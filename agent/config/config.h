@@ -43,7 +43,7 @@ struct wr_config_node {
 /* How the time of a line-protocol stamp is written. */
 enum wr_precision { WR_PRECISION_NS, WR_PRECISION_US, WR_PRECISION_MS, WR_PRECISION_S };
 
-/* Each has a row in agent/config/config_sources.c, a checker in agent/config_source_KIND.c, and functions in agent/sources/. */
+/* Each has a row in agent/config/config_sources.c, a checker in agent/config/config_source_KIND.c, and functions in agent/sources/. */
 enum wr_source_kind { WR_SOURCE_LINE, WR_SOURCE_REPLAY, WR_SOURCE_MQTT, WR_SOURCE_EXEC, WR_SOURCE_EXECD, WR_SOURCE_SYSTEM, WR_SOURCE_HTTP };
 #define WR_SOURCE_KINDS (WR_SOURCE_HTTP + 1)
 

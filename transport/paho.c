@@ -46,6 +46,16 @@ const char *wr_paho_reason_name(uint8_t reason) {
     return name != NULL ? name : "unknown reason";
 }
 
+/* A reason comes as the code, or with code 0 as reasonCode; codes of paho itself are negative. */
+uint8_t wr_paho_unsubscribed5(const MQTTAsync_failureData5 *response) {
+    int reason = response->code == 0 ? (int)response->reasonCode : response->code;
+    return reason >= 0x80 && reason <= 0xFF ? (uint8_t)reason : 0;
+}
+
+uint8_t wr_paho_unsubscribed3(const MQTTAsync_failureData *response) {
+    return response->code == 0x80 ? 0x80 : 0;
+}
+
 uint32_t wr_paho_number(MQTTProperties *properties, enum MQTTPropertyCodes code, uint32_t otherwise) {
     int value = MQTTProperties_getNumericValue(properties, code);
     return value == ABSENT ? otherwise : (uint32_t)value;

@@ -19,6 +19,9 @@ void wr_paho_destroy(MQTTAsync *paho);
 
 /* "Session taken over", ... never NULL. */
 const char *wr_paho_reason_name(uint8_t reason);
+/* Why the SUBSCRIBE of a single filter failed: the reason of its SUBACK, 0x80 and above, or 0: the connection ended. */
+uint8_t wr_paho_unsubscribed5(const MQTTAsync_failureData5 *response);
+uint8_t wr_paho_unsubscribed3(const MQTTAsync_failureData *response);
 /* A number among the properties, or `otherwise` when it is not there. */
 uint32_t wr_paho_number(MQTTProperties *properties, enum MQTTPropertyCodes code, uint32_t otherwise);
 

@@ -266,6 +266,16 @@ static enum wr_result op_publish(void *self, const struct wr_session_publish *pu
     return result;
 }
 
+static enum wr_result op_subscribe(void *self, uint64_t connection, const char *topic, struct wr_error *err) {
+    struct wr_session *session = self;
+    (void)pthread_mutex_lock(&session->publish_lock);
+    enum wr_result result = WR_CLOSED;
+    if (session->open != NULL && connection == session->connection)
+        result = wr_session_paho_subscribe(session, topic, err);
+    (void)pthread_mutex_unlock(&session->publish_lock);
+    return result;
+}
+
 static void op_close(void *self, uint64_t connection, bool clean) {
     struct wr_session *session = self;
     struct note note = {.kind = NOTE_CLOSE, .connection = connection, .clean = clean};
@@ -276,7 +286,7 @@ static void op_close(void *self, uint64_t connection, bool clean) {
 }
 
 const struct wr_session_ops *wr_session_ops(void) {
-    static const struct wr_session_ops ops = {.connect = op_connect, .publish = op_publish, .close = op_close};
+    static const struct wr_session_ops ops = {.connect = op_connect, .publish = op_publish, .subscribe = op_subscribe, .close = op_close};
     return &ops;
 }
 
@@ -291,6 +301,7 @@ void wr_session_stats(struct wr_session *session, struct wr_session_stats *ret_s
                                            .cert_expires_wall_ns = link.cert_expires_wall_ns};
     (void)snprintf(ret_stats->tls_warning, sizeof ret_stats->tls_warning, "%s", link.tls_warning);
     ret_stats->events_lost = session->events_lost;
+    wr_command_messages_counts(&session->commands, &ret_stats->commands);
 }
 
 /* ---- life ---- */

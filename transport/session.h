@@ -1,16 +1,19 @@
-/* One MQTT session after the other over paho, through the relay, behind a table of three functions so that the uplink can be driven by a fake.
+/* One MQTT session after the other over paho, through the relay, behind a table of four functions so that the uplink can be driven by a fake.
  *
  * Promise: connect and publish never block; what happens comes as struct wr_session_event through the events channel, each with the number of
  * the connection that it speaks of. A connect ends with exactly one CONNECTED or FAILED, within connect_timeout (a wrong password, a
  * refused certificate, silence: each with its cause); a connected one with LOST, unless it was closed by us. A publish is answered by at most one
- * DELIVERED or REFUSED; none means that the connection ends. Nothing is kept over a connection: clean start, session expiry 0, no
+ * DELIVERED or REFUSED, a subscribe by at most one SUBSCRIBED; none means that the connection ends. Nothing is kept over a connection: clean start, session expiry 0, no
  * persistence, a new paho handle and a new relay port each time (the store is the truth).
  * MQTT 5, or 3.1.1 where the broker takes nothing newer (transport/session_version.h): CONNECTED tells which. With 3.1.1 a publish has no content
  * type and no properties, and is never refused: such a broker takes it or closes the connection.
  * A broker that offers no QoS 1 is refused with that cause. No automaticReconnect, no sendWhileDisconnected.
  *
- * Threads: one of its own, the only one that creates, connects and destroys paho handles; paho's two; the relay's. connect, publish and close
- * are called from one thread (the uplink's). paho's callbacks only copy and enqueue.
+ * With `commands`: what arrives for a subscription goes into that channel (transport/command_messages.h). MQTT 5 is told that packets above
+ * WR_SESSION_RECEIVED_BYTES are not wanted; 3.1.1 has no way to say so.
+ *
+ * Threads: one of its own, the only one that creates, connects and destroys paho handles; paho's two; the relay's. connect, publish, subscribe
+ * and close are called from one thread (the uplink's). paho's callbacks only copy and enqueue.
  * Ownership: the caller owns the channel, which must have WR_SESSION_EVENTS(window) places and policy REJECT, and outlive the session.
  * Limits: at most `window` publishes in flight. Secrets come from files, are wiped after use and never stand in an event.
  */
@@ -23,6 +26,7 @@
 #include "core/channel.h"
 #include "core/clock.h"
 #include "core/result.h"
+#include "transport/command_messages.h"
 #include "transport/session_version.h"
 #include "transport/tls.h"
 #include "transport/topic.h"
@@ -32,6 +36,7 @@
 #define WR_SESSION_EVENTS(window) (2 * (window) + 16)
 #define WR_SESSION_PROPERTIES 8
 #define WR_SESSION_WILL_BYTES 256
+#define WR_SESSION_RECEIVED_BYTES (4 * WR_COMMAND_BYTES) /* a packet from the broker: far above a command, so that one a little too large is still counted */
 
 struct wr_session;
 
@@ -49,6 +54,7 @@ struct wr_session_config {
     char will[WR_SESSION_WILL_BYTES];
     struct wr_channel *events; /* of struct wr_session_event */
     const struct wr_clock *clock; /* only for whether the wall clock is trusted */
+    struct wr_channel *commands;  /* of struct wr_command_message, WR_COMMANDS of them, policy REJECT; NULL: nothing is to arrive */
 };
 
 struct wr_session_property {
@@ -75,6 +81,8 @@ struct wr_session_ops {
     enum wr_result (*connect)(void *self, uint64_t connection);
     /* WR_CLOSED: that connection is over (LOST follows or came); anything else is a failure with a text. Copies the payload. */
     enum wr_result (*publish)(void *self, const struct wr_session_publish *publish, struct wr_error *err);
+    /* QoS 1, without retained messages. Results as of publish. */
+    enum wr_result (*subscribe)(void *self, uint64_t connection, const char *topic, struct wr_error *err);
     /* Gives a connection up; no event of it matters any more. clean: a DISCONNECT goes first, so that the broker keeps the will back. */
     void (*close)(void *self, uint64_t connection, bool clean);
 };
@@ -88,6 +96,7 @@ struct wr_session_stats {
     uint64_t tls_resumed;  /* handshakes shortened by a ticket */
     int64_t cert_expires_wall_ns; /* WR_NEVER_NS: no certificate, or not read yet */
     char tls_warning[256]; /* the last good credentials are in use because ...; "" */
+    struct wr_command_counts commands;
 };
 
 /* The size of the packet that a publish makes in this version of MQTT, for the server's maximum packet size. */

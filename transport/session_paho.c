@@ -8,6 +8,8 @@
 
 #include "transport/session_private.h"
 
+#define RETAINED_NEVER 2 /* of MQTT 5's retain handling */
+
 static void tell(struct wr_session *session, struct note *note) {
     note->connection = session->connection;
     note->attempt = session->attempt;
@@ -97,8 +99,11 @@ static void on_goodbye_failure_3(void *user, MQTTAsync_failureData *response) {
 }
 
 static int on_message(void *user, char *topic, int topic_len, MQTTAsync_message *message) {
-    (void)user;
+    struct wr_session *session = user;
     (void)topic_len;
+    if (session->config.commands != NULL && message->payloadlen >= 0)
+        wr_command_messages_put(session->config.commands, &session->commands, message->payload, (size_t)message->payloadlen,
+                                message->retained != 0);
     MQTTAsync_freeMessage(&message);
     MQTTAsync_free(topic);
     return 1; /* 0 would queue it without bound */
@@ -142,6 +147,62 @@ static void on_not_delivered_3(void *user, MQTTAsync_failureData *response) {
     tell_lost(session);
 }
 
+/* -- the subscription to commands: the SUBACK goes to the uplink as it is, since CONNECTED went before the SUBSCRIBE -- */
+
+static void tell_subscribed(struct wr_session *session, uint8_t reason) {
+    struct wr_session_event event = {.kind = WR_SESSION_SUBSCRIBED, .reason = reason, .connection = session->connection};
+    if (reason >= 0x80 && session->speaks == WR_MQTT_5)
+        (void)snprintf(event.text, sizeof event.text, "the broker refuses the subscription to commands: %s (0x%02X)",
+                       wr_paho_reason_name(reason), reason);
+    else if (reason >= 0x80)
+        (void)snprintf(event.text, sizeof event.text, "the broker refuses the subscription to commands");
+    wr_session_emit(session, &event);
+}
+
+static void on_subscribe(void *user, MQTTAsync_successData5 *response) {
+    tell_subscribed(user, (uint8_t)response->reasonCode);
+}
+
+static void on_subscribe_3(void *user, MQTTAsync_successData *response) {
+    tell_subscribed(user, (uint8_t)response->alt.qos);
+}
+
+/* A refusal comes here, and so does the end of the connection. */
+static void not_subscribed(struct wr_session *session, uint8_t reason) {
+    if (reason >= 0x80)
+        tell_subscribed(session, reason);
+    else
+        tell_lost(session);
+}
+
+static void on_subscribe_failure(void *user, MQTTAsync_failureData5 *response) {
+    not_subscribed(user, wr_paho_unsubscribed5(response));
+}
+
+static void on_subscribe_failure_3(void *user, MQTTAsync_failureData *response) {
+    not_subscribed(user, wr_paho_unsubscribed3(response));
+}
+
+enum wr_result wr_session_paho_subscribe(struct wr_session *session, const char *topic, struct wr_error *err) {
+    MQTTAsync_responseOptions options = MQTTAsync_responseOptions_initializer;
+    options.context = session;
+    if (session->speaks == WR_MQTT_5) {
+        options.subscribeOptions.retainHandling = RETAINED_NEVER;
+        options.onSuccess5 = on_subscribe;
+        options.onFailure5 = on_subscribe_failure;
+    } else {
+        options.onSuccess = on_subscribe_3;
+        options.onFailure = on_subscribe_failure_3;
+    }
+    int code = MQTTAsync_subscribe(session->open, topic, 1, &options);
+    if (code == MQTTASYNC_SUCCESS)
+        return WR_OK;
+    if (code == MQTTASYNC_DISCONNECTED)
+        return WR_CLOSED;
+    return wr_error_set(err, code == MQTTASYNC_BAD_UTF8_STRING ? WR_INVALID : WR_IO, "MQTT client: subscribe to '%s': code %d", topic,
+                        code);
+}
+
 /* paho takes the options of one version only with the handle and the callbacks of that version. */
 static MQTTAsync_connectOptions connect_options(struct wr_session *session) {
     MQTTAsync_connectOptions options = MQTTAsync_connectOptions_initializer5;
@@ -183,6 +244,10 @@ enum wr_result wr_session_paho_connect(struct wr_session *session, uint16_t port
         will.retained = 1;
         options.will = &will;
     }
+    MQTTProperty limit = {.identifier = MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE, .value.integer4 = WR_SESSION_RECEIVED_BYTES};
+    MQTTProperties limits = {.count = 1, .max_count = 1, .length = 5, .array = &limit}; /* paho copies them in the call */
+    if (config->commands != NULL && session->speaks == WR_MQTT_5)
+        options.connectProperties = &limits;
     options.keepAliveInterval = config->keepalive_s;
     options.connectTimeout = (int)(timeout_ns / WR_NS_PER_S) + 2; /* ours comes first, and says more */
     options.maxInflight = (int)config->window;

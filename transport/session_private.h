@@ -62,6 +62,7 @@ struct wr_session {
     pthread_mutex_t publish_lock;      /* over `open`: never taken by a callback, so it may be held while calling paho */
     MQTTAsync open;                    /* the handle that takes publishes; NULL while there is none */
     _Atomic uint64_t events_lost;
+    struct wr_command_counters commands;
     struct slot *slots;
 };
 
@@ -73,6 +74,8 @@ WR_MUST_USE enum wr_result wr_session_paho_connect(struct wr_session *session, u
 /* Sends DISCONNECT; NOTE_GOODBYE follows. False when it could not be started. */
 bool wr_session_paho_goodbye(struct wr_session *session);
 void wr_session_paho_destroy(struct wr_session *session);
+/* SUBSCRIBED follows, or NOTE_LOST. */
+WR_MUST_USE enum wr_result wr_session_paho_subscribe(struct wr_session *session, const char *topic, struct wr_error *err);
 enum wr_result wr_session_paho_publish(struct wr_session *session, const struct wr_session_publish *publish, struct wr_error *err);
 
 #endif

@@ -145,12 +145,11 @@ static void subscribe_failed(struct wr_subscriber *subscriber, uint8_t reason) {
 }
 
 static void on_subscribe_failure5(void *user, MQTTAsync_failureData5 *response) {
-    int reason = response->code == 0 ? (int)response->reasonCode : response->code;
-    subscribe_failed(of(user), reason >= 0x80 && reason <= 0xFF ? (uint8_t)reason : 0);
+    subscribe_failed(of(user), wr_paho_unsubscribed5(response));
 }
 
 static void on_subscribe_failure4(void *user, MQTTAsync_failureData *response) {
-    subscribe_failed(of(user), response->code == 0x80 ? 0x80 : 0);
+    subscribe_failed(of(user), wr_paho_unsubscribed3(response));
 }
 
 static void property_number(MQTTProperties *properties, enum MQTTPropertyCodes code, uint32_t value) {

@@ -7,7 +7,8 @@
 #include "core/json.h"
 
 static const char *const words[] = {
-    [WR_TOPIC_AGG] = "agg", [WR_TOPIC_ALARM] = "alarm", [WR_TOPIC_EVENT] = "event", [WR_TOPIC_STATE] = "state", [WR_TOPIC_GAP] = "gap",
+    [WR_TOPIC_AGG] = "agg", [WR_TOPIC_ALARM] = "alarm", [WR_TOPIC_EVENT] = "event", [WR_TOPIC_STATE] = "state",
+    [WR_TOPIC_GAP] = "gap", [WR_TOPIC_CMD] = "cmd",     [WR_TOPIC_ACK] = "ack",
 };
 
 /* site and node: [A-Za-z0-9._-]{1,64} */

@@ -1,4 +1,4 @@
-/* Topics `{prefix}/{site}/{node}/{agg|alarm|event|state|gap}` and the words that stand on them.
+/* Topics `{prefix}/{site}/{node}/{agg|alarm|event|state|gap|cmd|ack}` and the words that stand on them.
  *
  * Promise: what a segment carries decides its topic: kind alarms `alarm`, kind gaps `gap`, lane changes `event`, everything else `agg`.
  * All but `agg` are always JSON. A place (prefix, site, node) is checked once, at wr_place_init, so that no wildcard, empty level or
@@ -33,6 +33,8 @@ enum wr_topic {
     WR_TOPIC_EVENT,
     WR_TOPIC_STATE,
     WR_TOPIC_GAP,
+    WR_TOPIC_CMD, /* listened to */
+    WR_TOPIC_ACK,
 };
 
 /* site NULL or empty: "-". WR_INVALID with the name that is wrong: site and node are [A-Za-z0-9._-]{1,64}; prefix is levels of printable

@@ -43,6 +43,7 @@ struct wr_uplink_config wr_uplink_defaults(void) {
         .stable_ns = 60 * WR_NS_PER_S,
         .ack_timeout_ns = 30 * WR_NS_PER_S,
         .refusal_backoff_ns = 5 * WR_NS_PER_S,
+        .subscribe_retry_ns = 300 * WR_NS_PER_S,
     };
 }
 
@@ -50,7 +51,8 @@ enum wr_result wr_uplink_new(const struct wr_uplink_config *config, struct wr_up
     if (config->window < 1 || config->window > WR_UPLINK_WINDOW_MAX)
         return wr_error_set(err, WR_INVALID, "the window must be 1 to %d messages", WR_UPLINK_WINDOW_MAX);
     if (config->window_bytes < 1 || config->backoff_min_ns < 1 || config->backoff_max_ns < config->backoff_min_ns ||
-        config->ack_timeout_ns < 1 || config->refusal_backoff_ns < 1 || config->refusal_backoff_ns > INT64_MAX >> 8)
+        config->ack_timeout_ns < 1 || config->subscribe_retry_ns < 1 || config->refusal_backoff_ns < 1 ||
+        config->refusal_backoff_ns > INT64_MAX >> 8)
         return wr_error_set(err, WR_INVALID,
                             "window bytes, backoff and time-outs must be positive, and the largest backoff not below the first");
     size_t n_items = ITEMS(config->window);
@@ -75,7 +77,7 @@ void wr_uplink_free(struct wr_uplink *uplink) {
         return;
     for (size_t i = 0; i < uplink->n_items; i++)
         wr_uplink_item_free(&uplink->items[i]);
-    for (size_t i = 0; i < WR_UPLINK_DIRECT; i++)
+    for (size_t i = 0; i < DIRECTS; i++)
         direct_free(&uplink->directs[i]);
     wr_segment_free(&uplink->publishing);
     free(uplink);
@@ -95,10 +97,11 @@ static void session_over(struct wr_uplink *uplink, const struct wr_now *now, uin
     uplink->attempts = backoff.failures;
     (void)snprintf(uplink->stats.cause, sizeof uplink->stats.cause, "%s", cause);
     wr_uplink_rewind(uplink);
-    for (size_t i = 0; i < WR_UPLINK_DIRECT; i++) {
+    for (size_t i = 0; i < DIRECTS; i++) {
         if (uplink->directs[i].state == DIRECT_IN_FLIGHT)
             uplink->directs[i].state = DIRECT_WAITING;
     }
+    wr_uplink_commands_end(uplink, now);
     uplink->birth_due = false;
     uplink->birth_id = 0;
     go(uplink, uplink->stopping ? WR_UPLINK_STOPPED : WR_UPLINK_OFFLINE);
@@ -129,10 +132,11 @@ static void on_connected(struct wr_uplink *uplink, const struct wr_now *now, con
     uplink->max_packet_bytes = event->max_packet_bytes;
     uplink->stats.mqtt_version = event->version;
     uplink->birth_due = true;
+    wr_uplink_commands_begin(uplink, now);
 }
 
 static struct direct *direct_by_id(struct wr_uplink *uplink, uint64_t id) {
-    for (size_t i = 0; i < WR_UPLINK_DIRECT; i++) {
+    for (size_t i = 0; i < DIRECTS; i++) {
         if (uplink->directs[i].state == DIRECT_IN_FLIGHT && uplink->directs[i].id == id)
             return &uplink->directs[i];
     }
@@ -195,30 +199,40 @@ void wr_uplink_on_session(struct wr_uplink *uplink, const struct wr_now *now, ui
     case WR_SESSION_REFUSED:
         on_refused(uplink, now, event);
         break;
+    case WR_SESSION_SUBSCRIBED:
+        wr_uplink_commands_answered(uplink, now, event);
+        break;
     }
 }
 
 /* ---- direct messages ---- */
 
-static struct direct *direct_place(struct wr_uplink *uplink) {
-    for (size_t i = 0; i < WR_UPLINK_DIRECT; i++)
+static bool is_answer(uint64_t id) {
+    return (id & WR_UPLINK_ANSWER) != 0;
+}
+
+/* A free place, or DIRECTS: answers have the last ones for themselves (U8). */
+static size_t direct_place(const struct wr_uplink *uplink, bool answer) {
+    size_t end = answer ? DIRECTS : WR_UPLINK_DIRECT;
+    for (size_t i = answer ? WR_UPLINK_DIRECT : 0; i < end; i++)
         if (uplink->directs[i].state == DIRECT_FREE)
-            return &uplink->directs[i];
-    return NULL;
+            return i;
+    return DIRECTS;
 }
 
 bool wr_uplink_direct_room(const struct wr_uplink *uplink) {
-    for (size_t i = 0; i < WR_UPLINK_DIRECT; i++)
-        if (uplink->directs[i].state == DIRECT_FREE)
-            return true;
-    return false;
+    return direct_place(uplink, false) < DIRECTS;
+}
+
+bool wr_uplink_answer_room(const struct wr_uplink *uplink) {
+    return direct_place(uplink, true) < DIRECTS;
 }
 
 bool wr_uplink_on_direct(struct wr_uplink *uplink, struct wr_uplink_direct *message) {
-    struct direct *direct = direct_place(uplink);
-    if (direct == NULL)
+    size_t place = direct_place(uplink, is_answer(message->id));
+    if (place == DIRECTS)
         return false;
-    *direct = (struct direct){.state = DIRECT_WAITING, .order = wr_uplink_id(uplink), .message = *message};
+    uplink->directs[place] = (struct direct){.state = DIRECT_WAITING, .order = wr_uplink_id(uplink), .message = *message};
     message->payload = NULL;
     message->payload_len = 0;
     return true;
@@ -260,26 +274,35 @@ static void expire(struct wr_uplink *uplink, const struct wr_now *now, uint64_t 
         session_over(uplink, now, random, "stopped before everything in flight was acknowledged");
         return;
     }
-    if (load.in_flight == 0) {
+    if (load.unanswered == 0) {
         uplink->progress_boot_ns = now->boot_ns;
     } else if (now->boot_ns - uplink->progress_boot_ns >= uplink->config.ack_timeout_ns) {
         char cause[WR_UPLINK_CAUSE_BYTES];
         (void)snprintf(cause, sizeof cause, "the broker acknowledged nothing for %" PRId64 " ms with %" PRIu32 " messages in flight",
-                       uplink->config.ack_timeout_ns / WR_NS_PER_MS, load.in_flight);
+                       uplink->config.ack_timeout_ns / WR_NS_PER_MS, load.unanswered);
         close_session(uplink, false);
         session_over(uplink, now, random, cause);
     }
 }
 
+static void count_direct_done(struct wr_uplink_stats *stats, bool answer, bool delivered) {
+    if (answer) {
+        stats->answers += delivered;
+        stats->answers_dropped += !delivered;
+    } else {
+        stats->direct_dropped += !delivered;
+    }
+}
+
 static bool next_direct_done(struct wr_uplink *uplink, struct wr_uplink_action *action) {
-    for (size_t i = 0; i < WR_UPLINK_DIRECT; i++) {
+    for (size_t i = 0; i < DIRECTS; i++) {
         struct direct *direct = &uplink->directs[i];
         if (direct->state != DIRECT_DELIVERED && direct->state != DIRECT_DROPPED)
             continue;
         act(action, WR_UPLINK_ACT_DIRECT_DONE, uplink);
         action->id = direct->message.id;
         action->delivered = direct->state == DIRECT_DELIVERED;
-        uplink->stats.direct_dropped += direct->state == DIRECT_DROPPED;
+        count_direct_done(&uplink->stats, is_answer(action->id), action->delivered);
         direct_free(direct);
         return true;
     }
@@ -303,7 +326,7 @@ static struct item *next_segment(struct wr_uplink *uplink) {
 
 static struct direct *next_direct(struct wr_uplink *uplink, const struct wr_now *now) {
     struct direct *next = NULL;
-    for (size_t i = 0; i < WR_UPLINK_DIRECT; i++) {
+    for (size_t i = 0; i < DIRECTS; i++) {
         struct direct *direct = &uplink->directs[i];
         if (direct->state == DIRECT_WAITING && direct->retry_boot_ns <= now->boot_ns && (next == NULL || direct->order < next->order))
             next = direct;
@@ -332,14 +355,16 @@ static bool publish_direct(struct wr_uplink *uplink, struct direct *direct, stru
     return true;
 }
 
-/* The birth, then alarms, then direct messages, then the rest; none of it beyond the window (U2, U5). */
+/* The subscription (U7), then the birth, then alarms, then direct messages, then the rest; none of it but the first beyond the window (U2, U5). */
 static bool next_publish(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_action *action) {
     struct wr_uplink_load load;
     wr_uplink_load(uplink, &load);
+    if (load.unanswered == 0)
+        uplink->progress_boot_ns = now->boot_ns;
+    if (wr_uplink_commands_ask(uplink, now))
+        return act(action, WR_UPLINK_ACT_SUBSCRIBE, uplink);
     if (load.in_flight >= uplink->window)
         return false;
-    if (load.in_flight == 0)
-        uplink->progress_boot_ns = now->boot_ns;
     if (uplink->birth_due) {
         uplink->birth_due = false;
         uplink->birth_id = wr_uplink_id(uplink);
@@ -432,13 +457,15 @@ int64_t wr_uplink_wake_ns(const struct wr_uplink *uplink) {
     struct wr_uplink_load load;
     wr_uplink_load(uplink, &load);
     int64_t silent = wr_clock_add_ns(uplink->progress_boot_ns, uplink->config.ack_timeout_ns);
-    if (load.in_flight > 0 && silent < wake)
+    if (load.unanswered > 0 && silent < wake)
         wake = silent;
+    if (wr_uplink_commands_wake_ns(uplink) < wake)
+        wake = wr_uplink_commands_wake_ns(uplink);
     for (size_t i = 0; i < uplink->n_items; i++) {
         if (uplink->items[i].state == ITEM_REFUSED && uplink->items[i].retry_boot_ns < wake)
             wake = uplink->items[i].retry_boot_ns;
     }
-    for (size_t i = 0; i < WR_UPLINK_DIRECT; i++) {
+    for (size_t i = 0; i < DIRECTS; i++) {
         if (uplink->directs[i].state == DIRECT_WAITING && uplink->directs[i].refusals > 0 && uplink->directs[i].retry_boot_ns < wake)
             wake = uplink->directs[i].retry_boot_ns;
     }

@@ -9,11 +9,15 @@
  *   U4  within one cursor and lane the first publish of each segment goes oldest first
  *   U5  nothing of lanes 1..3 is published while a segment of lane 0 stands ready, and a part of the window is kept for lane 0
  *   U6  a segment leaves the uplink's care only by ACK or PARK; a lost connection rewinds the cursors to the oldest unacknowledged one
+ *   U7  where commands are wanted, a connection asks for them before it says that it is online; at most one SUBSCRIBE is unanswered, and no segment waits for it
+ *   U8  answers to commands and direct messages have places of their own: neither keeps the other out
  *
  * What goes wrong, and what happens then: the link is down or breaks: full-jitter backoff, reset only after a stable session; the broker
  * stops acknowledging: after ack_timeout the session is closed ("connected" proves nothing); one segment is refused (reason >= 0x80):
  * retried after a backoff of its own while others pass, parked after five refusals; a message above the server's maximum packet size: parked
- * at once; a stop: nothing new is fetched, what is in flight may finish until the deadline.
+ * at once; commands are not granted: the data goes all the same, and they are asked for again after subscribe_retry_ns and with the next connection; the connection
+ * ends before a subscription is answered (there are brokers that close it instead of refusing), three times in a row: the next one asks only after
+ * subscribe_retry_ns; a stop: nothing new is fetched, what is in flight may finish until the deadline.
  *
  * States, with what leads out of them:
  *   OFFLINE     waits for its backoff                   → DIALLING
@@ -55,9 +59,11 @@ struct wr_uplink_config {
     int64_t stable_ns;          /* a session that lasted so long resets the backoff */
     int64_t ack_timeout_ns;     /* no PUBACK for so long with messages in flight: the session is closed */
     int64_t refusal_backoff_ns; /* first retry of a refused segment; doubles each time */
+    bool commands;              /* listen to commands */
+    int64_t subscribe_retry_ns; /* until they are asked for again after a refusal */
 };
 
-/* 32 messages, 1 MB, 1 s doubling to 2 min, 60 s, 30 s, 5 s. */
+/* 32 messages, 1 MB, 1 s doubling to 2 min, 60 s, 30 s, 5 s; no commands, 5 min. */
 struct wr_uplink_config wr_uplink_defaults(void);
 
 enum wr_uplink_state {
@@ -80,6 +86,7 @@ enum wr_session_event_kind {
     WR_SESSION_LOST,      /* there was one; text says why it ended */
     WR_SESSION_DELIVERED, /* PUBACK below 0x80, for a publish with this id */
     WR_SESSION_REFUSED,   /* PUBACK with reason >= 0x80 */
+    WR_SESSION_SUBSCRIBED, /* SUBACK: reason is the QoS granted, or >= 0x80, and text says why not */
 };
 
 struct wr_session_event {
@@ -94,10 +101,19 @@ struct wr_session_event {
     char text[WR_UPLINK_CAUSE_BYTES];
 };
 
+/* Whether operators' commands are listened to. */
+enum wr_uplink_commands {
+    WR_UPLINK_COMMANDS_OFF,   /* not wanted, or no session */
+    WR_UPLINK_COMMANDS_ASKED, /* the subscription waits for its SUBACK */
+    WR_UPLINK_COMMANDS_HEARD,
+    WR_UPLINK_COMMANDS_REFUSED, /* the broker does not grant the subscription: asked for again after subscribe_retry_ns */
+};
+
 /* What happens to the outside world. */
 enum wr_uplink_action_kind {
     WR_UPLINK_ACT_CONNECT, /* open connection number `connection` */
     WR_UPLINK_ACT_CLOSE,   /* close it; clean: say goodbye, so that the last will is not published */
+    WR_UPLINK_ACT_SUBSCRIBE, /* ask for commands; WR_SESSION_SUBSCRIBED follows, or the end of the connection */
     WR_UPLINK_ACT_BIRTH,   /* publish the retained state; `online` says which */
     WR_UPLINK_ACT_PUBLISH, /* publish `segment` under `id`; its body stays owned by the uplink, valid until the next call */
     WR_UPLINK_ACT_DIRECT,  /* publish `direct` under `id`, likewise */
@@ -138,6 +154,11 @@ struct wr_uplink_stats {
     uint64_t resent; /* taken back from a lost connection */
     uint64_t direct_dropped;
     uint64_t bytes_acknowledged;
+    uint8_t commands;                           /* enum wr_uplink_commands */
+    uint64_t commands_refused;                  /* subscriptions that the broker did not grant */
+    uint64_t answers;                           /* answers to commands that the broker has */
+    uint64_t answers_dropped;                   /* refused by it; those that gave way to newer ones are the channel's dropped_oldest */
+    char commands_cause[WR_UPLINK_CAUSE_BYTES]; /* why the last subscription was not granted; "" before the first time */
     char cause[WR_UPLINK_CAUSE_BYTES]; /* why the last connection failed or ended; "" before the first failure */
 };
 
@@ -151,7 +172,8 @@ void wr_uplink_on_session(struct wr_uplink *uplink, const struct wr_now *now, ui
  * as if refused; any other failure: parked), packet_bytes how large the MQTT packet will be. */
 void wr_uplink_on_store(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_reply *reply, size_t packet_bytes,
                         enum wr_result encoded);
-/* Takes the payload. False, and nothing taken, when there is no room: ask wr_uplink_direct_room first. */
+/* Takes the payload. False, and nothing taken, when there is no room: ask wr_uplink_direct_room first, or wr_uplink_answer_room for one whose id has
+ * WR_UPLINK_ANSWER. */
 bool wr_uplink_on_direct(struct wr_uplink *uplink, struct wr_uplink_direct *direct);
 /* Stops: WR_UPLINK_STOPPED at the latest at deadline_boot_ns. */
 void wr_uplink_on_stop(struct wr_uplink *uplink, const struct wr_now *now, int64_t deadline_boot_ns);
@@ -165,8 +187,9 @@ bool wr_uplink_next(struct wr_uplink *uplink, const struct wr_now *now, uint64_t
 /* When time alone makes something due; WR_NEVER_NS. */
 int64_t wr_uplink_wake_ns(const struct wr_uplink *uplink);
 
-/* Whether a direct message would find a place: a free one, or that of a waiting repeat. */
+/* Whether a direct message would find a place. */
 bool wr_uplink_direct_room(const struct wr_uplink *uplink);
+bool wr_uplink_answer_room(const struct wr_uplink *uplink);
 enum wr_uplink_state wr_uplink_state(const struct wr_uplink *uplink);
 void wr_uplink_stats(const struct wr_uplink *uplink, struct wr_uplink_stats *ret_stats);
 /* Invariants that can be checked at rest, for tests and assertions. */

@@ -68,16 +68,17 @@ void wr_uplink_load(const struct wr_uplink *uplink, struct wr_uplink_load *ret_l
             load.occupied_bytes += item->bytes;
         }
     }
-    for (size_t i = 0; i < WR_UPLINK_DIRECT; i++) {
+    for (size_t i = 0; i < DIRECTS; i++) {
         const struct direct *direct = &uplink->directs[i];
         if (direct->state == DIRECT_IN_FLIGHT) {
             load.in_flight++;
             load.in_flight_bytes += (uint32_t)direct->message.payload_len;
         } else if (direct->state == DIRECT_WAITING) {
-            load.direct_waiting++;
+            load.direct_waiting += i < WR_UPLINK_DIRECT;
         }
     }
     load.in_flight += uplink->birth_id != 0;
+    load.unanswered = load.in_flight + (uplink->commands == WR_UPLINK_COMMANDS_ASKED);
     for (size_t c = 0; c < 2; c++) {
         for (size_t lane = 0; lane < WR_LANES; lane++) {
             const struct cursor *cursor = &uplink->cursors[c][lane];

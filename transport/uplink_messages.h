@@ -93,4 +93,9 @@ struct wr_uplink_direct {
 
 #define WR_UPLINK_DIRECT 8
 
+/* Answers to commands (transport/command_messages.h) go the same way, from places of their own, so that neither takes the other's: this bit in the id of a direct
+ * message tells them apart. Their topic is the uplink's to write. */
+#define WR_UPLINK_ANSWERS 2
+#define WR_UPLINK_ANSWER (UINT64_C(1) << 63)
+
 #endif

@@ -1,4 +1,5 @@
-/* Shared by uplink.c (states, session, what is due) and uplink_fetch.c (cursors, segments under way). Nobody else includes it. */
+/* Shared by uplink.c (states, session, what is due), uplink_fetch.c (cursors, segments under way) and uplink_commands.c (the subscription). Nobody else
+ * includes it. */
 #ifndef WEIR_TRANSPORT_UPLINK_PRIVATE_H
 #define WEIR_TRANSPORT_UPLINK_PRIVATE_H
 
@@ -43,6 +44,9 @@ struct cursor {
     uint64_t ticket;
 };
 
+/* Of direct messages, then of answers (U8). */
+#define DIRECTS (WR_UPLINK_DIRECT + WR_UPLINK_ANSWERS)
+
 enum direct_state { DIRECT_FREE, DIRECT_WAITING, DIRECT_IN_FLIGHT, DIRECT_DELIVERED, DIRECT_DROPPED };
 
 struct direct {
@@ -74,6 +78,10 @@ struct wr_uplink {
     bool birth_due;
     bool goodbye_sent;
     uint64_t birth_id; /* 0: none in flight */
+    enum wr_uplink_commands commands;
+    /* of commands, over sessions */
+    int64_t subscribe_boot_ns; /* not before */
+    uint8_t subscribes_lost;   /* connections in a row that ended without a SUBACK */
     /* of the store */
     bool store_ready;
     uint64_t epoch;
@@ -84,7 +92,7 @@ struct wr_uplink {
     struct cursor cursors[2][WR_LANES];
     int64_t balance; /* negative: backfill's turn */
     uint32_t estimate_bytes[WR_LANES]; /* what the next segment of a lane may take */
-    struct direct directs[WR_UPLINK_DIRECT];
+    struct direct directs[DIRECTS];
     struct wr_segment publishing; /* lent to the last action: freed at the next call */
     struct wr_uplink_stats stats;
     size_t n_items;
@@ -95,6 +103,7 @@ struct wr_uplink {
 struct wr_uplink_load {
     uint32_t in_flight; /* publishes without an answer, the state and direct messages included */
     uint32_t in_flight_bytes;
+    uint32_t unanswered; /* what the broker owes an answer: in_flight, and a SUBSCRIBE */
     uint32_t occupied; /* of the window: in flight, held, or asked for */
     uint64_t occupied_bytes;
     uint32_t refused[2]; /* waiting after a refusal: lane 0, other lanes */
@@ -111,6 +120,12 @@ void wr_uplink_item_refuse(struct wr_uplink *uplink, struct item *item, uint8_t 
 void wr_uplink_rewind(struct wr_uplink *uplink);
 /* The next request to the store that is due while online. */
 bool wr_uplink_next_request(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_request *ret_request);
+/* Commands (U7): a session begins, ends; the SUBACK comes; whether to ask now, which counts as asked; when time alone makes that due. */
+void wr_uplink_commands_begin(struct wr_uplink *uplink, const struct wr_now *now);
+void wr_uplink_commands_end(struct wr_uplink *uplink, const struct wr_now *now);
+void wr_uplink_commands_answered(struct wr_uplink *uplink, const struct wr_now *now, const struct wr_session_event *event);
+bool wr_uplink_commands_ask(struct wr_uplink *uplink, const struct wr_now *now);
+int64_t wr_uplink_commands_wake_ns(const struct wr_uplink *uplink);
 /* ACK and PARK, due in every state. */
 bool wr_uplink_next_booking(struct wr_uplink *uplink, struct wr_uplink_request *ret_request);
 

@@ -1,34 +1,14 @@
 #include "transport/uplink_runner.h"
 #include "core/thread.h"
 
-#include <assert.h>
-#include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/context.h"
-#include "transport/trace.h"
+#include "transport/uplink_runner_private.h"
 
 #define TURN 64 /* messages taken from a channel before actions are carried out */
 #define REQUEST_WAIT_NS WR_NS_PER_S
-
-struct wr_uplink_runner {
-    struct wr_uplink_runner_config config;
-    struct wr_uplink *uplink;
-    struct wr_session *session; /* NULL with a fake one */
-    struct wr_channel *events;
-    struct wr_channel *control; /* of int64_t: the deadline of a stop */
-    struct wr_context *context; /* carries the trace id of direct messages */
-    pthread_t thread;
-    bool running;
-    bool replies_over;
-    bool directs_over;
-    enum wr_uplink_state told; /* the state of the last notice */
-    pthread_mutex_t lock;      /* over snapshot */
-    struct wr_uplink_stats snapshot;
-};
 
 static struct wr_now now_of(const struct wr_uplink_runner *runner) {
     return wr_clock_now(runner->config.clock);
@@ -43,117 +23,6 @@ static void notify(struct wr_uplink_runner *runner, struct wr_uplink_notice noti
         notice.text = "";
     if (runner->config.notify != NULL)
         runner->config.notify(runner->config.notify_user, &notice);
-}
-
-/* ---- publishing ---- */
-
-/* The strings of a segment's publish, which must live as long as the call. */
-struct envelope {
-    char topic[WR_TOPIC_BYTES];
-    char epoch[24];
-    char seq[24];
-    char t0[24];
-    char t1[24];
-    char n[24];
-    char lane[24];
-    char trace[WR_TRACE_PARENT_BYTES];
-    struct wr_session_property properties[WR_SESSION_PROPERTIES];
-};
-
-/* The snapshot is written by this thread alone. */
-static uint8_t version_of(const struct wr_uplink_runner *runner) {
-    return runner->snapshot.mqtt_version == WR_MQTT_3_1_1 ? WR_MQTT_3_1_1 : WR_MQTT_5;
-}
-
-static void wrap(const struct wr_uplink_runner *runner, const struct wr_segment *segment, struct envelope *envelope,
-                 struct wr_session_publish *ret_publish) {
-    enum wr_topic topic = wr_topic_of((enum wr_lane)segment->lane, (enum wr_segment_kind)segment->kind);
-    wr_topic_text(envelope->topic, &runner->config.place, topic);
-    if (version_of(runner) == WR_MQTT_3_1_1)
-        wr_topic_add_key(envelope->topic, segment->epoch, segment->seq);
-    (void)snprintf(envelope->epoch, sizeof envelope->epoch, "%016" PRIx64, segment->epoch);
-    (void)snprintf(envelope->seq, sizeof envelope->seq, "%" PRId64, segment->seq);
-    (void)snprintf(envelope->t0, sizeof envelope->t0, "%" PRId64, segment->t0_ns);
-    (void)snprintf(envelope->t1, sizeof envelope->t1, "%" PRId64, segment->t1_ns);
-    (void)snprintf(envelope->n, sizeof envelope->n, "%" PRIu32, segment->n);
-    (void)snprintf(envelope->lane, sizeof envelope->lane, "%u", (unsigned)segment->lane);
-    const struct wr_session_property properties[] = {
-        {"node", runner->config.place.node},
-        {"epoch", envelope->epoch},
-        {"seq", envelope->seq},
-        {"t0_ns", envelope->t0},
-        {"t1_ns", envelope->t1},
-        {"n", envelope->n},
-        {"lane", envelope->lane},
-        {"traceparent", wr_trace_parent(envelope->trace, segment->epoch, (uint64_t)segment->seq, random_of(runner))},
-    };
-    static_assert(sizeof properties <= sizeof envelope->properties, "more properties than a publish takes");
-    memcpy(envelope->properties, properties, sizeof properties);
-    *ret_publish = (struct wr_session_publish){
-        .topic = envelope->topic,
-        .payload = segment->body,
-        .payload_len = segment->body_len,
-        .qos = 1,
-        .content_type = wr_payload_content_type(wr_payload_of(runner->config.format, segment)),
-        .properties = envelope->properties,
-        .n_properties = sizeof properties / sizeof properties[0],
-    };
-}
-
-/* WR_CLOSED is no failure: the session tells the loss itself, with its cause. */
-static void publish(struct wr_uplink_runner *runner, const struct wr_now *now, const struct wr_uplink_action *action,
-                    struct wr_session_publish *what) {
-    struct wr_error err = {0};
-    what->connection = action->connection;
-    what->id = action->id;
-    enum wr_result result = runner->config.ops->publish(runner->config.self, what, &err);
-    if (result != WR_OK && result != WR_CLOSED)
-        wr_uplink_on_publish_failed(runner->uplink, now, random_of(runner), err.text);
-}
-
-static void publish_segment(struct wr_uplink_runner *runner, const struct wr_now *now, const struct wr_uplink_action *action) {
-    struct envelope envelope;
-    struct wr_session_publish what;
-    wrap(runner, action->segment, &envelope, &what);
-    publish(runner, now, action, &what);
-}
-
-static void publish_direct(struct wr_uplink_runner *runner, const struct wr_now *now, const struct wr_uplink_action *action) {
-    const struct wr_uplink_direct *direct = action->direct;
-    char trace[WR_TRACE_PARENT_BYTES];
-    wr_trace_parent(trace, wr_context_trace_id(runner->context), direct->id, random_of(runner));
-    const struct wr_session_property property = {"traceparent", trace};
-    struct wr_session_publish what = {
-        .topic = direct->topic,
-        .payload = direct->payload,
-        .payload_len = direct->payload_len,
-        .qos = direct->qos,
-        .retained = direct->retained,
-        .properties = &property,
-        .n_properties = 1,
-    };
-    publish(runner, now, action, &what);
-}
-
-static void publish_state(struct wr_uplink_runner *runner, const struct wr_now *now, const struct wr_uplink_action *action) {
-    char topic[WR_TOPIC_BYTES];
-    struct wr_buf json;
-    wr_buf_init(&json, 4096);
-    enum wr_result result = wr_state_json(&json, &runner->config.place, action->online ? NULL : "stop", now);
-    if (result == WR_OK) {
-        struct wr_session_publish what = {
-            .topic = wr_topic_text(topic, &runner->config.place, WR_TOPIC_STATE),
-            .payload = json.data,
-            .payload_len = json.len,
-            .qos = 1,
-            .retained = true,
-            .content_type = WR_CONTENT_JSON,
-        };
-        publish(runner, now, action, &what);
-    } else {
-        wr_uplink_on_publish_failed(runner->uplink, now, random_of(runner), "no memory for the state message");
-    }
-    wr_buf_fini(&json);
 }
 
 /* ---- actions ---- */
@@ -175,6 +44,24 @@ static void request(struct wr_uplink_runner *runner, const struct wr_uplink_requ
     notify(runner, (struct wr_uplink_notice){.kind = WR_UPLINK_NOTICE_PARKED, .lane = what->lane, .seq = what->first, .text = text});
 }
 
+/* One that cannot be sent is one that was not granted: the data does not suffer for it. */
+static void subscribe(struct wr_uplink_runner *runner, const struct wr_now *now, const struct wr_uplink_action *action) {
+    char topic[WR_TOPIC_BYTES];
+    struct wr_error err = {0};
+    wr_topic_text(topic, &runner->config.place, WR_TOPIC_CMD);
+    enum wr_result result = runner->config.ops->subscribe(runner->config.self, action->connection, topic, &err);
+    if (result == WR_OK || result == WR_CLOSED)
+        return;
+    struct wr_session_event event = {.kind = WR_SESSION_SUBSCRIBED, .reason = 0x80, .connection = action->connection};
+    (void)snprintf(event.text, sizeof event.text, "%s", err.text);
+    wr_uplink_on_session(runner->uplink, now, random_of(runner), &event);
+}
+
+static void direct_done(struct wr_uplink_runner *runner, uint64_t id, bool delivered) {
+    if ((id & WR_UPLINK_ANSWER) == 0)
+        notify(runner, (struct wr_uplink_notice){.kind = WR_UPLINK_NOTICE_DIRECT_DONE, .id = id, .delivered = delivered});
+}
+
 static void act(struct wr_uplink_runner *runner, const struct wr_now *now, const struct wr_uplink_action *action) {
     const struct wr_session_ops *ops = runner->config.ops;
     switch ((enum wr_uplink_action_kind)action->kind) {
@@ -187,22 +74,48 @@ static void act(struct wr_uplink_runner *runner, const struct wr_now *now, const
     case WR_UPLINK_ACT_CLOSE:
         ops->close(runner->config.self, action->connection, action->clean);
         break;
+    case WR_UPLINK_ACT_SUBSCRIBE:
+        subscribe(runner, now, action);
+        break;
     case WR_UPLINK_ACT_BIRTH:
-        publish_state(runner, now, action);
+        wr_uplink_publish_state(runner, now, action);
         break;
     case WR_UPLINK_ACT_PUBLISH:
-        publish_segment(runner, now, action);
+        wr_uplink_publish_segment(runner, now, action);
         break;
     case WR_UPLINK_ACT_DIRECT:
-        publish_direct(runner, now, action);
+        wr_uplink_publish_direct(runner, now, action);
         break;
     case WR_UPLINK_ACT_REQUEST:
         request(runner, &action->request);
         break;
     case WR_UPLINK_ACT_DIRECT_DONE:
-        notify(runner, (struct wr_uplink_notice){.kind = WR_UPLINK_NOTICE_DIRECT_DONE, .id = action->id, .delivered = action->delivered});
+        direct_done(runner, action->id, action->delivered);
         break;
     }
+}
+
+static void tell_link(struct wr_uplink_runner *runner, const struct wr_uplink_stats *stats) {
+    enum wr_uplink_state state = (enum wr_uplink_state)stats->state;
+    if (state == runner->told)
+        return;
+    bool failed = state == WR_UPLINK_OFFLINE;
+    struct wr_uplink_notice notice = {
+        .kind = WR_UPLINK_NOTICE_STATE, .from = (uint8_t)runner->told, .to = (uint8_t)state, .text = failed ? stats->cause : ""};
+    runner->told = state;
+    notify(runner, notice);
+}
+
+/* Told when it is known: a subscription under way is no news. */
+static void tell_commands(struct wr_uplink_runner *runner, const struct wr_uplink_stats *stats) {
+    enum wr_uplink_commands commands = (enum wr_uplink_commands)stats->commands;
+    bool granted = commands == WR_UPLINK_COMMANDS_HEARD;
+    bool known = granted || commands == WR_UPLINK_COMMANDS_REFUSED;
+    bool news = known && commands != runner->told_commands;
+    runner->told_commands = commands;
+    if (news)
+        notify(runner, (struct wr_uplink_notice){
+                           .kind = WR_UPLINK_NOTICE_COMMANDS, .granted = granted, .text = granted ? "" : stats->commands_cause});
 }
 
 static void tell_state(struct wr_uplink_runner *runner) {
@@ -211,14 +124,8 @@ static void tell_state(struct wr_uplink_runner *runner) {
     (void)pthread_mutex_lock(&runner->lock);
     runner->snapshot = stats;
     (void)pthread_mutex_unlock(&runner->lock);
-    enum wr_uplink_state state = (enum wr_uplink_state)stats.state;
-    if (state == runner->told)
-        return;
-    bool failed = state == WR_UPLINK_OFFLINE;
-    struct wr_uplink_notice notice = {
-        .kind = WR_UPLINK_NOTICE_STATE, .from = (uint8_t)runner->told, .to = (uint8_t)state, .text = failed ? stats.cause : ""};
-    runner->told = state;
-    notify(runner, notice);
+    tell_link(runner, &stats);
+    tell_commands(runner, &stats);
 }
 
 static void act_all(struct wr_uplink_runner *runner) {
@@ -263,10 +170,7 @@ static void take_reply(struct wr_uplink_runner *runner, struct wr_uplink_reply *
     size_t packet_bytes = 0;
     if (reply->kind == WR_UPLINK_SEGMENT) {
         encoded = encode(runner, &reply->segment);
-        struct envelope envelope;
-        struct wr_session_publish what;
-        wrap(runner, &reply->segment, &envelope, &what);
-        packet_bytes = wr_session_packet_bytes(&what, version_of(runner));
+        packet_bytes = wr_uplink_publish_bytes(runner, &reply->segment);
     }
     wr_uplink_on_store(runner->uplink, &now, reply, packet_bytes, encoded);
 }
@@ -276,6 +180,14 @@ static void take_direct(struct wr_uplink_runner *runner, struct wr_uplink_direct
         free(direct->payload);
         notify(runner, (struct wr_uplink_notice){.kind = WR_UPLINK_NOTICE_DIRECT_DONE, .id = direct->id, .delivered = false});
     }
+}
+
+/* There is room: only then the channel is looked at. */
+static void take_answer(struct wr_uplink_runner *runner, const struct wr_command_answer *answer) {
+    struct wr_uplink_direct direct = {
+        .id = WR_UPLINK_ANSWER | ++runner->answer, .payload = answer->payload, .payload_len = answer->payload_len, .qos = 1};
+    if (!wr_uplink_on_direct(runner->uplink, &direct))
+        free(direct.payload);
 }
 
 static void take_stop(struct wr_uplink_runner *runner, int64_t deadline_boot_ns) {
@@ -301,16 +213,19 @@ static void *runner_thread(void *user) {
         struct wr_session_event event;
         struct wr_uplink_reply reply;
         struct wr_uplink_direct direct;
+        struct wr_command_answer answer;
         int64_t stop_boot_ns = 0;
         bool room = !runner->directs_over && wr_uplink_direct_room(runner->uplink);
+        bool answer_room = !runner->answers_over && wr_uplink_answer_room(runner->uplink);
         struct wr_channel_case cases[] = {
             {.channel = runner->control, .direction = WR_CHANNEL_RECV, .element = &stop_boot_ns},
             {.channel = runner->events, .direction = WR_CHANNEL_RECV, .element = &event},
             {.channel = room ? runner->config.directs : NULL, .direction = WR_CHANNEL_RECV, .element = &direct},
+            {.channel = answer_room ? runner->config.answers : NULL, .direction = WR_CHANNEL_RECV, .element = &answer},
             {.channel = runner->replies_over ? NULL : runner->config.replies, .direction = WR_CHANNEL_RECV, .element = &reply},
         };
         size_t index = 0;
-        if (wr_channel_select(cases, 4, NULL, wr_uplink_wake_ns(runner->uplink), &index) == WR_OK) {
+        if (wr_channel_select(cases, 5, NULL, wr_uplink_wake_ns(runner->uplink), &index) == WR_OK) {
             bool over = cases[index].result != WR_OK;
             if (index == 0)
                 take_stop(runner, over ? 0 : stop_boot_ns);
@@ -321,8 +236,12 @@ static void *runner_thread(void *user) {
             else if (index == 2)
                 take_direct(runner, &direct);
             else if (index == 3 && over)
-                runner->replies_over = true;
+                runner->answers_over = true;
             else if (index == 3)
+                take_answer(runner, &answer);
+            else if (index == 4 && over)
+                runner->replies_over = true;
+            else if (index == 4)
                 take_reply(runner, &reply);
             drain(runner);
         }
@@ -341,6 +260,7 @@ static enum wr_result prepare_session(struct wr_uplink_runner *runner, struct wr
     session.window = config->uplink.window;
     session.events = runner->events;
     session.clock = config->clock;
+    session.commands = config->commands;
     wr_topic_text(session.will_topic, &config->place, WR_TOPIC_STATE);
     struct wr_buf will;
     wr_buf_init(&will, sizeof session.will - 1);
@@ -388,7 +308,9 @@ enum wr_result wr_uplink_runner_new(const struct wr_uplink_runner_config *config
     if (runner == NULL)
         return wr_error_set(err, WR_NO_MEMORY, "uplink: no memory");
     runner->config = *config;
+    runner->config.uplink.commands = config->commands != NULL;
     runner->directs_over = config->directs == NULL;
+    runner->answers_over = config->answers == NULL;
     (void)pthread_mutex_init(&runner->lock, NULL);
     enum wr_result result = prepare(runner, err);
     if (result != WR_OK) {

@@ -1,6 +1,7 @@
 /* The uplink's thread: the thin loop that drives the step function with channels, a session and the clock.
  *
- * Promise: agent/ only connects channels: requests and replies to the store's thread, directs to the actions. The loop waits in one select
+ * Promise: agent/ only connects channels: requests and replies to the store's thread, directs to the actions, commands and answers to whoever
+ * carries commands out. The loop waits in one select
  * over all of them, with the step function's next timer as its deadline. A stop ends it by its deadline: what is in flight may finish, the
  * retained state says "offline", the broker gets a DISCONNECT.
  * Each segment is published with its key as MQTT 5 user properties: node, epoch (16 hex digits), seq, t0_ns, t1_ns, n, lane, traceparent; with
@@ -17,6 +18,7 @@
 #include "core/channel.h"
 #include "core/clock.h"
 #include "core/result.h"
+#include "transport/command_messages.h"
 #include "transport/payload.h"
 #include "transport/session.h"
 #include "transport/topic.h"
@@ -29,6 +31,7 @@ enum wr_uplink_notice_kind {
     WR_UPLINK_NOTICE_STATE,       /* state changed from `from` to `to`; text: why, where something failed */
     WR_UPLINK_NOTICE_DIRECT_DONE, /* direct message `id`: delivered, or given up */
     WR_UPLINK_NOTICE_PARKED,      /* segment (lane, seq) was parked; text says why */
+    WR_UPLINK_NOTICE_COMMANDS,    /* commands are heard on this connection (`granted`); or they are not: text says why */
 };
 
 struct wr_uplink_notice {
@@ -37,14 +40,15 @@ struct wr_uplink_notice {
     uint8_t to;
     uint8_t lane;
     bool delivered;
+    bool granted;
     int64_t seq;
     uint64_t id;
     const char *text; /* never NULL; valid during the call */
 };
 
 struct wr_uplink_runner_config {
-    struct wr_uplink_config uplink;
-    struct wr_session_config session; /* window, events, clock, will are filled in by the runner */
+    struct wr_uplink_config uplink; /* `commands` is filled in */
+    struct wr_session_config session; /* window, events, clock, will, commands are filled in by the runner */
     struct wr_place place;
     enum wr_payload_format format; /* of windows; alarms, gaps and events are always JSON */
     /* Appends the segment's payload in a format that is not SEGMENT: agent/ decodes with the store's codec and encodes with transport/payload.h. Any
@@ -57,6 +61,8 @@ struct wr_uplink_runner_config {
     struct wr_channel *requests; /* of struct wr_uplink_request, sent */
     struct wr_channel *replies;  /* of struct wr_uplink_reply, received */
     struct wr_channel *directs;  /* of struct wr_uplink_direct, received; NULL: none */
+    struct wr_channel *commands; /* of struct wr_command_message, sent; NULL: nothing is subscribed to */
+    struct wr_channel *answers;  /* of struct wr_command_answer, received; NULL: none */
     const struct wr_clock *clock;
     const struct wr_session_ops *ops; /* NULL: a real session; else a fake one with `self`, which sends to wr_uplink_runner_events */
     void *self;

@@ -16,6 +16,7 @@ void wr_uplink_stats(const struct wr_uplink *uplink, struct wr_uplink_stats *ret
     ret_stats->state = (uint8_t)uplink->state;
     ret_stats->store_ready = uplink->store_ready;
     ret_stats->in_flight = load.in_flight;
+    ret_stats->commands = (uint8_t)uplink->commands;
     ret_stats->in_flight_bytes = load.in_flight_bytes;
     ret_stats->window = uplink->window;
     ret_stats->waiting_refused = load.refused[0] + load.refused[1];
@@ -29,7 +30,7 @@ bool wr_uplink_is_valid(const struct wr_uplink *uplink) {
     struct wr_uplink_load load;
     wr_uplink_load(uplink, &load);
     bool open = uplink->state == WR_UPLINK_ONLINE || uplink->state == WR_UPLINK_DRAINING;
-    if (!open && load.in_flight > 0)
+    if (!open && (load.in_flight > 0 || uplink->commands != WR_UPLINK_COMMANDS_OFF))
         return false;
     if (load.in_flight > uplink->window)
         return false; /* U2 */

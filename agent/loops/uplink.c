@@ -68,6 +68,14 @@ static void notify(void *user, const struct wr_uplink_notice *notice) {
             link->published(link->user, notice->id, notice->delivered);
         pthread_mutex_unlock(&link->lock);
         break;
+    case WR_UPLINK_NOTICE_COMMANDS:
+        if (notice->granted) {
+            link->last_deafness[0] = 0;
+        } else if (strcmp(notice->text, link->last_deafness) != 0) {
+            snprintf(link->last_deafness, sizeof link->last_deafness, "%s", notice->text);
+            WR_LOG_WITH(WR_LOG_WARN, "uplink", "commands are not heard", WR_LOG_STR("error", notice->text));
+        }
+        break;
     case WR_UPLINK_NOTICE_PARKED:
         WR_LOG_WITH(WR_LOG_ERROR, "uplink", "segment parked: the broker does not take it", WR_LOG_INT("lane", notice->lane),
                     WR_LOG_INT("seq", notice->seq), WR_LOG_STR("error", notice->text));

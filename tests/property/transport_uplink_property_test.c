@@ -20,6 +20,12 @@
 #define WINDOW_BYTES 20000u
 #define LARGE 9000 /* body of a segment above the server's maximum packet size */
 #define MAX_PACKET 6000u
+#define SUBSCRIBE_RETRY_NS (20 * WR_NS_PER_S)
+#define LOST_TO_DOUBT 3 /* connections in a row that end without a SUBACK */
+
+/* What the broker makes of a subscription to commands. */
+enum ear { NOT_WANTED, MIXED, HANGS_UP, EARS };
+enum subscription { NOT_ASKED, ASKED, GRANTED, REFUSED };
 
 struct stored {
     int64_t seq;
@@ -65,7 +71,18 @@ struct world {
     unsigned losses;
     uint64_t last_ticket;
     uint64_t void_tickets; /* up to this one */
+    unsigned direct_given;
     unsigned direct_done;
+    /* commands */
+    enum ear ear;
+    enum subscription subscription; /* of this connection */
+    int64_t suback_ns;
+    int64_t not_before_ns; /* the next one after a refusal, or after too many ends */
+    unsigned ends;         /* in a row, without a SUBACK */
+    unsigned granted;
+    unsigned doubted;
+    unsigned answers_given; /* to this uplink */
+    unsigned answers_done;
     int64_t newest[2][WR_LANES]; /* highest first publish of a connection, per cursor class */
 };
 
@@ -155,8 +172,21 @@ static void forget_handed(struct world *w) {
     w->void_tickets = w->last_ticket;
 }
 
+/* The model of what is learnt from a connection that ends. */
+static void subscription_over(struct world *w) {
+    if (w->subscription == ASKED) {
+        w->ends += w->ends < LOST_TO_DOUBT;
+        if (w->ends == LOST_TO_DOUBT) {
+            w->not_before_ns = w->now.boot_ns + SUBSCRIBE_RETRY_NS;
+            w->doubted++;
+        }
+    }
+    w->subscription = NOT_ASKED;
+}
+
 static void lose(struct world *w) {
     forget_handed(w);
+    subscription_over(w);
     if (chance(w, 50)) { /* some acknowledgements were on their way and are lost with it */
         for (size_t i = 0; i < w->n_flight; i++) {
             if (w->flight[i].seq != 0 && chance(w, 50))
@@ -171,7 +201,36 @@ static void lose(struct world *w) {
     w->losses++;
 }
 
+static void suback_turn(struct world *w, bool quiet) {
+    if (w->subscription != ASKED || w->now.boot_ns < w->suback_ns)
+        return;
+    if (w->ear == HANGS_UP || (!quiet && chance(w, 10))) {
+        lose(w);
+        return;
+    }
+    bool refuse = !quiet && chance(w, 30);
+    w->ends = 0;
+    w->granted += !refuse;
+    w->subscription = refuse ? REFUSED : GRANTED;
+    w->not_before_ns = refuse ? w->now.boot_ns + SUBSCRIBE_RETRY_NS : 0;
+    session_event(w, WR_SESSION_SUBSCRIBED, 0, refuse ? 0x87 : (uint8_t)(rnd(w) % 2));
+}
+
+/* U7: at the latest before the birth, and never twice at once. */
+static void subscribe(struct world *w, bool quiet) {
+    assert_true(w->connected && w->ear != NOT_WANTED);
+    assert_true(w->subscription == NOT_ASKED || w->subscription == REFUSED);
+    assert_true((w->subscription == NOT_ASKED && w->ends < LOST_TO_DOUBT) || w->now.boot_ns >= w->not_before_ns);
+    w->subscription = ASKED;
+    w->suback_ns = !quiet && chance(w, 2) ? WR_NEVER_NS : w->now.boot_ns + (int64_t)(rnd(w) % (80 * WR_NS_PER_MS));
+}
+
+static bool asked_or_in_doubt(const struct world *w) {
+    return w->ear == NOT_WANTED || w->subscription != NOT_ASKED || (w->ends == LOST_TO_DOUBT && w->now.boot_ns < w->not_before_ns);
+}
+
 static void broker_turn(struct world *w, bool quiet) {
+    suback_turn(w, quiet);
     if (w->connecting && w->now.boot_ns >= w->connect_ns) {
         w->connecting = false;
         if (!quiet && chance(w, 40)) {
@@ -245,13 +304,18 @@ static void take_actions(struct world *w, bool quiet) {
             break;
         case WR_UPLINK_ACT_CLOSE:
             forget_handed(w);
+            subscription_over(w);
             w->connected = false;
             w->connecting = false;
             w->n_flight = 0;
             w->flight_bytes = 0;
             w->losses++;
             break;
+        case WR_UPLINK_ACT_SUBSCRIBE:
+            subscribe(w, quiet);
+            break;
         case WR_UPLINK_ACT_BIRTH:
+            assert_true(!action.online || asked_or_in_doubt(w));
             publish(w, action.id, NULL, 0, quiet);
             break;
         case WR_UPLINK_ACT_PUBLISH:
@@ -261,7 +325,10 @@ static void take_actions(struct world *w, bool quiet) {
             publish(w, action.id, NULL, (uint32_t)action.direct->payload_len, quiet);
             break;
         case WR_UPLINK_ACT_DIRECT_DONE:
-            w->direct_done++;
+            if ((action.id & WR_UPLINK_ANSWER) != 0)
+                w->answers_done++;
+            else
+                w->direct_done++;
             break;
         case WR_UPLINK_ACT_REQUEST:
             assert_true(w->n_requests < WR_UPLINK_REQUESTS(WINDOW));
@@ -285,6 +352,8 @@ static void start(struct world *w) {
     struct wr_uplink_config config = wr_uplink_defaults();
     config.window = WINDOW;
     config.window_bytes = WINDOW_BYTES;
+    config.commands = w->ear != NOT_WANTED;
+    config.subscribe_retry_ns = SUBSCRIBE_RETRY_NS;
     assert_int_equal(wr_uplink_new(&config, &w->uplink, NULL), WR_OK);
 }
 
@@ -299,6 +368,9 @@ static void restart(struct world *w) {
     w->n_requests = 0;
     w->last_ticket = w->void_tickets = 0;
     w->connection = 0;
+    w->subscription = NOT_ASKED;
+    w->ends = 0;
+    w->direct_given = w->direct_done = w->answers_given = w->answers_done = 0;
     start(w);
     ready(w);
 }
@@ -311,16 +383,38 @@ static bool all_done(const struct world *w) {
     return true;
 }
 
-static void run(uint64_t seed, bool restarts) {
+/* U8: each sort finds its own places, whatever the other holds. */
+static void give_directs(struct world *w) {
+    bool answer = chance(w, 50);
+    unsigned open = answer ? w->answers_given - w->answers_done : w->direct_given - w->direct_done;
+    bool room = answer ? wr_uplink_answer_room(w->uplink) : wr_uplink_direct_room(w->uplink);
+    assert_int_equal(room, open < (answer ? WR_UPLINK_ANSWERS : WR_UPLINK_DIRECT));
+    uint64_t id = answer ? WR_UPLINK_ANSWER | (w->answers_given + 1) : w->direct_given + 1;
+    struct wr_uplink_direct direct = {.id = id, .topic = "t", .payload = malloc(10), .payload_len = 10, .qos = 1};
+    assert_non_null(direct.payload);
+    assert_int_equal(wr_uplink_on_direct(w->uplink, &direct), room);
+    free(direct.payload);
+    w->answers_given += room && answer;
+    w->direct_given += room && !answer;
+}
+
+static void directs_are_counted(const struct world *w) {
+    struct wr_uplink_stats stats;
+    wr_uplink_stats(w->uplink, &stats);
+    assert_int_equal(stats.answers + stats.answers_dropped, w->answers_done);
+    assert_int_equal(stats.direct_dropped, 0);
+}
+
+static void run(uint64_t seed, bool restarts, enum ear ear) {
     struct world *w = calloc(1, sizeof *w);
     assert_non_null(w);
     w->dice.state = seed;
+    w->ear = ear;
     w->now = (struct wr_now){.boot_ns = WR_NS_PER_S, .wall_ns = WR_NS_PER_S, .wall_trusted = true};
     start(w);
     for (int i = 0; i < SEGMENTS / 3; i++)
         commit_next(w);
     ready(w);
-    unsigned direct_given = 0;
     for (unsigned step = 0; step < 400000 && !(w->committed == SEGMENTS && all_done(w)); step++) {
         bool quiet = w->committed == SEGMENTS && step > 20000; /* in the end the world heals */
         if (chance(w, 1))                                      /* an imprecise one does no harm */
@@ -335,13 +429,11 @@ static void run(uint64_t seed, bool restarts) {
         if (!quiet && restarts && rnd(w) % 2000 == 0)
             restart(w);
         if (chance(w, 1) && w->connection > 1) { /* echoes of a connection that was given up */
-            struct wr_session_event echo = {.kind = (uint8_t)(rnd(w) % 6), .connection = w->connection - 1, .id = rnd(w) % 1000};
+            struct wr_session_event echo = {.kind = (uint8_t)(rnd(w) % 7), .connection = w->connection - 1, .id = rnd(w) % 1000};
             wr_uplink_on_session(w->uplink, &w->now, rnd(w), &echo);
         }
-        if (chance(w, 1) && direct_given < 50 && wr_uplink_direct_room(w->uplink)) {
-            struct wr_uplink_direct direct = {.id = ++direct_given, .topic = "t", .payload = malloc(10), .payload_len = 10, .qos = 1};
-            assert_true(wr_uplink_on_direct(w->uplink, &direct));
-        }
+        if (chance(w, 1))
+            give_directs(w);
         take_actions(w, quiet);
         w->now.boot_ns += (int64_t)(rnd(w) % (10 * WR_NS_PER_MS));
         if (chance(w, 1)) /* and now and then straight to the next timer */
@@ -350,6 +442,8 @@ static void run(uint64_t seed, bool restarts) {
                                  : w->now.boot_ns;
     }
     assert_true(all_done(w)); /* U6 */
+    assert_true(ear != MIXED || w->granted > 0);
+    assert_true(ear != HANGS_UP || w->doubted > 0);
     for (int64_t seq = 1; seq <= SEGMENTS; seq++) {
         const struct stored *s = &w->stored[seq];
         assert_true(s->acked ? s->at_broker : s->poison || s->bytes == LARGE);
@@ -368,6 +462,7 @@ static void run(uint64_t seed, bool restarts) {
         w->now.boot_ns += 10 * WR_NS_PER_MS;
     }
     assert_int_equal(wr_uplink_state(w->uplink), WR_UPLINK_STOPPED);
+    directs_are_counted(w);
     wr_uplink_free(w->uplink);
     free(w);
 }
@@ -376,7 +471,7 @@ static void outages_lose_nothing(void **state) {
     (void)state;
     struct wr_random dice = wr_random_begin();
     for (unsigned round = 0; round < ROUNDS; round++)
-        run(wr_random_u64(&dice), round % 4 == 0);
+        run(wr_random_u64(&dice), round % 4 == 0, (enum ear)(round % EARS));
 }
 
 int main(void) {

@@ -75,6 +75,42 @@ static bool answer_publish(const struct wr_test_peer *peer, int fd, uint8_t vers
     return (answer & (WR_TEST_PEER_DISCONNECT | WR_TEST_PEER_CLOSE)) == 0;
 }
 
+static void give_message(int fd, uint8_t version, uint16_t id, const struct wr_test_peer_message *message) {
+    bool acknowledged = (message->flags & 0x06) != 0;
+    size_t topic_len = strlen(message->topic);
+    size_t rest = 2 + topic_len + (acknowledged ? 2u : 0u) + (version == 5 ? 1u : 0u) + message->payload_len;
+    uint8_t head[320] = {(uint8_t)(0x30 | message->flags)};
+    size_t n = 1;
+    for (size_t left = rest; n == 1 || left > 0; left >>= 7)
+        head[n++] = (uint8_t)((left & 0x7F) | (left > 0x7F ? 0x80 : 0));
+    head[n++] = (uint8_t)(topic_len >> 8);
+    head[n++] = (uint8_t)topic_len;
+    memcpy(head + n, message->topic, topic_len);
+    n += topic_len;
+    if (acknowledged) {
+        head[n++] = (uint8_t)(id >> 8);
+        head[n++] = (uint8_t)id;
+    }
+    if (version == 5)
+        head[n++] = 0; /* no properties */
+    give(fd, head, n);
+    give(fd, message->payload, message->payload_len);
+}
+
+/* False: the connection is over. */
+static bool answer_subscribe(const struct wr_test_peer *peer, int fd, uint8_t version, const uint8_t *packet, size_t len) {
+    unsigned answer = peer->on_subscribe != NULL ? peer->on_subscribe(peer->user, packet, len) : WR_TEST_PEER_CLOSE;
+    if (answer & (WR_TEST_PEER_SILENT | WR_TEST_PEER_CLOSE))
+        return (answer & WR_TEST_PEER_CLOSE) == 0;
+    if (version == 5)
+        give(fd, (const uint8_t[]){0x90, 4, packet[0], packet[1], 0, (uint8_t)answer}, 6);
+    else
+        give(fd, (const uint8_t[]){0x90, 3, packet[0], packet[1], (uint8_t)answer}, 5);
+    for (size_t i = 0; answer < 0x80 && i < peer->n_messages; i++)
+        give_message(fd, version, (uint16_t)(i + 1), &peer->messages[i]);
+    return true;
+}
+
 static void serve(struct wr_test_peer *peer, int fd) {
     uint8_t version = 0;
     static const size_t max = 1 << 21;
@@ -100,6 +136,10 @@ static void serve(struct wr_test_peer *peer, int fd) {
             more = more && peer->disconnect_after_connack == 0;
         } else if ((header & 0xF0) == 0x30) {
             more = answer_publish(peer, fd, version, header, packet, len);
+        } else if (header == 0x82) {
+            more = answer_subscribe(peer, fd, version, packet, len);
+        } else if (header == 0x40) {
+            peer->pubacks++;
         } else if (header == 0xC0) {
             give(fd, (const uint8_t[]){0xD0, 0}, 2);
         } else {

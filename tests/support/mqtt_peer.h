@@ -1,7 +1,7 @@
-/* A tiny MQTT server, of version 5 or 3.1.1, on 127.0.0.1 for what a real broker does not do on command: refusing a publish, limits in CONNACK, a DISCONNECT with a
- * reason. It serves one connection after the other and speaks just enough of the protocol.
+/* A tiny MQTT server, of version 5 or 3.1.1, on 127.0.0.1 for what a real broker does not do on command: refusing a publish or a subscription, limits in CONNACK,
+ * a DISCONNECT with a reason. It serves one connection after the other and speaks just enough of the protocol.
  *
- * Threads: one of its own; `on_publish` is called there. Ownership: caller's memory, from start to stop.
+ * Threads: one of its own; `on_publish` and `on_subscribe` are called there. Ownership: caller's memory, from start to stop.
  */
 #ifndef WEIR_TESTS_SUPPORT_MQTT_PEER_H
 #define WEIR_TESTS_SUPPORT_MQTT_PEER_H
@@ -24,6 +24,14 @@ enum wr_test_peer_old {
     WR_TEST_PEER_OLD_CLOSES, /* not at all */
 };
 
+/* A PUBLISH of the peer's own. */
+struct wr_test_peer_message {
+    uint8_t flags; /* of the fixed header: 0x01 retained, 0x02 QoS 1 */
+    const char *topic;
+    const void *payload;
+    size_t payload_len;
+};
+
 struct wr_test_peer {
     enum wr_test_peer_old old;
     bool closes_all; /* no CONNECT is answered */
@@ -34,6 +42,11 @@ struct wr_test_peer {
     int disconnect_after_connack; /* its reason; 0: none */
     /* The PUBACK's reason, or one of the above. packet is the whole PUBLISH behind its fixed header. */
     unsigned (*on_publish)(void *user, const uint8_t *packet, size_t len);
+    /* The SUBACK's reason, or WR_TEST_PEER_SILENT or WR_TEST_PEER_CLOSE. packet is the whole SUBSCRIBE behind its fixed header. NULL: it closes. */
+    unsigned (*on_subscribe)(void *user, const uint8_t *packet, size_t len);
+    const struct wr_test_peer_message *messages; /* sent behind each SUBACK that grants */
+    size_t n_messages;
+    _Atomic unsigned pubacks; /* to these */
     void *user;
     uint16_t port;
     int listen_fd;

@@ -17,10 +17,14 @@ struct bench {
     struct wr_uplink_action action;
 };
 
+static void bench_open_with(struct bench *bench, const struct wr_uplink_config *config) {
+    *bench = (struct bench){.now = {.boot_ns = WR_NS_PER_S}};
+    assert_int_equal(wr_uplink_new(config, &bench->uplink, NULL), WR_OK);
+}
+
 static void bench_open(struct bench *bench) {
     struct wr_uplink_config config = wr_uplink_defaults();
-    *bench = (struct bench){.now = {.boot_ns = WR_NS_PER_S}};
-    assert_int_equal(wr_uplink_new(&config, &bench->uplink, NULL), WR_OK);
+    bench_open_with(bench, &config);
 }
 
 static bool next(struct bench *bench) {
@@ -208,6 +212,211 @@ static void lanes_and_cursors_take_turns(void **state) {
     wr_uplink_free(bench.uplink);
 }
 
+/* ---- commands ---- */
+
+static void listening_open(struct bench *bench) {
+    struct wr_uplink_config config = wr_uplink_defaults();
+    config.commands = true;
+    bench_open_with(bench, &config);
+}
+
+static void connected(struct bench *bench) {
+    expect(bench, WR_UPLINK_ACT_CONNECT);
+    session(bench, WR_SESSION_DIALLED, 0, 0);
+    session(bench, WR_SESSION_CONNECTED, 0, 0);
+}
+
+static void suback(struct bench *bench, uint8_t reason) {
+    struct wr_uplink_stats stats;
+    wr_uplink_stats(bench->uplink, &stats);
+    struct wr_session_event event = {
+        .kind = WR_SESSION_SUBSCRIBED, .reason = reason, .connection = stats.connections, .text = "not for you"};
+    wr_uplink_on_session(bench->uplink, &bench->now, 0, &event);
+}
+
+static void born(struct bench *bench) {
+    expect(bench, WR_UPLINK_ACT_BIRTH);
+    session(bench, WR_SESSION_DELIVERED, bench->action.id, 0);
+    assert_false(next(bench));
+}
+
+static void lose(struct bench *bench) {
+    session(bench, WR_SESSION_LOST, 0, 0);
+    bench->now.boot_ns = wr_uplink_wake_ns(bench->uplink);
+}
+
+static void commands_are(const struct bench *bench, enum wr_uplink_commands commands, unsigned refused) {
+    struct wr_uplink_stats stats;
+    wr_uplink_stats(bench->uplink, &stats);
+    assert_int_equal(stats.commands, commands);
+    assert_int_equal(stats.commands_refused, refused);
+    assert_true(wr_uplink_is_valid(bench->uplink));
+}
+
+/* Whoever sees "online" is heard: the subscription goes first, with each connection, and the birth does not wait for its answer. */
+static void commands_are_asked_for_before_the_birth(void **state) {
+    (void)state;
+    struct bench bench;
+    listening_open(&bench);
+    for (int i = 0; i < 3; i++) {
+        commands_are(&bench, WR_UPLINK_COMMANDS_OFF, 0);
+        connected(&bench);
+        expect(&bench, WR_UPLINK_ACT_SUBSCRIBE);
+        commands_are(&bench, WR_UPLINK_COMMANDS_ASKED, 0);
+        born(&bench);
+        suback(&bench, 1);
+        commands_are(&bench, WR_UPLINK_COMMANDS_HEARD, 0);
+        suback(&bench, 0x87); /* once more for the same: nothing */
+        commands_are(&bench, WR_UPLINK_COMMANDS_HEARD, 0);
+        assert_false(next(&bench));
+        assert_int_equal(wr_uplink_wake_ns(bench.uplink), WR_NEVER_NS);
+        lose(&bench);
+    }
+    wr_uplink_free(bench.uplink);
+    bench_open(&bench);
+    connected(&bench);
+    born(&bench); /* not wanted: not asked for */
+    wr_uplink_free(bench.uplink);
+}
+
+/* The data goes on. Rights may be given while the session is up: so it is asked for again. */
+static void a_refused_subscription_is_asked_for_again(void **state) {
+    (void)state;
+    struct bench bench;
+    listening_open(&bench);
+    connected(&bench);
+    expect(&bench, WR_UPLINK_ACT_SUBSCRIBE);
+    suback(&bench, 0x87);
+    commands_are(&bench, WR_UPLINK_COMMANDS_REFUSED, 1);
+    struct wr_uplink_stats stats;
+    wr_uplink_stats(bench.uplink, &stats);
+    assert_string_equal(stats.commands_cause, "not for you");
+    born(&bench);
+    assert_int_equal(delay(&bench), 300 * WR_NS_PER_S);
+    bench.now.boot_ns += 300 * WR_NS_PER_S;
+    expect(&bench, WR_UPLINK_ACT_SUBSCRIBE);
+    suback(&bench, 0x80);
+    commands_are(&bench, WR_UPLINK_COMMANDS_REFUSED, 2);
+    lose(&bench);
+    connected(&bench);
+    expect(&bench, WR_UPLINK_ACT_SUBSCRIBE); /* and with the next connection at once */
+    suback(&bench, 0);
+    commands_are(&bench, WR_UPLINK_COMMANDS_HEARD, 2);
+    wr_uplink_free(bench.uplink);
+}
+
+/* There are brokers that close the connection instead of refusing: the data must not suffer with each of them. */
+static void a_broker_that_hangs_up_is_not_asked_each_time(void **state) {
+    (void)state;
+    struct bench bench;
+    listening_open(&bench);
+    for (int i = 0; i < 3; i++) {
+        commands_are(&bench, WR_UPLINK_COMMANDS_OFF, 0);
+        connected(&bench);
+        expect(&bench, WR_UPLINK_ACT_SUBSCRIBE);
+        lose(&bench);
+    }
+    int64_t barred_ns = 300 * WR_NS_PER_S;
+    commands_are(&bench, WR_UPLINK_COMMANDS_OFF, 1);
+    for (int i = 0; i < 2; i++) { /* each connection now, until the time is over */
+        connected(&bench);
+        commands_are(&bench, WR_UPLINK_COMMANDS_REFUSED, 1);
+        born(&bench);
+        assert_in_range(delay(&bench), barred_ns - 10 * WR_NS_PER_S, barred_ns);
+        if (i == 0)
+            lose(&bench);
+    }
+    bench.now.boot_ns = wr_uplink_wake_ns(bench.uplink);
+    expect(&bench, WR_UPLINK_ACT_SUBSCRIBE);
+    lose(&bench); /* still so: one connection in five minutes */
+    commands_are(&bench, WR_UPLINK_COMMANDS_OFF, 2);
+    connected(&bench);
+    born(&bench);
+    bench.now.boot_ns = wr_uplink_wake_ns(bench.uplink);
+    expect(&bench, WR_UPLINK_ACT_SUBSCRIBE);
+    suback(&bench, 1);            /* mended */
+    for (int i = 0; i < 3; i++) { /* and it is counted from the beginning */
+        lose(&bench);
+        connected(&bench);
+        expect(&bench, WR_UPLINK_ACT_SUBSCRIBE);
+    }
+    wr_uplink_free(bench.uplink);
+}
+
+/* It is owed an answer as a publish is. */
+static void a_subscription_without_an_answer_ends_an_idle_session(void **state) {
+    (void)state;
+    struct bench bench;
+    listening_open(&bench);
+    connected(&bench);
+    expect(&bench, WR_UPLINK_ACT_SUBSCRIBE);
+    born(&bench);
+    assert_int_equal(delay(&bench), 30 * WR_NS_PER_S);
+    bench.now.boot_ns += 30 * WR_NS_PER_S;
+    expect(&bench, WR_UPLINK_ACT_CLOSE);
+    struct wr_uplink_stats stats;
+    wr_uplink_stats(bench.uplink, &stats);
+    assert_string_equal(stats.cause, "the broker acknowledged nothing for 30000 ms with 1 messages in flight");
+    wr_uplink_free(bench.uplink);
+
+    listening_open(&bench); /* but a stop does not wait for it */
+    connected(&bench);
+    expect(&bench, WR_UPLINK_ACT_SUBSCRIBE);
+    born(&bench);
+    wr_uplink_on_stop(bench.uplink, &bench.now, bench.now.boot_ns + WR_NS_PER_S);
+    expect(&bench, WR_UPLINK_ACT_BIRTH);
+    assert_false(bench.action.online);
+    session(&bench, WR_SESSION_DELIVERED, bench.action.id, 0);
+    expect(&bench, WR_UPLINK_ACT_CLOSE);
+    assert_int_equal(wr_uplink_state(bench.uplink), WR_UPLINK_STOPPED);
+    wr_uplink_free(bench.uplink);
+}
+
+/* Neither takes the other's places, and each is counted as what it is. */
+static void answers_have_places_of_their_own(void **state) {
+    (void)state;
+    struct bench bench;
+    bench_open(&bench);
+    for (uint64_t id = 0; id < WR_UPLINK_ANSWERS; id++) {
+        assert_true(wr_uplink_answer_room(bench.uplink));
+        assert_true(give(&bench, WR_UPLINK_ANSWER | id));
+    }
+    assert_false(wr_uplink_answer_room(bench.uplink));
+    assert_false(give(&bench, WR_UPLINK_ANSWER | 99));
+    for (uint64_t id = 0; id < WR_UPLINK_DIRECT; id++)
+        assert_true(give(&bench, id));
+    assert_false(wr_uplink_direct_room(bench.uplink));
+    assert_false(give(&bench, WR_UPLINK_ANSWER | 100));
+    struct wr_uplink_stats stats;
+    wr_uplink_stats(bench.uplink, &stats);
+    assert_int_equal(stats.direct_waiting, WR_UPLINK_DIRECT);
+    online(&bench);
+    unsigned answers = 0;
+    for (int i = 0; i < WR_UPLINK_DIRECT + WR_UPLINK_ANSWERS; i++) {
+        expect(&bench, WR_UPLINK_ACT_DIRECT);
+        bool answer = (bench.action.direct->id & WR_UPLINK_ANSWER) != 0;
+        session(&bench, WR_SESSION_DELIVERED, bench.action.id, 0);
+        expect(&bench, WR_UPLINK_ACT_DIRECT_DONE);
+        assert_int_equal((bench.action.id & WR_UPLINK_ANSWER) != 0, answer);
+        answers += answer;
+    }
+    assert_int_equal(answers, WR_UPLINK_ANSWERS);
+    assert_true(give(&bench, WR_UPLINK_ANSWER | 7));
+    for (int i = 0; i < WR_UPLINK_REFUSALS_TO_PARK; i++) {
+        expect(&bench, WR_UPLINK_ACT_DIRECT);
+        session(&bench, WR_SESSION_REFUSED, bench.action.id, 0);
+        if (i < WR_UPLINK_REFUSALS_TO_PARK - 1)
+            bench.now.boot_ns = wr_uplink_wake_ns(bench.uplink);
+    }
+    expect(&bench, WR_UPLINK_ACT_DIRECT_DONE);
+    assert_false(bench.action.delivered);
+    wr_uplink_stats(bench.uplink, &stats);
+    assert_int_equal(stats.answers, WR_UPLINK_ANSWERS);
+    assert_int_equal(stats.answers_dropped, 1);
+    assert_int_equal(stats.direct_dropped, 0);
+    wr_uplink_free(bench.uplink);
+}
+
 static void no_memory_and_nonsense(void **state) {
     (void)state;
     struct wr_uplink_config config = wr_uplink_defaults();
@@ -220,6 +429,9 @@ static void no_memory_and_nonsense(void **state) {
     config = wr_uplink_defaults();
     config.backoff_max_ns = config.backoff_min_ns - 1;
     assert_int_equal(wr_uplink_new(&config, &uplink, NULL), WR_INVALID);
+    config = wr_uplink_defaults();
+    config.subscribe_retry_ns = 0;
+    assert_int_equal(wr_uplink_new(&config, &uplink, NULL), WR_INVALID);
     assert_null(uplink);
     assert_string_equal(wr_uplink_state_name(WR_UPLINK_DRAINING), "draining");
 }
@@ -231,6 +443,11 @@ int main(void) {
         cmocka_unit_test(silence_ends_a_session_only_with_something_in_flight),
         cmocka_unit_test(a_stop_says_goodbye),
         cmocka_unit_test(lanes_and_cursors_take_turns),
+        cmocka_unit_test(commands_are_asked_for_before_the_birth),
+        cmocka_unit_test(a_refused_subscription_is_asked_for_again),
+        cmocka_unit_test(a_broker_that_hangs_up_is_not_asked_each_time),
+        cmocka_unit_test(a_subscription_without_an_answer_ends_an_idle_session),
+        cmocka_unit_test(answers_have_places_of_their_own),
         cmocka_unit_test(no_memory_and_nonsense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

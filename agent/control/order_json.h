@@ -10,8 +10,11 @@
 #include <stddef.h>
 
 #include "agent/control/orders.h"
+#include "core/series.h"
 
-/* Fills in an order whose verb is set and whose rest is zero. WR_INVALID, with what to mend in err; WR_NO_MEMORY. */
+/* Fills in an order whose rest is zero: one whose verb is set, or else the object must have that too ("verb": "ack"). WR_INVALID, with what to mend in err; WR_NO_MEMORY. */
 WR_MUST_USE enum wr_result wr_order_from_json(struct wr_order *order, const char *text, size_t len, struct wr_error *err);
+/* A checked JSON value that must be such a text, into text[size]; name is what errors call it. WR_INVALID. */
+WR_MUST_USE enum wr_result wr_order_json_text(struct wr_word value, const char *name, char *text, size_t size, struct wr_error *err);
 
 #endif

@@ -46,12 +46,16 @@ bool wr_order_take_for(struct wr_order *order, const char *text) {
     return wr_quantity_duration(text, &order->for_ns, NULL) == WR_OK && order->for_ns > 0;
 }
 
-enum wr_result wr_order_take_until(struct wr_order *order, const char *text) {
+enum wr_result wr_order_read_time(const char *text, int64_t *ret_wall_ns) {
     struct wr_time_format format;
     WR_TRY(wr_time_format_init(&format, NULL, NULL, NULL));
-    const bool is_time = wr_time_format_read(&format, text, strlen(text), &order->until_wall_ns);
+    const bool is_time = wr_time_format_read(&format, text, strlen(text), ret_wall_ns);
     wr_time_format_fini(&format);
     return is_time ? WR_OK : WR_INVALID;
+}
+
+enum wr_result wr_order_take_until(struct wr_order *order, const char *text) {
+    return wr_order_read_time(text, &order->until_wall_ns);
 }
 
 enum wr_order_flaw wr_order_flaw(const struct wr_order *order) {

@@ -63,6 +63,9 @@ bool wr_order_take_for(struct wr_order *order, const char *text);
 /* "2026-03-02T16:00:00Z". WR_INVALID, WR_NO_MEMORY. */
 WR_MUST_USE enum wr_result wr_order_take_until(struct wr_order *order, const char *text);
 
+/* The same form, for any time. WR_INVALID, WR_NO_MEMORY. */
+WR_MUST_USE enum wr_result wr_order_read_time(const char *text, int64_t *ret_wall_ns);
+
 /* What an order lacks, or has too much: each side says it in words of its own. */
 enum wr_order_flaw {
     WR_ORDER_FINE,

@@ -13,6 +13,7 @@
 #include "agent/config/config.h"
 #include "agent/control/control_server.h"
 #include "agent/control/desk.h"
+#include "agent/control/remote_desk.h"
 #include "agent/http/http_server.h"
 #include "agent/loops/accounts.h"
 #include "agent/loops/engine_loop.h"
@@ -70,7 +71,9 @@ struct wr_agent {
     struct wr_http_server *http;
     struct wr_http_gate http_gate;
     struct wr_http_gate desk_gate;
-    struct wr_desk *desk; /* NULL: no commands over HTTP */
+    struct wr_desk *desk;          /* NULL: no commands over HTTP */
+    struct wr_remote_desk *remote; /* NULL: none over MQTT */
+    struct wr_remote_counters remote_counters;
     struct event_base *base;
     struct event *signals[4];
     struct event *restore_timer;
@@ -120,6 +123,11 @@ void wr_agent_retire_configs(struct wr_agent *agent, bool all);
 WR_MUST_USE enum wr_result wr_agent_http_start(struct wr_agent *agent, const struct wr_config *config, struct wr_error *err);
 /* None is fine. */
 void wr_agent_http_stop(struct wr_agent *agent, int64_t deadline_boot_ns);
+
+/* Commands over MQTT, if the config has them and its uplink runs. It need not outlive the call. */
+WR_MUST_USE enum wr_result wr_agent_remote_start(struct wr_agent *agent, const struct wr_config *config, struct wr_error *err);
+/* Before the uplink. None is fine. */
+void wr_agent_remote_stop(struct wr_agent *agent);
 
 /* Metrics of all parts. */
 WR_MUST_USE enum wr_result wr_agent_metrics(struct wr_agent *agent);

@@ -1,4 +1,4 @@
-/* Metrics of what is inside the process: channels, the outbox as a whole, the uplink's numbers, the process itself. */
+/* Metrics of what is inside the process: channels, the outbox as a whole, the uplink's numbers, commands over MQTT, the process itself. */
 #include <dirent.h>
 #include <stdio.h>
 #include <time.h>
@@ -79,13 +79,17 @@ static double outbox_age(void *user) {
 
 /* -- uplink ---------------------------------------------------------------------------------------------------------------------------- */
 
-static struct wr_uplink_stats uplink_of(struct wr_agent *agent) {
+static struct wr_uplink_status status_of(struct wr_agent *agent) {
     struct wr_uplink_status status = {0};
     pthread_mutex_lock(&agent->lock);
     if (agent->uplink)
         wr_uplink_runner_status(agent->uplink->runner, &status);
     pthread_mutex_unlock(&agent->lock);
-    return status.uplink;
+    return status;
+}
+
+static struct wr_uplink_stats uplink_of(struct wr_agent *agent) {
+    return status_of(agent).uplink;
 }
 
 static double uplink_in_flight(void *user) {
@@ -106,6 +110,71 @@ static double uplink_acknowledged(void *user) {
 
 static double uplink_refused(void *user) {
     return (double)uplink_of(user).refused;
+}
+
+/* -- commands over MQTT ------------------------------------------------------------------------------------------------------------------- */
+
+static double commands_heard(void *user) {
+    return uplink_of(user).commands == WR_UPLINK_COMMANDS_HEARD;
+}
+
+static double subscriptions_refused(void *user) {
+    return (double)uplink_of(user).commands_refused;
+}
+
+static double commands_too_large(void *user) {
+    return (double)status_of(user).session.commands.too_large;
+}
+
+static double commands_retained(void *user) {
+    return (double)status_of(user).session.commands.retained;
+}
+
+static double commands_full(void *user) {
+    return (double)status_of(user).session.commands.full;
+}
+
+static double answers_sent(void *user) {
+    return (double)uplink_of(user).answers;
+}
+
+static double answers_dropped(void *user) {
+    return (double)uplink_of(user).answers_dropped;
+}
+
+/* What came of each message: a line an outcome, whether the desk found it or the uplink before it. */
+static enum wr_result add_outcomes(struct wr_agent *agent) {
+    static const char name[] = "weir_commands_total";
+    static const char help[] = "Messages on the topic of operators' commands over MQTT, by what came of them";
+    static const struct {
+        const char *label;
+        double (*function)(void *user);
+    } before[] = {
+        {"outcome=\"too_large\"", commands_too_large}, {"outcome=\"retained\"", commands_retained}, {"outcome=\"full\"", commands_full}};
+    for (int i = 0; i < WR_REMOTE_OUTCOMES; i++) {
+        char label[64];
+        wr_metrics_label(label, sizeof label, "outcome", wr_remote_outcome_name((enum wr_remote_outcome)i));
+        WR_TRY(wr_metrics_add(agent->metrics, agent, WR_METRIC_COUNTER, name, help, label, &agent->remote_counters.outcomes[i]));
+    }
+    for (size_t i = 0; i < sizeof before / sizeof before[0]; i++)
+        WR_TRY(wr_metrics_add_function(agent->metrics, agent, WR_METRIC_COUNTER, name, help, before[i].label, before[i].function, agent));
+    return WR_OK;
+}
+
+static enum wr_result add_commands(struct wr_agent *agent) {
+    const struct wr_metric_row list[] = {
+        {WR_METRIC_GAUGE, "weir_commands_heard", "1: subscribed to operators' commands", .function = commands_heard},
+        {WR_METRIC_COUNTER, "weir_commands_subscriptions_refused_total", "Subscriptions to commands that the broker did not grant",
+         .function = subscriptions_refused},
+        {WR_METRIC_COUNTER, "weir_commands_answers_total", "Answers to commands that the broker has", .function = answers_sent},
+        {WR_METRIC_COUNTER, "weir_commands_answers_dropped_total", "Answers that the broker refused for good", .function = answers_dropped},
+        {WR_METRIC_COUNTER, "weir_commands_unanswered_total", "Commands whose answer found no memory",
+         .value = &agent->remote_counters.unanswered},
+    };
+    if (!agent->config->uplink || !agent->config->uplink->commands)
+        return WR_OK;
+    WR_TRY(WR_METRICS_ADD_ALL(agent->metrics, agent, NULL, list, agent));
+    return add_outcomes(agent);
 }
 
 /* -- process --------------------------------------------------------------------------------------------------------------------------- */
@@ -160,5 +229,6 @@ enum wr_result wr_agent_metrics_inside(struct wr_agent *agent) {
         {WR_METRIC_COUNTER, "process_cpu_seconds_total", "Processor time used, kernel counted", .function = cpu_seconds},
     };
     WR_TRY(WR_METRICS_ADD_ALL(agent->metrics, agent, NULL, list, agent));
+    WR_TRY(add_commands(agent));
     return add_channels(agent);
 }

@@ -288,7 +288,7 @@ static void stop_certificates(struct wr_agent *agent, int64_t deadline_boot_ns) 
     agent->certificates = NULL;
 }
 
-/* -- control, HTTP, signals --------------------------------------------------------------------------------------------------------------- */
+/* -- control, commands over MQTT, HTTP, signals --------------------------------------------------------------------------------------------------------------- */
 
 static enum wr_result start_control(struct wr_agent *agent, struct wr_error *err) {
     return wr_control_server_start(agent->config->control->socket, wr_agent_control, agent, &agent->control, err);
@@ -297,6 +297,27 @@ static enum wr_result start_control(struct wr_agent *agent, struct wr_error *err
 static void stop_control(struct wr_agent *agent, int64_t deadline_boot_ns) {
     (void)deadline_boot_ns;
     wr_control_server_stop(agent->control);
+}
+
+enum wr_result wr_agent_remote_start(struct wr_agent *agent, const struct wr_config *config, struct wr_error *err) {
+    const struct wr_config_commands *commands = config->uplink ? config->uplink->commands : NULL;
+    if (!commands || !agent->uplink)
+        return WR_OK;
+    return wr_remote_desk_start(agent, commands, agent->uplink->commands, agent->uplink->answers, &agent->remote, err);
+}
+
+void wr_agent_remote_stop(struct wr_agent *agent) {
+    wr_remote_desk_stop(agent->remote);
+    agent->remote = NULL;
+}
+
+static enum wr_result start_remote(struct wr_agent *agent, struct wr_error *err) {
+    return wr_agent_remote_start(agent, agent->config, err);
+}
+
+static void stop_remote(struct wr_agent *agent, int64_t deadline_boot_ns) {
+    (void)deadline_boot_ns;
+    wr_agent_remote_stop(agent);
 }
 
 static void stop_desk(struct wr_agent *agent) {
@@ -399,6 +420,7 @@ static const struct {
     {"sources", start_sources, stop_sources},                /* threads: one each; from here on readings come in */
     {"certificates", start_certificates, stop_certificates}, /* when they expire: a task of the workers */
     {"control", start_control, stop_control},                /* thread: the Unix socket */
+    {"remote", start_remote, stop_remote},                   /* thread: signed commands over MQTT */
     {"http", start_http, wr_agent_http_stop},                /* threads: pages, writes for the source of kind http; commands */
 };
 #define PARTS ((int)(sizeof parts / sizeof parts[0]))

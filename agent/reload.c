@@ -237,8 +237,18 @@ void wr_agent_retire_configs(struct wr_agent *agent, bool all) {
     agent->n_retired = kept;
 }
 
+/* Also where the uplink stays as it is: the key's file may hold another one now. */
+static void restart_remote(struct wr_agent *agent, const struct wr_config *config) {
+    struct wr_error err = {0};
+    const enum wr_result result = agent->remote ? wr_remote_desk_reread(agent->remote, &err) : wr_agent_remote_start(agent, config, &err);
+    if (result != WR_OK)
+        WR_LOG_WITH(WR_LOG_ERROR, "reload",
+                    agent->remote ? "commands over MQTT: the last good key stays" : "no commands over MQTT are taken", WR_LOG_ERR(&err));
+}
+
 static void restart_uplink(struct wr_agent *agent, const struct wr_config *config) {
     struct wr_error err = {0};
+    wr_agent_remote_stop(agent);
     wr_actions_publish_to(&agent->actions, NULL);
     pthread_mutex_lock(&agent->lock);
     struct wr_uplink_link *old = agent->uplink;
@@ -345,9 +355,12 @@ static bool start_idle_parts(struct wr_agent *agent) {
     }
     if (agent->config->http && !agent->http)
         restart_http(agent, agent->config);
-    if (agent->config->uplink && !agent->uplink)
+    if (agent->config->uplink && !agent->uplink) {
         restart_uplink(agent, agent->config);
-    return all && (!agent->config->http || agent->http) && (!agent->config->uplink || agent->uplink);
+        restart_remote(agent, agent->config);
+    }
+    const bool remote = agent->config->uplink && agent->config->uplink->commands;
+    return all && (!agent->config->http || agent->http) && (!agent->config->uplink || agent->uplink) && (!remote || agent->remote);
 }
 
 static void take_over(struct wr_agent *agent, struct wr_loaded *loaded, const struct wr_config_diff *diff) {
@@ -355,6 +368,7 @@ static void take_over(struct wr_agent *agent, struct wr_loaded *loaded, const st
         restart_http(agent, loaded->config);
     if (diff->uplink != WR_CONFIG_SAME)
         restart_uplink(agent, loaded->config);
+    restart_remote(agent, loaded->config);
     restart_certificates(agent, loaded->config);
     pthread_mutex_lock(&agent->lock);
     struct wr_ruleset *old_rules = agent->rules;

@@ -82,6 +82,24 @@ const struct wr_command wr_commands[] = {
      "\n"
      "Example: weir alarms shelve 'cold_room_warm{room=A1}' --for 2h --why \"door is being repaired\"\n"
      "Exit code: 0 fine; 1 no such alarm, or not in a state for this; 2 no agent answers, or it is not on disk.\n"},
+    {"sign", wr_command_sign, "sign a command on alarms, to be sent to a node over MQTT",
+     "Usage: weir sign ack|reset|shelve|unshelve|oos|return ALARM --key-file FILE --node ID [OPTIONS]\n"
+     "\n"
+     "Prints a command of `weir alarms` as a signed message (JWS, ES256) for the topic PREFIX/SITE/NODE/cmd of a node that has the public "
+     "key\n"
+     "(uplink.commands.key_file); its answer comes on PREFIX/SITE/NODE/ack. Needs neither agent nor config. The message may be sent again "
+     "until it\n"
+     "expires, and is carried out once. Says the command's key and that end on standard error.\n"
+     "  --key-file FILE   the private key: openssl ecparam -name prime256v1 -genkey -noout\n"
+     "  --node ID         node.id of the node\n"
+     "  --site SITE       node.site, where it has one\n"
+     "  --valid 5m        how long it counts from now on, by the node's clock; at most 1h\n"
+     "  --why TEXT, --for 2h, --until TIME, --by NAME   as of `weir alarms`\n"
+     "  --key KEY         what the answer is known by; a random one if not given\n"
+     "\n"
+     "Example: weir sign ack 'warm{room=A1}' --key-file operators.key --node gw-7 --site riga | mosquitto_pub -q 1 -t weir/1/riga/gw-7/cmd "
+     "-s\n"
+     "Exit code: 0 signed; 2 it makes no sense, or the key cannot be used.\n"},
     {"explain", wr_command_explain, "why an alarm is in its state: each part of its condition with its value now",
      "Usage: weir explain [-c CONFIG] [--json] RULE|'RULE{label=value}'\n"
      "       weir explain --code W210\n"

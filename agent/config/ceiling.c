@@ -9,6 +9,7 @@
 #include "agent/actions/actions.h"
 #include "agent/agent.h"
 #include "agent/control/desk.h"
+#include "agent/control/remote_desk.h"
 #include "agent/http/http_server.h"
 #include "agent/loops/memories.h"
 #include "agent/sources/source.h"
@@ -21,6 +22,7 @@
 #include "rules/engine/engine.h"
 #include "rules/evaluator/evaluator_memory.h"
 #include "store/store.h"
+#include "transport/command_messages.h"
 #include "transport/payload.h"
 #include "transport/uplink_messages.h"
 
@@ -126,6 +128,8 @@ static void add_uplink(struct wr_ceiling *ceiling, const struct wr_config_uplink
         bytes += CODEC_BYTES + (BACKFILL_LANES + 2) * encoded;
     }
     add(ceiling, "uplink", bytes, "%u messages in flight, TLS", uplink->window);
+    if (uplink->commands)
+        add(ceiling, "remote", wr_remote_desk_bytes() + THREAD_BYTES, "operators' commands over MQTT, %d at once", WR_COMMANDS);
 }
 
 static void add_http(struct wr_ceiling *ceiling, const struct wr_config_http *http) {

@@ -217,6 +217,11 @@ struct wr_broker {
     uint16_t port; /* 1883 and 8883 when not given */
 };
 
+/* Operators' commands over MQTT. */
+struct wr_config_commands {
+    char *key_file; /* absolute: PEM of a public key on P-256, which has signed what is carried out */
+};
+
 struct wr_config_uplink {
     char **urls;
     unsigned n_brokers;
@@ -231,11 +236,12 @@ struct wr_config_uplink {
     int format;   /* enum wr_payload_format: of windows */
     int version;  /* enum wr_config_mqtt_version */
     int64_t keepalive_ns;
-    int64_t connect_timeout_ns; /* name, TCP, TLS and MQTT together */
-    int64_t retry_max_ns;       /* longest pause between two attempts */
-    int64_t expiry_warn_ns;     /* an alarm when a certificate is valid for less; 0: none */
-    uint32_t window;            /* messages in flight */
-    uint64_t window_bytes;      /* bytes in flight, at most 1 MB */
+    int64_t connect_timeout_ns;          /* name, TCP, TLS and MQTT together */
+    int64_t retry_max_ns;                /* longest pause between two attempts */
+    int64_t expiry_warn_ns;              /* an alarm when a certificate is valid for less; 0: none */
+    uint32_t window;                     /* messages in flight */
+    uint64_t window_bytes;               /* bytes in flight, at most 1 MB */
+    struct wr_config_commands *commands; /* NULL: none are taken */
 };
 
 struct wr_config_http {

@@ -80,6 +80,15 @@ static const struct wr_yaml_field store_fields[] = {
     {.key = NULL},
 };
 
+static const struct wr_yaml_field commands_fields[] = {
+    {.key = "key_file",
+     .kind = WR_YAML_STRING,
+     AT(wr_config_commands, key_file),
+     .required = true,
+     .help = "PEM file: public key on P-256 of who may say commands; nothing that another key has signed is taken. Read again at a reload"},
+    {.key = NULL},
+};
+
 static const struct wr_yaml_field uplink_fields[] = {
     {.key = "broker",
      .kind = WR_YAML_STRINGS,
@@ -160,6 +169,11 @@ static const struct wr_yaml_field uplink_fields[] = {
      .min = 64e3,
      .max = 1e6,
      .help = "bytes in flight"},
+    {.key = "commands",
+     .kind = WR_YAML_RECORD,
+     AT(wr_config_uplink, commands),
+     RECORD_OF(wr_config_commands, commands_fields),
+     .help = "operators' commands on alarms over MQTT, signed; see `docs/alarms.md`. Without it none are taken"},
     {.key = NULL},
 };
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "agent/config/config_private.h"
+#include "transport/jws.h"
 #include "transport/topic.h"
 #include "transport/url.h"
 
@@ -72,12 +73,39 @@ static void check_credentials(struct wr_config_load *load) {
     wr_config_check_credential(load, "uplink.password_file", &uplink->password_file, true, "the uplink stays down");
 }
 
+/* Looked into here already: with a wrong key all commands would be refused, and nobody would know before the first one is needed. */
+static void check_commands(struct wr_config_load *load, struct wr_config_commands *commands) {
+    static const char path[] = "uplink.commands.key_file";
+    const size_t errors = load->diagnostics->errors;
+    struct wr_jws_key *key;
+    struct wr_error err = {0};
+    struct stat stat_of;
+    if (wr_config_resolve(&commands->key_file, load->config->directory) != WR_OK) {
+        load->failed = WR_NO_MEMORY;
+        return;
+    }
+    wr_config_check_readable(load, path, &commands->key_file, 1);
+    if (load->diagnostics->errors != errors)
+        return;
+    const enum wr_result result = wr_jws_key_read(commands->key_file, &key, &err);
+    if (result == WR_NO_MEMORY)
+        load->failed = WR_NO_MEMORY;
+    else if (result != WR_OK)
+        wr_config_error(load, WR_CONFIG_W_FILE, path, "openssl ec -in operators.key -pubout -out operators.pub", "%s", err.text);
+    else
+        wr_jws_key_free(key);
+    if (stat(commands->key_file, &stat_of) == 0 && (stat_of.st_mode & S_IWOTH) != 0)
+        wr_config_warn(load, WR_CONFIG_W_FILE, path, "chmod 644", "everybody on this machine can exchange this key, and so silence alarms");
+}
+
 void wr_config_check_uplink(struct wr_config_load *load) {
     struct wr_config_uplink *uplink = load->config->uplink;
     if (!uplink || load->failed != WR_OK)
         return;
     check_brokers(load);
     check_credentials(load);
+    if (uplink->commands)
+        check_commands(load, uplink->commands);
     struct wr_place place;
     struct wr_error err = {0};
     if (wr_place_init(&place, uplink->prefix, "-", "x", &err) != WR_OK)

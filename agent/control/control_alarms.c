@@ -5,6 +5,7 @@
 #include "agent/commands/commands.h"
 #include "agent/control/alarm_list.h"
 #include "agent/control/control_orders.h"
+#include "agent/control/order_words.h"
 #include "agent/control/orders.h"
 
 static int list(struct wr_agent *agent, const struct wr_alarm_listing *wanted, struct wr_buf *answer) {

@@ -5,14 +5,9 @@
 #ifndef WEIR_AGENT_CONTROL_CONTROL_ORDERS_H
 #define WEIR_AGENT_CONTROL_CONTROL_ORDERS_H
 
-#include <stdbool.h>
-
 #include "core/buf.h"
 
 struct wr_agent;
-
-/* Whether the word is an option of a command that takes a value. */
-bool wr_order_option(const char *word);
 
 /* argv[0] is the verb. by_whom: of the peer, unless --by says otherwise. Returns an exit code of agent/commands; where the store does not write
  * that is WR_EXIT_CANNOT, though the alarms have changed. */

@@ -140,30 +140,34 @@ void wr_order_carry_out(struct wr_agent *agent, struct wr_request *request, stru
     answer->problem = answer->result == WR_OK ? order->command.problem : answer->error.text;
 }
 
-enum wr_result wr_order_to_json(const struct wr_order *order, const struct wr_order_answer *answer, struct wr_buf *into) {
+void wr_order_to_members(const struct wr_order *order, const struct wr_order_answer *answer, struct wr_json *json) {
     const struct wr_alarm_command *command = &order->command;
-    struct wr_json json;
     char until[32];
+    wr_json_string(json, "command", order->verb->name);
+    wr_json_string(json, "alarm", order->alarm);
+    wr_json_string(json, "result", wr_result_name(answer->result));
+    wr_json_uint(json, "changed", command->changed);
+    wr_json_uint(json, "refused", command->refused);
+    wr_json_string(json, "by", order->by_whom);
+    if (order->why[0])
+        wr_json_string(json, "why", order->why);
+    if (order->verb->kind == WR_ALARM_COMMAND_SHELVE && command->until_wall_ns != 0 && !command->repeated)
+        wr_json_string(json, "until", wr_clock_format(until, sizeof until, command->until_wall_ns));
+    if (order->key[0])
+        wr_json_string(json, "key", order->key);
+    wr_json_bool(json, "repeated", command->repeated);
+    wr_json_bool(json, "journalled", answer->journalled);
+    if (answer->problem[0])
+        wr_json_string(json, "problem", answer->problem);
+    else if (!answer->journalled)
+        wr_json_string(json, "problem", answer->unjournalled);
+}
+
+enum wr_result wr_order_to_json(const struct wr_order *order, const struct wr_order_answer *answer, struct wr_buf *into) {
+    struct wr_json json;
     wr_json_begin(&json, into);
     wr_json_object(&json, NULL);
-    wr_json_string(&json, "command", order->verb->name);
-    wr_json_string(&json, "alarm", order->alarm);
-    wr_json_string(&json, "result", wr_result_name(answer->result));
-    wr_json_uint(&json, "changed", command->changed);
-    wr_json_uint(&json, "refused", command->refused);
-    wr_json_string(&json, "by", order->by_whom);
-    if (order->why[0])
-        wr_json_string(&json, "why", order->why);
-    if (order->verb->kind == WR_ALARM_COMMAND_SHELVE && command->until_wall_ns != 0 && !command->repeated)
-        wr_json_string(&json, "until", wr_clock_format(until, sizeof until, command->until_wall_ns));
-    if (order->key[0])
-        wr_json_string(&json, "key", order->key);
-    wr_json_bool(&json, "repeated", command->repeated);
-    wr_json_bool(&json, "journalled", answer->journalled);
-    if (answer->problem[0])
-        wr_json_string(&json, "problem", answer->problem);
-    else if (!answer->journalled)
-        wr_json_string(&json, "problem", answer->unjournalled);
+    wr_order_to_members(order, answer, &json);
     wr_json_object_end(&json);
     WR_TRY(wr_json_end(&json));
     return wr_buf_text(into, "\n");

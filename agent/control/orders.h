@@ -1,4 +1,4 @@
-/* Operators' commands on alarms, however they come: over the control socket (control_orders.h) or over HTTP (desk.h).
+/* Operators' commands on alarms, however they come: over the control socket (control_orders.h), over HTTP (desk.h) or, signed, over MQTT (remote_desk.h).
  *
  * Promise: what is answered as journalled is on disk: the answer waits until the journal has every transition that the command made, at most
  * WR_ORDER_JOURNAL_NS; where the store cannot write, or the journal had no room for so much at once, it says so, though the alarms have changed. With a key the same command may be said again: it is
@@ -15,6 +15,7 @@
 #include "agent/loops/request.h"
 #include "core/clock.h"
 #include "core/context.h"
+#include "core/json.h"
 #include "rules/alarms/command_log.h"
 #include "rules/evaluator/evaluator.h"
 
@@ -81,6 +82,8 @@ enum wr_order_flaw wr_order_flaw(const struct wr_order *order);
 WR_MUST_USE enum wr_result wr_order_request(struct wr_order *order, struct wr_request **ret_request, struct wr_error *err);
 /* Lets the engine do it, and waits for that and for the journal, or until the context ends (NULL: it does not). */
 void wr_order_carry_out(struct wr_agent *agent, struct wr_request *request, struct wr_context *context, struct wr_order_answer *ret_answer);
+/* Into an object that is open. */
+void wr_order_to_members(const struct wr_order *order, const struct wr_order_answer *answer, struct wr_json *json);
 /* One object and a newline. */
 WR_MUST_USE enum wr_result wr_order_to_json(const struct wr_order *order, const struct wr_order_answer *answer, struct wr_buf *into);
 

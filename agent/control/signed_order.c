@@ -4,6 +4,8 @@
 
 #include "agent/codec/json_scan.h"
 #include "agent/control/order_json.h"
+#include "core/json.h"
+#include "core/quantity.h"
 
 #define TIME_BYTES 64
 
@@ -103,6 +105,37 @@ enum wr_result wr_signed_order_read(struct wr_signed_order *signed_order, const 
         WR_TRY(take(signed_order, member, value, err));
     }
     return check(signed_order, seen, err);
+}
+
+static void write_command(struct wr_json *json, const struct wr_order *order) {
+    char text[64];
+    wr_json_object(json, "command");
+    wr_json_string(json, "verb", order->verb->name);
+    wr_json_string(json, "alarm", order->alarm);
+    wr_json_string(json, "by", order->by_whom);
+    if (order->why[0])
+        wr_json_string(json, "why", order->why);
+    if (order->for_ns != 0)
+        wr_json_string(json, "for", wr_quantity_format_duration(text, sizeof text, order->for_ns));
+    if (order->until_wall_ns != 0)
+        wr_json_string(json, "until", wr_clock_format(text, sizeof text, order->until_wall_ns));
+    wr_json_object_end(json);
+}
+
+enum wr_result wr_signed_order_write(const struct wr_signed_order *signed_order, struct wr_buf *into) {
+    struct wr_json json;
+    char text[32];
+    wr_json_begin(&json, into);
+    wr_json_object(&json, NULL);
+    wr_json_string(&json, "node", signed_order->node);
+    if (signed_order->site[0])
+        wr_json_string(&json, "site", signed_order->site);
+    wr_json_string(&json, "key", signed_order->order.key);
+    wr_json_string(&json, "issued", wr_clock_format(text, sizeof text, signed_order->issued_wall_ns));
+    wr_json_string(&json, "expires", wr_clock_format(text, sizeof text, signed_order->expires_wall_ns));
+    write_command(&json, &signed_order->order);
+    wr_json_object_end(&json);
+    return wr_json_end(&json);
 }
 
 static enum wr_signed_order_flaw flaw(enum wr_signed_order_flaw which, struct wr_error *err, enum wr_result code, const char *why) {

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "agent/control/orders.h"
+#include "core/buf.h"
 #include "core/clock.h"
 
 #define WR_SIGNED_ORDER_VALID_NS (3600 * WR_NS_PER_S)
@@ -39,6 +40,8 @@ enum wr_signed_order_flaw {
 
 /* Fills in one that is zero. WR_INVALID, with what to mend in err: the key is there if it was read before; WR_NO_MEMORY. */
 WR_MUST_USE enum wr_result wr_signed_order_read(struct wr_signed_order *signed_order, const char *text, size_t len, struct wr_error *err);
+/* Appends one that wr_signed_order_read takes, with times as exact as milliseconds. */
+WR_MUST_USE enum wr_result wr_signed_order_write(const struct wr_signed_order *signed_order, struct wr_buf *into);
 /* Whether it is for this node, now. site: "-" or "" where there is none. err says why not. */
 enum wr_signed_order_flaw wr_signed_order_flaw(const struct wr_signed_order *signed_order, const char *node, const char *site,
                                                const struct wr_now *now, struct wr_error *err);

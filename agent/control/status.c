@@ -131,6 +131,28 @@ static void sources_json(struct wr_agent *agent, struct wr_json *json) {
     wr_json_array_end(json);
 }
 
+static const char *const commands_words[] = {[WR_UPLINK_COMMANDS_OFF] = "off",
+                                             [WR_UPLINK_COMMANDS_ASKED] = "asked",
+                                             [WR_UPLINK_COMMANDS_HEARD] = "heard",
+                                             [WR_UPLINK_COMMANDS_REFUSED] = "refused"};
+
+static uint64_t commands_not_done(const struct wr_agent *agent, const struct wr_uplink_status *status) {
+    const struct wr_command_counts *before = &status->session.commands;
+    uint64_t sum = before->too_large + before->retained + before->full;
+    for (int i = WR_REMOTE_DONE + 1; i < WR_REMOTE_OUTCOMES; i++)
+        sum += agent->remote_counters.outcomes[i];
+    return sum;
+}
+
+static void commands_json(const struct wr_agent *agent, const struct wr_uplink_status *status, struct wr_json *json) {
+    wr_json_object(json, "commands");
+    wr_json_string(json, "state", commands_words[status->uplink.commands]);
+    wr_json_string(json, "cause", status->uplink.commands == WR_UPLINK_COMMANDS_REFUSED ? status->uplink.commands_cause : "");
+    wr_json_uint(json, "done", agent->remote_counters.outcomes[WR_REMOTE_DONE]);
+    wr_json_uint(json, "not_done", commands_not_done(agent, status));
+    wr_json_object_end(json);
+}
+
 static void uplink_json(struct wr_agent *agent, struct wr_json *json) {
     if (!agent->uplink) {
         wr_json_null(json, "uplink");
@@ -152,6 +174,8 @@ static void uplink_json(struct wr_agent *agent, struct wr_json *json) {
     wr_json_uint(json, "parked", status.uplink.parked);
     wr_json_uint(json, "resent", status.uplink.resent);
     wr_json_uint(json, "sent_bytes", status.session.sent_bytes);
+    if (agent->uplink->commands)
+        commands_json(agent, &status, json);
     wr_json_object_end(json);
 }
 
@@ -283,6 +307,14 @@ static enum wr_result skew_text(const struct wr_agent *agent, struct wr_buf *int
                          behind_ns < 0 ? "ahead" : "behind");
 }
 
+static enum wr_result commands_text(const struct wr_agent *agent, const struct wr_uplink_status *status, struct wr_buf *into) {
+    const bool refused = status->uplink.commands == WR_UPLINK_COMMANDS_REFUSED;
+    const char *heard = status->uplink.commands == WR_UPLINK_COMMANDS_HEARD ? "heard" : refused ? "not heard: " : "not heard now";
+    return wr_buf_printf(into, "         commands %s%s; %" PRIu64 " done, %" PRIu64 " not\n", heard,
+                         refused ? status->uplink.commands_cause : "", (uint64_t)agent->remote_counters.outcomes[WR_REMOTE_DONE],
+                         commands_not_done(agent, status));
+}
+
 static enum wr_result uplink_text(struct wr_agent *agent, struct wr_buf *into) {
     if (!agent->uplink)
         return wr_buf_text(into, "uplink   none configured\n");
@@ -292,6 +324,8 @@ static enum wr_result uplink_text(struct wr_agent *agent, struct wr_buf *into) {
     WR_TRY(wr_buf_printf(into, "uplink   %s%s%s; %" PRIu64 " segments acknowledged, %u in flight\n",
                          wr_uplink_state_name(status.uplink.state), version[0] ? ", MQTT " : "", version, status.uplink.acknowledged,
                          status.uplink.in_flight));
+    if (agent->uplink->commands)
+        WR_TRY(commands_text(agent, &status, into));
     if (status.session.tls_warning[0])
         WR_TRY(wr_buf_printf(into, "         the last good certificate files are in use: %s\n", status.session.tls_warning));
     if (status.uplink.state != WR_UPLINK_ONLINE && status.uplink.cause[0])

@@ -90,6 +90,33 @@ static void drop_direct(void *element, void *user) {
     free(((struct wr_uplink_direct *)element)->payload);
 }
 
+static void drop_answer(void *element, void *user) {
+    (void)user;
+    free(((struct wr_command_answer *)element)->payload);
+}
+
+static enum wr_result make_channels(struct wr_uplink_link *link, const struct wr_config_uplink *config, struct wr_error *err) {
+    const struct wr_channel_options directs = {.name = "actions to uplink",
+                                               .capacity = WR_UPLINK_DIRECT,
+                                               .element_bytes = sizeof(struct wr_uplink_direct),
+                                               .policy = WR_CHANNEL_REJECT,
+                                               .drop = drop_direct};
+    const struct wr_channel_options commands = {.name = "uplink to remote desk",
+                                                .capacity = WR_COMMANDS,
+                                                .element_bytes = sizeof(struct wr_command_message),
+                                                .policy = WR_CHANNEL_REJECT};
+    const struct wr_channel_options answers = {.name = "remote desk to uplink",
+                                               .capacity = WR_COMMAND_ANSWERS,
+                                               .element_bytes = sizeof(struct wr_command_answer),
+                                               .policy = WR_CHANNEL_DROP_OLDEST,
+                                               .drop = drop_answer};
+    WR_TRY(wr_channel_new(&directs, &link->directs, err));
+    if (!config->commands)
+        return WR_OK;
+    WR_TRY(wr_channel_new(&commands, &link->commands, err));
+    return wr_channel_new(&answers, &link->answers, err);
+}
+
 static enum wr_result fill_session(const struct wr_config *config, struct wr_session_config *session, struct wr_error *err) {
     const struct wr_config_uplink *uplink = config->uplink;
     WR_TRY(wr_url_parse(uplink->brokers[0].url, &session->url, err));
@@ -115,6 +142,8 @@ static enum wr_result make_runner(struct wr_uplink_link *link, const struct wr_c
                                              .requests = requests,
                                              .replies = replies,
                                              .directs = link->directs,
+                                             .commands = link->commands,
+                                             .answers = link->answers,
                                              .clock = clock};
     runner.uplink.window = config->uplink->window;
     runner.uplink.window_bytes = (uint32_t)config->uplink->window_bytes;
@@ -134,13 +163,8 @@ enum wr_result wr_uplink_link_start(const struct wr_config *config, const struct
     struct wr_uplink_link *link = calloc(1, sizeof *link);
     if (!link)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for the uplink");
-    const struct wr_channel_options options = {.name = "actions to uplink",
-                                               .capacity = WR_UPLINK_DIRECT,
-                                               .element_bytes = sizeof(struct wr_uplink_direct),
-                                               .policy = WR_CHANNEL_REJECT,
-                                               .drop = drop_direct};
     pthread_mutex_init(&link->lock, NULL);
-    enum wr_result result = wr_channel_new(&options, &link->directs, err);
+    enum wr_result result = make_channels(link, config->uplink, err);
     if (result == WR_OK)
         result = wr_decoder_new(&link->decoder);
     if (result == WR_OK)
@@ -167,6 +191,8 @@ void wr_uplink_link_stop(struct wr_uplink_link *link, int64_t deadline_boot_ns) 
         wr_uplink_runner_stop(link->runner, deadline_boot_ns);
     wr_uplink_runner_free(link->runner);
     wr_channel_free(link->directs);
+    wr_channel_free(link->commands);
+    wr_channel_free(link->answers);
     wr_decoder_free(link->decoder);
     pthread_mutex_destroy(&link->lock);
     free(link);

@@ -17,12 +17,14 @@
 
 struct wr_uplink_link {
     struct wr_uplink_runner *runner;
-    struct wr_channel *directs; /* struct wr_uplink_direct, from the actions */
-    struct wr_decoder *decoder; /* of the uplink's thread, for what is not sent as it is stored */
+    struct wr_channel *directs;  /* struct wr_uplink_direct, from the actions */
+    struct wr_channel *commands; /* struct wr_command_message, to whoever carries them out; NULL: none are taken */
+    struct wr_channel *answers;  /* struct wr_command_answer, from there */
+    struct wr_decoder *decoder;  /* of the uplink's thread, for what is not sent as it is stored */
     struct wr_place place;
-    char last_cause[WR_UPLINK_CAUSE_BYTES]; /* logged already: an outage is one line, not one an attempt */
+    char last_cause[WR_UPLINK_CAUSE_BYTES];    /* logged already: an outage is one line, not one an attempt */
     char last_deafness[WR_UPLINK_CAUSE_BYTES]; /* of commands, likewise */
-    pthread_mutex_t lock;                   /* over the next two */
+    pthread_mutex_t lock;                      /* over the next two */
     void (*published)(void *user, uint64_t id, bool delivered);
     void *user;
 };

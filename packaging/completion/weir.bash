@@ -32,8 +32,8 @@ _weir() {
         mapfile -t COMPREPLY < <(compgen -W "$(_weir_options "$command") --help" -- "$word")
         return
     fi
-    if [ "$command" = alarms ] && [ "$COMP_CWORD" -eq 2 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "$(_weir_values alarms "weir alarms")" -- "$word")
+    if [[ $command == alarms || $command == sign ]] && [ "$COMP_CWORD" -eq 2 ]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(_weir_values "$command" "weir $command")" -- "$word")
         return
     fi
     mapfile -t COMPREPLY < <(compgen -f -- "$word")

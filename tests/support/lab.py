@@ -55,9 +55,9 @@ class Broker:
     """mosquitto with TLS and required client certificates on one port; queues without limit, so that it loses nothing of its own.
 
     server names the certificate it shows; with passwords ({user: password}) it asks for those in place of client certificates; with persistence
-    its queues survive a stop."""
+    its queues survive a stop. With deaf there is another port without TLS (deaf_port), on which everybody may publish and nobody may subscribe."""
 
-    def __init__(self, directory, certs, port=None, server="server", passwords=None, persistence=False):
+    def __init__(self, directory, certs, port=None, server="server", passwords=None, persistence=False, deaf=False):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.certs = pathlib.Path(certs)
@@ -78,10 +78,21 @@ class Broker:
         else:
             lines += ["require_certificate true", "use_identity_as_username true", "allow_anonymous true"]
         lines += [f"listener {self.local_port} 127.0.0.1", "allow_anonymous true"]
+        if deaf:
+            lines += self._deaf_listener()
         if os.geteuid() == 0:
             lines.append("user root")  # reads the certificates wherever the lab is
         self.config = self.directory / "mosquitto.conf"
         self.config.write_text("\n".join(lines) + "\n")
+
+    def _deaf_listener(self):
+        self.deaf_port = free_port()
+        path = self.directory / "deaf.json"
+        access = {"publishClientSend": True, "publishClientReceive": True, "subscribe": False, "unsubscribe": True}
+        path.write_text(json.dumps({"defaultACLAccess": access, "clients": [], "roles": [], "anonymousGroup": "anybody",
+                                    "groups": [{"groupname": "anybody", "roles": []}]}))
+        plugin = next(pathlib.Path("/usr/lib").glob("*/mosquitto_dynamic_security.so"))  # an ACL file does not refuse subscriptions
+        return [f"listener {self.deaf_port} 127.0.0.1", "allow_anonymous true", f"plugin {plugin}", f"plugin_opt_config_file {path}"]
 
     def _write_passwords(self, passwords):
         path = self.directory / "passwords"

@@ -84,16 +84,16 @@ static void test_grows(void **state) {
 /* Every part that is optional, at once: each has its line, and the list has room for all. */
 static void test_all_parts(void **state) {
     (void)state;
-    struct wr_ceiling all =
-        ceiling_of(BASE "uplink: {broker: \"mqtts://x\"}\nhttp: {listen: \"127.0.0.1:2\", command_token_file: " WEIR_TEST_DATA
-                        "/jws/rfc7515-a3.pub}\n",
-                   NULL);
+    struct wr_ceiling all = ceiling_of(BASE "uplink: {broker: \"mqtts://x\", commands: {key_file: " WEIR_TEST_DATA
+                                            "/jws/rfc7515-a3.pub}}\nhttp: {listen: \"127.0.0.1:2\", command_token_file: " WEIR_TEST_DATA
+                                            "/jws/rfc7515-a3.pub}\n",
+                                       NULL);
     uint64_t sum = 0;
     for (uint32_t i = 0; i < all.n && i < WR_CEILING_ITEMS; i++)
         sum += all.items[i].bytes;
     assert_true(all.n <= WR_CEILING_ITEMS);
     assert_int_equal(sum, all.total_bytes);
-    assert_true(item(&all, "uplink") > 0 && item(&all, "http") > 0 && item(&all, "desk") > 0);
+    assert_true(item(&all, "uplink") > 0 && item(&all, "http") > 0 && item(&all, "desk") > 0 && item(&all, "remote") > 130000);
     assert_string_equal(all.items[all.n - 1].name, "libraries");
 }
 

@@ -473,7 +473,8 @@ static void test_each_allocation_may_fail(void **state) {
     make_file("f.csv", 0644);
     static const char text[] = NODE "sources:\n  - {name: a, kind: line, listen: [\"tcp://127.0.0.1:1\", \"unix://x\", stdin]}\n"
                                     "  - {name: b, kind: replay, files: \"f.c*\", csv: {tz: Europe/Riga}}\n" M1 "rules: \"*.csv\"\n"
-                                    "uplink: {broker: \"mqtts://a\", ca: f.csv}\nhttp: {listen: \"127.0.0.1:2\"}\n";
+                                    "uplink: {broker: \"mqtts://a\", ca: f.csv, commands: {key_file: " WEIR_TEST_DATA
+                                    "/jws/rfc7515-a3.pub}}\nhttp: {listen: \"127.0.0.1:2\"}\n";
     for (long n = 0;; n++) {
         struct wr_diagnostics d;
         wr_diagnostics_init(&d);
@@ -672,12 +673,41 @@ static void test_commands_over_http(void **state) {
     expect_diff(DESK("operators"), DESK("tokens"), "http");
 }
 
+#define COMMANDS(file) NODE M1 FLOOR "uplink: {broker: \"mqtts://x\", commands: {key_file: " file "}}\n"
+
+static void test_commands_over_mqtt(void **state) {
+    (void)state;
+    char command[512];
+    snprintf(command, sizeof command, "install -m 644 %s/jws/rfc7515-a3.pub %s; install -m 600 %s/jws/rfc7515-a3.key %s", WEIR_TEST_DATA,
+             in_directory("pinned.pub"), WEIR_TEST_DATA, in_directory("pinned.key"));
+    assert_int_equal(system(command), 0);
+    struct wr_config *config = loads(COMMANDS("pinned.pub"));
+    assert_string_equal(config->uplink->commands->key_file, in_directory("pinned.pub"));
+    wr_config_free(config);
+    config = loads(NODE M1 FLOOR "uplink: {broker: \"mqtts://x\"}\n");
+    assert_null(config->uplink->commands);
+    wr_config_free(config);
+    make_file("empty", 0644);
+    complains(COMMANDS("missing"), "4:52: error", "missing: No such file");
+    complains(COMMANDS("."), "4:52: error", "that is a directory");
+    complains(COMMANDS("empty"), "4:52: error", "the file is empty");
+    complains(COMMANDS("pinned.key"), "4:52: error", "holds a private key, which must stay with who signs");
+    complains(NODE M1 FLOOR "uplink: {broker: \"mqtts://x\", commands: {}}\n", "4:41: error", "missing key 'key_file'");
+    assert_int_equal(chmod(in_directory("pinned.pub"), 0666), 0);
+    complains(COMMANDS("pinned.pub"), "4:52: warning", "everybody on this machine can exchange this key");
+    assert_int_equal(chmod(in_directory("pinned.pub"), 0644), 0);
+    expect_diff(COMMANDS("pinned.pub"), COMMANDS("./pinned.pub"), "uplink");
+    expect_diff(COMMANDS("pinned.pub"), NODE M1 FLOOR "uplink: {broker: \"mqtts://x\"}\n", "uplink");
+    expect_diff(COMMANDS("pinned.pub"), COMMANDS("pinned.pub"), "nothing");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_smallest),
         cmocka_unit_test(test_the_shipped_default),
         cmocka_unit_test(test_everything),
         cmocka_unit_test(test_commands_over_http),
+        cmocka_unit_test(test_commands_over_mqtt),
         cmocka_unit_test(test_runtime_directory),
         cmocka_unit_test(test_node_and_names),
         cmocka_unit_test(test_line_sources),

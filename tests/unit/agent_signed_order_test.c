@@ -122,6 +122,28 @@ static void for_whom_and_how_long(void **state) {
     assert_int_equal(flaw_at("gw-7", "", at, true), WR_SIGNED_ORDER_FINE);
 }
 
+static void what_is_written_is_read(void **state) {
+    (void)state;
+    static const char *const commands[] = {
+        "{\"verb\":\"ack\",\"alarm\":\"warm{room=\\\"A \\u00e9\\\"}\",\"by\":\"ana\"}",
+        "{\"verb\":\"shelve\",\"alarm\":\"*\",\"by\":\"ana\",\"why\":\"a \\\\ b\",\"for\":\"1h30m\"}",
+        "{\"verb\":\"shelve\",\"alarm\":\"*\",\"by\":\"ana\",\"why\":\"x\",\"until\":\"2026-03-02T20:00:00.250Z\"}",
+        "{\"verb\":\"oos\",\"alarm\":\"pump\",\"by\":\"ana\",\"why\":\"WO-1\"}",
+    };
+    for (size_t i = 0; i < 2 * sizeof commands / sizeof commands[0]; i++) {
+        char text[512];
+        struct wr_buf written;
+        snprintf(text, sizeof text, "{%s" TIMES "\"key\":\"k\",\"command\":%s}", i % 2 ? PLACE : "\"node\":\"gw-7\",", commands[i / 2]);
+        assert_int_equal(read_message(text), WR_OK);
+        const struct wr_signed_order first = message;
+        wr_buf_init(&written, 0);
+        assert_int_equal(wr_signed_order_write(&first, &written), WR_OK);
+        assert_int_equal(read_message(wr_buf_str(&written)), WR_OK);
+        assert_memory_equal(&message, &first, sizeof first);
+        wr_buf_fini(&written);
+    }
+}
+
 static void every_allocation_may_fail(void **state) {
     (void)state;
     bool done = false;
@@ -140,6 +162,7 @@ int main(void) {
         cmocka_unit_test(what_is_refused),
         cmocka_unit_test(an_order_with_a_verb_takes_none),
         cmocka_unit_test(for_whom_and_how_long),
+        cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

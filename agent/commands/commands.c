@@ -63,12 +63,11 @@ const struct wr_command wr_commands[] = {
      "Asks the running agent: sources, engine, alarms, outbox, uplink.\n"
      "Exit code: 0 ready; 1 running, but not ready; 2 no agent answers.\n"},
     {"alarms", wr_command_alarms, "list alarms; acknowledge, reset, shelve, take out of service",
-     "Usage: weir alarms [-c CONFIG] [--json] [--all]\n"
+     "Usage: weir alarms [-c CONFIG] [--json] [--all] [--only ALARM]\n"
      "       weir alarms ack|reset|shelve|unshelve|oos|return ALARM [-c CONFIG] [OPTIONS]\n"
      "\n"
-     "Lists the alarms that are not normal, and those that somebody has silenced, the most severe first. Or says something of one: RULE "
-     "for\n"
-     "all its alarms, RULE{room=A1}, '*' for every rule. The answer comes when it is on disk.\n"
+     "Lists the alarms that are not normal, and those that somebody has silenced, the most severe first, 2048 at most. Or says something\n"
+     "of one, and is answered when that is on disk. ALARM is RULE for all its alarms, RULE{room=A1}, '*' for every rule.\n"
      "  ack, reset        it is seen; a latched one that is seen goes back to normal\n"
      "  shelve, unshelve  silent for a time, at most the rule's shelve_max (8h); needs --why, and --for or --until\n"
      "  oos, return       out of service until it is returned; needs --why with a reference\n"
@@ -79,6 +78,7 @@ const struct wr_command wr_commands[] = {
      "  --key KEY         may be said again: the same key is the same answer, and nothing is done twice\n"
      "  --json            one JSON object, or a list of them\n"
      "  --all             pending ones too, and those that were raised before\n"
+     "  --only ALARM      these alone\n"
      "\n"
      "Example: weir alarms shelve 'cold_room_warm{room=A1}' --for 2h --why \"door is being repaired\"\n"
      "Exit code: 0 fine; 1 no such alarm, or not in a state for this; 2 no agent answers, or it is not on disk.\n"},

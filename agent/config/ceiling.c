@@ -8,6 +8,8 @@
 
 #include "agent/actions/actions.h"
 #include "agent/agent.h"
+#include "agent/control/alarm_list.h"
+#include "agent/control/control_server.h"
 #include "agent/control/desk.h"
 #include "agent/control/remote_desk.h"
 #include "agent/http/http_server.h"
@@ -132,6 +134,11 @@ static void add_uplink(struct wr_ceiling *ceiling, const struct wr_config_uplink
         add(ceiling, "remote", wr_remote_desk_bytes() + THREAD_BYTES, "operators' commands over MQTT, %d at once", WR_COMMANDS);
 }
 
+static void add_control(struct wr_ceiling *ceiling) {
+    add(ceiling, "control", wr_control_server_bytes() + wr_alarm_list_bytes(),
+        "an answer of 'weir status' and the like; %d alarms in a list", WR_ALARM_LIST_MAX);
+}
+
 static void add_http(struct wr_ceiling *ceiling, const struct wr_config_http *http) {
     if (http && http->command_token_file)
         add(ceiling, "desk", wr_desk_bytes() + THREAD_BYTES, "operators' commands over HTTP, %d at once", WR_DESK_WAITING);
@@ -162,6 +169,7 @@ void wr_ceiling_of(const struct wr_config *config, const struct wr_ruleset *rule
     add_uplink(&ceiling, config->uplink);
     add(&ceiling, "workers", wr_agent_workers_bytes(config->limits) + config->limits->worker_threads * THREAD_BYTES,
         "%u threads at most for sources that poll", config->limits->worker_threads);
+    add_control(&ceiling);
     add_http(&ceiling, config->http);
     add(&ceiling, "libraries", LIBRARIES_BYTES + threads * THREAD_BYTES, "program, libraries, %" PRIu64 " threads", threads);
     find_losses(&ceiling, config);

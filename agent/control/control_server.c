@@ -92,7 +92,7 @@ static void serve(const struct wr_control_server *server, int fd) {
         return;
     name_of_peer(fd, by_whom, sizeof by_whom);
     struct wr_buf answer;
-    wr_buf_init(&answer, 0);
+    wr_buf_init(&answer, WR_CONTROL_ANSWER_BYTES);
     int argc = split_words(request, len, argv);
     int code = server->handler(server->user, argc, argv, by_whom, &answer);
     char head[16];
@@ -169,4 +169,8 @@ void wr_control_server_stop(struct wr_control_server *server) {
     (void)!wr_thread_join(server->thread, WR_NEVER_NS);
     unlink(server->path);
     free_server(server);
+}
+
+size_t wr_control_server_bytes(void) {
+    return sizeof(struct wr_control_server) + WR_CONTROL_ANSWER_BYTES * 3 / 2; /* the text, and what it grew out of */
 }

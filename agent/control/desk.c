@@ -11,10 +11,6 @@
 #include "core/log.h"
 #include "core/thread.h"
 
-/* More would not fit into a reply: as JSON an alarm takes more than these bytes. */
-#define LIST_MAX (WR_HTTP_LIST_BYTES / 256)
-#define LIST_TIMES 3 /* while it grows: old, and new of twice the size */
-
 struct wr_desk {
     struct wr_agent *agent;
     struct wr_http_gate *gate;
@@ -53,7 +49,7 @@ static int code_of(const struct wr_order *order, const struct wr_order_answer *a
 /* -- one delivery ------------------------------------------------------------------------------------------------------------------------ */
 
 static void list(struct wr_desk *desk, struct wr_http_delivery *delivery) {
-    const struct wr_alarm_listing wanted = {.json = true, .max = LIST_MAX};
+    const struct wr_alarm_listing wanted = {.json = true};
     struct wr_error err = {0};
     const enum wr_result result = wr_alarm_list(desk->agent, &wanted, desk->inbox.context, &delivery->reply, &err);
     delivery->code = 200;
@@ -177,6 +173,7 @@ void wr_desk_stop(struct wr_desk *desk) {
 }
 
 size_t wr_desk_bytes(void) {
-    return sizeof(struct wr_desk) + WR_HTTP_TOKENS * sizeof(struct wr_http_token) + WR_DESK_BODIES_BYTES + WR_HTTP_LIST_BYTES +
-           (LIST_TIMES * LIST_MAX + WR_ALARM_LIST_SLICE) * sizeof(struct wr_alarm) + sizeof(struct wr_order);
+    return sizeof(struct wr_desk) + WR_HTTP_TOKENS * sizeof(struct wr_http_token) + WR_DESK_BODIES_BYTES +
+           WR_HTTP_LIST_BYTES * 3 / 2 + /* the text, and what it grew out of */
+           wr_alarm_list_bytes() + sizeof(struct wr_order);
 }

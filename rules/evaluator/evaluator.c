@@ -152,6 +152,10 @@ bool wr_evaluator_reads(const struct wr_evaluator *evaluator, const char *name) 
     return first < rules->readers + rules->n_readers && strcmp(first->name, name) == 0;
 }
 
+bool wr_evaluator_has_rule(const struct wr_evaluator *evaluator, const char *name) {
+    return wr_ruleset_find(evaluator->rules, name) != UINT32_MAX;
+}
+
 bool wr_evaluator_measure(const struct wr_evaluator *evaluator, uint32_t *cursor, uint32_t max, const struct wr_now *now,
                           struct wr_alarm_kpis *kpis) {
     return wr_annunciator_measure(evaluator->annunciator, cursor, max, now, kpis);

@@ -33,6 +33,7 @@
 #include "rules/alarms/alarm_kpi.h"
 
 struct wr_ruleset; /* rules/compile/ruleset.h: what the files say, compiled and immutable */
+struct wr_selector;
 struct wr_evaluator;
 
 /* Where transitions go: an array of the caller's, at least one long. When it is full, what is left to evaluate waits inside for the next
@@ -87,6 +88,7 @@ void wr_evaluator_free(struct wr_evaluator *evaluator);
 
 /* Whether a rule reads series of this name (measurement, or measurement.field). */
 bool wr_evaluator_reads(const struct wr_evaluator *evaluator, const char *name);
+bool wr_evaluator_has_rule(const struct wr_evaluator *evaluator, const char *name);
 
 /* The figures of ISA-18.2; at most max alarms are looked at in a call, *cursor starts at 0; true: call again. */
 bool wr_evaluator_measure(const struct wr_evaluator *evaluator, uint32_t *cursor, uint32_t max, const struct wr_now *now,
@@ -156,6 +158,15 @@ WR_MUST_USE enum wr_result wr_evaluator_command(struct wr_evaluator *evaluator, 
  * also those that were raised before. For status and `weir alarms`. alarm.from and to are the state, cause is 0, wall_ns and event_ns tell since when; value and message are of now; there is no
  * snapshot. */
 bool wr_evaluator_next_alarm(const struct wr_evaluator *evaluator, bool normal_too, uint32_t *cursor, struct wr_alarm_entry *ret_entry);
+
+/* The same a place at a time, for who walks in slices; PASSED: no such alarm stands there. selector: those that it takes; NULL: all. */
+enum wr_evaluator_look { WR_EVALUATOR_END, WR_EVALUATOR_PASSED, WR_EVALUATOR_ALARM };
+enum wr_evaluator_look wr_evaluator_look_alarm(const struct wr_evaluator *evaluator, bool normal_too, const struct wr_selector *selector,
+                                               uint32_t *cursor, struct wr_alarm_entry *ret_entry);
+
+/* Whether `rule{room=A1}` takes this alarm: by its name, which may be a glob, and the labels of `by`. instance: "room=A1,site=riga". */
+bool wr_evaluator_selects(const struct wr_selector *selector, const char *rule, const char *instance);
+
 /* Walks what is to be stored: alarms that are not normal, or whose transition number must survive, the progress of nodes, groups, and the answers to commands with a key. Each that is shown
  * counts as stored: for the one who journals it. */
 bool wr_evaluator_next_snapshot(const struct wr_evaluator *evaluator, uint32_t *cursor, struct wr_alarm_entry *ret_entry);

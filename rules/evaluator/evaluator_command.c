@@ -5,15 +5,13 @@
 #include "core/utf8.h"
 #include "rules/evaluator/evaluator_private.h"
 
-/* `rule{room=A1}`: over the name and the labels of `by`; * takes every rule. */
-static bool selects(const struct wr_selector *selector, const struct wr_evaluator *evaluator, const struct wr_instance *instance) {
-    const char *name = wr_instance_rule(evaluator, instance)->name;
-    if (selector->name_is_glob ? !wr_glob_match(selector->name, name) : strcmp(selector->name, name) != 0)
+bool wr_evaluator_selects(const struct wr_selector *selector, const char *rule, const char *instance) {
+    if (selector->name_is_glob ? !wr_glob_match(selector->name, rule) : strcmp(selector->name, rule) != 0)
         return false;
     for (size_t i = 0; i < selector->n_matches; i++) {
         const struct wr_selector_match *match = &selector->matches[i];
         char value[WR_ALARM_INSTANCE_BYTES];
-        bool has = wr_template_label(instance->text, match->tag, value, sizeof value);
+        const bool has = wr_template_label(instance, match->tag, value, sizeof value);
         if (!wr_selector_tag_matches(match, has ? value : NULL))
             return false;
     }
@@ -144,7 +142,7 @@ enum wr_result wr_evaluator_command(struct wr_evaluator *evaluator, struct wr_al
     if (is_repeated(evaluator, command, fingerprint, &result, err))
         return result;
     WR_TRY(wr_selector_parse(command->alarm, strlen(command->alarm), &selector, NULL, err));
-    if (!selector.name_is_glob && wr_ruleset_find(evaluator->rules, selector.name) == UINT32_MAX)
+    if (!selector.name_is_glob && !wr_evaluator_has_rule(evaluator, selector.name))
         return wr_error_set(err, WR_NOT_FOUND, "there is no rule '%.63s'", selector.name);
     command->begun = true;
     if (!wr_evaluator_run_queue(evaluator, out))
@@ -152,8 +150,10 @@ enum wr_result wr_evaluator_command(struct wr_evaluator *evaluator, struct wr_al
     wr_evaluator_set_now(evaluator, now);
     for (; command->from < evaluator->n_instances; command->from++) {
         const struct wr_instance *instance = &evaluator->instances[command->from];
-        if (instance->rule == WR_INSTANCE_NONE || wr_instance_rule(evaluator, instance)->kind != WR_RULE_ALARM ||
-            !selects(&selector, evaluator, instance))
+        if (instance->rule == WR_INSTANCE_NONE)
+            continue;
+        const struct wr_rule *rule = wr_instance_rule(evaluator, instance);
+        if (rule->kind != WR_RULE_ALARM || !wr_evaluator_selects(&selector, rule->name, instance->text))
             continue;
         if (out->n >= out->cap)
             return wr_error_set(err, WR_FULL, "more alarms than there is room for: call again");

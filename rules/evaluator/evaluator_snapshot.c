@@ -165,15 +165,25 @@ static void show(const struct wr_evaluator *evaluator, uint32_t index, struct wr
     entry->alarm.arrival_boot_ns = 0;
 }
 
+enum wr_evaluator_look wr_evaluator_look_alarm(const struct wr_evaluator *evaluator, bool normal_too, const struct wr_selector *selector,
+                                               uint32_t *cursor, struct wr_alarm_entry *ret_entry) {
+    if (*cursor >= evaluator->n_instances)
+        return WR_EVALUATOR_END;
+    const uint32_t index = (*cursor)++;
+    const struct wr_instance *instance = &evaluator->instances[index];
+    if (!is_alarm(evaluator, index) || !is_known(evaluator, index, normal_too) ||
+        (selector && !wr_evaluator_selects(selector, wr_instance_rule(evaluator, instance)->name, instance->text)))
+        return WR_EVALUATOR_PASSED;
+    show(evaluator, index, ret_entry);
+    return WR_EVALUATOR_ALARM;
+}
+
 bool wr_evaluator_next_alarm(const struct wr_evaluator *evaluator, bool normal_too, uint32_t *cursor, struct wr_alarm_entry *ret_entry) {
-    while (*cursor < evaluator->n_instances) {
-        const uint32_t index = (*cursor)++;
-        if (!is_alarm(evaluator, index) || !is_known(evaluator, index, normal_too))
-            continue;
-        show(evaluator, index, ret_entry);
-        return true;
-    }
-    return false;
+    enum wr_evaluator_look look;
+    do
+        look = wr_evaluator_look_alarm(evaluator, normal_too, NULL, cursor, ret_entry);
+    while (look == WR_EVALUATOR_PASSED);
+    return look == WR_EVALUATOR_ALARM;
 }
 
 static bool next_instance(const struct wr_evaluator *evaluator, uint32_t *cursor, struct wr_alarm_entry *ret_entry) {

@@ -92,7 +92,7 @@ uint32_t wr_world_actions(const struct wr_world *world, const struct wr_selector
     for (uint32_t i = 0; i < world->n_told; i++) {
         const struct wr_alarm *told = &world->told[i];
         struct acting acting = {.kind = kind, .from_ns = from_ns, .to_ns = to_ns};
-        if (told->transition == 1 && wr_test_selects(selector, told->rule, told->instance)) /* its first */
+        if (told->transition == 1 && wr_evaluator_selects(selector, told->rule, told->instance)) /* its first */
             n += count_alarm(world, i, &acting);
     }
     return n;

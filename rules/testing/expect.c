@@ -125,7 +125,7 @@ static bool meets_count(const struct wr_world *world, const struct wr_test_expec
     uint32_t n = 0;
     for (uint32_t i = 0; i < world->n_told; i++) {
         const struct wr_alarm *told = &world->told[i];
-        n += told->cause == expect->cause && is_counted(expect, told) && wr_test_selects(expect->selector, told->rule, told->instance);
+        n += told->cause == expect->cause && is_counted(expect, told) && wr_evaluator_selects(expect->selector, told->rule, told->instance);
     }
     return n == expect->count || miss(failure, &expect->count_at, "%s: %u times %s, expected %u", expect->alarm, n,
                                       wr_alarm_cause_name(expect->cause), expect->count);
@@ -151,7 +151,7 @@ static bool meets_firing(const struct wr_world *world, const struct wr_test_expe
     for (uint32_t cursor = 0; wr_world_next_active(world, expect->selector, &cursor, &entry);) {
         bool expected = false;
         for (uint32_t i = 0; i < expect->n_firing; i++)
-            expected |= wr_test_selects(expect->firing[i].selector, entry.alarm.rule, entry.alarm.instance);
+            expected |= wr_evaluator_selects(expect->firing[i].selector, entry.alarm.rule, entry.alarm.instance);
         if (!is_firing(&entry.alarm))
             continue;
         if (!expected)

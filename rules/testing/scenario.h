@@ -153,7 +153,4 @@ struct wr_test {
     struct wr_test_expect *expects;
 };
 
-/* Whether an alarm is the one that is meant, or one of them. instance: "room=A1,site=riga". */
-bool wr_test_selects(const struct wr_selector *selector, const char *rule, const char *instance);
-
 #endif

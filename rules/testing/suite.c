@@ -49,13 +49,13 @@ static enum wr_result print_history(const struct wr_test_failure *failure, struc
     const struct wr_world *world = failure->world;
     uint32_t n = 0;
     for (uint32_t i = 0; i < world->n_told; i++)
-        n += wr_test_selects(failure->selector, world->told[i].rule, world->told[i].instance);
+        n += wr_evaluator_selects(failure->selector, world->told[i].rule, world->told[i].instance);
     WR_TRY(
         wr_buf_printf(into, "      | in the test '%s'%s\n", failure->test->name, n > 0 ? ", until then:" : ": it told nothing until then"));
     if (n > HISTORY_LINES)
         WR_TRY(wr_buf_printf(into, "      |      ...  %u more before\n", n - HISTORY_LINES));
     for (uint32_t i = 0; i < world->n_told; i++) {
-        if (!wr_test_selects(failure->selector, world->told[i].rule, world->told[i].instance))
+        if (!wr_evaluator_selects(failure->selector, world->told[i].rule, world->told[i].instance))
             continue;
         if (n-- <= HISTORY_LINES)
             WR_TRY(print_told(world, &world->told[i], into));
@@ -72,7 +72,7 @@ static void failed_json(struct wr_json *json, const struct wr_test_failure *fail
     wr_json_array(json, "told");
     for (uint32_t i = 0; failure->selector && failure->world && i < failure->world->n_told; i++) {
         const struct wr_alarm *told = &failure->world->told[i];
-        if (!wr_test_selects(failure->selector, told->rule, told->instance))
+        if (!wr_evaluator_selects(failure->selector, told->rule, told->instance))
             continue;
         wr_json_object(json, NULL);
         wr_json_int(json, "t_ns", wr_world_when(failure->world, told));

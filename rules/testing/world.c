@@ -15,19 +15,6 @@
 #define MIGRATE_SLICE 256
 #define IDLE_CALLS 100000 /* a step that gives nothing so often is stuck */
 
-bool wr_test_selects(const struct wr_selector *selector, const char *rule, const char *instance) {
-    if (strcmp(selector->name, rule) != 0)
-        return false;
-    for (size_t i = 0; i < selector->n_matches; i++) {
-        const struct wr_selector_match *match = &selector->matches[i];
-        char value[WR_ALARM_INSTANCE_BYTES];
-        const bool has = wr_template_label(instance, match->tag, value, sizeof value);
-        if (!wr_selector_tag_matches(match, has ? value : NULL))
-            return false;
-    }
-    return true;
-}
-
 /* -- made and freed -------------------------------------------------------------------------------------------------------------------- */
 
 static enum wr_result make_tables(struct wr_world *world, struct wr_error *err) {
@@ -301,12 +288,12 @@ bool wr_world_alarm(const struct wr_world *world, const struct wr_selector *sele
     struct wr_evaluator *evaluator = wr_engine_evaluator(world->engine);
     uint32_t cursor = 0;
     while (wr_evaluator_next_alarm(evaluator, false, &cursor, ret_entry))
-        if (wr_test_selects(selector, ret_entry->alarm.rule, ret_entry->alarm.instance))
+        if (wr_evaluator_selects(selector, ret_entry->alarm.rule, ret_entry->alarm.instance))
             return true;
     const uint32_t rule = wr_ruleset_find(world->rules, selector->name);
     for (uint32_t i = 0; i < evaluator->n_instances; i++) {
         const struct wr_instance *instance = &evaluator->instances[i];
-        if (instance->rule != rule || !wr_test_selects(selector, selector->name, instance->text))
+        if (instance->rule != rule || !wr_evaluator_selects(selector, selector->name, instance->text))
             continue;
         wr_instance_fill(evaluator, instance, (enum wr_alarm_state)instance->state, (enum wr_alarm_cause)0, ret_entry);
         return true;
@@ -321,7 +308,7 @@ bool wr_world_point(const struct wr_world *world, const struct wr_selector *sele
         if (instance->rule == WR_INSTANCE_NONE || instance->output == WR_INSTANCE_NONE)
             continue;
         const struct wr_rule *rule = wr_instance_rule(evaluator, instance);
-        if (!wr_test_selects(selector, rule->name, instance->text))
+        if (!wr_evaluator_selects(selector, rule->name, instance->text))
             continue;
         const struct wr_signal *signal = evaluator->outputs[instance->output];
         *ret_value = signal->ever && signal->good ? evaluator->output_bands[instance->output].value : (double)NAN;
@@ -335,7 +322,7 @@ bool wr_world_next_active(const struct wr_world *world, const struct wr_selector
                           struct wr_alarm_entry *ret_entry) {
     while (wr_evaluator_next_alarm(wr_engine_evaluator(world->engine), false, cursor, ret_entry))
         if (ret_entry->alarm.to != WR_ALARM_NORMAL && ret_entry->alarm.to != WR_ALARM_PENDING &&
-            wr_test_selects(selector, ret_entry->alarm.rule, ret_entry->alarm.instance))
+            wr_evaluator_selects(selector, ret_entry->alarm.rule, ret_entry->alarm.instance))
             return true;
     return false;
 }

@@ -28,10 +28,15 @@ static const char rules_text[] = "rules:\n"
 static const char *bed_rules = rules_text;
 static unsigned bed_rooms = ROOMS;
 
+/* A room of this name instead of the first; NULL: as it is. */
+static const char *bed_first_room;
+
 /* A, B ... then numbers. The text lasts until the next call. */
 static inline const char *room_name(unsigned i) {
-    static char name[16];
-    if (i < ROOMS)
+    static char name[32];
+    if (i == 0 && bed_first_room)
+        snprintf(name, sizeof name, "%s", bed_first_room);
+    else if (i < ROOMS)
         snprintf(name, sizeof name, "%c", 'A' + (char)i);
     else
         snprintf(name, sizeof name, "%u", i);

@@ -9,6 +9,9 @@
 #include <cmocka.h>
 
 #include "agent/config/ceiling.h"
+#include "agent/control/alarm_list.h"
+#include "agent/control/control_server.h"
+#include "agent/http/http_gate.h"
 #include "rules/compile/ruleset.h"
 
 #define BASE                                                                                                                               \
@@ -94,6 +97,8 @@ static void test_all_parts(void **state) {
     assert_true(all.n <= WR_CEILING_ITEMS);
     assert_int_equal(sum, all.total_bytes);
     assert_true(item(&all, "uplink") > 0 && item(&all, "http") > 0 && item(&all, "desk") > 0 && item(&all, "remote") > 130000);
+    assert_true(item(&all, "control") > WR_CONTROL_ANSWER_BYTES + wr_alarm_list_bytes());
+    assert_true(item(&all, "desk") > WR_HTTP_LIST_BYTES + wr_alarm_list_bytes());
     assert_string_equal(all.items[all.n - 1].name, "libraries");
 }
 

@@ -175,9 +175,117 @@ static void a_long_list_comes_in_parts(void **state) {
     bed_rooms = ROOMS;
 }
 
+/* A sensor's label with a command for the terminal, and another line, in it. */
+static void a_label_is_no_command_for_a_terminal(void **state) {
+    (void)state;
+    char answer[4096];
+    bed_first_room = "\033[2J\nlow";
+    begin(64);
+    assert_int_equal(say("", answer, sizeof answer), WR_EXIT_OK);
+    assert_non_null(strstr(answer, "hot{room=\\x1b[2J\\x0alow}  since"));
+    assert_null(strchr(answer, '\033'));
+    end();
+    bed_first_room = NULL;
+}
+
+/* Rooms with a 3 have a medium alarm beside the low one, with a 5 a high one, with a 7 a critical one: by far more than fit into a list. */
+static const char four_rules[] =
+    "rules:\n"
+    "  - {rule: hot, when: temp > 50, by: room, severity: low}\n"
+    "  - {rule: three, when: \"temp{room=~*3} > 50\", by: room, severity: medium}\n"
+    "  - {rule: five, when: \"temp{room=~*5} > 50\", by: room, severity: high, consequence: c, respond: r, time_to_respond: 1m}\n"
+    "  - {rule: seven, when: \"temp{room=~*7} > 50\", by: room, severity: critical, consequence: c, respond: r, time_to_respond: 1m}\n";
+
+enum { MANY = 2103, EACH = 210 }; /* 3, 13 ... 2093, and so on */
+
+static void begin_with_many(void) {
+    bed_rooms = MANY;
+    bed_rules = four_rules;
+    begin(64);
+}
+
+static void end_with_many(void) {
+    end();
+    bed_rooms = ROOMS;
+    bed_rules = rules_text;
+}
+
+/* How many lines of the list there are of each severity; they must come in this order. */
+static void count_lines(const char *list, uint32_t *ret_counts, const char **ret_end) {
+    static const char *const severities[] = {"critical", "high", "medium", "low"};
+    for (unsigned i = 0; i < 4; i++)
+        for (ret_counts[i] = 0; strncmp(list, severities[i], strlen(severities[i])) == 0; ret_counts[i]++)
+            list = strchr(list, '\n') + 1;
+    *ret_end = list;
+}
+
+static void a_list_has_the_most_severe(void **state) {
+    (void)state;
+    static char answer[WR_ALARM_LIST_MAX * 1024];
+    uint32_t counts[4];
+    const char *end_of_list;
+    char left_out[64];
+    begin_with_many();
+    assert_int_equal(say("", answer, sizeof answer), WR_EXIT_OK);
+    count_lines(answer, counts, &end_of_list);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(counts[i], EACH);
+    assert_int_equal(counts[3], WR_ALARM_LIST_MAX - 3 * EACH);
+    snprintf(left_out, sizeof left_out, "... and %d more, no more severe", MANY + 3 * EACH - WR_ALARM_LIST_MAX);
+    assert_int_equal(strncmp(end_of_list, left_out, strlen(left_out)), 0);
+    assert_int_equal(say("--json", answer, sizeof answer), WR_EXIT_CANNOT); /* all or nothing: an array does not say what it lacks */
+    snprintf(left_out, sizeof left_out, "weir alarms: %d alarms do not fit", MANY + 3 * EACH);
+    assert_int_equal(strncmp(answer, left_out, strlen(left_out)), 0);
+    end_with_many();
+}
+
+static void a_list_may_be_of_some(void **state) {
+    (void)state;
+    static char answer[EACH * 1024];
+    uint32_t counts[4];
+    const char *end_of_list;
+    begin_with_many();
+    assert_int_equal(say("--only five", answer, sizeof answer), WR_EXIT_OK);
+    count_lines(answer, counts, &end_of_list);
+    assert_int_equal(counts[1], EACH);
+    assert_string_equal(end_of_list, "");
+    assert_int_equal(say("--only *{room=2097}", answer, sizeof answer), WR_EXIT_OK);
+    count_lines(answer, counts, &end_of_list);
+    assert_true(counts[0] == 1 && counts[3] == 1 && *end_of_list == '\0');
+    assert_int_equal(say("--json --only hot{room=2000}", answer, sizeof answer), WR_EXIT_OK);
+    assert_non_null(strstr(answer, "[{\"alarm\":\"hot{room=2000}\""));
+    assert_int_equal(say("--only hot{room=Z}", answer, sizeof answer), WR_EXIT_OK);
+    assert_string_equal(answer, "no alarms\n");
+    assert_int_equal(say("--only cold", answer, sizeof answer), WR_EXIT_FOUND);
+    assert_string_equal(answer, "weir alarms: there is no rule 'cold'\n");
+    assert_int_equal(say("--only hot{", answer, sizeof answer), WR_EXIT_FOUND);
+    assert_int_equal(say("--only", answer, sizeof answer), WR_EXIT_CANNOT);
+    end_with_many();
+}
+
+/* Where the text is full the rest is counted, too. */
+static void a_list_is_as_long_as_there_is_room(void **state) {
+    (void)state;
+    const struct wr_alarm_listing wanted = {.only = "seven"};
+    struct wr_error err = {0};
+    struct wr_buf text;
+    uint32_t counts[4];
+    const char *end_of_list;
+    char left_out[64];
+    begin_with_many();
+    wr_buf_init(&text, 4096);
+    assert_int_equal(wr_alarm_list(&bed.agent, &wanted, NULL, &text, &err), WR_OK);
+    count_lines(wr_buf_str(&text), counts, &end_of_list);
+    assert_true(counts[0] > 20 && counts[0] < EACH);
+    snprintf(left_out, sizeof left_out, "... and %u more, no more severe", EACH - counts[0]);
+    assert_int_equal(strncmp(end_of_list, left_out, strlen(left_out)), 0);
+    wr_buf_fini(&text);
+    end_with_many();
+}
+
 static void without_memory(void **state) {
     (void)state;
-    static const char *const commands[] = {"shelve hot --for 1h --why x --key k --json", "ack hot", "--all"};
+    static const char *const commands[] = {"shelve hot --for 1h --why x --key k --json", "ack hot", "--all", "--only hot"};
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         for (long n = 0;; n++) {
             char answer[8192];
@@ -238,6 +346,10 @@ int main(void) {
         cmocka_unit_test(a_store_that_is_not_open_yet_is_waited_for),
         cmocka_unit_test(only_plain_text_is_taken),
         cmocka_unit_test(a_long_list_comes_in_parts),
+        cmocka_unit_test(a_list_has_the_most_severe),
+        cmocka_unit_test(a_list_may_be_of_some),
+        cmocka_unit_test(a_label_is_no_command_for_a_terminal),
+        cmocka_unit_test(a_list_is_as_long_as_there_is_room),
         cmocka_unit_test(without_memory),
         cmocka_unit_test(figures_are_told_to_rules),
     };

@@ -46,13 +46,24 @@ static enum wr_result write_age(const struct wr_explain_row *row, struct wr_buf 
     return wr_buf_printf(into, "  %s ago, %s", age, row->quality);
 }
 
+/* Labels and texts come from whoever sends readings: nothing that a terminal would obey, and no line of its own. */
+static enum wr_result write_plain(const char *text, struct wr_buf *into) {
+    char plain[640];
+    return wr_buf_text(into, wr_error_escape(plain, sizeof plain, text, strlen(text)));
+}
+
 static enum wr_result write_row(const struct wr_explain_row *row, unsigned width, struct wr_buf *into) {
     char value[128];
     const unsigned used = 2 * row->depth + characters(row->text);
-    WR_TRY(wr_buf_printf(into, "  %*s%s", (int)(2 * row->depth), "", row->text));
-    WR_TRY(wr_buf_printf(into, "%*s%s", (int)((width > used ? width - used : 0) + 2), "", format_value(row, value, sizeof value)));
+    WR_TRY(wr_buf_printf(into, "  %*s", (int)(2 * row->depth), ""));
+    WR_TRY(write_plain(row->text, into));
+    WR_TRY(wr_buf_printf(into, "%*s", (int)((width > used ? width - used : 0) + 2), ""));
+    WR_TRY(write_plain(format_value(row, value, sizeof value), into));
     WR_TRY(write_age(row, into));
-    return wr_buf_printf(into, "%s%s\n", row->note[0] ? "  " : "", row->note);
+    if (row->note[0])
+        WR_TRY(wr_buf_text(into, "  "));
+    WR_TRY(write_plain(row->note, into));
+    return wr_buf_text(into, "\n");
 }
 
 static enum wr_result write_rows(const struct wr_explanation *x, const char *title, uint32_t from, uint32_t to, struct wr_buf *into) {
@@ -91,14 +102,19 @@ static enum wr_result write_silence(const struct wr_alarm *alarm, struct wr_buf 
                          alarm->why);
 }
 
+static enum wr_result write_text(const char *what, const char *text, struct wr_buf *into) {
+    char plain[2 * WR_TEMPLATE_BYTES];
+    return wr_buf_printf(into, "  %s: %s\n", what, wr_error_escape(plain, sizeof plain, text, strlen(text)));
+}
+
 static enum wr_result write_texts(const struct wr_rule *rule, const struct wr_alarm *alarm, int64_t true_ns, struct wr_buf *into) {
     char text[WR_TEMPLATE_BYTES];
     if (alarm->message[0])
-        WR_TRY(wr_buf_printf(into, "  message: %s\n", alarm->message));
+        WR_TRY(write_text("message", alarm->message, into));
     if (rule->consequence)
-        WR_TRY(wr_buf_printf(into, "  consequence: %s\n", wr_template_message(&rule->consequence_text, alarm, true_ns, text, sizeof text)));
+        WR_TRY(write_text("consequence", wr_template_message(&rule->consequence_text, alarm, true_ns, text, sizeof text), into));
     if (rule->respond)
-        WR_TRY(wr_buf_printf(into, "  respond: %s\n", wr_template_message(&rule->respond_text, alarm, true_ns, text, sizeof text)));
+        WR_TRY(write_text("respond", wr_template_message(&rule->respond_text, alarm, true_ns, text, sizeof text), into));
     return WR_OK;
 }
 
@@ -127,7 +143,7 @@ enum wr_result wr_explain_text(const struct wr_explanation *x, struct wr_buf *in
     const struct wr_instance *instance = &x->evaluator->instances[x->index];
     const struct wr_rule *rule = wr_instance_rule(x->evaluator, instance);
     char name[WR_ALARM_NAME_BYTES + WR_ALARM_INSTANCE_BYTES + 3];
-    WR_TRY(wr_buf_text(into, wr_alarm_display(name, sizeof name, &x->entry.alarm)));
+    WR_TRY(write_plain(wr_alarm_display(name, sizeof name, &x->entry.alarm), into));
     if (rule->kind == WR_RULE_ALARM)
         WR_TRY(write_alarm(x, into));
     else

@@ -75,6 +75,21 @@ static void a_delay_that_runs(void **state) {
     assert_null(strstr(wr_buf_str(&text), "delay:"));
 }
 
+/* Names, messages, series and their texts are what a sensor has sent: nothing that a terminal obeys, and no line of its own. */
+static void what_a_sensor_sends_is_no_command(void **state) {
+    (void)state;
+    fixture_value(&fixture, fixture_series(&fixture, "temp", "room=\033[2J\nB"), 9.5);
+    fixture_text(&fixture, fixture_series(&fixture, "mode", "room=\033[2J\nB"), "\033[7mauto");
+    explain("warm");
+    has("warm{room=\\x1b[2J\\x0aB}, high: pending");
+    has("  message: \\x1b[2J\\x0aB at 9.5 °C\n");
+    has("  respond: open \\x1b[2J\\x0aB\n");
+    has("  temp{room=\\x1b[2J\\x0aB}  9.5 °C");
+    explain("door");
+    has("\\x1b[7mauto");
+    assert_null(strchr(wr_buf_str(&text), '\033'));
+}
+
 static void what_is_missing(void **state) {
     (void)state;
     fixture_value(&fixture, temp, 9.5);
@@ -306,6 +321,7 @@ static void long_conditions_are_cut(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_delay_that_runs, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_sensor_sends_is_no_command, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_missing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(conditions_within_conditions, set_up, tear_down),
         cmocka_unit_test_setup_teardown(derived_points, set_up, tear_down),

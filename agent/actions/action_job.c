@@ -152,9 +152,11 @@ static uint64_t meaning_of(const struct wr_action_spec *spec) {
         meaning = wr_fingerprint_add(meaning, spec->mqtt.retain ? "r" : "e", 1);
         return add_text(meaning, spec->mqtt.topic);
     case WR_ACTION_WEBHOOK:
+        /* With others it is another account at the same address. */
+        meaning = add_text(add_text(meaning, spec->webhook.secret_file), spec->webhook.token_file);
         return add_list(add_text(add_text(meaning, spec->webhook.method), spec->webhook.url), spec->webhook.headers);
     case WR_ACTION_FILE:
-        return add_text(meaning, spec->file.path);
+        return add_text(wr_fingerprint_add(meaning, spec->file.line ? "l" : "j", 1), spec->file.path);
     case WR_ACTION_LOG:
     case WR_ACTION_KINDS:
         break;
@@ -247,11 +249,13 @@ enum wr_result wr_action_job_json(const struct wr_action_job *job, const struct 
 enum wr_result wr_action_job_line(const struct wr_action_job *job, struct wr_buf *into) {
     const struct wr_alarm *alarm = &job->alarm;
     char time[40];
-    char name[WR_ALARM_NAME_BYTES + WR_ALARM_INSTANCE_BYTES + 3];
+    char display[WR_ALARM_NAME_BYTES + WR_ALARM_INSTANCE_BYTES + 3], name[4 * sizeof display];
     char message[4 * WR_ALARM_TEXT_BYTES];
+    wr_alarm_display(display, sizeof display, alarm);
+    wr_error_escape(name, sizeof name, display, strlen(display)); /* a label with a newline in it is no other line */
     wr_clock_format(time, sizeof time, alarm->wall_ns);
     WR_TRY(wr_buf_printf(into, "%s %s %s %s", time, wr_severity_name((enum wr_severity)alarm->severity),
-                         wr_alarm_cause_name((enum wr_alarm_cause)alarm->cause), wr_alarm_display(name, sizeof name, alarm)));
+                         wr_alarm_cause_name((enum wr_alarm_cause)alarm->cause), name));
     if (alarm->message[0])
         WR_TRY(wr_buf_printf(into, ": %s", wr_error_escape(message, sizeof message, alarm->message, strlen(alarm->message))));
     return alarm->by_whom[0]

@@ -306,6 +306,59 @@ static void what_it_says(void **state) {
     free(job);
 }
 
+static uint64_t meaning_of(const struct wr_action_spec *spec) {
+    const struct wr_alarm_entry entry = entry_of(WR_ALARM_RAISED);
+    struct wr_action_job *job;
+    assert_int_equal(wr_action_job_new(spec, 0, &rule, &entry, &place, &job, NULL), WR_OK);
+    const uint64_t meaning = job->meaning;
+    free(job);
+    return meaning;
+}
+
+/* Two of one `then` that differ in anything by which somebody else is told are two: with one meaning the second would pass for one that waits already. */
+static void actions_that_tell_others_are_not_the_same(void **state) {
+    (void)state;
+    const struct wr_action_spec hook = spec_of(WR_ACTION_WEBHOOK), file = spec_of(WR_ACTION_FILE), topic = spec_of(WR_ACTION_MQTT);
+    struct wr_action_spec others[9];
+    for (unsigned i = 0; i < 5; i++)
+        others[i] = hook;
+    others[0].webhook.token_file = "another";
+    others[1].webhook.secret_file = "another";
+    others[2].webhook.token_file = NULL;
+    others[3].webhook.url = "https://h/b/{room}";
+    others[4].webhook.headers = NULL;
+    others[5] = others[6] = file;
+    others[5].file.path = "/tmp/b/{room}";
+    others[6].file.line = true;
+    others[7] = others[8] = topic;
+    others[7].mqtt.topic = "b/{room}";
+    others[8].mqtt.retain = true;
+    for (unsigned i = 0; i < 9; i++)
+        for (unsigned k = 0; k < i; k++)
+            assert_true(meaning_of(&others[i]) != meaning_of(&others[k]));
+    struct wr_action_spec tried = hook;
+    tried.retry.tries++;
+    tried.timeout_ns++;
+    assert_true(meaning_of(&tried) == meaning_of(&hook)); /* the same, however often it is tried */
+    for (unsigned i = 0; i < 5; i++)
+        assert_true(meaning_of(&others[i]) != meaning_of(&hook));
+}
+
+static void a_label_is_no_other_line(void **state) {
+    (void)state;
+    struct wr_alarm_entry entry = entry_of(WR_ALARM_RAISED);
+    const struct wr_action_spec spec = spec_of(WR_ACTION_FILE);
+    struct wr_action_job *job;
+    struct wr_buf line;
+    snprintf(entry.alarm.instance, sizeof entry.alarm.instance, "room=a\nb");
+    assert_int_equal(wr_action_job_new(&spec, 0, &rule, &entry, &place, &job, NULL), WR_OK);
+    wr_buf_init(&line, 0);
+    assert_int_equal(wr_action_job_line(job, &line), WR_OK);
+    assert_string_equal(wr_buf_str(&line), "2026-03-02T08:00:00.000Z low raised r{room=a\\x0ab}: two\\x0alines (by ana)");
+    wr_buf_fini(&line);
+    free(job);
+}
+
 /* -- delays ---------------------------------------------------------------------------------------------------------------------------- */
 
 static struct wr_action_job *later(uint64_t alarm, uint32_t action, uint8_t unless, int64_t due_ns) {
@@ -412,6 +465,8 @@ int main(void) {
         cmocka_unit_test(a_path_never_leads_out_of_its_directory),
         cmocka_unit_test(an_address_that_is_too_long_is_refused),
         cmocka_unit_test(what_it_says),
+        cmocka_unit_test(actions_that_tell_others_are_not_the_same),
+        cmocka_unit_test(a_label_is_no_other_line),
         cmocka_unit_test(later_unless_somebody_knows),
         cmocka_unit_test(each_moment_waits_for_its_own_time),
         cmocka_unit_test(each_state_is_acked_or_cleared_or_not),

@@ -122,12 +122,14 @@ static int64_t shelved_until(const struct wr_rule *rule, const struct wr_note *n
 static void apply(struct wr_annunciated *record, const struct part *part, const struct wr_rule *rule, const struct wr_now *now) {
     record->heard = (part->flags & HEARD) != 0;
     record->invalid = (part->flags & INVALID) != 0;
-    record->ring = (part->flags & RING) != 0 && record->state == WR_ALARM_UNACK;
+    /* Whether its group had spoken for it is not kept: so it is none of its group's now, and raised again, into it. An escalation is, too, though who listens
+     * knows that the alarm is active. */
+    const bool spoken_for = (part->silent & WR_ALARM_SILENT_GROUPED) != 0;
+    record->ring = ((part->flags & RING) != 0 || spoken_for) && record->state == WR_ALARM_UNACK;
     record->key = part->key;
     record->active_boot_ns = now->boot_ns - part->active_ns;
     record->unacked_boot_ns = now->boot_ns - part->unacked_ns;
     record->silent = part->silent & (WR_ALARM_SILENT_SUPPRESSED | WR_ALARM_SILENT_INVALID);
-    /* Not grouped: whether its group had spoken for it is not kept, so it is raised again, into its group. */
     if (part->re_alarm_left_ns > 0 && record->state == WR_ALARM_UNACK && rule->re_alarm_ns > 0)
         record->re_alarm_boot_ns = wr_clock_add_ns(now->boot_ns, part->re_alarm_left_ns);
     if (part->chatter_left_ns > 0) {

@@ -25,6 +25,9 @@ static void migrate_signal(struct wr_signal *into, struct wr_signal *from) {
     into->good = from->good;
     into->ever = from->ever;
     into->has_prev = from->has_prev;
+    into->sample_known = from->sample_known;
+    into->sample_series = from->sample_series;
+    into->sample_event_ns = from->sample_event_ns;
     into->text = from->text;
     into->quality = from->quality;
     into->symbol = from->symbol;

@@ -293,19 +293,7 @@ static void start(struct rules_fixture *f, struct model *m, int step) {
 
 static void reload(struct rules_fixture *f, struct model *m) {
     m->limit = 11 - m->limit; /* 5, 6, 5 ... */
-    struct wr_ruleset *rules = rules_with(m->limit);
-    struct wr_evaluator *next;
-    assert_int_equal(wr_evaluator_new(rules, f->table, f->symbols, &next, NULL), WR_OK);
-    for (bool more = true; more;) {
-        struct wr_alarm_out out = fixture_out(f);
-        enum wr_result result = wr_evaluator_migrate(next, f->evaluator, &f->now, 7, &out, &more);
-        assert_true(result == WR_OK || result == WR_FULL);
-        fixture_keep(f, &out);
-    }
-    wr_evaluator_free(f->evaluator);
-    wr_ruleset_free(f->rules);
-    f->evaluator = next;
-    f->rules = rules;
+    fixture_reload(f, rules_with(m->limit), 7);
 }
 
 static void pass(struct rules_fixture *f, struct model *m, int seconds) {

@@ -1,6 +1,6 @@
 /* The annunciator against a model that knows only what a listener hears and what operators said: random transitions, orders, causes that come and go, time,
  * restarts and reloads. After every step: a raise bears exactly the silences that are in force; a listener who hears nothing of a silenced alarm believes, once
- * nothing silences it, what is so; a listener of groups hears of what a group speaks for within its times, that all is over, and that a group is gone;
+ * nothing silences it, what is so; a listener of groups hears of what a group speaks for within its times, also over a restart, that all is over, and that a group is gone;
  * transitions count up; the invariants hold. A restart or a reload may bring other groups: none, one that only counts floods, one with `then`. WEIR_SEED repeats a run. */
 #include "tests/support/annunciator_fixture.h"
 #include "tests/support/random.h"
@@ -22,6 +22,7 @@ struct model {
     uint64_t group_transition[2];
     int64_t idle_since[2];            /* the group has had nothing in it */
     int64_t spoken_for_since[ALARMS]; /* a group alone speaks for it; WR_NEVER_NS: it does not */
+    bool owed[ALARMS];                /* its group had not spoken of it when the agent ended */
     struct wr_ruleset rules[2];       /* of now, and of the next reload */
     struct wr_group groups[2];
     unsigned at;
@@ -74,6 +75,12 @@ static void hear_group(struct model *model, const struct wr_alarm *alarm) {
     model->group_spoke_at[g] = alarm->decided_boot_ns;
 }
 
+/* Since it speaks for this alarm; in a flood once for all. */
+static bool has_spoken(const struct model *model, uint32_t alarm) {
+    const int g = gateway(alarm);
+    return model->group_believes[g] && (model->group_spoke_at[g] >= model->spoken_for_since[alarm] || model->group_floods[g]);
+}
+
 static void check_groups(const struct desk *desk, struct model *model) {
     bool busy[2] = {false, false};
     for (uint32_t i = 0; i < ALARMS; i++) {
@@ -87,10 +94,7 @@ static void check_groups(const struct desk *desk, struct model *model) {
             model->spoken_for_since[i] = desk->now.boot_ns;
         if (is_spoken_for) {
             assert_true(has_group(model));
-            const int g = gateway(i);
-            const bool has_spoken =
-                model->group_believes[g] && (model->group_spoke_at[g] >= model->spoken_for_since[i] || model->group_floods[g]);
-            if (desk->now.boot_ns - model->spoken_for_since[i] > GROUP_SPEAKS_NS && !has_spoken)
+            if (desk->now.boot_ns - model->spoken_for_since[i] > GROUP_SPEAKS_NS && !has_spoken(model, i))
                 fail_msg("a group speaks for %s, and says nothing", labels[i]);
         }
     }
@@ -117,6 +121,8 @@ static void hear(struct desk *desk, struct model *model) {
         model->transition[index] = alarm->transition;
         if ((alarm->silent & WR_ALARM_SILENT_GROUPED) && (alarm->cause == WR_ALARM_RAISED || alarm->cause == WR_ALARM_ESCALATED))
             model->spoken_for_since[index] = desk->now.boot_ns - (desk->now.wall_ns - alarm->wall_ns);
+        if (alarm->cause == WR_ALARM_RAISED)
+            model->owed[index] = false;
         bool is_operators = alarm->cause == WR_ALARM_ACKNOWLEDGED;
         if (!wr_alarm_is_annunciated(alarm) || alarm->cause >= WR_ALARM_SHELVED)
             continue;
@@ -140,6 +146,9 @@ static void check(struct desk *desk, struct model *model) {
             assert_int_equal(shown.silent & WR_SILENT_HARD, expected);
         if (shown.silent == 0)
             assert_int_equal(model->believes[i], condition(desk, i));
+        if (desk->alarms[i].state != WR_ALARM_UNACK || (shown.silent & ~WR_ALARM_SILENT_GROUPED) != 0)
+            model->owed[i] = false; /* somebody knows, or is to be told later */
+        assert_false(model->owed[i]);
         const struct wr_annunciated *record = wr_annunciated_find(desk->annunciator, i);
         if (record && shown.silent == 0 && gateway(i) >= 0 && has_group(model))
             assert_int_equal(record->tuple != WR_ANNUNCIATOR_NONE, wr_alarm_state_is_active((enum wr_alarm_state)desk->alarms[i].state));
@@ -234,8 +243,10 @@ static void restart(struct desk *desk, struct model *model) {
     struct wr_alarm_entry groups[4];
     uint16_t lens[ALARMS];
     uint32_t n = 0;
-    for (uint32_t i = 0; i < ALARMS; i++)
+    for (uint32_t i = 0; i < ALARMS; i++) {
         lens[i] = wr_annunciator_encode(desk->annunciator, i, &desk->now, parts[i]);
+        model->owed[i] = model->spoken_for_since[i] != WR_NEVER_NS && !has_spoken(model, i);
+    }
     for (uint32_t cursor = 0; wr_annunciator_next_snapshot(desk->annunciator, &cursor, &groups[n]);)
         n++;
     wr_annunciator_free(desk->annunciator);

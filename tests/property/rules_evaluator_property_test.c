@@ -444,23 +444,6 @@ static void restart(struct rules_fixture *f, struct model *m) {
     *f = next;
 }
 
-static void reload(struct rules_fixture *f) {
-    struct wr_ruleset *rules = fixture_load(text);
-    struct wr_evaluator *next;
-    bool more = true;
-    assert_int_equal(wr_evaluator_new(rules, f->table, f->symbols, &next, NULL), WR_OK);
-    while (more) {
-        struct wr_alarm_out out = fixture_out(f);
-        enum wr_result result = wr_evaluator_migrate(next, f->evaluator, &f->now, 3, &out, &more);
-        assert_true(result == WR_OK || result == WR_FULL);
-        fixture_keep(f, &out);
-    }
-    wr_evaluator_free(f->evaluator);
-    wr_ruleset_free(f->rules);
-    f->evaluator = next;
-    f->rules = rules;
-}
-
 /* The clock of a series does not see quiet samples, the model's clock sees all. That shows when a sample out of order, or a step of the wall
  * clock between recordings and live data, falls into quiet time: those are played only where no sample is quiet. */
 enum play { LATE = 1, WALL_STEPS = 2, RECORDINGS = 4 };
@@ -525,7 +508,7 @@ static uint64_t run(unsigned mask, int steps, unsigned play) {
             lag = lag == 0 && (play & RECORDINGS) ? 100000 * S : 0;
             event[0] = event[1] = f.now.wall_ns - lag;
         } else if (dice < 998) {
-            reload(&f);
+            fixture_reload(&f, fixture_load(text), 3);
         } else if (dice < 999) {
             quiet += f.quiet;
             restart(&f, &m);

@@ -189,6 +189,23 @@ static inline void fixture_run(struct rules_fixture *fixture, uint32_t series, d
     }
 }
 
+/* Puts other rules in the place of the present ones, at most slice series and alarms a call. */
+static inline void fixture_reload(struct rules_fixture *fixture, struct wr_ruleset *rules, uint32_t slice) {
+    struct wr_evaluator *next;
+    assert_int_equal(wr_evaluator_new(rules, fixture->table, fixture->symbols, &next, NULL), WR_OK);
+    for (bool more = true; more;) {
+        struct wr_alarm_out out = fixture_out(fixture);
+        enum wr_result result = wr_evaluator_migrate(next, fixture->evaluator, &fixture->now, slice, &out, &more);
+        assert_true(result == WR_OK || result == WR_FULL);
+        fixture_keep(fixture, &out);
+    }
+    wr_evaluator_free(fixture->evaluator);
+    wr_ruleset_free(fixture->rules);
+    fixture->evaluator = next;
+    fixture->rules = rules;
+    assert_true(wr_evaluator_is_valid(next));
+}
+
 static inline enum wr_result fixture_say(struct rules_fixture *fixture, struct wr_alarm_command *command, struct wr_error *err) {
     enum wr_result result;
     do {

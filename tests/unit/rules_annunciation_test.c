@@ -350,24 +350,6 @@ static void damaged_answers_are_refused(void **state) {
     wr_failing_off();
 }
 
-/* With other limits everything that was said is kept; with another condition the alarm is another one. */
-static void reload(struct rules_fixture *f, const char *text) {
-    struct wr_ruleset *rules = fixture_load(text);
-    struct wr_evaluator *next;
-    assert_int_equal(wr_evaluator_new(rules, f->table, f->symbols, &next, NULL), WR_OK);
-    for (bool more = true; more;) {
-        struct wr_alarm_out out = fixture_out(f);
-        enum wr_result result = wr_evaluator_migrate(next, f->evaluator, &f->now, 3, &out, &more);
-        assert_true(result == WR_OK || result == WR_FULL);
-        fixture_keep(f, &out);
-    }
-    wr_evaluator_free(f->evaluator);
-    wr_ruleset_free(f->rules);
-    f->evaluator = next;
-    f->rules = rules;
-    assert_true(wr_evaluator_is_valid(next));
-}
-
 static uint8_t silences_of(const struct rules_fixture *f, const char *rule) {
     struct wr_alarm_entry entry;
     uint32_t cursor = 0;
@@ -377,6 +359,7 @@ static uint8_t silences_of(const struct rules_fixture *f, const char *rule) {
     return 0xFF;
 }
 
+/* With other limits everything that was said is kept; with another condition the alarm is another one. */
 static void what_operators_said_survives_a_reload(void **state) {
     (void)state;
     struct rules_fixture f;
@@ -385,7 +368,7 @@ static void what_operators_said_survives_a_reload(void **state) {
     struct wr_alarm_command command = command_of(WR_ALARM_COMMAND_SHELVE, "*", "x", "", &f, 3600 * S);
     assert_int_equal(fixture_say(&f, &command, NULL), WR_OK);
     assert_int_equal(command.changed, 2);
-    reload(&f, "rules:\n  - {rule: a, when: x > 7}\n  - {rule: b, when: x < 8}\n");
+    fixture_reload(&f, fixture_load("rules:\n  - {rule: a, when: x > 7}\n  - {rule: b, when: x < 8}\n"), 3);
     assert_int_equal(silences_of(&f, "a"), WR_ALARM_SILENT_SHELVED);
     assert_int_equal(silences_of(&f, "b"), 0xFF); /* closed: it means something else now */
     assert_int_equal(newest(&f, 0, "b", "")->cause, WR_ALARM_RULE_CHANGED);
@@ -453,6 +436,35 @@ static void a_restart_loses_none_that_a_group_has_not_told(void **state) {
     fixture_fini(&f);
 }
 
+/* It was acknowledged, so who listens knows of it; that it has become worse is what its group still has to tell. */
+static void a_restart_loses_no_escalation_that_a_group_has_not_told(void **state) {
+    (void)state;
+    static const char text[] = "rules:\n  - rule: hot\n    value: temp\n    by: \"line, pump\"\n    levels:\n"
+                               "      - {name: H, when: value > 80, severity: low}\n"
+                               "      - {name: HH, when: value > 90, severity: medium}\n" LINES;
+    struct rules_fixture f;
+    fixture_init(&f, text);
+    const uint32_t temp = fixture_series(&f, "temp", "line=3,pump=a");
+    fixture_value(&f, temp, 85);
+    fixture_pass(&f, 60 * S);
+    assert_int_equal(told_of(&f, 0, "group:by_line"), 1);
+    assert_int_equal(fixture_command(&f, WR_ALARM_COMMAND_ACK, "hot", NULL), WR_OK);
+    fixture_value(&f, temp, 95);
+    const struct wr_alarm *worse = newest(&f, 0, "hot", "line=3,pump=a");
+    assert_true(worse->cause == WR_ALARM_ESCALATED && worse->silent == WR_ALARM_SILENT_GROUPED);
+    fixture_pass(&f, 1 * S);
+    assert_int_equal(told_of(&f, 0, "group:by_line"), 1);
+    restart(&f, text);
+    fixture_pass(&f, 60 * S);
+    assert_int_equal(told_of(&f, 0, "hot"), 0);
+    assert_int_equal(told_of(&f, 0, "group:by_line"), 1);
+    assert_int_equal(fixture_command(&f, WR_ALARM_COMMAND_ACK, "hot", NULL), WR_OK);
+    restart(&f, text); /* what is acknowledged is no news */
+    fixture_pass(&f, 60 * S);
+    assert_int_equal(told_of(&f, 0, "group:by_line"), 0);
+    fixture_fini(&f);
+}
+
 /* The group, or its voice, is gone: each of its alarms is told by itself. With it nothing is told twice. */
 static void a_reload_that_takes_the_group_away_tells_each(void **state) {
     (void)state;
@@ -463,7 +475,7 @@ static void a_reload_that_takes_the_group_away_tells_each(void **state) {
         fixture_value(&f, fixture_series(&f, "temp", "line=3,pump=a"), 99);
         fixture_pass(&f, 60 * S);
         uint32_t from = f.n_log;
-        reload(&f, after[i]);
+        fixture_reload(&f, fixture_load(after[i]), 3);
         fixture_pass(&f, 60 * S);
         assert_int_equal(told_of(&f, from, "hot"), i < 2 ? 1 : 0);
         assert_int_equal(silences_of(&f, "hot"), i < 2 ? 0 : WR_ALARM_SILENT_GROUPED);
@@ -624,6 +636,7 @@ int main(void) {
         cmocka_unit_test(what_operators_said_survives_a_reload),
         cmocka_unit_test(a_silence_that_ends_brings_an_alarm_back_into_its_group),
         cmocka_unit_test(a_restart_loses_none_that_a_group_has_not_told),
+        cmocka_unit_test(a_restart_loses_no_escalation_that_a_group_has_not_told),
         cmocka_unit_test(a_reload_that_takes_the_group_away_tells_each),
         cmocka_unit_test(out_of_service_is_not_forgotten),
         cmocka_unit_test(damaged_snapshots_do_no_harm),

@@ -39,6 +39,28 @@ static void one_a_stamp(void **state) {
     fixture_fini(&f);
 }
 
+/* The same with a reload between the two: what the second one says belongs to the sample that the first one began before it. */
+static void one_a_stamp_over_a_reload(void **state) {
+    (void)state;
+    static const char text[] = "rules:\n"
+                               "  - {rule: five, when: \"count(a - b, 5m) == 5\", auto_ack: true}\n"
+                               "  - {rule: often, when: \"hits(a - b > 5, 1, 3)\", auto_ack: true}\n"
+                               "  - {rule: jump, when: \"delta(a - b) > 5\", auto_ack: true}\n";
+    struct rules_fixture f;
+    fixture_init(&f, text);
+    const uint32_t a = fixture_series(&f, "a", ""), b = fixture_series(&f, "b", "");
+    for (int i = 0; i < 12; i++) {
+        feed(&f, a, 10 * i + 2, 0);
+        fixture_pass(&f, 3 * S);
+        fixture_reload(&f, fixture_load(text), 1);
+        feed(&f, b, 10 * i, 3 * S);
+        assert_true(i < 5 || raised(&f, "five"));
+        assert_false(i > 0 && (raised(&f, "often") || raised(&f, "jump")));
+        fixture_pass(&f, 57 * S);
+    }
+    fixture_fini(&f);
+}
+
 /* Another stamp is another sample, and so is the same series again: a device that stamps in whole seconds. */
 static void others_count(void **state) {
     (void)state;
@@ -141,7 +163,8 @@ static void emitted(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(one_a_stamp), cmocka_unit_test(others_count), cmocka_unit_test(sets_and_pulses),
-                                       cmocka_unit_test(unknown), cmocka_unit_test(emitted)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(one_a_stamp),  cmocka_unit_test(one_a_stamp_over_a_reload),
+                                       cmocka_unit_test(others_count), cmocka_unit_test(sets_and_pulses),
+                                       cmocka_unit_test(unknown),      cmocka_unit_test(emitted)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -354,24 +354,6 @@ static void validity(void **state) {
     fixture_fini(&f);
 }
 
-/* The same rules anew. */
-static void reload(struct rules_fixture *f, const char *text) {
-    struct wr_ruleset *again = fixture_load(text);
-    struct wr_evaluator *fresh;
-    assert_int_equal(wr_evaluator_new(again, f->table, f->symbols, &fresh, NULL), WR_OK);
-    bool more = true;
-    while (more) {
-        struct wr_alarm_out out = fixture_out(f);
-        enum wr_result result = wr_evaluator_migrate(fresh, f->evaluator, &f->now, 3, &out, &more);
-        assert_true(result == WR_OK || result == WR_FULL);
-        fixture_keep(f, &out);
-    }
-    wr_evaluator_free(f->evaluator);
-    wr_ruleset_free(f->rules);
-    f->evaluator = fresh;
-    f->rules = again;
-}
-
 /* A reload with the same rules: a delay inside of a condition and a window go on. */
 static void reload_keeps_nodes(void **state) {
     (void)state;
@@ -382,7 +364,7 @@ static void reload_keeps_nodes(void **state) {
     fixture_init(&f, text);
     uint32_t t = fixture_series(&f, "t", "room=A");
     fixture_run(&f, t, 9, 6, 30 * S); /* three minutes */
-    reload(&f, text);
+    fixture_reload(&f, fixture_load(text), 3);
     assert_string_equal(fixture_told(&f), "");
     fixture_run(&f, t, 9, 3, 30 * S);
     assert_string_equal(fixture_told(&f), "");
@@ -413,7 +395,7 @@ static void reload_keeps_steps(void **state) {
     fixture_value(&f, x, 9);
     for (int i = 0; i < 4; i++) {
         fixture_pass(&f, 30 * S - (i == 3));
-        reload(&f, i % 2 ? text : next);
+        fixture_reload(&f, fixture_load(i % 2 ? text : next), 3);
         fixture_value(&f, y, 4);
         fixture_value(&f, x, 9);
         assert_string_equal(fixture_told(&f), "");
@@ -421,7 +403,7 @@ static void reload_keeps_steps(void **state) {
     fixture_pass(&f, 1);
     assert_string_equal(fixture_told(&f), "raised unack; raised unack");
     for (int i = 0; i < 2; i++) {
-        reload(&f, i % 2 ? text : next);
+        fixture_reload(&f, fixture_load(i % 2 ? text : next), 3);
         fixture_value(&f, y, 4);
         fixture_value(&f, x, 9);
         fixture_pass(&f, 30 * S);
@@ -473,7 +455,7 @@ static void no_edge(void **state) {
         }
         assert_string_equal(fixture_told(&f), "");
         if (i == 0)
-            reload(&f, text);
+            fixture_reload(&f, fixture_load(text), 3);
     }
     fixture_value(&f, running, 0);
     fixture_value(&f, running, 1);

@@ -109,7 +109,7 @@ static void run_exchange(struct wr_request *request, void *owner) {
         }
         (void)wr_engine_swap_evaluator(exchange->engine, NULL); /* exchange->engine is the old one now */
     } else {
-        (void)wr_engine_swap_evaluator(loop->engine, exchange->evaluator);
+        (void)wr_engine_loop_exchange_rules(loop, exchange->evaluator);
     }
     migrate(loop, exchange->evaluator, old);
     /* Here, before the new rules can make a transition: those on their way are of the old ones. */

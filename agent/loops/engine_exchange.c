@@ -63,6 +63,17 @@ static enum wr_result grow_handovers(struct wr_engine_loop *loop, uint32_t max_c
     return WR_OK;
 }
 
+/* A round of states that is under way began with other alarms: its place in them means nothing among the new ones. */
+static void begin_round_anew(struct wr_engine_loop *loop) {
+    loop->resnapshot = loop->resnapshot || loop->snapshotting;
+    loop->snapshotting = false;
+}
+
+struct wr_evaluator *wr_engine_loop_exchange_rules(struct wr_engine_loop *loop, struct wr_evaluator *evaluator) {
+    begin_round_anew(loop);
+    return wr_engine_swap_evaluator(loop->engine, evaluator);
+}
+
 enum wr_result wr_engine_loop_exchange(struct wr_engine_loop *loop, struct wr_engine *engine, uint32_t n_accounts, uint32_t max_counts,
                                        int64_t deadline_boot_ns, struct wr_error *err) {
     assert(loop->handovers.n <= 64);
@@ -80,10 +91,7 @@ enum wr_result wr_engine_loop_exchange(struct wr_engine_loop *loop, struct wr_en
     loop->handover->n_counts = 0;
     loop->engine = engine;
     loop->counted_taken = 0;
-    if (loop->snapshotting) { /* the round began with other alarms: anew */
-        loop->snapshotting = false;
-        loop->resnapshot = true;
-    }
+    begin_round_anew(loop);
     return WR_OK;
 }
 

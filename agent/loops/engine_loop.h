@@ -137,6 +137,8 @@ uint64_t wr_engine_loop_told_actions(const struct wr_engine_loop *loop);
  * the store did not take everything by the deadline; the present engine goes on. The old engine is the caller's to free. */
 WR_MUST_USE enum wr_result wr_engine_loop_exchange(struct wr_engine_loop *loop, struct wr_engine *engine, uint32_t n_accounts,
                                                    uint32_t max_counts, int64_t deadline_boot_ns, struct wr_error *err);
+/* The same where sources and windows stay: other rules for the present engine. Returns the old ones, which are the caller's. */
+struct wr_evaluator *wr_engine_loop_exchange_rules(struct wr_engine_loop *loop, struct wr_evaluator *evaluator);
 /* On the engine's thread: readings that are in channels and in hand, by slot. Takes them out of the channels to count them; they are worked off
  * before anything newer. */
 void wr_engine_loop_count_in_channel(struct wr_engine_loop *loop, uint64_t *in_channel);

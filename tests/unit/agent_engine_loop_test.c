@@ -392,6 +392,13 @@ static void a_round_of_states_begins_anew_with_an_exchange(void **state) {
     wr_engine_free(old);
     assert_false(bed.loop.snapshotting);
     assert_true(bed.loop.resnapshot);
+    struct wr_evaluator *others;
+    assert_int_equal(wr_evaluator_new(bed.rules, bed.series, bed.symbols, &others, NULL), WR_OK);
+    bed.loop.snapshotting = true;
+    bed.loop.resnapshot = false;
+    wr_evaluator_free(wr_engine_loop_exchange_rules(&bed.loop, others)); /* of the rules alone */
+    assert_false(bed.loop.snapshotting);
+    assert_true(bed.loop.resnapshot);
     end();
 }
 

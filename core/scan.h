@@ -160,4 +160,13 @@ WR_INLINE uint64_t wr_scan_digits16(const char *p) {
 #endif
 }
 
+/* 0 to 15; -1: it is none. */
+WR_INLINE int wr_scan_hex_digit(char c) {
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))
+        return (c | 0x20) - 'a' + 10;
+    return -1;
+}
+
 #endif

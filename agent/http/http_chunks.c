@@ -1,19 +1,13 @@
 #include "agent/http/http_chunks.h"
 
+#include "core/scan.h"
+
 /* The states are in the order in which they come; DATA_CR goes back to SIZE, and the chunk of length 0 on to the trailers. */
 enum state { SIZE, SIZE_BLANK, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER, TRAILER_LINE, TRAILER_LF, END_LF, ENDED };
 
-static int hex(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))
-        return (c | 0x20) - 'a' + 10;
-    return -1;
-}
-
 /* A byte of the line with the size. False: refused. */
 static bool take_size(struct wr_http_chunks *chunks, char c) {
-    const int digit = hex(c);
+    const int digit = wr_scan_hex_digit(c);
     if (digit >= 0) {
         chunks->left = chunks->left << 4 | (uint64_t)digit;
         return ++chunks->digits <= 15;

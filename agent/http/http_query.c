@@ -2,13 +2,7 @@
 
 #include <string.h>
 
-static int hex(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))
-        return (c | 0x20) - 'a' + 10;
-    return -1;
-}
+#include "core/scan.h"
 
 static enum wr_result decode(const char *p, const char *end, char *into, size_t size) {
     size_t len = 0;
@@ -17,9 +11,9 @@ static enum wr_result decode(const char *p, const char *end, char *into, size_t 
         if (c == '+') {
             c = ' ';
         } else if (c == '%') {
-            if (end - p < 3 || hex(p[1]) < 0 || hex(p[2]) < 0)
+            if (end - p < 3 || wr_scan_hex_digit(p[1]) < 0 || wr_scan_hex_digit(p[2]) < 0)
                 return WR_INVALID;
-            c = (char)(hex(p[1]) << 4 | hex(p[2]));
+            c = (char)(wr_scan_hex_digit(p[1]) << 4 | wr_scan_hex_digit(p[2]));
             p += 2;
         }
         if (c == '\0')

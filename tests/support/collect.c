@@ -94,3 +94,14 @@ void wr_collect_feed(struct wr_collect *collect, wr_codec_stream_feed *feed, voi
     }
     (void)from;
 }
+
+const char *wr_collect_without_columns(struct wr_collect *collect) {
+    char *into = (char *)collect->text.data;
+    for (const char *p = into; *p; p++) {
+        *into++ = *p;
+        if (*p == ':' && p[1] >= '1' && p[1] <= '9' && strstr(p, " rejected(") == p + 1 + strspn(p + 1, "0123456789"))
+            p += strspn(p + 1, "0123456789");
+    }
+    *into = '\0';
+    return wr_buf_str(&collect->text);
+}

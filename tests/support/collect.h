@@ -27,4 +27,8 @@ void wr_collect_clear(struct wr_collect *collect);
 void wr_collect_feed(struct wr_collect *collect, wr_codec_stream_feed *feed, void *codec, const char *text, size_t len, size_t cut,
                      size_t step);
 
+/* The text, without the columns of refusals: of the second value of a line the column counts from where the bytes at hand begin, so that a comparison of two ways
+ * to cut them leaves it out. Takes them out of the text. */
+const char *wr_collect_without_columns(struct wr_collect *collect);
+
 #endif

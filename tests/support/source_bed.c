@@ -89,6 +89,29 @@ void wr_bed_start(struct wr_bed *bed) {
         fail_msg("start: %s", err.text);
 }
 
+void wr_bed_start_without_memory(struct wr_bed *bed) {
+    wr_bed_create(bed);
+    wr_source_free(bed->source);
+    bed->source = NULL;
+    for (long n = 0;; n++) {
+        struct wr_error err = {0};
+        wr_failing_allocations(n);
+        enum wr_result result = wr_source_create(&bed->env, &bed->source, &err);
+        if (result == WR_OK) {
+            result = wr_source_start(bed->source, &err);
+            if (result == WR_OK)
+                assert_int_equal(wr_source_stop(bed->source, wr_bed_in_s(5)), WR_OK);
+            wr_source_free(bed->source);
+        }
+        bed->source = NULL;
+        const bool hit = wr_failing_hit();
+        wr_failing_off();
+        if (!hit)
+            break;
+        assert_true(result == WR_OK || err.text[0] != '\0');
+    }
+}
+
 int wr_bed_dial(const struct wr_bed *bed) {
     return wr_test_dial(wr_line_source_port(bed->source, 0));
 }

@@ -42,6 +42,8 @@ void wr_bed_init(struct wr_bed *bed, enum wr_source_kind kind);
 void wr_bed_create(struct wr_bed *bed);
 /* The same, and starts it. */
 void wr_bed_start(struct wr_bed *bed);
+/* Makes, starts and stops the source while each allocation fails in turn, until none does: every failure has its words. The bed has no source afterwards. */
+void wr_bed_start_without_memory(struct wr_bed *bed);
 /* A connection to the first address of a source of kind line: tests/support/client.h. */
 int wr_bed_dial(const struct wr_bed *bed);
 /* Stops the source, which must have been able to hand everything over. */

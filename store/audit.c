@@ -11,7 +11,7 @@ static enum wr_result read_books(struct wr_store *store, bool *ret_clean, uint64
     bool fresh = false;
     int64_t epoch = 0;
     int64_t clean = 0;
-    WR_TRY(wr_schema_open(store->file, SQLITE_OPEN_READWRITE, &store->db, err));
+    WR_TRY(wr_schema_open(store->file, NULL, SQLITE_OPEN_READWRITE, &store->db, err));
     WR_TRY(wr_sql_exec(store->db, "PRAGMA locking_mode = EXCLUSIVE", err));
     WR_TRY(wr_sql_exec(store->db, "PRAGMA query_only = ON", err));
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);

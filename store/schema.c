@@ -41,9 +41,9 @@ static const char tables[] =
     "PRAGMA user_version = 1;"
     "COMMIT;";
 
-enum wr_result wr_schema_open(const char *file, int flags, sqlite3 **ret_db, struct wr_error *err) {
+enum wr_result wr_schema_open(const char *file, const char *vfs, int flags, sqlite3 **ret_db, struct wr_error *err) {
     sqlite3 *db = NULL;
-    int code = sqlite3_open_v2(file, &db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    int code = sqlite3_open_v2(file, &db, flags | SQLITE_OPEN_NOMUTEX, vfs);
     if (code != SQLITE_OK) {
         enum wr_result result = wr_sql_failed(db, code, file, err);
         sqlite3_close(db);

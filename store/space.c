@@ -103,13 +103,20 @@ static enum wr_result grow_file(struct wr_store *store, struct wr_error *err) {
     return result == WR_OK ? wr_sql_exec(store->db, "DROP TABLE reserve", err) : result;
 }
 
+/* Asked of the VFS: the file need not be one of the system. */
+static int64_t wal_bytes(const struct wr_store *store) {
+    sqlite3_file *wal = NULL;
+    sqlite3_int64 bytes = 0;
+    if (sqlite3_file_control(store->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) != SQLITE_OK || !wal || !wal->pMethods ||
+        wal->pMethods->xFileSize(wal, &bytes) != SQLITE_OK)
+        return 0;
+    return bytes;
+}
+
 /* A large transaction that is rolled back: its pages spill into the WAL, which stays as long as it became. */
 static enum wr_result grow_wal(struct wr_store *store, struct wr_error *err) {
-    char path[4096];
-    struct stat status;
     int64_t want = (int64_t)store->options.wal_reserve_bytes - WAL_SPARE_BYTES;
-    snprintf(path, sizeof path, "%s-wal", store->file);
-    if (want <= 0 || (stat(path, &status) == 0 && status.st_size >= want) || !above_floor(store, store->options.wal_reserve_bytes))
+    if (want <= 0 || wal_bytes(store) >= want || !above_floor(store, store->options.wal_reserve_bytes))
         return WR_OK;
     int64_t spare = 0;
     WR_TRY(pages(store, WR_SQL_FREELIST_COUNT, &spare, err));

@@ -196,7 +196,7 @@ static void forget_segments(struct wr_store *store) {
 static enum wr_result open_database(struct wr_store *store, bool keep_books, struct wr_store_report *report, struct wr_error *err) {
     bool fresh = false;
     bool unclean = false;
-    WR_TRY(wr_schema_open(store->file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &store->db, err));
+    WR_TRY(wr_schema_open(store->file, store->options.vfs, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &store->db, err));
     WR_TRY(wr_schema_configure(store->db, err));
     WR_TRY(wr_schema_ensure(store->db, &fresh, err));
     WR_TRY(wr_sql_prepare_all(store, err));

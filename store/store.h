@@ -45,6 +45,7 @@ struct wr_store_options {
     uint64_t free_floor_bytes;  /* of the file system: the reservation stops above it */
     int64_t max_loss_ns;        /* a closed window is committed at most so much later */
     char node[65];
+    const char *vfs;     /* name of the SQLite VFS that all files are reached by, must live as long as the store; NULL: the system's own */
     uint8_t boot_id[16]; /* all zero: unknown */
     uint64_t epoch;      /* of a fresh store, for reproducible tests; 0: random */
 };

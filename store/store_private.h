@@ -181,7 +181,7 @@ WR_MUST_USE enum wr_result wr_sql_meta_put(struct wr_store *store, const char *k
 WR_MUST_USE enum wr_result wr_sql_meta_get(struct wr_store *store, const char *key, int64_t *ret_value, struct wr_error *err);
 
 /* schema.c */
-WR_MUST_USE enum wr_result wr_schema_open(const char *file, int flags, sqlite3 **ret_db, struct wr_error *err);
+WR_MUST_USE enum wr_result wr_schema_open(const char *file, const char *vfs, int flags, sqlite3 **ret_db, struct wr_error *err);
 WR_MUST_USE enum wr_result wr_schema_configure(sqlite3 *db, struct wr_error *err);
 /* Makes the tables if there are none. *ret_fresh tells. WR_UNSUPPORTED: a later version made it. */
 WR_MUST_USE enum wr_result wr_schema_ensure(sqlite3 *db, bool *ret_fresh, struct wr_error *err);

@@ -89,16 +89,3 @@ void wr_engine_loop_snapshot(struct wr_engine_loop *loop, int64_t boot_ns) {
             loop->journal_behind = loop->resnapshot; /* what found no room meanwhile is written in the next round */
     }
 }
-
-/* At the end of a run, when nothing else is to come: waits for the store. */
-void wr_engine_loop_snapshot_all(struct wr_engine_loop *loop, int64_t deadline_boot_ns) {
-    struct wr_evaluator *evaluator = wr_engine_evaluator(loop->engine);
-    uint32_t cursor = 0;
-    struct wr_alarm_entry entry;
-    while (evaluator && wr_evaluator_next_snapshot(evaluator, &cursor, &entry)) {
-        entry.alarm.transition = 0;
-        entry.number = ++loop->journal_number;
-        if (wr_channel_send(loop->to_journal, &entry, deadline_boot_ns) != WR_OK)
-            return;
-    }
-}

@@ -5,23 +5,31 @@
 
 #include "agent/loops/engine_loop_private.h"
 
-/* Everything that is still open goes to the store as partials. Waits for the store, the only place where it may. */
-enum wr_result wr_engine_loop_flush(struct wr_engine_loop *loop, bool final, int64_t deadline_boot_ns) {
+/* Everything that is still open goes to the store as partials. */
+enum wr_result wr_engine_loop_flush_some(struct wr_engine_loop *loop, bool final) {
     for (bool more = true; more;) {
         const struct wr_now now = wr_clock_now(loop->clock);
         wr_engine_loop_want_handover(loop);
-        if (!loop->handover) {
-            if (now.boot_ns >= deadline_boot_ns || wr_channel_is_closed(loop->to_store))
-                return WR_TIMEOUT;
-            (void)!wr_channel_recv(loop->handovers.free, &loop->handover, wr_clock_add_ns(now.boot_ns, 100 * WR_NS_PER_MS));
-            continue;
-        }
+        if (!loop->handover)
+            return wr_channel_is_closed(loop->to_store) ? WR_CLOSED : WR_EMPTY;
         more = wr_engine_flush(loop->engine, &now, &loop->out);
         loop->handover->final = final && !more;
         if (!wr_engine_loop_handover(loop))
-            return WR_TIMEOUT;
+            return WR_CLOSED;
     }
     return WR_OK;
+}
+
+/* A reload is the only time when it waits for the store. */
+enum wr_result wr_engine_loop_flush(struct wr_engine_loop *loop, bool final, int64_t deadline_boot_ns) {
+    enum wr_result result;
+    while ((result = wr_engine_loop_flush_some(loop, final)) == WR_EMPTY) {
+        const int64_t boot_ns = wr_clock_boot_ns(loop->clock);
+        if (boot_ns >= deadline_boot_ns)
+            return WR_TIMEOUT;
+        (void)!wr_channel_recv(loop->handovers.free, &loop->handover, wr_clock_add_ns(boot_ns, 100 * WR_NS_PER_MS));
+    }
+    return result == WR_OK ? WR_OK : WR_TIMEOUT;
 }
 
 static enum wr_result grow_base(struct wr_engine_loop *loop, uint32_t n_accounts, struct wr_error *err) {

@@ -67,12 +67,11 @@ static void show_stats(struct wr_engine_loop *loop, int64_t boot_ns) {
 }
 
 /* Takes what is left of the batch of one input. False: it could not be finished, since transitions or changes find no room now. */
-static bool take_waiting(struct wr_engine_loop *loop, uint32_t input) {
+static bool take_waiting(struct wr_engine_loop *loop, uint32_t input, const struct wr_now *now) {
     struct wr_batch *batch = loop->waiting[input];
-    const struct wr_now now = wr_clock_now(loop->clock);
     while (loop->waiting_from[input] < batch->n) {
         wr_engine_loop_want_handover(loop);
-        uint32_t taken = wr_engine_take(loop->engine, batch, loop->waiting_from[input], &now, &loop->out);
+        uint32_t taken = wr_engine_take(loop->engine, batch, loop->waiting_from[input], now, &loop->out);
         loop->waiting_from[input] += taken;
         wr_engine_loop_drain_alarms(loop);
         if (loop->handover && loop->handover->n == WR_HANDOVER_AGGREGATES)
@@ -88,10 +87,13 @@ static bool take_waiting(struct wr_engine_loop *loop, uint32_t input) {
 
 /* Batches that could not be finished go first. False: at least one is still there. */
 bool wr_engine_loop_finish_waiting(struct wr_engine_loop *loop) {
-    for (uint32_t i = 0; i < loop->n_inputs; i++)
-        while (loop->waiting[i])
-            if (!take_waiting(loop, i))
+    for (uint32_t i = 0; i < loop->n_inputs; i++) {
+        while (loop->waiting[i]) {
+            const struct wr_now now = wr_clock_now(loop->clock);
+            if (!take_waiting(loop, i, &now))
                 return false;
+        }
+    }
     return true;
 }
 
@@ -108,35 +110,48 @@ static void run_request(struct wr_engine_loop *loop, struct wr_request *request)
     wr_engine_loop_drain_alarms(loop);
 }
 
-/* Waits for a request, a batch (if batches may be taken), room for transitions, or the deadline; takes exactly one of them. */
-static void wait_and_take(struct wr_engine_loop *loop, bool batches_too, int64_t deadline_boot_ns) {
+/* Requests and inputs in rotation; no batch while something is in hand. At the end only handovers that come back from the store. */
+void wr_engine_loop_receive(struct wr_engine_loop *loop, int64_t deadline_boot_ns, struct wr_engine_received *ret_received) {
     struct wr_channel_case cases[WR_ENGINE_INPUTS_MAX + 2];
-    struct wr_request *request = NULL;
+    struct wr_engine_received received = {0};
     struct wr_batch *batch[WR_ENGINE_INPUTS_MAX] = {NULL};
+    const bool runs = loop->phase == WR_ENGINE_RUNS;
     size_t n = 0;
-    cases[n++] = (struct wr_channel_case){.channel = loop->requests, .direction = WR_CHANNEL_RECV, .element = &request};
+    cases[n++] =
+        (struct wr_channel_case){.channel = runs ? loop->requests : NULL, .direction = WR_CHANNEL_RECV, .element = &received.request};
     for (uint32_t i = 0; i < loop->n_inputs; i++, n++) {
-        bool wanted = batches_too && !loop->inputs[i].ended && !loop->waiting[i];
+        bool wanted = runs && loop->clear && !loop->inputs[i].ended && !loop->waiting[i];
         cases[n] = (struct wr_channel_case){
             .channel = wanted ? loop->inputs[i].batches : NULL, .direction = WR_CHANNEL_RECV, .element = &batch[i]};
     }
+    if (loop->phase == WR_ENGINE_FLUSHES && !loop->handover)
+        cases[n++] = (struct wr_channel_case){.channel = loop->handovers.free, .direction = WR_CHANNEL_RECV, .element = &received.handover};
     size_t index;
+    *ret_received = received;
     if (wr_channel_select(cases, n, &loop->turn, deadline_boot_ns, &index) != WR_OK)
         return;
-    if (index == 0) {
-        if (cases[0].result == WR_OK)
-            run_request(loop, request);
-        return;
+    bool taken = cases[index].result == WR_OK;
+    if (index > 0 && index <= loop->n_inputs) {
+        received.input = (uint32_t)index - 1;
+        received.ended = !taken;
+        received.batch = taken ? batch[received.input] : NULL;
     }
-    uint32_t input = (uint32_t)index - 1;
-    if (cases[index].result != WR_OK) {
-        loop->inputs[input].ended = true;
+    *ret_received = received;
+}
+
+static void take(struct wr_engine_loop *loop, const struct wr_now *now, const struct wr_engine_received *received) {
+    if (received->request)
+        run_request(loop, received->request);
+    if (received->handover)
+        loop->handover = received->handover;
+    if (received->ended)
+        loop->inputs[received->input].ended = true;
+    if (!received->batch)
         return;
-    }
-    batch[input]->next = NULL;
-    loop->waiting[input] = batch[input];
-    loop->waiting_from[input] = 0;
-    (void)take_waiting(loop, input);
+    received->batch->next = NULL;
+    loop->waiting[received->input] = received->batch;
+    loop->waiting_from[received->input] = 0;
+    (void)take_waiting(loop, received->input, now);
 }
 
 /* Until when nothing has to be done without a message. */
@@ -155,33 +170,48 @@ static int64_t next_deadline(const struct wr_engine_loop *loop, int64_t boot_ns)
     return deadline;
 }
 
-/* -- the thread ------------------------------------------------------------------------------------------------------------------------ */
+/* -- turns ------------------------------------------------------------------------------------------------------------------------------- */
+
+static int64_t do_what_is_due(struct wr_engine_loop *loop, const struct wr_now *now) {
+    wr_engine_loop_want_handover(loop);
+    wr_engine_loop_drain_alarms(loop);
+    bool more = false;
+    if (loop->out.alarms.n == 0)
+        more = wr_engine_timers(loop->engine, now, WR_ENGINE_TIMER_SLICE, &loop->out);
+    wr_engine_loop_drain_alarms(loop);
+    wr_engine_loop_hand_over_due(loop, now->boot_ns);
+    wr_engine_loop_snapshot(loop, now->boot_ns);
+    if (loop->out.alarms.n == 0)
+        wr_engine_figures_turn(&loop->figures, loop->engine, now, &loop->out.alarms);
+    wr_engine_loop_drain_alarms(loop);
+    show_stats(loop, now->boot_ns);
+    loop->clear = loop->out.alarms.n == 0 && wr_engine_loop_finish_waiting(loop);
+    bool room = loop->handover && loop->handover->n < WR_HANDOVER_AGGREGATES;
+    return more && room ? 0 : next_deadline(loop, now->boot_ns);
+}
+
+int64_t wr_engine_loop_turn(struct wr_engine_loop *loop, const struct wr_now *now, const struct wr_engine_received *received) {
+    take(loop, now, received);
+    if (loop->phase == WR_ENGINE_RUNS && !all_ended(loop))
+        return do_what_is_due(loop, now);
+    int64_t due_boot_ns = wr_engine_loop_end_turn(loop, now->boot_ns);
+    if (loop->phase == WR_ENGINE_ENDED) {
+        loop->show_due_boot_ns = 0;
+        show_stats(loop, now->boot_ns);
+    }
+    return due_boot_ns;
+}
 
 static void *run(void *user) {
     struct wr_engine_loop *loop = user;
+    struct wr_engine_received received = {0};
     wr_thread_name("weir-engine");
-    while (!all_ended(loop)) {
+    while (loop->phase != WR_ENGINE_ENDED) {
         const struct wr_now now = wr_clock_now(loop->clock);
-        wr_engine_loop_want_handover(loop);
-        wr_engine_loop_drain_alarms(loop);
-        bool more = false;
-        if (loop->out.alarms.n == 0)
-            more = wr_engine_timers(loop->engine, &now, WR_ENGINE_TIMER_SLICE, &loop->out);
-        wr_engine_loop_drain_alarms(loop);
-        wr_engine_loop_hand_over_due(loop, now.boot_ns);
-        wr_engine_loop_snapshot(loop, now.boot_ns);
-        if (loop->out.alarms.n == 0)
-            wr_engine_figures_turn(&loop->figures, loop->engine, &now, &loop->out.alarms);
-        wr_engine_loop_drain_alarms(loop);
-        show_stats(loop, now.boot_ns);
-        bool clear = loop->out.alarms.n == 0 && wr_engine_loop_finish_waiting(loop);
-        bool room = loop->handover && loop->handover->n < WR_HANDOVER_AGGREGATES;
-        wait_and_take(loop, clear, more && room ? 0 : next_deadline(loop, now.boot_ns));
+        const int64_t due_boot_ns = wr_engine_loop_turn(loop, &now, &received);
+        if (loop->phase != WR_ENGINE_ENDED)
+            wr_engine_loop_receive(loop, due_boot_ns, &received);
     }
-    wr_engine_loop_snapshot_all(loop, wr_clock_add_ns(wr_clock_boot_ns(loop->clock), WR_NS_PER_S));
-    loop->flushed = wr_engine_loop_flush(loop, true, WR_NEVER_NS) == WR_OK;
-    loop->show_due_boot_ns = 0;
-    show_stats(loop, wr_clock_boot_ns(loop->clock));
     return NULL;
 }
 

@@ -4,7 +4,10 @@
  * the actions only when their channel is full, so that no raise is ever lost; sources are held back meanwhile. A full journal channel holds
  * up nothing: the transition goes unjournalled, is counted, and the alarms' states are written again once there is room.
  *
- * Threads: start and stop from the agent's main thread; requests from any thread. Everything below `engine` belongs to the engine's thread.
+ * The thread does nothing but receive (which waits) and turn (which does not), so that a simulation can take the turns in its place.
+ *
+ * Threads: start and stop from the agent's main thread; requests from any thread. Everything below `engine` belongs to the engine's thread, or to
+ * whoever takes the turns.
  */
 #ifndef WEIR_AGENT_LOOPS_ENGINE_LOOP_H
 #define WEIR_AGENT_LOOPS_ENGINE_LOOP_H
@@ -43,6 +46,22 @@ struct wr_engine_input {
 struct wr_store_message {
     struct wr_handover *handover; /* or NULL */
     struct wr_request *request;   /* or NULL: passed on by the engine, to be finished by the store */
+};
+
+/* What a wait brought: one of these, or nothing. It is the turn's from then on. */
+struct wr_engine_received {
+    struct wr_request *request;
+    struct wr_batch *batch;       /* of slot `input` */
+    struct wr_handover *handover; /* back from the store */
+    uint32_t input;
+    bool ended; /* the channel of slot `input` is closed and drained */
+};
+
+enum wr_engine_phase {
+    WR_ENGINE_RUNS,
+    WR_ENGINE_SNAPSHOTS, /* every input has ended: the states of all alarms go to the journal */
+    WR_ENGINE_FLUSHES,   /* then everything open to the store */
+    WR_ENGINE_ENDED,     /* there is nothing left, or nobody takes it: no more turns */
 };
 
 struct wr_engine_stats_shown {
@@ -109,6 +128,9 @@ struct wr_engine_loop {
     int64_t snapshot_due_boot_ns;
     uint64_t journal_number; /* of the last entry sent to the journal */
     struct wr_engine_figures figures;
+    bool clear; /* the last turn left nothing in hand: a batch may be taken */
+    enum wr_engine_phase phase;
+    int64_t end_due_boot_ns; /* until then the journal is waited for at the end */
     bool flushed;
     pthread_t thread;
 };
@@ -126,6 +148,12 @@ void wr_engine_loop_no_more_inputs(struct wr_engine_loop *loop);
  * everything by the deadline; what is left stays open and is booked at the next start as lost. */
 WR_MUST_USE enum wr_result wr_engine_loop_join(struct wr_engine_loop *loop, int64_t deadline_boot_ns);
 void wr_engine_loop_fini(struct wr_engine_loop *loop);
+
+/* The two halves of the thread. receive waits until the deadline for the one thing that the next turn shall take; a deadline that has passed: it tries.
+ * turn takes it and does what is due, without waiting; it returns when it wants to run again though nothing is received (0: at once). The first
+ * turn has received nothing. After the turn that makes phase WR_ENGINE_ENDED there is none. */
+void wr_engine_loop_receive(struct wr_engine_loop *loop, int64_t deadline_boot_ns, struct wr_engine_received *ret_received);
+WR_MUST_USE int64_t wr_engine_loop_turn(struct wr_engine_loop *loop, const struct wr_now *now, const struct wr_engine_received *received);
 
 /* For requests that run on the engine's thread: hands what is filled to the store, now. False: no room. */
 bool wr_engine_loop_handover(struct wr_engine_loop *loop);

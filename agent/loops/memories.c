@@ -134,7 +134,7 @@ void wr_memories_recall(struct wr_evaluator *evaluator, struct wr_store_loop *st
     }
     /* Nobody waits for it: rows that stay are read once more, and are as old then as they are now. */
     if (wr_request_new(run_write, recalling.deleted, free_buf, &request, NULL) == WR_OK) {
-        (void)!wr_request_call(request, store->requests, wr_clock_boot_ns(store->clock), NULL);
+        (void)!wr_request_post(request, store->requests, NULL);
         wr_request_release(request);
     }
 }

@@ -31,13 +31,17 @@ static enum wr_result did_not_take(struct wr_request *request, struct wr_channel
     return wr_error_set(err, result, "%s does not answer: %s", wr_channel_name(owner), wr_result_name(result));
 }
 
+static enum wr_result answer_of(const struct wr_request *request, struct wr_error *err) {
+    if (request->result != WR_OK && err)
+        *err = request->error;
+    return request->result;
+}
+
 static enum wr_result conclude(const struct wr_request *request, const struct wr_channel *owner, enum wr_result received,
                                struct wr_error *err) {
     if (received != WR_OK)
         return wr_error_set(err, received, "%s did not answer in time", wr_channel_name(owner));
-    if (request->result != WR_OK && err)
-        *err = request->error;
-    return request->result;
+    return answer_of(request, err);
 }
 
 enum wr_result wr_request_call(struct wr_request *request, struct wr_channel *owner, int64_t deadline_boot_ns, struct wr_error *err) {
@@ -60,6 +64,19 @@ enum wr_result wr_request_call_within(struct wr_request *request, struct wr_chan
                              : conclude(request, owner, wr_channel_recv_context(request->done, &done, wait), err);
     wr_context_unref(wait);
     return result;
+}
+
+enum wr_result wr_request_post(struct wr_request *request, struct wr_channel *owner, struct wr_error *err) {
+    request->holders++;
+    enum wr_result sent = wr_channel_try_send(owner, &request);
+    return sent == WR_OK ? WR_OK : did_not_take(request, owner, sent, err);
+}
+
+enum wr_result wr_request_look(struct wr_request *request, struct wr_error *err) {
+    char done;
+    if (wr_channel_try_recv(request->done, &done) != WR_OK)
+        return WR_EMPTY;
+    return answer_of(request, err);
 }
 
 void wr_request_finish(struct wr_request *request, enum wr_result result) {

@@ -45,6 +45,11 @@ WR_MUST_USE enum wr_result wr_request_call(struct wr_request *request, struct wr
 WR_MUST_USE enum wr_result wr_request_call_within(struct wr_request *request, struct wr_channel *owner, struct wr_context *context,
                                                   int64_t patience_ns, struct wr_error *err);
 
+/* Puts it into the owner's channel and does not wait: WR_FULL, WR_CLOSED. For askers that want no answer, or look for it from time to time. */
+WR_MUST_USE enum wr_result wr_request_post(struct wr_request *request, struct wr_channel *owner, struct wr_error *err);
+/* What became of a request that was posted: WR_EMPTY while it is not finished; else its result, once. Never waits. */
+WR_MUST_USE enum wr_result wr_request_look(struct wr_request *request, struct wr_error *err);
+
 /* The owner's side: says that the answer is there and lets go. */
 void wr_request_finish(struct wr_request *request, enum wr_result result);
 

@@ -1,4 +1,4 @@
-#include "agent/loops/store_loop.h"
+#include "agent/loops/store_loop_private.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +70,7 @@ void wr_store_loop_fini(struct wr_store_loop *loop) {
 /* -- the disk refuses ------------------------------------------------------------------------------------------------------------------ */
 
 /* One line at the first refusal, then silence until it is over; everything is tried again every second. */
-static void disk_result(struct wr_store_loop *loop, enum wr_result result, const char *what, const struct wr_error *err) {
+void wr_store_loop_disk_result(struct wr_store_loop *loop, enum wr_result result, const char *what, const struct wr_error *err) {
     if (result == WR_OK) {
         if (loop->refusals > 0)
             WR_LOG_WITH(WR_LOG_INFO, "store", "the store takes again", WR_LOG_INT("refusals", loop->refusals));
@@ -80,136 +80,6 @@ static void disk_result(struct wr_store_loop *loop, enum wr_result result, const
     if (loop->refusals++ == 0)
         WR_LOG_WITH(WR_LOG_ERROR, "store", "the store refuses; tried again every second", WR_LOG_STR("what", what), WR_LOG_ERR(err));
     loop->retry_boot_ns = wr_clock_boot_ns(loop->clock) + WR_STORE_RETRY_NS;
-}
-
-/* -- the uplink ------------------------------------------------------------------------------------------------------------------------ */
-
-static void reply(struct wr_store_loop *loop, struct wr_uplink_reply *message) {
-    if (wr_channel_try_send(loop->to_uplink, message) != WR_OK)
-        wr_segment_free(&message->segment); /* there is no uplink: the channel of a running one cannot be full */
-}
-
-/* READY makes void whatever was answered and asked before it. What lies in the channel goes, so that there is room. */
-static void tell_ready(struct wr_store_loop *loop) {
-    struct wr_uplink_reply ready = {
-        .kind = WR_UPLINK_READY, .epoch = wr_store_epoch(loop->store), .seq = wr_store_live_from(loop->store) - 1};
-    struct wr_uplink_reply stale;
-    while (wr_channel_try_recv(loop->to_uplink, &stale) == WR_OK)
-        wr_segment_free(&stale.segment);
-    memset(loop->told, 0, sizeof loop->told);
-    memset(loop->offer_waits, 0, sizeof loop->offer_waits);
-    loop->asked_waits = false;
-    loop->epoch = ready.epoch;
-    reply(loop, &ready);
-}
-
-/* A broken store was renamed aside while it ran, and a fresh one is in use: nobody knows anything of it yet. */
-static void look_for_fresh_store(struct wr_store_loop *loop) {
-    if (wr_store_epoch(loop->store) == loop->epoch)
-        return;
-    WR_LOG(WR_LOG_ERROR, "store", "the store broke and was renamed aside; a fresh one is in use");
-    tell_ready(loop);
-    loop->fresh_stores++;
-}
-
-/* After commits: what is the newest of each lane. A lane that found no room is told at the next turn. */
-static void tell_available(struct wr_store_loop *loop) {
-    for (unsigned lane = 0; lane < WR_LANES; lane++) {
-        int64_t newest = wr_store_newest(loop->store, (enum wr_lane)lane);
-        if (newest <= loop->told[lane])
-            continue;
-        struct wr_uplink_reply available = {.kind = WR_UPLINK_AVAILABLE, .lane = (uint8_t)lane, .seq = newest};
-        if (wr_channel_try_send(loop->to_uplink, &available) == WR_OK)
-            loop->told[lane] = newest;
-    }
-}
-
-static enum wr_result answer_get(struct wr_store_loop *loop, struct wr_uplink_request *get, const struct wr_now *now,
-                                 struct wr_error *err) {
-    struct wr_uplink_reply answer = {.kind = WR_UPLINK_SEGMENT, .lane = get->lane, .cursor = get->cursor, .ticket = get->ticket};
-    int64_t before = get->last == INT64_MAX ? INT64_MAX : get->last + 1;
-    while (get->max_segments > 0) {
-        enum wr_result result = wr_store_next(loop->store, (enum wr_lane)get->lane, get->first - 1, before, now, &answer.segment, err);
-        if (wr_store_epoch(loop->store) != get->epoch) {
-            wr_segment_free(&answer.segment);
-            return WR_OK; /* READY comes in place of an answer */
-        }
-        if (result == WR_EMPTY)
-            break;
-        if (result != WR_OK)
-            return result;
-        get->first = answer.segment.seq + 1;
-        get->max_segments--;
-        reply(loop, &answer);
-        answer.segment = (struct wr_segment){0};
-    }
-    answer.kind = WR_UPLINK_DONE;
-    answer.segment = (struct wr_segment){0};
-    reply(loop, &answer);
-    return WR_OK;
-}
-
-/* Watermarks, the latest of each lane. They do not hold up what the uplink says behind them: acknowledgements may be what makes the room. */
-static void commit_offers(struct wr_store_loop *loop, const struct wr_now *now) {
-    for (unsigned lane = 0; lane < WR_LANES; lane++) {
-        struct wr_error err = {0};
-        struct wr_uplink_reply offered = {.kind = WR_UPLINK_OFFERED, .lane = (uint8_t)lane, .seq = loop->offer_waits[lane]};
-        if (offered.seq == 0)
-            continue;
-        enum wr_result result = wr_store_offer(loop->store, (enum wr_lane)lane, offered.seq, now, &err);
-        if (result != WR_OK) {
-            disk_result(loop, result, "booking for the uplink", &err);
-            return;
-        }
-        disk_result(loop, WR_OK, NULL, NULL);
-        loop->offer_waits[lane] = 0;
-        if (wr_store_epoch(loop->store) != loop->epoch)
-            return;
-        reply(loop, &offered);
-    }
-}
-
-static enum wr_result answer_asked(struct wr_store_loop *loop, const struct wr_now *now, struct wr_error *err) {
-    struct wr_uplink_request *asked = &loop->asked;
-    enum wr_result result = WR_OK;
-    switch ((enum wr_uplink_request_kind)asked->kind) {
-    case WR_UPLINK_GET:
-        return answer_get(loop, asked, now, err);
-    case WR_UPLINK_OFFER:
-        if (asked->lane < WR_LANES && asked->last > loop->offer_waits[asked->lane])
-            loop->offer_waits[asked->lane] = asked->last;
-        if (now->boot_ns >= loop->retry_boot_ns)
-            commit_offers(loop, now);
-        return WR_OK;
-    case WR_UPLINK_ACK:
-        return wr_store_ack(loop->store, (enum wr_lane)asked->lane, asked->first, asked->last, now, err);
-    case WR_UPLINK_PARK:
-        for (int64_t seq = asked->first; result == WR_OK && seq <= asked->last; seq++)
-            result = wr_store_park(loop->store, (enum wr_lane)asked->lane, seq);
-        return result;
-    }
-    return WR_OK;
-}
-
-/* What was asked of a former store is void: its READY is under way. A disk that refuses is asked again; tables that are full are not, since
- * what makes room in them comes behind. */
-static void answer_uplink(struct wr_store_loop *loop, const struct wr_now *now) {
-    struct wr_error err = {0};
-    loop->asked_waits = false;
-    if (loop->asked.epoch != wr_store_epoch(loop->store))
-        return;
-    enum wr_result result = answer_asked(loop, now, &err);
-    if (result == WR_FULL) {
-        WR_LOG_WITH(WR_LOG_WARN, "store", "not booked for the uplink; it will be sent again", WR_LOG_ERR(&err));
-        if (loop->asked.kind == WR_UPLINK_GET) {
-            struct wr_uplink_reply done = {
-                .kind = WR_UPLINK_DONE, .lane = loop->asked.lane, .cursor = loop->asked.cursor, .ticket = loop->asked.ticket};
-            reply(loop, &done);
-        }
-    } else if (result != WR_OK) {
-        disk_result(loop, result, "answering the uplink", &err);
-        loop->asked_waits = true;
-    }
 }
 
 /* -- journal and handovers ------------------------------------------------------------------------------------------------------------- */
@@ -226,7 +96,7 @@ static bool take_alarms(struct wr_store_loop *loop, const struct wr_now *now) {
         enum wr_result result =
             wr_store_alarms(loop->store, loop->alarms + loop->alarms_from, loop->n_alarms - loop->alarms_from, now, &taken, &err);
         loop->alarms_from += taken;
-        disk_result(loop, result, "journalling alarms", &err);
+        wr_store_loop_disk_result(loop, result, "journalling alarms", &err);
         if (result != WR_OK)
             return false;
     }
@@ -243,7 +113,7 @@ static bool take_handover(struct wr_store_loop *loop, const struct wr_now *now) 
     uint32_t taken = 0;
     enum wr_result result = wr_store_take(loop->store, loop->handover, loop->handover_from, now, &taken, &err);
     loop->handover_from += taken;
-    disk_result(loop, result, "taking windows", &err);
+    wr_store_loop_disk_result(loop, result, "taking windows", &err);
     if (result != WR_OK)
         return false;
     loop->counted_wall_ns = loop->handover->counted_wall_ns;
@@ -259,26 +129,13 @@ static void run_request(struct wr_store_loop *loop, struct wr_request *request) 
     request->run(request, loop);
 }
 
-void wr_store_loop_new_uplink(struct wr_request *request, void *owner) {
-    struct wr_store_loop *loop = owner;
-    const struct wr_now now = wr_clock_now(loop->clock);
-    if (loop->asked_waits)
-        answer_uplink(loop, &now);
-    while (wr_channel_try_recv(loop->from_uplink, &loop->asked) == WR_OK)
-        if (loop->asked.kind == WR_UPLINK_ACK || loop->asked.kind == WR_UPLINK_PARK)
-            answer_uplink(loop, &now);
-    tell_ready(loop);
-    tell_available(loop);
-    wr_request_finish(request, WR_OK);
-}
-
 void wr_store_loop_accounts(struct wr_request *request, void *owner) {
     struct wr_store_loop *loop = owner;
     const struct wr_accounts *accounts = request->input;
     wr_request_finish(request, wr_store_accounts(loop->store, accounts->list, accounts->n, false, &request->error));
 }
 
-/* -- the thread ------------------------------------------------------------------------------------------------------------------------ */
+/* -- opening ---------------------------------------------------------------------------------------------------------------------------- */
 
 struct restoring {
     struct wr_store_loop *loop;
@@ -305,9 +162,8 @@ static void on_snapshot(void *user, uint64_t key, const uint8_t *body, size_t le
     memcpy(entry->snap, body, len);
 }
 
-static enum wr_result open_store(struct wr_store_loop *loop) {
-    const struct wr_now now = wr_clock_now(loop->clock);
-    WR_TRY(wr_store_open(loop->path, &loop->options, &now, loop->symbols, &loop->store, &loop->report, &loop->open_error));
+static enum wr_result open_store(struct wr_store_loop *loop, const struct wr_now *now) {
+    WR_TRY(wr_store_open(loop->path, &loop->options, now, loop->symbols, &loop->store, &loop->report, &loop->open_error));
     enum wr_result result = wr_store_accounts(loop->store, loop->accounts->list, loop->accounts->n, false, &loop->open_error);
     struct restoring restoring = {.loop = loop};
     if (result == WR_OK)
@@ -315,47 +171,71 @@ static enum wr_result open_store(struct wr_store_loop *loop) {
     if (result == WR_OK)
         result = wr_memories_read(loop, &loop->open_error);
     if (result != WR_OK) {
-        (void)!wr_store_close(loop->store, &now, NULL);
+        (void)!wr_store_close(loop->store, now, NULL);
         loop->store = NULL;
         return result;
     }
     loop->stats = wr_store_stats(loop->store);
-    tell_ready(loop);
-    tell_available(loop);
+    wr_store_loop_tell_ready(loop);
+    wr_store_loop_tell_available(loop);
     return WR_OK;
 }
 
-/* Takes one thing, or waits until one is there. What waits for the disk (a refused handover or journal batch) shuts its channel. */
-static bool take_one(struct wr_store_loop *loop, bool stopping, int64_t deadline_boot_ns) {
-    struct wr_store_message message;
-    struct wr_request *request;
+static void begin(struct wr_store_loop *loop, const struct wr_now *now) {
+    enum wr_result result = open_store(loop, now);
+    loop->phase = result == WR_OK ? WR_STORE_RUNS : WR_STORE_ENDED;
+    loop->state = result == WR_OK ? WR_STORE_OPEN : WR_STORE_FAILED;
+    wr_channel_close(loop->opened);
+    if (result != WR_OK) { /* whoever sends or asks learns it at once, and a stop waits for nobody */
+        wr_channel_close(loop->from_engine);
+        wr_channel_close(loop->journal);
+        wr_channel_close(loop->requests);
+    }
+}
+
+/* -- turns ------------------------------------------------------------------------------------------------------------------------------- */
+
+/* What waits for the disk (a refused handover or journal batch) shuts its channel. */
+void wr_store_loop_receive(struct wr_store_loop *loop, int64_t deadline_boot_ns, struct wr_store_received *ret_received) {
+    static const enum wr_store_source sources[] = {WR_STORE_JOURNAL, WR_STORE_UPLINK, WR_STORE_ENGINE, WR_STORE_REQUEST};
+    struct wr_store_received received = {0};
     struct wr_channel_case cases[] = {
         {.channel = loop->n_alarms ? NULL : loop->journal, .direction = WR_CHANNEL_RECV, .element = &loop->alarms[0]},
         {.channel = loop->asked_waits ? NULL : loop->from_uplink, .direction = WR_CHANNEL_RECV, .element = &loop->asked},
-        {.channel = loop->handover ? NULL : loop->from_engine, .direction = WR_CHANNEL_RECV, .element = &message},
-        {.channel = stopping ? NULL : loop->requests, .direction = WR_CHANNEL_RECV, .element = &request},
+        {.channel = loop->handover ? NULL : loop->from_engine, .direction = WR_CHANNEL_RECV, .element = &received.message},
+        {.channel = loop->phase == WR_STORE_STOPS ? NULL : loop->requests, .direction = WR_CHANNEL_RECV, .element = &received.request},
     };
     size_t index;
-    if (wr_channel_select(cases, sizeof cases / sizeof cases[0], NULL, deadline_boot_ns, &index) != WR_OK)
-        return true;
-    if (cases[index].result != WR_OK)
-        return index != 3; /* the requests are closed last: a stop */
-    const struct wr_now now = wr_clock_now(loop->clock);
-    if (index == 0) {
+    if (wr_channel_select(cases, sizeof cases / sizeof cases[0], NULL, deadline_boot_ns, &index) == WR_OK) {
+        received.from = sources[index];
+        received.closed = cases[index].result != WR_OK;
+    }
+    *ret_received = received;
+}
+
+static void take(struct wr_store_loop *loop, const struct wr_now *now, const struct wr_store_received *received) {
+    switch (received->from) {
+    case WR_STORE_NOTHING:
+        break;
+    case WR_STORE_JOURNAL: {
         size_t more = 0;
         if (wr_channel_recv_batch(loop->journal, loop->alarms + 1, WR_STORE_JOURNAL_BATCH - 1, 0, &more) != WR_OK)
             more = 0;
         loop->n_alarms = 1 + (uint32_t)more;
-    } else if (index == 1) {
-        answer_uplink(loop, &now);
-    } else if (index == 2) {
-        loop->handover = message.handover;
-        if (message.request)
-            run_request(loop, message.request);
-    } else {
-        run_request(loop, request);
+        break;
     }
-    return true;
+    case WR_STORE_UPLINK:
+        wr_store_loop_answer_uplink(loop, now);
+        break;
+    case WR_STORE_ENGINE:
+        loop->handover = received->message.handover;
+        if (received->message.request)
+            run_request(loop, received->message.request);
+        break;
+    case WR_STORE_REQUEST:
+        run_request(loop, received->request);
+        break;
+    }
 }
 
 /* For whoever compares with a count of his own: what is booked, up to when. Every commit of the ledger, so it has no call site to be silenced. */
@@ -369,86 +249,89 @@ static void log_commits(struct wr_store_loop *loop, int64_t counted_wall_ns) {
 }
 
 /* Does what waits or is due. Nothing is tried while the disk refuses, before its time. */
-static void work(struct wr_store_loop *loop) {
-    const struct wr_now now = wr_clock_now(loop->clock);
-    if (now.boot_ns < loop->retry_boot_ns)
+static void work(struct wr_store_loop *loop, const struct wr_now *now) {
+    if (now->boot_ns < loop->retry_boot_ns)
         return;
     int64_t counted_before = loop->counted_wall_ns; /* a commit inside of the next handover may hold only the one before */
-    if (take_alarms(loop, &now))
-        (void)take_handover(loop, &now);
-    if (now.boot_ns >= loop->retry_boot_ns)
-        commit_offers(loop, &now);
-    if (loop->asked_waits && now.boot_ns >= loop->retry_boot_ns)
-        answer_uplink(loop, &now);
-    if (wr_store_due(loop->store) <= now.boot_ns && now.boot_ns >= loop->retry_boot_ns) {
+    if (take_alarms(loop, now))
+        (void)take_handover(loop, now);
+    if (now->boot_ns >= loop->retry_boot_ns)
+        wr_store_loop_commit_offers(loop, now);
+    if (loop->asked_waits && now->boot_ns >= loop->retry_boot_ns)
+        wr_store_loop_answer_uplink(loop, now);
+    if (wr_store_due(loop->store) <= now->boot_ns && now->boot_ns >= loop->retry_boot_ns) {
         struct wr_error err = {0};
-        disk_result(loop, wr_store_tick(loop->store, &now, &err), "committing", &err);
+        wr_store_loop_disk_result(loop, wr_store_tick(loop->store, now, &err), "committing", &err);
     }
     log_commits(loop, counted_before);
     show_journalled(loop);
-    look_for_fresh_store(loop);
-    tell_available(loop);
-}
-
-static bool offers_wait(const struct wr_store_loop *loop) {
-    for (unsigned lane = 0; lane < WR_LANES; lane++)
-        if (loop->offer_waits[lane] > 0)
-            return true;
-    return false;
+    wr_store_loop_look_for_fresh_store(loop);
+    wr_store_loop_tell_available(loop);
 }
 
 static int64_t next_deadline(const struct wr_store_loop *loop) {
     int64_t due = wr_store_due(loop->store);
-    bool waits = loop->handover || loop->n_alarms || loop->asked_waits || offers_wait(loop);
+    bool waits = loop->handover || loop->n_alarms || loop->asked_waits || wr_store_loop_offers_wait(loop);
     if (loop->refusals > 0 && (waits || due < loop->retry_boot_ns))
         return loop->retry_boot_ns;
     return waits ? 0 : due;
 }
 
-/* What is in the channels at a stop. */
-static void take_rest(struct wr_store_loop *loop) {
-    for (int idle = 0; idle < 2;) {
-        work(loop);
-        struct wr_channel_stats journal, handovers, uplink;
-        wr_channel_stats(loop->journal, &journal);
-        wr_channel_stats(loop->from_engine, &handovers);
-        wr_channel_stats(loop->from_uplink, &uplink);
-        bool stuck = loop->refusals > 3;
-        bool empty = journal.depth + handovers.depth + uplink.depth == 0 && !loop->handover && !loop->n_alarms && !loop->asked_waits;
-        if (empty || stuck) {
-            idle++;
-            continue;
-        }
-        (void)take_one(loop, true, loop->refusals ? loop->retry_boot_ns : 0);
+static void end(struct wr_store_loop *loop, const struct wr_now *now) {
+    struct wr_error err = {0};
+    if (!loop->final_seen) {
+        /* The engine did not hand over everything: the next start must book what is missing, so this is no clean close. */
+        if (wr_store_flush(loop->store, now, &err) != WR_OK)
+            WR_LOG_WITH(WR_LOG_ERROR, "store", "last commit failed", WR_LOG_ERR(&err));
+        wr_store_abandon(loop->store);
+    } else if (wr_store_close(loop->store, now, &err) != WR_OK) {
+        WR_LOG_WITH(WR_LOG_ERROR, "store", "not closed cleanly", WR_LOG_ERR(&err));
     }
+    loop->store = NULL;
+    loop->phase = WR_STORE_ENDED;
+}
+
+/* What is in the channels at a stop, until nothing is left in two turns, or the disk goes on refusing. */
+static int64_t stop_turn(struct wr_store_loop *loop, const struct wr_now *now) {
+    work(loop, now);
+    struct wr_channel_stats journal, handovers, uplink;
+    wr_channel_stats(loop->journal, &journal);
+    wr_channel_stats(loop->from_engine, &handovers);
+    wr_channel_stats(loop->from_uplink, &uplink);
+    bool stuck = loop->refusals > 3;
+    bool empty = journal.depth + handovers.depth + uplink.depth == 0 && !loop->handover && !loop->n_alarms && !loop->asked_waits;
+    if (!empty && !stuck)
+        return loop->refusals ? loop->retry_boot_ns : 0;
+    if (++loop->idle == 2)
+        end(loop, now);
+    return 0;
+}
+
+int64_t wr_store_loop_turn(struct wr_store_loop *loop, const struct wr_now *now, const struct wr_store_received *received) {
+    if (loop->phase == WR_STORE_BEGINS) {
+        begin(loop, now);
+        return loop->phase == WR_STORE_RUNS ? next_deadline(loop) : 0;
+    }
+    if (received->from == WR_STORE_REQUEST && received->closed)
+        loop->phase = WR_STORE_STOPS; /* the requests are closed last */
+    if (!received->closed)
+        take(loop, now, received);
+    if (loop->phase == WR_STORE_STOPS)
+        return stop_turn(loop, now);
+    work(loop, now);
+    return next_deadline(loop);
 }
 
 static void *run(void *user) {
     struct wr_store_loop *loop = user;
+    struct wr_store_received received = {0};
     wr_thread_name("weir-store");
-    enum wr_result result = open_store(loop);
-    loop->state = result == WR_OK ? WR_STORE_OPEN : WR_STORE_FAILED;
-    wr_channel_close(loop->opened);
-    if (result != WR_OK) { /* whoever sends or asks learns it at once, and a stop waits for nobody */
-        wr_channel_close(loop->from_engine);
-        wr_channel_close(loop->journal);
-        wr_channel_close(loop->requests);
-        return NULL;
+    while (loop->phase != WR_STORE_ENDED) {
+        const struct wr_now now = wr_clock_now(loop->clock);
+        const int64_t due_boot_ns = wr_store_loop_turn(loop, &now, &received);
+        if (loop->phase != WR_STORE_ENDED)
+            wr_store_loop_receive(loop, due_boot_ns, &received);
     }
-    while (take_one(loop, false, next_deadline(loop)))
-        work(loop);
-    take_rest(loop);
-    const struct wr_now now = wr_clock_now(loop->clock);
-    struct wr_error err = {0};
-    if (!loop->final_seen) {
-        /* The engine did not hand over everything: the next start must book what is missing, so this is no clean close. */
-        if (wr_store_flush(loop->store, &now, &err) != WR_OK)
-            WR_LOG_WITH(WR_LOG_ERROR, "store", "last commit failed", WR_LOG_ERR(&err));
-        wr_store_abandon(loop->store);
-    } else if (wr_store_close(loop->store, &now, &err) != WR_OK) {
-        WR_LOG_WITH(WR_LOG_ERROR, "store", "not closed cleanly", WR_LOG_ERR(&err));
-    }
-    loop->store = NULL;
     return NULL;
 }
 

@@ -5,6 +5,8 @@
  * forgotten meanwhile: it would wait for the answer for ever. When a broken store is replaced while it runs, the uplink is told READY with
  * the new epoch, and fresh_stores asks the engine for the states of all alarms. A store that cannot be opened at all closes its channels.
  *
+ * The thread does nothing but receive (which waits) and turn (which does not, but for the disk), so that a simulation can take the turns in its place.
+ *
  * Threads: start, stop and restored alarms from the main thread; requests from any. Ownership: the channels are made by init and freed by fini.
  */
 #ifndef WEIR_AGENT_LOOPS_STORE_LOOP_H
@@ -27,6 +29,22 @@
 #define WR_STORE_RETRY_NS (1 * WR_NS_PER_S)
 
 enum wr_store_state { WR_STORE_OPENING, WR_STORE_OPEN, WR_STORE_FAILED };
+
+enum wr_store_phase {
+    WR_STORE_BEGINS,
+    WR_STORE_RUNS,
+    WR_STORE_STOPS, /* no more requests: what lies in the other channels is taken */
+    WR_STORE_ENDED, /* closed, or never opened: no more turns */
+};
+
+/* What a wait brought. Entries of the journal and what the uplink asks are received into the loop: large, or kept there anyhow. */
+enum wr_store_source { WR_STORE_NOTHING, WR_STORE_JOURNAL, WR_STORE_UPLINK, WR_STORE_ENGINE, WR_STORE_REQUEST };
+struct wr_store_received {
+    enum wr_store_source from;
+    bool closed; /* instead of an element */
+    struct wr_store_message message;
+    struct wr_request *request;
+};
 
 struct wr_store_loop {
     /* Set by the agent before the start. */
@@ -72,6 +90,8 @@ struct wr_store_loop {
     uint64_t commits_logged;
     int64_t counted_wall_ns; /* up to when the books are complete that the next commit writes */
     bool final_seen;
+    enum wr_store_phase phase;
+    int idle; /* turns at the stop that found nothing more to do */
     pthread_t thread;
 };
 
@@ -83,6 +103,11 @@ WR_MUST_USE enum wr_result wr_store_loop_wait_open(struct wr_store_loop *loop, i
 /* After the engine has sent its final handover: takes everything that is left, commits, closes the store. */
 WR_MUST_USE enum wr_result wr_store_loop_stop(struct wr_store_loop *loop, int64_t deadline_boot_ns);
 void wr_store_loop_fini(struct wr_store_loop *loop);
+
+/* The two halves of the thread, as of the engine's (wr_engine_loop_receive). The first turn opens the store; a stop begins with the requests closed;
+ * after the turn that makes phase WR_STORE_ENDED there is none. */
+void wr_store_loop_receive(struct wr_store_loop *loop, int64_t deadline_boot_ns, struct wr_store_received *ret_received);
+WR_MUST_USE int64_t wr_store_loop_turn(struct wr_store_loop *loop, const struct wr_now *now, const struct wr_store_received *received);
 
 /* A new uplink begins: it is told READY again. Runs on the store's thread, as a request. */
 wr_request_run wr_store_loop_new_uplink;

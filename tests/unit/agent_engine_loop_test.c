@@ -170,6 +170,12 @@ static void take_handover(void) {
     wr_handover_return(message.handover);
 }
 
+static void take_what_is_there(void) {
+    struct wr_channel_stats stats;
+    for (wr_channel_stats(bed.loop.to_store, &stats); stats.depth > 0; stats.depth--)
+        take_handover();
+}
+
 /* Sends until all handovers are under way, and over some windows more, which have nowhere to go. */
 static void exhaust_handovers(void) {
     struct wr_channel_stats stats;
@@ -197,6 +203,15 @@ static void everything_was_handed_over(void) {
     assert_int_equal(wr_engine_loop_join(&bed.loop, WR_NEVER_NS), WR_OK);
     assert_true(bed.loop.flushed);
     assert_int_equal(bed.received, bed.sent);
+    assert_int_equal(bed.books[WR_BOOK_TAKEN], bed.sent);
+    assert_int_equal(bed.handed, bed.sent);
+}
+
+static void everything_was_handed_over_by_turns(void) {
+    while (!bed.final)
+        take_handover();
+    assert_int_equal(bed.loop.phase, WR_ENGINE_ENDED);
+    assert_true(bed.loop.flushed);
     assert_int_equal(bed.books[WR_BOOK_TAKEN], bed.sent);
     assert_int_equal(bed.handed, bed.sent);
 }
@@ -336,6 +351,81 @@ static void a_fresh_store_is_given_all_states(void **state) {
     end();
 }
 
+/* -- turns on the test's thread, on a clock of its own --------------------------------------------------------------------------------------- */
+
+static struct wr_clock_virtual own_clock;
+
+static void begin_on_own_clock(size_t journal) {
+    begin(WR_NS_PER_S, 2, 1024, journal);
+    const struct wr_now now = wr_clock_now(wr_clock_real());
+    wr_clock_virtual_init(&own_clock, now.boot_ns, now.wall_ns, 1);
+    bed.loop.clock = &own_clock.clock;
+}
+
+/* All turns of this moment; when the loop wants to run again. */
+static int64_t turn(void) {
+    struct wr_engine_received received = {0};
+    for (;;) {
+        const struct wr_now now = wr_clock_now(&own_clock.clock);
+        const int64_t due = wr_engine_loop_turn(&bed.loop, &now, &received);
+        if (bed.loop.phase == WR_ENGINE_ENDED)
+            return WR_NEVER_NS;
+        wr_engine_loop_receive(&bed.loop, 0, &received);
+        const bool nothing = !received.request && !received.batch && !received.handover && !received.ended;
+        if (nothing && due > now.boot_ns)
+            return due;
+    }
+}
+
+static void turns_need_no_thread_and_no_real_time(void **state) {
+    (void)state;
+    begin_on_own_clock(1024);
+    const int64_t first = wr_clock_boot_ns(&own_clock.clock);
+    (void)turn();
+    send_rooms(60);
+    int64_t due = turn();
+    expect_transitions(ROOMS, WR_ALARM_RAISED);
+    while (bed.handed == 0) {
+        const int64_t now = wr_clock_boot_ns(&own_clock.clock);
+        assert_true(due > now && due <= now + WR_NS_PER_S); /* it turns at least once a second */
+        wr_clock_virtual_advance(&own_clock, due - now);
+        due = turn();
+        take_what_is_there();
+    }
+    assert_int_equal(bed.handed, ROOMS);
+    assert_true(wr_clock_boot_ns(&own_clock.clock) - first < 5 * WR_NS_PER_S);
+    let_it_end();
+    while (turn() != WR_NEVER_NS)
+        take_what_is_there(); /* it needs them back */
+    everything_was_handed_over_by_turns();
+    end();
+}
+
+/* The journal has a second for the states of all alarms, the store as long as it likes. */
+static void the_end_waits_for_the_journal_and_then_for_the_store(void **state) {
+    (void)state;
+    begin_on_own_clock(ROOMS);
+    send_rooms(60);
+    (void)turn();
+    expect_transitions(ROOMS, WR_ALARM_RAISED); /* the journal is full of them */
+    struct wr_handover *held[2];
+    assert_int_equal(wr_handover_take(&bed.loop.handovers, &held[0]), WR_OK); /* the other one is being filled */
+    let_it_end();
+    const int64_t since = wr_clock_boot_ns(&own_clock.clock);
+    int64_t due = turn();
+    while (bed.loop.phase == WR_ENGINE_SNAPSHOTS) {
+        assert_true(due <= since + WR_NS_PER_S + WR_NS_PER_MS);
+        wr_clock_virtual_advance(&own_clock, due - wr_clock_boot_ns(&own_clock.clock));
+        due = turn();
+    }
+    assert_true(wr_clock_boot_ns(&own_clock.clock) - since >= WR_NS_PER_S);
+    assert_int_equal(bed.loop.phase, WR_ENGINE_ENDED); /* one handover was enough */
+    assert_true(bed.loop.flushed);
+    wr_handover_return(held[0]);
+    everything_was_handed_over_by_turns();
+    end();
+}
+
 /* -- reload: on the test's thread, as in a request --------------------------------------------------------------------------------------- */
 
 static void take_in_hand(void) {
@@ -458,6 +548,8 @@ int main(void) {
         cmocka_unit_test(without_handovers_windows_widen_and_the_ledger_balances),
         cmocka_unit_test(a_stop_with_a_store_that_stands_still_has_an_end),
         cmocka_unit_test(a_fresh_store_is_given_all_states),
+        cmocka_unit_test(turns_need_no_thread_and_no_real_time),
+        cmocka_unit_test(the_end_waits_for_the_journal_and_then_for_the_store),
         cmocka_unit_test(counts_go_on_over_an_exchange),
         cmocka_unit_test(a_round_of_states_begins_anew_with_an_exchange),
         cmocka_unit_test(an_exchange_that_finds_no_memory_changes_nothing),

@@ -136,6 +136,40 @@ static void a_busy_owner_is_not_waited_for_for_ever(void **state) {
     assert_int_equal(freed, 2);
 }
 
+static void a_posted_one_is_looked_for(void **state) {
+    (void)state;
+    struct wr_request *request = make(21), *other = make(-1), *taken;
+    struct wr_error err = {0};
+    int runs = 0;
+    assert_int_equal(wr_request_post(request, owner, &err), WR_OK);
+    assert_int_equal(wr_request_look(request, &err), WR_EMPTY);
+    assert_int_equal(wr_request_post(other, owner, &err), WR_FULL);
+    assert_int_equal(wr_channel_try_recv(owner, &taken), WR_OK);
+    taken->run(taken, &runs);
+    assert_int_equal(wr_request_look(request, &err), WR_OK);
+    assert_int_equal(*(int64_t *)request->input, 42);
+    wr_request_release(request);
+    /* One whose asker has let go is freed by the owner. */
+    assert_int_equal(wr_request_post(other, owner, &err), WR_OK);
+    assert_int_equal(wr_channel_try_recv(owner, &taken), WR_OK);
+    taken->run(taken, &runs);
+    assert_int_equal(wr_request_look(other, &err), WR_INVALID);
+    assert_int_equal(err.code, WR_INVALID);
+    wr_request_release(other);
+    request = make(1);
+    assert_int_equal(wr_request_post(request, owner, &err), WR_OK);
+    wr_request_release(request);
+    assert_int_equal(freed, 2);
+    assert_int_equal(wr_channel_try_recv(owner, &taken), WR_OK);
+    taken->run(taken, &runs);
+    assert_int_equal(freed, 3);
+    wr_channel_close(owner);
+    request = make(1);
+    assert_int_equal(wr_request_post(request, owner, &err), WR_CLOSED);
+    wr_request_release(request);
+    assert_int_equal(freed, 4);
+}
+
 static void *ask(void *user) {
     struct wr_request *request = make(1);
     struct wr_error err = {0};
@@ -213,6 +247,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_busy_owner_is_not_waited_for_for_ever, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_owner_that_ends_lets_its_askers_go, set_up, tear_down),
         cmocka_unit_test_setup_teardown(both_let_go_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_posted_one_is_looked_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_memory_the_input_is_freed, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

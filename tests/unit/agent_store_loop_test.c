@@ -192,12 +192,72 @@ static void a_store_that_cannot_be_opened_lets_everybody_go(void **state) {
     wr_request_release(request);
 }
 
+/* -- turns on the test's thread, on a clock of its own --------------------------------------------------------------------------------------- */
+
+static struct wr_clock_virtual own_clock;
+
+/* All turns of this moment; when the loop wants to run again. */
+static int64_t turn(void) {
+    struct wr_store_received received = {0};
+    for (;;) {
+        const struct wr_now now = wr_clock_now(&own_clock.clock);
+        const int64_t due = wr_store_loop_turn(&loop, &now, &received);
+        if (loop.phase == WR_STORE_ENDED)
+            return WR_NEVER_NS;
+        wr_store_loop_receive(&loop, 0, &received);
+        if (received.from == WR_STORE_NOTHING && due > now.boot_ns)
+            return due;
+    }
+}
+
+static void turns_need_no_thread_and_no_real_time(void **state) {
+    (void)state;
+    wr_clock_virtual_init(&own_clock, WR_NS_PER_S, INT64_C(1700000000) * WR_NS_PER_S, 1);
+    loop.clock = &own_clock.clock;
+    loop.path = fixture.directory;
+    loop.options = fixture.options;
+    loop.symbols = fixture.symbols;
+    loop.accounts = &accounts;
+    assert_int_equal(wr_store_loop_init(&loop, HANDOVERS, 16, NULL), WR_OK);
+    assert_int_equal(turn(), WR_NEVER_NS); /* opened; nothing is due */
+    assert_int_equal(loop.state, WR_STORE_OPEN);
+    const struct wr_uplink_reply ready = hear(WR_UPLINK_READY);
+    hand_over(10, false);
+    int64_t due = turn(), end = wr_clock_boot_ns(&own_clock.clock) + fixture.options.max_loss_ns;
+    assert_true(due > wr_clock_boot_ns(&own_clock.clock) && due <= end);
+    struct wr_channel_stats told;
+    for (wr_channel_stats(loop.to_uplink, &told); told.depth == 0; wr_channel_stats(loop.to_uplink, &told)) {
+        assert_true(due <= end);
+        wr_clock_virtual_advance(&own_clock, due - wr_clock_boot_ns(&own_clock.clock));
+        due = turn();
+    }
+    assert_int_equal(hear(WR_UPLINK_AVAILABLE).seq, 1);
+    struct wr_request *request;
+    assert_int_equal(wr_request_new(finish, NULL, NULL, &request, NULL), WR_OK);
+    assert_int_equal(wr_request_post(request, loop.requests, NULL), WR_OK);
+    ask(WR_UPLINK_GET, ready.epoch, 1, INT64_MAX);
+    (void)turn();
+    assert_int_equal(wr_request_look(request, NULL), WR_OK);
+    wr_request_release(request);
+    struct wr_uplink_reply segment = hear(WR_UPLINK_SEGMENT);
+    assert_int_equal(segment.segment.n, 10);
+    wr_segment_free(&segment.segment);
+    /* A stop takes what is on its way, whether it came before or behind it. */
+    wr_channel_close(loop.requests);
+    hand_over(10, true);
+    assert_int_equal(turn(), WR_NEVER_NS);
+    assert_int_equal(loop.phase, WR_STORE_ENDED);
+    assert_int_equal(store_fixture_open(&fixture), WR_OK);
+    assert_false(fixture.report.unclean);
+}
+
 int main(void) {
     wr_waiting_watchdog(60);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_store_that_breaks_while_it_runs_is_told_of, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_the_engines_last_word_the_stop_is_unclean, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_store_that_cannot_be_opened_lets_everybody_go, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(turns_need_no_thread_and_no_real_time, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

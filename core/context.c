@@ -17,6 +17,7 @@ struct wr_context {
     _Atomic uint32_t references;
     _Atomic uint32_t canceled; /* 0 or 1; the word that wr_context_sleep_until parks on is the sleeper's own */
     struct wr_context *parent;
+    const struct wr_clock *clock; /* of the root */
     int64_t deadline_boot_ns;
     uint64_t trace_id;
     pthread_mutex_t mutex; /* guards what follows */
@@ -31,8 +32,8 @@ static void parent_ended(void *user) {
     wr_context_cancel(user);
 }
 
-enum wr_result wr_context_new(struct wr_context *parent, int64_t deadline_boot_ns, uint64_t trace_id, struct wr_context **ret_context,
-                              struct wr_error *err) {
+enum wr_result wr_context_new_on(const struct wr_clock *clock, int64_t deadline_boot_ns, uint64_t trace_id, struct wr_context **ret_context,
+                                 struct wr_error *err) {
     struct wr_context *context = calloc(1, sizeof *context);
     if (!context)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for a context");
@@ -40,8 +41,17 @@ enum wr_result wr_context_new(struct wr_context *parent, int64_t deadline_boot_n
     atomic_init(&context->canceled, 0);
     (void)pthread_mutex_init(&context->mutex, NULL); /* neither can fail with default attributes */
     (void)pthread_cond_init(&context->called, NULL);
+    context->clock = clock;
     context->deadline_boot_ns = deadline_boot_ns;
     context->trace_id = trace_id;
+    *ret_context = context;
+    return WR_OK;
+}
+
+enum wr_result wr_context_new(struct wr_context *parent, int64_t deadline_boot_ns, uint64_t trace_id, struct wr_context **ret_context,
+                              struct wr_error *err) {
+    struct wr_context *context;
+    WR_TRY(wr_context_new_on(parent ? parent->clock : wr_clock_real(), deadline_boot_ns, trace_id, &context, err));
     if (parent) {
         if (parent->deadline_boot_ns < deadline_boot_ns)
             context->deadline_boot_ns = parent->deadline_boot_ns;
@@ -125,7 +135,7 @@ enum wr_result wr_context_state(struct wr_context *context) {
         return WR_OK;
     if (is_canceled(context))
         return WR_CANCELED;
-    if (context->deadline_boot_ns != WR_NEVER_NS && wr_clock_boot_ns(wr_clock_real()) >= context->deadline_boot_ns)
+    if (context->deadline_boot_ns != WR_NEVER_NS && wr_clock_boot_ns(context->clock) >= context->deadline_boot_ns)
         return WR_TIMEOUT;
     return WR_OK;
 }

@@ -3,7 +3,7 @@
  * Promise: a child ends no later than its parent: cancelling a context cancels all below it, and a child's deadline is the earlier of its
  * own and its parent's. Ending is final. A context carries the trace id of what it works for.
  * Threads: any thread. Ownership: counted references; a child keeps its parent alive. wr_context_cancel does not give up the reference.
- * Units: CLOCK_BOOTTIME nanoseconds.
+ * Units: nanoseconds of CLOCK_BOOTTIME, or of the clock that the root was born with.
  */
 #ifndef WEIR_CORE_CONTEXT_H
 #define WEIR_CORE_CONTEXT_H
@@ -13,11 +13,15 @@
 
 #include "core/result.h"
 
+struct wr_clock;
 struct wr_context;
 
 /* A child of parent (NULL: a root). deadline WR_NEVER_NS: only the parent's. trace_id 0: the parent's. */
 WR_MUST_USE enum wr_result wr_context_new(struct wr_context *parent, int64_t deadline_boot_ns, uint64_t trace_id,
                                           struct wr_context **ret_context, struct wr_error *err);
+/* A root whose deadline, and those of all below, is a time of this clock. On a virtual one nobody can sleep or wait with it: it is only asked. */
+WR_MUST_USE enum wr_result wr_context_new_on(const struct wr_clock *clock, int64_t deadline_boot_ns, uint64_t trace_id,
+                                             struct wr_context **ret_context, struct wr_error *err);
 struct wr_context *wr_context_ref(struct wr_context *context);
 /* NULL is fine. */
 void wr_context_unref(struct wr_context *context);

@@ -10,10 +10,6 @@
 #define TURN 64 /* messages taken from a channel before actions are carried out */
 #define REQUEST_WAIT_NS WR_NS_PER_S
 
-static struct wr_now now_of(const struct wr_uplink_runner *runner) {
-    return wr_clock_now(runner->config.clock);
-}
-
 static uint64_t random_of(const struct wr_uplink_runner *runner) {
     return wr_clock_random_u64(runner->config.clock);
 }
@@ -128,11 +124,10 @@ static void tell_state(struct wr_uplink_runner *runner) {
     tell_commands(runner, &stats);
 }
 
-static void act_all(struct wr_uplink_runner *runner) {
-    struct wr_now now = now_of(runner);
+static void act_all(struct wr_uplink_runner *runner, const struct wr_now *now) {
     struct wr_uplink_action action;
-    while (wr_uplink_next(runner->uplink, &now, random_of(runner), &action)) {
-        act(runner, &now, &action);
+    while (wr_uplink_next(runner->uplink, now, random_of(runner), &action)) {
+        act(runner, now, &action);
         if (action.kind == WR_UPLINK_ACT_CONNECT || action.kind == WR_UPLINK_ACT_CLOSE)
             tell_state(runner);
     }
@@ -141,9 +136,8 @@ static void act_all(struct wr_uplink_runner *runner) {
 
 /* ---- messages in ---- */
 
-static void take_event(struct wr_uplink_runner *runner, const struct wr_session_event *event) {
-    struct wr_now now = now_of(runner);
-    wr_uplink_on_session(runner->uplink, &now, random_of(runner), event);
+static void take_event(struct wr_uplink_runner *runner, const struct wr_now *now, const struct wr_session_event *event) {
+    wr_uplink_on_session(runner->uplink, now, random_of(runner), event);
     if (event->kind != WR_SESSION_DELIVERED && event->kind != WR_SESSION_REFUSED)
         tell_state(runner);
 }
@@ -164,15 +158,14 @@ static enum wr_result encode(struct wr_uplink_runner *runner, struct wr_segment 
     return result;
 }
 
-static void take_reply(struct wr_uplink_runner *runner, struct wr_uplink_reply *reply) {
-    struct wr_now now = now_of(runner);
+static void take_reply(struct wr_uplink_runner *runner, const struct wr_now *now, struct wr_uplink_reply *reply) {
     enum wr_result encoded = WR_OK;
     size_t packet_bytes = 0;
     if (reply->kind == WR_UPLINK_SEGMENT) {
         encoded = encode(runner, &reply->segment);
         packet_bytes = wr_uplink_publish_bytes(runner, &reply->segment);
     }
-    wr_uplink_on_store(runner->uplink, &now, reply, packet_bytes, encoded);
+    wr_uplink_on_store(runner->uplink, now, reply, packet_bytes, encoded);
 }
 
 static void take_direct(struct wr_uplink_runner *runner, struct wr_uplink_direct *direct) {
@@ -190,64 +183,92 @@ static void take_answer(struct wr_uplink_runner *runner, const struct wr_command
         free(direct.payload);
 }
 
-static void take_stop(struct wr_uplink_runner *runner, int64_t deadline_boot_ns) {
-    struct wr_now now = now_of(runner);
-    wr_uplink_on_stop(runner->uplink, &now, deadline_boot_ns);
+/* ---- turns ---- */
+
+void wr_uplink_runner_receive(struct wr_uplink_runner *runner, int64_t deadline_boot_ns, struct wr_uplink_received *ret_received) {
+    static const enum wr_uplink_source sources[] = {WR_UPLINK_FROM_CONTROL, WR_UPLINK_FROM_SESSION, WR_UPLINK_FROM_ACTIONS,
+                                                    WR_UPLINK_FROM_COMMANDS, WR_UPLINK_FROM_STORE};
+    bool room = !runner->directs_over && wr_uplink_direct_room(runner->uplink);
+    bool answer_room = !runner->answers_over && wr_uplink_answer_room(runner->uplink);
+    struct wr_channel_case cases[] = {
+        {.channel = runner->control, .direction = WR_CHANNEL_RECV, .element = &ret_received->as.stop_boot_ns},
+        {.channel = runner->events, .direction = WR_CHANNEL_RECV, .element = &ret_received->as.event},
+        {.channel = room ? runner->config.directs : NULL, .direction = WR_CHANNEL_RECV, .element = &ret_received->as.direct},
+        {.channel = answer_room ? runner->config.answers : NULL, .direction = WR_CHANNEL_RECV, .element = &ret_received->as.answer},
+        {.channel = runner->replies_over ? NULL : runner->config.replies, .direction = WR_CHANNEL_RECV, .element = &ret_received->as.reply},
+    };
+    size_t index;
+    ret_received->from = WR_UPLINK_FROM_NOBODY;
+    if (wr_channel_select(cases, sizeof cases / sizeof cases[0], NULL, deadline_boot_ns, &index) != WR_OK)
+        return;
+    ret_received->from = sources[index];
+    ret_received->closed = cases[index].result != WR_OK;
 }
 
-/* The messages of one turn: the one that woke us is taken by select; what else lies there is taken with it. */
-static void drain(struct wr_uplink_runner *runner) {
+static void take(struct wr_uplink_runner *runner, const struct wr_now *now, struct wr_uplink_received *received) {
+    const bool over = received->closed;
+    switch (received->from) {
+    case WR_UPLINK_FROM_NOBODY:
+        break;
+    case WR_UPLINK_FROM_CONTROL:
+        wr_uplink_on_stop(runner->uplink, now, over ? 0 : received->as.stop_boot_ns);
+        break;
+    case WR_UPLINK_FROM_SESSION:
+        if (!over)
+            take_event(runner, now, &received->as.event);
+        break;
+    case WR_UPLINK_FROM_ACTIONS:
+        runner->directs_over = over;
+        if (!over)
+            take_direct(runner, &received->as.direct);
+        break;
+    case WR_UPLINK_FROM_COMMANDS:
+        runner->answers_over = over;
+        if (!over)
+            take_answer(runner, &received->as.answer);
+        break;
+    case WR_UPLINK_FROM_STORE:
+        runner->replies_over = over;
+        if (!over)
+            take_reply(runner, now, &received->as.reply);
+        break;
+    }
+}
+
+/* What else lies there is taken with the one that woke us. */
+static void drain(struct wr_uplink_runner *runner, const struct wr_now *now) {
     struct wr_session_event event;
     for (int i = 0; i < TURN && wr_channel_try_recv(runner->events, &event) == WR_OK; i++)
-        take_event(runner, &event);
+        take_event(runner, now, &event);
     struct wr_uplink_reply reply;
     for (int i = 0; i < TURN && !runner->replies_over && wr_channel_try_recv(runner->config.replies, &reply) == WR_OK; i++)
-        take_reply(runner, &reply);
+        take_reply(runner, now, &reply);
+}
+
+int64_t wr_uplink_runner_turn(struct wr_uplink_runner *runner, const struct wr_now *now, struct wr_uplink_received *received) {
+    take(runner, now, received);
+    if (received->from != WR_UPLINK_FROM_NOBODY)
+        drain(runner, now);
+    received->from = WR_UPLINK_FROM_NOBODY;
+    act_all(runner, now);
+    return wr_uplink_wake_ns(runner->uplink);
+}
+
+bool wr_uplink_runner_ended(const struct wr_uplink_runner *runner) {
+    return wr_uplink_state(runner->uplink) == WR_UPLINK_STOPPED;
 }
 
 static void *runner_thread(void *user) {
     struct wr_uplink_runner *runner = user;
+    struct wr_uplink_received received = {.from = WR_UPLINK_FROM_NOBODY};
     wr_thread_name("weir-uplink");
-    act_all(runner);
-    while (wr_uplink_state(runner->uplink) != WR_UPLINK_STOPPED) {
-        struct wr_session_event event;
-        struct wr_uplink_reply reply;
-        struct wr_uplink_direct direct;
-        struct wr_command_answer answer;
-        int64_t stop_boot_ns = 0;
-        bool room = !runner->directs_over && wr_uplink_direct_room(runner->uplink);
-        bool answer_room = !runner->answers_over && wr_uplink_answer_room(runner->uplink);
-        struct wr_channel_case cases[] = {
-            {.channel = runner->control, .direction = WR_CHANNEL_RECV, .element = &stop_boot_ns},
-            {.channel = runner->events, .direction = WR_CHANNEL_RECV, .element = &event},
-            {.channel = room ? runner->config.directs : NULL, .direction = WR_CHANNEL_RECV, .element = &direct},
-            {.channel = answer_room ? runner->config.answers : NULL, .direction = WR_CHANNEL_RECV, .element = &answer},
-            {.channel = runner->replies_over ? NULL : runner->config.replies, .direction = WR_CHANNEL_RECV, .element = &reply},
-        };
-        size_t index = 0;
-        if (wr_channel_select(cases, 5, NULL, wr_uplink_wake_ns(runner->uplink), &index) == WR_OK) {
-            bool over = cases[index].result != WR_OK;
-            if (index == 0)
-                take_stop(runner, over ? 0 : stop_boot_ns);
-            else if (index == 1 && !over)
-                take_event(runner, &event);
-            else if (index == 2 && over)
-                runner->directs_over = true;
-            else if (index == 2)
-                take_direct(runner, &direct);
-            else if (index == 3 && over)
-                runner->answers_over = true;
-            else if (index == 3)
-                take_answer(runner, &answer);
-            else if (index == 4 && over)
-                runner->replies_over = true;
-            else if (index == 4)
-                take_reply(runner, &reply);
-            drain(runner);
-        }
-        act_all(runner);
+    for (;;) {
+        const struct wr_now now = wr_clock_now(runner->config.clock);
+        const int64_t wake_boot_ns = wr_uplink_runner_turn(runner, &now, &received);
+        if (wr_uplink_runner_ended(runner))
+            return NULL;
+        wr_uplink_runner_receive(runner, wake_boot_ns, &received);
     }
-    return NULL;
 }
 
 /* ---- life ---- */
@@ -286,7 +307,7 @@ static enum wr_result prepare(struct wr_uplink_runner *runner, struct wr_error *
     WR_TRY(wr_uplink_new(&runner->config.uplink, &runner->uplink, err));
     WR_TRY(wr_channel_new(&events, &runner->events, err));
     WR_TRY(wr_channel_new(&control, &runner->control, err));
-    WR_TRY(wr_context_new(NULL, WR_NEVER_NS, random_of(runner), &runner->context, err));
+    WR_TRY(wr_context_new_on(runner->config.clock, WR_NEVER_NS, random_of(runner), &runner->context, err));
     WR_TRY(prepare_session(runner, err));
     wr_uplink_stats(runner->uplink, &runner->snapshot);
     return WR_OK;
@@ -340,11 +361,15 @@ void wr_uplink_runner_status(struct wr_uplink_runner *runner, struct wr_uplink_s
         wr_session_stats(runner->session, &ret_status->session);
 }
 
+void wr_uplink_runner_ask_to_stop(struct wr_uplink_runner *runner, int64_t deadline_boot_ns) {
+    if (wr_channel_try_send(runner->control, &deadline_boot_ns) != WR_OK)
+        wr_channel_close(runner->control);
+}
+
 void wr_uplink_runner_stop(struct wr_uplink_runner *runner, int64_t deadline_boot_ns) {
     if (!runner->running)
         return;
-    if (wr_channel_try_send(runner->control, &deadline_boot_ns) != WR_OK)
-        wr_channel_close(runner->control);
+    wr_uplink_runner_ask_to_stop(runner, deadline_boot_ns);
     (void)pthread_join(runner->thread, NULL);
     runner->running = false;
 }

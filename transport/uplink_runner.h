@@ -1,9 +1,9 @@
 /* The uplink's thread: the thin loop that drives the step function with channels, a session and the clock.
  *
  * Promise: agent/ only connects channels: requests and replies to the store's thread, directs to the actions, commands and answers to whoever
- * carries commands out. The loop waits in one select
- * over all of them, with the step function's next timer as its deadline. A stop ends it by its deadline: what is in flight may finish, the
- * retained state says "offline", the broker gets a DISCONNECT.
+ * carries commands out. The loop waits in one select over all of them, with the step function's next timer as its deadline; wait and turn
+ * alternate, so that a simulation can take the turns. A stop ends it by its deadline: what is in flight may finish, the retained state says
+ * "offline", the broker gets a DISCONNECT.
  * Each segment is published with its key as MQTT 5 user properties: node, epoch (16 hex digits), seq, t0_ns, t1_ns, n, lane, traceparent; with
  * MQTT 3.1.1 epoch and seq stand at the end of the topic.
  *
@@ -47,7 +47,7 @@ struct wr_uplink_notice {
 };
 
 struct wr_uplink_runner_config {
-    struct wr_uplink_config uplink; /* `commands` is filled in */
+    struct wr_uplink_config uplink;   /* `commands` is filled in */
     struct wr_session_config session; /* window, events, clock, will, commands are filled in by the runner */
     struct wr_place place;
     enum wr_payload_format format; /* of windows; alarms, gaps and events are always JSON */
@@ -68,6 +68,27 @@ struct wr_uplink_runner_config {
     void *self;
 };
 
+/* What a wait brought: the turn's from then on. */
+enum wr_uplink_source {
+    WR_UPLINK_FROM_NOBODY,
+    WR_UPLINK_FROM_CONTROL,
+    WR_UPLINK_FROM_SESSION,
+    WR_UPLINK_FROM_ACTIONS,
+    WR_UPLINK_FROM_COMMANDS,
+    WR_UPLINK_FROM_STORE,
+};
+struct wr_uplink_received {
+    enum wr_uplink_source from;
+    bool closed; /* instead of an element */
+    union {
+        int64_t stop_boot_ns; /* the deadline of a stop */
+        struct wr_session_event event;
+        struct wr_uplink_direct direct;
+        struct wr_command_answer answer;
+        struct wr_uplink_reply reply;
+    } as;
+};
+
 struct wr_uplink_status {
     struct wr_uplink_stats uplink;
     struct wr_session_stats session;
@@ -80,6 +101,16 @@ WR_MUST_USE enum wr_result wr_uplink_runner_new(const struct wr_uplink_runner_co
 struct wr_channel *wr_uplink_runner_events(struct wr_uplink_runner *runner);
 /* Starts the thread, which connects at once. */
 WR_MUST_USE enum wr_result wr_uplink_runner_start(struct wr_uplink_runner *runner, struct wr_error *err);
+
+/* The two halves of the thread, for whoever takes its place. receive waits until the deadline for the one thing that the next turn shall take; a deadline that
+ * has passed: it tries. turn takes it and does what is due; it never waits, and returns when it wants to run again though nothing is received. The first
+ * turn has received nothing. Once it has ended there is no more turn. */
+void wr_uplink_runner_receive(struct wr_uplink_runner *runner, int64_t deadline_boot_ns, struct wr_uplink_received *ret_received);
+WR_MUST_USE int64_t wr_uplink_runner_turn(struct wr_uplink_runner *runner, const struct wr_now *now, struct wr_uplink_received *received);
+bool wr_uplink_runner_ended(const struct wr_uplink_runner *runner);
+/* Asks for the stop and waits for nothing. */
+void wr_uplink_runner_ask_to_stop(struct wr_uplink_runner *runner, int64_t deadline_boot_ns);
+
 void wr_uplink_runner_status(struct wr_uplink_runner *runner, struct wr_uplink_status *ret_status);
 /* Asks for the stop and waits for the thread: returns at the latest at the deadline, plus what a close takes. */
 void wr_uplink_runner_stop(struct wr_uplink_runner *runner, int64_t deadline_boot_ns);

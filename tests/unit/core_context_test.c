@@ -49,6 +49,24 @@ static void deadlines_and_traces_go_down(void **state) {
     wr_context_unref(NULL);
 }
 
+static void a_tree_lives_on_the_clock_of_its_root(void **state) {
+    (void)state;
+    struct wr_clock_virtual clock;
+    struct wr_context *root;
+    wr_clock_virtual_init(&clock, 1000, 0, 1);
+    assert_int_equal(wr_context_new_on(&clock.clock, WR_NEVER_NS, 7, &root, NULL), WR_OK);
+    struct wr_context *child = context_of(root, 2000, 0);
+    assert_int_equal(wr_context_trace_id(child), 7);
+    assert_int_equal(wr_context_state(child), WR_OK); /* by the real clock it would be over since long */
+    wr_clock_virtual_advance(&clock, 999);
+    assert_int_equal(wr_context_state(child), WR_OK);
+    wr_clock_virtual_advance(&clock, 1);
+    assert_int_equal(wr_context_state(child), WR_TIMEOUT);
+    assert_int_equal(wr_context_state(root), WR_OK);
+    wr_context_unref(child);
+    wr_context_unref(root);
+}
+
 static void cancelling_goes_down_not_up(void **state) {
     (void)state;
     struct wr_context *root = context_of(NULL, WR_NEVER_NS, 0);
@@ -201,6 +219,7 @@ int main(void) {
     wr_waiting_watchdog(60);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(deadlines_and_traces_go_down),
+        cmocka_unit_test(a_tree_lives_on_the_clock_of_its_root),
         cmocka_unit_test(cancelling_goes_down_not_up),
         cmocka_unit_test(watches_are_called_once),
         cmocka_unit_test(a_sleep_ends_by_its_deadline),

@@ -237,6 +237,7 @@ static enum wr_result start_engine(struct wr_agent *agent, struct wr_error *err)
     agent->engine.to_store = agent->store.from_engine;
     agent->engine.to_journal = agent->store.journal;
     agent->engine.to_actions = agent->actions.transitions;
+    agent->engine.high_water = &agent->store.high_water;
     agent->engine.fresh_stores = &agent->store.fresh_stores;
     for (uint32_t slot = 0; slot < agent->n_slots; slot++)
         wr_engine_loop_set_input(&agent->engine, slot, agent->sources[slot].batches, &agent->sources[slot].counters,

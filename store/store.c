@@ -12,6 +12,7 @@
 #include "store/store_private.h"
 
 #define HIGH_WATER_PERCENT 80
+#define LOW_WATER_PERCENT 60 /* below it the pressure is over: what eases it must not switch on and off */
 
 static void show(_Atomic uint64_t *number, uint64_t value) {
     atomic_store_explicit(number, value, memory_order_relaxed);
@@ -38,6 +39,11 @@ static uint64_t oldest_unacked(struct wr_store *store) {
     return oldest;
 }
 
+static bool is_high(const struct wr_store *store, uint64_t waiting_bytes) {
+    const bool was = atomic_load_explicit(&store->stats.high_water, memory_order_relaxed) != 0;
+    return waiting_bytes * 100 > store->page_limit * WR_STORE_PAGE_BYTES * (was ? LOW_WATER_PERCENT : HIGH_WATER_PERCENT);
+}
+
 void wr_store_show(struct wr_store *store) {
     struct wr_store_stats *stats = &store->stats;
     uint64_t bytes = 0;
@@ -49,7 +55,7 @@ void wr_store_show(struct wr_store *store) {
     show(&stats->history_segments, store->history);
     show(&stats->parked_segments, store->n_parked);
     show(&stats->budget_bytes, store->options.budget_bytes);
-    show(&stats->high_water, bytes * 100 > store->page_limit * WR_STORE_PAGE_BYTES * HIGH_WATER_PERCENT);
+    show(&stats->high_water, is_high(store, bytes));
     if (!store->db)
         return;
     wr_space_measure(store);

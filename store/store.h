@@ -147,7 +147,7 @@ struct wr_store_stats {
     _Atomic uint64_t budget_bytes;
     _Atomic uint64_t reserved_bytes;
     _Atomic uint64_t free_bytes;
-    _Atomic uint64_t high_water; /* 1: unacknowledged bytes are above 80 % of the reservation */
+    _Atomic uint64_t high_water; /* 1: unacknowledged bytes are above 80 % of the reservation, until they are below 60 % */
     _Atomic uint64_t parked_segments;
     _Atomic uint64_t bad_segments;
     _Atomic uint64_t evicted_segments; /* all of these since the start */

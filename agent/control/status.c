@@ -258,6 +258,7 @@ static enum wr_result print_json(struct wr_agent *agent, const struct outbox *ou
         wr_json_uint(&json, "readings", outbox->readings);
     else
         wr_json_null(&json, "readings");
+    wr_json_bool(&json, "high_water", agent->store.high_water != 0);
     wr_json_object_end(&json);
     uplink_json(agent, &json);
     http_json(agent, &json);
@@ -380,7 +381,7 @@ static enum wr_result print_text(struct wr_agent *agent, const struct outbox *ou
     WR_TRY(wr_buf_printf(into, "outbox   %s; %" PRIu64 " segments wait, %s", store_state(agent), outbox->segments, bytes));
     if (outbox->known)
         WR_TRY(wr_buf_printf(into, ", %" PRIu64 " readings", outbox->readings));
-    WR_TRY(wr_buf_text(into, "\n"));
+    WR_TRY(wr_buf_text(into, agent->store.high_water ? "; above the high-water mark, windows are widened\n" : "\n"));
     WR_TRY(uplink_text(agent, into));
     return http_text(agent, into);
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "core/log.h"
 #include "core/thread.h"
 
 static void drop_request(void *element, void *user) {
@@ -172,7 +173,22 @@ static int64_t next_deadline(const struct wr_engine_loop *loop, int64_t boot_ns)
 
 /* -- turns ------------------------------------------------------------------------------------------------------------------------------- */
 
+/* Step 2 of the ladder of backpressure. Said each turn, since a reload exchanges the engine. */
+static void feel_pressure(struct wr_engine_loop *loop) {
+    const bool high = loop->high_water && atomic_load_explicit(loop->high_water, memory_order_relaxed) != 0;
+    wr_engine_widen(loop->engine, high ? WR_ENGINE_PRESSURE_WIDENS : 1);
+    if (high == loop->widens)
+        return;
+    loop->widens = high;
+    if (high)
+        WR_LOG_WITH(WR_LOG_WARN, "engine", "the outbox is above its high-water mark: windows that open are longer until it has drained",
+                    WR_LOG_INT("times", WR_ENGINE_PRESSURE_WIDENS));
+    else
+        WR_LOG(WR_LOG_INFO, "engine", "the outbox has drained: windows are as configured again");
+}
+
 static int64_t do_what_is_due(struct wr_engine_loop *loop, const struct wr_now *now) {
+    feel_pressure(loop);
     wr_engine_loop_want_handover(loop);
     wr_engine_loop_drain_alarms(loop);
     bool more = false;

@@ -27,6 +27,7 @@
 #define WR_ENGINE_INPUTS_MAX 64
 #define WR_ENGINE_ALARM_ROOM 64
 #define WR_ENGINE_TIMER_SLICE 256
+#define WR_ENGINE_PRESSURE_WIDENS 5 /* so many times as long are windows while the outbox is above its high-water mark: 1m becomes 5m */
 #define WR_ENGINE_HANDOVER_AGE_NS (100 * WR_NS_PER_MS) /* a part-filled handover goes to the store after this */
 #define WR_ENGINE_COUNTS_AGE_NS (1 * WR_NS_PER_S)      /* counts without aggregates: bounds what a crash leaves unbooked */
 #define WR_ENGINE_SNAPSHOT_AGE_NS (60 * WR_NS_PER_S)   /* the states of all alarms are journalled this often */
@@ -96,6 +97,7 @@ struct wr_engine_loop {
     struct wr_channel *to_store;          /* struct wr_store_message */
     struct wr_channel *to_actions;        /* struct wr_alarm_entry */
     struct wr_channel *to_journal;        /* struct wr_alarm_entry */
+    const _Atomic uint64_t *high_water;   /* while it is not 0, the outbox fills up: windows that open are longer; NULL: it never is */
     const _Atomic uint64_t *fresh_stores; /* when it goes up, the states of all alarms are written again; NULL: it never does */
 
     /* Made by init. */
@@ -127,6 +129,7 @@ struct wr_engine_loop {
     uint32_t snapshot_cursor;
     int64_t snapshot_due_boot_ns;
     uint64_t journal_number; /* of the last entry sent to the journal */
+    bool widens; /* under the pressure of the outbox */
     struct wr_engine_figures figures;
     bool clear; /* the last turn left nothing in hand: a batch may be taken */
     enum wr_engine_phase phase;

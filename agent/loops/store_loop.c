@@ -319,6 +319,7 @@ int64_t wr_store_loop_turn(struct wr_store_loop *loop, const struct wr_now *now,
     if (loop->phase == WR_STORE_STOPS)
         return stop_turn(loop, now);
     work(loop, now);
+    loop->high_water = loop->store ? wr_store_stats(loop->store)->high_water : 0;
     return next_deadline(loop);
 }
 

@@ -65,6 +65,7 @@ struct wr_store_loop {
     /* For other threads. */
     _Atomic int state;             /* enum wr_store_state */
     _Atomic uint64_t journalled;   /* number of the last journal entry on disk */
+    _Atomic uint64_t high_water;   /* as the store says; 0 while there is none */
     _Atomic uint64_t fresh_stores; /* times that the running store was replaced: snapshots have to be put again */
     struct wr_store_report report; /* once `opened` is closed */
     struct wr_error open_error;

@@ -269,6 +269,10 @@ bool wr_engine_timers(struct wr_engine *engine, const struct wr_now *now, uint32
     return more_windows || more_rules;
 }
 
+void wr_engine_widen(struct wr_engine *engine, uint32_t times) {
+    engine->widening = times;
+}
+
 int64_t wr_engine_next_timer(const struct wr_engine *engine) {
     uint64_t tick = wr_wheel_next(&engine->wheel);
     int64_t windows_ns = tick == UINT64_MAX ? WR_NEVER_NS : (int64_t)(tick << WR_WHEEL_TICK_SHIFT);

@@ -96,6 +96,7 @@ enum wr_result wr_engine_new(const struct wr_engine_options *options, struct wr_
     engine->series_table = options->series;
     engine->stats.skewed_series = WR_SERIES_NONE;
     engine->old_max_ns = WR_PACE_OLD_NS;
+    engine->widening = 1;
     engine->evaluator = options->evaluator;
     engine->windows = options->windows;
     engine->n_windows = options->n_windows;

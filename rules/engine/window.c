@@ -8,6 +8,32 @@ static int64_t window_start(int64_t event_ns, int64_t every_ns) {
     return event_ns - (into < 0 ? into + every_ns : into);
 }
 
+/* The span of a window that is to be opened. */
+struct span {
+    int64_t start_ns;
+    int64_t end_ns;
+};
+
+/* The span under pressure: that of the longer window around it, as far as it was not closed yet and no other window is open in it. */
+static struct span widen_span(const struct wr_engine *engine, const struct wr_cell_walk *at, uint32_t before, struct span span) {
+    const int64_t every_ns = engine->every_ns[at->window];
+    struct span wide = {.start_ns = window_start(span.start_ns, every_ns * engine->widening)};
+    wide.end_ns = wide.start_ns + every_ns * engine->widening;
+    const struct wr_window_state *prior = before == WR_SLAB_NONE ? NULL : wr_state_at(engine, before);
+    const uint32_t after = prior ? prior->next : at->cell->oldest;
+    const int64_t taken_ns = prior ? wr_state_end(engine, at->window, prior) : INT64_MIN;
+    if (wide.start_ns < at->cell->closed_until_ns)
+        wide.start_ns = at->cell->closed_until_ns;
+    if (wide.start_ns < taken_ns)
+        wide.start_ns = taken_ns;
+    if (after != WR_SLAB_NONE && wr_state_at(engine, after)->start_ns < wide.end_ns)
+        wide.end_ns = wr_state_at(engine, after)->start_ns;
+    /* A full sibling overlaps; and what a clock that was set left behind lies on no grid. */
+    const bool fits = wide.start_ns <= span.start_ns && wide.end_ns >= span.end_ns && (span.start_ns - wide.start_ns) % every_ns == 0 &&
+                      (wide.end_ns - span.end_ns) % every_ns == 0;
+    return fits ? wide : span;
+}
+
 static uint32_t make_state(struct wr_engine *engine, int64_t start_ns, uint32_t due) {
     uint32_t index = wr_slab_take(&engine->states);
     if (index == WR_SLAB_NONE)
@@ -113,23 +139,28 @@ void wr_window_put(struct wr_step *step, uint32_t index, const struct wr_cell_wa
         return;
     }
     int64_t every_ns = engine->every_ns[at->window];
-    int64_t start_ns = window_start(reading->event_ns, every_ns);
-    int64_t end_ns = start_ns + every_ns;
+    struct span span = {.start_ns = window_start(reading->event_ns, every_ns)};
+    span.end_ns = span.start_ns + every_ns;
     int64_t lateness_ns = wr_stream_lateness(engine, wr_stream_series(engine, index), at->window);
-    if (end_ns <= at->cell->closed_until_ns || end_ns <= wr_clock_add_ns(stream->max_event_ns, -lateness_ns)) {
-        put_late(step, index, at, reading, start_ns, arrival_boot_ns);
+    if (span.end_ns <= at->cell->closed_until_ns || span.end_ns <= wr_clock_add_ns(stream->max_event_ns, -lateness_ns)) {
+        put_late(step, index, at, reading, span.start_ns, arrival_boot_ns);
         return;
     }
-    int64_t wait_ns = end_ns - reading->event_ns + lateness_ns; /* at most every, since the event lies in its window */
+    if (engine->widening > 1)
+        span = widen_span(engine, at, before, span);
+    int64_t wait_ns = span.end_ns - reading->event_ns + lateness_ns; /* at most its length, since the event lies in its window */
     uint32_t due = (uint32_t)wr_wheel_tick_after(wr_clock_add_ns(arrival_boot_ns, wait_ns));
-    uint32_t made = make_state(engine, start_ns, due);
+    uint32_t made = make_state(engine, span.start_ns, due);
     if (made == WR_SLAB_NONE) {
         wr_engine_account(engine, stream->source, at->window)->dropped_memory++;
         return;
     }
     link_state(engine, at->cell, made, before);
-    wr_window_state_fold(wr_state_at(engine, made), type, reading);
-    int64_t closes_ns = wr_clock_add_ns(end_ns, lateness_ns);
+    struct wr_window_state *state = wr_state_at(engine, made);
+    state->length = (uint32_t)((span.end_ns - span.start_ns) / every_ns);
+    state->flags |= state->length > 1 ? WR_AGGREGATE_WIDENED : 0;
+    wr_window_state_fold(state, type, reading);
+    int64_t closes_ns = wr_clock_add_ns(span.end_ns, lateness_ns);
     if (closes_ns < stream->close_event_ns)
         stream->close_event_ns = closes_ns;
     wr_stream_want_timer(step, index, due);

@@ -308,6 +308,8 @@ static void put_batch(uint32_t n_series) {
 static void disturb(void) {
     if (chance(10))
         test.room = !test.room;
+    if (chance(5))
+        wr_engine_widen(test.engine, chance(50) ? 1 : 2 + (uint32_t)below(9));
     if (chance(2))
         wr_test_engine_flush(&test);
     if (chance(1)) /* the clock is set */
@@ -323,7 +325,7 @@ static void disturb(void) {
 static void finish(void) {
     test.room = true;
     if (chance(50)) {
-        wr_test_engine_advance(&test, 200 * S); /* all windows close by themselves; only tails of changes stay */
+        wr_test_engine_advance(&test, 1000 * S); /* all windows close by themselves; only tails of changes stay */
         struct wr_engine_stats stats;
         wr_engine_stats(test.engine, &stats);
         bool changes = test.windows[test.n_windows - 1].forward == WR_FORWARD_CHANGES;

@@ -313,6 +313,36 @@ static void without_handovers_windows_widen_and_the_ledger_balances(void **state
     end();
 }
 
+/* A full outbox widens the windows that open, until it has drained. */
+static void above_the_high_water_mark_windows_are_longer(void **state) {
+    (void)state;
+    _Atomic uint64_t high_water = 1;
+    begin(WR_NS_PER_MS, 8, 1024, 1024);
+    bed.loop.high_water = &high_water;
+    const struct wr_engine_received nothing = {0};
+    struct wr_now now = wr_clock_now(wr_clock_real());
+    (void)!wr_engine_loop_turn(&bed.loop, &now, &nothing);
+    assert_true(bed.loop.widens);
+    send_rooms(20);
+    struct wr_engine_received received = {0};
+    wr_engine_loop_receive(&bed.loop, WR_NEVER_NS, &received);
+    (void)!wr_engine_loop_turn(&bed.loop, &now, &received);
+    high_water = 0;
+    (void)!wr_engine_loop_turn(&bed.loop, &now, &nothing);
+    assert_false(bed.loop.widens);
+    now.boot_ns += 10 * WR_NS_PER_S;
+    (void)!wr_engine_loop_turn(&bed.loop, &now, &nothing);
+    let_it_end();
+    while (bed.loop.phase != WR_ENGINE_ENDED) {
+        wr_engine_loop_receive(&bed.loop, now.boot_ns, &received);
+        (void)!wr_engine_loop_turn(&bed.loop, &now, &received);
+        take_what_is_there();
+    }
+    assert_int_equal(bed.handed, ROOMS);
+    assert_int_equal(bed.books[WR_BOOK_WIDENED], ROOMS);
+    end();
+}
+
 static void a_stop_with_a_store_that_stands_still_has_an_end(void **state) {
     (void)state;
     begin(WR_NS_PER_MS, 1, 1024, 1024);
@@ -546,6 +576,7 @@ int main(void) {
         cmocka_unit_test(full_actions_hold_back_sources_and_lose_no_raise),
         cmocka_unit_test(what_waits_for_room_among_the_actions_is_told_of),
         cmocka_unit_test(without_handovers_windows_widen_and_the_ledger_balances),
+        cmocka_unit_test(above_the_high_water_mark_windows_are_longer),
         cmocka_unit_test(a_stop_with_a_store_that_stands_still_has_an_end),
         cmocka_unit_test(a_fresh_store_is_given_all_states),
         cmocka_unit_test(turns_need_no_thread_and_no_real_time),

@@ -271,6 +271,47 @@ static void without_room_a_gap_is_covered(void **state) {
     assert_int_equal(n, 3);
 }
 
+/* Under pressure windows that open are longer, on the grid of that length; those that are open, or were closed already, stay as they are. */
+static void under_pressure_windows_open_wider(void **state) {
+    (void)state;
+    wr_test_engine_window(&test, 10 * S, 0, NULL);
+    wr_test_engine_start(&test);
+    uint32_t temp = wr_test_engine_series(&test, "temp");
+    test.now.wall_ns = T0 + 200 * S;
+    wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 1 * S, 1));
+    wr_engine_widen(test.engine, 5);
+    wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 9 * S, 2));
+    wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 21 * S, 3)); /* closes the first */
+    expect_window(0, T0, 10 * S, 2, 0);
+    wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 59 * S, 4));
+    assert_int_equal(test.n_got, 1);
+    wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 60 * S, 5));
+    expect_window(1, T0 + 10 * S, 50 * S, 2, WR_AGGREGATE_WIDENED); /* from where the last ended to the next whole 50 s */
+    wr_engine_widen(test.engine, 1);
+    wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 85 * S, 6)); /* still in the window that is open */
+    wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 111 * S, 7));
+    expect_window(2, T0 + 60 * S, 50 * S, 2, WR_AGGREGATE_WIDENED);
+    wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 121 * S, 8));
+    expect_window(3, T0 + 110 * S, 10 * S, 1, 0);
+    assert_int_equal(wr_test_engine_book(&test, 0, 0, WR_BOOK_WIDENED), 4);
+}
+
+/* ... and without readings they close at their own end, not earlier. */
+static void under_pressure_windows_close_by_time(void **state) {
+    (void)state;
+    wr_test_engine_window(&test, 10 * S, 0, NULL);
+    wr_test_engine_start(&test);
+    uint32_t temp = wr_test_engine_series(&test, "temp");
+    test.now.wall_ns = T0 + 10 * S;
+    wr_engine_widen(test.engine, 5);
+    wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 10 * S, 1)); /* the window of 50 s around it began at T0 + 10 s */
+    wr_test_engine_advance(&test, 49 * S);
+    assert_int_equal(test.n_got, 0);
+    wr_test_engine_advance(&test, 2 * S);
+    assert_int_equal(test.n_got, 1);
+    expect_window(0, T0 + 10 * S, 50 * S, 1, WR_AGGREGATE_WIDENED);
+}
+
 static void without_room_late_readings_share_one_state(void **state) {
     (void)state;
     wr_test_engine_window(&test, 10 * S, 1 * S, NULL);
@@ -590,6 +631,8 @@ int main(void) {
         TEST(a_widened_window_waits_for_all_that_it_covers),
         TEST(without_room_windows_widen_by_watermark),
         TEST(without_room_a_gap_is_covered),
+        TEST(under_pressure_windows_open_wider),
+        TEST(under_pressure_windows_close_by_time),
         TEST(without_room_late_readings_share_one_state),
         TEST(late_readings_too_far_apart_are_dropped_late),
         TEST(a_full_handover_stops_the_step),

@@ -234,6 +234,31 @@ static void test_evicts_history_first_alarms_last(void **state) {
     assert_true((uint64_t)(total + status.st_size) <= fixture->options.budget_bytes);
 }
 
+/* Pressure begins above four fifths and ends below three: what eases it must not switch on and off. */
+static void test_pressure_has_hysteresis(void **state) {
+    struct store_fixture *fixture = *state;
+    must(fixture, store_fixture_open(fixture));
+    const struct wr_store_stats *stats = wr_store_stats(fixture->store);
+    int64_t n = 0;
+    for (; stat_of(&stats->high_water) == 0; n++) {
+        for (int i = 0; i < 4; i++) {
+            store_fixture_fill(fixture, 1, 256, 3);
+            store_fixture_take(fixture);
+        }
+        assert_int_equal(stat_of(&stats->evicted_unacked_segments), 0);
+    }
+    const uint64_t high = stat_of(&stats->unacked_bytes[WR_LANE_WINDOWS]);
+    int64_t acked = 0;
+    while (stat_of(&stats->high_water) != 0) {
+        acked++;
+        ack(fixture, WR_LANE_WINDOWS, acked, acked);
+        store_fixture_advance(fixture, 60 * WR_NS_PER_S);
+        must(fixture, wr_store_flush(fixture->store, &fixture->now, &fixture->err));
+    }
+    const uint64_t low = stat_of(&stats->unacked_bytes[WR_LANE_WINDOWS]);
+    assert_true(low * 8 < high * 6 + high / 10 && low * 8 > high * 6 - high / 10);
+}
+
 /* What the uplink was handed and has offered may be at the receiver already: evicting it would book as lost what arrived. */
 static void test_spares_what_is_in_flight(void **state) {
     struct store_fixture *fixture = *state;
@@ -579,6 +604,7 @@ int main(void) {
         TEST(test_unsaved_acks_are_not_booked_twice),
         TEST(test_a_crash_is_booked),
         TEST(test_evicts_history_first_alarms_last),
+        TEST(test_pressure_has_hysteresis),
         TEST(test_spares_what_is_in_flight),
         TEST(test_a_second_owner_is_refused),
         TEST(test_a_broken_store_is_put_aside),

@@ -6,6 +6,8 @@
  * The files are read again before each connect; when they are unreadable, do not parse or do not match each other (a rotation half done), the
  * last good set stays in use and wr_tls_load_error tells why. Secrets stay in memory only in that set, are wiped when it goes, and never
  * appear in a text.
+ * Where the key is missing or of another certificate, and one beside it, under its name with WR_TLS_NEXT_KEY behind it, is the right one, then that is used: so a
+ * change of both cannot be interrupted at a bad moment, if the certificate goes first (`weir enroll`).
  * Session tickets are kept in memory only, per credentials and host; a changed file drops them. On a resumed session the peer's chain is not
  * verified a second time: that is how tickets work, and why they never outlive the process or the files.
  * "Not yet valid" is tolerated only while the wall clock is untrusted (a gateway without a battery clock in 1970); "expired" never.
@@ -28,6 +30,7 @@
 
 #define WR_TLS_FILE_BYTES (1 << 20)
 #define WR_TLS_RECORD_BYTES 16384 /* of data, at most */
+#define WR_TLS_NEXT_KEY ".new"
 #define WR_TLS_SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
 
 /* Paths; the strings must outlive the wr_tls. */

@@ -1,4 +1,4 @@
-/* The one bridge between mbedTLS 2.28 (Debian 12) and 3.6 (Debian 13, OpenWrt). Only transport/tls*.c and jws.c include it.
+/* The one bridge between mbedTLS 2.28 (Debian 12) and 3.6 (Debian 13, OpenWrt). Only transport/tls*.c, jws.c and identity.c include it.
  *
  * 2.28 has TLS 1.2 only, can still renegotiate, and cannot match IP addresses in certificates; 3.6 adds TLS 1.3, which needs PSA started
  * once and reports tickets as an error code. mbedTLS 4 is not supported.
@@ -54,6 +54,19 @@ static inline int wr_tls_compat_check_pair(mbedtls_pk_context *public_key, mbedt
     return mbedtls_pk_check_pair(public_key, private_key);
 #endif
 }
+
+#if defined(MBEDTLS_X509_CSR_WRITE_C)
+#include <mbedtls/x509_csr.h>
+
+static inline int wr_tls_compat_request_extension(mbedtls_x509write_csr *request, const char *oid, size_t oid_len,
+                                                  const unsigned char *value, size_t len) {
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+    return mbedtls_x509write_csr_set_extension(request, oid, oid_len, 0, value, len);
+#else
+    return mbedtls_x509write_csr_set_extension(request, oid, oid_len, value, len);
+#endif
+}
+#endif
 
 /* At least TLS 1.2, no renegotiation, session tickets. */
 static inline void wr_tls_compat_versions(mbedtls_ssl_config *config) {

@@ -1,9 +1,12 @@
 /* Credentials: read before each connect, parsed, matched, and kept as the last good set. */
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "transport/tls_private.h"
 
@@ -89,11 +92,10 @@ static enum wr_result parse_key(const struct wr_tls_config *config, const struct
 }
 
 /* PEM wants the NUL counted. A bundle of the system may hold certificates that mbedTLS does not know how to read; an own CA file may not. */
-static enum wr_result files_parse(const struct wr_tls *tls, const struct wr_tls_files *files, struct wr_tls_keys *keys,
-                                  struct wr_error *err) {
-    const struct wr_tls_config *config = &tls->config;
+static enum wr_result files_parse(const struct wr_tls_config *config, bool system_ca, const struct wr_tls_files *files,
+                                  struct wr_tls_keys *keys, struct wr_error *err) {
     int result = config->ca != NULL ? mbedtls_x509_crt_parse(&keys->ca, files->ca.data, files->ca.len + 1) : 0;
-    if (result > 0 && !tls->system_ca)
+    if (result > 0 && !system_ca)
         return wr_error_set(err, WR_INVALID, "CA: %s: %d of its certificates cannot be parsed", config->ca, result);
     if (result < 0)
         return unusable("CA", config->ca, result, err);
@@ -135,12 +137,36 @@ static void adopt(struct wr_tls *tls, struct wr_tls_files *fresh, const struct w
     wr_tls_drop_session(tls);
 }
 
+static enum wr_result files_load(const struct wr_tls_config *config, bool system_ca, struct wr_tls_files *files, struct wr_tls_keys *keys,
+                                 struct wr_error *err) {
+    WR_TRY(files_read(config, files, err));
+    return files_parse(config, system_ca, files, keys, err);
+}
+
+/* The same with the key that waits beside the configured one. Leaves the files and keys empty if that is none. */
+static bool load_with_next_key(const struct wr_tls *tls, struct wr_tls_files *files, struct wr_tls_keys *keys) {
+    char path[PATH_MAX];
+    struct wr_tls_config config = tls->config;
+    if (config.key == NULL || snprintf(path, sizeof path, "%s" WR_TLS_NEXT_KEY, config.key) >= (int)sizeof path || access(path, F_OK) != 0)
+        return false;
+    config.key = path;
+    files_free(files);
+    wr_tls_keys_free(keys);
+    wr_tls_keys_init(keys);
+    if (files_load(&config, tls->system_ca, files, keys, NULL) == WR_OK)
+        return true;
+    files_free(files);
+    wr_tls_keys_free(keys);
+    wr_tls_keys_init(keys);
+    return false;
+}
+
 enum wr_result wr_tls_keys_load(struct wr_tls *tls, struct wr_tls_keys *keys, struct wr_error *err) {
     struct wr_tls_files fresh = {0};
     struct wr_error why = {0};
-    enum wr_result result = files_read(&tls->config, &fresh, &why);
-    if (result == WR_OK)
-        result = files_parse(tls, &fresh, keys, &why);
+    enum wr_result result = files_load(&tls->config, tls->system_ca, &fresh, keys, &why);
+    if (result != WR_OK && load_with_next_key(tls, &fresh, keys))
+        result = WR_OK;
     tls->load_error[0] = '\0';
     if (result == WR_OK) {
         adopt(tls, &fresh, keys);
@@ -148,7 +174,7 @@ enum wr_result wr_tls_keys_load(struct wr_tls *tls, struct wr_tls_keys *keys, st
         memcpy(tls->load_error, why.text, sizeof tls->load_error);
         wr_tls_keys_free(keys);
         wr_tls_keys_init(keys);
-        result = files_parse(tls, &tls->files, keys, err);
+        result = files_parse(&tls->config, tls->system_ca, &tls->files, keys, err);
     } else {
         result = wr_error_set(err, result, "%s", why.text);
     }

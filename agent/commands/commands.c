@@ -82,6 +82,21 @@ const struct wr_command wr_commands[] = {
      "\n"
      "Example: weir alarms shelve 'cold_room_warm{room=A1}' --for 2h --why \"door is being repaired\"\n"
      "Exit code: 0 fine; 1 no such alarm, or not in a state for this; 2 no agent answers, or it is not on disk.\n"},
+    {"enroll", wr_command_enroll, "make a key and a request for a certificate; install the certificate",
+     "Usage: weir enroll [-c CONFIG] > node.csr\n"
+     "       weir enroll [-c CONFIG] --install CERT [--ca CA]\n"
+     "\n"
+     "Makes a private key (P-256) beside the one of uplink.key, in KEY.new, and prints a request for its certificate, which is also in\n"
+     "KEY.csr. Said again, it is the same request. The key in use stays until the certificate comes: so the way is the same for a new\n"
+     "gateway and before a certificate ends.\n"
+     "  --install CERT   checks the certificate (PEM; - is standard input) and puts it and its key in place of uplink.cert and uplink.key. "
+     "The\n"
+     "                   agent may run: it takes them at its next connect\n"
+     "  --ca CA          it must be signed by one of these (PEM)\n"
+     "  -c CONFIG        the config file (" WR_CONFIG_DEFAULT ")\n"
+     "\n"
+     "Example: weir enroll --install node.pem --ca ca.pem\n"
+     "Exit code: 0 done; 1 the certificate or a key is not good; 2 a file cannot be read or written, or the config is not good.\n"},
     {"sign", wr_command_sign, "sign a command on alarms, to be sent to a node over MQTT",
      "Usage: weir sign ack|reset|shelve|unshelve|oos|return ALARM --key-file FILE --node ID [OPTIONS]\n"
      "\n"

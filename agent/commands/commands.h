@@ -17,6 +17,7 @@ int wr_command_check(int argc, char **argv);
 int wr_command_decode(int argc, char **argv);
 int wr_command_status(int argc, char **argv);
 int wr_command_alarms(int argc, char **argv);
+int wr_command_enroll(int argc, char **argv);
 int wr_command_sign(int argc, char **argv);
 int wr_command_explain(int argc, char **argv);
 int wr_command_replay(int argc, char **argv);

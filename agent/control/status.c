@@ -159,11 +159,14 @@ static void uplink_json(struct wr_agent *agent, struct wr_json *json) {
         return;
     }
     struct wr_uplink_status status;
+    char until[32];
     wr_uplink_runner_status(agent->uplink->runner, &status);
     wr_json_object(json, "uplink");
     wr_json_string(json, "state", wr_uplink_state_name(status.uplink.state));
     wr_json_string(json, "cause", status.uplink.cause);
     wr_json_string(json, "warning", status.session.tls_warning);
+    if (status.session.cert_expires_wall_ns != WR_NEVER_NS)
+        wr_json_string(json, "certificate_until", wr_clock_format(until, sizeof until, status.session.cert_expires_wall_ns));
     wr_json_string(json, "mqtt", wr_session_version_name(status.uplink.mqtt_version));
     wr_json_uint(json, "attempts", status.uplink.attempts);
     wr_json_uint(json, "connections", status.uplink.connections);
@@ -320,6 +323,7 @@ static enum wr_result uplink_text(struct wr_agent *agent, struct wr_buf *into) {
     if (!agent->uplink)
         return wr_buf_text(into, "uplink   none configured\n");
     struct wr_uplink_status status;
+    char until[32];
     wr_uplink_runner_status(agent->uplink->runner, &status);
     const char *version = wr_session_version_name(status.uplink.mqtt_version);
     WR_TRY(wr_buf_printf(into, "uplink   %s%s%s; %" PRIu64 " segments acknowledged, %u in flight\n",
@@ -329,6 +333,9 @@ static enum wr_result uplink_text(struct wr_agent *agent, struct wr_buf *into) {
         WR_TRY(commands_text(agent, &status, into));
     if (status.session.tls_warning[0])
         WR_TRY(wr_buf_printf(into, "         the last good certificate files are in use: %s\n", status.session.tls_warning));
+    if (status.session.cert_expires_wall_ns != WR_NEVER_NS)
+        WR_TRY(wr_buf_printf(into, "         certificate until %s\n",
+                             wr_clock_format(until, sizeof until, status.session.cert_expires_wall_ns)));
     if (status.uplink.state != WR_UPLINK_ONLINE && status.uplink.cause[0])
         return wr_buf_printf(into, "         %s (attempt %u)\n", status.uplink.cause, status.uplink.attempts);
     return WR_OK;

@@ -59,7 +59,8 @@ static bool next(const struct wr_config *config, unsigned *cursor, const char **
     "    severity: %s\n"                                                                                                                   \
     "    no_data: hold\n"                                                                                                                  \
     "    message: \"the certificate of {certificate} expires in {value} days\"\n"                                                          \
-    "    respond: \"Put a new certificate and key in place of the old ones; they are read again by themselves\"\n"                         \
+    "    respond: \"Put a new certificate and key in place of the old ones (the uplink's: weir enroll); they are read again by "           \
+    "themselves\"\n"                                                                                                                       \
     "%s"
 
 static const char *days(char text[32], int64_t ns) {

@@ -87,6 +87,8 @@ ssize_t __real_send(int fd, const void *from, size_t len, int flags);
 ssize_t __real_recv(int fd, void *into, size_t len, int flags);
 int __real_recvmmsg(int fd, struct mmsghdr *into, unsigned n, int flags, struct timespec *timeout);
 int __real_fdatasync(int fd);
+int __real_rename(const char *from, const char *to);
+int __real_link(const char *from, const char *to);
 
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
@@ -98,6 +100,8 @@ ssize_t __wrap_send(int fd, const void *from, size_t len, int flags);
 ssize_t __wrap_recv(int fd, void *into, size_t len, int flags);
 int __wrap_recvmmsg(int fd, struct mmsghdr *into, unsigned n, int flags, struct timespec *timeout);
 int __wrap_fdatasync(int fd);
+int __wrap_rename(const char *from, const char *to);
+int __wrap_link(const char *from, const char *to);
 
 #define OR_NO_MEMORY(call) (fails(&allocations_left) ? (errno = ENOMEM, NULL) : (call))
 #define OR_IO_ERROR(call) (fails(&io_left) ? (crashes ? _exit(WR_FAILING_CRASHED) : (void)0, errno = io_errno, -1) : (call))
@@ -192,6 +196,12 @@ int __wrap_recvmmsg(int fd, struct mmsghdr *into, unsigned n, int flags, struct 
 }
 int __wrap_fdatasync(int fd) {
     return OR_IO_ERROR(__real_fdatasync(fd));
+}
+int __wrap_rename(const char *from, const char *to) {
+    return OR_IO_ERROR(__real_rename(from, to));
+}
+int __wrap_link(const char *from, const char *to) {
+    return OR_IO_ERROR(__real_link(from, to));
 }
 
 static const char *_Atomic spawn_held;

@@ -1,4 +1,4 @@
-/* Makes the nth allocation, or the nth read/write/send/recv/recvmmsg/fdatasync, of the code under test fail.
+/* Makes the nth allocation, or the nth read/write/send/recv/recvmmsg/fdatasync/rename/link, of the code under test fail.
  *
  * Use: count a run, then fail each call in turn:
  *   for (long n = 0;; n++) { wr_failing_allocations(n); run(); if (!wr_failing_hit()) break; }

@@ -28,6 +28,8 @@ static void migrate_signal(struct wr_signal *into, struct wr_signal *from) {
     into->sample_known = from->sample_known;
     into->sample_series = from->sample_series;
     into->sample_event_ns = from->sample_event_ns;
+    into->sample_at_ns = from->sample_at_ns;
+    into->offset_ns = from->offset_ns;
     into->text = from->text;
     into->quality = from->quality;
     into->symbol = from->symbol;

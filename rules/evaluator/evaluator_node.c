@@ -68,15 +68,16 @@ static bool is_begun(struct wr_view *view, struct wr_instance_more *more) {
     return true;
 }
 
-static int64_t step_clock(const struct wr_view *view) {
-    return view->evaluator->at.series != WR_SERIES_NONE
-               ? view->evaluator->at.clock_ns
-               : wr_signal_clock(wr_instance_signal(view->evaluator, view->instance, 0), view->evaluator->at.boot_ns);
+/* Before the output is told for the first time: as the telling will set its clock. */
+int64_t wr_node_step_clock(const struct wr_evaluator *evaluator, const struct wr_instance *instance) {
+    const struct wr_signal *output = evaluator->outputs[instance->output];
+    return output->met ? wr_signal_clock(output, evaluator->at.boot_ns) : wr_signal_now(evaluator, output);
 }
 
 /* One step further, or back to the start; true: look again. */
 static bool advance_sequence(struct wr_view *view, struct wr_instance_more *more) {
     const struct wr_rule *rule = view->rule;
+    const int64_t now_ns = wr_node_step_clock(view->evaluator, view->instance);
     if (more->step == rule->n_steps) { /* complete: holds as long as its last step does */
         const struct wr_rule_step *last = &rule->steps[rule->n_steps - 1];
         double truth = step_truth(view, rule->n_steps - 1);
@@ -89,16 +90,16 @@ static bool advance_sequence(struct wr_view *view, struct wr_instance_more *more
         if (!is_begun(view, more))
             return false;
         more->step = 1;
-        more->step_since_ns = step_clock(view);
+        more->step_since_ns = now_ns;
         return rule->n_steps > 1;
     }
     const struct wr_rule_step *step = &rule->steps[more->step];
-    int64_t elapsed_ns = step_clock(view) - more->step_since_ns;
+    int64_t elapsed_ns = now_ns - more->step_since_ns;
     bool over = step->within_ns > 0 && elapsed_ns >= step->within_ns;
     bool met = step_truth(view, more->step) > 0 && (!over || elapsed_ns == step->within_ns);
     if (step->absent ? over && !met : met) {
         more->step++;
-        more->step_since_ns = step_clock(view);
+        more->step_since_ns = now_ns;
         return more->step < rule->n_steps;
     }
     if (over || (step->absent && met)) {
@@ -107,7 +108,7 @@ static bool advance_sequence(struct wr_view *view, struct wr_instance_more *more
     }
     /* The first step again: what follows is awaited from here on; of something absent from the first time on. */
     if (more->step == 1 && !step->absent && is_begun(view, more))
-        more->step_since_ns = step_clock(view);
+        more->step_since_ns = now_ns;
     return false;
 }
 
@@ -116,7 +117,7 @@ static double sequence_value(struct wr_view *view) {
     if (!more || !wr_instance_signal(view->evaluator, view->instance, 0))
         return NAN;
     if (more->step_waits) { /* after a restart: what had passed of the step has passed */
-        more->step_since_ns += step_clock(view);
+        more->step_since_ns += wr_node_step_clock(view->evaluator, view->instance);
         more->step_waits = false;
     }
     for (uint32_t i = 0; i <= 2 * view->rule->n_steps && advance_sequence(view, more); i++)
@@ -183,7 +184,7 @@ void wr_node_tell(struct wr_evaluator *evaluator, struct wr_instance *instance, 
     /* Only a good sample is a sign of life: neither a window that a value leaves, nor a bad one. */
     const bool alive = sample && !evaluator->at.over && wr_signal_at(evaluator, evaluator->at.series)->good;
     int64_t boot_ns = evaluator->at.boot_ns;
-    int64_t at_ns = sample ? evaluator->at.clock_ns : signal->met ? wr_signal_clock(signal, boot_ns) : evaluator->at.event_ns;
+    const int64_t at_ns = wr_signal_now(evaluator, signal);
     const struct wr_point *point = rule->output;
     if (point && (value < point->low || value > point->high))
         value = NAN; /* outside its declared range: bad, as with any point */
@@ -196,15 +197,16 @@ void wr_node_tell(struct wr_evaluator *evaluator, struct wr_instance *instance, 
         }
         return;
     }
-    if (rule->emit_ns > 0 && signal->ever && signal->good && at_ns - signal->told_ns < rule->emit_ns &&
-        !wr_signal_is_corrected(evaluator, signal))
+    const bool corrects = wr_signal_is_corrected(evaluator, signal);
+    if (rule->emit_ns > 0 && signal->ever && signal->good && at_ns - signal->told_ns < rule->emit_ns && !corrects)
         return;
     if (!is_news(evaluator, signal, rule, id, value)) {
         if (alive)
             band->arrival_boot_ns = boot_ns;
         return;
     }
-    signal->told_ns = at_ns;
+    if (!corrects || !signal->ever)
+        signal->told_ns = at_ns;
     signal->quality = WR_QUALITY_GOOD;
     wr_signal_take_good(evaluator, id, value, 0, at_ns, alive ? boot_ns : band->arrival_boot_ns);
 }
@@ -215,17 +217,15 @@ bool wr_node_is_over(const struct wr_evaluator *evaluator, const struct wr_insta
     if (rule->kind != WR_RULE_SEQUENCE || !more || more->step == 0 || more->step == rule->n_steps || more->step_waits)
         return false;
     int64_t within_ns = rule->steps[more->step].within_ns;
-    return within_ns > 0 && evaluator->at.clock_ns - more->step_since_ns > within_ns;
+    return within_ns > 0 && wr_node_step_clock(evaluator, instance) - more->step_since_ns > within_ns;
 }
 
 /* When the time of a sequence's step is over. */
 static int64_t next_of_sequence(const struct wr_evaluator *evaluator, const struct wr_instance *instance, const struct wr_rule *rule) {
-    const struct wr_signal *first = wr_instance_signal(evaluator, instance, 0);
     const struct wr_instance_more *more = instance->more;
-    if (!more || more->step == 0 || more->step == rule->n_steps || more->step_waits || rule->steps[more->step].within_ns == 0 || !first ||
-        !first->met)
+    if (!more || more->step == 0 || more->step == rule->n_steps || more->step_waits || rule->steps[more->step].within_ns == 0)
         return WR_NEVER_NS;
-    int64_t elapsed_ns = wr_signal_clock(first, evaluator->at.boot_ns) - more->step_since_ns;
+    int64_t elapsed_ns = wr_node_step_clock(evaluator, instance) - more->step_since_ns;
     return wr_clock_add_ns(evaluator->at.boot_ns, rule->steps[more->step].within_ns - elapsed_ns);
 }
 

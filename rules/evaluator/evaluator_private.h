@@ -16,8 +16,8 @@
  * Each signal has a clock of its own, on which delays and windows are measured: event time, as its samples carry it. A sample that is
  * live (its stamp within WR_EVALUATOR_LIVE_NS of its arrival by the local wall clock, and the one before it too) moves the clock by boot
  * time instead: so a step of the wall clock moves no delay and no window. Between samples the clock goes on by boot time. Quiet samples do not
- * move it: while they are quiet nothing is measured on it, and the next sample that is taken makes up for them. The clock of a node's signal is that of the
- * samples it was computed from.
+ * move it: while they are quiet nothing is measured on it, and the next sample that is taken makes up for them. The clock of a node's signal goes with those of
+ * the series it is computed from: it shows the newest of their stamps, and so old data needs no real time for it either.
  *
  * Invariants (wr_evaluator_is_valid):
  *   V1  wr_alarm_state_is_valid(state, condition) of every alarm; pending exactly while its on_delay runs on the way from normal
@@ -63,7 +63,7 @@ struct wr_instance_more {
     /* a sequence */
     uint32_t step;         /* so many steps are met */
     uint64_t begun_at;     /* the trigger at which it began last */
-    int64_t step_since_ns; /* since the last of them, by the clock of its signal */
+    int64_t step_since_ns; /* since the last of them, by the clock of the output */
     bool step_waits;       /* after a restart: step_since_ns is relative to the first sample that comes */
 };
 
@@ -167,6 +167,8 @@ struct wr_signal {
     int64_t bad_boot_ns;     /* last arrival of a bad sample */
     uint32_t sample_series;  /* of a node's output: the series whose sample began its last one; WR_SERIES_NONE: a timer */
     int64_t sample_event_ns; /* its stamp */
+    int64_t sample_at_ns;    /* where it stands on the clock */
+    int64_t offset_ns;       /* of a node's output: wall time minus boot time when its clock began */
     int64_t told_ns;         /* of a node with `emit`: its last sample, by its clock */
     uint64_t changed_at;     /* the trigger at which its value changed last */
     uint64_t sampled_at;     /* the trigger at which it had its last good sample */
@@ -314,6 +316,8 @@ int64_t wr_signal_move_clock(struct wr_evaluator *evaluator, struct wr_signal *s
                              const struct wr_now *now);
 /* The clock of a signal at a boot time. */
 int64_t wr_signal_clock(const struct wr_signal *signal, int64_t boot_ns);
+/* Of a node's signal: where on its clock stands what is told now. A sample has moved the clock; that of a series which is behind the others stands at its stamp. */
+int64_t wr_signal_now(const struct wr_evaluator *evaluator, const struct wr_signal *signal);
 /* What is computed from several series has one sample a stamp: the series begins it that makes it known, or unknown; until that one comes again, what the
  * others say at the stamp corrects it. Unknown as before is no sample. True: the sample that is looked at corrects. Never so with a series, which has no
  * sample_series. */
@@ -407,6 +411,8 @@ void wr_instance_tell(void *evaluator, uint32_t index, enum wr_alarm_cause cause
 double wr_node_value(struct wr_view *view);
 /* Gives a value to those who read it; NaN: unknown. */
 void wr_node_tell(struct wr_evaluator *evaluator, struct wr_instance *instance, double value);
+/* The time by which a sequence measures its steps: the clock of its output, which goes with all that it reads. */
+int64_t wr_node_step_clock(const struct wr_evaluator *evaluator, const struct wr_instance *instance);
 /* A sequence whose step's time was over before this sample. */
 bool wr_node_is_over(const struct wr_evaluator *evaluator, const struct wr_instance *instance);
 /* When a sequence's time is over, or a held-back sample goes out; WR_NEVER_NS. */

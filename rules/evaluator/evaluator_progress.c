@@ -28,9 +28,7 @@ static uint64_t meaning_of(const struct wr_rule *rule) {
 static int64_t step_elapsed(const struct wr_evaluator *evaluator, const struct wr_instance *instance) {
     if (instance->more->step_waits) /* no sample since the last restart: what had passed then */
         return -instance->more->step_since_ns;
-    const struct wr_signal *first = wr_instance_signal(evaluator, instance, 0);
-    int64_t clock_ns = first && first->met ? wr_signal_clock(first, evaluator->at.boot_ns) : evaluator->at.event_ns;
-    return clock_ns - instance->more->step_since_ns;
+    return wr_node_step_clock(evaluator, instance) - instance->more->step_since_ns;
 }
 
 bool wr_node_encode(struct wr_evaluator *evaluator, struct wr_instance *instance, struct wr_alarm_entry *ret_entry) {

@@ -41,29 +41,55 @@ int64_t wr_signal_move_clock(struct wr_evaluator *evaluator, struct wr_signal *s
     return signal->clock_ns;
 }
 
-/* The clock of a node's signal goes with that of the series which it is computed from; from one series to another, with boot time. A timer moves it no
- * more than it moves that of a series. */
-static void follow_clock(struct wr_evaluator *evaluator, struct wr_signal *signal, int64_t at_ns, int64_t boot_ns) {
-    const struct wr_signal *source = evaluator->at.series != WR_SERIES_NONE ? wr_signal_at(evaluator, evaluator->at.series) : NULL;
+/* The stamp of what is looked at; nothing is later than now. */
+static int64_t stamp_of(const struct wr_trigger *at) {
+    return at->event_ns < at->now.wall_ns ? at->event_ns : at->now.wall_ns;
+}
+
+/* The same on the clock of a node's signal. */
+static int64_t stamp_on(const struct wr_trigger *at, const struct wr_signal *signal) {
+    return wr_clock_add_ns(stamp_of(at), signal->offset_ns - (at->now.wall_ns - at->now.boot_ns));
+}
+
+/* The clock of a node's signal goes with that of the series which it is computed from. From one series to another it goes by stamps, so that old data and recordings need no
+ * real time where several series take turns; these are told in boot time, so that it is no matter which series was met before our own clock was set. A live sample is as of
+ * now; what else is older than the clock shows moves nothing. Neither does a timer. */
+static void follow_clock(struct wr_evaluator *evaluator, struct wr_signal *signal) {
+    const struct wr_trigger *at = &evaluator->at;
     if (!signal->met) {
         freeze_delays(evaluator, signal);
         signal->met = true;
-        signal->clock_ns = at_ns;
-        signal->clock_boot_ns = boot_ns;
+        signal->clock_ns = stamp_of(at);
+        signal->clock_boot_ns = at->boot_ns;
         signal->clock_source = WR_SERIES_NONE;
+        signal->offset_ns = at->now.wall_ns - at->now.boot_ns;
     }
-    if (!source)
+    if (at->series == WR_SERIES_NONE)
         return;
-    if (signal->clock_source != WR_SERIES_NONE) {
-        bool same = signal->clock_source == evaluator->at.series;
-        int64_t moved_ns = same ? source->clock_ns - signal->clock_event_ns : source->clock_boot_ns - signal->clock_boot_ns;
-        if (moved_ns < 0)
+    const struct wr_signal *source = wr_signal_at(evaluator, at->series);
+    if (signal->clock_source == at->series) {
+        signal->clock_ns = wr_clock_add_ns(signal->clock_ns, source->clock_ns - signal->clock_event_ns);
+        signal->clock_boot_ns = source->clock_boot_ns;
+    } else {
+        const int64_t stamp_ns = stamp_on(at, signal), shown_ns = wr_signal_clock(signal, at->boot_ns);
+        const bool live = source->live && source->clock_boot_ns == at->boot_ns;
+        if (stamp_ns < shown_ns && !live)
             return;
-        signal->clock_ns = wr_clock_add_ns(signal->clock_ns, moved_ns);
+        signal->clock_ns = stamp_ns < shown_ns ? shown_ns : stamp_ns;
+        signal->clock_boot_ns = at->boot_ns;
     }
-    signal->clock_source = evaluator->at.series;
+    signal->clock_source = at->series;
     signal->clock_event_ns = source->clock_ns;
-    signal->clock_boot_ns = source->clock_boot_ns;
+}
+
+int64_t wr_signal_now(const struct wr_evaluator *evaluator, const struct wr_signal *signal) {
+    const struct wr_trigger *at = &evaluator->at;
+    if (!signal->met)
+        return stamp_of(at);
+    if (at->series == WR_SERIES_NONE)
+        return wr_signal_clock(signal, at->boot_ns);
+    const int64_t stamp_ns = stamp_on(at, signal);
+    return at->series == signal->clock_source || stamp_ns > signal->clock_ns ? signal->clock_ns : stamp_ns;
 }
 
 /* -- who has to look ---------------------------------------------------------------------------------------------------------------------- */
@@ -105,16 +131,16 @@ void wr_signal_enqueue_over(struct wr_evaluator *evaluator, uint32_t id) {
     for (uint32_t i = 0; i < signal->n_node_links; i++) {
         const struct wr_instance *instance = &evaluator->instances[signal->links[i].instance];
         uint32_t output = instance->output;
+        struct wr_signal *computed = evaluator->outputs[output];
+        if (computed->met)
+            follow_clock(evaluator, computed);
         if (wr_node_is_over(evaluator, instance))
             wr_evaluator_enqueue(evaluator, signal->links[i].instance);
-        struct wr_signal *computed = evaluator->outputs[output];
-        if (computed->met) {
-            follow_clock(evaluator, computed, evaluator->at.clock_ns, evaluator->at.boot_ns);
-            uint32_t before = evaluator->n_queued;
-            wr_signal_enqueue_over(evaluator, output | WR_SIGNAL_NODE);
-            if (evaluator->n_queued > before) /* what has left its window by then counts no more */
-                wr_evaluator_enqueue(evaluator, signal->links[i].instance);
-        }
+        /* Also behind one that has no value yet: who reads it may have others, and a clock by them. */
+        const uint32_t before = evaluator->n_queued;
+        wr_signal_enqueue_over(evaluator, output | WR_SIGNAL_NODE);
+        if (evaluator->n_queued > before) /* what has left its window by then counts no more */
+            wr_evaluator_enqueue(evaluator, signal->links[i].instance);
     }
 }
 
@@ -133,6 +159,7 @@ static bool begin_sample(const struct wr_evaluator *evaluator, uint32_t id, stru
             return true;
         signal->sample_series = evaluator->at.series;
         signal->sample_event_ns = evaluator->at.event_ns;
+        signal->sample_at_ns = wr_signal_now(evaluator, signal);
     }
     signal->sample_known = false;
     return false;
@@ -154,8 +181,8 @@ static void feed(struct wr_evaluator *evaluator, struct wr_signal *signal, doubl
 void wr_signal_take_good(struct wr_evaluator *evaluator, uint32_t id, double value, uint32_t symbol, int64_t at_ns, int64_t arrival_ns) {
     struct wr_signal *signal = wr_signal_at(evaluator, id);
     struct wr_evaluator_band *band = wr_signal_band(evaluator, id);
-    if (id & WR_SIGNAL_NODE)
-        follow_clock(evaluator, signal, at_ns, evaluator->at.boot_ns);
+    if ((id & WR_SIGNAL_NODE) && !signal->met)
+        follow_clock(evaluator, signal);
     bool all = !signal->good || signal->fresh || !signal->ever;
     double old = band->value;
     const bool corrects = begin_sample(evaluator, id, signal);
@@ -166,7 +193,7 @@ void wr_signal_take_good(struct wr_evaluator *evaluator, uint32_t id, double val
     }
     const double prev = signal->prev;
     bool changed = signal->has_prev && (prev < value || prev > value || (signal->text && signal->symbol != symbol));
-    feed(evaluator, signal, signal->text ? (double)symbol : value, at_ns, corrects);
+    feed(evaluator, signal, signal->text ? (double)symbol : value, corrects ? signal->sample_at_ns : at_ns, corrects);
     signal->symbol = symbol;
     signal->good = signal->ever = true;
     signal->fresh = false;

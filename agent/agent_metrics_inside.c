@@ -112,6 +112,42 @@ static double uplink_refused(void *user) {
     return (double)uplink_of(user).refused;
 }
 
+static double uplink_away(void *user) {
+    const struct wr_uplink_stats uplink = uplink_of(user);
+    return uplink.state == WR_UPLINK_ONLINE && uplink.broker_why != WR_ROUTE_FIRST;
+}
+
+static double uplink_failovers(void *user) {
+    return (double)uplink_of(user).failovers;
+}
+
+static double uplink_redirects(void *user) {
+    return (double)uplink_of(user).redirects;
+}
+
+static double uplink_strange_redirects(void *user) {
+    return (double)uplink_of(user).strange_redirects;
+}
+
+static double uplink_returns(void *user) {
+    return (double)uplink_of(user).returns;
+}
+
+static enum wr_result add_brokers(struct wr_agent *agent) {
+    static const char name[] = "weir_uplink_broker_changes_total";
+    static const char help[] = "Changes to another broker of the list, by why; redirect_refused: the server named none of the list";
+    static const struct {
+        const char *label;
+        double (*function)(void *user);
+    } rows[] = {{"why=\"failover\"", uplink_failovers},
+                {"why=\"redirect\"", uplink_redirects},
+                {"why=\"redirect_refused\"", uplink_strange_redirects},
+                {"why=\"return\"", uplink_returns}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        WR_TRY(wr_metrics_add_function(agent->metrics, agent, WR_METRIC_COUNTER, name, help, rows[i].label, rows[i].function, agent));
+    return WR_OK;
+}
+
 /* -- commands over MQTT ------------------------------------------------------------------------------------------------------------------- */
 
 static double commands_heard(void *user) {
@@ -223,12 +259,14 @@ enum wr_result wr_agent_metrics_inside(struct wr_agent *agent) {
         {WR_METRIC_COUNTER, "weir_uplink_published_total", "Segments published", .function = uplink_published},
         {WR_METRIC_COUNTER, "weir_uplink_acknowledged_total", "Segments acknowledged by the broker", .function = uplink_acknowledged},
         {WR_METRIC_COUNTER, "weir_uplink_refused_total", "Segments refused by the broker", .function = uplink_refused},
+        {WR_METRIC_GAUGE, "weir_uplink_away", "1: online, but not at the first choice of several brokers", .function = uplink_away},
         {WR_METRIC_GAUGE, "weir_uptime_seconds", "Since the start of the agent", .function = uptime_seconds},
         {WR_METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory", .function = resident_bytes},
         {WR_METRIC_GAUGE, "process_open_fds", "Open descriptors", .function = open_descriptors},
         {WR_METRIC_COUNTER, "process_cpu_seconds_total", "Processor time used, kernel counted", .function = cpu_seconds},
     };
     WR_TRY(WR_METRICS_ADD_ALL(agent->metrics, agent, NULL, list, agent));
+    WR_TRY(add_brokers(agent));
     WR_TRY(add_commands(agent));
     return add_channels(agent);
 }

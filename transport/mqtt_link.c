@@ -79,6 +79,11 @@ bool wr_mqtt_link_broken(const struct wr_mqtt_link *link, struct wr_error *ret_c
     return link->relay != NULL && wr_relay_end(link->relay, ret_cause) && ret_cause->code != WR_OK;
 }
 
+size_t wr_mqtt_link_first(const struct wr_mqtt_link *link, const uint8_t **ret_bytes) {
+    *ret_bytes = NULL;
+    return link->relay != NULL ? wr_relay_first(link->relay, ret_bytes) : 0;
+}
+
 static void add_relay(const struct wr_relay *from, struct wr_mqtt_link_stats *stats) {
     struct wr_relay_stats relay;
     wr_relay_stats(from, &relay);

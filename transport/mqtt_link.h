@@ -3,7 +3,7 @@
  *
  * Promise: what wr_mqtt_link_open gives is a port on 127.0.0.1 for exactly one client of this process, behind which the broker is; a cancel ends a
  * dial at once. Byte counts go over all connections, and can be read while one lives.
- * Threads: open, close and broken belong to one thread; acknowledge, pause, cancel and stats to any. Ownership: caller's memory, init/fini; the strings of the
+ * Threads: open, close, first and broken belong to one thread; acknowledge, pause, cancel and stats to any. Ownership: caller's memory, init/fini; the strings of the
  * configuration must outlive it.
  */
 #ifndef WEIR_TRANSPORT_MQTT_LINK_H
@@ -19,9 +19,9 @@
 struct wr_mqtt_link_stats {
     uint64_t sent_bytes; /* MQTT bytes of all connections so far, before TLS */
     uint64_t received_bytes;
-    uint64_t strangers; /* turned away by the relay */
-    uint64_t tls_full;    /* handshakes with certificates */
-    uint64_t tls_resumed; /* handshakes shortened by a ticket */
+    uint64_t strangers;           /* turned away by the relay */
+    uint64_t tls_full;            /* handshakes with certificates */
+    uint64_t tls_resumed;         /* handshakes shortened by a ticket */
     int64_t cert_expires_wall_ns; /* WR_NEVER_NS: no certificate, or not read yet */
     uint64_t acknowledged;        /* gated: PUBACKs that left */
     uint64_t pauses;
@@ -52,6 +52,8 @@ WR_MUST_USE enum wr_result wr_mqtt_link_open(struct wr_mqtt_link *link, const st
                                              struct wr_error *err);
 /* True once the relay has ended for another reason than ours: *ret_cause says which. */
 bool wr_mqtt_link_broken(const struct wr_mqtt_link *link, struct wr_error *ret_cause);
+/* What the broker sent first, see wr_relay_first; 0 without a relay. */
+size_t wr_mqtt_link_first(const struct wr_mqtt_link *link, const uint8_t **ret_bytes);
 /* Idempotent. */
 void wr_mqtt_link_close(struct wr_mqtt_link *link);
 

@@ -50,7 +50,9 @@ struct wr_relay {
     _Atomic uint64_t sent_bytes;
     _Atomic uint64_t received_bytes;
     _Atomic uint32_t strangers;
-    struct wr_error cause; /* written before `ended` is */
+    uint8_t first[WR_RELAY_FIRST_BYTES]; /* of the broker */
+    _Atomic size_t first_len;            /* grows behind what it counts */
+    struct wr_error cause;               /* written before `ended` is */
     _Atomic bool ended;
 };
 
@@ -117,6 +119,17 @@ static bool may_read(struct wr_relay *relay, int64_t *ret_left_ns) {
     return relay->gate == NULL || wr_relay_gate_may_read(relay->gate, wr_clock_boot_ns(wr_clock_real()), ret_left_ns);
 }
 
+/* On record before paho gets it. */
+static void keep_first(struct wr_relay *relay, const uint8_t *bytes, size_t n) {
+    size_t len = relay->first_len;
+    if (relay->gate != NULL || len == sizeof relay->first)
+        return;
+    if (n > sizeof relay->first - len)
+        n = sizeof relay->first - len;
+    memcpy(relay->first + len, bytes, n);
+    relay->first_len = len + n;
+}
+
 /* broker → paho. */
 static enum move move_down(struct wr_relay *relay, int64_t *ret_paused_ns) {
     struct pipe *down = &relay->down;
@@ -132,6 +145,7 @@ static enum move move_down(struct wr_relay *relay, int64_t *ret_paused_ns) {
             return OVER;
         relay->received_bytes += n;
         relay->carried = true;
+        keep_first(relay, down->bytes, n);
         if (relay->gate != NULL && wr_relay_gate_watch(relay->gate, down->bytes, n, &relay->cause) != WR_OK)
             return OVER;
         down->from = 0;
@@ -388,6 +402,11 @@ void wr_relay_stats(const struct wr_relay *relay, struct wr_relay_stats *ret_sta
         ret_stats->pauses = relay->gate->pauses;
         ret_stats->paused = relay->gate->paused;
     }
+}
+
+size_t wr_relay_first(const struct wr_relay *relay, const uint8_t **ret_bytes) {
+    *ret_bytes = relay->first;
+    return relay->first_len;
 }
 
 void wr_relay_acknowledge(struct wr_relay *relay, const struct wr_relay_ack *acks, size_t n) {

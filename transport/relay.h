@@ -23,6 +23,7 @@
 #include "transport/dial.h"
 
 #define WR_RELAY_BYTES 16384
+#define WR_RELAY_FIRST_BYTES 512
 
 struct wr_relay;
 
@@ -38,7 +39,7 @@ struct wr_relay_stats {
 /* For a client that receives. */
 struct wr_relay_gated {
     size_t packet_max_bytes; /* a broker that sends a longer packet is cut off: paho would take it into memory whole */
-    int64_t pause_max_ns; /* half a keepalive */
+    int64_t pause_max_ns;    /* half a keepalive */
 };
 
 struct wr_relay_ack {
@@ -64,6 +65,9 @@ void wr_relay_pause(struct wr_relay *relay, bool wanted);
 bool wr_relay_end(const struct wr_relay *relay, struct wr_error *ret_cause);
 
 void wr_relay_stats(const struct wr_relay *relay, struct wr_relay_stats *ret_stats);
+
+/* The first bytes that the broker sent, at most WR_RELAY_FIRST_BYTES; how many. Not kept when gated. They stay in the relay, and only more can come behind them. */
+size_t wr_relay_first(const struct wr_relay *relay, const uint8_t **ret_bytes);
 
 /* Ends it if need be, joins its thread, frees. NULL is fine. */
 void wr_relay_close(struct wr_relay *relay);

@@ -1,6 +1,7 @@
 #include "transport/session.h"
 #include "core/thread.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,8 +19,9 @@ void wr_session_emit(struct wr_session *session, const struct wr_session_event *
         session->events_lost++;
 }
 
-static void emit_end(struct wr_session *session, enum wr_session_event_kind kind, uint8_t reason, const char *text) {
-    struct wr_session_event event = {.kind = (uint8_t)kind, .reason = reason, .connection = session->connection};
+static void emit_end(struct wr_session *session, enum wr_session_event_kind kind, const struct note *note, const char *text) {
+    struct wr_session_event event = {
+        .kind = (uint8_t)kind, .reason = note->reason, .sent_to = note->sent_to, .connection = session->connection};
     (void)snprintf(event.text, sizeof event.text, "%s", text);
     wr_session_emit(session, &event);
 }
@@ -37,7 +39,7 @@ static void wait_goodbye(struct wr_session *session) {
     struct note note;
     while (wr_channel_recv(session->notes, &note, deadline_ns) == WR_OK) {
         if (note.kind == NOTE_CONNECT)
-            session->deferred = note.connection;
+            session->deferred = note;
         if (note.kind == NOTE_GOODBYE && note.connection == session->connection)
             return;
     }
@@ -59,34 +61,14 @@ static void take_down(struct wr_session *session, bool clean) {
 
 /* ---- bringing one up ---- */
 
-/* Why the connect failed or the connection ended: the broker's word first, then what the relay saw. */
-static void describe(struct wr_session *session, const struct note *note, const char *otherwise, char *text, size_t size) {
-    struct wr_error cause;
-    if (note->reason >= 0x80) {
-        const char *hint = note->reason == MQTTREASONCODE_SESSION_TAKEN_OVER ? ": another client uses the same client id" : "";
-        (void)snprintf(text, size, "the broker %s: %s (0x%02X)%s", session->accepted ? "ended the session" : "refused the connection",
-                       wr_paho_reason_name(note->reason), note->reason, hint);
-    } else if (note->reason > 0 && !session->accepted && session->speaks == WR_MQTT_5) {
-        (void)snprintf(text, size, "the broker does not speak MQTT 5 (return code %u)", (unsigned)note->reason);
-    } else if (note->reason > 0 && !session->accepted) {
-        (void)snprintf(text, size, "the broker refused the connection: %s (MQTT 3.1.1 return code %u)",
-                       wr_session_version_return_code(note->reason), (unsigned)note->reason);
-    } else if (note->kind == NOTE_DISCONNECTED) {
-        (void)snprintf(text, size, "the broker ended the session");
-    } else if (wr_mqtt_link_broken(&session->link, &cause)) {
-        (void)snprintf(text, size, "%s", cause.text);
-    } else {
-        (void)snprintf(text, size, "%s", otherwise);
-    }
-}
-
 /* Name, TCP, TLS, relay, and paho's connect under way. */
 static enum wr_result open_link(struct wr_session *session, int64_t deadline_ns, struct wr_error *err) {
     const struct wr_session_config *config = &session->config;
     struct wr_credential password;
     WR_TRY(wr_mqtt_link_password(config->password_file, &password, err));
     uint16_t port = 0;
-    enum wr_result result = wr_mqtt_link_open(&session->link, &config->url, config->keepalive_s, NULL, deadline_ns, &port, err);
+    enum wr_result result =
+        wr_mqtt_link_open(&session->link, &config->brokers[session->broker], config->keepalive_s, NULL, deadline_ns, &port, err);
     if (result == WR_OK) {
         struct wr_session_event event = {.kind = WR_SESSION_DIALLED, .connection = session->connection};
         wr_session_emit(session, &event);
@@ -116,7 +98,7 @@ static enum wr_mqtt_answer await_connack(struct wr_session *session, int64_t dea
         if (given_up(session, session->connection))
             return WR_MQTT_NO_ANSWER;
         if (result != WR_OK) {
-            describe(session, &note, "the broker did not answer the MQTT CONNECT in time", text, size);
+            wr_session_describe(session, &note, "the broker did not answer the MQTT CONNECT in time", text, size);
             return WR_MQTT_NO_ANSWER;
         }
         if (note.connection != session->connection || note.attempt != session->attempt)
@@ -131,8 +113,8 @@ static enum wr_mqtt_answer await_connack(struct wr_session *session, int64_t dea
         case NOTE_REFUSED:
         case NOTE_LOST:
         case NOTE_DISCONNECTED:
-            ret_note->reason = note.reason;
-            describe(session, &note, note.text[0] != '\0' ? note.text : "the MQTT connection ended before it began", text, size);
+            wr_session_describe(session, &note, note.text[0] != '\0' ? note.text : "the MQTT connection ended before it began", text, size);
+            *ret_note = note;
             return answer_of(session, &note);
         default:
             break;
@@ -158,21 +140,23 @@ static enum wr_mqtt_answer try_version(struct wr_session *session, uint8_t versi
 
 /* MQTT 5, and 3.1.1 where that is not spoken. */
 static bool try_versions(struct wr_session *session, int64_t deadline_ns, struct note *ret_connack, char *text, size_t size) {
-    uint8_t version = wr_session_version_first(&session->version);
+    struct wr_session_version *learnt = &session->versions[session->broker];
+    uint8_t version = wr_session_version_first(learnt);
     enum wr_mqtt_answer answer = try_version(session, version, deadline_ns, ret_connack, text, size);
-    if (answer == WR_MQTT_CLOSED && session->version.wanted == WR_MQTT_5)
+    if (answer == WR_MQTT_CLOSED && learnt->wanted == WR_MQTT_5)
         (void)snprintf(text, size, "the broker closed the connection instead of answering: does it speak MQTT 5?");
-    if (wr_session_version_learn(&session->version, version, answer) && !given_up(session, session->connection)) {
+    if (wr_session_version_learn(learnt, version, answer) && !given_up(session, session->connection)) {
         bool closed = answer == WR_MQTT_CLOSED;
         answer = try_version(session, WR_MQTT_3_1_1, deadline_ns, ret_connack, text, size);
-        (void)wr_session_version_learn(&session->version, WR_MQTT_3_1_1, answer);
+        (void)wr_session_version_learn(learnt, WR_MQTT_3_1_1, answer);
         if (closed && answer == WR_MQTT_CLOSED)
             (void)snprintf(text, size, "the broker closes the connection after the MQTT CONNECT, with MQTT 5 and with 3.1.1");
     }
     return answer == WR_MQTT_ACCEPTED;
 }
 
-static void bring_up(struct wr_session *session, uint64_t connection) {
+static void bring_up(struct wr_session *session, uint64_t connection, unsigned broker) {
+    session->broker = broker;
     session->connection = connection;
     wr_mqtt_link_forget_cancel(&session->link); /* first clear, then look: a cancel between the two is not lost */
     if (given_up(session, connection))
@@ -181,7 +165,7 @@ static void bring_up(struct wr_session *session, uint64_t connection) {
     char text[WR_UPLINK_CAUSE_BYTES];
     if (!try_versions(session, wr_clock_add_ns(now_ns(), session->config.connect_timeout_ns), &connack, text, sizeof text)) {
         if (text[0] != '\0')
-            emit_end(session, WR_SESSION_FAILED, connack.reason, text);
+            emit_end(session, WR_SESSION_FAILED, &connack, text);
         return;
     }
     session->accepted = true;
@@ -197,19 +181,19 @@ static void bring_up(struct wr_session *session, uint64_t connection) {
     wr_session_emit(session, &event);
 }
 
-static void on_end(struct wr_session *session, const struct note *note) {
+static void on_end(struct wr_session *session, struct note *note) {
     char text[WR_UPLINK_CAUSE_BYTES];
     char silent[96];
     (void)snprintf(silent, sizeof silent, "the broker did not answer the keep-alive (%u s)", (unsigned)session->config.keepalive_s);
-    describe(session, note, silent, text, sizeof text);
+    wr_session_describe(session, note, silent, text, sizeof text);
     take_down(session, false);
-    emit_end(session, WR_SESSION_LOST, note->reason, text);
+    emit_end(session, WR_SESSION_LOST, note, text);
 }
 
 static bool next_note(struct wr_session *session, struct note *ret_note) {
-    if (session->deferred != 0) {
-        *ret_note = (struct note){.kind = NOTE_CONNECT, .connection = session->deferred};
-        session->deferred = 0;
+    if (session->deferred.connection != 0) {
+        *ret_note = session->deferred;
+        session->deferred = (struct note){0};
         return true;
     }
     return wr_channel_recv(session->notes, ret_note, WR_NEVER_NS) == WR_OK;
@@ -226,7 +210,7 @@ static void *session_thread(void *user) {
                        (note.kind == NOTE_CLOSE || note.attempt == session->attempt);
         switch ((enum note_kind)note.kind) {
         case NOTE_CONNECT:
-            bring_up(session, note.connection);
+            bring_up(session, note.connection, note.broker);
             break;
         case NOTE_CLOSE:
             if (present)
@@ -250,9 +234,10 @@ static void *session_thread(void *user) {
 
 /* ---- for the uplink ---- */
 
-static enum wr_result op_connect(void *self, uint64_t connection) {
+static enum wr_result op_connect(void *self, uint64_t connection, unsigned broker) {
     struct wr_session *session = self;
-    struct note note = {.kind = NOTE_CONNECT, .connection = connection};
+    struct note note = {.kind = NOTE_CONNECT, .broker = (uint8_t)broker, .connection = connection};
+    assert(broker < session->config.n_brokers);
     return wr_channel_try_send(session->notes, &note);
 }
 
@@ -331,11 +316,14 @@ static enum wr_result prepare(struct wr_session *session, struct wr_error *err) 
 enum wr_result wr_session_new(const struct wr_session_config *config, struct wr_session **ret_session, struct wr_error *err) {
     if (config->window < 1 || config->window > WR_UPLINK_WINDOW_MAX || config->connect_timeout_ns <= 0 || config->client_id == NULL)
         return wr_error_set(err, WR_INVALID, "session: window, connect time-out and client id are needed");
+    if (config->n_brokers < 1 || config->n_brokers > WR_ROUTE_BROKERS)
+        return wr_error_set(err, WR_INVALID, "session: 1 to %d brokers", WR_ROUTE_BROKERS);
     struct wr_session *session = calloc(1, sizeof *session);
     if (session == NULL)
         return wr_error_set(err, WR_NO_MEMORY, "session: no memory");
     session->config = *config;
-    session->version.wanted = config->version;
+    for (unsigned i = 0; i < WR_ROUTE_BROKERS; i++)
+        session->versions[i].wanted = config->version;
     session->link.wake_fd = -1;
     (void)pthread_mutex_init(&session->publish_lock, NULL);
     enum wr_result result = prepare(session, err);

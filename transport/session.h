@@ -7,6 +7,8 @@
  * persistence, a new paho handle and a new relay port each time (the store is the truth).
  * MQTT 5, or 3.1.1 where the broker takes nothing newer (transport/session_version.h): CONNECTED tells which. With 3.1.1 a publish has no content
  * type and no properties, and is never refused: such a broker takes it or closes the connection.
+ * Several brokers: each connect names one of the list, and what it speaks is remembered for each. A server that sends us elsewhere (reasons 0x9C, 0x9D)
+ * is told with the place of the broker that it names in `sent_to`: where to connect next the uplink says, and only ever to one of the list.
  * A broker that offers no QoS 1 is refused with that cause. No automaticReconnect, no sendWhileDisconnected.
  *
  * With `commands`: what arrives for a subscription goes into that channel (transport/command_messages.h). MQTT 5 is told that packets above
@@ -27,6 +29,7 @@
 #include "core/clock.h"
 #include "core/result.h"
 #include "transport/command_messages.h"
+#include "transport/route.h"
 #include "transport/session_version.h"
 #include "transport/tls.h"
 #include "transport/topic.h"
@@ -36,23 +39,25 @@
 #define WR_SESSION_EVENTS(window) (2 * (window) + 16)
 #define WR_SESSION_PROPERTIES 8
 #define WR_SESSION_WILL_BYTES 256
-#define WR_SESSION_RECEIVED_BYTES (4 * WR_COMMAND_BYTES) /* a packet from the broker: far above a command, so that one a little too large is still counted */
+#define WR_SESSION_RECEIVED_BYTES                                                                                                          \
+    (4 * WR_COMMAND_BYTES) /* a packet from the broker: far above a command, so that one a little too large is still counted */
 
 struct wr_session;
 
 struct wr_session_config {
-    struct wr_url url;
+    struct wr_url brokers[WR_ROUTE_BROKERS];
+    unsigned n_brokers;
     struct wr_tls_config tls; /* the strings must outlive the session, as all below */
     const char *client_id;
-    const char *user;          /* NULL: none */
-    const char *password_file; /* NULL: none. One trailing newline is ignored */
-    uint16_t keepalive_s;      /* 30; below 10 only for tests */
+    const char *user;           /* NULL: none */
+    const char *password_file;  /* NULL: none. One trailing newline is ignored */
+    uint16_t keepalive_s;       /* 30; below 10 only for tests */
     int64_t connect_timeout_ns; /* over name, TCP, TLS and MQTT */
     uint32_t window;
-    uint8_t version; /* enum wr_mqtt_version; WR_MQTT_AUTO: what the broker takes */
+    uint8_t version;                 /* enum wr_mqtt_version; WR_MQTT_AUTO: what the broker takes */
     char will_topic[WR_TOPIC_BYTES]; /* "": no will */
     char will[WR_SESSION_WILL_BYTES];
-    struct wr_channel *events; /* of struct wr_session_event */
+    struct wr_channel *events;    /* of struct wr_session_event */
     const struct wr_clock *clock; /* only for whether the wall clock is trusted */
     struct wr_channel *commands;  /* of struct wr_command_message, WR_COMMANDS of them, policy REJECT; NULL: nothing is to arrive */
 };
@@ -70,15 +75,15 @@ struct wr_session_publish {
     size_t payload_len;
     uint8_t qos;
     bool retained;
-    const char *content_type; /* NULL: none */
+    const char *content_type;                     /* NULL: none */
     const struct wr_session_property *properties; /* those of MQTT 5; not sent with 3.1.1 */
-    size_t n_properties; /* <= WR_SESSION_PROPERTIES */
+    size_t n_properties;                          /* <= WR_SESSION_PROPERTIES */
 };
 
 /* `self` is whatever the implementation is. */
 struct wr_session_ops {
-    /* WR_FULL when too many commands wait. */
-    enum wr_result (*connect)(void *self, uint64_t connection);
+    /* To the broker at this place in the list. WR_FULL when too many commands wait. */
+    enum wr_result (*connect)(void *self, uint64_t connection, unsigned broker);
     /* WR_CLOSED: that connection is over (LOST follows or came); anything else is a failure with a text. Copies the payload. */
     enum wr_result (*publish)(void *self, const struct wr_session_publish *publish, struct wr_error *err);
     /* QoS 1, without retained messages. Results as of publish. */
@@ -90,12 +95,12 @@ struct wr_session_ops {
 struct wr_session_stats {
     uint64_t sent_bytes; /* MQTT bytes of all connections so far, before TLS */
     uint64_t received_bytes;
-    uint64_t strangers;    /* turned away by the relay */
-    uint64_t events_lost;  /* the events channel was full: the acknowledgement time-out heals it */
-    uint64_t tls_full;     /* handshakes with certificates */
-    uint64_t tls_resumed;  /* handshakes shortened by a ticket */
+    uint64_t strangers;           /* turned away by the relay */
+    uint64_t events_lost;         /* the events channel was full: the acknowledgement time-out heals it */
+    uint64_t tls_full;            /* handshakes with certificates */
+    uint64_t tls_resumed;         /* handshakes shortened by a ticket */
     int64_t cert_expires_wall_ns; /* WR_NEVER_NS: no certificate, or not read yet */
-    char tls_warning[256]; /* the last good credentials are in use because ...; "" */
+    char tls_warning[256];        /* the last good credentials are in use because ...; "" */
     struct wr_command_counts commands;
 };
 

@@ -71,8 +71,13 @@ static void on_lost(void *user, char *cause) {
 
 /* paho does not call connectionLost for a DISCONNECT of the broker. */
 static void on_disconnected(void *user, MQTTProperties *properties, enum MQTTReasonCodes reason) {
-    (void)properties;
     struct note note = {.kind = NOTE_DISCONNECTED, .reason = (uint8_t)reason};
+    const MQTTProperty *why = MQTTProperties_getProperty(properties, MQTTPROPERTY_CODE_REASON_STRING);
+    const MQTTProperty *server = MQTTProperties_getProperty(properties, MQTTPROPERTY_CODE_SERVER_REFERENCE);
+    if (why != NULL && why->value.data.len > 0)
+        (void)wr_error_escape(note.text, sizeof note.text, why->value.data.data, (size_t)why->value.data.len);
+    if (server != NULL && server->value.data.len > 0)
+        wr_session_note_sent(user, &note, server->value.data.data, (size_t)server->value.data.len);
     tell(user, &note);
 }
 

@@ -1,4 +1,4 @@
-/* Shared by session.c (the thread) and session_paho.c (paho's functions and callbacks). Nobody else includes it. */
+/* Shared by session.c (the thread), session_cause.c (why it ended) and session_paho.c (paho's functions and callbacks). Nobody else includes it. */
 #ifndef WEIR_TRANSPORT_SESSION_PRIVATE_H
 #define WEIR_TRANSPORT_SESSION_PRIVATE_H
 
@@ -34,6 +34,9 @@ struct note {
     uint64_t connection;
     uint64_t attempt; /* of paho's callbacks: which of its handles speaks */
     char text[96];
+    uint8_t broker;     /* CONNECT */
+    uint8_t sent_to;    /* REFUSED, DISCONNECTED: as in struct wr_session_event */
+    char reference[96]; /* the server's, as it may be shown */
 };
 
 /* A publish in flight: paho hands it back to the callbacks. */
@@ -51,22 +54,28 @@ struct wr_session {
     pthread_t thread;
     _Atomic uint64_t closed_upto; /* connections up to this number are given up */
     _Atomic bool stopping;
-    _Atomic uint64_t connection;       /* the present one; read by callbacks */
-    _Atomic uint64_t attempt;          /* counts paho's handles: a connect may take two, one for each version */
-    _Atomic uint64_t lost;             /* the last attempt whose loss was told: each publish in flight would tell it again */
-    struct wr_session_version version; /* the thread's: what was learnt */
-    _Atomic uint8_t speaks;            /* version of the present handle */
-    MQTTAsync paho;                    /* the thread's */
-    bool accepted;                     /* CONNACK came */
-    uint64_t deferred;                 /* a connect that came while another connection said goodbye; 0: none */
-    pthread_mutex_t publish_lock;      /* over `open`: never taken by a callback, so it may be held while calling paho */
-    MQTTAsync open;                    /* the handle that takes publishes; NULL while there is none */
+    _Atomic uint64_t connection; /* the present one; read by callbacks */
+    _Atomic uint64_t attempt;    /* counts paho's handles: a connect may take two, one for each version */
+    _Atomic uint64_t lost;       /* the last attempt whose loss was told: each publish in flight would tell it again */
+    unsigned broker;             /* the thread's: of the present connection; written before paho's handle is made, which reads it */
+    struct wr_session_version versions[WR_ROUTE_BROKERS]; /* the thread's: what was learnt */
+    _Atomic uint8_t speaks;                               /* version of the present handle */
+    MQTTAsync paho;                                       /* the thread's */
+    bool accepted;                                        /* CONNACK came */
+    struct note deferred;         /* a connect that came while another connection said goodbye; connection 0: none */
+    pthread_mutex_t publish_lock; /* over `open`: never taken by a callback, so it may be held while calling paho */
+    MQTTAsync open;               /* the handle that takes publishes; NULL while there is none */
     _Atomic uint64_t events_lost;
     struct wr_command_counters commands;
     struct slot *slots;
 };
 
 void wr_session_emit(struct wr_session *session, const struct wr_session_event *event);
+
+/* In words why the connect failed or the connection ended, with what to do about it; adds to the note what else the broker said. */
+void wr_session_describe(struct wr_session *session, struct note *note, const char *otherwise, char *text, size_t size);
+/* The server names others. Also called in paho's callbacks. */
+void wr_session_note_sent(const struct wr_session *session, struct note *note, const char *reference, size_t len);
 
 /* Creates a handle for 127.0.0.1:port and starts its connect. On failure no handle is left. */
 WR_MUST_USE enum wr_result wr_session_paho_connect(struct wr_session *session, uint16_t port, int64_t timeout_ns,

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/backoff.h"
 #include "transport/uplink_private.h"
 
 #define BIT(state) (1u << (state))
@@ -21,7 +20,7 @@ static const struct {
                             BIT(WR_UPLINK_CONNECTING) | BIT(WR_UPLINK_ONLINE) | BIT(WR_UPLINK_OFFLINE) | BIT(WR_UPLINK_STOPPED)},
     [WR_UPLINK_CONNECTING] = {"connecting", BIT(WR_UPLINK_ONLINE) | BIT(WR_UPLINK_OFFLINE) | BIT(WR_UPLINK_STOPPED)},
     [WR_UPLINK_ONLINE] = {"online", BIT(WR_UPLINK_OFFLINE) | BIT(WR_UPLINK_DRAINING)},
-    [WR_UPLINK_DRAINING] = {"draining", BIT(WR_UPLINK_STOPPED)},
+    [WR_UPLINK_DRAINING] = {"draining", BIT(WR_UPLINK_OFFLINE) | BIT(WR_UPLINK_STOPPED)},
     [WR_UPLINK_STOPPED] = {"stopped", 0},
 };
 
@@ -44,6 +43,7 @@ struct wr_uplink_config wr_uplink_defaults(void) {
         .ack_timeout_ns = 30 * WR_NS_PER_S,
         .refusal_backoff_ns = 5 * WR_NS_PER_S,
         .subscribe_retry_ns = 300 * WR_NS_PER_S,
+        .wait_ns = 30 * WR_NS_PER_S,
     };
 }
 
@@ -51,7 +51,7 @@ enum wr_result wr_uplink_new(const struct wr_uplink_config *config, struct wr_up
     if (config->window < 1 || config->window > WR_UPLINK_WINDOW_MAX)
         return wr_error_set(err, WR_INVALID, "the window must be 1 to %d messages", WR_UPLINK_WINDOW_MAX);
     if (config->window_bytes < 1 || config->backoff_min_ns < 1 || config->backoff_max_ns < config->backoff_min_ns ||
-        config->ack_timeout_ns < 1 || config->subscribe_retry_ns < 1 || config->refusal_backoff_ns < 1 ||
+        config->ack_timeout_ns < 1 || config->subscribe_retry_ns < 1 || config->wait_ns < 1 || config->refusal_backoff_ns < 1 ||
         config->refusal_backoff_ns > INT64_MAX >> 8)
         return wr_error_set(err, WR_INVALID,
                             "window bytes, backoff and time-outs must be positive, and the largest backoff not below the first");
@@ -63,6 +63,9 @@ enum wr_result wr_uplink_new(const struct wr_uplink_config *config, struct wr_up
     uplink->config = *config;
     uplink->window = config->window;
     uplink->max_packet_bytes = UINT32_MAX;
+    uplink->route = config->route;
+    if (config->route.n == 0)
+        wr_route_init_one(&uplink->route);
     *ret_uplink = uplink;
     return WR_OK;
 }
@@ -85,16 +88,11 @@ void wr_uplink_free(struct wr_uplink *uplink) {
 
 /* ---- losing the session ---- */
 
-/* From any state with a session, or the wish for one, to OFFLINE, or to STOPPED when a stop was asked for. */
-static void session_over(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, const char *cause) {
+/* From any state with a session, or the wish for one, to OFFLINE, or to STOPPED when a stop was asked for. event: what the session said; NULL: we end it. */
+static void session_over(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, const char *cause,
+                         const struct wr_session_event *event) {
     bool was_online = uplink->state == WR_UPLINK_ONLINE || uplink->state == WR_UPLINK_DRAINING;
-    struct wr_backoff backoff = {.min_ns = uplink->config.backoff_min_ns,
-                                 .max_ns = uplink->config.backoff_max_ns,
-                                 .stable_ns = uplink->config.stable_ns,
-                                 .failures = uplink->attempts};
-    const int64_t lasted_ns = was_online ? now->boot_ns - uplink->online_since_boot_ns : -1;
-    uplink->retry_boot_ns = wr_clock_add_ns(now->boot_ns, wr_backoff_ended(&backoff, lasted_ns, random));
-    uplink->attempts = backoff.failures;
+    wr_uplink_retry_plan(uplink, now, random, was_online ? now->boot_ns - uplink->online_since_boot_ns : -1, event);
     (void)snprintf(uplink->stats.cause, sizeof uplink->stats.cause, "%s", cause);
     wr_uplink_rewind(uplink);
     for (size_t i = 0; i < DIRECTS; i++) {
@@ -104,6 +102,7 @@ static void session_over(struct wr_uplink *uplink, const struct wr_now *now, uin
     wr_uplink_commands_end(uplink, now);
     uplink->birth_due = false;
     uplink->birth_id = 0;
+    uplink->goodbye_sent = false;
     go(uplink, uplink->stopping ? WR_UPLINK_STOPPED : WR_UPLINK_OFFLINE);
 }
 
@@ -117,12 +116,12 @@ void wr_uplink_on_publish_failed(struct wr_uplink *uplink, const struct wr_now *
     if (uplink->state != WR_UPLINK_ONLINE && uplink->state != WR_UPLINK_DRAINING)
         return;
     close_session(uplink, false);
-    session_over(uplink, now, random, cause);
+    session_over(uplink, now, random, cause, NULL);
 }
 
 /* ---- messages of the session ---- */
 
-static void on_connected(struct wr_uplink *uplink, const struct wr_now *now, const struct wr_session_event *event) {
+static void on_connected(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, const struct wr_session_event *event) {
     go(uplink, WR_UPLINK_ONLINE);
     uplink->online_since_boot_ns = now->boot_ns;
     uplink->progress_boot_ns = now->boot_ns;
@@ -132,6 +131,7 @@ static void on_connected(struct wr_uplink *uplink, const struct wr_now *now, con
     uplink->max_packet_bytes = event->max_packet_bytes;
     uplink->stats.mqtt_version = event->version;
     uplink->birth_due = true;
+    wr_route_up(&uplink->route, now->boot_ns, random);
     wr_uplink_commands_begin(uplink, now);
 }
 
@@ -187,11 +187,11 @@ void wr_uplink_on_session(struct wr_uplink *uplink, const struct wr_now *now, ui
         break;
     case WR_SESSION_CONNECTED:
         if (opening)
-            on_connected(uplink, now, event);
+            on_connected(uplink, now, random, event);
         break;
     case WR_SESSION_FAILED:
     case WR_SESSION_LOST:
-        session_over(uplink, now, random, event->text);
+        session_over(uplink, now, random, event->text, event);
         break;
     case WR_SESSION_DELIVERED:
         on_delivered(uplink, now, event);
@@ -245,10 +245,10 @@ void wr_uplink_on_stop(struct wr_uplink *uplink, const struct wr_now *now, int64
         return;
     uplink->stopping = true;
     uplink->stop_boot_ns = deadline_boot_ns;
-    if (uplink->state == WR_UPLINK_ONLINE) {
+    if (uplink->state == WR_UPLINK_ONLINE)
         go(uplink, WR_UPLINK_DRAINING);
+    if (uplink->state == WR_UPLINK_DRAINING)
         return;
-    }
     if (uplink->state != WR_UPLINK_OFFLINE)
         close_session(uplink, false);
     (void)now;
@@ -271,8 +271,13 @@ static void expire(struct wr_uplink *uplink, const struct wr_now *now, uint64_t 
     wr_uplink_load(uplink, &load);
     if (uplink->state == WR_UPLINK_DRAINING && now->boot_ns >= uplink->stop_boot_ns) {
         close_session(uplink, true);
-        session_over(uplink, now, random, "stopped before everything in flight was acknowledged");
+        session_over(uplink, now, random, "stopped before everything in flight was acknowledged", NULL);
         return;
+    }
+    if (uplink->state == WR_UPLINK_ONLINE && now->boot_ns >= uplink->route.home_boot_ns) {
+        uplink->moving = true;
+        uplink->stop_boot_ns = wr_clock_add_ns(now->boot_ns, uplink->config.ack_timeout_ns);
+        go(uplink, WR_UPLINK_DRAINING);
     }
     if (load.unanswered == 0) {
         uplink->progress_boot_ns = now->boot_ns;
@@ -281,7 +286,7 @@ static void expire(struct wr_uplink *uplink, const struct wr_now *now, uint64_t 
         (void)snprintf(cause, sizeof cause, "the broker acknowledged nothing for %" PRId64 " ms with %" PRIu32 " messages in flight",
                        uplink->config.ack_timeout_ns / WR_NS_PER_MS, load.unanswered);
         close_session(uplink, false);
-        session_over(uplink, now, random, cause);
+        session_over(uplink, now, random, cause, NULL);
     }
 }
 
@@ -384,7 +389,7 @@ static bool next_publish(struct wr_uplink *uplink, const struct wr_now *now, str
     return direct_first ? publish_direct(uplink, direct, action) : publish_segment(uplink, item, action);
 }
 
-/* The end of a clean stop: direct messages go, for nobody keeps them; when nothing is in flight, the state goes offline; when that is acknowledged, the session closes. */
+/* The end of a clean stop, or of a session that goes on elsewhere: direct messages go, for nobody keeps them; when nothing is in flight, the state goes offline; when that is acknowledged, the session closes. */
 static bool next_goodbye(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, struct wr_uplink_action *action) {
     struct wr_uplink_load load;
     wr_uplink_load(uplink, &load);
@@ -395,7 +400,7 @@ static bool next_goodbye(struct wr_uplink *uplink, const struct wr_now *now, uin
         return false;
     if (uplink->goodbye_sent) {
         uint64_t connection = uplink->connection;
-        session_over(uplink, now, random, "stopped");
+        session_over(uplink, now, random, uplink->stopping ? "stopped" : "goes back to the first choice of its brokers", NULL);
         act(action, WR_UPLINK_ACT_CLOSE, uplink);
         action->connection = connection;
         action->clean = true;
@@ -405,6 +410,7 @@ static bool next_goodbye(struct wr_uplink *uplink, const struct wr_now *now, uin
     uplink->birth_id = wr_uplink_id(uplink);
     act(action, WR_UPLINK_ACT_BIRTH, uplink);
     action->online = false;
+    action->moving = !uplink->stopping;
     action->id = uplink->birth_id;
     return true;
 }
@@ -413,7 +419,9 @@ static bool next_connect(struct wr_uplink *uplink, struct wr_uplink_action *acti
     go(uplink, WR_UPLINK_DIALLING);
     uplink->connection++;
     uplink->stats.connections++;
-    return act(action, WR_UPLINK_ACT_CONNECT, uplink);
+    act(action, WR_UPLINK_ACT_CONNECT, uplink);
+    action->broker = (uint8_t)wr_route_broker(&uplink->route);
+    return true;
 }
 
 bool wr_uplink_next(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, struct wr_uplink_action *ret_action) {
@@ -453,7 +461,7 @@ int64_t wr_uplink_wake_ns(const struct wr_uplink *uplink) {
         return uplink->retry_boot_ns;
     if (uplink->state != WR_UPLINK_ONLINE && uplink->state != WR_UPLINK_DRAINING)
         return WR_NEVER_NS;
-    int64_t wake = uplink->state == WR_UPLINK_DRAINING ? uplink->stop_boot_ns : WR_NEVER_NS;
+    int64_t wake = uplink->state == WR_UPLINK_DRAINING ? uplink->stop_boot_ns : uplink->route.home_boot_ns;
     struct wr_uplink_load load;
     wr_uplink_load(uplink, &load);
     int64_t silent = wr_clock_add_ns(uplink->progress_boot_ns, uplink->config.ack_timeout_ns);

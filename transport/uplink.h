@@ -11,8 +11,10 @@
  *   U6  a segment leaves the uplink's care only by ACK or PARK; a lost connection rewinds the cursors to the oldest unacknowledged one
  *   U7  where commands are wanted, a connection asks for them before it says that it is online; at most one SUBSCRIBE is unanswered, and no segment waits for it
  *   U8  answers to commands and direct messages have places of their own: neither keeps the other out
+ *   U9  a connect goes to the broker that the route says (transport/route.h), and a connection stays with one broker
  *
- * What goes wrong, and what happens then: the link is down or breaks: full-jitter backoff, reset only after a stable session; the broker
+ * What goes wrong, and what happens then: the link is down or breaks: full-jitter backoff, reset only after a stable session; a reason that somebody has to do
+ * something about (transport/reason.h): at least half of a longer pause; several brokers: the route says which is next, and the pause grows with each round; the broker
  * stops acknowledging: after ack_timeout the session is closed ("connected" proves nothing); one segment is refused (reason >= 0x80):
  * retried after a backoff of its own while others pass, parked after five refusals; a message above the server's maximum packet size: parked
  * at once; commands are not granted: the data goes all the same, and they are asked for again after subscribe_retry_ns and with the next connection; the connection
@@ -24,7 +26,7 @@
  *   DIALLING    address, TCP, TLS                       → CONNECTING | OFFLINE
  *   CONNECTING  MQTT                                    → ONLINE | OFFLINE
  *   ONLINE                                              → OFFLINE | DRAINING
- *   DRAINING    stop asked for; what is in flight ends  → STOPPED
+ *   DRAINING    a stop, or a return to the first choice of several brokers: what is in flight ends  → STOPPED | OFFLINE
  *   STOPPED     final
  * and from each of them → STOPPED when a stop's deadline comes, at once where there is no session.
  *
@@ -41,6 +43,7 @@
 
 #include "core/clock.h"
 #include "core/result.h"
+#include "transport/route.h"
 #include "transport/uplink_messages.h"
 
 #define WR_UPLINK_WINDOW_MAX 256
@@ -61,9 +64,12 @@ struct wr_uplink_config {
     int64_t refusal_backoff_ns; /* first retry of a refused segment; doubles each time */
     bool commands;              /* listen to commands */
     int64_t subscribe_retry_ns; /* until they are asked for again after a refusal */
+    int64_t
+        wait_ns; /* cap of the first pause after a reason that somebody has to do something about; doubles likewise; at least half is waited */
+    struct wr_route route; /* the order of the brokers; n 0: there is one */
 };
 
-/* 32 messages, 1 MB, 1 s doubling to 2 min, 60 s, 30 s, 5 s; no commands, 5 min. */
+/* 32 messages, 1 MB, 1 s doubling to 2 min, 60 s, 30 s, 5 s; no commands, 5 min; 30 s, one broker. */
 struct wr_uplink_config wr_uplink_defaults(void);
 
 enum wr_uplink_state {
@@ -80,24 +86,25 @@ const char *wr_uplink_state_name(enum wr_uplink_state state);
 
 /* What the session says about itself. All carry the number of the connection that they speak of; others are ignored. */
 enum wr_session_event_kind {
-    WR_SESSION_DIALLED,   /* TCP and TLS are up */
-    WR_SESSION_CONNECTED, /* the broker accepted the MQTT connection */
-    WR_SESSION_FAILED,    /* no connection; text says why */
-    WR_SESSION_LOST,      /* there was one; text says why it ended */
-    WR_SESSION_DELIVERED, /* PUBACK below 0x80, for a publish with this id */
-    WR_SESSION_REFUSED,   /* PUBACK with reason >= 0x80 */
+    WR_SESSION_DIALLED,    /* TCP and TLS are up */
+    WR_SESSION_CONNECTED,  /* the broker accepted the MQTT connection */
+    WR_SESSION_FAILED,     /* no connection; text says why */
+    WR_SESSION_LOST,       /* there was one; text says why it ended */
+    WR_SESSION_DELIVERED,  /* PUBACK below 0x80, for a publish with this id */
+    WR_SESSION_REFUSED,    /* PUBACK with reason >= 0x80 */
     WR_SESSION_SUBSCRIBED, /* SUBACK: reason is the QoS granted, or >= 0x80, and text says why not */
 };
 
 struct wr_session_event {
-    uint8_t kind; /* enum wr_session_event_kind */
-    uint8_t reason; /* MQTT reason code, 0 if there is none */
+    uint8_t kind;              /* enum wr_session_event_kind */
+    uint8_t reason;            /* MQTT reason code, 0 if there is none */
     uint8_t version;           /* CONNECTED: enum wr_mqtt_version, 5 or 3.1.1 */
     bool retain_available;     /* CONNECTED */
     uint16_t receive_max;      /* CONNECTED: 1..65535 */
     uint32_t max_packet_bytes; /* CONNECTED: UINT32_MAX when the server names none */
     uint64_t connection;
-    uint64_t id; /* DELIVERED, REFUSED */
+    uint64_t id;     /* DELIVERED, REFUSED */
+    uint8_t sent_to; /* FAILED, LOST, for another server: 1 + the place of the configured broker that it names; 0: it names none of them */
     char text[WR_UPLINK_CAUSE_BYTES];
 };
 
@@ -111,13 +118,13 @@ enum wr_uplink_commands {
 
 /* What happens to the outside world. */
 enum wr_uplink_action_kind {
-    WR_UPLINK_ACT_CONNECT, /* open connection number `connection` */
-    WR_UPLINK_ACT_CLOSE,   /* close it; clean: say goodbye, so that the last will is not published */
-    WR_UPLINK_ACT_SUBSCRIBE, /* ask for commands; WR_SESSION_SUBSCRIBED follows, or the end of the connection */
-    WR_UPLINK_ACT_BIRTH,   /* publish the retained state; `online` says which */
-    WR_UPLINK_ACT_PUBLISH, /* publish `segment` under `id`; its body stays owned by the uplink, valid until the next call */
-    WR_UPLINK_ACT_DIRECT,  /* publish `direct` under `id`, likewise */
-    WR_UPLINK_ACT_REQUEST, /* send `request` to the store */
+    WR_UPLINK_ACT_CONNECT,     /* open connection number `connection` to `broker` */
+    WR_UPLINK_ACT_CLOSE,       /* close it; clean: say goodbye, so that the last will is not published */
+    WR_UPLINK_ACT_SUBSCRIBE,   /* ask for commands; WR_SESSION_SUBSCRIBED follows, or the end of the connection */
+    WR_UPLINK_ACT_BIRTH,       /* publish the retained state; `online` says which */
+    WR_UPLINK_ACT_PUBLISH,     /* publish `segment` under `id`; its body stays owned by the uplink, valid until the next call */
+    WR_UPLINK_ACT_DIRECT,      /* publish `direct` under `id`, likewise */
+    WR_UPLINK_ACT_REQUEST,     /* send `request` to the store */
     WR_UPLINK_ACT_DIRECT_DONE, /* direct message `id`: `delivered`, or given up after refusals */
 };
 
@@ -126,6 +133,8 @@ struct wr_uplink_action {
     bool clean;
     bool online;
     bool delivered;
+    bool moving;    /* BIRTH, offline: to another broker */
+    uint8_t broker; /* CONNECT: its place in the config's list */
     uint64_t connection;
     uint64_t id;
     const struct wr_segment *segment;
@@ -142,11 +151,11 @@ struct wr_uplink_stats {
     uint32_t window; /* what the broker left of it */
     uint32_t waiting_refused;
     uint32_t direct_waiting;
-    uint32_t attempts; /* failed connections in a row */
-    int64_t retry_boot_ns; /* OFFLINE: when the next attempt is due */
+    uint32_t attempts;            /* failed connections in a row */
+    int64_t retry_boot_ns;        /* OFFLINE: when the next attempt is due */
     int64_t online_since_boot_ns; /* ONLINE */
-    int64_t last_ack_boot_ns; /* 0: none yet */
-    uint64_t connections; /* attempts, in all */
+    int64_t last_ack_boot_ns;     /* 0: none yet */
+    uint64_t connections;         /* attempts, in all */
     uint64_t published;
     uint64_t acknowledged;
     uint64_t refused;
@@ -159,6 +168,14 @@ struct wr_uplink_stats {
     uint64_t answers;                           /* answers to commands that the broker has */
     uint64_t answers_dropped;                   /* refused by it; those that gave way to newer ones are the channel's dropped_oldest */
     char commands_cause[WR_UPLINK_CAUSE_BYTES]; /* why the last subscription was not granted; "" before the first time */
+    uint8_t reason;                             /* of the last end: an MQTT reason code, 0: none */
+    uint8_t broker;                             /* in use, or tried next: its place in the config's list */
+    uint8_t broker_why;                         /* enum wr_route_why */
+    int64_t home_boot_ns;                       /* when it returns to the first choice; WR_NEVER_NS */
+    uint64_t failovers;
+    uint64_t redirects;
+    uint64_t strange_redirects; /* to servers that are not configured: not followed */
+    uint64_t returns;
     char cause[WR_UPLINK_CAUSE_BYTES]; /* why the last connection failed or ended; "" before the first failure */
 };
 

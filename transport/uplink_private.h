@@ -1,4 +1,5 @@
-/* Shared by uplink.c (states, session, what is due), uplink_fetch.c (cursors, segments under way) and uplink_commands.c (the subscription). Nobody else
+/* Shared by uplink.c (states, session, what is due), uplink_fetch.c (cursors, segments under way), uplink_retry.c (which broker next,
+ * and when) and uplink_commands.c (the subscription). Nobody else
  * includes it. */
 #ifndef WEIR_TRANSPORT_UPLINK_PRIVATE_H
 #define WEIR_TRANSPORT_UPLINK_PRIVATE_H
@@ -26,7 +27,7 @@ struct item {
     uint8_t cursor; /* that found it first */
     uint8_t reason;
     uint8_t refusals; /* above 0: fetched again by a GET of its own, not by a cursor */
-    uint32_t bytes; /* payload */
+    uint32_t bytes;   /* payload */
     int64_t seq;
     uint64_t id;     /* of the publish */
     uint64_t order;  /* of arrival */
@@ -39,7 +40,7 @@ struct cursor {
     int64_t position; /* highest seq that was taken over; the next GET starts behind it */
     bool maybe_more;
     bool asked;
-    uint32_t asked_left; /* segments of the open GET that have not come */
+    uint32_t asked_left;     /* segments of the open GET that have not come */
     int64_t asked_available; /* newest seq known when it was sent */
     uint64_t ticket;
 };
@@ -71,7 +72,9 @@ struct wr_uplink {
     bool close_clean;
     uint64_t close_connection;
     bool stopping;
+    bool moving; /* DRAINING to go back to the first choice */
     int64_t stop_boot_ns;
+    struct wr_route route;
     /* of the present session */
     uint32_t window;
     uint32_t max_packet_bytes;
@@ -90,7 +93,7 @@ struct wr_uplink {
     int64_t offered[WR_LANES];  /* committed */
     int64_t offering[WR_LANES]; /* asked for */
     struct cursor cursors[2][WR_LANES];
-    int64_t balance; /* negative: backfill's turn */
+    int64_t balance;                   /* negative: backfill's turn */
     uint32_t estimate_bytes[WR_LANES]; /* what the next segment of a lane may take */
     struct direct directs[DIRECTS];
     struct wr_segment publishing; /* lent to the last action: freed at the next call */
@@ -104,7 +107,7 @@ struct wr_uplink_load {
     uint32_t in_flight; /* publishes without an answer, the state and direct messages included */
     uint32_t in_flight_bytes;
     uint32_t unanswered; /* what the broker owes an answer: in_flight, and a SUBSCRIBE */
-    uint32_t occupied; /* of the window: in flight, held, or asked for */
+    uint32_t occupied;   /* of the window: in flight, held, or asked for */
     uint64_t occupied_bytes;
     uint32_t refused[2]; /* waiting after a refusal: lane 0, other lanes */
     uint32_t direct_waiting;
@@ -118,6 +121,9 @@ struct item *wr_uplink_item_by_id(struct wr_uplink *uplink, uint64_t id);
 void wr_uplink_item_refuse(struct wr_uplink *uplink, struct item *item, uint8_t reason, int64_t now_boot_ns);
 /* The connection is gone: everything unacknowledged goes back to its cursor (U6). */
 void wr_uplink_rewind(struct wr_uplink *uplink);
+/* A session ended after lasted_ns, or (-1) a connect failed; event: what was said of it, NULL: we ended it. Sets the next broker, and when it is tried. */
+void wr_uplink_retry_plan(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, int64_t lasted_ns,
+                          const struct wr_session_event *event);
 /* The next request to the store that is due while online. */
 bool wr_uplink_next_request(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_request *ret_request);
 /* Commands (U7): a session begins, ends; the SUBACK comes; whether to ask now, which counts as asked; when time alone makes that due. */

@@ -62,7 +62,7 @@ static void act(struct wr_uplink_runner *runner, const struct wr_now *now, const
     const struct wr_session_ops *ops = runner->config.ops;
     switch ((enum wr_uplink_action_kind)action->kind) {
     case WR_UPLINK_ACT_CONNECT:
-        if (ops->connect(runner->config.self, action->connection) != WR_OK) {
+        if (ops->connect(runner->config.self, action->connection, action->broker) != WR_OK) {
             struct wr_session_event event = {.kind = WR_SESSION_FAILED, .connection = action->connection, .text = "the session is busy"};
             wr_uplink_on_session(runner->uplink, now, random_of(runner), &event);
         }

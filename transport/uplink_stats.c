@@ -22,6 +22,13 @@ void wr_uplink_stats(const struct wr_uplink *uplink, struct wr_uplink_stats *ret
     ret_stats->waiting_refused = load.refused[0] + load.refused[1];
     ret_stats->direct_waiting = load.direct_waiting;
     ret_stats->attempts = uplink->attempts;
+    ret_stats->broker = (uint8_t)wr_route_broker(&uplink->route);
+    ret_stats->broker_why = uplink->route.why;
+    ret_stats->home_boot_ns = uplink->route.home_boot_ns;
+    ret_stats->failovers = uplink->route.failovers;
+    ret_stats->redirects = uplink->route.redirects;
+    ret_stats->strange_redirects = uplink->route.strange_redirects;
+    ret_stats->returns = uplink->route.returns;
     ret_stats->retry_boot_ns = uplink->retry_boot_ns;
     ret_stats->online_since_boot_ns = uplink->online_since_boot_ns;
 }
@@ -32,7 +39,7 @@ bool wr_uplink_is_valid(const struct wr_uplink *uplink) {
     bool open = uplink->state == WR_UPLINK_ONLINE || uplink->state == WR_UPLINK_DRAINING;
     if (!open && (load.in_flight > 0 || uplink->commands != WR_UPLINK_COMMANDS_OFF))
         return false;
-    if (load.in_flight > uplink->window)
+    if (load.in_flight > uplink->window || !wr_route_is_valid(&uplink->route))
         return false; /* U2 */
     for (size_t lane = 0; lane < WR_LANES; lane++) {
         if (uplink->offering[lane] < uplink->offered[lane])

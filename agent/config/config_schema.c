@@ -94,7 +94,8 @@ static const struct wr_yaml_field uplink_fields[] = {
      .kind = WR_YAML_STRINGS,
      LIST_AT(wr_config_uplink, urls, n_brokers),
      .required = true,
-     .help = "`mqtts://host:8883` or `mqtt://host:1883`; one"},
+     .help = "`mqtts://host:8883` or `mqtt://host:1883`; or a list of up to 8, of which each node has an order of its own: see "
+             "`docs/uplink.md`"},
     {.key = "ca",
      .kind = WR_YAML_STRING,
      AT(wr_config_uplink, ca),

@@ -1,19 +1,53 @@
 /* Checks of the uplink. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/config/config_private.h"
 #include "transport/jws.h"
+#include "transport/route.h"
 #include "transport/topic.h"
 #include "transport/url.h"
 
+static void check_broker(struct wr_config_load *load, unsigned place) {
+    const struct wr_config_uplink *uplink = load->config->uplink;
+    struct wr_broker *broker = &uplink->brokers[place];
+    struct wr_url url;
+    struct wr_error err = {0};
+    char path[32];
+    snprintf(path, sizeof path, "uplink.broker[%u]", place);
+    if (wr_url_parse(uplink->urls[place], &url, &err) != WR_OK) {
+        wr_config_error(load, WR_CONFIG_W_ADDRESS, path, NULL, "%s", err.text);
+        return;
+    }
+    for (unsigned i = 0; i < place; i++)
+        if (uplink->brokers[i].host && strcasecmp(uplink->brokers[i].host, url.host) == 0 && uplink->brokers[i].port == url.port)
+            wr_config_error(load, WR_CONFIG_W_ADDRESS, path, NULL, "the same broker as '%s'", uplink->urls[i]);
+    broker->url = strdup(uplink->urls[place]);
+    broker->host = strdup(url.host);
+    broker->tls = url.tls;
+    broker->port = url.port;
+    if (!broker->url || !broker->host) {
+        load->failed = WR_NO_MEMORY;
+        return;
+    }
+    if (broker->tls || wr_address_is_loopback(broker->host))
+        return;
+    if (uplink->password_file)
+        wr_config_error(load, WR_CONFIG_W_EXPOSED, path, "mqtts://", "the password would cross the network in the clear");
+    else
+        wr_config_warn(load, WR_CONFIG_W_EXPOSED, path, "mqtts://", "without TLS everybody on the way can read and change the data");
+}
+
 static void check_brokers(struct wr_config_load *load) {
     struct wr_config_uplink *uplink = load->config->uplink;
-    if (uplink->n_brokers != 1) { /* a list, so that several can come without another key */
-        wr_config_error(load, WR_CONFIG_W_LIMIT, "uplink.broker", NULL, "%u brokers: this version sends to one", uplink->n_brokers);
+    if (uplink->n_brokers < 1 || uplink->n_brokers > WR_ROUTE_BROKERS) {
+        wr_config_error(load, WR_CONFIG_W_LIMIT, "uplink.broker", NULL, "%u brokers: 1 to %d can be named", uplink->n_brokers,
+                        WR_ROUTE_BROKERS);
         return;
     }
     uplink->brokers = calloc(uplink->n_brokers, sizeof *uplink->brokers);
@@ -21,32 +55,8 @@ static void check_brokers(struct wr_config_load *load) {
         load->failed = WR_NO_MEMORY;
         return;
     }
-    for (unsigned i = 0; i < uplink->n_brokers; i++) {
-        struct wr_broker *broker = &uplink->brokers[i];
-        char path[] = "uplink.broker[0]";
-        path[sizeof path - 3] = (char)('0' + i);
-        struct wr_url url;
-        struct wr_error err = {0};
-        if (wr_url_parse(uplink->urls[i], &url, &err) != WR_OK) {
-            wr_config_error(load, WR_CONFIG_W_ADDRESS, path, NULL, "%s", err.text);
-            continue;
-        }
-        broker->url = strdup(uplink->urls[i]);
-        broker->host = strdup(url.host);
-        broker->tls = url.tls;
-        broker->port = url.port;
-        if (!broker->url || !broker->host) {
-            load->failed = WR_NO_MEMORY;
-            return;
-        }
-        if (!broker->tls && !wr_address_is_loopback(broker->host)) {
-            if (uplink->password_file)
-                wr_config_error(load, WR_CONFIG_W_EXPOSED, path, "mqtts://", "the password would cross the network in the clear");
-            else
-                wr_config_warn(load, WR_CONFIG_W_EXPOSED, path, "mqtts://",
-                               "without TLS everybody on the way can read and change the data");
-        }
-    }
+    for (unsigned i = 0; i < uplink->n_brokers && load->failed == WR_OK; i++)
+        check_broker(load, i);
 }
 
 static void check_credentials(struct wr_config_load *load) {

@@ -153,6 +153,22 @@ static void commands_json(const struct wr_agent *agent, const struct wr_uplink_s
     wr_json_object_end(json);
 }
 
+static void brokers_json(const struct wr_agent *agent, const struct wr_uplink_status *status, struct wr_json *json) {
+    wr_json_object(json, "broker");
+    wr_json_string(json, "url", wr_uplink_link_broker(agent->uplink, status));
+    wr_json_string(json, "why", wr_route_why_name(status->uplink.broker_why));
+    wr_json_uint(json, "of", agent->uplink->config->n_brokers);
+    if (status->uplink.home_boot_ns != WR_NEVER_NS) {
+        const int64_t left_ns = status->uplink.home_boot_ns - wr_clock_boot_ns(agent->clock);
+        wr_json_uint(json, "returns_in_s", (uint64_t)(left_ns > 0 ? left_ns / WR_NS_PER_S : 0));
+    }
+    wr_json_uint(json, "failovers", status->uplink.failovers);
+    wr_json_uint(json, "redirects", status->uplink.redirects);
+    wr_json_uint(json, "redirects_not_followed", status->uplink.strange_redirects);
+    wr_json_uint(json, "returns", status->uplink.returns);
+    wr_json_object_end(json);
+}
+
 static void uplink_json(struct wr_agent *agent, struct wr_json *json) {
     if (!agent->uplink) {
         wr_json_null(json, "uplink");
@@ -164,6 +180,8 @@ static void uplink_json(struct wr_agent *agent, struct wr_json *json) {
     wr_json_object(json, "uplink");
     wr_json_string(json, "state", wr_uplink_state_name(status.uplink.state));
     wr_json_string(json, "cause", status.uplink.cause);
+    wr_json_uint(json, "reason", status.uplink.reason);
+    brokers_json(agent, &status, json);
     wr_json_string(json, "warning", status.session.tls_warning);
     if (status.session.cert_expires_wall_ns != WR_NEVER_NS)
         wr_json_string(json, "certificate_until", wr_clock_format(until, sizeof until, status.session.cert_expires_wall_ns));
@@ -319,6 +337,21 @@ static enum wr_result commands_text(const struct wr_agent *agent, const struct w
                          commands_not_done(agent, status));
 }
 
+static enum wr_result broker_text(const struct wr_agent *agent, const struct wr_uplink_status *status, struct wr_buf *into) {
+    const char *broker = wr_uplink_link_broker(agent->uplink, status);
+    if (agent->uplink->config->n_brokers == 1)
+        return wr_buf_printf(into, "         broker %s\n", broker);
+    WR_TRY(wr_buf_printf(into, "         broker %s, %s of %u; %" PRIu64 " failovers, %" PRIu64 " returns", broker,
+                         wr_route_why_name(status->uplink.broker_why), agent->uplink->config->n_brokers, status->uplink.failovers,
+                         status->uplink.returns));
+    if (status->uplink.home_boot_ns == WR_NEVER_NS)
+        return wr_buf_text(into, "\n");
+    char left[32];
+    const int64_t left_ns = status->uplink.home_boot_ns - wr_clock_boot_ns(agent->clock);
+    wr_quantity_format_duration(left, sizeof left, left_ns > 0 ? left_ns / WR_NS_PER_S * WR_NS_PER_S : 0);
+    return wr_buf_printf(into, "; back to the first choice in %s\n", left);
+}
+
 static enum wr_result uplink_text(struct wr_agent *agent, struct wr_buf *into) {
     if (!agent->uplink)
         return wr_buf_text(into, "uplink   none configured\n");
@@ -329,6 +362,7 @@ static enum wr_result uplink_text(struct wr_agent *agent, struct wr_buf *into) {
     WR_TRY(wr_buf_printf(into, "uplink   %s%s%s; %" PRIu64 " segments acknowledged, %u in flight\n",
                          wr_uplink_state_name(status.uplink.state), version[0] ? ", MQTT " : "", version, status.uplink.acknowledged,
                          status.uplink.in_flight));
+    WR_TRY(broker_text(agent, &status, into));
     if (agent->uplink->commands)
         WR_TRY(commands_text(agent, &status, into));
     if (status.session.tls_warning[0])

@@ -40,10 +40,12 @@ static enum wr_result encode(void *user, enum wr_payload_format format, const st
 
 /* -- what it says ---------------------------------------------------------------------------------------------------------------------- */
 
-/* A rotation half done: the connection stands, the next one may not. */
-static void warn_of_credentials(struct wr_uplink_link *link) {
+/* A rotation of certificates that is half done: the connection stands, the next one may not. */
+static void say_online(struct wr_uplink_link *link) {
     struct wr_uplink_status status;
     wr_uplink_runner_status(link->runner, &status);
+    WR_LOG_WITH(WR_LOG_INFO, "uplink", "online", WR_LOG_STR("broker", wr_uplink_link_broker(link, &status)),
+                WR_LOG_STR("why", link->config->n_brokers > 1 ? wr_route_why_name(status.uplink.broker_why) : "the only one"));
     if (status.session.tls_warning[0] != 0)
         WR_LOG_WITH(WR_LOG_WARN, "uplink", "new certificate files cannot be used; the last good ones are",
                     WR_LOG_STR("error", status.session.tls_warning));
@@ -55,8 +57,7 @@ static void notify(void *user, const struct wr_uplink_notice *notice) {
     case WR_UPLINK_NOTICE_STATE:
         if (notice->to == WR_UPLINK_ONLINE) {
             link->last_cause[0] = 0;
-            WR_LOG(WR_LOG_INFO, "uplink", "online");
-            warn_of_credentials(link);
+            say_online(link);
         } else if (notice->to == WR_UPLINK_OFFLINE && strcmp(notice->text, link->last_cause) != 0) {
             snprintf(link->last_cause, sizeof link->last_cause, "%s", notice->text);
             WR_LOG_WITH(WR_LOG_WARN, "uplink", "offline", WR_LOG_STR("error", notice->text));
@@ -119,7 +120,9 @@ static enum wr_result make_channels(struct wr_uplink_link *link, const struct wr
 
 static enum wr_result fill_session(const struct wr_config *config, struct wr_session_config *session, struct wr_error *err) {
     const struct wr_config_uplink *uplink = config->uplink;
-    WR_TRY(wr_url_parse(uplink->brokers[0].url, &session->url, err));
+    session->n_brokers = uplink->n_brokers;
+    for (unsigned i = 0; i < uplink->n_brokers; i++)
+        WR_TRY(wr_url_parse(uplink->brokers[i].url, &session->brokers[i], err));
     session->tls = (struct wr_tls_config){.ca = uplink->ca, .cert = uplink->cert, .key = uplink->key, .crl = uplink->crl};
     static const uint8_t versions[] = {
         [WR_CONFIG_MQTT_AUTO] = WR_MQTT_AUTO, [WR_CONFIG_MQTT_5] = WR_MQTT_5, [WR_CONFIG_MQTT_3_1_1] = WR_MQTT_3_1_1};
@@ -152,6 +155,7 @@ static enum wr_result make_runner(struct wr_uplink_link *link, const struct wr_c
         runner.uplink.backoff_min_ns = runner.uplink.backoff_max_ns;
     runner.format = (enum wr_payload_format)config->uplink->format;
     WR_TRY(fill_session(config, &runner.session, err));
+    wr_route_init(&runner.uplink.route, config->node->id, runner.session.brokers, runner.session.n_brokers);
     WR_TRY(wr_place_init(&link->place, config->uplink->prefix, config->node->site, config->node->id, err));
     runner.place = link->place;
     WR_TRY(wr_uplink_runner_new(&runner, &link->runner, err));
@@ -164,6 +168,7 @@ enum wr_result wr_uplink_link_start(const struct wr_config *config, const struct
     if (!link)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for the uplink");
     pthread_mutex_init(&link->lock, NULL);
+    link->config = config->uplink;
     enum wr_result result = make_channels(link, config->uplink, err);
     if (result == WR_OK)
         result = wr_decoder_new(&link->decoder);
@@ -182,6 +187,10 @@ void wr_uplink_link_tell(struct wr_uplink_link *link, void (*published)(void *us
     link->published = published;
     link->user = user;
     pthread_mutex_unlock(&link->lock);
+}
+
+const char *wr_uplink_link_broker(const struct wr_uplink_link *link, const struct wr_uplink_status *status) {
+    return link->config->urls[status->uplink.broker < link->config->n_brokers ? status->uplink.broker : 0];
 }
 
 void wr_uplink_link_stop(struct wr_uplink_link *link, int64_t deadline_boot_ns) {

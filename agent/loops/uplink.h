@@ -17,6 +17,7 @@
 
 struct wr_uplink_link {
     struct wr_uplink_runner *runner;
+    const struct wr_config_uplink *config;
     struct wr_channel *directs;  /* struct wr_uplink_direct, from the actions */
     struct wr_channel *commands; /* struct wr_command_message, to whoever carries them out; NULL: none are taken */
     struct wr_channel *answers;  /* struct wr_command_answer, from there */
@@ -34,6 +35,8 @@ WR_MUST_USE enum wr_result wr_uplink_link_start(const struct wr_config *config, 
                                                 struct wr_channel *replies, struct wr_uplink_link **ret_link, struct wr_error *err);
 /* What becomes of each message of `directs`, told on the uplink's thread; NULL: nobody wants to know any more. */
 void wr_uplink_link_tell(struct wr_uplink_link *link, void (*published)(void *user, uint64_t id, bool delivered), void *user);
+/* The broker in use, or tried next, as the config names it. */
+const char *wr_uplink_link_broker(const struct wr_uplink_link *link, const struct wr_uplink_status *status);
 /* Ends by the deadline; what is not acknowledged stays in the store. NULL is fine. */
 void wr_uplink_link_stop(struct wr_uplink_link *link, int64_t deadline_boot_ns);
 

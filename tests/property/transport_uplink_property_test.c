@@ -21,6 +21,7 @@
 #define LARGE 9000 /* body of a segment above the server's maximum packet size */
 #define MAX_PACKET 6000u
 #define SUBSCRIBE_RETRY_NS (20 * WR_NS_PER_S)
+#define BROKERS 3
 #define LOST_TO_DOUBT 3 /* connections in a row that end without a SUBACK */
 
 /* What the broker makes of a subscription to commands. */
@@ -60,6 +61,9 @@ struct world {
     size_t n_requests;
     /* the session */
     uint64_t connection;
+    unsigned broker;
+    unsigned dead; /* this one never answers */
+    unsigned moves;
     bool connecting;
     bool connected;
     int64_t connect_ns;
@@ -161,6 +165,7 @@ static void session_event(struct world *w, enum wr_session_event_kind kind, uint
                                      .reason = reason,
                                      .connection = w->connection,
                                      .id = id,
+                                     .sent_to = (uint8_t)(rnd(w) % (BROKERS + 2)),
                                      .receive_max = WINDOW - 2,
                                      .max_packet_bytes = MAX_PACKET};
     wr_uplink_on_session(w->uplink, &w->now, rnd(w), &event);
@@ -233,8 +238,8 @@ static void broker_turn(struct world *w, bool quiet) {
     suback_turn(w, quiet);
     if (w->connecting && w->now.boot_ns >= w->connect_ns) {
         w->connecting = false;
-        if (!quiet && chance(w, 40)) {
-            session_event(w, WR_SESSION_FAILED, 0, 0);
+        if (w->broker == w->dead || (!quiet && chance(w, 40))) {
+            session_event(w, WR_SESSION_FAILED, 0, chance(w, 20) ? 0x9C : 0);
             return;
         }
         session_event(w, WR_SESSION_DIALLED, 0, 0);
@@ -298,6 +303,9 @@ static void take_actions(struct world *w, bool quiet) {
         switch ((enum wr_uplink_action_kind)action.kind) {
         case WR_UPLINK_ACT_CONNECT:
             assert_false(w->connected || w->connecting);
+            w->moves += action.broker != w->broker;
+            w->broker = action.broker;
+            assert_true(w->broker < BROKERS);
             w->connection = action.connection;
             w->connecting = true;
             w->connect_ns = w->now.boot_ns + (int64_t)(rnd(w) % (200 * WR_NS_PER_MS));
@@ -354,6 +362,8 @@ static void start(struct world *w) {
     config.window_bytes = WINDOW_BYTES;
     config.commands = w->ear != NOT_WANTED;
     config.subscribe_retry_ns = SUBSCRIBE_RETRY_NS;
+    wr_route_init(&config.route, "gw-7", (struct wr_url[BROKERS]){{.host = "a"}, {.host = "b"}, {.host = "c"}}, BROKERS);
+    w->dead = config.route.order[rnd(w) % BROKERS];
     assert_int_equal(wr_uplink_new(&config, &w->uplink, NULL), WR_OK);
 }
 
@@ -442,6 +452,7 @@ static void run(uint64_t seed, bool restarts, enum ear ear) {
                                  : w->now.boot_ns;
     }
     assert_true(all_done(w)); /* U6 */
+    assert_true(w->moves > 0);
     assert_true(ear != MIXED || w->granted > 0);
     assert_true(ear != HANGS_UP || w->doubted > 0);
     for (int64_t seq = 1; seq <= SEGMENTS; seq++) {

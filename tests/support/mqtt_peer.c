@@ -56,8 +56,11 @@ static bool answer_connect(struct wr_test_peer *peer, int fd, uint8_t version) {
     return peer->connack_reason == 0;
 }
 
-static void give_disconnect(int fd, uint8_t reason) {
-    give(fd, (const uint8_t[]){0xE0, 2, reason, 0}, 4);
+static void give_disconnect(const struct wr_test_peer *peer, int fd, uint8_t reason) {
+    uint8_t packet[128] = {0xE0, (uint8_t)(2 + peer->disconnect_properties_len), reason, (uint8_t)peer->disconnect_properties_len};
+    if (peer->disconnect_properties_len > 0)
+        memcpy(packet + 4, peer->disconnect_properties, peer->disconnect_properties_len);
+    give(fd, packet, 4 + peer->disconnect_properties_len);
 }
 
 /* False: the connection is over. */
@@ -67,7 +70,7 @@ static bool answer_publish(const struct wr_test_peer *peer, int fd, uint8_t vers
     unsigned answer = peer->on_publish != NULL ? peer->on_publish(peer->user, packet, len) : 0;
     size_t id_at = 2 + ((size_t)packet[0] << 8 | packet[1]);
     if (answer & WR_TEST_PEER_DISCONNECT)
-        give_disconnect(fd, (uint8_t)answer);
+        give_disconnect(peer, fd, (uint8_t)answer);
     else if (version < 5 && (answer & (WR_TEST_PEER_SILENT | WR_TEST_PEER_CLOSE)) == 0)
         give(fd, (const uint8_t[]){0x40, 2, packet[id_at], packet[id_at + 1]}, 4);
     else if ((answer & (WR_TEST_PEER_SILENT | WR_TEST_PEER_CLOSE)) == 0)
@@ -132,7 +135,7 @@ static void serve(struct wr_test_peer *peer, int fd) {
             version = len > 6 ? packet[6] : 0;
             more = answer_connect(peer, fd, version);
             if (more && peer->disconnect_after_connack != 0)
-                give_disconnect(fd, (uint8_t)peer->disconnect_after_connack);
+                give_disconnect(peer, fd, (uint8_t)peer->disconnect_after_connack);
             more = more && peer->disconnect_after_connack == 0;
         } else if ((header & 0xF0) == 0x30) {
             more = answer_publish(peer, fd, version, header, packet, len);

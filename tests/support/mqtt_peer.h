@@ -40,6 +40,8 @@ struct wr_test_peer {
     size_t connack_properties_len;
     uint8_t connack_reason;
     int disconnect_after_connack; /* its reason; 0: none */
+    const uint8_t *disconnect_properties; /* of that one; NULL: none */
+    size_t disconnect_properties_len;
     /* The PUBACK's reason, or one of the above. packet is the whole PUBLISH behind its fixed header. */
     unsigned (*on_publish)(void *user, const uint8_t *packet, size_t len);
     /* The SUBACK's reason, or WR_TEST_PEER_SILENT or WR_TEST_PEER_CLOSE. packet is the whole SUBSCRIBE behind its fixed header. NULL: it closes. */

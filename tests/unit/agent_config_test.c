@@ -382,7 +382,10 @@ static void test_uplink(void **state) {
     make_file("open.key", 0644);
     complains(NODE FLOOR M1 "uplink: {broker: \"http://x\"}\n", "4:18: error W505", "not a broker address");
     complains(NODE FLOOR M1 "uplink: {broker: []}\n", "4:10: error W511", "0 brokers");
-    complains(NODE FLOOR M1 "uplink: {broker: [\"mqtts://a\", \"mqtts://b\"]}\n", "4:10: error W511", "sends to one");
+    complains(NODE FLOOR M1 "uplink: {broker: [\"mqtts://a\", \"mqtts://A:8883\"]}\n", "4:32: error W505",
+              "the same broker as 'mqtts://a'");
+    complains(NODE FLOOR M1 "uplink: {broker: [\"mqtts://a\", \"mqtts://\"]}\n", "4:32: error W505", "no host");
+    complains(NODE FLOOR M1 "uplink: {broker: [\"mqtts://a\", b, c, d, e, f, g, h, i]}\n", "4:10: error W511", "9 brokers: 1 to 8");
     complains(NODE FLOOR M1 "uplink: {broker: \"mqtt://a\"}\n", "4:18: warning W509", "without TLS");
     complains(NODE FLOOR M1 "uplink: {broker: \"mqtt://a\", user: u, password_file: x}\n", "4:18: error W509", "in the clear");
     complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", cert: x}\n", "4:37: error W503", "private key");

@@ -142,7 +142,8 @@ static struct wr_uplink_runner_config config_for(uint16_t port, bool tls) {
     config.uplink.backoff_max_ns = 50 * WR_NS_PER_MS;
     config.uplink.refusal_backoff_ns = 5 * WR_NS_PER_MS;
     (void)snprintf(text, sizeof text, "%s://localhost:%u", tls ? "mqtts" : "mqtt", (unsigned)port);
-    assert_int_equal(wr_url_parse(text, &config.session.url, NULL), WR_OK);
+    assert_int_equal(wr_url_parse(text, &config.session.brokers[0], NULL), WR_OK);
+    config.session.n_brokers = 1;
     assert_int_equal(wr_place_init(&config.place, "weir/1", "riga", "gw-7", NULL), WR_OK);
     if (tls) {
         config.session.tls.cert = wr_test_path(dir, "client.pem");

@@ -40,8 +40,9 @@ static struct wr_session_config config_for(const char *url) {
         .tls = {.ca = wr_test_path(dir, "ca.pem")},
     };
     struct wr_error err;
-    if (wr_url_parse(url, &config.url, &err) != WR_OK)
+    if (wr_url_parse(url, &config.brokers[0], &err) != WR_OK)
         fail_msg("%s: %s", url, err.text);
+    config.n_brokers = 1;
     return config;
 }
 
@@ -74,7 +75,7 @@ static struct wr_session_event next_event(struct link *link) {
 static struct wr_session_event attempt(const struct wr_session_config *config) {
     struct link link;
     link_open(&link, config);
-    assert_int_equal(wr_session_ops()->connect(link.session, 1), WR_OK);
+    assert_int_equal(wr_session_ops()->connect(link.session, 1, 0), WR_OK);
     struct wr_session_event event = next_event(&link);
     link_close(&link);
     return event;
@@ -267,10 +268,10 @@ static void a_stalled_connect_can_be_given_up(void **state) {
     struct wr_session_config config = config_for(url("mqtts://localhost", port));
     struct link link;
     link_open(&link, &config);
-    assert_int_equal(wr_session_ops()->connect(link.session, 1), WR_OK);
+    assert_int_equal(wr_session_ops()->connect(link.session, 1, 0), WR_OK);
     wr_session_ops()->close(link.session, 1, false);
     link.config.connect_timeout_ns = 0;
-    assert_int_equal(wr_session_ops()->connect(link.session, 2), WR_OK);
+    assert_int_equal(wr_session_ops()->connect(link.session, 2, 0), WR_OK);
     wr_session_ops()->close(link.session, 2, false);
     link_close(&link); /* would take 30 s otherwise, and ctest's patience ends before */
     (void)close(fd);
@@ -284,7 +285,7 @@ static void a_second_client_with_the_same_id_is_named(void **state) {
     struct wr_session_config config = config_for(url("mqtt://127.0.0.1", peer.port));
     struct link link;
     link_open(&link, &config);
-    assert_int_equal(wr_session_ops()->connect(link.session, 1), WR_OK);
+    assert_int_equal(wr_session_ops()->connect(link.session, 1, 0), WR_OK);
     assert_int_equal(next_event(&link).kind, WR_SESSION_CONNECTED);
     struct wr_session_event event = next_event(&link);
     assert_int_equal(event.kind, WR_SESSION_LOST);
@@ -292,6 +293,65 @@ static void a_second_client_with_the_same_id_is_named(void **state) {
         fail_msg("reason %02X, \"%s\"", event.reason, event.text);
     link_close(&link);
     wr_test_peer_stop(&peer);
+}
+
+/* A CONNACK and a DISCONNECT that name other servers: told is the place of the one that is configured; any other name is only shown. */
+static void says_where_to_go(const char *reference, uint8_t reason, bool in_connack, unsigned expected, const char *text) {
+    uint8_t properties[128] = {0x1F, 0, 4, 'f', 'u', 'l', 'l', 0x1C, 0, (uint8_t)strlen(reference)};
+    memcpy(properties + 10, reference, strlen(reference));
+    struct wr_test_peer peer = {.connack_reason = in_connack ? reason : 0, .disconnect_after_connack = in_connack ? 0 : reason};
+    if (in_connack) {
+        peer.connack_properties = properties;
+        peer.connack_properties_len = 10 + strlen(reference);
+    } else {
+        peer.disconnect_properties = properties;
+        peer.disconnect_properties_len = 10 + strlen(reference);
+    }
+    wr_test_peer_start(&peer);
+    struct wr_session_config config = config_for(url("mqtt://127.0.0.1", peer.port));
+    config.n_brokers = 3;
+    config.brokers[1] = (struct wr_url){.host = "other.example.com", .port = 8883, .tls = true};
+    config.brokers[2] = (struct wr_url){.host = "::1", .port = 1883, .numeric = true};
+    struct link link;
+    link_open(&link, &config);
+    assert_int_equal(wr_session_ops()->connect(link.session, 1, 0), WR_OK);
+    struct wr_session_event event = next_event(&link);
+    if (event.kind == WR_SESSION_CONNECTED)
+        event = next_event(&link);
+    assert_int_equal(event.kind, in_connack ? WR_SESSION_FAILED : WR_SESSION_LOST);
+    if (event.reason != reason || event.sent_to != expected || strstr(event.text, text) == NULL || strstr(event.text, "'full'") == NULL)
+        fail_msg("reason %02X, to %u, \"%s\"", event.reason, event.sent_to, event.text);
+    link_close(&link);
+    wr_test_peer_stop(&peer);
+}
+
+static void where_a_broker_sends_us_is_told(void **state) {
+    (void)state;
+    for (int in_connack = 0; in_connack < 2; in_connack++) {
+        says_where_to_go("OTHER.example.com", 0x9C, in_connack, 2, "Use another server (0x9C)");
+        says_where_to_go("evil.example.com [::1]:1883", 0x9D, in_connack, 3, "[::1]:1883");
+        says_where_to_go("other.example.com:1883", 0x9D, in_connack, 0, "none of the configured brokers: not followed");
+        says_where_to_go("evil\n.example.com", 0x9C, in_connack, 0, "none of the configured brokers: not followed");
+    }
+}
+
+static void what_to_do_is_told(void **state) {
+    static const struct {
+        uint8_t reason;
+        const char *advice;
+    } cases[] = {{0x86, "check user and password_file"},
+                 {0x87, "the right to connect"},
+                 {0x8A, "banned"},
+                 {0x97, "quota"},
+                 {0x9F, "fewer connections"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct wr_test_peer peer = {.connack_reason = cases[i].reason};
+        wr_test_peer_start(&peer);
+        struct wr_session_config config = config_for(url("mqtt://127.0.0.1", peer.port));
+        refuses(&config, cases[i].advice);
+        wr_test_peer_stop(&peer);
+    }
 }
 
 static void a_broker_without_qos_1_is_refused(void **state) {
@@ -329,7 +389,7 @@ static void credentials_are_read_again(void **state) {
     struct wr_session_stats stats;
     link_open(&link, &config);
     for (uint64_t connection = 1; connection <= 3; connection++) {
-        assert_int_equal(wr_session_ops()->connect(link.session, connection), WR_OK);
+        assert_int_equal(wr_session_ops()->connect(link.session, connection, 0), WR_OK);
         assert_int_equal(next_event(&link).kind, WR_SESSION_CONNECTED);
         wr_session_stats(link.session, &stats);
         assert_int_equal(stats.tls_resumed, connection - 1);
@@ -356,7 +416,7 @@ static void every_step_may_fail(void **state) {
             wr_failing_allocations(n);
         else
             wr_failing_io(n, ECONNRESET);
-        assert_int_equal(wr_session_ops()->connect(link.session, ++connection), WR_OK);
+        assert_int_equal(wr_session_ops()->connect(link.session, ++connection, 0), WR_OK);
         struct wr_session_event event = next_event(&link);
         bool hit = wr_failing_hit();
         wr_failing_off();
@@ -368,7 +428,7 @@ static void every_step_may_fail(void **state) {
             n = -1;
         }
     }
-    assert_int_equal(wr_session_ops()->connect(link.session, ++connection), WR_OK);
+    assert_int_equal(wr_session_ops()->connect(link.session, ++connection, 0), WR_OK);
     struct wr_session_event event = next_event(&link);
     while (event.kind == WR_SESSION_LOST && event.connection < connection)
         event = next_event(&link);
@@ -415,6 +475,8 @@ int main(void) {
         cmocka_unit_test(nobody_there),
         cmocka_unit_test(a_stalled_connect_can_be_given_up),
         cmocka_unit_test(a_second_client_with_the_same_id_is_named),
+        cmocka_unit_test(where_a_broker_sends_us_is_told),
+        cmocka_unit_test(what_to_do_is_told),
         cmocka_unit_test(a_broker_without_qos_1_is_refused),
         cmocka_unit_test(limits_of_the_broker_are_told),
         cmocka_unit_test(credentials_are_read_again),

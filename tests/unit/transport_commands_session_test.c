@@ -38,9 +38,10 @@ static void link_open(struct link *link, uint16_t port, uint8_t version) {
                                        .events = link->events,
                                        .commands = link->commands,
                                        .clock = wr_clock_real(),
-                                       .url = {.host = "127.0.0.1", .numeric = true, .port = port}};
+                                       .n_brokers = 1,
+                                       .brokers = {{.host = "127.0.0.1", .numeric = true, .port = port}}};
     assert_int_equal(wr_session_new(&config, &link->session, NULL), WR_OK);
-    assert_int_equal(wr_session_ops()->connect(link->session, 1), WR_OK);
+    assert_int_equal(wr_session_ops()->connect(link->session, 1, 0), WR_OK);
     assert_int_equal(next_event(link).kind, WR_SESSION_CONNECTED);
     assert_int_equal(wr_session_ops()->subscribe(link->session, 1, CMD, NULL), WR_OK);
 }

@@ -77,7 +77,8 @@ static void do_deed(struct bench *bench, const struct deed *deed) {
     assert_int_equal(wr_channel_try_send(bench->deeds, deed), WR_OK);
 }
 
-static enum wr_result fake_connect(void *self, uint64_t connection) {
+static enum wr_result fake_connect(void *self, uint64_t connection, unsigned broker) {
+    assert_int_equal(broker, 0);
     do_deed(self, &(struct deed){.kind = CONNECT, .connection = connection});
     return WR_OK;
 }
@@ -329,7 +330,8 @@ static const uint8_t versions[] = {WR_MQTT_5, WR_MQTT_3_1_1};
 static void real_open(struct bench *bench, uint16_t port, uint8_t version) {
     struct wr_uplink_runner_config config = {
         .session = {.client_id = "gw-7", .keepalive_s = 30, .connect_timeout_ns = 15 * WR_NS_PER_S, .version = version}};
-    config.session.url = (struct wr_url){.host = "127.0.0.1", .numeric = true, .port = port};
+    config.session.n_brokers = 1;
+    config.session.brokers[0] = (struct wr_url){.host = "127.0.0.1", .numeric = true, .port = port};
     bench_open(bench, &config, true);
 }
 

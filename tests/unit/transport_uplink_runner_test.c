@@ -41,7 +41,8 @@ static void tell(enum wr_session_event_kind kind, uint64_t id) {
     assert_int_equal(wr_channel_try_send(wr_uplink_runner_events(bench.runner), &event), WR_OK);
 }
 
-static enum wr_result fake_connect(void *self, uint64_t connection) {
+static enum wr_result fake_connect(void *self, uint64_t connection, unsigned broker) {
+    (void)broker;
     assert_ptr_equal(self, &bench);
     bench.connection = connection;
     bench.connects++;

@@ -436,6 +436,164 @@ static void no_memory_and_nonsense(void **state) {
     assert_string_equal(wr_uplink_state_name(WR_UPLINK_DRAINING), "draining");
 }
 
+/* ---- several brokers ---- */
+
+static void bench_open_three(struct bench *bench) {
+    struct wr_uplink_config config = wr_uplink_defaults();
+    const struct wr_url urls[] = {{.host = "a"}, {.host = "b"}, {.host = "c"}};
+    wr_route_init(&config.route, "gw-7", urls, 3);
+    bench_open_with(bench, &config);
+}
+
+/* In the order of this node. */
+static uint8_t place_of(unsigned broker) {
+    const struct wr_url urls[] = {{.host = "a"}, {.host = "b"}, {.host = "c"}};
+    struct wr_route route;
+    wr_route_init(&route, "gw-7", urls, 3);
+    uint8_t place = 0;
+    while (route.order[place] != broker)
+        place++;
+    return place;
+}
+
+static void connects_to(struct bench *bench, unsigned place) {
+    bench->now.boot_ns = wr_uplink_wake_ns(bench->uplink) > bench->now.boot_ns ? wr_uplink_wake_ns(bench->uplink) : bench->now.boot_ns;
+    expect(bench, WR_UPLINK_ACT_CONNECT);
+    assert_int_equal(place_of(bench->action.broker), place);
+}
+
+static void comes_up(struct bench *bench) {
+    session(bench, WR_SESSION_CONNECTED, 0, 0);
+    expect(bench, WR_UPLINK_ACT_BIRTH);
+    assert_true(bench->action.online);
+    session(bench, WR_SESSION_DELIVERED, bench->action.id, 0);
+}
+
+/* One dead broker costs one pause of a second at most; the cap grows with each round over all of them. */
+static void a_dead_broker_gives_way_to_the_next(void **state) {
+    (void)state;
+    struct bench bench;
+    bench_open_three(&bench);
+    for (unsigned i = 0; i < 9; i++) {
+        connects_to(&bench, i % 3);
+        const int64_t cap_ns = ((int64_t)1 << i / 3) * WR_NS_PER_S;
+        session(&bench, WR_SESSION_FAILED, 0, (uint64_t)cap_ns);
+        assert_int_equal(delay(&bench), cap_ns);
+    }
+    wr_uplink_free(bench.uplink);
+}
+
+/* After a stable hour away: what is in flight ends, the state says that we move, and the first choice is tried at once; where it is still down, the next. */
+static void it_goes_home_after_a_stable_hour(void **state) {
+    (void)state;
+    struct bench bench;
+    struct wr_uplink_stats stats;
+    bench_open_three(&bench);
+    connects_to(&bench, 0);
+    session(&bench, WR_SESSION_FAILED, 0, 0);
+    connects_to(&bench, 1);
+    comes_up(&bench);
+    assert_true(give(&bench, 1));
+    expect(&bench, WR_UPLINK_ACT_DIRECT);
+    const uint64_t in_flight = bench.action.id;
+    bench.now.boot_ns += WR_ROUTE_HOME_NS - 1;
+    session(&bench, WR_SESSION_DELIVERED, 0, 0); /* the link is alive */
+    assert_false(next(&bench));
+    bench.now.boot_ns += 1;
+    assert_false(next(&bench)); /* something is in flight */
+    assert_int_equal(wr_uplink_state(bench.uplink), WR_UPLINK_DRAINING);
+    session(&bench, WR_SESSION_DELIVERED, in_flight, 0);
+    expect(&bench, WR_UPLINK_ACT_DIRECT_DONE);
+    expect(&bench, WR_UPLINK_ACT_BIRTH);
+    assert_true(!bench.action.online && bench.action.moving);
+    session(&bench, WR_SESSION_DELIVERED, bench.action.id, 0);
+    expect(&bench, WR_UPLINK_ACT_CLOSE);
+    assert_true(bench.action.clean);
+    connects_to(&bench, 0);
+    session(&bench, WR_SESSION_FAILED, 0, 0);
+    connects_to(&bench, 1);
+    comes_up(&bench);
+    wr_uplink_stats(bench.uplink, &stats);
+    assert_int_equal(stats.returns, 1);
+    assert_int_equal(stats.failovers, 2);
+    assert_int_equal(stats.broker_why, WR_ROUTE_FAILOVER);
+    wr_uplink_free(bench.uplink);
+}
+
+/* A stop in the middle of a move is a stop. */
+static void a_stop_overtakes_a_move(void **state) {
+    (void)state;
+    struct bench bench;
+    bench_open_three(&bench);
+    connects_to(&bench, 0);
+    session(&bench, WR_SESSION_FAILED, 0, 0);
+    connects_to(&bench, 1);
+    comes_up(&bench);
+    bench.now.boot_ns += WR_ROUTE_HOME_NS;
+    expect(&bench, WR_UPLINK_ACT_BIRTH);
+    wr_uplink_on_stop(bench.uplink, &bench.now, bench.now.boot_ns + WR_NS_PER_S);
+    session(&bench, WR_SESSION_DELIVERED, bench.action.id, 0);
+    expect(&bench, WR_UPLINK_ACT_CLOSE);
+    assert_int_equal(wr_uplink_state(bench.uplink), WR_UPLINK_STOPPED);
+    wr_uplink_free(bench.uplink);
+}
+
+static void ends_with(struct bench *bench, enum wr_session_event_kind kind, uint8_t reason, unsigned place, uint64_t random) {
+    struct wr_uplink_stats stats;
+    wr_uplink_stats(bench->uplink, &stats);
+    struct wr_session_event event = {.kind = (uint8_t)kind, .reason = reason, .connection = stats.connections};
+    for (uint8_t broker = 0; broker < 3; broker++)
+        if (place < 3 && place_of(broker) == place)
+            event.sent_to = (uint8_t)(broker + 1);
+    wr_uplink_on_session(bench->uplink, &bench->now, random, &event);
+}
+
+static void a_broker_may_send_us_to_another_of_the_list(void **state) {
+    (void)state;
+    struct bench bench;
+    struct wr_uplink_stats stats;
+    bench_open_three(&bench);
+    connects_to(&bench, 0);
+    ends_with(&bench, WR_SESSION_FAILED, 0x9C, 2, 0);
+    connects_to(&bench, 2);
+    comes_up(&bench);
+    wr_uplink_stats(bench.uplink, &stats);
+    assert_int_equal(stats.broker_why, WR_ROUTE_SENT);
+    ends_with(&bench, WR_SESSION_LOST, 0x9D, 3, 0); /* somewhere that nobody knows: the next of the order */
+    connects_to(&bench, 0);
+    ends_with(&bench, WR_SESSION_FAILED, 0x9D, 1, 0); /* for good: what was second is first now */
+    connects_to(&bench, 1);
+    wr_uplink_stats(bench.uplink, &stats);
+    assert_int_equal(stats.redirects, 2);
+    assert_int_equal(stats.strange_redirects, 1);
+    assert_int_equal(stats.broker_why, WR_ROUTE_FIRST);
+    wr_uplink_free(bench.uplink);
+}
+
+/* Where a second is of no use, at least half of a longer pause goes by: two agents with one id do not throw each other out all the time. */
+static void reasons_that_stay_are_not_run_against(void **state) {
+    static const uint8_t reasons[] = {0x8E, 0x87, 0x86, 0x97, 0x9F, 4, 5};
+    (void)state;
+    for (size_t i = 0; i < sizeof reasons; i++) {
+        struct bench bench;
+        struct wr_uplink_stats stats;
+        bench_open(&bench);
+        int64_t least_s = 15;
+        for (int again = 0; again < 4; again++) {
+            bench.now.boot_ns = wr_uplink_wake_ns(bench.uplink);
+            expect(&bench, WR_UPLINK_ACT_CONNECT);
+            session(&bench, WR_SESSION_CONNECTED, 0, 0);
+            bench.now.boot_ns += 59 * WR_NS_PER_S;
+            ends_with(&bench, WR_SESSION_LOST, reasons[i], 3, 0);
+            assert_int_equal(delay(&bench), least_s * WR_NS_PER_S);
+            least_s = least_s < 60 ? 2 * least_s : 60;
+        }
+        wr_uplink_stats(bench.uplink, &stats);
+        assert_int_equal(stats.reason, reasons[i]);
+        wr_uplink_free(bench.uplink);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(backoff_has_full_jitter_and_resets_when_stable),
@@ -448,6 +606,11 @@ int main(void) {
         cmocka_unit_test(a_broker_that_hangs_up_is_not_asked_each_time),
         cmocka_unit_test(a_subscription_without_an_answer_ends_an_idle_session),
         cmocka_unit_test(answers_have_places_of_their_own),
+        cmocka_unit_test(a_dead_broker_gives_way_to_the_next),
+        cmocka_unit_test(it_goes_home_after_a_stable_hour),
+        cmocka_unit_test(a_stop_overtakes_a_move),
+        cmocka_unit_test(a_broker_may_send_us_to_another_of_the_list),
+        cmocka_unit_test(reasons_that_stay_are_not_run_against),
         cmocka_unit_test(no_memory_and_nonsense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -146,7 +146,8 @@ static void link_open(struct link *link, uint16_t port, uint8_t version) {
                                        .will = "gone",
                                        .events = link->events,
                                        .clock = wr_clock_real(),
-                                       .url = {.host = "127.0.0.1", .numeric = true, .port = port}};
+                                       .n_brokers = 1,
+                                       .brokers = {{.host = "127.0.0.1", .numeric = true, .port = port}}};
     assert_int_equal(wr_session_new(&config, &link->session, NULL), WR_OK);
 }
 
@@ -165,7 +166,7 @@ static struct wr_session_event next_event(struct link *link) {
 }
 
 static struct wr_session_event connect_to(struct link *link, uint64_t connection) {
-    assert_int_equal(wr_session_ops()->connect(link->session, connection), WR_OK);
+    assert_int_equal(wr_session_ops()->connect(link->session, connection, 0), WR_OK);
     return next_event(link);
 }
 
@@ -234,7 +235,7 @@ static void a_refusal_is_not_taken_for_an_old_broker(void **state) {
     link_open(&link, peer.port, WR_MQTT_AUTO);
     struct wr_session_event event = connect_to(&link, 1);
     assert_int_equal(event.kind, WR_SESSION_FAILED);
-    assert_string_equal(event.text, "the broker refused the connection: Not authorized (0x87)");
+    assert_non_null(strstr(event.text, "the broker refused the connection: Not authorized (0x87)"));
     link_close(&link);
     wr_test_peer_stop(&peer);
     assert_int_equal(peer.connects[5], 1);
@@ -249,7 +250,7 @@ static void refusals_of_an_old_broker_are_named(void **state) {
     link_open(&link, peer.port, WR_MQTT_AUTO);
     struct wr_session_event event = connect_to(&link, 1);
     assert_int_equal(event.kind, WR_SESSION_FAILED);
-    assert_string_equal(event.text, "the broker refused the connection: bad user name or password (MQTT 3.1.1 return code 4)");
+    assert_non_null(strstr(event.text, "the broker refused the connection: bad user name or password (MQTT 3.1.1 return code 4)"));
     link_close(&link);
     wr_test_peer_stop(&peer);
 }

@@ -1,0 +1,364 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/support/store_life_private.h"
+
+#define DAY_NS (86400 * WR_NS_PER_S)
+#define STEPS 400 /* of a run without a cut */
+
+static uint64_t below(struct store_life *life, uint64_t end) {
+    return wr_random_below(&life->dice, end);
+}
+
+bool store_life_break(struct store_life *life, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    if (life->broken[0] == 0)
+        vsnprintf(life->broken, sizeof life->broken, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+bool store_life_is_dark(const struct store_life *life) {
+    return wr_fault_vfs_is_dark(life->disk);
+}
+
+bool store_life_fine(struct store_life *life, enum wr_result result, const char *doing) {
+    if (result == WR_OK || store_life_is_dark(life))
+        return true;
+    BREAK("%s: %s: %s", doing, wr_result_name(result), life->fixture.err.text);
+}
+
+/* What the store says of itself, which needs no disk: true at the moment when it is said. */
+static void note_promises(struct store_life *life) {
+    struct wr_account_balance *balances;
+    uint32_t n;
+    assert_int_equal(wr_store_balances(life->fixture.store, &balances, &n), WR_OK);
+    for (uint32_t i = 0; i < n; i++)
+        for (int account = 0; account < 2; account++)
+            if (strcmp(balances[i].account.window, store_accounts[account].window) == 0)
+                life->promised[account] = balances[i].books[WR_BOOK_STORED];
+    free(balances);
+    uint64_t journalled = wr_store_journalled(life->fixture.store);
+    life->journalled += journalled - life->journalled_run;
+    life->journalled_run = journalled;
+    for (int key = 0; key < STORE_LIFE_SNAPS; key++)
+        if (life->entry_number[key] > 0 && life->entry_number[key] <= journalled)
+            life->version[key] = life->entry_version[key];
+}
+
+/* Work */
+
+static void noise(struct store_life *life) {
+    for (uint32_t i = 0; i < life->fixture.handover.n; i++) {
+        struct wr_aggregate *aggregate = &life->fixture.handover.aggregates[i];
+        aggregate->min.f = (double)wr_random_u64(&life->dice) / 3;
+        aggregate->max.f = aggregate->first.f = (double)wr_random_u64(&life->dice) * 7;
+        aggregate->last.f = (double)wr_random_u64(&life->dice) * 11;
+        aggregate->sum = (struct wr_sum){.approx = (double)wr_random_u64(&life->dice)};
+    }
+}
+
+static bool give(struct store_life *life) {
+    struct store_fixture *fixture = &life->fixture;
+    uint32_t account = below(life, 4) == 0 ? 0 : 1;
+    uint32_t n = 1 + (uint32_t)below(life, WR_HANDOVER_AGGREGATES);
+    store_fixture_fill(fixture, account, n, STORE_LIFE_PER_AGGREGATE);
+    if (below(life, 3) != 0)
+        noise(life);
+    uint32_t taken = 0;
+    enum wr_result result = wr_store_take(fixture->store, &fixture->handover, 0, &fixture->now, &taken, &fixture->err);
+    fixture->handover.n = 0;
+    life->handed[account] += (uint64_t)n * STORE_LIFE_PER_AGGREGATE;
+    if (life->n_given < STORE_LIFE_GIVEN) {
+        struct store_life_given *given = &life->given[life->n_given];
+        *given = life->n_given > 0 ? given[-1] : (struct store_life_given){0};
+        given->boot_ns = fixture->now.boot_ns;
+        given->sum[account] += (uint64_t)taken * STORE_LIFE_PER_AGGREGATE;
+        life->n_given++;
+    }
+    return store_life_fine(life, result, "take");
+}
+
+/* Time goes on, and the store gets its turn whenever it wants one. */
+static bool pass(struct store_life *life, int64_t ns) {
+    struct store_fixture *fixture = &life->fixture;
+    int64_t until = fixture->now.boot_ns + ns;
+    for (int i = 0; !store_life_is_dark(life); i++) {
+        int64_t due = wr_store_due(fixture->store);
+        if (due > until)
+            break;
+        if (i > 10000)
+            BREAK("the store is never content");
+        if (due > fixture->now.boot_ns)
+            store_fixture_advance(fixture, due - fixture->now.boot_ns);
+        TRY(store_life_fine(life, wr_store_tick(fixture->store, &fixture->now, &fixture->err), "tick"));
+    }
+    if (!store_life_is_dark(life))
+        store_fixture_advance(fixture, until - fixture->now.boot_ns);
+    return true;
+}
+
+static enum wr_lane any_lane(struct store_life *life) {
+    return (enum wr_lane)below(life, WR_LANE_WINDOWS + 1);
+}
+
+/* What the uplink does: the next segment, its seq on disk before it goes out, later its answer. */
+static bool publish(struct store_life *life) {
+    struct store_fixture *fixture = &life->fixture;
+    enum wr_lane lane = any_lane(life);
+    struct wr_segment segment;
+    enum wr_result result = wr_store_next(fixture->store, lane, life->sent[lane], INT64_MAX, &fixture->now, &segment, &fixture->err);
+    if (result == WR_EMPTY)
+        return true;
+    TRY(store_life_fine(life, result, "next"));
+    if (result != WR_OK)
+        return true;
+    life->sent[lane] = segment.seq;
+    bool good = store_life_meet(life, &segment);
+    if (segment.seq > life->highest)
+        life->highest = segment.seq;
+    int64_t seq = segment.seq;
+    wr_segment_free(&segment);
+    TRY(good);
+    return store_life_fine(life, wr_store_offer(fixture->store, lane, seq, &fixture->now, &fixture->err), "offer");
+}
+
+static bool acknowledge(struct store_life *life) {
+    struct store_fixture *fixture = &life->fixture;
+    enum wr_lane lane = any_lane(life);
+    if (life->sent[lane] == 0)
+        return true;
+    int64_t last = life->sent[lane] - (int64_t)below(life, 3);
+    int64_t first = below(life, 3) == 0 ? last - (int64_t)below(life, 12) : last;
+    enum wr_result result = wr_store_ack(fixture->store, lane, first, last, &fixture->now, &fixture->err);
+    if (result == WR_FULL)
+        return true;
+    TRY(store_life_fine(life, result, "ack"));
+    for (int64_t seq = first > 0 ? first : 1; seq <= last; seq++) { /* also when the power went in it: perhaps it did it */
+        struct store_life_known *known = &life->known[seq];
+        if (known->lane != lane || (known->fate != HELD && known->fate != PARKED))
+            continue;
+        known->fate = SAID;
+        life->said[store_life_account(known)] += store_life_readings(known);
+        life->numbers.delivered += store_life_readings(known);
+    }
+    return true;
+}
+
+static bool park(struct store_life *life) {
+    enum wr_lane lane = any_lane(life);
+    int64_t seq = life->sent[lane];
+    if (seq == 0 || life->known[seq].lane != lane || life->known[seq].fate != HELD)
+        return true;
+    if (wr_store_park(life->fixture.store, lane, seq) == WR_OK)
+        life->known[seq].fate = PARKED;
+    return true;
+}
+
+static bool raise_alarm(struct store_life *life) {
+    struct store_fixture *fixture = &life->fixture;
+    uint64_t key = below(life, STORE_LIFE_SNAPS);
+    struct wr_alarm_entry entry = {.alarm = {.id = key, .transition = (uint32_t)++life->next_version, .rule = "hot"},
+                                   .snap_len = sizeof life->next_version};
+    memcpy(entry.snap, &life->next_version, sizeof life->next_version);
+    uint32_t taken = 0;
+    TRY(store_life_fine(life, wr_store_alarms(fixture->store, &entry, 1, &fixture->now, &taken, &fixture->err), "alarms"));
+    if (taken == 1) {
+        life->entry_version[key] = life->next_version;
+        life->entry_number[key] = ++life->entries;
+    }
+    return true;
+}
+
+static bool look_at_books(struct store_life *life) {
+    (void)store_fixture_balance(&life->fixture, 1); /* asserts the equations */
+    return true;
+}
+
+static bool one_step(struct store_life *life) {
+    uint64_t what = below(life, 24);
+    if (life->offline && what >= 9 && what <= 15)
+        what = 16;
+    switch (what) {
+    case 0:
+        return store_life_fine(life, wr_store_flush(life->fixture.store, &life->fixture.now, &life->fixture.err), "flush");
+    case 1:
+        return raise_alarm(life);
+    case 2:
+        return park(life);
+    case 3:
+        return look_at_books(life);
+    case 4:
+        return pass(life, (int64_t)below(life, 20) * 60 * WR_NS_PER_S);
+    case 5:
+    case 6:
+    case 7:
+    case 8:
+        return pass(life, (int64_t)below(life, 1500) * WR_NS_PER_MS);
+    case 9:
+    case 10:
+    case 11:
+    case 12:
+        return publish(life);
+    case 13:
+    case 14:
+    case 15:
+        return acknowledge(life);
+    default:
+        return give(life);
+    }
+}
+
+/* Runs */
+
+static void work(struct store_life *life) {
+    uint64_t steps = below(life, STEPS);
+    for (uint64_t i = 0; i < steps && !store_life_is_dark(life) && life->highest < STORE_LIFE_SEGMENTS - 64; i++) {
+        bool good = one_step(life) && store_life_learn(life);
+        note_promises(life);
+        if (!good)
+            return;
+    }
+}
+
+/* At some sync, some write, or any call. */
+static void plan_a_cut(struct store_life *life, uint64_t shorter) {
+    static const struct {
+        unsigned calls;
+        uint64_t within;
+    } plans[] = {{WR_FAULT_SYNC, 150}, {WR_FAULT_SYNC, 400}, {WR_FAULT_WRITE, 2000}, {WR_FAULT_ANY, 6000}};
+    uint64_t which = below(life, 4);
+    wr_fault_vfs_plan(
+        life->disk,
+        &(struct wr_fault_plan){.kind = WR_FAULT_CUT, .calls = plans[which].calls, .at = (long)below(life, plans[which].within / shorter)});
+}
+
+static void power(struct store_life *life) {
+    static const enum wr_fault_kept ways[] = {WR_FAULT_SECTORS, WR_FAULT_SECTORS, WR_FAULT_SECTORS, WR_FAULT_PREFIX,
+                                              WR_FAULT_PREFIX,  WR_FAULT_NOTHING, WR_FAULT_ALL};
+    wr_fault_vfs_power(life->disk, ways[below(life, sizeof ways / sizeof ways[0])]);
+    life->numbers.cuts++;
+    int64_t away_ns = below(life, 8) == 0 ? (int64_t)below(life, 90) * DAY_NS : (int64_t)below(life, 3600) * WR_NS_PER_S;
+    life->fixture.now.wall_ns += away_ns;
+    life->fixture.now.boot_ns = (int64_t)below(life, 120) * WR_NS_PER_S; /* another boot */
+    life->fixture.now.wall_trusted = below(life, 2) == 0;
+}
+
+static bool stop_cleanly(struct store_life *life) {
+    struct store_fixture *fixture = &life->fixture;
+    struct wr_store *store = fixture->store;
+    fixture->store = NULL;
+    enum wr_result result = wr_store_close(store, &fixture->now, &fixture->err);
+    TRY(store_life_fine(life, result, "close"));
+    life->stopped = result == WR_OK;
+    life->numbers.clean_stops += life->stopped;
+    return true;
+}
+
+/* The store is gone afterwards, one way or another. */
+static bool end(struct store_life *life) {
+    uint64_t way = below(life, 4);
+    bool good = true;
+    life->stopped = false;
+    if (way == 0 && !store_life_is_dark(life))
+        good = stop_cleanly(life);
+    life->cut_boot_ns = life->fixture.now.boot_ns;
+    bool killed = way == 1 && !store_life_is_dark(life);
+    if (!life->stopped)
+        wr_fault_vfs_cut(life->disk);
+    wr_store_abandon(life->fixture.store);
+    life->fixture.store = NULL;
+    if (killed) {
+        wr_fault_vfs_power(life->disk, WR_FAULT_ALL);
+        life->numbers.kills++;
+    } else if (store_life_is_dark(life)) {
+        power(life);
+    } else {
+        wr_fault_vfs_plan(life->disk, NULL);
+    }
+    return good;
+}
+
+static bool start(struct store_life *life) {
+    struct store_fixture *fixture = &life->fixture;
+    fixture->store = NULL;
+    for (uint64_t cuts = below(life, 3);; cuts--) {
+        if (cuts > 0)
+            plan_a_cut(life, 4);
+        enum wr_result result = store_fixture_open(fixture);
+        if (result == WR_OK && life->epoch == 0)
+            life->epoch = wr_store_epoch(fixture->store);
+        if (!store_life_is_dark(life)) {
+            wr_fault_vfs_plan(life->disk, NULL);
+            TRY(store_life_fine(life, result, "a start is refused"));
+            return store_life_look(life);
+        }
+        wr_store_abandon(fixture->store);
+        fixture->store = NULL;
+        life->numbers.cuts_at_start++;
+        life->stopped = false;
+        power(life);
+    }
+}
+
+bool store_life_leg(struct store_life *life) {
+    plan_a_cut(life, 1);
+    work(life);
+    bool good = life->broken[0] == 0;
+    good &= end(life);
+    return good && start(life);
+}
+
+struct store_life *store_life_new(uint64_t seed) {
+    struct store_life *life = calloc(1, sizeof *life);
+    assert_non_null(life);
+    store_fixture_init(&life->fixture);
+    life->dice.state = seed;
+    life->disk = wr_fault_vfs_new(wr_random_u64(&life->dice));
+    life->fixture.options.vfs = wr_fault_vfs_name(life->disk);
+    life->offline = below(life, 3) == 0;
+    life->fixture.options.budget_bytes = UINT64_C(4) << (20 + (life->offline ? 0 : below(life, 3)));
+    life->fixture.options.max_loss_ns = (int64_t)(1 + below(life, 15)) * WR_NS_PER_S;
+    life->began_wall_ns = life->fixture.now.wall_ns;
+    (void)start(life);
+    return life;
+}
+
+void store_life_free(struct store_life *life) {
+    if (!life)
+        return;
+    store_fixture_fini(&life->fixture);
+    wr_fault_vfs_free(life->disk);
+    free(life);
+}
+
+struct wr_fault_vfs *store_life_disk(struct store_life *life) {
+    return life->disk;
+}
+
+const char *store_life_broken(const struct store_life *life) {
+    return life->broken;
+}
+
+void store_life_count(const struct store_life *life, struct store_life_numbers *sum) {
+    const struct store_life_numbers *of = &life->numbers;
+    sum->cuts += of->cuts;
+    sum->cuts_at_start += of->cuts_at_start;
+    sum->kills += of->kills;
+    sum->clean_stops += of->clean_stops;
+    sum->segments += of->segments;
+    sum->delivered += of->delivered;
+    sum->evicted += life->evicted[0] + life->evicted[1];
+    sum->lost += of->lost;
+    sum->resent += of->resent;
+    sum->alarms += life->journalled;
+    if (of->oldest_lost_ns > sum->oldest_lost_ns)
+        sum->oldest_lost_ns = of->oldest_lost_ns;
+    sum->days += (life->fixture.now.wall_ns - life->began_wall_ns) / DAY_NS;
+}

@@ -1,0 +1,90 @@
+/* What store_life.c and store_life_look.c share. */
+#ifndef WEIR_TESTS_SUPPORT_STORE_LIFE_PRIVATE_H
+#define WEIR_TESTS_SUPPORT_STORE_LIFE_PRIVATE_H
+
+#include "tests/support/random.h"
+#include "tests/support/store_life.h"
+
+#define STORE_LIFE_SEGMENTS 4096
+#define STORE_LIFE_GIVEN 4096
+#define STORE_LIFE_SNAPS 4
+#define STORE_LIFE_PER_AGGREGATE 2 /* readings */
+
+enum store_life_fate {
+    UNKNOWN,
+    HELD,   /* committed, nobody has said that he has it */
+    PARKED, /* as HELD, but not offered again in this run */
+    SAID,   /* acknowledged; that may not be on disk */
+    GONE,   /* evicted */
+};
+
+struct store_life_known {
+    uint8_t fate;
+    uint8_t lane;
+    uint32_t n;
+    uint64_t hash;
+};
+
+/* What was taken up to some time: sums of the run, by account. */
+struct store_life_given {
+    int64_t boot_ns;
+    uint64_t sum[2];
+};
+
+struct store_life {
+    struct store_fixture fixture;
+    struct wr_fault_vfs *disk;
+    struct wr_random dice;
+    char broken[512];
+    struct store_life_numbers numbers;
+    int64_t began_wall_ns;
+    bool offline; /* nobody takes anything: the store runs over */
+
+    uint64_t epoch; /* 0: no start has succeeded */
+    struct store_life_known known[STORE_LIFE_SEGMENTS];
+    int64_t highest;
+    uint64_t said[2];    /* readings acknowledged, by account */
+    uint64_t handed[2];  /* readings ever given */
+    uint64_t evicted[2]; /* of segments that were seen */
+    uint64_t journalled; /* alarm entries */
+
+    /* of this run */
+    int64_t sent[WR_LANES]; /* the uplink's cursors */
+    struct store_life_given given[STORE_LIFE_GIVEN];
+    uint32_t n_given;
+    uint64_t stored_at_start[2];
+    uint64_t promised[2]; /* what the books call stored */
+    uint64_t journalled_run;
+    uint64_t entries; /* alarm entries taken */
+    uint64_t next_version;
+    uint64_t entry_number[STORE_LIFE_SNAPS]; /* of the last entry of a key, and its version */
+    uint64_t entry_version[STORE_LIFE_SNAPS];
+    uint64_t version[STORE_LIFE_SNAPS]; /* at least this one must be on disk */
+    int64_t cut_boot_ns;
+    bool stopped; /* cleanly: nothing at all may be missing */
+};
+
+bool store_life_break(struct store_life *life, const char *format, ...) WR_PRINTF(2, 3);
+/* An error is a promise broken, unless the power is off. */
+bool store_life_fine(struct store_life *life, enum wr_result result, const char *doing);
+bool store_life_is_dark(const struct store_life *life);
+
+#define BREAK(...) return store_life_break(life, __VA_ARGS__)
+#define TRY(call)                                                                                                                          \
+    do {                                                                                                                                   \
+        if (!(call))                                                                                                                       \
+            return false;                                                                                                                  \
+    } while (0)
+
+/* store_life_look.c */
+/* A segment as it is on disk: the same as before, or new. */
+bool store_life_meet(struct store_life *life, const struct wr_segment *segment);
+/* Learns what the last call committed: it is promised now. */
+bool store_life_learn(struct store_life *life);
+/* After a start: all that was promised is there. Begins a new run. */
+bool store_life_look(struct store_life *life);
+uint64_t store_life_readings(const struct store_life_known *known);
+/* Which of the two accounts the readings of a lane belong to. */
+int store_life_account(const struct store_life_known *known);
+
+#endif

@@ -176,7 +176,8 @@ static void log_report(const struct wr_store_report *report) {
     if (report->quarantined)
         WR_LOG_WITH(WR_LOG_ERROR, "store", "broken store renamed aside, a fresh one is in use", WR_LOG_STR("aside", report->aside));
     if (report->unclean)
-        WR_LOG_WITH(WR_LOG_WARN, "store", "the last stop was not clean", WR_LOG_INT("lost_readings_at_least", report->crash_readings));
+        WR_LOG_WITH(WR_LOG_WARN, "store", "the last stop was not clean", WR_LOG_INT("lost_readings_at_least", report->crash_readings),
+                    WR_LOG_INT("last_commit_wall_s", report->last_wall_ns / WR_NS_PER_S));
 }
 
 /* Actions that were to come later, and for which the alarm is still there. On the engine's thread, or before it runs: nobody else sends to the actions. */

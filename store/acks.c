@@ -1,4 +1,4 @@
-/* Acknowledgements: ranges in memory at once, on disk in batches. A finished segment is one that nobody needs to send any more: the broker
+/* Acknowledgements: ranges in memory at once, on disk with the next commit. A finished segment is one that nobody needs to send any more: the broker
  * has it, or it is damaged. */
 #include <string.h>
 
@@ -6,18 +6,12 @@
 
 bool wr_acks_row_between(void *user, int64_t a, int64_t b) {
     struct wr_acks_lane *lane = user;
-    sqlite3_stmt *statement = wr_sql_use(lane->store, WR_SQL_SEG_BETWEEN);
-    sqlite3_bind_int(statement, 1, (int)lane->lane);
-    sqlite3_bind_int64(statement, 2, a);
-    sqlite3_bind_int64(statement, 3, b);
+    sqlite3_stmt *statement = wr_sql_use(lane->store, WR_SQL_SEG_NEXT);
+    sqlite3_bind_int64(statement, 1, wr_row_id((int)lane->lane, a));
+    sqlite3_bind_int64(statement, 2, wr_row_id((int)lane->lane, b));
     bool found = wr_sql_row(lane->store, statement, NULL) != WR_EMPTY; /* an error: rather two ranges than one too large */
     sqlite3_reset(statement);
     return found;
-}
-
-bool wr_acks_due(const struct wr_store *store, int64_t now_ns) {
-    return store->acks_waiting >= WR_STORE_ACKS_BATCH ||
-           (store->acks_waiting > 0 && now_ns >= wr_clock_add_ns(store->acks_since_boot_ns, WR_STORE_ACKS_AGE_NS));
 }
 
 /* Books the rows of first..last, which were not finished before. *reached: the last one booked. */
@@ -25,17 +19,17 @@ static enum wr_result deliver(struct wr_store *store, enum wr_lane lane, int64_t
                               struct wr_error *err) {
     struct wr_lane_state *state = &store->lanes[lane];
     sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_HEADS);
-    sqlite3_bind_int(row, 1, (int)lane);
-    sqlite3_bind_int64(row, 2, first);
-    sqlite3_bind_int64(row, 3, last);
+    sqlite3_bind_int64(row, 1, wr_row_id((int)lane, first));
+    sqlite3_bind_int64(row, 2, wr_row_id((int)lane, last));
     enum wr_result result;
     while ((result = wr_sql_row(store, row, err)) == WR_OK) {
         (void)wr_ledger_ack_list(store, sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1));
         uint64_t bytes = (uint64_t)sqlite3_column_int64(row, 2);
-        *reached = sqlite3_column_int64(row, 0);
+        *reached = wr_row_seq(sqlite3_column_int64(row, 0));
         state->unacked--;
         state->unacked_bytes = state->unacked == 0 || bytes > state->unacked_bytes ? 0 : state->unacked_bytes - bytes;
-        store->history++;
+        store->history.segments++;
+        store->history.bytes += bytes;
         store->acks_waiting++;
         wr_outbox_unpark(store, *reached);
     }

@@ -19,10 +19,12 @@ static enum wr_result read_books(struct wr_store *store, bool *ret_clean, uint64
     WR_TRY(wr_sql_integer(store->db, "PRAGMA user_version", &version, err));
     if (version == 0)
         return wr_error_set(err, WR_CORRUPT, "%s is not a store", store->file);
-    WR_TRY(wr_schema_ensure(store->db, &fresh, err));
+    WR_TRY(wr_schema_ensure(store->db, &fresh, &version, err));
     WR_TRY(wr_sql_integer(store->db, "SELECT value FROM meta WHERE key = 'epoch'", &epoch, err));
     WR_TRY(wr_sql_integer(store->db, "SELECT value FROM meta WHERE key = 'clean'", &clean, err));
     WR_TRY(wr_ledger_load(store, err));
+    if (version >= 2) /* before, the tables were written with every commit */
+        WR_TRY(wr_books_load(store, err));
     *ret_clean = clean != 0;
     *ret_epoch = (uint64_t)epoch;
     return WR_OK;

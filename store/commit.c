@@ -16,20 +16,33 @@ static void add(_Atomic uint64_t *number, uint64_t more) {
     atomic_fetch_add_explicit(number, more, memory_order_relaxed);
 }
 
+struct wr_counts wr_commit_counts(const struct wr_store *store, int lane) {
+    const struct wr_transaction *txn = &store->txn;
+    const struct wr_lane_state *state = &store->lanes[lane];
+    return (struct wr_counts){.segments = state->unacked + txn->added[lane] - txn->removed[lane],
+                              .bytes = state->unacked_bytes + txn->added_bytes[lane] - txn->removed_bytes[lane]};
+}
+
+struct wr_counts wr_commit_history(const struct wr_store *store) {
+    const struct wr_transaction *txn = &store->txn;
+    return (struct wr_counts){.segments = store->history.segments + txn->history_added.segments - txn->history_removed.segments,
+                              .bytes = store->history.bytes + txn->history_added.bytes - txn->history_removed.bytes};
+}
+
 static void came_true(struct wr_store *store) {
     const struct wr_transaction *txn = &store->txn;
+    store->history = wr_commit_history(store);
     for (int lane = 0; lane < WR_LANES; lane++) {
         struct wr_lane_state *state = &store->lanes[lane];
+        const struct wr_counts counts = wr_commit_counts(store, lane);
         state->newest = txn->newest[lane];
         state->offered = txn->offered[lane];
-        state->unacked += txn->added[lane] - txn->removed[lane];
-        uint64_t bytes = state->unacked_bytes + txn->added_bytes[lane];
-        state->unacked_bytes = bytes > txn->removed_bytes[lane] ? bytes - txn->removed_bytes[lane] : 0;
-        if (state->unacked == 0)
-            state->unacked_bytes = 0; /* where it was an estimate */
+        state->unacked = counts.segments;
+        state->unacked_bytes = counts.bytes;
     }
     store->next_seq = txn->next_seq;
-    store->history -= txn->history_removed;
+    wr_books_committed(store);
+    store->boot_trusted |= txn->boot_trusted;
     for (uint32_t i = 0; i < txn->n_gone; i++)
         wr_outbox_unpark(store, txn->gone[i]);
     add(&store->stats.segments, txn->segments);
@@ -65,23 +78,14 @@ static bool lane_goes(const struct wr_store *store, unsigned what, int lane) {
     return (what & WR_COMMIT_LANE(lane)) != 0 && store->lanes[lane].open.n > 0;
 }
 
-/* A commit of alarms alone leaves the books for the next one, unless something was evicted for it. */
-static bool books_go(const struct wr_store *store, unsigned what) {
-    return (what & ~WR_COMMIT_JOURNAL) != 0 || store->txn.acks || store->txn.evicted_unacked > 0;
-}
-
 static enum wr_result fill(struct wr_store *store, unsigned what, bool journal, const struct wr_now *now, struct wr_error *err) {
     for (int lane = 0; lane < WR_LANES; lane++)
         if (lane_goes(store, what, lane))
             WR_TRY(wr_outbox_put_open(store, (enum wr_lane)lane, now, err));
     if (journal)
         WR_TRY(wr_journal_put(store, now, err));
-    /* S5: a row that was evicted as finished must not leave its delivery unsaved. */
-    store->txn.acks =
-        store->acks_waiting > 0 && ((what & WR_COMMIT_ACKS) != 0 || store->txn.history_removed > 0 || wr_acks_due(store, now->boot_ns));
-    if (store->txn.acks)
-        WR_TRY(wr_acks_save(store, err));
-    return books_go(store, what) ? wr_ledger_save(store, store->txn.acks, err) : WR_OK;
+    WR_TRY(wr_boots_trust(store, now, err));
+    return wr_books_finish(store, (what & WR_COMMIT_BOOKS) != 0 && store->txn.segments == 0, now, err);
 }
 
 static void done(struct wr_store *store, unsigned what, bool journal, int64_t now_ns) {
@@ -93,18 +97,8 @@ static void done(struct wr_store *store, unsigned what, bool journal, int64_t no
         }
     if (journal)
         wr_journal_committed(store, now_ns);
-    if (books_go(store, what)) {
-        wr_ledger_committed(store, store->txn.acks);
-        add(&store->stats.book_commits, 1);
-    }
-    if (store->txn.acks) {
-        for (int lane = 0; lane < WR_LANES; lane++)
-            store->lanes[lane].acks_changed = false;
-        store->acks_waiting = 0;
-        store->acks_since_boot_ns = WR_NEVER_NS;
-    }
     store->retry_ns = 0;
-    if (store->txn.history_removed > 0)
+    if (store->txn.history_removed.segments > 0)
         wr_acks_prune(store);
 }
 
@@ -148,7 +142,7 @@ static int64_t books_due(const struct wr_store *store) {
 static int64_t acks_due(const struct wr_store *store) {
     if (store->acks_waiting == 0)
         return WR_NEVER_NS;
-    return store->acks_waiting >= WR_STORE_ACKS_BATCH ? 0 : wr_clock_add_ns(store->acks_since_boot_ns, 2 * WR_STORE_ACKS_AGE_NS);
+    return store->acks_waiting >= WR_STORE_ACKS_BATCH ? 0 : wr_clock_add_ns(store->acks_since_boot_ns, WR_STORE_ACKS_AGE_NS);
 }
 
 static int64_t earlier(int64_t a, int64_t b) {
@@ -185,10 +179,8 @@ enum wr_result wr_store_tick(struct wr_store *store, const struct wr_now *now, s
     unsigned what = lanes_due(store, now_ns);
     if (store->journal_due_ns <= now_ns)
         what |= WR_COMMIT_JOURNAL;
-    if (books_due(store) <= now_ns)
+    if (books_due(store) <= now_ns || acks_due(store) <= now_ns)
         what |= WR_COMMIT_BOOKS;
-    if (acks_due(store) <= now_ns)
-        what |= WR_COMMIT_ACKS;
     if (what != 0)
         WR_TRY(wr_commit(store, what, now, err));
     return wr_outbox_scan(store, now, err);

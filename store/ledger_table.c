@@ -1,7 +1,7 @@
-/* The ledger on disk: accounts by name, and one row for each book that is not zero.
+/* The ledger on disk: accounts by name, and one row for each book that is not zero (or was when the tables were written: books.h).
  *
  * A book's value is kept (former processes, and what the store books) + counted (cumulative, by the engine) + delta (the transaction at
- * hand). Delivered waits in `acked` until the acknowledgements that it stands for are saved with it. */
+ * hand). Delivered waits in `acked` until a commit saves it, with the acknowledgements that it stands for. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,9 +16,9 @@ static bool own_book(unsigned book) {
            book == WR_BOOK_DROPPED_CORRUPT || book == WR_BOOK_DROPPED_STORE;
 }
 
-static uint64_t value(const struct wr_stored_account *account, unsigned book, bool with_acks) {
+uint64_t wr_ledger_value(const struct wr_stored_account *account, unsigned book) {
     uint64_t sum = account->kept[book] + account->counted[book] + account->delta[book];
-    return book == WR_BOOK_DELIVERED && with_acks ? sum + account->acked : sum;
+    return book == WR_BOOK_DELIVERED ? sum + account->acked : sum;
 }
 
 static bool is_intake(const struct wr_stored_account *account) {
@@ -130,7 +130,7 @@ static enum wr_result load_accounts(struct wr_store *store, sqlite3_stmt *row, s
     return result == WR_EMPTY ? WR_OK : result;
 }
 
-static struct wr_stored_account *by_id(struct wr_store *store, int64_t id) {
+struct wr_stored_account *wr_ledger_by_id(struct wr_store *store, int64_t id) {
     for (uint32_t i = 0; i < store->n_accounts; i++)
         if (store->accounts[i].id == id)
             return &store->accounts[i];
@@ -140,7 +140,7 @@ static struct wr_stored_account *by_id(struct wr_store *store, int64_t id) {
 static enum wr_result load_books(struct wr_store *store, sqlite3_stmt *row, struct wr_error *err) {
     enum wr_result result;
     while ((result = wr_sql_row(store, row, err)) == WR_OK) {
-        struct wr_stored_account *account = by_id(store, sqlite3_column_int64(row, 0));
+        struct wr_stored_account *account = wr_ledger_by_id(store, sqlite3_column_int64(row, 0));
         int64_t book = sqlite3_column_int64(row, 1);
         if (account && book >= 0 && book < WR_BOOKS)
             account->kept[book] = account->saved[book] = (uint64_t)sqlite3_column_int64(row, 2);
@@ -172,12 +172,17 @@ static enum wr_result save_account(struct wr_store *store, struct wr_stored_acco
     return wr_sql_run(store, statement, err);
 }
 
-enum wr_result wr_ledger_save(struct wr_store *store, bool with_acks, struct wr_error *err) {
+enum wr_result wr_ledger_save_accounts(struct wr_store *store, struct wr_error *err) {
+    for (uint32_t i = 0; i < store->n_accounts; i++)
+        WR_TRY(save_account(store, &store->accounts[i], err));
+    return WR_OK;
+}
+
+enum wr_result wr_ledger_save(struct wr_store *store, struct wr_error *err) {
     for (uint32_t i = 0; i < store->n_accounts; i++) {
-        struct wr_stored_account *account = &store->accounts[i];
-        WR_TRY(save_account(store, account, err));
+        const struct wr_stored_account *account = &store->accounts[i];
         for (unsigned book = 1; book < WR_BOOKS; book++) {
-            uint64_t readings = value(account, book, with_acks);
+            uint64_t readings = wr_ledger_value(account, book);
             if (readings == account->saved[book])
                 continue;
             sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_LEDGER_PUT);
@@ -190,19 +195,18 @@ enum wr_result wr_ledger_save(struct wr_store *store, bool with_acks, struct wr_
     return WR_OK;
 }
 
-void wr_ledger_committed(struct wr_store *store, bool with_acks) {
+void wr_ledger_committed(struct wr_store *store, bool tables) {
     for (uint32_t i = 0; i < store->n_accounts; i++) {
         struct wr_stored_account *account = &store->accounts[i];
         account->stored = true;
         for (unsigned book = 1; book < WR_BOOKS; book++) {
-            account->saved[book] = value(account, book, with_acks);
+            if (tables)
+                account->saved[book] = wr_ledger_value(account, book);
             account->kept[book] += account->delta[book];
             account->delta[book] = 0;
         }
-        if (with_acks) {
-            account->kept[WR_BOOK_DELIVERED] += account->acked;
-            account->acked = 0;
-        }
+        account->kept[WR_BOOK_DELIVERED] += account->acked;
+        account->acked = 0;
     }
     store->books_since_boot_ns = WR_NEVER_NS;
 }
@@ -218,7 +222,7 @@ static uint64_t walk_list(struct wr_store *store, const uint8_t *list, size_t le
     while (len > 0 && cursor.at < cursor.end) {
         uint64_t id = wr_get_varint(&cursor);
         uint64_t readings = wr_get_varint(&cursor);
-        struct wr_stored_account *account = cursor.bad || id > INT64_MAX ? NULL : by_id(store, (int64_t)id);
+        struct wr_stored_account *account = cursor.bad || id > INT64_MAX ? NULL : wr_ledger_by_id(store, (int64_t)id);
         if (!account)
             continue; /* a damaged list ends or names nobody */
         if (as_acked)
@@ -241,7 +245,7 @@ uint64_t wr_ledger_ack_list(struct wr_store *store, const uint8_t *list, size_t 
 static void balance_of(const struct wr_stored_account *account, struct wr_account_balance *balance) {
     *balance = (struct wr_account_balance){.account = account->name};
     for (unsigned book = 0; book < WR_BOOKS; book++)
-        balance->books[book] = value(account, book, true);
+        balance->books[book] = wr_ledger_value(account, book);
 }
 
 enum wr_result wr_ledger_book_crash(struct wr_store *store, uint32_t *ret_n, uint64_t *ret_readings, struct wr_error *err) {

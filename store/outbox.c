@@ -22,42 +22,43 @@ struct wr_codec_header wr_outbox_header(const struct wr_store *store, enum wr_la
 }
 
 /* The uplink has seen everything up to now: it will want this one too, and should not need a commit of its own for it. */
-static enum wr_result offer_ahead(struct wr_store *store, int lane, int64_t seq, struct wr_error *err) {
+static void offer_ahead(struct wr_store *store, int lane, int64_t seq) {
     const struct wr_lane_state *state = &store->lanes[lane];
-    if (state->asked == 0 || state->asked < store->txn.newest[lane] || seq <= store->txn.offered[lane])
-        return WR_OK;
-    store->txn.offered[lane] = seq + WR_STORE_OFFER_STRIDE - 1;
-    sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_LANE_PUT);
-    sqlite3_bind_int(statement, 1, lane);
-    sqlite3_bind_int64(statement, 2, store->txn.offered[lane]);
-    return wr_sql_run(store, statement, err);
+    if (state->asked > 0 && state->asked >= store->txn.newest[lane] && seq > store->txn.offered[lane])
+        store->txn.offered[lane] = seq + WR_STORE_OFFER_STRIDE - 1;
 }
 
-enum wr_result wr_outbox_put_row(struct wr_store *store, const struct wr_codec_header *header, const struct wr_buf *accounts,
-                                 const uint8_t *body, size_t len, struct wr_error *err) {
-    int lane = header->lane;
-    size_t list_len = accounts ? accounts->len : 0;
-    WR_TRY(wr_space_make_room(store, len + list_len, err));
-    sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_SEG_PUT);
-    sqlite3_bind_int64(statement, 1, header->seq);
-    sqlite3_bind_int(statement, 2, lane);
-    sqlite3_bind_int(statement, 3, header->kind);
-    sqlite3_bind_int64(statement, 4, header->n);
-    sqlite3_bind_int64(statement, 5, header->t0_ns);
-    sqlite3_bind_int64(statement, 6, header->t1_ns);
-    sqlite3_bind_blob(statement, 7, list_len > 0 ? (const void *)accounts->data : "", (int)list_len, SQLITE_STATIC);
-    sqlite3_bind_int64(statement, 8, header->crc);
-    sqlite3_bind_blob(statement, 9, body, (int)len, SQLITE_STATIC);
-    WR_TRY(wr_sql_run(store, statement, err));
-    WR_TRY(offer_ahead(store, lane, header->seq, err));
+/* The row is in, as far as memory is concerned: what is written with it already says so. */
+static void count_row(struct wr_store *store, int lane, int64_t seq, size_t len) {
     struct wr_transaction *txn = &store->txn;
-    txn->next_seq = header->seq + 1;
-    txn->newest[lane] = header->seq;
+    offer_ahead(store, lane, seq);
+    txn->next_seq = seq + 1;
+    txn->newest[lane] = seq;
     txn->added[lane]++;
     txn->added_bytes[lane] += len;
     txn->segments++;
     txn->body_bytes += len;
-    return WR_OK;
+}
+
+enum wr_result wr_outbox_put_row(struct wr_store *store, const struct wr_codec_header *header, const struct wr_buf *accounts,
+                                 const uint8_t *body, size_t len, struct wr_error *err) {
+    const int64_t id = wr_row_id(header->lane, header->seq);
+    size_t list_len = accounts ? accounts->len : 0;
+    struct wr_books_state state;
+    WR_TRY(wr_space_make_room(store, len + list_len + sizeof state.bytes, err));
+    count_row(store, header->lane, header->seq, len);
+    wr_books_put(store, id, &state);
+    sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_SEG_PUT);
+    sqlite3_bind_int64(statement, 1, id);
+    sqlite3_bind_int(statement, 2, header->kind);
+    sqlite3_bind_int64(statement, 3, header->n);
+    sqlite3_bind_int64(statement, 4, header->t0_ns);
+    sqlite3_bind_int64(statement, 5, header->t1_ns);
+    sqlite3_bind_blob(statement, 6, list_len > 0 ? (const void *)accounts->data : "", (int)list_len, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 7, header->crc);
+    sqlite3_bind_blob(statement, 8, state.bytes, (int)state.len, SQLITE_STATIC);
+    sqlite3_bind_blob(statement, 9, body, (int)len, SQLITE_STATIC);
+    return wr_sql_run(store, statement, err);
 }
 
 /* The row's account list, and the same readings booked as stored. */
@@ -145,24 +146,23 @@ enum wr_result wr_store_take(struct wr_store *store, const struct wr_handover *h
 static enum wr_result next_seq(struct wr_store *store, enum wr_lane lane, int64_t after, int64_t before, int64_t *ret_seq,
                                struct wr_error *err) {
     sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_NEXT);
-    sqlite3_bind_int(row, 1, (int)lane);
-    sqlite3_bind_int64(row, 2, after);
-    sqlite3_bind_int64(row, 3, before);
+    sqlite3_bind_int64(row, 1, wr_row_id((int)lane, after));
+    sqlite3_bind_int64(row, 2, wr_row_id((int)lane, before));
     WR_TRY(wr_sql_row(store, row, err));
-    *ret_seq = sqlite3_column_int64(row, 0);
+    *ret_seq = wr_row_seq(sqlite3_column_int64(row, 0));
     sqlite3_reset(row);
     return WR_OK;
 }
 
 /* Row and body must agree; else the body is as bad as one with a wrong CRC. */
-static enum wr_result check_row(sqlite3_stmt *row, int64_t seq, const uint8_t *body, size_t len, struct wr_segment *ret_segment,
-                                struct wr_error *err) {
+static enum wr_result check_row(enum wr_lane lane, int64_t seq, uint32_t crc, const uint8_t *body, size_t len,
+                                struct wr_segment *ret_segment, struct wr_error *err) {
     struct wr_codec_header header;
     if (!body)
         return wr_error_set(err, WR_CORRUPT, "segment %lld has no body", (long long)seq);
     if (wr_codec_check(body, len, &header, err) != WR_OK)
         return WR_CORRUPT;
-    if (header.seq != seq || header.lane != sqlite3_column_int(row, 0) || header.crc != (uint32_t)sqlite3_column_int64(row, 5))
+    if (header.seq != seq || header.lane != lane || header.crc != crc)
         return wr_error_set(err, WR_CORRUPT, "segment %lld: row and body are not of the same segment", (long long)seq);
     *ret_segment = (struct wr_segment){.epoch = header.epoch,
                                        .seq = header.seq,
@@ -176,20 +176,21 @@ static enum wr_result check_row(sqlite3_stmt *row, int64_t seq, const uint8_t *b
 }
 
 /* *ret_bad: this one body is damaged, the database is not. ret_segment NULL: only check. */
-static enum wr_result fetch(struct wr_store *store, int64_t seq, struct wr_segment *ret_segment, bool *ret_bad, struct wr_error *err) {
+static enum wr_result fetch(struct wr_store *store, enum wr_lane lane, int64_t seq, struct wr_segment *ret_segment, bool *ret_bad,
+                            struct wr_error *err) {
     sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_GET);
-    sqlite3_bind_int64(row, 1, seq);
+    sqlite3_bind_int64(row, 1, wr_row_id((int)lane, seq));
     *ret_bad = false;
     enum wr_result result = wr_sql_row(store, row, err);
     if (result != WR_OK)
         return result == WR_EMPTY ? wr_error_set(err, WR_NOT_FOUND, "no segment %lld", (long long)seq) : result;
-    const uint8_t *body = sqlite3_column_blob(row, 6);
-    size_t len = (size_t)sqlite3_column_bytes(row, 6);
+    const uint8_t *body = sqlite3_column_blob(row, 1);
+    size_t len = (size_t)sqlite3_column_bytes(row, 1);
     struct wr_segment segment;
     if (!body && sqlite3_errcode(store->db) == SQLITE_NOMEM) {
         result = wr_error_set(err, WR_NO_MEMORY, "no memory for segment %lld", (long long)seq);
     } else {
-        result = check_row(row, seq, body, len, &segment, err);
+        result = check_row(lane, seq, (uint32_t)sqlite3_column_int64(row, 0), body, len, &segment, err);
         *ret_bad = result == WR_CORRUPT;
     }
     if (result == WR_OK && ret_segment) {
@@ -240,12 +241,12 @@ enum wr_result wr_store_next(struct wr_store *store, enum wr_lane lane, int64_t 
                 after = finished ? finished->last : seq;
                 continue;
             }
-            result = fetch(store, seq, ret_segment, &bad, err);
+            result = fetch(store, lane, seq, ret_segment, &bad, err);
             if (result == WR_OK && !bad)
                 handed_out(&store->lanes[lane], seq);
         }
         if (bad) {
-            WR_TRY(wr_outbox_mark_bad(store, seq, now, err));
+            WR_TRY(wr_outbox_mark_bad(store, lane, seq, now, err));
             after = seq;
             continue;
         }
@@ -257,10 +258,15 @@ enum wr_result wr_store_next(struct wr_store *store, enum wr_lane lane, int64_t 
 }
 
 enum wr_result wr_store_get(struct wr_store *store, int64_t seq, struct wr_segment *ret_segment, struct wr_error *err) {
-    bool bad;
     if (!store->db)
         return wr_error_set(err, WR_IO, "the store is not open");
-    return fetch(store, seq, ret_segment, &bad, err);
+    for (int lane = 0; lane < WR_LANES; lane++) {
+        bool bad;
+        enum wr_result result = fetch(store, (enum wr_lane)lane, seq, ret_segment, &bad, err);
+        if (result != WR_NOT_FOUND)
+            return result;
+    }
+    return WR_NOT_FOUND;
 }
 
 enum wr_result wr_store_offer(struct wr_store *store, enum wr_lane lane, int64_t seq, const struct wr_now *now, struct wr_error *err) {
@@ -274,7 +280,7 @@ enum wr_result wr_store_offer(struct wr_store *store, enum wr_lane lane, int64_t
     enum wr_result result = wr_commit_begin(store, err);
     if (result == WR_OK) {
         store->txn.offered[lane] = seq + WR_STORE_OFFER_STRIDE - 1;
-        sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_LANE_PUT);
+        sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_LANE_OFFER);
         sqlite3_bind_int(statement, 1, (int)lane);
         sqlite3_bind_int64(statement, 2, store->txn.offered[lane]);
         result = wr_commit_end(store, wr_sql_run(store, statement, err), err);
@@ -306,16 +312,17 @@ void wr_outbox_unpark(struct wr_store *store, int64_t seq) {
 /* Damage */
 
 /* Inside a transaction: the row of `badseg` and the books. */
-static enum wr_result put_bad(struct wr_store *store, enum wr_lane lane, int64_t seq, struct wr_error *err) {
+static enum wr_result put_bad(struct wr_store *store, enum wr_lane lane, int64_t seq, const struct wr_now *now, struct wr_error *err) {
     sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_HEADS);
-    sqlite3_bind_int(row, 1, (int)lane);
-    sqlite3_bind_int64(row, 2, seq);
-    sqlite3_bind_int64(row, 3, seq);
+    sqlite3_bind_int64(row, 1, wr_row_id((int)lane, seq));
+    sqlite3_bind_int64(row, 2, wr_row_id((int)lane, seq));
     WR_TRY(wr_sql_row(store, row, err));
     uint64_t readings =
         wr_ledger_book_list(store, sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1), WR_BOOK_DROPPED_CORRUPT);
     store->txn.removed[lane]++;
-    store->txn.removed_bytes[lane] += (uint64_t)sqlite3_column_int64(row, 2);
+    const uint64_t bytes = (uint64_t)sqlite3_column_int64(row, 2);
+    store->txn.removed_bytes[lane] += bytes;
+    store->txn.history_added = (struct wr_counts){1, bytes};
     sqlite3_reset(row);
     sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_BAD_PUT);
     sqlite3_bind_int64(statement, 1, seq);
@@ -323,28 +330,10 @@ static enum wr_result put_bad(struct wr_store *store, enum wr_lane lane, int64_t
     sqlite3_bind_text(statement, 3, "crc", -1, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 4, (int64_t)readings);
     WR_TRY(wr_sql_run(store, statement, err));
-    WR_TRY(wr_acks_save(store, err));
-    return wr_ledger_save(store, true, err);
+    return wr_books_finish(store, true, now, err);
 }
 
-static enum wr_result lane_of(struct wr_store *store, int64_t seq, enum wr_lane *ret_lane, struct wr_error *err) {
-    for (int lane = 0; lane < WR_LANES; lane++) {
-        int64_t found;
-        enum wr_result result = next_seq(store, (enum wr_lane)lane, seq - 1, seq + 1, &found, err);
-        if (result == WR_OK) {
-            *ret_lane = (enum wr_lane)lane;
-            return WR_OK;
-        }
-        if (result != WR_EMPTY)
-            return result;
-    }
-    return WR_NOT_FOUND;
-}
-
-enum wr_result wr_outbox_mark_bad(struct wr_store *store, int64_t seq, const struct wr_now *now, struct wr_error *err) {
-    enum wr_lane lane = WR_LANE_ALARMS;
-    if (lane_of(store, seq, &lane, err) != WR_OK)
-        return wr_store_quarantine(store, now, err); /* table and index do not agree */
+enum wr_result wr_outbox_mark_bad(struct wr_store *store, enum wr_lane lane, int64_t seq, const struct wr_now *now, struct wr_error *err) {
     struct wr_lane_state *state = &store->lanes[lane];
     struct wr_acks_lane between = {store, lane};
     const struct wr_ranges before = state->acks;
@@ -356,19 +345,13 @@ enum wr_result wr_outbox_mark_bad(struct wr_store *store, int64_t seq, const str
         state->evict_from = seq;
     enum wr_result result = wr_commit_begin(store, err);
     if (result == WR_OK)
-        result = wr_commit_end(store, put_bad(store, lane, seq, err), err);
+        result = wr_commit_end(store, put_bad(store, lane, seq, now, err), err);
     if (result != WR_OK) {
         state->acks = before;
         state->acks_changed = changed;
         return result == WR_CORRUPT ? wr_store_quarantine(store, now, err) : result;
     }
-    for (int i = 0; i < WR_LANES; i++)
-        store->lanes[i].acks_changed = false;
-    store->acks_waiting = 0;
-    store->acks_since_boot_ns = WR_NEVER_NS;
-    store->history++;
     wr_outbox_unpark(store, seq);
-    wr_ledger_committed(store, true);
     atomic_fetch_add_explicit(&store->stats.bad_segments, 1, memory_order_relaxed);
     wr_store_show(store);
     return WR_OK;
@@ -385,16 +368,18 @@ enum wr_result wr_outbox_scan(struct wr_store *store, const struct wr_now *now, 
             return WR_OK;
         }
         int64_t seq = 0;
+        int64_t lane = 0;
         if (result == WR_OK) {
-            seq = sqlite3_column_int64(row, 0);
-            int64_t lane = sqlite3_column_int64(row, 1);
+            int64_t id = sqlite3_column_int64(row, 0);
             sqlite3_reset(row);
-            store->scan_next = seq + 1;
+            seq = wr_row_seq(id);
+            lane = wr_row_lane(id);
+            store->scan_next = id + 1;
             if (lane >= 0 && lane < WR_LANES && !wr_ranges_find(&store->lanes[lane].acks, seq))
-                result = fetch(store, seq, NULL, &bad, err);
+                result = fetch(store, (enum wr_lane)lane, seq, NULL, &bad, err);
         }
         if (bad)
-            result = wr_outbox_mark_bad(store, seq, now, err);
+            result = wr_outbox_mark_bad(store, (enum wr_lane)lane, seq, now, err);
         else if (result == WR_CORRUPT)
             result = wr_store_quarantine(store, now, err);
         if (result != WR_OK)

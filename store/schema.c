@@ -1,4 +1,4 @@
-/* The database: how it is opened, and its tables. */
+/* The database: how it is opened, and its tables: docs/store-format.md says what stands in them. */
 #include <string.h>
 
 #include "store/store_private.h"
@@ -31,14 +31,16 @@ static const char tables[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE account(id INTEGER PRIMARY KEY, source TEXT NOT NULL, window TEXT NOT NULL);"
     "CREATE TABLE ledger(account INTEGER, reason INTEGER, readings INTEGER, PRIMARY KEY(account, reason)) WITHOUT ROWID;"
-    "CREATE TABLE seg(seq INTEGER PRIMARY KEY, lane INTEGER, kind INTEGER, n INTEGER, t0 INTEGER, t1 INTEGER,"
-    " accounts BLOB, crc INTEGER, body BLOB);"
-    "CREATE INDEX seg_lane ON seg(lane, seq);"
-    "CREATE TABLE lane(id INTEGER PRIMARY KEY, offered INTEGER);"
+    "CREATE TABLE seg(id INTEGER PRIMARY KEY, kind INTEGER, n INTEGER, t0 INTEGER, t1 INTEGER,"
+    " accounts BLOB, crc INTEGER, state BLOB, body BLOB);"
+    "CREATE TABLE lane(id INTEGER PRIMARY KEY, offered INTEGER, segments INTEGER, bytes INTEGER);"
     "CREATE TABLE ack(lane INTEGER, first INTEGER, last INTEGER, PRIMARY KEY(lane, first)) WITHOUT ROWID;"
     "CREATE TABLE badseg(seq INTEGER PRIMARY KEY, lane INTEGER, reason TEXT, readings INTEGER);"
     "CREATE TABLE snap(kind INTEGER, key INTEGER, body BLOB, PRIMARY KEY(kind, key)) WITHOUT ROWID;"
-    "PRAGMA user_version = 1;"
+    "CREATE TABLE boot(id INTEGER PRIMARY KEY, uuid BLOB NOT NULL, offset_ns INTEGER, trusted_at INTEGER);"
+    "INSERT INTO lane(id, offered, segments, bytes) VALUES(0, 0, 0, 0), (1, 0, 0, 0), (2, 0, 0, 0), (3, 0, 0, 0);"
+    "INSERT INTO meta(key, value) VALUES('history', 0), ('history_bytes', 0), ('next_seq', 1);"
+    "PRAGMA user_version = 2;"
     "COMMIT;";
 
 enum wr_result wr_schema_open(const char *file, const char *vfs, int flags, sqlite3 **ret_db, struct wr_error *err) {
@@ -86,12 +88,13 @@ enum wr_result wr_schema_configure(sqlite3 *db, struct wr_error *err) {
     return WR_OK;
 }
 
-enum wr_result wr_schema_ensure(sqlite3 *db, bool *ret_fresh, struct wr_error *err) {
+enum wr_result wr_schema_ensure(sqlite3 *db, bool *ret_fresh, int64_t *ret_version, struct wr_error *err) {
     int64_t version = 0;
     WR_TRY(wr_sql_integer(db, "PRAGMA user_version", &version, err));
     if (version > WR_STORE_SCHEMA_VERSION)
         return wr_error_set(err, WR_UNSUPPORTED, "the store was made by a later version of this program (%lld)", (long long)version);
     *ret_fresh = version == 0;
+    *ret_version = version == 0 ? WR_STORE_SCHEMA_VERSION : version;
     if (version != 0)
         return WR_OK;
     int64_t strangers = 0;

@@ -172,18 +172,17 @@ void wr_space_measure(struct wr_store *store) {
 /* The head of the oldest segment of a lane in first..last stands in the statement. */
 static enum wr_result oldest(struct wr_store *store, int lane, int64_t first, int64_t last, sqlite3_stmt **ret_row, struct wr_error *err) {
     sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_HEADS);
-    sqlite3_bind_int(row, 1, lane);
-    sqlite3_bind_int64(row, 2, first);
-    sqlite3_bind_int64(row, 3, last);
+    sqlite3_bind_int64(row, 1, wr_row_id(lane, first));
+    sqlite3_bind_int64(row, 2, wr_row_id(lane, last));
     WR_TRY(wr_sql_row(store, row, err));
     *ret_row = row;
     return WR_OK;
 }
 
-static enum wr_result delete_row(struct wr_store *store, int64_t seq, struct wr_error *err) {
+static enum wr_result delete_row(struct wr_store *store, int lane, int64_t seq, struct wr_error *err) {
     sqlite3_reset(store->statements[WR_SQL_SEG_HEADS]);
     sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_SEG_DELETE);
-    sqlite3_bind_int64(statement, 1, seq);
+    sqlite3_bind_int64(statement, 1, wr_row_id(lane, seq));
     store->txn.evicted++;
     return wr_sql_run(store, statement, err);
 }
@@ -191,6 +190,7 @@ static enum wr_result delete_row(struct wr_store *store, int64_t seq, struct wr_
 /* The oldest finished segment of all lanes. WR_EMPTY: there is none. */
 static enum wr_result evict_finished(struct wr_store *store, struct wr_error *err) {
     int64_t best = INT64_MAX;
+    uint64_t best_bytes = 0;
     int best_lane = -1;
     for (int lane = 0; lane < WR_LANES; lane++) {
         struct wr_lane_state *state = &store->lanes[lane];
@@ -201,10 +201,12 @@ static enum wr_result evict_finished(struct wr_store *store, struct wr_error *er
             sqlite3_stmt *row;
             enum wr_result result = oldest(store, lane, first, state->acks.at[i].last, &row, err);
             if (result == WR_OK) {
-                int64_t seq = sqlite3_column_int64(row, 0);
+                int64_t seq = wr_row_seq(sqlite3_column_int64(row, 0));
+                uint64_t bytes = (uint64_t)sqlite3_column_int64(row, 2);
                 sqlite3_reset(row);
                 if (seq < best) {
                     best = seq;
+                    best_bytes = bytes;
                     best_lane = lane;
                 }
                 break;
@@ -216,15 +218,16 @@ static enum wr_result evict_finished(struct wr_store *store, struct wr_error *er
     if (best_lane < 0)
         return WR_EMPTY;
     store->lanes[best_lane].evict_from = best + 1;
-    store->txn.history_removed++;
-    return delete_row(store, best, err);
+    store->txn.history_removed.segments++;
+    store->txn.history_removed.bytes += best_bytes;
+    return delete_row(store, best_lane, best, err);
 }
 
 /* The oldest segment of a lane that is not in flight; where all are, the oldest. */
 static enum wr_result oldest_at_rest(struct wr_store *store, int lane, sqlite3_stmt **ret_row, struct wr_error *err) {
     enum wr_result result = oldest(store, lane, 0, INT64_MAX, ret_row, err);
     while (result == WR_OK) {
-        int64_t seq = sqlite3_column_int64(*ret_row, 0);
+        int64_t seq = wr_row_seq(sqlite3_column_int64(*ret_row, 0));
         if (!wr_outbox_in_flight(&store->lanes[lane], seq))
             return WR_OK;
         sqlite3_reset(*ret_row);
@@ -233,16 +236,19 @@ static enum wr_result oldest_at_rest(struct wr_store *store, int lane, sqlite3_s
     return result == WR_EMPTY ? oldest(store, lane, 0, INT64_MAX, ret_row, err) : result;
 }
 
-/* The oldest unfinished segment of the lowest lane; alarms last. Only called when nothing finished is left. */
-static enum wr_result evict_unfinished(struct wr_store *store, struct wr_error *err) {
-    for (int lane = WR_LANES - 1; lane >= 0; lane--) {
+/* The oldest unfinished segment of the lowest lane; alarms last. Only called when nothing finished is left. Without `must` only one that can be
+ * spared: no alarms, nothing in flight, nothing of this transaction. */
+static enum wr_result evict_unfinished(struct wr_store *store, bool must, struct wr_error *err) {
+    for (int lane = WR_LANES - 1; lane >= (must ? WR_LANE_ALARMS : WR_LANE_CHANGES); lane--) {
         sqlite3_stmt *row;
         enum wr_result result = oldest_at_rest(store, lane, &row, err);
         if (result == WR_EMPTY)
             continue;
         if (result != WR_OK)
             return result;
-        int64_t seq = sqlite3_column_int64(row, 0);
+        int64_t seq = wr_row_seq(sqlite3_column_int64(row, 0));
+        if (!must && (seq >= store->next_seq || wr_outbox_in_flight(&store->lanes[lane], seq)))
+            continue;
         store->txn.evicted_readings +=
             wr_ledger_book_list(store, sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1), WR_BOOK_DROPPED_EVICTED);
         store->txn.removed[lane]++;
@@ -251,26 +257,42 @@ static enum wr_result evict_unfinished(struct wr_store *store, struct wr_error *
         for (uint32_t i = 0; i < store->n_parked; i++)
             if (store->parked[i] == seq && store->txn.n_gone < WR_STORE_PARKED)
                 store->txn.gone[store->txn.n_gone++] = seq;
-        return delete_row(store, seq, err);
+        return delete_row(store, lane, seq, err);
     }
     return WR_EMPTY;
 }
 
+/* What is freed beyond the need once something must go. A row that goes alone leaves a page half empty, which is written and later merged;
+ * rows that go together leave whole pages, which are only listed. */
+static int64_t batch_pages(const struct wr_store *store) {
+    int64_t part = (int64_t)(store->page_limit / 32);
+    return part < WR_STORE_EVICT_PAGES ? part : WR_STORE_EVICT_PAGES;
+}
+
 enum wr_result wr_space_make_room(struct wr_store *store, size_t body_bytes, struct wr_error *err) {
-    int64_t need = (int64_t)(body_bytes / (WR_STORE_PAGE_BYTES - 4)) + WR_STORE_PAGES_SPARE;
+    const int64_t need = (int64_t)(body_bytes / (WR_STORE_PAGE_BYTES - 4)) + WR_STORE_PAGES_SPARE;
+    int64_t target = need;
+    bool lost = false; /* what nobody has is only evicted for the batch where some had to go in any case */
     for (;;) {
         int64_t spare = 0;
         WR_TRY(free_pages(store, &spare, err));
-        if (spare >= need)
+        if (spare >= target)
             return WR_OK;
+        const bool must = spare < need;
+        if (must)
+            target = need + batch_pages(store);
         enum wr_result result = evict_finished(store, err);
-        if (result == WR_EMPTY && store->page_limit < full_limit(store) && asides(store, false) > 0 && above_floor(store, 0)) {
+        if (result == WR_EMPTY && must && store->page_limit < full_limit(store) && asides(store, false) > 0 && above_floor(store, 0)) {
             (void)asides(store, true); /* data that nobody has, before data that a broken file may still hold */
             WR_TRY(set_limit(store, full_limit(store), err));
             continue;
         }
-        if (result == WR_EMPTY)
-            result = evict_unfinished(store, err);
+        if (result == WR_EMPTY && (must || lost)) {
+            result = evict_unfinished(store, must, err);
+            lost = true;
+        }
+        if (result == WR_EMPTY && !must)
+            return WR_OK;
         if (result == WR_EMPTY)
             return wr_error_set(err, WR_FULL, "no room for a segment of %zu bytes: %lld pages free", body_bytes, (long long)spare);
         if (result != WR_OK)

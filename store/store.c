@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,9 +25,8 @@ static uint64_t oldest_unacked(struct wr_store *store) {
         if (store->lanes[lane].unacked == 0)
             continue;
         sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_HEADS);
-        sqlite3_bind_int(row, 1, lane);
-        sqlite3_bind_int64(row, 2, acks->n > 0 && acks->at[0].first <= store->live_from ? acks->at[0].last + 1 : 0);
-        sqlite3_bind_int64(row, 3, INT64_MAX);
+        sqlite3_bind_int64(row, 1, wr_row_id(lane, acks->n > 0 && acks->at[0].first <= store->live_from ? acks->at[0].last + 1 : 0));
+        sqlite3_bind_int64(row, 2, wr_row_id(lane, INT64_MAX));
         if (wr_sql_row(store, row, NULL) == WR_OK) {
             int64_t t1_ns = sqlite3_column_int64(row, 3);
             if (t1_ns > 0 && (oldest == 0 || (uint64_t)t1_ns < oldest))
@@ -39,9 +37,16 @@ static uint64_t oldest_unacked(struct wr_store *store) {
     return oldest;
 }
 
+/* By what the file really has in use, of which what waits has its share: a page is seldom full, so bodies alone would never come so far. */
 static bool is_high(const struct wr_store *store, uint64_t waiting_bytes) {
     const bool was = atomic_load_explicit(&store->stats.high_water, memory_order_relaxed) != 0;
-    return waiting_bytes * 100 > store->page_limit * WR_STORE_PAGE_BYTES * (was ? LOW_WATER_PERCENT : HIGH_WATER_PERCENT);
+    const uint64_t limit = store->page_limit * WR_STORE_PAGE_BYTES;
+    const uint64_t unused = atomic_load_explicit(&store->stats.free_bytes, memory_order_relaxed);
+    const uint64_t all_bytes = waiting_bytes + store->history.bytes;
+    if (waiting_bytes == 0 || unused >= limit)
+        return false;
+    return (double)(limit - unused) * (double)waiting_bytes / (double)all_bytes * 100 >
+           (double)limit * (was ? LOW_WATER_PERCENT : HIGH_WATER_PERCENT);
 }
 
 void wr_store_show(struct wr_store *store) {
@@ -52,13 +57,14 @@ void wr_store_show(struct wr_store *store) {
         show(&stats->unacked_bytes[lane], store->lanes[lane].unacked_bytes);
         bytes += store->lanes[lane].unacked_bytes;
     }
-    show(&stats->history_segments, store->history);
+    show(&stats->history_segments, store->history.segments);
     show(&stats->parked_segments, store->n_parked);
     show(&stats->budget_bytes, store->options.budget_bytes);
-    show(&stats->high_water, is_high(store, bytes));
+    if (store->db)
+        wr_space_measure(store);
+    show(&stats->high_water, store->db && is_high(store, bytes));
     if (!store->db)
         return;
-    wr_space_measure(store);
     show(&stats->oldest_unacked_wall_ns, oldest_unacked(store));
     int pages = 0;
     int unused = 0;
@@ -82,70 +88,31 @@ int64_t wr_store_live_from(const struct wr_store *store) {
 
 /* Loading */
 
-WR_PRINTF(4, 5) static enum wr_result integer(struct wr_store *store, int64_t *ret_value, struct wr_error *err, const char *format, ...) {
-    char sql[256];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(sql, sizeof sql, format, arguments);
-    va_end(arguments);
-    return wr_sql_integer(store->db, sql, ret_value, err);
-}
-
-/* Segments of each lane by its index alone. Their bytes are what the last clean stop noted, else estimated. */
-static enum wr_result load_lane(struct wr_store *store, int lane, struct wr_error *err) {
-    struct wr_lane_state *state = &store->lanes[lane];
-    int64_t all = 0;
-    int64_t finished = 0;
-    WR_TRY(integer(store, &state->offered, err, "SELECT coalesce(max(offered), 0) FROM lane WHERE id = %d", lane));
-    WR_TRY(integer(store, &state->newest, err, "SELECT coalesce(max(seq), 0) FROM seg WHERE lane = %d", lane));
-    WR_TRY(integer(store, &all, err, "SELECT count(*) FROM seg WHERE lane = %d", lane));
-    for (uint32_t i = 0; i < state->acks.n; i++) {
-        int64_t in_range = 0;
-        WR_TRY(integer(store, &in_range, err, "SELECT count(*) FROM seg WHERE lane = %d AND seq BETWEEN %lld AND %lld", lane,
-                       (long long)state->acks.at[i].first, (long long)state->acks.at[i].last));
-        finished += in_range;
+/* S1: above all that ever bore a seq. */
+static enum wr_result raise_next_seq(struct wr_store *store, struct wr_error *err) {
+    int64_t highest = 0;
+    WR_TRY(wr_sql_integer(store->db, "SELECT coalesce(max(seq), 0) FROM badseg", &highest, err));
+    for (int lane = 0; lane < WR_LANES; lane++) {
+        const struct wr_lane_state *state = &store->lanes[lane];
+        if (state->offered > highest)
+            highest = state->offered;
+        if (state->acks.n > 0 && state->acks.at[state->acks.n - 1].last > highest)
+            highest = state->acks.at[state->acks.n - 1].last;
     }
-    state->unacked = (uint64_t)(all - finished);
-    store->history += (uint64_t)finished;
-    char key[32];
-    int64_t bytes = 0;
-    snprintf(key, sizeof key, "unacked_bytes_%d", lane);
-    enum wr_result result = wr_sql_meta_get(store, key, &bytes, err);
-    state->unacked_bytes = result == WR_OK && bytes > 0 && state->unacked > 0 ? (uint64_t)bytes : 0;
-    return result == WR_NOT_FOUND ? WR_OK : result;
-}
-
-static void estimate_bytes(struct wr_store *store) {
-    int64_t have = 0;
-    int64_t spare = 0;
-    uint64_t segments = store->history;
-    for (int lane = 0; lane < WR_LANES; lane++)
-        segments += store->lanes[lane].unacked;
-    if (segments == 0 || integer(store, &have, NULL, "PRAGMA page_count") != WR_OK ||
-        integer(store, &spare, NULL, "PRAGMA freelist_count") != WR_OK)
-        return;
-    uint64_t each = (uint64_t)(have - spare) * WR_STORE_PAGE_BYTES / segments;
-    for (int lane = 0; lane < WR_LANES; lane++)
-        store->lanes[lane].unacked_bytes = store->lanes[lane].unacked * each;
+    if (store->next_seq <= highest)
+        store->next_seq = highest + 1;
+    return WR_OK;
 }
 
 static enum wr_result load(struct wr_store *store, bool *ret_unclean, struct wr_error *err) {
     int64_t epoch = 0;
     int64_t clean = 0;
-    int64_t highest = 0;
     WR_TRY(wr_sql_meta_get(store, "epoch", &epoch, err));
     WR_TRY(wr_sql_meta_get(store, "clean", &clean, err));
     WR_TRY(wr_acks_load(store, err));
-    /* S1: all that ever bore a seq */
-    WR_TRY(integer(store, &highest, err,
-                   "SELECT max(coalesce((SELECT max(seq) FROM seg), 0), coalesce((SELECT max(last) FROM ack), 0),"
-                   " coalesce((SELECT max(seq) FROM badseg), 0), coalesce((SELECT max(offered) FROM lane), 0))"));
+    WR_TRY(wr_books_load(store, err));
+    WR_TRY(raise_next_seq(store, err));
     store->epoch = (uint64_t)epoch;
-    store->next_seq = highest + 1;
-    for (int lane = 0; lane < WR_LANES; lane++)
-        WR_TRY(load_lane(store, lane, err));
-    if (!clean)
-        estimate_bytes(store);
     store->live_from = store->next_seq;
     *ret_unclean = !clean;
     return WR_OK;
@@ -173,7 +140,7 @@ static enum wr_result has_epoch(struct wr_store *store, bool *fresh, struct wr_e
     if (result != WR_NOT_FOUND)
         return result;
     int64_t segments = 0;
-    WR_TRY(integer(store, &segments, err, "SELECT count(*) FROM seg"));
+    WR_TRY(wr_sql_integer(store->db, "SELECT count(*) FROM seg", &segments, err));
     if (segments > 0)
         return wr_error_set(err, WR_CORRUPT, "the store has lost its epoch");
     *fresh = true;
@@ -192,19 +159,37 @@ static void forget_segments(struct wr_store *store) {
         store->lanes[lane] = (struct wr_lane_state){.open = open};
     }
     store->n_parked = 0;
-    store->history = 0;
+    store->history = (struct wr_counts){0};
     store->acks_waiting = 0;
+    store->commits_since_tables = 0;
     store->acks_since_boot_ns = WR_NEVER_NS;
     store->scan_next = INT64_MAX;
 }
 
+/* Written with all that opening found out, in one transaction. */
+static enum wr_result mark(struct wr_store *store, bool clean, const struct wr_now *now, struct wr_error *err) {
+    WR_TRY(wr_commit_begin(store, err));
+    enum wr_result result = wr_sql_meta_put(store, "clean", clean, err);
+    if (result == WR_OK && !clean)
+        result = wr_boots_note(store, err);
+    if (result == WR_OK)
+        result = wr_boots_trust(store, now, err);
+    if (result == WR_OK)
+        result = wr_books_finish(store, true, now, err);
+    return wr_commit_end(store, result, err);
+}
+
 /* The database as it is in the directory, or a fresh one. keep_books: what is in memory is the truth. */
-static enum wr_result open_database(struct wr_store *store, bool keep_books, struct wr_store_report *report, struct wr_error *err) {
+static enum wr_result open_database(struct wr_store *store, bool keep_books, const struct wr_now *now, struct wr_store_report *report,
+                                    struct wr_error *err) {
     bool fresh = false;
     bool unclean = false;
+    int64_t version = 0;
     WR_TRY(wr_schema_open(store->file, store->options.vfs, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &store->db, err));
     WR_TRY(wr_schema_configure(store->db, err));
-    WR_TRY(wr_schema_ensure(store->db, &fresh, err));
+    WR_TRY(wr_schema_ensure(store->db, &fresh, &version, err));
+    if (!fresh)
+        WR_TRY(wr_migrate(store->db, version, err));
     WR_TRY(wr_sql_prepare_all(store, err));
     if (!fresh)
         WR_TRY(has_epoch(store, &fresh, err));
@@ -220,16 +205,8 @@ static enum wr_result open_database(struct wr_store *store, bool keep_books, str
     store->scan_next = unclean ? 0 : INT64_MAX;
     report->fresh = fresh;
     report->unclean |= unclean;
-    enum wr_result result = wr_commit_begin(store, err);
-    if (result == WR_OK) {
-        result = wr_sql_meta_put(store, "clean", 0, err);
-        if (result == WR_OK)
-            result = wr_ledger_save(store, true, err);
-        result = wr_commit_end(store, result, err);
-    }
-    if (result == WR_OK)
-        wr_ledger_committed(store, true);
-    return result;
+    report->last_wall_ns = store->last_wall_ns;
+    return mark(store, false, now, err);
 }
 
 /* Quarantine */
@@ -280,7 +257,7 @@ enum wr_result wr_store_quarantine(struct wr_store *store, const struct wr_now *
         WR_TRY(rename_aside(store, now, &report, err));
         store->rename_due = false;
     }
-    enum wr_result result = open_database(store, true, &report, err);
+    enum wr_result result = open_database(store, true, now, &report, err);
     if (result != WR_OK)
         close_database(store); /* without a database until the next attempt */
     else
@@ -349,10 +326,15 @@ static enum wr_result new_store(const char *path, const struct wr_store_options 
 
 /* The books of a broken store, if they can still be read. */
 static bool save_books(struct wr_store *store) {
-    store->n_accounts = 0;
-    if (!store->db || wr_ledger_load(store, NULL) != WR_OK)
+    for (int attempt = 0; attempt < 2; attempt++) { /* the second time as the tables have them, some commits old */
         store->n_accounts = 0;
-    return store->n_accounts > 0;
+        if (!store->db || wr_ledger_load(store, NULL) != WR_OK)
+            break;
+        if (attempt > 0 || wr_books_load(store, NULL) == WR_OK)
+            return store->n_accounts > 0;
+    }
+    store->n_accounts = 0;
+    return false;
 }
 
 enum wr_result wr_store_open(const char *path, const struct wr_store_options *options, const struct wr_now *now,
@@ -364,7 +346,7 @@ enum wr_result wr_store_open(const char *path, const struct wr_store_options *op
         return wr_error_set(err, WR_INVALID, "a store of %llu bytes is too small", (unsigned long long)options->budget_bytes);
     if (new_store(path, options, now, symbols, &store) != WR_OK)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for the store");
-    enum wr_result result = open_database(store, false, &report, err);
+    enum wr_result result = open_database(store, false, now, &report, err);
     if (result == WR_CORRUPT) {
         report = (struct wr_store_report){.books_kept = save_books(store)};
         close_database(store);
@@ -372,7 +354,7 @@ enum wr_result wr_store_open(const char *path, const struct wr_store_options *op
         forget_segments(store);
         result = rename_aside(store, now, &report, err);
         if (result == WR_OK)
-            result = open_database(store, true, &report, err);
+            result = open_database(store, true, now, &report, err);
         atomic_fetch_add_explicit(&store->stats.quarantines, 1, memory_order_relaxed);
     }
     if (result != WR_OK) {
@@ -387,23 +369,12 @@ enum wr_result wr_store_open(const char *path, const struct wr_store_options *op
     return WR_OK;
 }
 
-static enum wr_result mark_clean(struct wr_store *store, struct wr_error *err) {
-    WR_TRY(wr_commit_begin(store, err));
-    enum wr_result result = wr_sql_meta_put(store, "clean", 1, err);
-    for (int lane = 0; lane < WR_LANES && result == WR_OK; lane++) {
-        char key[32];
-        snprintf(key, sizeof key, "unacked_bytes_%d", lane);
-        result = wr_sql_meta_put(store, key, (int64_t)store->lanes[lane].unacked_bytes, err);
-    }
-    return wr_commit_end(store, result, err);
-}
-
 enum wr_result wr_store_close(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
     if (!store)
         return WR_OK;
     enum wr_result result = wr_store_flush(store, now, err);
     if (result == WR_OK)
-        result = store->db ? mark_clean(store, err) : wr_error_set(err, WR_IO, "the store is not open");
+        result = store->db ? mark(store, true, now, err) : wr_error_set(err, WR_IO, "the store is not open");
     free_store(store);
     return result;
 }

@@ -65,6 +65,7 @@ struct wr_store_report {
     char aside[256];         /* its new name, in the same directory */
     uint64_t reserved_bytes; /* less than the budget where the disk has no more room */
     uint64_t crash_readings; /* booked as dropped(crash), in all accounts */
+    int64_t last_wall_ns;    /* of the last commit before, by its own clock; 0: there was none */
     uint32_t n_losses;
     const struct wr_store_loss *losses; /* until the store is closed */
 };
@@ -138,16 +139,26 @@ WR_MUST_USE enum wr_result wr_store_balances(const struct wr_store *store, struc
 /* Books readings that the agent knows of and no engine counts: dropped(stop). Committed with the next commit. */
 void wr_store_book(struct wr_store *store, uint32_t account, enum wr_book book, uint64_t readings);
 
+/* A boot of the machine that the store was open in. */
+struct wr_store_boot {
+    uint8_t id[16];
+    bool trusted;      /* the wall clock could be trusted at some time in it */
+    int64_t offset_ns; /* wall - boot time, then */
+};
+typedef void wr_store_boot_callback(void *user, const struct wr_store_boot *boot);
+/* The last 256 boots, oldest first. */
+WR_MUST_USE enum wr_result wr_store_boots(struct wr_store *store, wr_store_boot_callback *callback, void *user, struct wr_error *err);
+
 /* Numbers for metrics and status. */
 struct wr_store_stats {
     _Atomic uint64_t unacked_segments[WR_LANES];
-    _Atomic uint64_t unacked_bytes[WR_LANES]; /* of bodies; after an unclean stop estimated until the check is through */
+    _Atomic uint64_t unacked_bytes[WR_LANES]; /* of bodies */
     _Atomic uint64_t history_segments;
     _Atomic uint64_t oldest_unacked_wall_ns; /* last time in the oldest segment that is not acknowledged; 0: none */
     _Atomic uint64_t budget_bytes;
     _Atomic uint64_t reserved_bytes;
     _Atomic uint64_t free_bytes;
-    _Atomic uint64_t high_water; /* 1: unacknowledged bytes are above 80 % of the reservation, until they are below 60 % */
+    _Atomic uint64_t high_water; /* 1: unacknowledged segments take more than 80 % of the reservation, until it is less than 60 % */
     _Atomic uint64_t parked_segments;
     _Atomic uint64_t bad_segments;
     _Atomic uint64_t evicted_segments; /* all of these since the start */
@@ -157,7 +168,7 @@ struct wr_store_stats {
     _Atomic uint64_t aggregates;
     _Atomic uint64_t alarms;
     _Atomic uint64_t commits;
-    _Atomic uint64_t book_commits; /* of these, with the ledger: a commit of alarms alone leaves it to the next */
+    _Atomic uint64_t book_commits; /* of these, with the ledger: an offer alone has none */
     _Atomic uint64_t commit_failures;
     _Atomic uint64_t body_bytes;
     _Atomic uint64_t written_bytes; /* pages to the WAL; checkpoints write most of them a second time */

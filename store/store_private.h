@@ -1,11 +1,12 @@
 /* The inside of the store, shared by the files of store/ and nobody else.
  *
  * Invariants (checked by the model test; the code refers to the numbers):
- *   S1  a seq is used once: next_seq is above every seq in seg, ack, badseg and every `offered`
+ *   S1  a seq is used once: next_seq is above every seq in seg, ack, badseg, every `offered`, and next_seq in meta
  *   S2  the row with the highest seq is deleted only in a transaction that inserts a higher one
  *   S3  after every commit, for each account: stored = readings in its segments not finished + delivered + evicted + corrupt
  *   S4  memory changes only after COMMIT said yes: a transaction that fails leaves everything as it was, and may be tried again
- *   S5  ack rows and the delivered column change in the same transaction
+ *   S5  acknowledged ranges and the delivered books change in the same transaction
+ *   S6  see books.h: the tables with the difference in the newest row are the state
  */
 #ifndef WEIR_STORE_STORE_PRIVATE_H
 #define WEIR_STORE_STORE_PRIVATE_H
@@ -13,17 +14,19 @@
 #include <sqlite3.h>
 
 #include "core/buf.h"
+#include "store/books.h"
 #include "store/codec.h"
 #include "store/ranges.h"
 #include "store/store.h"
 
-#define WR_STORE_SCHEMA_VERSION 1
+#define WR_STORE_SCHEMA_VERSION 2
 #define WR_STORE_PAGE_BYTES 4096
 #define WR_STORE_PAGES_SPARE 24       /* free pages that an insert finds, beyond those for its body */
 #define WR_STORE_OFFER_STRIDE 16
 #define WR_STORE_OUT 256 /* what may be in flight: the uplink's largest window */
-#define WR_STORE_ACKS_BATCH 16        /* acknowledgements, or ... */
-#define WR_STORE_ACKS_AGE_NS (5 * WR_NS_PER_S) /* ... so old, go with the next commit; twice as old, they get one of their own */
+#define WR_STORE_EVICT_PAGES 64       /* what an eviction frees beyond the need: whole leaves go, none is rewritten half empty */
+#define WR_STORE_ACKS_BATCH 256       /* acknowledgements go with every commit; so many, or ... */
+#define WR_STORE_ACKS_AGE_NS (60 * WR_NS_PER_S) /* ... so old, they get one of their own: if lost, they cost repetitions, which receivers know by the key */
 #define WR_STORE_ALARM_GROUP_NS (25 * WR_NS_PER_MS) /* half of what a network action waits for the journal */
 #define WR_STORE_ALARM_SLOW_NS (1 * WR_NS_PER_S)
 #define WR_STORE_ALARM_RATE 2         /* commits a second on average, in bursts of ... */
@@ -49,9 +52,13 @@ enum wr_statement {
     WR_SQL_SEG_GET,
     WR_SQL_SEG_HEADS,
     WR_SQL_SEG_DELETE,
-    WR_SQL_SEG_BETWEEN,
     WR_SQL_SEG_SCAN,
     WR_SQL_LANE_PUT,
+    WR_SQL_LANE_OFFER,
+    WR_SQL_BOOT_FIND,
+    WR_SQL_BOOT_PUT,
+    WR_SQL_BOOT_TRUST,
+    WR_SQL_BOOT_LIST,
     WR_SQL_ACK_CLEAR,
     WR_SQL_ACK_PUT,
     WR_SQL_BAD_PUT,
@@ -69,7 +76,7 @@ struct wr_stored_account {
     uint64_t kept[WR_BOOKS];   /* from before this process, and what the store books itself */
     uint64_t counted[WR_BOOKS]; /* cumulative, by whoever counts */
     uint64_t delta[WR_BOOKS];  /* of the transaction at hand */
-    uint64_t saved[WR_BOOKS];  /* as it stands in `ledger` */
+    uint64_t saved[WR_BOOKS];  /* as it stands in the table `ledger` */
     uint64_t acked;            /* delivered, their ack not on disk yet */
     uint64_t in_segment;       /* while a segment's readings are added up */
 };
@@ -82,10 +89,16 @@ struct wr_open_segment {
     int64_t since_boot_ns; /* of its first record */
 };
 
+/* Segments, and the bytes of their bodies. */
+struct wr_counts {
+    uint64_t segments;
+    uint64_t bytes;
+};
+
 struct wr_lane_state {
     struct wr_open_segment open; /* lanes of aggregates */
     struct wr_ranges acks;
-    bool acks_changed;
+    bool acks_changed;     /* they are not what stands in the table `ack` */
     int64_t offered;       /* on disk */
     int64_t asked;         /* highest seq that the uplink offered */
     int64_t newest;        /* seq of the newest segment */
@@ -98,7 +111,10 @@ struct wr_lane_state {
 
 /* What a transaction changes in memory once it is committed. */
 struct wr_transaction {
-    bool acks; /* they are in it */
+    bool books;  /* they are in it, with the acknowledgements */
+    bool tables; /* in the tables, not only as a difference */
+    bool boot_trusted;
+    uint64_t evicted_before_row; /* of `evicted`, those that the newest row knows of */
     int64_t next_seq;
     uint64_t segments;
     uint64_t body_bytes;
@@ -109,7 +125,8 @@ struct wr_transaction {
     uint64_t added_bytes[WR_LANES];
     uint64_t removed[WR_LANES]; /* unacknowledged ones */
     uint64_t removed_bytes[WR_LANES];
-    uint64_t history_removed;
+    struct wr_counts history_removed;
+    struct wr_counts history_added;
     int64_t newest[WR_LANES];
     int64_t offered[WR_LANES];
     int64_t gone[WR_STORE_PARKED]; /* evicted seqs that were parked */
@@ -137,6 +154,9 @@ struct wr_store {
     int64_t books_since_boot_ns; /* of the first change of counts that is not on disk; WR_NEVER_NS: none */
     int64_t acks_since_boot_ns;
     uint32_t acks_waiting;
+    uint32_t commits_since_tables;
+    int64_t boot;      /* row in `boot`; 0: none */
+    bool boot_trusted; /* its offset stands there */
 
     struct wr_buf journal; /* packed texts */
     struct wr_buf snaps;
@@ -153,10 +173,11 @@ struct wr_store {
     int64_t parked[WR_STORE_PARKED];
     uint8_t parked_lane[WR_STORE_PARKED];
     uint32_t n_parked;
-    uint64_t history;
+    struct wr_counts history; /* finished segments of all lanes */
     uint64_t page_limit;
     int64_t retry_ns;  /* after a failed commit: not before */
-    int64_t scan_next; /* check after an unclean stop: next seq; INT64_MAX: none under way */
+    int64_t last_wall_ns; /* of the last commit before it was opened */
+    int64_t scan_next; /* check after an unclean stop: next row; INT64_MAX: none under way */
     bool rename_due;   /* a broken store still has the name of the good one */
     struct wr_store_loss *losses;
     struct wr_store_stats stats;
@@ -183,8 +204,18 @@ WR_MUST_USE enum wr_result wr_sql_meta_get(struct wr_store *store, const char *k
 /* schema.c */
 WR_MUST_USE enum wr_result wr_schema_open(const char *file, const char *vfs, int flags, sqlite3 **ret_db, struct wr_error *err);
 WR_MUST_USE enum wr_result wr_schema_configure(sqlite3 *db, struct wr_error *err);
-/* Makes the tables if there are none. *ret_fresh tells. WR_UNSUPPORTED: a later version made it. */
-WR_MUST_USE enum wr_result wr_schema_ensure(sqlite3 *db, bool *ret_fresh, struct wr_error *err);
+/* Makes the tables if there are none. *ret_fresh tells. *ret_version: 1 is to be migrated. WR_UNSUPPORTED: a later version made it. */
+WR_MUST_USE enum wr_result wr_schema_ensure(sqlite3 *db, bool *ret_fresh, int64_t *ret_version, struct wr_error *err);
+
+/* migrate.c */
+/* Makes a store of version 1 one of version 2, or goes on with it where that was interrupted. */
+WR_MUST_USE enum wr_result wr_migrate(sqlite3 *db, int64_t version, struct wr_error *err);
+
+/* boots.c */
+/* Inside a transaction: the row of this boot. */
+WR_MUST_USE enum wr_result wr_boots_note(struct wr_store *store, struct wr_error *err);
+/* Inside a transaction: its offset, as soon as the wall clock can be trusted. */
+WR_MUST_USE enum wr_result wr_boots_trust(struct wr_store *store, const struct wr_now *now, struct wr_error *err);
 
 /* space.c */
 WR_MUST_USE enum wr_result wr_space_reserve(struct wr_store *store, struct wr_error *err);
@@ -195,13 +226,24 @@ void wr_space_measure(struct wr_store *store);
 /* commit.c */
 #define WR_COMMIT_LANE(lane) (1U << (lane))
 #define WR_COMMIT_JOURNAL 16U
-#define WR_COMMIT_ACKS 32U
-#define WR_COMMIT_BOOKS 64U
-#define WR_COMMIT_ALL 127U
+#define WR_COMMIT_BOOKS 32U /* also where nothing is inserted */
+#define WR_COMMIT_ALL 63U
 WR_MUST_USE enum wr_result wr_commit(struct wr_store *store, unsigned what, const struct wr_now *now, struct wr_error *err);
 /* Bare transactions. end: COMMIT if result is WR_OK, else ROLLBACK; what the transaction changes in memory happens or not. */
 WR_MUST_USE enum wr_result wr_commit_begin(struct wr_store *store, struct wr_error *err);
 WR_MUST_USE enum wr_result wr_commit_end(struct wr_store *store, enum wr_result result, struct wr_error *err);
+/* How it will be once the transaction is committed. */
+struct wr_counts wr_commit_counts(const struct wr_store *store, int lane);
+struct wr_counts wr_commit_history(const struct wr_store *store);
+
+/* A row's id holds its lane and its seq, so that a lane is a range of rows. */
+#define WR_STORE_SEQ_BITS 56
+static inline int64_t wr_row_id(int lane, int64_t seq) {
+    const int64_t end = (INT64_C(1) << WR_STORE_SEQ_BITS) - 1;
+    return (int64_t)lane << WR_STORE_SEQ_BITS | (seq < 0 ? 0 : seq > end ? end : seq);
+}
+static inline int64_t wr_row_seq(int64_t id) { return id & ((INT64_C(1) << WR_STORE_SEQ_BITS) - 1); }
+static inline int64_t wr_row_lane(int64_t id) { return id >> WR_STORE_SEQ_BITS; }
 
 /* outbox.c */
 /* Whether the uplink may have published it without an answer yet: evicting it would book as lost what the receiver may have. */
@@ -213,7 +255,8 @@ WR_MUST_USE enum wr_result wr_outbox_put_row(struct wr_store *store, const struc
 struct wr_codec_header wr_outbox_header(const struct wr_store *store, enum wr_lane lane, enum wr_segment_kind kind,
                                         const struct wr_now *now);
 /* Books a damaged segment and takes it out of the way. */
-WR_MUST_USE enum wr_result wr_outbox_mark_bad(struct wr_store *store, int64_t seq, const struct wr_now *now, struct wr_error *err);
+WR_MUST_USE enum wr_result wr_outbox_mark_bad(struct wr_store *store, enum wr_lane lane, int64_t seq, const struct wr_now *now,
+                                              struct wr_error *err);
 /* Forgets that a segment was parked. */
 void wr_outbox_unpark(struct wr_store *store, int64_t seq);
 /* A slice of the check after an unclean stop. */
@@ -222,7 +265,6 @@ WR_MUST_USE enum wr_result wr_outbox_scan(struct wr_store *store, const struct w
 /* acks.c */
 WR_MUST_USE enum wr_result wr_acks_save(struct wr_store *store, struct wr_error *err);
 WR_MUST_USE enum wr_result wr_acks_load(struct wr_store *store, struct wr_error *err);
-bool wr_acks_due(const struct wr_store *store, int64_t now_ns);
 void wr_acks_prune(struct wr_store *store);
 bool wr_acks_row_between(void *lane, int64_t a, int64_t b);
 struct wr_acks_lane {
@@ -232,13 +274,19 @@ struct wr_acks_lane {
 
 /* ledger_table.c */
 WR_MUST_USE enum wr_result wr_ledger_load(struct wr_store *store, struct wr_error *err);
-/* Inside a transaction: writes the accounts and books that changed. */
-WR_MUST_USE enum wr_result wr_ledger_save(struct wr_store *store, bool with_acks, struct wr_error *err);
-void wr_ledger_committed(struct wr_store *store, bool with_acks);
+/* Inside a transaction: rows for accounts that have none. */
+WR_MUST_USE enum wr_result wr_ledger_save_accounts(struct wr_store *store, struct wr_error *err);
+/* Inside a transaction: writes the books that are not what stands in the table. */
+WR_MUST_USE enum wr_result wr_ledger_save(struct wr_store *store, struct wr_error *err);
+void wr_ledger_committed(struct wr_store *store, bool tables);
+/* What is written of a book, in the transaction at hand. */
+uint64_t wr_ledger_value(const struct wr_stored_account *account, unsigned book);
+/* NULL: there is none. */
+struct wr_stored_account *wr_ledger_by_id(struct wr_store *store, int64_t id);
 void wr_ledger_rolled_back(struct wr_store *store);
 /* Adds readings of a row's account list to a book of the transaction; returns the sum. */
 uint64_t wr_ledger_book_list(struct wr_store *store, const uint8_t *list, size_t len, enum wr_book book);
-/* The same as delivered, waiting for the acks to be saved. */
+/* The same as delivered, waiting for the next commit. */
 uint64_t wr_ledger_ack_list(struct wr_store *store, const uint8_t *list, size_t len);
 /* Books what an unclean stop took; fills store->losses. */
 WR_MUST_USE enum wr_result wr_ledger_book_crash(struct wr_store *store, uint32_t *ret_n, uint64_t *ret_readings, struct wr_error *err);

@@ -2,9 +2,11 @@
  *
  *   bench_outbox fill DIRECTORY DATA COPIES BATCH BUDGET_MB    append; BATCH aggregates a commit
  *   bench_outbox cycle DIRECTORY DATA COPIES BATCH BUDGET_MB   append, offer and acknowledge each segment, as the uplink does
+ *   bench_outbox steady DIRECTORY DATA COPIES BATCH BUDGET_MB  the same, in a store that is full: history is evicted for what comes
  *   bench_outbox noise DIRECTORY DATA MEGABYTES BATCH BUDGET_MB   append what does not compress, until the bodies have so many bytes
  *
- * After the store is open it prints "ready" and waits for a line on stdin, so that whoever measures the disk can look at its counters. Then:
+ * The store's clock goes on by max_loss with each batch, as it does where so much comes in that time.
+ * After the store is open (and full) it prints "ready" and waits for a line on stdin, so that whoever measures the disk can look at its counters. Then:
  * aggregates, readings, seconds, CPU seconds, segments, bytes of bodies, of pages written, and what the kernel counted as written (-1: does not say).
  */
 #include <errno.h>
@@ -18,6 +20,7 @@
 #include "store/store.h"
 #include "tests/bench/recordings.h"
 
+#define MAX_LOSS_NS (15 * WR_NS_PER_S)
 #define COPY_NS (INT64_C(3653) * 24 * 3600 * WR_NS_PER_S)
 
 struct outbox {
@@ -26,6 +29,7 @@ struct outbox {
     struct wr_account_count count;
     uint32_t batch;       /* aggregates a commit */
     uint32_t uncommitted; /* aggregates since the last commit */
+    struct wr_now now;
     bool acknowledge;
     int64_t acknowledged; /* seq */
     uint64_t aggregates;
@@ -62,43 +66,44 @@ static void open_store(struct outbox *outbox, const char *directory, uint64_t bu
     struct wr_error err = {0};
     struct wr_store_report report;
     const struct wr_account account = {"recordings", "ten"};
-    const struct wr_store_options options = {.budget_bytes = budget_mb << 20, .max_loss_ns = 15 * WR_NS_PER_S, .node = "bench"};
-    const struct wr_now now = wr_clock_now(wr_clock_real());
+    const struct wr_store_options options = {.budget_bytes = budget_mb << 20, .max_loss_ns = MAX_LOSS_NS, .node = "bench"};
     struct wr_symbol_table *symbols;
+    outbox->now = wr_clock_now(wr_clock_real());
     if (mkdir(directory, 0700) < 0 && errno != EEXIST)
         perror(directory);
     must(wr_symbol_table_new(1, &symbols, &err), "symbols", &err);
-    must(wr_store_open(directory, &options, &now, symbols, &outbox->store, &report, &err), "open", &err);
+    must(wr_store_open(directory, &options, &outbox->now, symbols, &outbox->store, &report, &err), "open", &err);
     must(wr_store_accounts(outbox->store, &account, 1, true, &err), "accounts", &err);
     outbox->acknowledged = wr_store_newest(outbox->store, WR_LANE_WINDOWS);
 }
 
 /* What the uplink does with each new segment: says that it will send it, has it acknowledged. */
-static void acknowledge(struct outbox *outbox, const struct wr_now *now) {
+static void acknowledge(struct outbox *outbox) {
     struct wr_error err = {0};
     for (int64_t newest = wr_store_newest(outbox->store, WR_LANE_WINDOWS); outbox->acknowledged < newest;) {
         int64_t seq = ++outbox->acknowledged;
-        must(wr_store_offer(outbox->store, WR_LANE_WINDOWS, seq, now, &err), "offer", &err);
-        must(wr_store_ack(outbox->store, WR_LANE_WINDOWS, seq, seq, now, &err), "acknowledge", &err);
+        must(wr_store_offer(outbox->store, WR_LANE_WINDOWS, seq, &outbox->now, &err), "offer", &err);
+        must(wr_store_ack(outbox->store, WR_LANE_WINDOWS, seq, seq, &outbox->now, &err), "acknowledge", &err);
     }
 }
 
 static void hand_over(struct outbox *outbox) {
     struct wr_error err = {0};
-    const struct wr_now now = wr_clock_now(wr_clock_real());
     uint32_t taken;
     outbox->count = (struct wr_account_count){0, WR_BOOK_TAKEN, outbox->readings};
     outbox->handover.counts = &outbox->count;
     outbox->handover.n_counts = 1;
-    must(wr_store_take(outbox->store, &outbox->handover, 0, &now, &taken, &err), "take", &err);
+    must(wr_store_take(outbox->store, &outbox->handover, 0, &outbox->now, &taken, &err), "take", &err);
     outbox->uncommitted += outbox->handover.n;
     outbox->handover.n = 0;
     if (outbox->uncommitted >= outbox->batch) {
-        must(wr_store_flush(outbox->store, &now, &err), "commit", &err);
+        outbox->now.boot_ns += MAX_LOSS_NS;
+        outbox->now.wall_ns += MAX_LOSS_NS;
+        must(wr_store_tick(outbox->store, &outbox->now, &err), "commit", &err);
         outbox->uncommitted = 0;
     }
     if (outbox->acknowledge)
-        acknowledge(outbox, &now);
+        acknowledge(outbox);
 }
 
 static void put(struct outbox *outbox, const struct wr_aggregate *aggregate) {
@@ -117,6 +122,18 @@ static void put_recordings(struct outbox *outbox, const struct recordings *recor
             aggregate.start_ns += (int64_t)copy * COPY_NS;
             put(outbox, &aggregate);
         }
+}
+
+/* Until what comes needs room that something has. */
+static void fill_up(struct outbox *outbox, const struct recordings *recordings) {
+    const struct wr_store_stats *stats = wr_store_stats(outbox->store);
+    struct wr_error err = {0};
+    while (stats->evicted_segments < 64)
+        put_recordings(outbox, recordings, 1);
+    hand_over(outbox);
+    must(wr_store_flush(outbox->store, &outbox->now, &err), "flush", &err);
+    outbox->uncommitted = 0;
+    outbox->aggregates = 0;
 }
 
 static double noise(void) {
@@ -148,14 +165,19 @@ int main(int argc, char **argv) {
     static struct outbox outbox;
     struct recordings recordings;
     if (argc != 7) {
-        fprintf(stderr, "usage: bench_outbox fill|cycle|noise DIRECTORY DATA COPIES BATCH BUDGET_MB\n");
+        fprintf(stderr, "usage: bench_outbox fill|cycle|steady|noise DIRECTORY DATA COPIES BATCH BUDGET_MB\n");
         return 2;
     }
     uint64_t amount = strtoull(argv[4], NULL, 10);
     outbox.batch = (uint32_t)strtoul(argv[5], NULL, 10);
-    outbox.acknowledge = strcmp(argv[1], "cycle") == 0;
+    outbox.acknowledge = strcmp(argv[1], "cycle") == 0 || strcmp(argv[1], "steady") == 0;
     recordings_read(&recordings, argv[3]);
     open_store(&outbox, argv[2], strtoull(argv[6], NULL, 10));
+    if (strcmp(argv[1], "steady") == 0)
+        fill_up(&outbox, &recordings);
+    const struct wr_store_stats *stats = wr_store_stats(outbox.store);
+    const uint64_t segments_before = stats->segments, bodies_before = stats->body_bytes, pages_before = stats->written_bytes,
+                   kept_before = stats->aggregates, readings_before = outbox.readings;
     printf("ready\n");
     fflush(stdout);
     (void)getchar();
@@ -166,19 +188,18 @@ int main(int argc, char **argv) {
     else
         put_recordings(&outbox, &recordings, amount);
     hand_over(&outbox);
-    const struct wr_now now = wr_clock_now(wr_clock_real());
-    const struct wr_store_stats *stats = wr_store_stats(outbox.store);
     struct wr_error err = {0};
-    must(wr_store_flush(outbox.store, &now, &err), "flush", &err);
+    must(wr_store_flush(outbox.store, &outbox.now, &err), "flush", &err);
     begin = seconds(CLOCK_MONOTONIC) - begin;
     cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-    uint64_t segments = stats->segments, bodies = stats->body_bytes, pages = stats->written_bytes, kept = stats->aggregates;
-    must(wr_store_close(outbox.store, &now, &err), "close", &err);
+    uint64_t segments = stats->segments - segments_before, bodies = stats->body_bytes - bodies_before,
+             pages = stats->written_bytes - pages_before, kept = stats->aggregates - kept_before;
+    must(wr_store_close(outbox.store, &outbox.now, &err), "close", &err);
     if (written >= 0)
         written = written_bytes() - written;
     printf("aggregates %" PRIu64 " readings %" PRIu64 " seconds %.4f cpu_seconds %.4f segments %" PRIu64 " body_bytes %" PRIu64
            " page_bytes %" PRIu64 " written_bytes %lld\n",
-           outbox.aggregates, outbox.readings, begin, cpu, segments, bodies, pages, written);
+           outbox.aggregates, outbox.readings - readings_before, begin, cpu, segments, bodies, pages, written);
     recordings_free(&recordings);
     return kept == outbox.aggregates ? 0 : 1;
 }

@@ -61,15 +61,16 @@ def blocks(bench):
     except (OSError, subprocess.CalledProcessError):
         disk = None
     try:
-        for batch, target in ((1024, 45), (256, 110), (64, 250)):
-            directory = disk.mount / str(batch) if disk else bench.path("blocks")
-            before = []
-            result = outbox(bench, "cycle", directory, bench.pick(1, 10), batch, 64, lambda: before.append(disk.written() if disk else 0))
-            written = disk.written() - before[0] if disk else result["written_bytes"]
-            bench.table.add(f"block bytes per aggregate, {batch} a commit", written / result["aggregates"], "B",
-                            ("sectors of a private ext4" if disk else "write_bytes of /proc/self/io") +
-                            "; inserted, offered, acknowledged, closed; the recordings", target)
-            shutil.rmtree(directory)
+        for mode, budget, when in (("cycle", 64, ""), ("steady", 8, ", when full")):
+            for batch, target in ((1024, 45), (256, 110), (64, 250)):
+                directory = disk.mount / str(batch) if disk else bench.path("blocks")
+                before = []
+                result = outbox(bench, mode, directory, bench.pick(1, 10), batch, budget, lambda: before.append(disk.written() if disk else 0))
+                written = disk.written() - before[0] if disk else result["written_bytes"]
+                bench.table.add(f"block bytes per aggregate, {batch} a commit{when}", written / result["aggregates"], "B",
+                                ("sectors of a private ext4" if disk else "write_bytes of /proc/self/io") +
+                                f"; inserted, offered, acknowledged, closed; the recordings; budget {budget} MB", target)
+                shutil.rmtree(directory)
     finally:
         if disk:
             disk.close()

@@ -54,7 +54,7 @@ def last_counted_ns(log):
 def committed_keys(store):
     """(epoch, seq) of every segment in the store: what was committed and is kept as history."""
     connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
-    keys = {seq for (seq,) in connection.execute("select seq from seg")}
+    keys = {seq for (seq,) in connection.execute("select id & ((1 << 56) - 1) from seg")}
     connection.close()
     return keys
 

@@ -1,5 +1,6 @@
-/* The outbox against a simple model: random appends, acknowledgements, offers, evictions, damage, clean and unclean restarts. After every step
- * the books balance, and what the store still has to send is what the model says. */
+/* The outbox against a simple model: random appends, acknowledgements, offers, evictions, clean and unclean restarts. After every step
+ * the books balance, and what the store still has to send is what the model says; and what stands on the disk is, on its own, a store whose books
+ * say what its rows say. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <cmocka.h>
 
 #include "store/ranges.h"
+#include "tests/support/fault_vfs.h"
 #include "tests/support/random.h"
 #include "tests/support/store_fixture.h"
 
@@ -36,6 +38,8 @@ struct known {
 
 struct model {
     struct store_fixture fixture;
+    struct wr_fault_vfs *disk;
+    bool saved; /* nothing waits for a commit */
     struct known segments[SEGMENTS];
     int64_t highest;
     uint64_t open[2]; /* readings that wait in the store, per account */
@@ -115,6 +119,58 @@ static void check(struct model *model) {
     assert_int_equal(atomic_load(&stats->unacked_segments[1]) + atomic_load(&stats->unacked_segments[2]), held);
 }
 
+/* S3 and S6, by rows alone: what the copy of a running store has, against what its books say. */
+static void check_rows(struct store_fixture *copy, int64_t highest) {
+    const struct wr_store_stats *stats = wr_store_stats(copy->store);
+    uint64_t unacked = 0;
+    uint64_t rows = 0;
+    struct wr_segment segment;
+    for (int lane = WR_LANE_CHANGES; lane <= WR_LANE_WINDOWS; lane++) {
+        uint64_t readings = 0;
+        uint64_t segments = 0;
+        uint64_t bytes = 0;
+        for (int64_t after = 0;
+             wr_store_next(copy->store, (enum wr_lane)lane, after, INT64_MAX, &copy->now, &segment, &copy->err) == WR_OK;) {
+            after = segment.seq;
+            segments++;
+            readings += segment.n * 2;
+            bytes += segment.body_len;
+            wr_segment_free(&segment);
+        }
+        const struct wr_account_balance balance = store_fixture_balance(copy, (uint32_t)lane - 1);
+        assert_int_equal(wr_balance_held(&balance), readings);
+        assert_int_equal(atomic_load(&stats->unacked_segments[lane]), segments);
+        assert_int_equal(atomic_load(&stats->unacked_bytes[lane]), bytes);
+        unacked += segments;
+    }
+    for (int64_t seq = 1; seq <= highest + 64; seq++)
+        if (wr_store_get(copy->store, seq, &segment, &copy->err) == WR_OK) {
+            rows++;
+            wr_segment_free(&segment);
+        }
+    assert_int_equal(atomic_load(&stats->history_segments), rows - unacked);
+}
+
+/* The disk as a kill would leave it now. */
+static void check_disk(struct model *model) {
+    static struct store_fixture copy;
+    struct wr_fault_vfs *disk = wr_fault_vfs_copy(model->disk);
+    copy = model->fixture;
+    copy.store = NULL;
+    copy.options.vfs = wr_fault_vfs_name(disk);
+    if (store_fixture_open(&copy) != WR_OK)
+        fail_msg("%s", copy.err.text);
+    assert_false(copy.report.fresh || copy.report.quarantined);
+    check_rows(&copy, model->highest);
+    for (uint32_t account = 0; account < STORE_ACCOUNTS && model->saved; account++) {
+        const struct wr_account_balance here = store_fixture_balance(&model->fixture, account);
+        const struct wr_account_balance there = store_fixture_balance(&copy, account);
+        assert_memory_equal(here.books, there.books, sizeof here.books);
+    }
+    wr_store_abandon(copy.store);
+    wr_fault_vfs_free(disk);
+}
+
 static void append(struct model *model) {
     uint32_t account = below(4) == 0 ? 0 : 1;
     uint32_t n = 1 + below(WR_HANDOVER_AGGREGATES);
@@ -142,6 +198,7 @@ static void flush(struct model *model) {
     must(model, wr_store_flush(model->fixture.store, &model->fixture.now, &model->fixture.err));
     look(model);
     saved(model);
+    model->saved = true;
 }
 
 static void acknowledge(struct model *model) {
@@ -215,6 +272,7 @@ static void crash(struct model *model) {
 }
 
 static void step(struct model *model) {
+    model->saved = false;
     switch (below(40)) {
     case 0:
         stop_cleanly(model);
@@ -251,19 +309,27 @@ static void test_the_store_does_what_the_model_does(void **state) {
     static struct model model;
     memset(&model, 0, sizeof model);
     store_fixture_init(&model.fixture);
+    model.disk = wr_fault_vfs_new(random_u64());
+    model.fixture.options.vfs = wr_fault_vfs_name(model.disk);
     must(&model, store_fixture_open(&model.fixture));
     for (int i = 0; i < STEPS && model.highest < SEGMENTS - 100; i++) {
         step(&model);
         look(&model); /* every time: a segment may be evicted by the next one already */
         if (below(4) == 0)
             check(&model);
+        if (model.saved || below(16) == 0)
+            check_disk(&model);
     }
     check(&model);
+    check_disk(&model);
     printf("%lld segments; delivered %llu, evicted %llu, lost in crashes %llu readings\n", (long long)model.highest,
            (unsigned long long)(model.delivered[0] + model.delivered[1]), (unsigned long long)model.evicted,
            (unsigned long long)model.lost);
     assert_true(model.highest > 100);
+    wr_store_abandon(model.fixture.store);
+    model.fixture.store = NULL;
     store_fixture_fini(&model.fixture);
+    wr_fault_vfs_free(model.disk);
 }
 
 /* Ranges */

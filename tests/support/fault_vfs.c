@@ -367,6 +367,13 @@ void wr_fault_vfs_power(struct wr_fault_vfs *owner, enum wr_fault_kept kept) {
     owner->dark = false;
 }
 
+void wr_fault_vfs_put(struct wr_fault_vfs *owner, const char *path, const void *bytes, uint64_t len) {
+    struct wr_fault_file *file = wr_fault_disk_create(&owner->disk, path, true);
+    assert_non_null(file);
+    wr_fault_disk_write(&owner->disk, file, bytes, len, 0);
+    wr_fault_disk_sync(&owner->disk, file);
+}
+
 uint8_t *wr_fault_vfs_file(struct wr_fault_vfs *owner, const char *ending, uint64_t *ret_len) {
     struct wr_fault_file *file = wr_fault_disk_find_ending(&owner->disk, ending);
     if (!file)

@@ -204,7 +204,7 @@ def decode_store(lab):
     """All alarm records in the store of the stopped agent."""
     database = sqlite3.connect(f"file:{lab.directory}/agent/store/outbox.db?mode=ro", uri=True)
     records = []
-    for (body,) in database.execute("SELECT body FROM seg WHERE lane = 0 ORDER BY seq"):
+    for (body,) in database.execute("SELECT body FROM seg WHERE id < 1 << 56 ORDER BY id"):
         done = subprocess.run([str(lab.weir), "decode", "--format", "weir"], input=body, capture_output=True, check=True)
         records += [json.loads(line) for line in done.stdout.splitlines()]
     return records

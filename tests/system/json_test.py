@@ -71,7 +71,7 @@ class Gateway:
     def aggregates(self):
         """All that is in the store, by series."""
         store = sqlite3.connect(f"file:{self.agent.directory}/store/outbox.db?mode=ro", uri=True)
-        bodies = b"".join(body for (body,) in store.execute("select body from seg order by seq"))
+        bodies = b"".join(body for (body,) in store.execute("select body from seg order by id & ((1 << 56) - 1)"))
         store.close()
         done = subprocess.run([str(self.lab.weir), "decode", "--format", "weir"], input=bodies, capture_output=True, timeout=20)
         assert done.returncode == 0, done.stderr

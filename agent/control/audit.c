@@ -74,23 +74,32 @@ static void judge(struct wr_audit *audit) {
         audit->balanced = audit->balanced && wr_balance_check(&audit->balances[i], NULL, NULL);
 }
 
-static enum wr_result ask_once(struct wr_agent *agent, struct wr_audit *ret_audit, struct wr_error *err) {
+enum wr_result wr_audit_ask(const struct wr_accounts *accounts, struct wr_request **ret_request, struct wr_error *err) {
     struct question *question = calloc(1, sizeof *question);
     if (!question)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for an audit");
+    memcpy(question->accounts, accounts->list, sizeof question->accounts);
+    question->n_accounts = accounts->n;
+    return wr_request_new(ask_engine, question, free_question, ret_request, err);
+}
+
+void wr_audit_answer(struct wr_request *request, struct wr_audit *ret_audit) {
+    struct question *question = request->input;
+    *ret_audit = (struct wr_audit){.balances = question->balances, .n = question->n, .live = true, .clean = true, .epoch = question->epoch};
+    question->balances = NULL;
+    judge(ret_audit);
+}
+
+static enum wr_result ask_once(struct wr_agent *agent, struct wr_audit *ret_audit, struct wr_error *err) {
+    struct wr_request *request = NULL;
     pthread_mutex_lock(&agent->lock);
-    memcpy(question->accounts, agent->accounts.list, sizeof question->accounts);
-    question->n_accounts = agent->accounts.n;
+    enum wr_result result = wr_audit_ask(&agent->accounts, &request, err);
     pthread_mutex_unlock(&agent->lock);
-    struct wr_request *request;
-    WR_TRY(wr_request_new(ask_engine, question, free_question, &request, err));
-    enum wr_result result = wr_request_call(request, agent->engine.requests, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS, err);
-    if (result == WR_OK) {
-        *ret_audit =
-            (struct wr_audit){.balances = question->balances, .n = question->n, .live = true, .clean = true, .epoch = question->epoch};
-        question->balances = NULL;
-        judge(ret_audit);
-    }
+    if (result != WR_OK)
+        return result;
+    result = wr_request_call(request, agent->engine.requests, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS, err);
+    if (result == WR_OK)
+        wr_audit_answer(request, ret_audit);
     wr_request_release(request);
     return result;
 }

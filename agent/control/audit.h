@@ -14,7 +14,9 @@
 #include "core/ledger.h"
 #include "core/result.h"
 
+struct wr_accounts;
 struct wr_agent;
+struct wr_request;
 
 struct wr_audit {
     struct wr_account_balance *balances; /* of accounts that have a name, sorted by source and window */
@@ -27,6 +29,9 @@ struct wr_audit {
 
 /* Asks again for a moment if a source was just between counting and sending. WR_TIMEOUT, WR_BUSY: the store does not answer now. */
 WR_MUST_USE enum wr_result wr_audit_live(struct wr_agent *agent, struct wr_audit *ret_audit, struct wr_error *err);
+/* The same in two halves, for an asker that does not wait: a request for the engine; and, once it has ended with WR_OK, what it found. */
+WR_MUST_USE enum wr_result wr_audit_ask(const struct wr_accounts *accounts, struct wr_request **ret_request, struct wr_error *err);
+void wr_audit_answer(struct wr_request *request, struct wr_audit *ret_audit);
 WR_MUST_USE enum wr_result wr_audit_stopped(const char *store_path, struct wr_audit *ret_audit, struct wr_error *err);
 void wr_audit_fini(struct wr_audit *audit);
 

@@ -1,7 +1,8 @@
 /* The annunciator against a model that knows only what a listener hears and what operators said: random transitions, orders, causes that come and go, time,
  * restarts and reloads. After every step: a raise bears exactly the silences that are in force; a listener who hears nothing of a silenced alarm believes, once
  * nothing silences it, what is so; a listener of groups hears of what a group speaks for within its times, also over a restart, that all is over, and that a group is gone;
- * transitions count up; the invariants hold. A restart or a reload may bring other groups: none, one that only counts floods, one with `then`. WEIR_SEED repeats a run. */
+ * a group that has lost its `then` speaks for nobody but in a flood; transitions count up; the invariants hold. A restart or a reload may bring other groups: none,
+ * one that only counts floods, one with `then`. WEIR_SEED repeats a run. */
 #include "tests/support/annunciator_fixture.h"
 #include "tests/support/random.h"
 
@@ -22,6 +23,7 @@ struct model {
     uint64_t group_transition[2];
     int64_t idle_since[2];            /* the group has had nothing in it */
     int64_t spoken_for_since[ALARMS]; /* a group alone speaks for it; WR_NEVER_NS: it does not */
+    bool by_then[ALARMS];             /* since then its group has had `then` */
     bool owed[ALARMS];                /* its group had not spoken of it when the agent ended */
     struct wr_ruleset rules[2];       /* of now, and of the next reload */
     struct wr_group groups[2];
@@ -63,6 +65,10 @@ static bool has_group(const struct model *model) {
     return model->rules[model->at].n_groups > 0;
 }
 
+static bool has_then(const struct model *model) {
+    return has_group(model) && model->groups[model->at].n_actions > 0;
+}
+
 /* What a listener makes of a group. */
 static void hear_group(struct model *model, const struct wr_alarm *alarm) {
     const int g = alarm->instance[3] - '1';
@@ -92,8 +98,11 @@ static void check_groups(const struct desk *desk, struct model *model) {
             model->spoken_for_since[i] = WR_NEVER_NS;
         else if (model->spoken_for_since[i] == WR_NEVER_NS)
             model->spoken_for_since[i] = desk->now.boot_ns;
+        model->by_then[i] = is_spoken_for && (model->by_then[i] || has_then(model));
         if (is_spoken_for) {
             assert_true(has_group(model));
+            if (model->by_then[i] && !has_then(model))
+                fail_msg("a group speaks for %s, and has nobody to tell any more", labels[i]);
             if (desk->now.boot_ns - model->spoken_for_since[i] > GROUP_SPEAKS_NS && !has_spoken(model, i))
                 fail_msg("a group speaks for %s, and says nothing", labels[i]);
         }
@@ -119,8 +128,10 @@ static void hear(struct desk *desk, struct model *model) {
             index++;
         assert_true(alarm->transition > model->transition[index]);
         model->transition[index] = alarm->transition;
-        if ((alarm->silent & WR_ALARM_SILENT_GROUPED) && (alarm->cause == WR_ALARM_RAISED || alarm->cause == WR_ALARM_ESCALATED))
+        if ((alarm->silent & WR_ALARM_SILENT_GROUPED) && (alarm->cause == WR_ALARM_RAISED || alarm->cause == WR_ALARM_ESCALATED)) {
             model->spoken_for_since[index] = desk->now.boot_ns - (desk->now.wall_ns - alarm->wall_ns);
+            model->by_then[index] = has_then(model);
+        }
         if (alarm->cause == WR_ALARM_RAISED)
             model->owed[index] = false;
         bool is_operators = alarm->cause == WR_ALARM_ACKNOWLEDGED;

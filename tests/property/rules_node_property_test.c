@@ -165,8 +165,9 @@ static void look_at_order(struct model *m, bool rose) {
     const bool b = m->has[1] && m->value[1] > 5;
     const int64_t t = m->at[ORDER];
     for (bool again = true; again;) {
+        const bool met = m->order == 1 && b && t - m->order_since <= 10;
         again = false;
-        if (m->order == 2 && !b) {
+        if ((m->order == 2 && !b) || (m->order == 1 && !met && t - m->order_since >= 10)) {
             m->order = 0;
             again = true;
         } else if (m->order == 0 && rose) {
@@ -174,11 +175,8 @@ static void look_at_order(struct model *m, bool rose) {
             m->order_since = t;
             rose = false;
             again = true;
-        } else if (m->order == 1 && b && t - m->order_since <= 10) {
+        } else if (met) {
             m->order = 2;
-        } else if (m->order == 1 && t - m->order_since >= 10) {
-            m->order = 0;
-            again = true;
         } else if (m->order == 1 && rose) {
             m->order_since = t;
             rose = false;

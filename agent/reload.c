@@ -10,8 +10,7 @@
 #include "agent/process/certificates.h"
 #include "agent/process/working_set.h"
 #include "core/log.h"
-
-#define MIGRATE_SLICE 256
+#include "rules/evaluator/migration.h"
 
 /* What the engine's thread is asked to exchange. */
 struct exchange {
@@ -45,25 +44,12 @@ static void free_exchange(void *input) {
 
 /* -- on the engine's thread -------------------------------------------------------------------------------------------------------------- */
 
-/* Everything that a migration may lack memory for, while the old rules can still go on. */
-static enum wr_result prepare(struct wr_engine_loop *loop, struct wr_evaluator *evaluator, struct wr_evaluator *old) {
-    enum wr_result result = WR_FULL;
-    while (result == WR_FULL) {
-        const struct wr_now now = wr_clock_now(loop->clock);
-        bool more;
-        result = wr_evaluator_migrate(evaluator, old, &now, 0, &loop->out.alarms, &more);
-        wr_engine_loop_drain_alarms(loop);
-    }
-    return result;
+static struct wr_now loop_now(void *user) {
+    return wr_clock_now(((struct wr_engine_loop *)user)->clock);
 }
 
-/* Alarms take their state along; transitions of rules that are gone leave by the usual way. */
-static void migrate(struct wr_engine_loop *loop, struct wr_evaluator *evaluator, struct wr_evaluator *old) {
-    for (bool more = true; more;) {
-        const struct wr_now now = wr_clock_now(loop->clock);
-        (void)!wr_evaluator_migrate(evaluator, old, &now, MIGRATE_SLICE, &loop->out.alarms, &more); /* full at most: it goes on */
-        wr_engine_loop_drain_alarms(loop);
-    }
+static void loop_drain(void *user) {
+    wr_engine_loop_drain_alarms(user);
 }
 
 static void set_inputs(struct wr_engine_loop *loop, const struct exchange *exchange) {
@@ -96,7 +82,9 @@ static void run_exchange(struct wr_request *request, void *owner) {
     struct wr_engine_loop *loop = owner;
     struct exchange *exchange = request->input;
     struct wr_evaluator *old = wr_engine_evaluator(loop->engine);
-    if (prepare(loop, exchange->evaluator, old) != WR_OK) {
+    const struct wr_migration migration = {
+        .from = old, .to = exchange->evaluator, .user = loop, .now = loop_now, .out = &loop->out.alarms, .drain = loop_drain};
+    if (wr_migration_prepare(&migration) != WR_OK) {
         wr_request_finish(request, wr_error_set(&request->error, WR_NO_MEMORY, "no memory for the rules of %u series",
                                                 wr_series_count(exchange->agent->series)));
         return;
@@ -111,7 +99,7 @@ static void run_exchange(struct wr_request *request, void *owner) {
     } else {
         (void)wr_engine_loop_exchange_rules(loop, exchange->evaluator);
     }
-    migrate(loop, exchange->evaluator, old);
+    wr_migration_run(&migration);
     /* Here, before the new rules can make a transition: those on their way are of the old ones. */
     wr_actions_use(&exchange->agent->actions, exchange->rules, wr_engine_loop_told_actions(loop));
     exchange->evaluator = old;

@@ -194,7 +194,9 @@ enum wr_result wr_jws_verify(struct wr_jws_key *key, const char *text, size_t le
         return wr_error_set(err, WR_INVALID, "the signature is not 64 bytes (r and s, not DER) in base64url");
     WR_TRY(check_signature(key, text, (size_t)(end - text) - 1, signature, err));
     const size_t before = into->len, encoded = (size_t)(end - payload) - 1;
-    WR_TRY(wr_buf_reserve(into, encoded));
+    const enum wr_result room = wr_buf_reserve(into, encoded);
+    if (room != WR_OK)
+        return wr_error_set(err, room, room == WR_LIMIT ? "the payload is too long" : "no memory for the payload");
     if (!wr_base64url_decode(payload, encoded, into->data + before, encoded, &n))
         return wr_error_set(err, WR_INVALID, "the payload is no base64url");
     into->len = before + n;

@@ -125,7 +125,8 @@ void wr_actions_fini(struct wr_actions *actions);
 /* Another rule set, for what is sent behind the first `from` transitions ever sent, those of alarms that were there before a restart counted: each
  * transition finds the rules that made it, wherever it is on its way. One exchange at a time. */
 void wr_actions_use(struct wr_actions *actions, struct wr_ruleset *rules, uint64_t from);
-/* Waits until that is so: then the former rule set is in use no more. Any thread; the actions' own must run, or nothing may be under way to it. */
+/* Waits until that is so: then the former rule set is in use no more. Any thread; the actions' own must run, or nothing may be under way to it. Without a deadline: that thread
+ * waits for nobody, and what it may still use cannot be freed. */
 void wr_actions_await_use(struct wr_actions *actions);
 /* Where mqtt actions go; NULL: there is no uplink now. */
 void wr_actions_publish_to(struct wr_actions *actions, struct wr_channel *publish);

@@ -7,7 +7,7 @@
  *   evaluator_attach.c    signals meet nodes             evaluator_memory.c    states of operators over a restart
  *   evaluator_room.c      what a signal holds
  *   evaluator_forget.c    instances that nobody speaks for evaluator_progress.c  how far nodes have come, over a restart
- *   evaluator_command.c   operators
+ *   evaluator_command.c   operators                     migration.c           a reload in its two parts
  *
  * A **signal** is what a node reads: a series, or what another node says for one tuple of labels. Its id is that of the series, or WR_SIGNAL_NODE and an index. An
  * **instance** is one node (rules/compile/compiled.h: an alarm, a derived point, a set, a sequence) for one tuple of `by`. A sample of a signal puts the instances that

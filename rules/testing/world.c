@@ -7,12 +7,12 @@
 
 #include "rules/evaluator/evaluator_memory.h"
 #include "rules/evaluator/evaluator_private.h"
+#include "rules/evaluator/migration.h"
 
 #define OUT_CAP 16
 #define TIMERS_AT_ONCE 64
 #define START_BOOT_NS (86400 * WR_NS_PER_S) /* the machine has been up for a day */
 #define SYMBOLS 4096
-#define MIGRATE_SLICE 256
 #define IDLE_CALLS 100000 /* a step that gives nothing so often is stuck */
 
 /* -- made and freed -------------------------------------------------------------------------------------------------------------------- */
@@ -257,29 +257,44 @@ enum wr_result wr_world_restart(struct wr_world *world, struct wr_error *err) {
     return WR_OK;
 }
 
-/* In the order of agent/reload.c: first what memory may be lacking for, then the exchange, then state by state. */
+/* What a migration tells, kept. */
+struct heard {
+    struct wr_world *world;
+    struct wr_engine_out out;
+    enum wr_result result;
+    struct wr_error *err;
+};
+
+static struct wr_now world_now(void *user) {
+    return ((struct heard *)user)->world->now;
+}
+
+static void hear_migration(void *user) {
+    struct heard *heard = user;
+    if (heard->result == WR_OK)
+        heard->result = keep(heard->world, &heard->out.alarms, heard->err);
+    heard->out.alarms.n = 0;
+}
+
 enum wr_result wr_world_reload(struct wr_world *world, struct wr_error *err) {
-    struct wr_evaluator *old = wr_engine_evaluator(world->engine);
     struct wr_evaluator *next;
-    bool more = true, swapped = false;
+    struct heard heard = {.world = world, .out = out_of(world), .result = WR_OK, .err = err};
     WR_TRY(wr_evaluator_new(world->rules, world->series, world->symbols, &next, err));
-    enum wr_result kept = WR_OK;
-    while (more) {
-        struct wr_engine_out out = out_of(world);
-        const enum wr_result result = wr_evaluator_migrate(next, old, &world->now, swapped ? MIGRATE_SLICE : 0, &out.alarms, &more);
-        if (kept == WR_OK)
-            kept = keep(world, &out.alarms, err);
-        if (!swapped && result != WR_OK && result != WR_FULL) {
-            wr_evaluator_free(next);
-            return wr_error_set(err, result, "no memory for a test");
-        }
-        if (!swapped && result == WR_OK) {
-            (void)wr_engine_swap_evaluator(world->engine, next);
-            swapped = true;
-        }
+    const struct wr_migration migration = {.from = wr_engine_evaluator(world->engine),
+                                           .to = next,
+                                           .user = &heard,
+                                           .now = world_now,
+                                           .out = &heard.out.alarms,
+                                           .drain = hear_migration};
+    const enum wr_result prepared = wr_migration_prepare(&migration);
+    if (prepared != WR_OK) {
+        wr_evaluator_free(next);
+        return wr_error_set(err, prepared, "no memory for a test");
     }
-    wr_evaluator_free(old);
-    return kept;
+    (void)wr_engine_swap_evaluator(world->engine, next);
+    wr_migration_run(&migration);
+    wr_evaluator_free(migration.from);
+    return heard.result;
 }
 
 /* -- what there is --------------------------------------------------------------------------------------------------------------------- */

@@ -181,6 +181,22 @@ static void what_is_signed_is_taken(void **state) {
     assert_int_equal(wr_jws_sign(public_key, bytes, 1, &payload, &err), WR_INVALID);
 }
 
+/* Signed, and larger than what the caller has room for: that is said, and nothing is left in it. */
+static void a_payload_without_room_is_told(void **state) {
+    (void)state;
+    struct wr_buf text, small;
+    static const char bytes[300];
+    wr_buf_init(&text, 0);
+    wr_buf_init(&small, 64);
+    assert_int_equal(wr_jws_sign(private_key, bytes, sizeof bytes, &text, NULL), WR_OK);
+    memset(&err, 0, sizeof err);
+    assert_int_equal(wr_jws_verify(public_key, wr_buf_str(&text), text.len, &small, &err), WR_LIMIT);
+    assert_string_equal(err.text, "the payload is too long");
+    assert_int_equal(small.len, 0);
+    wr_buf_fini(&text);
+    wr_buf_fini(&small);
+}
+
 /* Makes a file by a shell command that knows it as $F, reads it as a key, and tells what is said of it. */
 static const char *read_made(const char *command, bool is_private) {
     char path[256], whole[1024];
@@ -249,6 +265,7 @@ int main(void) {
         cmocka_unit_test(headers),
         cmocka_unit_test(forms_that_are_none),
         cmocka_unit_test(what_is_signed_is_taken),
+        cmocka_unit_test(a_payload_without_room_is_told),
         cmocka_unit_test(keys),
         cmocka_unit_test(every_allocation_may_fail),
     };

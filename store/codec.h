@@ -34,8 +34,8 @@
 /* What stands in front of every body. */
 struct wr_codec_header {
     uint8_t version;
-    uint8_t kind; /* enum wr_segment_kind */
-    uint8_t lane; /* enum wr_lane */
+    uint8_t kind;      /* enum wr_segment_kind */
+    uint8_t lane;      /* enum wr_lane */
     bool wall_trusted; /* wall_ns below could be trusted when the segment was cut */
     uint32_t length;   /* of the whole body, header included */
     uint32_t crc;
@@ -44,7 +44,7 @@ struct wr_codec_header {
     uint32_t n;
     uint32_t raw_len;  /* of what is compressed */
     uint32_t bits_len; /* of what stands behind it as it is */
-    int64_t t0_ns; /* smallest start and largest end of its records */
+    int64_t t0_ns;     /* smallest start and largest end of its records */
     int64_t t1_ns;
     int64_t boot_ns; /* when it was cut */
     int64_t wall_ns;
@@ -84,6 +84,8 @@ WR_MUST_USE enum wr_result wr_decode_begin(struct wr_decoder *decoder, const uin
                                            struct wr_error *err);
 /* The next aggregate; WR_EMPTY after the last one. Its account is 0. */
 WR_MUST_USE enum wr_result wr_decode_aggregate(struct wr_decoder *decoder, struct wr_aggregate *ret_aggregate, struct wr_error *err);
+/* The key of run number `run`, from 0, of a body of aggregates: records come run by run. NULL: it has no more. A key stays where it is until the next begin. */
+const char *wr_decode_run(const struct wr_decoder *decoder, uint32_t run, size_t *ret_key_len);
 /* The next JSON text of a segment of alarms or gaps, NUL-terminated; WR_EMPTY after the last one. */
 WR_MUST_USE enum wr_result wr_decode_text(struct wr_decoder *decoder, const char **ret_text, size_t *ret_len, struct wr_error *err);
 

@@ -454,6 +454,13 @@ enum wr_result wr_decode_aggregate(struct wr_decoder *decoder, struct wr_aggrega
     return WR_OK;
 }
 
+const char *wr_decode_run(const struct wr_decoder *decoder, uint32_t run, size_t *ret_key_len) {
+    if (run >= decoder->n_runs)
+        return NULL;
+    *ret_key_len = decoder->runs[run].key_len;
+    return decoder->runs[run].key;
+}
+
 enum wr_result wr_decode_text(struct wr_decoder *decoder, const char **ret_text, size_t *ret_len, struct wr_error *err) {
     if (decoder->given == decoder->header.n)
         return WR_EMPTY;

@@ -51,6 +51,7 @@ enum wr_statement {
     WR_SQL_SEG_NEXT,
     WR_SQL_SEG_GET,
     WR_SQL_SEG_HEADS,
+    WR_SQL_SEG_WALK,
     WR_SQL_SEG_DELETE,
     WR_SQL_SEG_SCAN,
     WR_SQL_LANE_PUT,

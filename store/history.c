@@ -1,0 +1,104 @@
+#include "store/history.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/books.h"
+#include "store/store_private.h"
+
+enum wr_result wr_store_heads(struct wr_store *store, struct wr_history_walk *walk, struct wr_segment_head *heads, uint32_t *ret_n,
+                              struct wr_error *err) {
+    if (!store->db)
+        return wr_error_set(err, WR_IO, "the store is not open");
+    sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_WALK);
+    sqlite3_bind_int64(row, 1, wr_row_id((int)walk->lane, walk->after));
+    sqlite3_bind_int64(row, 2, wr_row_id((int)walk->lane, INT64_MAX));
+    sqlite3_bind_int(row, 3, WR_HISTORY_HEADS);
+    uint32_t n = 0;
+    uint32_t looked = 0;
+    enum wr_result result;
+    while ((result = wr_sql_row(store, row, err)) == WR_OK) {
+        const int64_t seq = wr_row_seq(sqlite3_column_int64(row, 0));
+        const struct wr_segment_head head = {.seq = seq,
+                                             .kind = (uint8_t)sqlite3_column_int(row, 1),
+                                             .n = (uint32_t)sqlite3_column_int64(row, 2),
+                                             .t0_ns = sqlite3_column_int64(row, 3),
+                                             .t1_ns = sqlite3_column_int64(row, 4),
+                                             .body_bytes = (uint32_t)sqlite3_column_int64(row, 5),
+                                             .lane = (uint8_t)walk->lane,
+                                             .delivered = wr_ranges_find(&store->lanes[walk->lane].acks, seq)};
+        walk->after = head.seq;
+        looked++;
+        if (head.t1_ns >= walk->from_ns && head.t0_ns <= walk->to_ns)
+            heads[n++] = head;
+    }
+    if (result != WR_EMPTY)
+        return result;
+    walk->is_over = looked < WR_HISTORY_HEADS;
+    *ret_n = n;
+    return WR_OK;
+}
+
+/* -- a store that nobody has open ---------------------------------------------------------------------------------------------------------- */
+
+static enum wr_result heads_of(void *user, struct wr_history_walk *walk, struct wr_segment_head *heads, uint32_t *ret_n,
+                               struct wr_error *err) {
+    return wr_store_heads(user, walk, heads, ret_n, err);
+}
+
+static enum wr_result body_of(void *user, const struct wr_segment_head *heads, uint32_t n, struct wr_segment *ret_segment,
+                              struct wr_error *err) {
+    (void)n;
+    return wr_store_get(user, heads[0].seq, ret_segment, err);
+}
+
+struct wr_history wr_history_of_store(struct wr_store *store) {
+    return (struct wr_history){.user = store, .heads = heads_of, .body = body_of};
+}
+
+/* As for an audit: the WAL of an unclean stop needs write access; query_only keeps all as it is. */
+static enum wr_result open_database(struct wr_store *store, struct wr_error *err) {
+    int64_t version = 0;
+    bool fresh = false;
+    WR_TRY(wr_schema_open(store->file, NULL, SQLITE_OPEN_READWRITE, &store->db, err));
+    WR_TRY(wr_sql_exec(store->db, "PRAGMA locking_mode = EXCLUSIVE", err));
+    WR_TRY(wr_sql_exec(store->db, "PRAGMA query_only = ON", err));
+    WR_TRY(wr_sql_exec(store->db, "PRAGMA cache_size = -2048", err));
+    sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    WR_TRY(wr_sql_integer(store->db, "PRAGMA user_version", &version, err));
+    if (version == 0)
+        return wr_error_set(err, WR_CORRUPT, "%s is not a store", store->file);
+    WR_TRY(wr_schema_ensure(store->db, &fresh, &version, err));
+    if (version < WR_STORE_SCHEMA_VERSION)
+        return wr_error_set(err, WR_UNSUPPORTED, "the store was made by an earlier version of this program: start its agent once");
+    WR_TRY(wr_sql_prepare_all(store, err));
+    int64_t moving = 0;
+    if (wr_sql_meta_get(store, "moving", &moving, NULL) == WR_OK && moving > 0)
+        return wr_error_set(err, WR_UNSUPPORTED,
+                            "the store is only half taken over from an earlier version of this program: let its agent run for a while");
+    WR_TRY(wr_ledger_load(store, err));
+    WR_TRY(wr_acks_load(store, err));
+    return wr_books_load(store, err); /* what the newest row has, and the tables have not: acknowledgements */
+}
+
+enum wr_result wr_history_open(const char *path, struct wr_store **ret_store, struct wr_error *err) {
+    const size_t len = strlen(path) + sizeof WR_STORE_FILE + 1;
+    struct wr_store *store = calloc(1, sizeof *store);
+    if (store)
+        store->file = malloc(len);
+    if (!store || !store->file) {
+        free(store);
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for the store");
+    }
+    snprintf(store->file, len, "%s/%s", path, WR_STORE_FILE);
+    enum wr_result result =
+        access(store->file, F_OK) == 0 ? open_database(store, err) : wr_error_set(err, WR_NOT_FOUND, "there is no store in %s", path);
+    if (result != WR_OK) {
+        wr_store_abandon(store);
+        return result;
+    }
+    *ret_store = store;
+    return WR_OK;
+}

@@ -1,0 +1,84 @@
+/* The segments that a query has to look at, one after the other. */
+#include "store/query_private.h"
+
+#define LOOK_AHEAD 24 /* bodies that a history may fetch together; one at first: a query may want no more */
+
+void wr_query_scan_begin(struct wr_query_scan *scan, struct wr_query *query, unsigned lanes, int64_t from_ns, int64_t to_ns) {
+    scan->query = query;
+    scan->walk = (struct wr_history_walk){.from_ns = from_ns, .to_ns = to_ns};
+    scan->lanes = lanes;
+    scan->is_walking = false;
+    scan->n_heads = 0;
+    scan->at = 0;
+}
+
+void wr_query_scan_fini(struct wr_query_scan *scan) {
+    wr_decoder_free(scan->decoder);
+    scan->decoder = NULL;
+}
+
+static bool next_lane(struct wr_query_scan *scan) {
+    for (unsigned lane = 0; lane < WR_LANES; lane++)
+        if (scan->lanes & 1U << lane) {
+            scan->lanes &= ~(1U << lane);
+            scan->walk.lane = (enum wr_lane)lane;
+            scan->walk.after = 0;
+            scan->walk.is_over = false;
+            scan->is_walking = true;
+            return true;
+        }
+    return false;
+}
+
+enum wr_result wr_query_scan_head(struct wr_query_scan *scan, const struct wr_segment_head **ret_head) {
+    const struct wr_history *history = &scan->query->options->history;
+    if (scan->at < scan->n_heads)
+        scan->at++;
+    while (scan->at >= scan->n_heads) {
+        if (wr_query_has_to_end(scan->query))
+            return scan->query->ended;
+        if ((!scan->is_walking || scan->walk.is_over) && !next_lane(scan))
+            return WR_EMPTY;
+        scan->at = scan->n_heads = 0;
+        WR_TRY(history->heads(history->user, &scan->walk, scan->heads, &scan->n_heads, &scan->query->error));
+    }
+    *ret_head = &scan->heads[scan->at];
+    return WR_OK;
+}
+
+/* WR_NOT_FOUND: it is not there any more. WR_CORRUPT: it is damaged; the next may be whole. */
+static enum wr_result fetch(struct wr_query_scan *scan) {
+    const struct wr_history *history = &scan->query->options->history;
+    struct wr_segment segment = {0};
+    struct wr_codec_header header;
+    const uint32_t left = scan->n_heads - scan->at;
+    const uint64_t wanted = scan->query->report->segments + 1; /* the longer it runs, the more it will want */
+    const uint32_t ahead = wanted < LOOK_AHEAD ? (uint32_t)wanted : LOOK_AHEAD;
+    if (!scan->decoder && wr_decoder_new(&scan->decoder) != WR_OK)
+        return wr_error_set(&scan->query->error, WR_NO_MEMORY, "no memory for a decoder");
+    WR_TRY(history->body(history->user, &scan->heads[scan->at], left < ahead ? left : ahead, &segment, &scan->query->error));
+    enum wr_result result = wr_decode_begin(scan->decoder, segment.body, segment.body_len, &header, &scan->query->error);
+    if (result == WR_OK && (header.seq != scan->heads[scan->at].seq || header.kind != scan->heads[scan->at].kind))
+        result = WR_NOT_FOUND; /* of a store that took the place of the one whose heads these are */
+    wr_segment_free(&segment);
+    return result;
+}
+
+enum wr_result wr_query_scan_segment(struct wr_query_scan *scan, enum wr_segment_kind kind, const struct wr_segment_head **ret_head) {
+    for (;;) {
+        WR_TRY(wr_query_scan_head(scan, ret_head));
+        if ((*ret_head)->kind != kind)
+            continue;
+        if (wr_query_has_to_end(scan->query))
+            return scan->query->ended;
+        const enum wr_result result = fetch(scan);
+        if (result == WR_NOT_FOUND)
+            continue;
+        scan->query->report->segments++;
+        if (result == WR_OK)
+            return WR_OK;
+        if (result != WR_CORRUPT && result != WR_UNSUPPORTED)
+            return result;
+        scan->query->report->damaged++;
+    }
+}

@@ -152,6 +152,22 @@ const struct wr_command wr_commands[] = {
      "Counts every account of a running agent, or of the store of a stopped one, and checks: received = in channel + taken + dropped, and\n"
      "taken = open + held + delivered + dropped.\n"
      "Exit code: 0 balanced; 1 not; 2 neither agent nor store.\n"},
+    {"query", wr_command_query, "SQL over what the store holds",
+     "Usage: weir query [-c CONFIG] [--store DIR] [OPTIONS] SQL\n"
+     "\n"
+     "Runs one SELECT over what a running agent has stored, or what the store of a stopped one holds, delivered or not: the tables "
+     "readings,\n"
+     "alarms, journal and segments. Nothing is changed. SQL: one word; - reads it from standard input.\n"
+     "  -c CONFIG        the config file (" WR_CONFIG_DEFAULT ")\n"
+     "  --store DIR      the directory of a store that no agent has open, instead of a config\n"
+     "  --csv, --json    instead of a table\n"
+     "  --plot           a line of bars for each series\n"
+     "  --rows N         at most so many (10000)\n"
+     "  --timeout 10s    it ends then\n"
+     "  --memory 64MB    it may take so much for sorting and grouping\n"
+     "\n"
+     "Example: weir query \"SELECT time, mean FROM readings WHERE series = 'temp{room=A1}' AND time > ago('2h')\"\n"
+     "Exit code: 0 fine; 1 there are more rows, or damaged segments were left out; 2 an error in the query, or neither agent nor store.\n"},
     {"version", wr_command_version, "print the version", "Usage: weir version [--json]\n"},
     {NULL, NULL, NULL, NULL},
 };

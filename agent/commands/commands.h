@@ -22,6 +22,7 @@ int wr_command_sign(int argc, char **argv);
 int wr_command_explain(int argc, char **argv);
 int wr_command_replay(int argc, char **argv);
 int wr_command_audit(int argc, char **argv);
+int wr_command_query(int argc, char **argv);
 int wr_command_test(int argc, char **argv);
 int wr_command_version(int argc, char **argv);
 

@@ -55,7 +55,7 @@ enum wr_result wr_control_client_ask(const struct wr_config_control *control, in
         if (end == text || *end != '\n')
             result = wr_error_set(err, WR_PROTOCOL, "the agent's answer makes no sense: is it another version?");
         else
-            result = wr_buf_text(answer, end + 1);
+            result = wr_buf_append(answer, end + 1, raw.len - (size_t)(end + 1 - text)); /* bodies of segments are no text */
         *ret_code = (int)code;
     }
     wr_buf_fini(&raw);

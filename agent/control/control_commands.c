@@ -6,6 +6,7 @@
 #include "agent/control/audit.h"
 #include "agent/control/control_alarms.h"
 #include "agent/control/control_explain.h"
+#include "agent/control/control_history.h"
 #include "agent/control/status.h"
 
 static int only_json(int argc, char **argv, bool *ret_json, struct wr_buf *answer) {
@@ -52,6 +53,8 @@ int wr_agent_control(void *user, int argc, char **argv, const char *by_whom, str
         return wr_control_alarms(agent, argc, argv, by_whom, answer);
     if (strcmp(name, "explain") == 0)
         return wr_control_explain(agent, argc, argv, answer);
+    if (strcmp(name, "history") == 0)
+        return wr_control_history(agent, argc, argv, answer);
     if (strcmp(name, "audit") == 0)
         return answer_audit(agent, argc, argv, answer);
     (void)!wr_buf_printf(answer, "weir: the agent knows no '%s': is it another version?\n", name);

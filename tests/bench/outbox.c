@@ -4,6 +4,8 @@
  *   bench_outbox cycle DIRECTORY DATA COPIES BATCH BUDGET_MB   append, offer and acknowledge each segment, as the uplink does
  *   bench_outbox steady DIRECTORY DATA COPIES BATCH BUDGET_MB  the same, in a store that is full: history is evicted for what comes
  *   bench_outbox noise DIRECTORY DATA MEGABYTES BATCH BUDGET_MB   append what does not compress, until the bodies have so many bytes
+ *   bench_outbox fleet DIRECTORY DATA AGGREGATES BATCH BUDGET_MB   append windows of a minute of 1000 series, temp{room=R0} to temp{room=R999}, minute by minute
+ *                                                             from 2026-03-02T00:00Z on, with the values of the recordings
  *
  * The store's clock goes on by max_loss with each batch, as it does where so much comes in that time.
  * After the store is open (and full) it prints "ready" and waits for a line on stdin, so that whoever measures the disk can look at its counters. Then:
@@ -22,6 +24,8 @@
 
 #define MAX_LOSS_NS (15 * WR_NS_PER_S)
 #define COPY_NS (INT64_C(3653) * 24 * 3600 * WR_NS_PER_S)
+
+#define FLEET_NS (INT64_C(1772409600) * WR_NS_PER_S) /* 2026-03-02T00:00Z */
 
 struct outbox {
     struct wr_store *store;
@@ -161,11 +165,26 @@ static void put_noise(struct outbox *outbox, const struct recordings *recordings
     }
 }
 
+static void put_fleet(struct outbox *outbox, const struct recordings *recordings, uint64_t aggregates) {
+    static char keys[1000][32];
+    static uint16_t key_lens[1000];
+    for (unsigned i = 0; i < 1000; i++)
+        key_lens[i] = (uint16_t)(snprintf(keys[i], sizeof keys[i], "temp%cvalue%croom%cR%u", 0, 0, 0, i) + 1);
+    for (uint64_t i = 0; i < aggregates; i++) {
+        struct wr_aggregate aggregate = recordings->aggregates[i % recordings->n];
+        aggregate.key = keys[i % 1000];
+        aggregate.key_len = key_lens[i % 1000];
+        aggregate.window_ns = 60 * WR_NS_PER_S;
+        aggregate.start_ns = FLEET_NS + (int64_t)(i / 1000) * aggregate.window_ns;
+        put(outbox, &aggregate);
+    }
+}
+
 int main(int argc, char **argv) {
     static struct outbox outbox;
     struct recordings recordings;
     if (argc != 7) {
-        fprintf(stderr, "usage: bench_outbox fill|cycle|steady|noise DIRECTORY DATA COPIES BATCH BUDGET_MB\n");
+        fprintf(stderr, "usage: bench_outbox fill|cycle|steady|noise|fleet DIRECTORY DATA COPIES BATCH BUDGET_MB\n");
         return 2;
     }
     uint64_t amount = strtoull(argv[4], NULL, 10);
@@ -185,6 +204,8 @@ int main(int argc, char **argv) {
     long long written = written_bytes();
     if (strcmp(argv[1], "noise") == 0)
         put_noise(&outbox, &recordings, amount);
+    else if (strcmp(argv[1], "fleet") == 0)
+        put_fleet(&outbox, &recordings, amount);
     else
         put_recordings(&outbox, &recordings, amount);
     hand_over(&outbox);

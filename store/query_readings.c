@@ -34,6 +34,7 @@ enum column {
     WIDENED,
     LANE,
     SEQ,
+    KEY,
 };
 
 /* Hidden ones are not in `SELECT *`. */
@@ -60,6 +61,7 @@ static const struct wr_query_column columns[] = {
     [WIDENED] = {"widened", "INTEGER HIDDEN", WR_BOUND_NONE},
     [LANE] = {"lane", "TEXT HIDDEN", WR_BOUND_NONE},
     [SEQ] = {"seq", "INTEGER HIDDEN", WR_BOUND_NONE},
+    [KEY] = {"key", "BLOB HIDDEN", WR_BOUND_NONE}, /* as core/series.h has it */
 };
 enum { BOUND_SERIES, BOUND_NAME, BOUND_FIELD }; /* texts, in their order */
 
@@ -362,6 +364,9 @@ static void put_about(sqlite3_context *context, const struct cursor *cursor, int
         return;
     case SEQ:
         sqlite3_result_int64(context, cursor->head->seq);
+        return;
+    case KEY:
+        sqlite3_result_blob(context, aggregate->key, aggregate->key_len, SQLITE_TRANSIENT);
         return;
     default:
         return;

@@ -130,6 +130,7 @@ const struct wr_command wr_commands[] = {
 #if WEIR_SOURCE_REPLAY
     {"replay", wr_command_replay, "recordings through rules: how often they would have fired",
      "Usage: weir replay --rules RULES [--against RULES] [OPTIONS] FILE...\n"
+     "       weir replay --from 7d [--to TIME] [-c CONFIG | --store DIR] [--rules RULES] [--against RULES] [OPTIONS]\n"
      "\n"
      "Feeds recordings through the rules on virtual time, as fast as it goes, and prints rule by rule how often it fired, first and last, "
      "how\n"
@@ -140,10 +141,16 @@ const struct wr_command wr_commands[] = {
      "  --csv \"k=v, ...\"   time_column, time_format, tz, measurement, tags, skip_columns\n"
      "  --map \"k=v, ...\"   of JSON: records, time, time_format, tz, measurement, measurement_path, quality, tags, constant_tags, fields\n"
      "  --precision s|ms|us|ns   of stamps that are numbers (ns)\n"
+     "  --from 7d         instead of files what a running agent, or the store of a stopped one, has kept since then (or since a time, as\n"
+     "                    2026-03-02T08:00Z); without --rules the rules of its config\n"
+     "  --to TIME         up to then\n"
+     "  -c CONFIG         whose agent and store (" WR_CONFIG_DEFAULT ")\n"
+     "  --store DIR       the directory of a store that no agent has open\n"
      "  --verbose         alarm by alarm, and every difference\n"
      "  --json            one JSON object\n"
      "\n"
      "Example: weir replay --rules new.yaml --against rules.d --csv \"time_column=timestamp, tags=room=A1\" march.csv\n"
+     "         weir replay --from 7d --rules new.yaml --against /etc/weir/rules.d\n"
      "Exit code: 0 fine; 1 errors in rules, or malformed records; 2 cannot read.\n"},
 #endif
     {"audit", wr_command_audit, "prove that no reading is missing",

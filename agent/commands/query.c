@@ -6,7 +6,7 @@
 
 #include "agent/commands/ask.h"
 #include "agent/commands/commands.h"
-#include "agent/query/agent_history.h"
+#include "agent/commands/open_history.h"
 #include "agent/query/query_print.h"
 #include "core/clock.h"
 #include "core/quantity.h"
@@ -149,39 +149,6 @@ static int run(const struct options *options, struct wr_history history) {
     return result != WR_OK ? WR_EXIT_CANNOT : report.cut || report.damaged > 0 ? WR_EXIT_FOUND : WR_EXIT_OK;
 }
 
-static int query_stopped(const struct options *options, const char *path) {
-    struct wr_store *store;
-    struct wr_error err = {0};
-    if (wr_history_open(path, &store, &err) != WR_OK) {
-        const char *advice = err.code == WR_BUSY ? ": ask its agent, without --store" : "";
-        fprintf(stderr, "weir query: %s%s%s\n", options->store ? "" : "no agent answers, and its store cannot be read: ", err.text, advice);
-        return WR_EXIT_CANNOT;
-    }
-    const int code = run(options, wr_history_of_store(store));
-    wr_store_abandon(store);
-    return code;
-}
-
-/* The running agent; without one, its store. */
-static int query_agent(const struct options *options, const char *file) {
-    struct wr_config *config;
-    struct wr_agent_history agent;
-    struct wr_error err = {0};
-    if (wr_ask_load_config(file, &config) != WR_OK)
-        return WR_EXIT_CANNOT;
-    int code = WR_EXIT_CANNOT;
-    const enum wr_result asked = wr_agent_history_init(&agent, config->control, &err);
-    if (asked == WR_OK)
-        code = run(options, wr_agent_history_source(&agent));
-    else if (asked == WR_NOT_FOUND)
-        code = query_stopped(options, config->store->path);
-    else
-        fprintf(stderr, "weir query: %s\n", err.text);
-    wr_agent_history_fini(&agent);
-    wr_config_free(config);
-    return code;
-}
-
 static char *read_all(FILE *in) {
     struct wr_buf text;
     char chunk[4096];
@@ -209,7 +176,14 @@ int wr_command_query(int argc, char **argv) {
         if (!read)
             return wr_command_usage("query", "the query on standard input is too long, or no text");
     }
-    code = options.store ? query_stopped(&options, options.store) : query_agent(&options, file);
+    struct wr_open_history opened;
+    struct wr_error err = {0};
+    code = WR_EXIT_CANNOT;
+    if (wr_open_history(&opened, options.store, file, &err) == WR_OK)
+        code = run(&options, opened.history);
+    else if (err.text[0])
+        fprintf(stderr, "weir query: %s\n", err.text);
+    wr_open_history_fini(&opened);
     free(read);
     return code;
 }

@@ -5,10 +5,14 @@
 
 #include "agent/commands/commands.h"
 #include "agent/commands/decode.h"
+#include "agent/commands/open_history.h"
 #include "agent/commands/rule_files.h"
 #include "agent/config/load.h"
+#include "agent/replay/history_feed.h"
 #include "agent/replay/report.h"
 #include "core/log.h"
+#include "core/quantity.h"
+#include "store/query.h"
 
 #define WORDS_MAX 64
 #define REFUSALS_SHOWN 20
@@ -18,6 +22,11 @@ struct options {
     struct wr_decode_options decode; /* how the files are read */
     char **files;                    /* words of the command line */
     unsigned n_files;
+    const char *from; /* of a history, instead of files */
+    const char *to;
+    const char *store;
+    const char *config;
+    struct wr_history_feed feed;
     bool verbose;
     bool json;
 };
@@ -59,9 +68,39 @@ static enum wr_result read_word(struct options *options, struct passed *passed, 
         return wr_rule_files_add(&options->rules[0], value, err);
     if (strcmp(name, "--against") == 0)
         return wr_rule_files_add(&options->rules[1], value, err);
-    if (strcmp(name, "--format") == 0 || strcmp(name, "--csv") == 0 || strcmp(name, "--precision") == 0 || strcmp(name, "--map") == 0)
+    if (strcmp(name, "--from") == 0)
+        options->from = value;
+    else if (strcmp(name, "--to") == 0)
+        options->to = value;
+    else if (strcmp(name, "--store") == 0)
+        options->store = value;
+    else if (strcmp(name, "-c") == 0 || strcmp(name, "--config") == 0)
+        options->config = value;
+    else if (strcmp(name, "--format") == 0 || strcmp(name, "--csv") == 0 || strcmp(name, "--precision") == 0 || strcmp(name, "--map") == 0)
         return pass(passed, name, value) ? WR_OK : wr_error_set(err, WR_INVALID, "too many words");
-    return wr_error_set(err, WR_INVALID, "unknown word '%s'", name);
+    else
+        return wr_error_set(err, WR_INVALID, "unknown word '%s'", name);
+    return WR_OK;
+}
+
+/* "7d": so long before now; or a time. */
+static enum wr_result read_moment(const char *text, int64_t *ret_ns, struct wr_error *err) {
+    int64_t ago_ns;
+    if (wr_query_time_read(text, strlen(text), ret_ns))
+        return WR_OK;
+    if (wr_quantity_duration(text, &ago_ns, NULL) != WR_OK)
+        return wr_error_set(err, WR_INVALID, "'%.40s' is no time: write 7d, or 2026-03-02T08:00Z", text);
+    *ret_ns = wr_clock_add_ns(wr_clock_wall_ns(wr_clock_real()), -ago_ns);
+    return WR_OK;
+}
+
+static enum wr_result read_span(struct options *options, const struct passed *passed, struct wr_error *err) {
+    options->feed.to_ns = INT64_MAX;
+    if (options->n_files > 0 || passed->n > 1)
+        return wr_error_set(err, WR_INVALID, "--from takes what an agent has stored: no recordings, and no words on how to read them");
+    if (options->to)
+        WR_TRY(read_moment(options->to, &options->feed.to_ns, err));
+    return read_moment(options->from, &options->feed.from_ns, err);
 }
 
 static enum wr_result read_words(int argc, char **argv, struct options *options, struct wr_error *err) {
@@ -79,6 +118,11 @@ static enum wr_result read_words(int argc, char **argv, struct options *options,
         else
             return wr_error_set(err, WR_INVALID, "unknown word '%s', or its value is missing", argv[i - 1]);
     }
+    if (options->from)
+        return options->rules[0].n == 0 && options->store ? wr_error_set(err, WR_INVALID, "which rules? --rules FILE")
+                                                          : read_span(options, &passed, err);
+    if (options->to || options->store || options->config)
+        return wr_error_set(err, WR_INVALID, "--to, --store and -c go with --from");
     if (options->rules[0].n == 0 || options->n_files == 0)
         return wr_error_set(err, WR_INVALID, options->n_files == 0 ? "which recordings?" : "which rules? --rules FILE");
     const char *format = passed.format ? NULL : format_of(options->files[0]);
@@ -145,6 +189,8 @@ static int play(struct options *options, const struct wr_loaded *loaded) {
     struct wr_error err = {0};
     describe_source(options, &source);
     const struct wr_play_options how = {.source = &source,
+                                        .feed = options->from ? wr_history_feed : NULL,
+                                        .feed_user = &options->feed,
                                         .rules = {loaded[0].rules, loaded[1].rules},
                                         .keep_episodes = loaded[1].rules != NULL,
                                         .refused = print_refusal,
@@ -161,6 +207,10 @@ static int play(struct options *options, const struct wr_loaded *loaded) {
         code = print_report(&report, options->json);
         if (code == WR_EXIT_OK && refusals.n > 0)
             code = WR_EXIT_FOUND;
+        if (options->feed.damaged > 0) {
+            fprintf(stderr, "weir replay: %llu damaged segments are left out\n", (unsigned long long)options->feed.damaged);
+            code = code == WR_EXIT_OK ? WR_EXIT_FOUND : code;
+        }
         if (result.left_out > 0) { /* which and why was logged */
             fprintf(stderr, "weir replay: %u of %u recordings left out, or not read to the end\n", result.left_out, options->n_files);
             code = WR_EXIT_CANNOT;
@@ -184,14 +234,32 @@ static int load(const struct wr_rule_files *files, struct wr_loaded *loaded) {
     return result == WR_OK ? WR_EXIT_OK : result == WR_INVALID ? WR_EXIT_FOUND : WR_EXIT_CANNOT;
 }
 
+/* The agent or store that is asked; without --rules its config says which. */
+static int open_history(struct options *options, struct wr_open_history *opened) {
+    struct wr_error err = {0};
+    enum wr_result result = wr_open_history(opened, options->store, options->config ? options->config : WR_CONFIG_DEFAULT, &err);
+    options->feed.history = opened->history;
+    const bool needs_rules = result == WR_OK && options->rules[0].n == 0;
+    for (unsigned i = 0; needs_rules && result == WR_OK && i < opened->config->n_rule_files; i++)
+        result = wr_rule_files_add(&options->rules[0], opened->config->rule_files[i], &err);
+    if (result == WR_OK && options->rules[0].n == 0)
+        result = wr_error_set(&err, WR_NOT_FOUND, "the config names no rules: which? --rules FILE");
+    if (result != WR_OK && err.text[0])
+        fprintf(stderr, "weir replay: %s\n", err.text);
+    return result == WR_OK ? WR_EXIT_OK : WR_EXIT_CANNOT;
+}
+
 int wr_command_replay(int argc, char **argv) {
     struct options options = {0};
     struct wr_loaded loaded[WR_PLAY_SIDES] = {{0}};
+    struct wr_open_history opened = {0};
     struct wr_error err = {0};
     int code = WR_EXIT_OK;
     wr_log_configure(WR_LOG_ERROR, WR_LOG_LOGFMT, 2); /* what is refused is printed here */
     if (read_words(argc, argv, &options, &err) != WR_OK)
         code = wr_command_usage("replay", "%s", err.text);
+    else if (options.from)
+        code = open_history(&options, &opened);
     for (size_t i = 0; code == WR_EXIT_OK && i < WR_PLAY_SIDES; i++)
         if (options.rules[i].n > 0)
             code = load(&options.rules[i], &loaded[i]);
@@ -201,6 +269,7 @@ int wr_command_replay(int argc, char **argv) {
         wr_loaded_fini(&loaded[i]);
         wr_rule_files_fini(&options.rules[i]);
     }
+    wr_open_history_fini(&opened);
     wr_decode_options_fini(&options.decode);
     return code;
 }

@@ -167,11 +167,17 @@ static void on_refused(void *user, const struct wr_refusal *refusal) {
 
 static enum wr_result run(struct play *play) {
     enum wr_result result = WR_OK;
-    wr_timeline_rewind(&play->timeline);
-    while (result == WR_OK && play->failed == WR_OK)
-        result = wr_timeline_step(&play->timeline);
-    if (play->failed != WR_OK)
-        return play->failed;
+    if (play->options->feed) {
+        const struct wr_sink sink = {.user = play, .record = on_record, .refused = on_refused};
+        result = play->options->feed(play->options->feed_user, &sink, play->err);
+    } else {
+        wr_timeline_rewind(&play->timeline);
+        while (result == WR_OK && play->failed == WR_OK)
+            result = wr_timeline_step(&play->timeline);
+        result = WR_OK;
+    }
+    if (play->failed != WR_OK || result != WR_OK)
+        return play->failed != WR_OK ? play->failed : result;
     if (play->result->first_ns != WR_EVENT_NONE)
         WR_TRY(pass_time(play, play->now_ns, true));
     play->result->last_ns = play->now_ns;
@@ -194,6 +200,8 @@ static enum wr_result make(struct play *play) {
         if (options->rules[i])
             WR_TRY(make_side(play, &play->sides[i], options->rules[i], &play->result->tallies[i], play->err));
     }
+    if (options->feed)
+        return WR_OK;
     WR_TRY(wr_timeline_init(&play->timeline, options->source, WR_PLAY_RECORD_BYTES, play->err));
     play->timeline.record = on_record;
     play->timeline.refused = on_refused;

@@ -22,8 +22,13 @@
 
 struct wr_ruleset;
 
+/* Where records come from, if not from files: all of them, in the order of time, until the sink says anything but WR_OK. */
+typedef enum wr_result wr_play_feed(void *user, const struct wr_sink *sink, struct wr_error *err);
+
 struct wr_play_options {
-    const struct wr_config_source *source;   /* format and files: its section `replay` */
+    const struct wr_config_source *source; /* format and files: its section `replay` */
+    wr_play_feed *feed;                    /* NULL: the files */
+    void *feed_user;
     struct wr_ruleset *rules[WR_PLAY_SIDES]; /* the second may be NULL */
     bool keep_episodes;
     /* Each record that is refused; file may be empty. May be NULL. */

@@ -59,15 +59,18 @@ static unsigned name_width(const struct wr_replay_report *report) {
 static enum wr_result print_head(const struct wr_replay_report *report, struct wr_buf *into) {
     const struct wr_play_result *result = report->result;
     char first[32], last[32], length[32];
+    char files[32] = "history"; /* no files */
     char left_out[40] = "";
+    if (report->n_files > 0)
+        snprintf(files, sizeof files, "%u file%s", report->n_files, report->n_files == 1 ? "" : "s");
     if (result->left_out > 0)
         snprintf(left_out, sizeof left_out, " (%u left out)", result->left_out);
     if (result->first_ns == WR_EVENT_NONE)
-        return wr_buf_printf(into, "%u file%s%s, %" PRIu64 " refused: no record with a time in %s\n", report->n_files,
-                             report->n_files == 1 ? "" : "s", left_out, result->refused, report->n_files == 1 ? "it" : "them");
-    return wr_buf_printf(into, "%u file%s%s, %" PRIu64 " readings of %u series, %" PRIu64 " refused\n%s to %s, %s\n\n", report->n_files,
-                         report->n_files == 1 ? "" : "s", left_out, result->readings, result->series, result->refused,
-                         format_time(first, sizeof first, result->first_ns), format_time(last, sizeof last, result->last_ns),
+        return wr_buf_printf(into, "%s%s, %" PRIu64 " refused: no record with a time in %s\n", files, left_out, result->refused,
+                             report->n_files > 1 ? "them" : "it");
+    return wr_buf_printf(into, "%s%s, %" PRIu64 " readings of %u series, %" PRIu64 " refused\n%s to %s, %s\n\n", files, left_out,
+                         result->readings, result->series, result->refused, format_time(first, sizeof first, result->first_ns),
+                         format_time(last, sizeof last, result->last_ns),
                          format_length(length, sizeof length, result->last_ns - result->first_ns));
 }
 

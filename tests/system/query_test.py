@@ -70,7 +70,7 @@ def test_running_and_stopped_say_the_same(lab):
                     "mean from 2026-03-02T00:00:10Z to 2026-03-02T00:00:19Z\n"), plot
     store = gateway.agent.directory / "store"
     busy = subprocess.run([gateway.agent.weir, "query", "--store", store, "SELECT 1"], capture_output=True, text=True)
-    assert busy.returncode == 2 and "ask its agent, without --store" in busy.stderr, busy
+    assert busy.returncode == 2 and "open: ask it, without --store" in busy.stderr, busy
     assert gateway.agent.stop() == 0
     assert [gateway.rows(sql) for sql in questions] == live
     before = (store / "outbox.db").read_bytes()
@@ -103,6 +103,25 @@ def test_an_alarm_goes_ahead_of_a_long_query(lab):
         query.communicate()
     assert gateway.agent.audit()["balanced"] is True
     assert gateway.agent.stop() == 0
+
+
+def test_replay_over_what_is_stored(lab):
+    """The windows of room R is R * 1000 + second, so `temp > 39109` is true from second 110 on, in one room."""
+    gateway = Gateway(lab)
+    gateway.fill()
+    rules = gateway.agent.directory / "new.yaml"
+    rules.write_text("weir: 1\nrules: [{rule: high, when: temp > 39109, by: room, severity: low}]\n")
+    words = ["replay", "--from", "2026-03-02", "--to", "2026-03-02T00:01:59Z", "--rules", str(rules), "--json"]
+    live = json.loads(gateway.agent.run(*words, check=0).stdout)
+    assert live["readings"] == SERIES * SECONDS and live["series"] == SERIES, live
+    found = next(rule for rule in live["rules"] if rule["rule"] == "high")
+    assert found["fired"] == 1 and found["first_ns"] == (BEGIN + 110) * 10**9, found
+    own = gateway.agent.run("replay", "--from", "2026-03-02T00:00Z", check=0).stdout  # the rules of its config
+    assert own.startswith("history, ") and "smoky" in own, own
+    assert gateway.agent.stop() == 0
+    assert json.loads(gateway.agent.run(*words, check=0).stdout) == live
+    for wrong, why in ((["--from", "soon"], "'soon' is no time"), (["--from", "1d", "x.csv"], "no recordings"), (["--to", "1d", "x.csv"], "go with --from")):
+        assert why in gateway.agent.run("replay", "--rules", str(rules), *wrong, check=2).stderr
 
 
 def test_limits_and_errors(lab):

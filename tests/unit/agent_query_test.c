@@ -172,7 +172,7 @@ static void test_a_stopped_store(void **state) {
     store_fixture_init(fixture);
     assert_int_equal(store_fixture_open(fixture), WR_OK);
     store_fixture_segment(fixture, 1, 8, 2);
-    expect(QUERY("--store", fixture->directory, "SELECT 1"), 2, "another process owns it (SQLite 5): ask its agent, without --store");
+    expect(QUERY("--store", fixture->directory, "SELECT 1"), 2, "open: ask it, without --store");
     assert_int_equal(wr_store_close(fixture->store, &fixture->now, &fixture->err), WR_OK);
     fixture->store = NULL;
     expect(QUERY("--store", fixture->directory, "--csv", "SELECT series, n FROM readings WHERE series LIKE '%A7}'"), 0,

@@ -76,8 +76,10 @@ static void judge(struct wr_audit *audit) {
 
 enum wr_result wr_audit_ask(const struct wr_accounts *accounts, struct wr_request **ret_request, struct wr_error *err) {
     struct question *question = calloc(1, sizeof *question);
-    if (!question)
-        return wr_error_set(err, WR_NO_MEMORY, "no memory for an audit");
+    if (!question) {
+        (void)wr_error_set(err, WR_NO_MEMORY, "no memory for an audit");
+        return WR_NO_MEMORY;
+    }
     memcpy(question->accounts, accounts->list, sizeof question->accounts);
     question->n_accounts = accounts->n;
     return wr_request_new(ask_engine, question, free_question, ret_request, err);

@@ -139,6 +139,7 @@ static void start(struct sim_world *world) {
         kill_node(world);
         return;
     }
+    mend_disk(world); /* the opening was not cut: what is read for the checks is not either */
     sim_world_check_start(world);
     sim_node_restore(world->node);
     for (unsigned loop = 0; loop < SIM_LOOPS; loop++) {
@@ -393,6 +394,13 @@ static void draw_temper(struct sim_world *world) {
     world->down_ns = between(world, 1, 12) * HOUR_NS;
     world->trouble_ns = (one_in(world, 2) ? between(world, 4, 30) : between(world, 30, 600)) * MINUTE_NS;
     world->layout = (uint32_t)between(world, 0, SIM_LAYOUTS - 1);
+    if (one_in(world, 6)) { /* much data and little disk, so that a long outage fills it */
+        world->budget_bytes = budgets[0];
+        world->max_loss_ns = WR_NS_PER_S;
+        world->window_ns = 2 * WR_NS_PER_S;
+        world->every_ns = WR_NS_PER_S;
+        world->down_ns = 24 * HOUR_NS;
+    }
 }
 
 static void until_it_runs(struct sim_world *world) {

@@ -102,12 +102,15 @@ static void look_at_what_is_to_be_sent(struct sim_world *world, struct wr_store 
     const struct wr_now now = wr_clock_now(&world->clock.clock);
     for (unsigned lane = 0; lane < WR_LANES; lane++) {
         struct wr_segment segment;
+        struct wr_error err = {0};
         int64_t after = 0;
-        while (wr_store_next(store, (enum wr_lane)lane, after, INT64_MAX, &now, &segment, NULL) == WR_OK) {
+        enum wr_result result;
+        while ((result = wr_store_next(store, (enum wr_lane)lane, after, INT64_MAX, &now, &segment, &err)) == WR_OK) {
             after = segment.seq;
             look_at(world, &segment, false);
             wr_segment_free(&segment);
         }
+        SIM_ASSERT(result == WR_EMPTY, "reading what is to be sent: %s: %s", wr_result_name(result), err.text);
     }
 }
 

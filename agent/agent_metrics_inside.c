@@ -112,6 +112,18 @@ static double uplink_refused(void *user) {
     return (double)uplink_of(user).refused;
 }
 
+static double uplink_pace(void *user) {
+    return uplink_of(user).pace;
+}
+
+static double uplink_pace_cuts(void *user) {
+    return (double)uplink_of(user).pace_cuts;
+}
+
+static double uplink_latency(void *user) {
+    return (double)uplink_of(user).latency_ns / (double)WR_NS_PER_S;
+}
+
 static double uplink_away(void *user) {
     const struct wr_uplink_stats uplink = uplink_of(user);
     return uplink.state == WR_UPLINK_ONLINE && uplink.broker_why != WR_ROUTE_FIRST;
@@ -259,6 +271,9 @@ enum wr_result wr_agent_metrics_inside(struct wr_agent *agent) {
         {WR_METRIC_COUNTER, "weir_uplink_published_total", "Segments published", .function = uplink_published},
         {WR_METRIC_COUNTER, "weir_uplink_acknowledged_total", "Segments acknowledged by the broker", .function = uplink_acknowledged},
         {WR_METRIC_COUNTER, "weir_uplink_refused_total", "Segments refused by the broker", .function = uplink_refused},
+        {WR_METRIC_GAUGE, "weir_uplink_pace", "Messages that may be in flight at once, as the link carries them", .function = uplink_pace},
+        {WR_METRIC_COUNTER, "weir_uplink_pace_cuts_total", "Times that the pace was halved", .function = uplink_pace_cuts},
+        {WR_METRIC_GAUGE, "weir_uplink_acknowledgement_seconds", "From publish to acknowledgement, smoothed", .function = uplink_latency},
         {WR_METRIC_GAUGE, "weir_uplink_away", "1: online, but not at the first choice of several brokers", .function = uplink_away},
         {WR_METRIC_GAUGE, "weir_uptime_seconds", "Since the start of the agent", .function = uptime_seconds},
         {WR_METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory", .function = resident_bytes},

@@ -74,8 +74,10 @@ static bool skip_value(struct reader *reader, size_t id) {
     case 0x1C: /* server reference */
     case 0x1F: /* reason string */
         return take_text(reader, &text, &len);
-    case 0x26: /* user property */
-        return take_text(reader, &text, &len) && take_text(reader, &text, &len);
+    case 0x26: /* user property: a name and a value */
+        if (!take_text(reader, &text, &len))
+            return false;
+        return take_text(reader, &text, &len);
     default:
         return false;
     }

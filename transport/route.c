@@ -58,7 +58,7 @@ static void use(struct wr_route *route, unsigned at, enum wr_route_why why) {
 static void move_on(struct wr_route *route) {
     if (route->n > 1)
         route->failovers++;
-    use(route, (route->at + 1u) % route->n, WR_ROUTE_FAILOVER);
+    use(route, route->at + 1u < route->n ? route->at + 1u : 0, WR_ROUTE_FAILOVER);
 }
 
 void wr_route_up(struct wr_route *route, int64_t now_boot_ns, uint64_t random) {

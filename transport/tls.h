@@ -16,7 +16,7 @@
  * handshake. Ownership: the stream does not own the descriptor. Limits: a file at most WR_TLS_FILE_BYTES.
  * Errors name the file and the cause, or the peer and the cause: wrong CA, wrong host, expired, not yet valid, revoked, client certificate
  * refused or missing, no TLS on that port, no common cipher, timed out.
- * Source: RFC 5246, RFC 8446, RFC 5280, RFC 6125 (IP addresses: subjectAltName only).
+ * Source: RFC 5246, RFC 7301, RFC 8446, RFC 5280, RFC 6125 (IP addresses: subjectAltName only).
  */
 #ifndef WEIR_TRANSPORT_TLS_H
 #define WEIR_TRANSPORT_TLS_H
@@ -40,6 +40,7 @@ struct wr_tls_config {
     const char *key;               /* PEM */
     const char *key_password_file; /* NULL: the key is not encrypted. One trailing newline is ignored */
     const char *crl;               /* PEM; NULL: none */
+    const char *alpn;              /* as a client: the protocol to ask for (RFC 7301), 1 to 255 bytes; NULL: none. A server that knows nothing of it ignores it */
 };
 
 struct wr_tls;

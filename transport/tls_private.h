@@ -47,6 +47,7 @@ struct wr_tls_set {
     struct wr_tls_keys keys;
     mbedtls_ssl_config config;
     mbedtls_ssl_ticket_context tickets; /* of a server */
+    const char *alpn[2];                /* of a client; mbedTLS keeps the pointer */
 };
 
 /* What the verification of the peer's chain found. */

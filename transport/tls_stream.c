@@ -41,6 +41,9 @@ static int configure(struct wr_tls_set *set, const struct wr_tls_config *files, 
     mbedtls_ssl_conf_authmode(config, files->ca != NULL ? MBEDTLS_SSL_VERIFY_REQUIRED : MBEDTLS_SSL_VERIFY_NONE);
     if (files->ca != NULL)
         mbedtls_ssl_conf_ca_chain(config, &set->keys.ca, files->crl != NULL ? &set->keys.crl : NULL);
+    set->alpn[0] = side == MBEDTLS_SSL_IS_CLIENT ? files->alpn : NULL;
+    if (set->alpn[0] != NULL && (result = mbedtls_ssl_conf_alpn_protocols(config, set->alpn)) != 0)
+        return result;
     return files->cert != NULL ? mbedtls_ssl_conf_own_cert(config, &set->keys.cert, &set->keys.key) : 0;
 }
 

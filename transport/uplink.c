@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "transport/reason.h"
 #include "transport/uplink_private.h"
 
 #define BIT(state) (1u << (state))
@@ -44,6 +45,7 @@ struct wr_uplink_config wr_uplink_defaults(void) {
         .refusal_backoff_ns = 5 * WR_NS_PER_S,
         .subscribe_retry_ns = 300 * WR_NS_PER_S,
         .wait_ns = 30 * WR_NS_PER_S,
+        .backfill_percent = 25,
     };
 }
 
@@ -51,8 +53,8 @@ enum wr_result wr_uplink_new(const struct wr_uplink_config *config, struct wr_up
     if (config->window < 1 || config->window > WR_UPLINK_WINDOW_MAX)
         return wr_error_set(err, WR_INVALID, "the window must be 1 to %d messages", WR_UPLINK_WINDOW_MAX);
     if (config->window_bytes < 1 || config->backoff_min_ns < 1 || config->backoff_max_ns < config->backoff_min_ns ||
-        config->ack_timeout_ns < 1 || config->subscribe_retry_ns < 1 || config->wait_ns < 1 || config->refusal_backoff_ns < 1 ||
-        config->refusal_backoff_ns > INT64_MAX >> 8)
+        config->ack_timeout_ns < 1 || config->subscribe_retry_ns < 1 || config->wait_ns < 1 || config->backfill_percent > 100 ||
+        config->refusal_backoff_ns < 1 || config->refusal_backoff_ns > INT64_MAX >> 8)
         return wr_error_set(err, WR_INVALID,
                             "window bytes, backoff and time-outs must be positive, and the largest backoff not below the first");
     size_t n_items = ITEMS(config->window);
@@ -62,6 +64,8 @@ enum wr_result wr_uplink_new(const struct wr_uplink_config *config, struct wr_up
     uplink->n_items = n_items;
     uplink->config = *config;
     uplink->window = config->window;
+    wr_pace_drain_begin(&uplink->pace, config->window, 0);
+    uplink->rate.bytes_per_s = config->rate_bytes_per_s;
     uplink->max_packet_bytes = UINT32_MAX;
     uplink->route = config->route;
     if (config->route.n == 0)
@@ -132,6 +136,7 @@ static void on_connected(struct wr_uplink *uplink, const struct wr_now *now, uin
     uplink->stats.mqtt_version = event->version;
     uplink->birth_due = true;
     wr_route_up(&uplink->route, now->boot_ns, random);
+    wr_pace_drain_begin(&uplink->pace, uplink->window, now->boot_ns);
     wr_uplink_commands_begin(uplink, now);
 }
 
@@ -143,12 +148,23 @@ static struct direct *direct_by_id(struct wr_uplink *uplink, uint64_t id) {
     return NULL;
 }
 
+/* Only asked for where it matters. */
+static bool is_pace_used(const struct wr_uplink *uplink) {
+    if (uplink->pace.limit == uplink->window)
+        return true;
+    struct wr_uplink_load load;
+    wr_uplink_load(uplink, &load);
+    return 2 * load.in_flight >= uplink->pace.limit ||
+           2 * (uint64_t)load.in_flight_bytes >= wr_pace_drain_bytes(&uplink->pace, uplink->config.window_bytes);
+}
+
 static void on_delivered(struct wr_uplink *uplink, const struct wr_now *now, const struct wr_session_event *event) {
     uplink->progress_boot_ns = now->boot_ns;
     uplink->stats.last_ack_boot_ns = now->boot_ns;
     struct item *item = wr_uplink_item_by_id(uplink, event->id);
     struct direct *direct = direct_by_id(uplink, event->id);
     if (item != NULL) { /* U1 */
+        wr_pace_drain_acknowledged(&uplink->pace, item->published_boot_ns, is_pace_used(uplink), now->boot_ns);
         item->state = ITEM_ACKED;
         uplink->stats.acknowledged++;
         uplink->stats.bytes_acknowledged += item->bytes;
@@ -165,6 +181,8 @@ static void on_refused(struct wr_uplink *uplink, const struct wr_now *now, const
     struct item *item = wr_uplink_item_by_id(uplink, event->id);
     struct direct *direct = direct_by_id(uplink, event->id);
     if (item != NULL) {
+        if (wr_reason_cure(event->reason) == WR_REASON_SLOWER)
+            wr_pace_drain_enough(&uplink->pace, item->published_boot_ns, now->boot_ns);
         wr_uplink_item_refuse(uplink, item, event->reason, now->boot_ns);
     } else if (direct != NULL) {
         direct->refusals++;
@@ -257,7 +275,7 @@ void wr_uplink_on_stop(struct wr_uplink *uplink, const struct wr_now *now, int64
 
 /* ---- actions ---- */
 
-static bool act(struct wr_uplink_action *action, enum wr_uplink_action_kind kind, const struct wr_uplink *uplink) {
+bool wr_uplink_act(struct wr_uplink_action *action, enum wr_uplink_action_kind kind, const struct wr_uplink *uplink) {
     *action = (struct wr_uplink_action){.kind = (uint8_t)kind, .connection = uplink->connection};
     return true;
 }
@@ -304,7 +322,7 @@ static bool next_direct_done(struct wr_uplink *uplink, struct wr_uplink_action *
         struct direct *direct = &uplink->directs[i];
         if (direct->state != DIRECT_DELIVERED && direct->state != DIRECT_DROPPED)
             continue;
-        act(action, WR_UPLINK_ACT_DIRECT_DONE, uplink);
+        wr_uplink_act(action, WR_UPLINK_ACT_DIRECT_DONE, uplink);
         action->id = direct->message.id;
         action->delivered = direct->state == DIRECT_DELIVERED;
         count_direct_done(&uplink->stats, is_answer(action->id), action->delivered);
@@ -314,101 +332,26 @@ static bool next_direct_done(struct wr_uplink *uplink, struct wr_uplink_action *
     return false;
 }
 
-/* The held segment that goes next: lane 0 first, then in the order in which they were fetched. */
-static struct item *next_segment(struct wr_uplink *uplink) {
-    struct item *next = NULL;
-    for (size_t i = 0; i < uplink->n_items; i++) {
-        struct item *item = &uplink->items[i];
-        if (item->state != ITEM_HELD || item->seq > uplink->offered[item->lane]) /* U3 */
-            continue;
-        bool alarm = item->lane == WR_LANE_ALARMS;
-        bool next_alarm = next != NULL && next->lane == WR_LANE_ALARMS;
-        if (next == NULL || (alarm && !next_alarm) || (alarm == next_alarm && item->order < next->order))
-            next = item;
-    }
-    return next;
-}
-
-static struct direct *next_direct(struct wr_uplink *uplink, const struct wr_now *now) {
-    struct direct *next = NULL;
-    for (size_t i = 0; i < DIRECTS; i++) {
-        struct direct *direct = &uplink->directs[i];
-        if (direct->state == DIRECT_WAITING && direct->retry_boot_ns <= now->boot_ns && (next == NULL || direct->order < next->order))
-            next = direct;
-    }
-    return next;
-}
-
-static bool publish_segment(struct wr_uplink *uplink, struct item *item, struct wr_uplink_action *action) {
-    act(action, WR_UPLINK_ACT_PUBLISH, uplink);
-    item->id = wr_uplink_id(uplink);
-    item->state = ITEM_IN_FLIGHT;
-    action->id = item->id;
-    uplink->publishing = item->segment;
-    item->segment = (struct wr_segment){0};
-    action->segment = &uplink->publishing;
-    uplink->stats.published++;
-    return true;
-}
-
-static bool publish_direct(struct wr_uplink *uplink, struct direct *direct, struct wr_uplink_action *action) {
-    act(action, WR_UPLINK_ACT_DIRECT, uplink);
-    direct->id = wr_uplink_id(uplink);
-    direct->state = DIRECT_IN_FLIGHT;
-    action->id = direct->id;
-    action->direct = &direct->message;
-    return true;
-}
-
-/* The subscription (U7), then the birth, then alarms, then direct messages, then the rest; none of it but the first beyond the window (U2, U5). */
-static bool next_publish(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_action *action) {
-    struct wr_uplink_load load;
-    wr_uplink_load(uplink, &load);
-    if (load.unanswered == 0)
-        uplink->progress_boot_ns = now->boot_ns;
-    if (wr_uplink_commands_ask(uplink, now))
-        return act(action, WR_UPLINK_ACT_SUBSCRIBE, uplink);
-    if (load.in_flight >= uplink->window)
-        return false;
-    if (uplink->birth_due) {
-        uplink->birth_due = false;
-        uplink->birth_id = wr_uplink_id(uplink);
-        act(action, WR_UPLINK_ACT_BIRTH, uplink);
-        action->online = true;
-        action->id = uplink->birth_id;
-        return true;
-    }
-    struct item *item = next_segment(uplink);
-    struct direct *direct = next_direct(uplink, now);
-    bool direct_first = direct != NULL && (item == NULL || item->lane != WR_LANE_ALARMS);
-    if (!direct_first && item == NULL)
-        return false;
-    size_t bytes = direct_first ? direct->message.payload_len : item->bytes;
-    if (load.in_flight_bytes > 0 && load.in_flight_bytes + bytes > uplink->config.window_bytes)
-        return false;
-    return direct_first ? publish_direct(uplink, direct, action) : publish_segment(uplink, item, action);
-}
-
 /* The end of a clean stop, or of a session that goes on elsewhere: direct messages go, for nobody keeps them; when nothing is in flight, the state goes offline; when that is acknowledged, the session closes. */
 static bool next_goodbye(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, struct wr_uplink_action *action) {
     struct wr_uplink_load load;
     wr_uplink_load(uplink, &load);
-    struct direct *direct = next_direct(uplink, now);
+    struct direct *direct = wr_uplink_next_direct(uplink, now);
     if (direct != NULL && !uplink->goodbye_sent && load.in_flight < uplink->window)
-        return publish_direct(uplink, direct, action);
+        return wr_uplink_send_direct(uplink, direct, action);
     if (load.in_flight > 0)
         return false;
     if (uplink->goodbye_sent) {
         uint64_t connection = uplink->connection;
         session_over(uplink, now, random, uplink->stopping ? "stopped" : "goes back to the first choice of its brokers", NULL);
-        act(action, WR_UPLINK_ACT_CLOSE, uplink);
+        wr_uplink_act(action, WR_UPLINK_ACT_CLOSE, uplink);
         action->connection = connection;
         action->clean = true;
         return true;
     }
     uplink->goodbye_sent = true;
     uplink->birth_id = wr_uplink_id(uplink);
-    act(action, WR_UPLINK_ACT_BIRTH, uplink);
+    wr_uplink_act(action, WR_UPLINK_ACT_BIRTH, uplink);
     action->online = false;
     action->moving = !uplink->stopping;
     action->id = uplink->birth_id;
@@ -419,7 +362,7 @@ static bool next_connect(struct wr_uplink *uplink, struct wr_uplink_action *acti
     go(uplink, WR_UPLINK_DIALLING);
     uplink->connection++;
     uplink->stats.connections++;
-    act(action, WR_UPLINK_ACT_CONNECT, uplink);
+    wr_uplink_act(action, WR_UPLINK_ACT_CONNECT, uplink);
     action->broker = (uint8_t)wr_route_broker(&uplink->route);
     return true;
 }
@@ -429,14 +372,14 @@ bool wr_uplink_next(struct wr_uplink *uplink, const struct wr_now *now, uint64_t
     expire(uplink, now, random);
     if (uplink->close_due) {
         uplink->close_due = false;
-        act(ret_action, WR_UPLINK_ACT_CLOSE, uplink);
+        wr_uplink_act(ret_action, WR_UPLINK_ACT_CLOSE, uplink);
         ret_action->connection = uplink->close_connection;
         ret_action->clean = uplink->close_clean;
         return true;
     }
     struct wr_uplink_request request;
     if (wr_uplink_next_booking(uplink, &request)) {
-        act(ret_action, WR_UPLINK_ACT_REQUEST, uplink);
+        wr_uplink_act(ret_action, WR_UPLINK_ACT_REQUEST, uplink);
         ret_action->request = request;
         return true;
     }
@@ -444,12 +387,12 @@ bool wr_uplink_next(struct wr_uplink *uplink, const struct wr_now *now, uint64_t
         return true;
     if (uplink->state == WR_UPLINK_OFFLINE && !uplink->stopping && now->boot_ns >= uplink->retry_boot_ns)
         return next_connect(uplink, ret_action);
-    if (uplink->state == WR_UPLINK_ONLINE && next_publish(uplink, now, ret_action))
+    if (uplink->state == WR_UPLINK_ONLINE && wr_uplink_next_publish(uplink, now, ret_action))
         return true;
     if (uplink->state == WR_UPLINK_DRAINING)
         return next_goodbye(uplink, now, random, ret_action);
     if (wr_uplink_next_request(uplink, now, &request)) {
-        act(ret_action, WR_UPLINK_ACT_REQUEST, uplink);
+        wr_uplink_act(ret_action, WR_UPLINK_ACT_REQUEST, uplink);
         ret_action->request = request;
         return true;
     }
@@ -462,6 +405,8 @@ int64_t wr_uplink_wake_ns(const struct wr_uplink *uplink) {
     if (uplink->state != WR_UPLINK_ONLINE && uplink->state != WR_UPLINK_DRAINING)
         return WR_NEVER_NS;
     int64_t wake = uplink->state == WR_UPLINK_DRAINING ? uplink->stop_boot_ns : uplink->route.home_boot_ns;
+    if (uplink->rate_waits && uplink->rate.free_boot_ns < wake)
+        wake = uplink->rate.free_boot_ns;
     struct wr_uplink_load load;
     wr_uplink_load(uplink, &load);
     int64_t silent = wr_clock_add_ns(uplink->progress_boot_ns, uplink->config.ack_timeout_ns);

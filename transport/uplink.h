@@ -12,6 +12,7 @@
  *   U7  where commands are wanted, a connection asks for them before it says that it is online; at most one SUBSCRIBE is unanswered, and no segment waits for it
  *   U8  answers to commands and direct messages have places of their own: neither keeps the other out
  *   U9  a connect goes to the broker that the route says (transport/route.h), and a connection stays with one broker
+ *   U10 what is no alarm is in flight within the limit of its pace (transport/pace_drain.h), and published within the configured rate
  *
  * What goes wrong, and what happens then: the link is down or breaks: full-jitter backoff, reset only after a stable session; a reason that somebody has to do
  * something about (transport/reason.h): at least half of a longer pause; several brokers: the route says which is next, and the pause grows with each round; the broker
@@ -66,10 +67,12 @@ struct wr_uplink_config {
     int64_t subscribe_retry_ns; /* until they are asked for again after a refusal */
     int64_t
         wait_ns; /* cap of the first pause after a reason that somebody has to do something about; doubles likewise; at least half is waited */
+    uint64_t rate_bytes_per_s;  /* of segments; alarms do not wait for it; 0: no limit */
+    uint32_t backfill_percent;  /* of the segments, while live and backfill both have some */
     struct wr_route route; /* the order of the brokers; n 0: there is one */
 };
 
-/* 32 messages, 1 MB, 1 s doubling to 2 min, 60 s, 30 s, 5 s; no commands, 5 min; 30 s, one broker. */
+/* 32 messages, 1 MB, 1 s doubling to 2 min, 60 s, 30 s, 5 s; no commands, 5 min; 30 s, no rate, 25 %, one broker. */
 struct wr_uplink_config wr_uplink_defaults(void);
 
 enum wr_uplink_state {
@@ -149,6 +152,9 @@ struct wr_uplink_stats {
     uint32_t in_flight;
     uint32_t in_flight_bytes;
     uint32_t window; /* what the broker left of it */
+    uint32_t pace;         /* how much of the window is used */
+    int64_t latency_ns;    /* from publish to PUBACK, smoothed; 0: none yet */
+    uint64_t pace_cuts;
     uint32_t waiting_refused;
     uint32_t direct_waiting;
     uint32_t attempts;            /* failed connections in a row */

@@ -8,7 +8,6 @@
 #define REASON_TOO_LARGE 0x95
 #define GET_MAX 8             /* segments a GET asks for, so that lanes and cursors take turns */
 #define ESTIMATE_START 65536u /* of a lane from which nothing came yet */
-#define BACKFILL_SHARE 4      /* one segment in four is backfill's while both have work */
 #define OFFER_NONE INT64_C(-1)
 
 uint64_t wr_uplink_id(struct wr_uplink *uplink) {
@@ -275,6 +274,10 @@ static uint32_t room_for(const struct wr_uplink *uplink, const struct wr_uplink_
         messages -= messages >= 8 ? messages / 8 : 1;
         bytes -= bytes / 8;
     }
+    if (lane != WR_LANE_ALARMS && uplink->pace.limit < messages) { /* U10: what cannot go is not asked for */
+        messages = uplink->pace.limit;
+        bytes = wr_pace_drain_bytes(&uplink->pace, uplink->config.window_bytes);
+    }
     if (load->occupied >= messages)
         return 0;
     uint32_t n = messages - load->occupied;
@@ -347,8 +350,8 @@ static bool get_fair(struct wr_uplink *uplink, const struct wr_uplink_load *load
     bool found = get_any(uplink, load, first, request) ||
                  get_any(uplink, load, first == WR_CURSOR_LIVE ? WR_CURSOR_BACKFILL : WR_CURSOR_LIVE, request);
     if (found && both)
-        uplink->balance +=
-            request->cursor == WR_CURSOR_LIVE ? -(int64_t)request->max_segments : (BACKFILL_SHARE - 1) * (int64_t)request->max_segments;
+        uplink->balance += request->cursor == WR_CURSOR_LIVE ? -(int64_t)uplink->config.backfill_percent * request->max_segments
+                                                             : (100 - (int64_t)uplink->config.backfill_percent) * request->max_segments;
     return found;
 }
 

@@ -1,9 +1,10 @@
-/* Shared by uplink.c (states, session, what is due), uplink_fetch.c (cursors, segments under way), uplink_retry.c (which broker next,
+/* Shared by uplink.c (states, session, what is due), uplink_fetch.c (cursors, segments under way), uplink_send.c (what goes next), uplink_retry.c (which broker next,
  * and when) and uplink_commands.c (the subscription). Nobody else
  * includes it. */
 #ifndef WEIR_TRANSPORT_UPLINK_PRIVATE_H
 #define WEIR_TRANSPORT_UPLINK_PRIVATE_H
 
+#include "transport/pace_drain.h"
 #include "transport/uplink.h"
 
 /* Under way at most: what the window holds, and per class (lane 0, the others) what was refused before fetching stopped, which may be a
@@ -33,6 +34,7 @@ struct item {
     uint64_t order;  /* of arrival */
     uint64_t ticket; /* ASKED */
     int64_t retry_boot_ns;
+    int64_t published_boot_ns; /* IN_FLIGHT */
     struct wr_segment segment;
 };
 
@@ -75,6 +77,9 @@ struct wr_uplink {
     bool moving; /* DRAINING to go back to the first choice */
     int64_t stop_boot_ns;
     struct wr_route route;
+    struct wr_pace_drain pace; /* of the present session */
+    struct wr_pace_rate rate;
+    bool rate_waits; /* something stands ready and may not go before rate.free_boot_ns */
     /* of the present session */
     uint32_t window;
     uint32_t max_packet_bytes;
@@ -121,6 +126,12 @@ struct item *wr_uplink_item_by_id(struct wr_uplink *uplink, uint64_t id);
 void wr_uplink_item_refuse(struct wr_uplink *uplink, struct item *item, uint8_t reason, int64_t now_boot_ns);
 /* The connection is gone: everything unacknowledged goes back to its cursor (U6). */
 void wr_uplink_rewind(struct wr_uplink *uplink);
+/* Begins an action of the present connection. True. */
+bool wr_uplink_act(struct wr_uplink_action *action, enum wr_uplink_action_kind kind, const struct wr_uplink *uplink);
+/* What goes next while online; the direct message whose turn it is, NULL: none; publishes it. */
+bool wr_uplink_next_publish(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_action *action);
+struct direct *wr_uplink_next_direct(struct wr_uplink *uplink, const struct wr_now *now);
+bool wr_uplink_send_direct(struct wr_uplink *uplink, struct direct *direct, struct wr_uplink_action *action);
 /* A session ended after lasted_ns, or (-1) a connect failed; event: what was said of it, NULL: we ended it. Sets the next broker, and when it is tried. */
 void wr_uplink_retry_plan(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, int64_t lasted_ns,
                           const struct wr_session_event *event);

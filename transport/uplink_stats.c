@@ -19,6 +19,9 @@ void wr_uplink_stats(const struct wr_uplink *uplink, struct wr_uplink_stats *ret
     ret_stats->commands = (uint8_t)uplink->commands;
     ret_stats->in_flight_bytes = load.in_flight_bytes;
     ret_stats->window = uplink->window;
+    ret_stats->pace = uplink->pace.limit;
+    ret_stats->latency_ns = uplink->pace.latency_ns;
+    ret_stats->pace_cuts = uplink->pace.cuts;
     ret_stats->waiting_refused = load.refused[0] + load.refused[1];
     ret_stats->direct_waiting = load.direct_waiting;
     ret_stats->attempts = uplink->attempts;
@@ -39,7 +42,7 @@ bool wr_uplink_is_valid(const struct wr_uplink *uplink) {
     bool open = uplink->state == WR_UPLINK_ONLINE || uplink->state == WR_UPLINK_DRAINING;
     if (!open && (load.in_flight > 0 || uplink->commands != WR_UPLINK_COMMANDS_OFF))
         return false;
-    if (load.in_flight > uplink->window || !wr_route_is_valid(&uplink->route))
+    if (load.in_flight > uplink->window || !wr_route_is_valid(&uplink->route) || !wr_pace_drain_is_valid(&uplink->pace))
         return false; /* U2 */
     for (size_t lane = 0; lane < WR_LANES; lane++) {
         if (uplink->offering[lane] < uplink->offered[lane])

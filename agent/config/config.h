@@ -239,6 +239,9 @@ struct wr_config_uplink {
     int64_t connect_timeout_ns;          /* name, TCP, TLS and MQTT together */
     int64_t retry_max_ns;                /* longest pause between two attempts */
     int64_t expiry_warn_ns;              /* an alarm when a certificate is valid for less; 0: none */
+    char *alpn;                          /* NULL: none */
+    uint64_t rate;                       /* bytes of segments a second; 0: no limit */
+    uint32_t backfill_share;             /* percent */
     uint32_t window;                     /* messages in flight */
     uint64_t window_bytes;               /* bytes in flight, at most 1 MB */
     struct wr_config_commands *commands; /* NULL: none are taken */

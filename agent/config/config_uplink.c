@@ -13,6 +13,8 @@
 #include "transport/topic.h"
 #include "transport/url.h"
 
+#define ALPN_BYTES 255 /* RFC 7301 */
+
 static void check_broker(struct wr_config_load *load, unsigned place) {
     const struct wr_config_uplink *uplink = load->config->uplink;
     struct wr_broker *broker = &uplink->brokers[place];
@@ -70,6 +72,10 @@ static void check_credentials(struct wr_config_load *load) {
         wr_config_error(load, WR_CONFIG_W_NEEDED, "uplink.key", "cert: node.pem", "a private key needs its certificate");
     if (uplink->password_file && !uplink->user)
         wr_config_error(load, WR_CONFIG_W_NEEDED, "uplink.password_file", "user: NAME", "a password needs a user");
+    if (uplink->alpn && (strlen(uplink->alpn) == 0 || strlen(uplink->alpn) > ALPN_BYTES))
+        wr_config_error(load, WR_CONFIG_W_LIMIT, "uplink.alpn", NULL, "a protocol's name has 1 to %d bytes", ALPN_BYTES);
+    if (!tls && uplink->alpn)
+        wr_config_warn(load, WR_CONFIG_W_USELESS, "uplink.alpn", "mqtts://", "no broker is reached by TLS: nobody is told of it");
     if (!tls && (uplink->ca || uplink->cert || uplink->crl))
         wr_config_warn(load, WR_CONFIG_W_USELESS,
                        uplink->ca     ? "uplink.ca"

@@ -189,6 +189,9 @@ static void uplink_json(struct wr_agent *agent, struct wr_json *json) {
     wr_json_uint(json, "attempts", status.uplink.attempts);
     wr_json_uint(json, "connections", status.uplink.connections);
     wr_json_uint(json, "in_flight", status.uplink.in_flight);
+    wr_json_uint(json, "window", status.uplink.window);
+    wr_json_uint(json, "pace", status.uplink.pace);
+    wr_json_double(json, "acknowledgement_s", (double)status.uplink.latency_ns / 1e9);
     wr_json_uint(json, "published", status.uplink.published);
     wr_json_uint(json, "acknowledged", status.uplink.acknowledged);
     wr_json_uint(json, "refused", status.uplink.refused);
@@ -363,6 +366,9 @@ static enum wr_result uplink_text(struct wr_agent *agent, struct wr_buf *into) {
                          wr_uplink_state_name(status.uplink.state), version[0] ? ", MQTT " : "", version, status.uplink.acknowledged,
                          status.uplink.in_flight));
     WR_TRY(broker_text(agent, &status, into));
+    if (status.uplink.state == WR_UPLINK_ONLINE && status.uplink.pace_cuts > 0 && status.uplink.pace < status.uplink.window)
+        WR_TRY(wr_buf_printf(into, "         slowed down to %u of %u messages at once: an acknowledgement takes %.3g s\n",
+                             status.uplink.pace, status.uplink.window, (double)status.uplink.latency_ns / 1e9));
     if (agent->uplink->commands)
         WR_TRY(commands_text(agent, &status, into));
     if (status.session.tls_warning[0])

@@ -123,7 +123,8 @@ static enum wr_result fill_session(const struct wr_config *config, struct wr_ses
     session->n_brokers = uplink->n_brokers;
     for (unsigned i = 0; i < uplink->n_brokers; i++)
         WR_TRY(wr_url_parse(uplink->brokers[i].url, &session->brokers[i], err));
-    session->tls = (struct wr_tls_config){.ca = uplink->ca, .cert = uplink->cert, .key = uplink->key, .crl = uplink->crl};
+    session->tls =
+        (struct wr_tls_config){.ca = uplink->ca, .cert = uplink->cert, .key = uplink->key, .crl = uplink->crl, .alpn = uplink->alpn};
     static const uint8_t versions[] = {
         [WR_CONFIG_MQTT_AUTO] = WR_MQTT_AUTO, [WR_CONFIG_MQTT_5] = WR_MQTT_5, [WR_CONFIG_MQTT_3_1_1] = WR_MQTT_3_1_1};
     session->version = versions[uplink->version];
@@ -149,6 +150,8 @@ static enum wr_result make_runner(struct wr_uplink_link *link, const struct wr_c
                                              .answers = link->answers,
                                              .clock = clock};
     runner.uplink.window = config->uplink->window;
+    runner.uplink.rate_bytes_per_s = config->uplink->rate;
+    runner.uplink.backfill_percent = config->uplink->backfill_share;
     runner.uplink.window_bytes = (uint32_t)config->uplink->window_bytes;
     runner.uplink.backoff_max_ns = config->uplink->retry_max_ns;
     if (runner.uplink.backoff_min_ns > runner.uplink.backoff_max_ns)

@@ -3,6 +3,8 @@ notice, and every reading arrives: no segment twice but under the same key.
 """
 import json
 import pathlib
+import socket
+import ssl
 import sys
 import threading
 
@@ -21,7 +23,7 @@ sources:
 windows:
   - {{name: s1, every: 1s, of: "*", lateness: 300ms}}
 store: {{path: store, budget: 16MB, max_loss: 500ms}}
-uplink: {{broker: {brokers}, ca: "{certs}/ca.pem", cert: "{certs}/client.pem", key: "{certs}/client.key", retry_max: 1s, connect_timeout: 2s}}
+uplink: {{broker: {brokers}, ca: "{certs}/ca.pem", cert: "{certs}/client.pem", key: "{certs}/client.key", retry_max: 1s, connect_timeout: 2s{more}}}
 control: {{socket: weir.sock}}
 log: {{format: json}}
 """
@@ -77,9 +79,9 @@ class Member:
 
 
 class Node:
-    def __init__(self, lab, name, brokers, certs):
+    def __init__(self, lab, name, brokers, certs, more=""):
         self.name = name
-        self.fields = dict(node=name, line=laboratory.free_port(), brokers=json.dumps(brokers), certs=certs)
+        self.fields = dict(node=name, line=laboratory.free_port(), brokers=json.dumps(brokers), certs=certs, more=more)
         self.agent = lab.add(laboratory.Agent(lab.weir, lab.directory / name, CONFIG.format(**self.fields)))
         self.agent.start()
         self.generator = lab.add(laboratory.Generator(self.fields["line"], 300, name=name))
@@ -87,6 +89,11 @@ class Node:
         checked = self.agent.run("check", check=(0, 1)).stdout
         line = next(line for line in checked.splitlines() if line.startswith("uplink "))
         self.order = line.removeprefix("uplink").strip().split(", then ")
+
+    def reconfigure(self, **changes):
+        self.fields.update(changes)
+        self.agent.config.write_text(CONFIG.format(**self.fields))
+        assert self.agent.reload()["msg"] == "done"
 
     def uplink(self):
         return self.agent.status()["uplink"]
@@ -151,12 +158,85 @@ def test_a_reload_changes_the_list(lab):
     urls = [Member(lab, name, certs, central).url for name in ("a", "b")]
     node = Node(lab, "gw-7", urls, certs)
     node.waits_to_be_at(0)
-    node.fields["brokers"] = json.dumps(node.order[1])
-    node.agent.config.write_text(CONFIG.format(**node.fields))
-    assert node.agent.reload()["msg"] == "done"
+    node.reconfigure(brokers=json.dumps(node.order[1]))
     node.waits_to_be_at(1)
     assert node.uplink()["broker"] == {"url": node.order[1], "why": "first choice", "of": 1, "failovers": 0, "redirects": 0,
                                        "redirects_not_followed": 0, "returns": 0}
+    node.balance(central)
+
+
+class Front:
+    """What stands before a broker at port 443: it ends TLS, tells who asks for what by the protocol named in the handshake, and passes on."""
+
+    def __init__(self, certs, target_port):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(f"{certs}/server.pem", f"{certs}/server.key")
+        context.set_alpn_protocols(["http/1.1", "x-amzn-mqtt-ca"])
+        self.named = []
+        self.target_port = target_port
+        self.listener = context.wrap_socket(socket.create_server(("127.0.0.1", 0)), server_side=True)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except ssl.SSLError:
+                continue  # a handshake that failed
+            except OSError:
+                return
+            self.named.append(client.selected_alpn_protocol())
+            if self.named[-1] != "x-amzn-mqtt-ca":
+                client.close()  # something else lives here
+                continue
+            server = socket.create_connection(("127.0.0.1", self.target_port))
+            threading.Thread(target=self._pass, args=(client, server), daemon=True).start()
+            threading.Thread(target=self._pass, args=(server, client), daemon=True).start()
+
+    @staticmethod
+    def _pass(source, sink):
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+        except OSError:
+            pass
+        for end in (source, sink):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self):
+        self.listener.close()
+
+
+def test_a_protocol_is_named_in_the_handshake(lab):
+    certs = laboratory.make_certs(lab.directory / "certs")
+    central = Central()
+    broker = lab.add(laboratory.Broker(lab.directory / "a", certs)).start()
+    lab.add(laboratory.Subscriber(broker.local_port, lab.weir, on_segment=central.take))
+    front = lab.add(Front(certs, broker.local_port))
+    node = Node(lab, "gw-7", f"mqtts://127.0.0.1:{front.port}", certs)
+    wait_for("a connection without a protocol", lambda: front.named, 10)
+    assert set(front.named) == {None} and node.uplink()["state"] != "online", front.named
+    node.reconfigure(more=", alpn: x-amzn-mqtt-ca")
+    node.waits_to_be_at(0)
+    assert front.named[-1] == "x-amzn-mqtt-ca"
+    node.balance(central)
+
+
+def test_segments_keep_to_the_rate(lab):
+    """At 1 kB a second the outbox grows while nothing is wrong; without a rate it is empty in no time."""
+    certs = laboratory.make_certs(lab.directory / "certs")
+    central = Central()
+    member = Member(lab, "a", certs, central)
+    node = Node(lab, "gw-7", member.url, certs, more=", rate: 1KB, format: json")
+    node.waits_to_be_at(0)
+    wait_for("an outbox that grows", lambda: node.agent.status()["outbox"]["segments"] >= 3, 20, 0.1)
+    assert node.uplink()["state"] == "online" and node.uplink()["attempts"] == 0
+    node.reconfigure(more=", format: json")
+    node.waits_to_be_at(0)
     node.balance(central)
 
 

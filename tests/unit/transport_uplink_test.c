@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tests/support/failing.h"
+#include "transport/pace_drain.h"
 #include "transport/uplink.h"
 
 struct bench {
@@ -201,6 +202,7 @@ static void lanes_and_cursors_take_turns(void **state) {
     wr_uplink_on_store(bench.uplink, &bench.now, &ready, 0, WR_OK);
     get(&bench, WR_CURSOR_LIVE, WR_LANE_ALARMS);
     assert_int_equal(bench.action.request.first, 101);
+    const uint64_t live = bench.action.request.ticket;
     get(&bench, WR_CURSOR_BACKFILL, WR_LANE_ALARMS);
     assert_int_equal(bench.action.request.first, 1);
     assert_int_equal(bench.action.request.last, 100);
@@ -208,8 +210,94 @@ static void lanes_and_cursors_take_turns(void **state) {
     struct wr_uplink_reply done = {
         .kind = WR_UPLINK_DONE, .lane = WR_LANE_ALARMS, .cursor = WR_CURSOR_BACKFILL, .ticket = bench.action.request.ticket};
     wr_uplink_on_store(bench.uplink, &bench.now, &done, 0, WR_OK);
+    assert_false(next(&bench)); /* what is asked for is more than a connection begins with */
+    done.cursor = WR_CURSOR_LIVE;
+    done.ticket = live;
+    wr_uplink_on_store(bench.uplink, &bench.now, &done, 0, WR_OK);
     get(&bench, WR_CURSOR_LIVE, WR_LANE_CHANGES);
+    assert_int_equal(bench.action.request.max_segments, 2); /* of 64 KB: an eighth of the window */
     wr_uplink_free(bench.uplink);
+}
+
+/* ---- pace ---- */
+
+static void segment_comes(struct bench *bench, int64_t seq) {
+    struct wr_uplink_reply reply = {.kind = WR_UPLINK_SEGMENT,
+                                    .lane = bench->action.request.lane,
+                                    .cursor = bench->action.request.cursor,
+                                    .ticket = bench->action.request.ticket};
+    reply.segment = (struct wr_segment){.seq = seq, .lane = reply.lane, .body = malloc(1000), .body_len = 1000};
+    wr_uplink_on_store(bench->uplink, &bench->now, &reply, 1000, WR_OK);
+}
+
+/* Runs a drain of windows: the time of each publish, all acknowledged at once. Returns how many went. */
+static unsigned drains(struct bench *bench, int64_t until_boot_ns, int64_t *seq) {
+    unsigned published = 0;
+    for (;;) {
+        while (next(bench)) {
+            const struct wr_uplink_request request = bench->action.request;
+            const uint64_t id = bench->action.id;
+            if (bench->action.kind == WR_UPLINK_ACT_PUBLISH) {
+                published++;
+                session(bench, WR_SESSION_DELIVERED, id, 0);
+            } else if (bench->action.kind == WR_UPLINK_ACT_REQUEST && request.kind == WR_UPLINK_GET) {
+                for (uint32_t i = 0; i < request.max_segments && request.lane == WR_LANE_WINDOWS && request.cursor == WR_CURSOR_LIVE; i++)
+                    segment_comes(bench, ++*seq);
+                struct wr_uplink_reply done = {
+                    .kind = WR_UPLINK_DONE, .lane = request.lane, .cursor = request.cursor, .ticket = request.ticket};
+                wr_uplink_on_store(bench->uplink, &bench->now, &done, 0, WR_OK);
+            } else if (bench->action.kind == WR_UPLINK_ACT_REQUEST && request.kind == WR_UPLINK_OFFER) {
+                struct wr_uplink_reply offered = {.kind = WR_UPLINK_OFFERED, .lane = request.lane, .seq = request.last};
+                wr_uplink_on_store(bench->uplink, &bench->now, &offered, 0, WR_OK);
+            }
+        }
+        const int64_t wake_ns = wr_uplink_wake_ns(bench->uplink);
+        if (wake_ns > until_boot_ns)
+            return published;
+        assert_true(wake_ns > bench->now.boot_ns); /* it does not spin */
+        bench->now.boot_ns = wake_ns;
+    }
+}
+
+static void segments_keep_to_the_rate(void **state) {
+    (void)state;
+    struct wr_uplink_config config = wr_uplink_defaults();
+    struct bench bench;
+    int64_t seq = 0;
+    config.rate_bytes_per_s = 10000;
+    bench_open_with(&bench, &config);
+    online(&bench);
+    struct wr_uplink_reply ready = {.kind = WR_UPLINK_READY, .epoch = 1};
+    wr_uplink_on_store(bench.uplink, &bench.now, &ready, 0, WR_OK);
+    assert_in_range(drains(&bench, bench.now.boot_ns + 10 * WR_NS_PER_S, &seq), 108, 112); /* 10 s, and the second that was saved up */
+    wr_uplink_free(bench.uplink);
+}
+
+/* A refusal of the kind "enough" halves what is in flight; another kind does not. */
+static void a_quota_slows_down(void **state) {
+    (void)state;
+    for (int quota = 0; quota < 2; quota++) {
+        struct bench bench;
+        struct wr_uplink_stats stats;
+        bench_open(&bench);
+        online(&bench);
+        struct wr_uplink_reply ready = {.kind = WR_UPLINK_READY, .epoch = 1};
+        wr_uplink_on_store(bench.uplink, &bench.now, &ready, 0, WR_OK);
+        get(&bench, WR_CURSOR_LIVE, WR_LANE_ALARMS);
+        segment_comes(&bench, 1);
+        expect(&bench, WR_UPLINK_ACT_REQUEST);
+        struct wr_uplink_reply offered = {.kind = WR_UPLINK_OFFERED, .lane = WR_LANE_ALARMS, .seq = bench.action.request.last};
+        wr_uplink_on_store(bench.uplink, &bench.now, &offered, 0, WR_OK);
+        do
+            assert_true(next(&bench));
+        while (bench.action.kind != WR_UPLINK_ACT_PUBLISH);
+        struct wr_session_event event = {.kind = WR_SESSION_REFUSED, .reason = quota ? 0x97 : 0x87, .connection = 1, .id = bench.action.id};
+        wr_uplink_on_session(bench.uplink, &bench.now, 0, &event);
+        wr_uplink_stats(bench.uplink, &stats);
+        assert_int_equal(stats.pace, quota ? WR_PACE_START / 2 : WR_PACE_START);
+        assert_int_equal(stats.pace_cuts, quota);
+        wr_uplink_free(bench.uplink);
+    }
 }
 
 /* ---- commands ---- */
@@ -601,6 +689,8 @@ int main(void) {
         cmocka_unit_test(silence_ends_a_session_only_with_something_in_flight),
         cmocka_unit_test(a_stop_says_goodbye),
         cmocka_unit_test(lanes_and_cursors_take_turns),
+        cmocka_unit_test(segments_keep_to_the_rate),
+        cmocka_unit_test(a_quota_slows_down),
         cmocka_unit_test(commands_are_asked_for_before_the_birth),
         cmocka_unit_test(a_refused_subscription_is_asked_for_again),
         cmocka_unit_test(a_broker_that_hangs_up_is_not_asked_each_time),

@@ -1,0 +1,91 @@
+/* What the uplink publishes next, and whether it may now. */
+#include "transport/uplink_private.h"
+
+/* The held segment that goes next: lane 0 first, then in the order in which they were fetched. */
+static struct item *next_segment(struct wr_uplink *uplink) {
+    struct item *next = NULL;
+    for (size_t i = 0; i < uplink->n_items; i++) {
+        struct item *item = &uplink->items[i];
+        if (item->state != ITEM_HELD || item->seq > uplink->offered[item->lane]) /* U3 */
+            continue;
+        bool alarm = item->lane == WR_LANE_ALARMS;
+        bool next_alarm = next != NULL && next->lane == WR_LANE_ALARMS;
+        if (next == NULL || (alarm && !next_alarm) || (alarm == next_alarm && item->order < next->order))
+            next = item;
+    }
+    return next;
+}
+
+struct direct *wr_uplink_next_direct(struct wr_uplink *uplink, const struct wr_now *now) {
+    struct direct *next = NULL;
+    for (size_t i = 0; i < DIRECTS; i++) {
+        struct direct *direct = &uplink->directs[i];
+        if (direct->state == DIRECT_WAITING && direct->retry_boot_ns <= now->boot_ns && (next == NULL || direct->order < next->order))
+            next = direct;
+    }
+    return next;
+}
+
+static bool publish_segment(struct wr_uplink *uplink, const struct wr_now *now, struct item *item, struct wr_uplink_action *action) {
+    wr_uplink_act(action, WR_UPLINK_ACT_PUBLISH, uplink);
+    item->id = wr_uplink_id(uplink);
+    item->state = ITEM_IN_FLIGHT;
+    item->published_boot_ns = now->boot_ns;
+    action->id = item->id;
+    wr_pace_rate_sent(&uplink->rate, item->bytes, now->boot_ns);
+    uplink->publishing = item->segment;
+    item->segment = (struct wr_segment){0};
+    action->segment = &uplink->publishing;
+    uplink->stats.published++;
+    return true;
+}
+
+bool wr_uplink_send_direct(struct wr_uplink *uplink, struct direct *direct, struct wr_uplink_action *action) {
+    wr_uplink_act(action, WR_UPLINK_ACT_DIRECT, uplink);
+    direct->id = wr_uplink_id(uplink);
+    direct->state = DIRECT_IN_FLIGHT;
+    action->id = direct->id;
+    action->direct = &direct->message;
+    return true;
+}
+
+/* U10: what is no alarm goes at the pace of the link, and of the config. */
+static bool pace_lets(struct wr_uplink *uplink, const struct wr_now *now, const struct wr_uplink_load *load, size_t bytes) {
+    const uint32_t window_bytes = wr_pace_drain_bytes(&uplink->pace, uplink->config.window_bytes);
+    if (load->in_flight >= uplink->pace.limit || (load->in_flight_bytes > 0 && load->in_flight_bytes + bytes > window_bytes))
+        return false;
+    uplink->rate_waits = wr_pace_rate_ready_ns(&uplink->rate) > now->boot_ns;
+    return !uplink->rate_waits;
+}
+
+/* The subscription (U7), then the birth, then alarms, then direct messages, then the rest; none of it but the first beyond the window (U2, U5). */
+bool wr_uplink_next_publish(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_action *action) {
+    struct wr_uplink_load load;
+    uplink->rate_waits = false;
+    wr_uplink_load(uplink, &load);
+    if (load.unanswered == 0)
+        uplink->progress_boot_ns = now->boot_ns;
+    if (wr_uplink_commands_ask(uplink, now))
+        return wr_uplink_act(action, WR_UPLINK_ACT_SUBSCRIBE, uplink);
+    if (load.in_flight >= uplink->window)
+        return false;
+    if (uplink->birth_due) {
+        uplink->birth_due = false;
+        uplink->birth_id = wr_uplink_id(uplink);
+        wr_uplink_act(action, WR_UPLINK_ACT_BIRTH, uplink);
+        action->online = true;
+        action->id = uplink->birth_id;
+        return true;
+    }
+    struct item *item = next_segment(uplink);
+    struct direct *direct = wr_uplink_next_direct(uplink, now);
+    bool direct_first = direct != NULL && (item == NULL || item->lane != WR_LANE_ALARMS);
+    if (!direct_first && item == NULL)
+        return false;
+    size_t bytes = direct_first ? direct->message.payload_len : item->bytes;
+    if (load.in_flight_bytes > 0 && load.in_flight_bytes + bytes > uplink->config.window_bytes)
+        return false;
+    if (!direct_first && item->lane != WR_LANE_ALARMS && !pace_lets(uplink, now, &load, bytes))
+        return false;
+    return direct_first ? wr_uplink_send_direct(uplink, direct, action) : publish_segment(uplink, now, item, action);
+}

@@ -5,7 +5,8 @@
  * control character can reach a topic.
  * With MQTT 3.1.1 the key of a segment follows: `{prefix}/{site}/{node}/agg/{epoch}/{seq}`.
  * The retained `state` tells who is there: a birth when the link is up, a last will that the broker publishes when the link is lost, and
- * an "offline" with cause "stop" at a clean stop, with cause "move" where the node goes on at another broker.
+ * an "offline" with cause "stop" at a clean stop, with cause "move" where the node goes on at another broker, "schedule" where its
+ * schedule says so.
  * Threads: none; plain values. Limits: prefix 128 bytes, site and node 64.
  */
 #ifndef WEIR_TRANSPORT_TOPIC_H

@@ -68,6 +68,8 @@ enum wr_result wr_uplink_new(const struct wr_uplink_config *config, struct wr_up
     uplink->rate.bytes_per_s = config->rate_bytes_per_s;
     uplink->max_packet_bytes = UINT32_MAX;
     uplink->route = config->route;
+    uplink->open = true; /* the first look says more */
+    uplink->look_boot_ns = WR_NEVER_NS;
     if (config->route.n == 0)
         wr_route_init_one(&uplink->route);
     *ret_uplink = uplink;
@@ -292,8 +294,9 @@ static void expire(struct wr_uplink *uplink, const struct wr_now *now, uint64_t 
         session_over(uplink, now, random, "stopped before everything in flight was acknowledged", NULL);
         return;
     }
-    if (uplink->state == WR_UPLINK_ONLINE && now->boot_ns >= uplink->route.home_boot_ns) {
-        uplink->moving = true;
+    const bool home = now->boot_ns >= uplink->route.home_boot_ns;
+    if (uplink->state == WR_UPLINK_ONLINE && (home || !uplink->open)) {
+        uplink->leaving = home ? WR_UPLINK_GOES_HOME : WR_UPLINK_CLOSES;
         uplink->stop_boot_ns = wr_clock_add_ns(now->boot_ns, uplink->config.ack_timeout_ns);
         go(uplink, WR_UPLINK_DRAINING);
     }
@@ -343,7 +346,11 @@ static bool next_goodbye(struct wr_uplink *uplink, const struct wr_now *now, uin
         return false;
     if (uplink->goodbye_sent) {
         uint64_t connection = uplink->connection;
-        session_over(uplink, now, random, uplink->stopping ? "stopped" : "goes back to the first choice of its brokers", NULL);
+        session_over(uplink, now, random,
+                     uplink->stopping                         ? "stopped"
+                     : uplink->leaving == WR_UPLINK_GOES_HOME ? "goes back to the first choice of its brokers"
+                                                              : "the time of its schedule is over",
+                     NULL);
         wr_uplink_act(action, WR_UPLINK_ACT_CLOSE, uplink);
         action->connection = connection;
         action->clean = true;
@@ -353,7 +360,7 @@ static bool next_goodbye(struct wr_uplink *uplink, const struct wr_now *now, uin
     uplink->birth_id = wr_uplink_id(uplink);
     wr_uplink_act(action, WR_UPLINK_ACT_BIRTH, uplink);
     action->online = false;
-    action->moving = !uplink->stopping;
+    action->leaving = uplink->stopping ? (uint8_t)WR_UPLINK_LEAVES : uplink->leaving;
     action->id = uplink->birth_id;
     return true;
 }
@@ -369,6 +376,7 @@ static bool next_connect(struct wr_uplink *uplink, struct wr_uplink_action *acti
 
 bool wr_uplink_next(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, struct wr_uplink_action *ret_action) {
     wr_segment_free(&uplink->publishing);
+    wr_uplink_look(uplink, now);
     expire(uplink, now, random);
     if (uplink->close_due) {
         uplink->close_due = false;
@@ -385,7 +393,7 @@ bool wr_uplink_next(struct wr_uplink *uplink, const struct wr_now *now, uint64_t
     }
     if (next_direct_done(uplink, ret_action))
         return true;
-    if (uplink->state == WR_UPLINK_OFFLINE && !uplink->stopping && now->boot_ns >= uplink->retry_boot_ns)
+    if (uplink->state == WR_UPLINK_OFFLINE && !uplink->stopping && now->boot_ns >= uplink->retry_boot_ns && uplink->open)
         return next_connect(uplink, ret_action);
     if (uplink->state == WR_UPLINK_ONLINE && wr_uplink_next_publish(uplink, now, ret_action))
         return true;
@@ -401,10 +409,12 @@ bool wr_uplink_next(struct wr_uplink *uplink, const struct wr_now *now, uint64_t
 
 int64_t wr_uplink_wake_ns(const struct wr_uplink *uplink) {
     if (uplink->state == WR_UPLINK_OFFLINE)
-        return uplink->retry_boot_ns;
+        return uplink->open ? uplink->retry_boot_ns : uplink->look_boot_ns;
     if (uplink->state != WR_UPLINK_ONLINE && uplink->state != WR_UPLINK_DRAINING)
         return WR_NEVER_NS;
     int64_t wake = uplink->state == WR_UPLINK_DRAINING ? uplink->stop_boot_ns : uplink->route.home_boot_ns;
+    if (uplink->state == WR_UPLINK_ONLINE && uplink->look_boot_ns < wake)
+        wake = uplink->look_boot_ns;
     if (uplink->rate_waits && uplink->rate.free_boot_ns < wake)
         wake = uplink->rate.free_boot_ns;
     struct wr_uplink_load load;

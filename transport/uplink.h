@@ -13,6 +13,7 @@
  *   U8  answers to commands and direct messages have places of their own: neither keeps the other out
  *   U9  a connect goes to the broker that the route says (transport/route.h), and a connection stays with one broker
  *   U10 what is no alarm is in flight within the limit of its pace (transport/pace_drain.h), and published within the configured rate
+ *   U11 outside its schedule the uplink is connected only while an alarm or a direct message waits, and WR_LINK_LINGER_NS after
  *
  * What goes wrong, and what happens then: the link is down or breaks: full-jitter backoff, reset only after a stable session; a reason that somebody has to do
  * something about (transport/reason.h): at least half of a longer pause; several brokers: the route says which is next, and the pause grows with each round; the broker
@@ -27,7 +28,7 @@
  *   DIALLING    address, TCP, TLS                       → CONNECTING | OFFLINE
  *   CONNECTING  MQTT                                    → ONLINE | OFFLINE
  *   ONLINE                                              → OFFLINE | DRAINING
- *   DRAINING    a stop, or a return to the first choice of several brokers: what is in flight ends  → STOPPED | OFFLINE
+ *   DRAINING    a stop, a return to the first choice of several brokers, or the schedule's end: what is in flight ends  → STOPPED | OFFLINE
  *   STOPPED     final
  * and from each of them → STOPPED when a stop's deadline comes, at once where there is no session.
  *
@@ -44,6 +45,7 @@
 
 #include "core/clock.h"
 #include "core/result.h"
+#include "transport/link_schedule.h"
 #include "transport/route.h"
 #include "transport/uplink_messages.h"
 
@@ -69,6 +71,7 @@ struct wr_uplink_config {
         wait_ns; /* cap of the first pause after a reason that somebody has to do something about; doubles likewise; at least half is waited */
     uint64_t rate_bytes_per_s;  /* of segments; alarms do not wait for it; 0: no limit */
     uint32_t backfill_percent;  /* of the segments, while live and backfill both have some */
+    struct wr_link_schedule schedule; /* all zero: always connected */
     struct wr_route route; /* the order of the brokers; n 0: there is one */
 };
 
@@ -119,6 +122,17 @@ enum wr_uplink_commands {
     WR_UPLINK_COMMANDS_REFUSED, /* the broker does not grant the subscription: asked for again after subscribe_retry_ns */
 };
 
+/* Why we end a session ourselves. */
+enum wr_uplink_leaving {
+    WR_UPLINK_STAYS,
+    WR_UPLINK_LEAVES,    /* a stop */
+    WR_UPLINK_GOES_HOME, /* to the first choice of several brokers */
+    WR_UPLINK_CLOSES,    /* the schedule says so */
+};
+
+/* What the state says of it: "stop", "move", "schedule". */
+const char *wr_uplink_leaving_name(uint8_t leaving);
+
 /* What happens to the outside world. */
 enum wr_uplink_action_kind {
     WR_UPLINK_ACT_CONNECT,     /* open connection number `connection` to `broker` */
@@ -136,7 +150,7 @@ struct wr_uplink_action {
     bool clean;
     bool online;
     bool delivered;
-    bool moving;    /* BIRTH, offline: to another broker */
+    uint8_t leaving; /* BIRTH, offline: enum wr_uplink_leaving */
     uint8_t broker; /* CONNECT: its place in the config's list */
     uint64_t connection;
     uint64_t id;
@@ -176,6 +190,8 @@ struct wr_uplink_stats {
     char commands_cause[WR_UPLINK_CAUSE_BYTES]; /* why the last subscription was not granted; "" before the first time */
     uint8_t reason;                             /* of the last end: an MQTT reason code, 0: none */
     uint8_t broker;                             /* in use, or tried next: its place in the config's list */
+    bool planned;                               /* the last end was our own: a move, or the schedule's */
+    int64_t opens_boot_ns;                      /* OFFLINE by schedule: until then, or until an alarm waits; WR_NEVER_NS: not */
     uint8_t broker_why;                         /* enum wr_route_why */
     int64_t home_boot_ns;                       /* when it returns to the first choice; WR_NEVER_NS */
     uint64_t failovers;

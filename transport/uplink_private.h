@@ -1,5 +1,5 @@
 /* Shared by uplink.c (states, session, what is due), uplink_fetch.c (cursors, segments under way), uplink_send.c (what goes next), uplink_retry.c (which broker next,
- * and when) and uplink_commands.c (the subscription). Nobody else
+ * and when) uplink_schedule.c (whether to be connected) and uplink_commands.c (the subscription). Nobody else
  * includes it. */
 #ifndef WEIR_TRANSPORT_UPLINK_PRIVATE_H
 #define WEIR_TRANSPORT_UPLINK_PRIVATE_H
@@ -74,7 +74,10 @@ struct wr_uplink {
     bool close_clean;
     uint64_t close_connection;
     bool stopping;
-    bool moving; /* DRAINING to go back to the first choice */
+    uint8_t leaving; /* DRAINING: enum wr_uplink_leaving; a stop overtakes the others */
+    bool open;               /* to be connected now (U11) */
+    int64_t look_boot_ns;    /* when that may change by itself */
+    int64_t linger_boot_ns;  /* what was urgent keeps it open until then */
     int64_t stop_boot_ns;
     struct wr_route route;
     struct wr_pace_drain pace; /* of the present session */
@@ -132,6 +135,8 @@ bool wr_uplink_act(struct wr_uplink_action *action, enum wr_uplink_action_kind k
 bool wr_uplink_next_publish(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_action *action);
 struct direct *wr_uplink_next_direct(struct wr_uplink *uplink, const struct wr_now *now);
 bool wr_uplink_send_direct(struct wr_uplink *uplink, struct direct *direct, struct wr_uplink_action *action);
+/* Whether to be connected now: sets `open` and `look_boot_ns`. */
+void wr_uplink_look(struct wr_uplink *uplink, const struct wr_now *now);
 /* A session ended after lasted_ns, or (-1) a connect failed; event: what was said of it, NULL: we ended it. Sets the next broker, and when it is tried. */
 void wr_uplink_retry_plan(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, int64_t lasted_ns,
                           const struct wr_session_event *event);

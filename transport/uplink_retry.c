@@ -24,11 +24,13 @@ void wr_uplink_retry_plan(struct wr_uplink *uplink, const struct wr_now *now, ui
     uplink->stats.reason = event != NULL ? event->reason : 0;
     if (lasted_ns >= config->stable_ns)
         uplink->attempts = 0;
-    if (uplink->moving) {
-        uplink->moving = false;
+    uplink->stats.planned = uplink->leaving != WR_UPLINK_STAYS;
+    if (uplink->leaving != WR_UPLINK_STAYS) {
         uplink->attempts = 0;
         uplink->retry_boot_ns = now->boot_ns;
-        wr_route_home(&uplink->route);
+        if (uplink->leaving == WR_UPLINK_GOES_HOME)
+            wr_route_home(&uplink->route);
+        uplink->leaving = WR_UPLINK_STAYS;
         return;
     }
     struct wr_backoff backoff = {.min_ns = config->backoff_min_ns,

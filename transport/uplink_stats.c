@@ -25,6 +25,7 @@ void wr_uplink_stats(const struct wr_uplink *uplink, struct wr_uplink_stats *ret
     ret_stats->waiting_refused = load.refused[0] + load.refused[1];
     ret_stats->direct_waiting = load.direct_waiting;
     ret_stats->attempts = uplink->attempts;
+    ret_stats->opens_boot_ns = uplink->state == WR_UPLINK_OFFLINE && !uplink->open ? uplink->look_boot_ns : WR_NEVER_NS;
     ret_stats->broker = (uint8_t)wr_route_broker(&uplink->route);
     ret_stats->broker_why = uplink->route.why;
     ret_stats->home_boot_ns = uplink->route.home_boot_ns;

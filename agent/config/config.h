@@ -217,6 +217,12 @@ struct wr_broker {
     uint16_t port; /* 1883 and 8883 when not given */
 };
 
+/* When the uplink is connected. */
+struct wr_config_schedule {
+    int64_t every_ns;
+    int64_t open_ns; /* of each `every` */
+};
+
 /* Operators' commands over MQTT. */
 struct wr_config_commands {
     char *key_file; /* absolute: PEM of a public key on P-256, which has signed what is carried out */
@@ -242,6 +248,7 @@ struct wr_config_uplink {
     char *alpn;                          /* NULL: none */
     uint64_t rate;                       /* bytes of segments a second; 0: no limit */
     uint32_t backfill_share;             /* percent */
+    struct wr_config_schedule *schedule; /* NULL: always connected */
     uint32_t window;                     /* messages in flight */
     uint64_t window_bytes;               /* bytes in flight, at most 1 MB */
     struct wr_config_commands *commands; /* NULL: none are taken */

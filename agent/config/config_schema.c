@@ -89,6 +89,24 @@ static const struct wr_yaml_field commands_fields[] = {
     {.key = NULL},
 };
 
+static const struct wr_yaml_field schedule_fields[] = {
+    {.key = "open",
+     .kind = WR_YAML_DURATION,
+     AT(wr_config_schedule, open_ns),
+     .required = true,
+     .min = 10 * S,
+     .max = 365 * DAY,
+     .help = "how long it is connected in each `every`, and after a start"},
+    {.key = "every",
+     .kind = WR_YAML_DURATION,
+     AT(wr_config_schedule, every_ns),
+     .fallback = "1h",
+     .min = 20 * S,
+     .max = 365 * DAY,
+     .help = "at a time in it that comes from node.id, so that a fleet is spread"},
+    {.key = NULL},
+};
+
 static const struct wr_yaml_field uplink_fields[] = {
     {.key = "broker",
      .kind = WR_YAML_STRINGS,
@@ -160,6 +178,11 @@ static const struct wr_yaml_field uplink_fields[] = {
      .kind = WR_YAML_STRING,
      AT(wr_config_uplink, alpn),
      .help = "protocol to name in the TLS handshake (ALPN), for brokers that share port 443 with others: `x-amzn-mqtt-ca` at AWS IoT Core"},
+    {.key = "schedule",
+     .kind = WR_YAML_RECORD,
+     AT(wr_config_uplink, schedule),
+     RECORD_OF(wr_config_schedule, schedule_fields),
+     .help = "connected for a part of the time only; alarms do not wait for it. Without it: always"},
     {.key = "rate",
      .kind = WR_YAML_SIZE,
      AT(wr_config_uplink, rate),

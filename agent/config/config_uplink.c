@@ -122,6 +122,9 @@ void wr_config_check_uplink(struct wr_config_load *load) {
     check_credentials(load);
     if (uplink->commands)
         check_commands(load, uplink->commands);
+    if (uplink->schedule && uplink->schedule->open_ns >= uplink->schedule->every_ns)
+        wr_config_error(load, WR_CONFIG_W_LIMIT, "uplink.schedule.open", NULL,
+                        "it is connected all the time: open must be less than every");
     struct wr_place place;
     struct wr_error err = {0};
     if (wr_place_init(&place, uplink->prefix, "-", "x", &err) != WR_OK)

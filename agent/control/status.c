@@ -153,15 +153,18 @@ static void commands_json(const struct wr_agent *agent, const struct wr_uplink_s
     wr_json_object_end(json);
 }
 
+static uint64_t seconds_until(const struct wr_agent *agent, int64_t boot_ns) {
+    const int64_t left_ns = boot_ns - wr_clock_boot_ns(agent->clock);
+    return left_ns > 0 ? (uint64_t)(left_ns / WR_NS_PER_S) : 0;
+}
+
 static void brokers_json(const struct wr_agent *agent, const struct wr_uplink_status *status, struct wr_json *json) {
     wr_json_object(json, "broker");
     wr_json_string(json, "url", wr_uplink_link_broker(agent->uplink, status));
     wr_json_string(json, "why", wr_route_why_name(status->uplink.broker_why));
     wr_json_uint(json, "of", agent->uplink->config->n_brokers);
-    if (status->uplink.home_boot_ns != WR_NEVER_NS) {
-        const int64_t left_ns = status->uplink.home_boot_ns - wr_clock_boot_ns(agent->clock);
-        wr_json_uint(json, "returns_in_s", (uint64_t)(left_ns > 0 ? left_ns / WR_NS_PER_S : 0));
-    }
+    if (status->uplink.home_boot_ns != WR_NEVER_NS)
+        wr_json_uint(json, "returns_in_s", seconds_until(agent, status->uplink.home_boot_ns));
     wr_json_uint(json, "failovers", status->uplink.failovers);
     wr_json_uint(json, "redirects", status->uplink.redirects);
     wr_json_uint(json, "redirects_not_followed", status->uplink.strange_redirects);
@@ -181,6 +184,8 @@ static void uplink_json(struct wr_agent *agent, struct wr_json *json) {
     wr_json_string(json, "state", wr_uplink_state_name(status.uplink.state));
     wr_json_string(json, "cause", status.uplink.cause);
     wr_json_uint(json, "reason", status.uplink.reason);
+    if (status.uplink.opens_boot_ns != WR_NEVER_NS)
+        wr_json_uint(json, "opens_in_s", seconds_until(agent, status.uplink.opens_boot_ns));
     brokers_json(agent, &status, json);
     wr_json_string(json, "warning", status.session.tls_warning);
     if (status.session.cert_expires_wall_ns != WR_NEVER_NS)
@@ -350,8 +355,7 @@ static enum wr_result broker_text(const struct wr_agent *agent, const struct wr_
     if (status->uplink.home_boot_ns == WR_NEVER_NS)
         return wr_buf_text(into, "\n");
     char left[32];
-    const int64_t left_ns = status->uplink.home_boot_ns - wr_clock_boot_ns(agent->clock);
-    wr_quantity_format_duration(left, sizeof left, left_ns > 0 ? left_ns / WR_NS_PER_S * WR_NS_PER_S : 0);
+    wr_quantity_format_duration(left, sizeof left, (int64_t)seconds_until(agent, status->uplink.home_boot_ns) * WR_NS_PER_S);
     return wr_buf_printf(into, "; back to the first choice in %s\n", left);
 }
 
@@ -366,6 +370,11 @@ static enum wr_result uplink_text(struct wr_agent *agent, struct wr_buf *into) {
                          wr_uplink_state_name(status.uplink.state), version[0] ? ", MQTT " : "", version, status.uplink.acknowledged,
                          status.uplink.in_flight));
     WR_TRY(broker_text(agent, &status, into));
+    if (status.uplink.opens_boot_ns != WR_NEVER_NS) {
+        char left[32];
+        wr_quantity_format_duration(left, sizeof left, (int64_t)seconds_until(agent, status.uplink.opens_boot_ns) * WR_NS_PER_S);
+        return wr_buf_printf(into, "         by its schedule it connects in %s, or when there is an alarm\n", left);
+    }
     if (status.uplink.state == WR_UPLINK_ONLINE && status.uplink.pace_cuts > 0 && status.uplink.pace < status.uplink.window)
         WR_TRY(wr_buf_printf(into, "         slowed down to %u of %u messages at once: an acknowledgement takes %.3g s\n",
                              status.uplink.pace, status.uplink.window, (double)status.uplink.latency_ns / 1e9));

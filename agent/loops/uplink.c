@@ -51,6 +51,15 @@ static void say_online(struct wr_uplink_link *link) {
                     WR_LOG_STR("error", status.session.tls_warning));
 }
 
+static void say_offline(struct wr_uplink_link *link) {
+    struct wr_uplink_status status;
+    wr_uplink_runner_status(link->runner, &status);
+    if (status.uplink.planned)
+        WR_LOG_WITH(WR_LOG_INFO, "uplink", "offline", WR_LOG_STR("why", status.uplink.cause));
+    else
+        WR_LOG_WITH(WR_LOG_WARN, "uplink", "offline", WR_LOG_STR("error", status.uplink.cause));
+}
+
 static void notify(void *user, const struct wr_uplink_notice *notice) {
     struct wr_uplink_link *link = user;
     switch ((enum wr_uplink_notice_kind)notice->kind) {
@@ -60,7 +69,7 @@ static void notify(void *user, const struct wr_uplink_notice *notice) {
             say_online(link);
         } else if (notice->to == WR_UPLINK_OFFLINE && strcmp(notice->text, link->last_cause) != 0) {
             snprintf(link->last_cause, sizeof link->last_cause, "%s", notice->text);
-            WR_LOG_WITH(WR_LOG_WARN, "uplink", "offline", WR_LOG_STR("error", notice->text));
+            say_offline(link);
         }
         break;
     case WR_UPLINK_NOTICE_DIRECT_DONE:
@@ -158,6 +167,11 @@ static enum wr_result make_runner(struct wr_uplink_link *link, const struct wr_c
         runner.uplink.backoff_min_ns = runner.uplink.backoff_max_ns;
     runner.format = (enum wr_payload_format)config->uplink->format;
     WR_TRY(fill_session(config, &runner.session, err));
+    if (config->uplink->schedule) {
+        wr_link_schedule_init(&runner.uplink.schedule, config->node->id, config->uplink->schedule->every_ns,
+                              config->uplink->schedule->open_ns);
+        runner.uplink.schedule.start_boot_ns = wr_clock_boot_ns(clock);
+    }
     wr_route_init(&runner.uplink.route, config->node->id, runner.session.brokers, runner.session.n_brokers);
     WR_TRY(wr_place_init(&link->place, config->uplink->prefix, config->node->site, config->node->id, err));
     runner.place = link->place;

@@ -64,6 +64,7 @@ struct world {
     unsigned broker;
     unsigned dead; /* this one never answers */
     unsigned moves;
+    bool scheduled;
     bool connecting;
     bool connected;
     int64_t connect_ns;
@@ -364,6 +365,9 @@ static void start(struct world *w) {
     config.subscribe_retry_ns = SUBSCRIBE_RETRY_NS;
     wr_route_init(&config.route, "gw-7", (struct wr_url[BROKERS]){{.host = "a"}, {.host = "b"}, {.host = "c"}}, BROKERS);
     w->dead = config.route.order[rnd(w) % BROKERS];
+    if (w->scheduled)
+        wr_link_schedule_init(&config.schedule, "gw-7", 60 * WR_NS_PER_S, 20 * WR_NS_PER_S);
+    config.schedule.start_boot_ns = w->now.boot_ns;
     assert_int_equal(wr_uplink_new(&config, &w->uplink, NULL), WR_OK);
 }
 
@@ -420,6 +424,7 @@ static void run(uint64_t seed, bool restarts, enum ear ear) {
     assert_non_null(w);
     w->dice.state = seed;
     w->ear = ear;
+    w->scheduled = chance(w, 30);
     w->now = (struct wr_now){.boot_ns = WR_NS_PER_S, .wall_ns = WR_NS_PER_S, .wall_trusted = true};
     start(w);
     for (int i = 0; i < SEGMENTS / 3; i++)

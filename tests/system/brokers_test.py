@@ -226,6 +226,31 @@ def test_a_protocol_is_named_in_the_handshake(lab):
     node.balance(central)
 
 
+def test_an_alarm_overrides_the_schedule(lab):
+    """Ten seconds from the start, and then not for hours; in between only an alarm connects."""
+    certs = laboratory.make_certs(lab.directory / "certs")
+    central = Central()
+    member = Member(lab, "a", certs, central)
+    (lab.directory / "gw-7").mkdir()
+    (lab.directory / "gw-7" / "rules.yaml").write_text('weir: 1\nrules: [{rule: high, when: "beat > 50", auto_ack: true}]\n')
+    node = Node(lab, "gw-7", member.url, certs, more=', schedule: {open: 10s, every: 4000h}}\nrules: ["rules.yaml"]\nlimits: {')
+    node.waits_to_be_at(0)
+    wait_for("the end of its time", lambda: node.uplink()["state"] == "offline", 20, 0.05)
+    uplink = node.uplink()
+    assert uplink["attempts"] == 0 and uplink["opens_in_s"] > 0, uplink
+    wait_for("the state", lambda: member.subscriber.states[-1]["cause"] == "schedule", 5)
+    assert "connects in" in node.agent.run("status").stdout
+    sensor = laboratory.Sender(node.fields["line"])
+    sensor.send("beat value=99\n")
+    wait_for("the alarm", lambda: member.subscriber.alarms, 10, 0.05)
+    sensor.close()
+    wait_for("the end of the override", lambda: node.uplink()["state"] == "offline", 25, 0.1)
+    node.reconfigure(more='}\nrules: ["rules.yaml"]\nlimits: {')
+    node.waits_to_be_at(0)
+    node.generator.stop()
+    wait_for("the outbox to drain", node.agent.drained, 20, 0.1)
+
+
 def test_segments_keep_to_the_rate(lab):
     """At 1 kB a second the outbox grows while nothing is wrong; without a rate it is empty in no time."""
     certs = laboratory.make_certs(lab.directory / "certs")

@@ -387,6 +387,7 @@ static void test_uplink(void **state) {
     complains(NODE FLOOR M1 "uplink: {broker: [\"mqtts://a\", \"mqtts://\"]}\n", "4:32: error W505", "no host");
     complains(NODE FLOOR M1 "uplink: {broker: [\"mqtts://a\", b, c, d, e, f, g, h, i]}\n", "4:10: error W511", "9 brokers: 1 to 8");
     complains(NODE FLOOR M1 "uplink: {broker: \"mqtt://a\"}\n", "4:18: warning W509", "without TLS");
+    complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", schedule: {open: 1h}}\n", "4:48: error W511", "all the time");
     complains(NODE FLOOR M1 "uplink: {broker: \"mqtt://127.0.0.1\", alpn: mqtt}\n", "4:44: warning W510", "nobody is told");
     complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", alpn: \"\"}\n", "4:37: error W511", "1 to 255 bytes");
     complains(NODE FLOOR M1 "uplink: {broker: \"mqtts://a\", backfill_share: 101}\n", "4:47: error W306", "");

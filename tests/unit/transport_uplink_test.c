@@ -230,7 +230,7 @@ static void segment_comes(struct bench *bench, int64_t seq) {
     wr_uplink_on_store(bench->uplink, &bench->now, &reply, 1000, WR_OK);
 }
 
-/* Runs a drain of windows: the time of each publish, all acknowledged at once. Returns how many went. */
+/* Runs a drain of windows, without end unless seq is NULL, all acknowledged at once. Returns how many went until then. */
 static unsigned drains(struct bench *bench, int64_t until_boot_ns, int64_t *seq) {
     unsigned published = 0;
     for (;;) {
@@ -241,7 +241,8 @@ static unsigned drains(struct bench *bench, int64_t until_boot_ns, int64_t *seq)
                 published++;
                 session(bench, WR_SESSION_DELIVERED, id, 0);
             } else if (bench->action.kind == WR_UPLINK_ACT_REQUEST && request.kind == WR_UPLINK_GET) {
-                for (uint32_t i = 0; i < request.max_segments && request.lane == WR_LANE_WINDOWS && request.cursor == WR_CURSOR_LIVE; i++)
+                for (uint32_t i = 0;
+                     seq != NULL && i < request.max_segments && request.lane == WR_LANE_WINDOWS && request.cursor == WR_CURSOR_LIVE; i++)
                     segment_comes(bench, ++*seq);
                 struct wr_uplink_reply done = {
                     .kind = WR_UPLINK_DONE, .lane = request.lane, .cursor = request.cursor, .ticket = request.ticket};
@@ -524,6 +525,63 @@ static void no_memory_and_nonsense(void **state) {
     assert_string_equal(wr_uplink_state_name(WR_UPLINK_DRAINING), "draining");
 }
 
+/* ---- a schedule ---- */
+
+static void closes(struct bench *bench) {
+    expect(bench, WR_UPLINK_ACT_BIRTH);
+    assert_true(!bench->action.online);
+    assert_int_equal(bench->action.leaving, WR_UPLINK_CLOSES);
+    session(bench, WR_SESSION_DELIVERED, bench->action.id, 0);
+    expect(bench, WR_UPLINK_ACT_CLOSE);
+    assert_true(bench->action.clean);
+    assert_int_equal(wr_uplink_state(bench->uplink), WR_UPLINK_OFFLINE);
+    assert_false(next(bench));
+}
+
+/* Ten minutes from the start and at half past each hour; in between only where an alarm or a direct message waits, and ten seconds more. */
+static void a_schedule_is_kept_and_an_alarm_overrides_it(void **state) {
+    (void)state;
+    const int64_t minute_ns = 60 * WR_NS_PER_S;
+    struct wr_uplink_config config = wr_uplink_defaults();
+    struct wr_uplink_stats stats;
+    struct bench bench;
+    config.schedule = (struct wr_link_schedule){
+        .every_ns = 60 * minute_ns, .open_ns = 10 * minute_ns, .place_ns = 30 * minute_ns, .start_boot_ns = WR_NS_PER_S};
+    bench_open_with(&bench, &config);
+    online(&bench);
+    struct wr_uplink_reply ready = {.kind = WR_UPLINK_READY, .epoch = 1};
+    wr_uplink_on_store(bench.uplink, &bench.now, &ready, 0, WR_OK);
+    (void)drains(&bench, bench.now.boot_ns, NULL);
+    bench.now.boot_ns = 10 * minute_ns;
+    (void)drains(&bench, bench.now.boot_ns, NULL);
+    assert_int_equal(wr_uplink_wake_ns(bench.uplink), 10 * minute_ns + WR_NS_PER_S);
+    bench.now.boot_ns = wr_uplink_wake_ns(bench.uplink);
+    closes(&bench);
+    wr_uplink_stats(bench.uplink, &stats);
+    assert_true(stats.planned && stats.opens_boot_ns == 30 * minute_ns && stats.attempts == 0);
+    assert_int_equal(wr_uplink_wake_ns(bench.uplink), 30 * minute_ns);
+
+    bench.now.boot_ns = 20 * minute_ns;
+    struct wr_uplink_reply window = {.kind = WR_UPLINK_AVAILABLE, .lane = WR_LANE_WINDOWS, .seq = 1000};
+    wr_uplink_on_store(bench.uplink, &bench.now, &window, 0, WR_OK);
+    assert_false(next(&bench)); /* a window waits */
+    struct wr_uplink_reply alarm = {.kind = WR_UPLINK_AVAILABLE, .lane = WR_LANE_ALARMS, .seq = 1001};
+    wr_uplink_on_store(bench.uplink, &bench.now, &alarm, 0, WR_OK);
+    online(&bench);
+    (void)drains(&bench, bench.now.boot_ns, NULL); /* it is asked for, and was nothing after all */
+    bench.now.boot_ns += WR_LINK_LINGER_NS - 1;
+    (void)drains(&bench, bench.now.boot_ns, NULL);
+    assert_int_equal(wr_uplink_state(bench.uplink), WR_UPLINK_ONLINE);
+    bench.now.boot_ns += WR_NS_PER_S;
+    closes(&bench);
+    assert_true(give(&bench, 7)); /* an action's message is urgent too */
+    expect(&bench, WR_UPLINK_ACT_CONNECT);
+    session(&bench, WR_SESSION_FAILED, 0, 0);
+    bench.now.boot_ns = 30 * minute_ns;
+    online(&bench);
+    wr_uplink_free(bench.uplink);
+}
+
 /* ---- several brokers ---- */
 
 static void bench_open_three(struct bench *bench) {
@@ -593,7 +651,7 @@ static void it_goes_home_after_a_stable_hour(void **state) {
     session(&bench, WR_SESSION_DELIVERED, in_flight, 0);
     expect(&bench, WR_UPLINK_ACT_DIRECT_DONE);
     expect(&bench, WR_UPLINK_ACT_BIRTH);
-    assert_true(!bench.action.online && bench.action.moving);
+    assert_true(!bench.action.online && bench.action.leaving == WR_UPLINK_GOES_HOME);
     session(&bench, WR_SESSION_DELIVERED, bench.action.id, 0);
     expect(&bench, WR_UPLINK_ACT_CLOSE);
     assert_true(bench.action.clean);
@@ -696,6 +754,7 @@ int main(void) {
         cmocka_unit_test(a_broker_that_hangs_up_is_not_asked_each_time),
         cmocka_unit_test(a_subscription_without_an_answer_ends_an_idle_session),
         cmocka_unit_test(answers_have_places_of_their_own),
+        cmocka_unit_test(a_schedule_is_kept_and_an_alarm_overrides_it),
         cmocka_unit_test(a_dead_broker_gives_way_to_the_next),
         cmocka_unit_test(it_goes_home_after_a_stable_hour),
         cmocka_unit_test(a_stop_overtakes_a_move),

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/clock.h"
 #include "core/json.h"
 #include "core/utf8.h"
 
@@ -148,13 +147,6 @@ char *wr_alarm_display(char *text, size_t size, const struct wr_alarm *alarm) {
     return wr_utf8_copy(text, size, whole);
 }
 
-/* A time twice: exact for programs, readable for people. */
-static void put_time(struct wr_json *json, const char *name_ns, const char *name, int64_t wall_ns) {
-    char text[32];
-    wr_json_int(json, name_ns, wall_ns);
-    wr_json_string(json, name, wr_clock_format(text, sizeof text, wall_ns));
-}
-
 static void put_silences(struct wr_json *json, unsigned silent) {
     if (silent == 0)
         return;
@@ -181,8 +173,8 @@ enum wr_result wr_alarm_to_json(const struct wr_alarm *alarm, struct wr_buf *int
         wr_json_string(&json, "cause", wr_alarm_cause_name((enum wr_alarm_cause)alarm->cause));
     wr_json_string(&json, "from", wr_alarm_state_name((enum wr_alarm_state)alarm->from));
     wr_json_string(&json, "to", wr_alarm_state_name((enum wr_alarm_state)alarm->to));
-    put_time(&json, "event_ns", "event", alarm->event_ns);
-    put_time(&json, "time_ns", "time", alarm->wall_ns);
+    wr_json_time(&json, "event_ns", "event", alarm->event_ns);
+    wr_json_time(&json, "time_ns", "time", alarm->wall_ns);
     if (alarm->has_value)
         wr_json_double(&json, "value", alarm->value);
     if (alarm->has_limit)
@@ -199,7 +191,7 @@ enum wr_result wr_alarm_to_json(const struct wr_alarm *alarm, struct wr_buf *int
     if (alarm->why[0] != '\0')
         wr_json_string(&json, "why", alarm->why);
     if (alarm->until_wall_ns != 0)
-        put_time(&json, "until_ns", "until", alarm->until_wall_ns);
+        wr_json_time(&json, "until_ns", "until", alarm->until_wall_ns);
     wr_json_bool(&json, "historic", alarm->historic);
     wr_json_bool(&json, "journalled", alarm->journalled);
     if (alarm->arrival_boot_ns != 0)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/utf8.h"
 
 void wr_json_begin(struct wr_json *json, struct wr_buf *into) {
@@ -178,6 +179,12 @@ void wr_json_bool(struct wr_json *json, const char *name, bool value) {
 void wr_json_null(struct wr_json *json, const char *name) {
     lead(json, name);
     put(json, "null", 4);
+}
+
+void wr_json_time(struct wr_json *json, const char *name_ns, const char *name, int64_t wall_ns) {
+    char text[32];
+    wr_json_int(json, name_ns, wall_ns);
+    wr_json_string(json, name, wr_clock_format(text, sizeof text, wall_ns));
 }
 
 void wr_json_raw(struct wr_json *json, const char *name, const char *text, size_t len) {

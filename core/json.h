@@ -43,6 +43,8 @@ void wr_json_i128(struct wr_json *json, const char *name, wr_i128 value);
 void wr_json_double(struct wr_json *json, const char *name, double value);
 void wr_json_bool(struct wr_json *json, const char *name, bool value);
 void wr_json_null(struct wr_json *json, const char *name);
+/* A wall time twice: exact for programs, readable for people. */
+void wr_json_time(struct wr_json *json, const char *name_ns, const char *name, int64_t wall_ns);
 /* Text that is JSON already. */
 void wr_json_raw(struct wr_json *json, const char *name, const char *text, size_t len);
 

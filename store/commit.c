@@ -84,11 +84,15 @@ static enum wr_result fill(struct wr_store *store, unsigned what, bool journal, 
             WR_TRY(wr_outbox_put_open(store, (enum wr_lane)lane, now, err));
     if (journal)
         WR_TRY(wr_journal_put(store, now, err));
+    if ((what & WR_COMMIT_GAPS) != 0 && wr_gaps_wait(store)) {
+        WR_TRY(wr_gaps_put(store, now, err));
+        store->txn.gaps = true;
+    }
     WR_TRY(wr_boots_trust(store, now, err));
-    return wr_books_finish(store, (what & WR_COMMIT_BOOKS) != 0 && store->txn.segments == 0, now, err);
+    return wr_books_finish(store, store->txn.gaps || ((what & WR_COMMIT_BOOKS) != 0 && store->txn.segments == 0), now, err);
 }
 
-static void done(struct wr_store *store, unsigned what, bool journal, int64_t now_ns) {
+static void done(struct wr_store *store, unsigned what, bool journal, const struct wr_now *now) {
     for (int lane = 0; lane < WR_LANES; lane++)
         if (lane_goes(store, what, lane)) {
             add(&store->stats.aggregates, store->lanes[lane].open.n);
@@ -96,7 +100,10 @@ static void done(struct wr_store *store, unsigned what, bool journal, int64_t no
             store->lanes[lane].open.weight_bytes = 0;
         }
     if (journal)
-        wr_journal_committed(store, now_ns);
+        wr_journal_committed(store, now->boot_ns);
+    if (store->txn.gaps)
+        wr_gaps_committed(store, now);
+    wr_gaps_look(store, now);
     store->retry_ns = 0;
     if (store->txn.history_removed.segments > 0)
         wr_acks_prune(store);
@@ -110,7 +117,7 @@ enum wr_result wr_commit(struct wr_store *store, unsigned what, const struct wr_
         if (result == WR_OK)
             result = wr_commit_end(store, fill(store, what, journal, now, err), err);
         if (result == WR_OK) {
-            done(store, what, journal, now->boot_ns);
+            done(store, what, journal, now);
             wr_store_show(store);
             return WR_OK;
         }
@@ -150,7 +157,7 @@ static int64_t earlier(int64_t a, int64_t b) {
 }
 
 int64_t wr_store_due(const struct wr_store *store) {
-    int64_t due = earlier(store->journal_due_ns, earlier(books_due(store), acks_due(store)));
+    int64_t due = earlier(earlier(store->journal_due_ns, store->gaps.due_ns), earlier(books_due(store), acks_due(store)));
     for (int lane = 0; lane < WR_LANES; lane++)
         due = earlier(due, lane_due(store, lane));
     if (store->scan_next != INT64_MAX)
@@ -181,13 +188,15 @@ enum wr_result wr_store_tick(struct wr_store *store, const struct wr_now *now, s
         what |= WR_COMMIT_JOURNAL;
     if (books_due(store) <= now_ns || acks_due(store) <= now_ns)
         what |= WR_COMMIT_BOOKS;
+    if (store->gaps.due_ns <= now_ns)
+        what |= WR_COMMIT_GAPS;
     if (what != 0)
         WR_TRY(wr_commit(store, what, now, err));
     return wr_outbox_scan(store, now, err);
 }
 
 enum wr_result wr_store_flush(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
-    bool waits = journal_waits(store) || wr_ledger_waits(store) || store->acks_waiting > 0;
+    bool waits = journal_waits(store) || wr_ledger_waits(store) || wr_gaps_wait(store) || store->acks_waiting > 0;
     for (int lane = 0; lane < WR_LANES; lane++)
         waits |= store->lanes[lane].open.n > 0;
     return waits ? wr_commit(store, WR_COMMIT_ALL, now, err) : WR_OK;

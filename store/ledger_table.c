@@ -125,7 +125,7 @@ static enum wr_result load_accounts(struct wr_store *store, sqlite3_stmt *row, s
         if (find_account(store, &name, &index) != WR_OK)
             return wr_error_set(err, WR_NO_MEMORY, "no memory for the ledger");
         store->accounts[index].id = sqlite3_column_int64(row, 0);
-        store->accounts[index].stored = true;
+        store->accounts[index].stored = store->accounts[index].told_stored = true;
     }
     return result == WR_EMPTY ? WR_OK : result;
 }
@@ -142,8 +142,11 @@ static enum wr_result load_books(struct wr_store *store, sqlite3_stmt *row, stru
     while ((result = wr_sql_row(store, row, err)) == WR_OK) {
         struct wr_stored_account *account = wr_ledger_by_id(store, sqlite3_column_int64(row, 0));
         int64_t book = sqlite3_column_int64(row, 1);
+        const uint64_t readings = (uint64_t)sqlite3_column_int64(row, 2);
         if (account && book >= 0 && book < WR_BOOKS)
-            account->kept[book] = account->saved[book] = (uint64_t)sqlite3_column_int64(row, 2);
+            account->kept[book] = account->saved[book] = readings;
+        else if (account && book >= WR_BOOK_TOLD + WR_GAP_FIRST && book < WR_BOOK_TOLD + WR_GAP_FIRST + WR_GAP_BOOKS)
+            account->told[book - WR_BOOK_TOLD - WR_GAP_FIRST] = account->telling[book - WR_BOOK_TOLD - WR_GAP_FIRST] = readings;
     }
     return result == WR_EMPTY ? WR_OK : result;
 }
@@ -178,19 +181,30 @@ enum wr_result wr_ledger_save_accounts(struct wr_store *store, struct wr_error *
     return WR_OK;
 }
 
+static enum wr_result put_row(struct wr_store *store, int64_t account, unsigned book, uint64_t readings, struct wr_error *err) {
+    sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_LEDGER_PUT);
+    sqlite3_bind_int64(statement, 1, account);
+    sqlite3_bind_int(statement, 2, (int)book);
+    sqlite3_bind_int64(statement, 3, (int64_t)readings);
+    return wr_sql_run(store, statement, err);
+}
+
+static enum wr_result save_told(struct wr_store *store, const struct wr_stored_account *account, struct wr_error *err) {
+    for (unsigned i = 0; i < WR_GAP_BOOKS; i++)
+        if (account->telling[i] != account->told[i] || (!account->told_stored && account->telling[i] > 0))
+            WR_TRY(put_row(store, account->id, WR_BOOK_TOLD + WR_GAP_FIRST + i, account->telling[i], err));
+    return WR_OK;
+}
+
 enum wr_result wr_ledger_save(struct wr_store *store, struct wr_error *err) {
     for (uint32_t i = 0; i < store->n_accounts; i++) {
         const struct wr_stored_account *account = &store->accounts[i];
         for (unsigned book = 1; book < WR_BOOKS; book++) {
             uint64_t readings = wr_ledger_value(account, book);
-            if (readings == account->saved[book])
-                continue;
-            sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_LEDGER_PUT);
-            sqlite3_bind_int64(statement, 1, account->id);
-            sqlite3_bind_int(statement, 2, (int)book);
-            sqlite3_bind_int64(statement, 3, (int64_t)readings);
-            WR_TRY(wr_sql_run(store, statement, err));
+            if (readings != account->saved[book])
+                WR_TRY(put_row(store, account->id, book, readings, err));
         }
+        WR_TRY(save_told(store, account, err));
     }
     return WR_OK;
 }
@@ -199,6 +213,8 @@ void wr_ledger_committed(struct wr_store *store, bool tables) {
     for (uint32_t i = 0; i < store->n_accounts; i++) {
         struct wr_stored_account *account = &store->accounts[i];
         account->stored = true;
+        account->told_stored |= tables;
+        memcpy(account->told, account->telling, sizeof account->told);
         for (unsigned book = 1; book < WR_BOOKS; book++) {
             if (tables)
                 account->saved[book] = wr_ledger_value(account, book);
@@ -212,8 +228,10 @@ void wr_ledger_committed(struct wr_store *store, bool tables) {
 }
 
 void wr_ledger_rolled_back(struct wr_store *store) {
-    for (uint32_t i = 0; i < store->n_accounts; i++)
+    for (uint32_t i = 0; i < store->n_accounts; i++) {
         memset(store->accounts[i].delta, 0, sizeof store->accounts[i].delta);
+        memcpy(store->accounts[i].telling, store->accounts[i].told, sizeof store->accounts[i].told);
+    }
 }
 
 static uint64_t walk_list(struct wr_store *store, const uint8_t *list, size_t len, unsigned book, bool as_acked) {
@@ -279,7 +297,7 @@ void wr_ledger_start_over(struct wr_store *store) {
         memset(account->saved, 0, sizeof account->saved);
         account->kept[WR_BOOK_DELIVERED] += account->acked;
         account->acked = 0;
-        account->stored = false;
+        account->stored = account->told_stored = false;
         struct wr_account_balance balance;
         balance_of(account, &balance);
         uint64_t held = is_intake(account) ? 0 : wr_balance_held(&balance);

@@ -317,6 +317,7 @@ static enum wr_result put_bad(struct wr_store *store, enum wr_lane lane, int64_t
     sqlite3_bind_int64(row, 1, wr_row_id((int)lane, seq));
     sqlite3_bind_int64(row, 2, wr_row_id((int)lane, seq));
     WR_TRY(wr_sql_row(store, row, err));
+    wr_gaps_span(store, WR_BOOK_DROPPED_CORRUPT, sqlite3_column_int64(row, 4), sqlite3_column_int64(row, 3));
     uint64_t readings =
         wr_ledger_book_list(store, sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1), WR_BOOK_DROPPED_CORRUPT);
     store->txn.removed[lane]++;
@@ -352,6 +353,7 @@ enum wr_result wr_outbox_mark_bad(struct wr_store *store, enum wr_lane lane, int
         return result == WR_CORRUPT ? wr_store_quarantine(store, now, err) : result;
     }
     wr_outbox_unpark(store, seq);
+    wr_gaps_look(store, now);
     atomic_fetch_add_explicit(&store->stats.bad_segments, 1, memory_order_relaxed);
     wr_store_show(store);
     return WR_OK;

@@ -249,6 +249,7 @@ static enum wr_result evict_unfinished(struct wr_store *store, bool must, struct
         int64_t seq = wr_row_seq(sqlite3_column_int64(row, 0));
         if (!must && (seq >= store->next_seq || wr_outbox_in_flight(&store->lanes[lane], seq)))
             continue;
+        wr_gaps_span(store, WR_BOOK_DROPPED_EVICTED, sqlite3_column_int64(row, 4), sqlite3_column_int64(row, 3));
         store->txn.evicted_readings +=
             wr_ledger_book_list(store, sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1), WR_BOOK_DROPPED_EVICTED);
         store->txn.removed[lane]++;

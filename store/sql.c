@@ -15,7 +15,7 @@ static const char *const texts[WR_SQL_STATEMENTS] = {
     [WR_SQL_SEG_PUT] = "INSERT INTO seg(id, kind, n, t0, t1, accounts, crc, state, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [WR_SQL_SEG_NEXT] = "SELECT id FROM seg WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT 1",
     [WR_SQL_SEG_GET] = "SELECT crc, body FROM seg WHERE id = ?1",
-    [WR_SQL_SEG_HEADS] = "SELECT id, accounts, length(body), t1 FROM seg WHERE id >= ?1 AND id <= ?2 ORDER BY id",
+    [WR_SQL_SEG_HEADS] = "SELECT id, accounts, length(body), t1, t0 FROM seg WHERE id >= ?1 AND id <= ?2 ORDER BY id",
     [WR_SQL_SEG_WALK] = "SELECT id, kind, n, t0, t1, length(body) FROM seg WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
     [WR_SQL_SEG_DELETE] = "DELETE FROM seg WHERE id = ?1",
     [WR_SQL_SEG_SCAN] = "SELECT id FROM seg WHERE id >= ?1 ORDER BY id LIMIT 1",

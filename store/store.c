@@ -306,6 +306,7 @@ static enum wr_result new_store(const char *path, const struct wr_store_options 
     store->journal_committed_ns = wr_clock_add_ns(now->boot_ns, -WR_NS_PER_S);
     store->journal_due_ns = WR_NEVER_NS;
     store->books_since_boot_ns = WR_NEVER_NS;
+    store->gaps = (struct wr_gaps){.due_ns = WR_NEVER_NS, .told_boot_ns = WR_NEVER_NS};
     forget_segments(store);
     wr_buf_init(&store->journal, WR_STORE_ALARM_BYTES + 64);
     wr_buf_init(&store->snaps, WR_STORE_SNAP_BYTES + 64);
@@ -361,6 +362,8 @@ enum wr_result wr_store_open(const char *path, const struct wr_store_options *op
         free_store(store);
         return wr_error_wrap(err, "store %s", path);
     }
+    store->gaps.looked_wall_ns = store->last_wall_ns;
+    wr_gaps_look(store, now);
     wr_store_show(store);
     report.losses = store->losses;
     report.reserved_bytes = atomic_load_explicit(&store->stats.reserved_bytes, memory_order_relaxed);

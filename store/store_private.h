@@ -35,6 +35,12 @@
 #define WR_STORE_SNAP_BYTES (1 << 20) /* snapshots waiting */
 #define WR_STORE_OPEN_BYTES (1 << 19) /* weight at which an open segment is cut */
 #define WR_STORE_RETRY_NS (1 * WR_NS_PER_S)
+#define WR_STORE_GAPS_FIRST_NS (60 * WR_NS_PER_S) /* how long a loss waits for others before it is told; twice as long where they go on, */
+#define WR_STORE_GAPS_LAST_NS (3600 * WR_NS_PER_S) /* ... up to this */
+#define WR_GAP_FIRST 16 /* the dropped books */
+#define WR_GAP_BOOKS 16
+#define WR_GAP_INDEX(book) ((unsigned)(book)-WR_GAP_FIRST)
+#define WR_BOOK_TOLD 64 /* in the ledger table: + a dropped book, what gap records have told of it */
 #define WR_STORE_SCAN_SEGMENTS 16     /* a tick of the check after an unclean stop */
 
 enum wr_statement {
@@ -78,6 +84,9 @@ struct wr_stored_account {
     uint64_t counted[WR_BOOKS]; /* cumulative, by whoever counts */
     uint64_t delta[WR_BOOKS];  /* of the transaction at hand */
     uint64_t saved[WR_BOOKS];  /* as it stands in the table `ledger` */
+    uint64_t told[WR_GAP_BOOKS]; /* of the dropped books: what stands in gap records */
+    uint64_t telling[WR_GAP_BOOKS]; /* ... with those of the transaction at hand */
+    bool told_stored;          /* as told */
     uint64_t acked;            /* delivered, their ack not on disk yet */
     uint64_t in_segment;       /* while a segment's readings are added up */
 };
@@ -110,10 +119,29 @@ struct wr_lane_state {
     uint64_t unacked_bytes;
 };
 
+/* When what is lost and not told yet was; `known`: the readings' own times. */
+struct wr_gap_span {
+    bool known;
+    int64_t from_ns;
+    int64_t to_ns;
+    int64_t since_ns; /* the last commit that did not know of it ... */
+    int64_t until_ns; /* ... and the last one that knew of more */
+    uint64_t readings; /* of all accounts, as of the last look */
+};
+
+struct wr_gaps {
+    struct wr_gap_span spans[WR_GAP_BOOKS];
+    int64_t looked_wall_ns; /* the last commit of the books */
+    int64_t told_boot_ns;   /* WR_NEVER_NS: never */
+    int64_t wait_ns;
+    int64_t due_ns; /* WR_NEVER_NS: nothing waits */
+};
+
 /* What a transaction changes in memory once it is committed. */
 struct wr_transaction {
     bool books;  /* they are in it, with the acknowledgements */
     bool tables; /* in the tables, not only as a difference */
+    bool gaps;   /* gap records are in it */
     bool boot_trusted;
     uint64_t evicted_before_row; /* of `evicted`, those that the newest row knows of */
     int64_t next_seq;
@@ -171,6 +199,7 @@ struct wr_store {
     uint64_t entries_taken;
     uint64_t entries_journalled;
 
+    struct wr_gaps gaps;
     int64_t parked[WR_STORE_PARKED];
     uint8_t parked_lane[WR_STORE_PARKED];
     uint32_t n_parked;
@@ -228,7 +257,8 @@ void wr_space_measure(struct wr_store *store);
 #define WR_COMMIT_LANE(lane) (1U << (lane))
 #define WR_COMMIT_JOURNAL 16U
 #define WR_COMMIT_BOOKS 32U /* also where nothing is inserted */
-#define WR_COMMIT_ALL 63U
+#define WR_COMMIT_GAPS 64U
+#define WR_COMMIT_ALL 127U
 WR_MUST_USE enum wr_result wr_commit(struct wr_store *store, unsigned what, const struct wr_now *now, struct wr_error *err);
 /* Bare transactions. end: COMMIT if result is WR_OK, else ROLLBACK; what the transaction changes in memory happens or not. */
 WR_MUST_USE enum wr_result wr_commit_begin(struct wr_store *store, struct wr_error *err);
@@ -302,6 +332,16 @@ struct wr_stored_account *wr_ledger_account(struct wr_store *store, uint32_t num
 /* Inside a transaction. */
 WR_MUST_USE enum wr_result wr_journal_put(struct wr_store *store, const struct wr_now *now, struct wr_error *err);
 void wr_journal_committed(struct wr_store *store, int64_t now_ns);
+
+/* gaps.c */
+/* Times of readings that are booked as dropped now. */
+void wr_gaps_span(struct wr_store *store, enum wr_book book, int64_t t0_ns, int64_t t1_ns);
+/* After a commit of the books: whether something is to be told, and when. */
+void wr_gaps_look(struct wr_store *store, const struct wr_now *now);
+bool wr_gaps_wait(const struct wr_store *store);
+/* Inside a transaction: records of all that is not told yet. */
+WR_MUST_USE enum wr_result wr_gaps_put(struct wr_store *store, const struct wr_now *now, struct wr_error *err);
+void wr_gaps_committed(struct wr_store *store, const struct wr_now *now);
 
 /* store.c */
 /* Renames the broken store aside and goes on with a fresh one. */

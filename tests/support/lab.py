@@ -269,6 +269,7 @@ class Subscriber:
         self.aggregates = 0
         self.alarms = []
         self.alarm_keys = set()
+        self.gaps = []
         self.states = []
         self.errors = []
         self.lock = threading.RLock()
@@ -327,6 +328,8 @@ class Subscriber:
         self.keys.add(key)
         if kind == "alarms":
             self.alarms.extend(records)
+        elif kind == "gaps":
+            self.gaps.extend(records)
         else:
             self.aggregates += len(records)
             for record in records:

@@ -1,5 +1,6 @@
 #include "tests/support/store_fixture.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -101,6 +102,26 @@ void store_fixture_segment(struct store_fixture *fixture, uint32_t account, uint
         fail_msg("%s", fixture->err.text);
 }
 
+void store_fixture_forget_wal(struct store_fixture *fixture) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s-wal", fixture->directory, WR_STORE_FILE);
+    assert_int_equal(unlink(path), 0);
+}
+
+void store_fixture_scribble(struct store_fixture *fixture, off_t at, size_t len) {
+    char path[512];
+    char bytes[4096];
+    snprintf(path, sizeof path, "%s/%s", fixture->directory, WR_STORE_FILE);
+    int fd = open(path, O_WRONLY);
+    assert_true(fd >= 0);
+    memset(bytes, 0xA5, sizeof bytes);
+    for (; len > 0; len -= len < sizeof bytes ? len : sizeof bytes) {
+        assert_true(pwrite(fd, bytes, len < sizeof bytes ? len : sizeof bytes, at) > 0);
+        at += (off_t)sizeof bytes;
+    }
+    close(fd);
+}
+
 void store_fixture_advance(struct store_fixture *fixture, int64_t ns) {
     fixture->now.boot_ns += ns;
     fixture->now.wall_ns += ns;
@@ -123,4 +144,51 @@ struct wr_account_balance store_fixture_balance(struct store_fixture *fixture, u
     }
     free(balances);
     return found;
+}
+
+static uint64_t number(const char *json, const char *name) {
+    char member[32];
+    snprintf(member, sizeof member, "\"%s\":", name);
+    const char *at = strstr(json, member);
+    assert_non_null(at);
+    return strtoull(at + strlen(member), NULL, 10);
+}
+
+static void see(struct store_told *told, const char *text, size_t len) {
+    char json[16384];
+    assert_true(len < sizeof json);
+    memcpy(json, text, len);
+    json[len] = '\0';
+    assert_int_equal(sscanf(json, "{\"reason\":\"%15[a-z]\"", told->reason), 1);
+    told->records++;
+    told->readings += number(json, "readings");
+    told->total = number(json, "total"); /* of the first account */
+    told->from_ns = (int64_t)number(json, "from_ns");
+    told->to_ns = (int64_t)number(json, "to_ns");
+    told->at_least = strstr(json, "\"at_least\":true") != NULL;
+}
+
+void store_fixture_read_gaps(struct store_fixture *fixture, struct store_told *told) {
+    struct wr_decoder *decoder;
+    struct wr_segment segment;
+    enum wr_result result;
+    assert_int_equal(wr_decoder_new(&decoder), WR_OK);
+    while ((result = wr_store_next(fixture->store, WR_LANE_ALARMS, told->after, INT64_MAX, &fixture->now, &segment, &fixture->err)) ==
+           WR_OK) {
+        struct wr_codec_header header;
+        const char *text;
+        size_t len;
+        told->after = segment.seq;
+        if (segment.kind != WR_SEGMENT_GAPS) {
+            wr_segment_free(&segment);
+            continue;
+        }
+        assert_int_equal(wr_decode_begin(decoder, segment.body, segment.body_len, &header, &fixture->err), WR_OK);
+        while ((result = wr_decode_text(decoder, &text, &len, &fixture->err)) == WR_OK)
+            see(told, text, len);
+        assert_int_equal(result, WR_EMPTY);
+        wr_segment_free(&segment);
+    }
+    assert_int_equal(result, WR_EMPTY);
+    wr_decoder_free(decoder);
 }

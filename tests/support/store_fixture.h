@@ -2,6 +2,8 @@
 #ifndef WEIR_TESTS_SUPPORT_STORE_FIXTURE_H
 #define WEIR_TESTS_SUPPORT_STORE_FIXTURE_H
 
+#include <sys/types.h>
+
 #include "core/handover.h"
 #include "core/series.h"
 #include "core/symbol.h"
@@ -23,6 +25,18 @@ struct store_fixture {
     uint64_t taken[STORE_ACCOUNTS]; /* cumulative, of this process */
 };
 
+/* All gap records that were found so far, added up. */
+struct store_told {
+    int64_t after; /* seq up to which lane 0 was read */
+    unsigned records;
+    uint64_t readings;
+    uint64_t total;
+    char reason[16];
+    int64_t from_ns;
+    int64_t to_ns;
+    bool at_least;
+};
+
 extern const struct wr_account store_accounts[STORE_ACCOUNTS];
 
 /* A fresh directory, a budget of 4 MB, max_loss of 1 s. Nothing is opened. */
@@ -37,9 +51,15 @@ void store_fixture_fill(struct store_fixture *fixture, uint32_t account, uint32_
 void store_fixture_take(struct store_fixture *fixture);
 /* fill, take, flush: one segment. */
 void store_fixture_segment(struct store_fixture *fixture, uint32_t account, uint32_t n, uint64_t readings);
+/* After a clean stop everything stands in the database; the WAL still has copies, which would heal it. */
+void store_fixture_forget_wal(struct store_fixture *fixture);
+/* Overwrites bytes of the database file. */
+void store_fixture_scribble(struct store_fixture *fixture, off_t at, size_t len);
 void store_fixture_advance(struct store_fixture *fixture, int64_t ns);
 /* The balance of an account by number; asserts that every equation holds. */
 struct wr_account_balance store_fixture_balance(struct store_fixture *fixture, uint32_t account);
+/* Reads on in lane 0, and adds up what its gap records tell. */
+void store_fixture_read_gaps(struct store_fixture *fixture, struct store_told *told);
 /* An aggregate with values that depend on i. */
 struct wr_aggregate store_fixture_aggregate(uint32_t i, uint64_t n);
 

@@ -57,7 +57,7 @@ class Gateway:
         self.sender = None
 
     def count(self, segment):
-        if segment.kind != "alarms":
+        if segment.kind == "aggregates":
             for record in segment.records:
                 self.arrived["states" if record["window_ns"] == 0 else "s1"] += record["n"] + record["bad"]
 
@@ -118,6 +118,25 @@ class Gateway:
         wait_for("the outbox to drain", self.agent.drained, 30, 0.2)
         assert self.evicted() == before and self.arrived["states"] + before == self.sent
 
+    def losses_are_told(self):
+        """Gap records say what was evicted, to the reading; a clean stop does not keep them back, and nothing is told twice."""
+        evicted = {window: self.evicted(window) for window in ("s1", "states")}
+        assert self.agent.stop() == 0
+        self.agent.start()
+        wait_for(f"gap records of {evicted}, {self.cluster.gaps}", lambda: self.told() == evicted, 10)
+        wait_for("the outbox to drain", self.agent.drained, 30, 0.2)
+        assert self.told() == evicted
+        assert all(gap["from_ns"] <= gap["to_ns"] <= time.time_ns() for gap in self.cluster.gaps), self.cluster.gaps
+        print(f"{len(self.cluster.gaps)} gap records")
+
+    def told(self):
+        counts = collections.Counter({"s1": 0, "states": 0})
+        for gap in self.cluster.gaps:
+            assert gap["reason"] == "evicted", gap
+            for account in gap["accounts"]:
+                counts[account["window"]] += account["readings"]
+        return counts
+
 
 def disk_bytes(path):
     return sum(file.stat().st_blocks * 512 for file in pathlib.Path(path).iterdir())
@@ -141,6 +160,7 @@ def test_the_budget_is_used_up(lab):
     assert used <= 8_000_000, "the budget is a hard limit"
     assert gateway.metric('weir_store_evicted_readings_total') > 0
     gateway.everything_is_accounted_for()
+    gateway.losses_are_told()
     assert gateway.agent.stop() == 0
 
 
@@ -192,6 +212,7 @@ def test_a_disk_that_somebody_else_fills(lab):
     print(f"{gateway.metric('weir_store_commit_failures_total'):.0f} commits failed since the second start")
     (disk.path / "others").unlink()
     gateway.everything_is_accounted_for()
+    gateway.losses_are_told()
     assert gateway.agent.stop() == 0
 
 

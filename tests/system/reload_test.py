@@ -45,7 +45,7 @@ class Gateway:
         self.sensor = laboratory.Sender(self.line)
 
     def count(self, segment):
-        if segment.kind != "alarms":
+        if segment.kind == "aggregates":
             for record in segment.records:
                 self.windows_arrived[record["window_ns"] // 10**9] += record["n"] + record["bad"]
 

@@ -310,27 +310,6 @@ static void test_a_second_owner_is_refused(void **state) {
     free(balances);
 }
 
-/* After a clean stop everything stands in the database; the WAL still has copies, which would heal it. */
-static void forget_wal(struct store_fixture *fixture) {
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s-wal", fixture->directory, WR_STORE_FILE);
-    assert_int_equal(unlink(path), 0);
-}
-
-static void scribble(struct store_fixture *fixture, off_t at, size_t len) {
-    char path[512];
-    char bytes[4096];
-    snprintf(path, sizeof path, "%s/%s", fixture->directory, WR_STORE_FILE);
-    int fd = open(path, O_WRONLY);
-    assert_true(fd >= 0);
-    memset(bytes, 0xA5, sizeof bytes);
-    for (; len > 0; len -= len < sizeof bytes ? len : sizeof bytes) {
-        assert_true(pwrite(fd, bytes, len < sizeof bytes ? len : sizeof bytes, at) > 0);
-        at += (off_t)sizeof bytes;
-    }
-    close(fd);
-}
-
 static void test_a_broken_store_is_put_aside(void **state) {
     struct store_fixture *fixture = *state;
     must(fixture, store_fixture_open(fixture));
@@ -338,8 +317,8 @@ static void test_a_broken_store_is_put_aside(void **state) {
     for (int i = 0; i < 20; i++)
         store_fixture_segment(fixture, 1, 200, 10);
     close_store(fixture);
-    forget_wal(fixture);
-    scribble(fixture, 0, 4096);
+    store_fixture_forget_wal(fixture);
+    store_fixture_scribble(fixture, 0, 4096);
     must(fixture, store_fixture_open(fixture));
     assert_true(fixture->report.quarantined && fixture->report.fresh);
     assert_true(wr_store_epoch(fixture->store) != epoch);
@@ -357,12 +336,12 @@ static void test_breaks_while_it_runs(void **state) {
     for (int i = 0; i < 300; i++)
         store_fixture_segment(fixture, 1, 200, 10);
     close_store(fixture);
-    forget_wal(fixture);
+    store_fixture_forget_wal(fixture);
     must(fixture, store_fixture_open(fixture));
     assert_true(wr_store_epoch(fixture->store) == epoch);
     store_fixture_fill(fixture, 1, 20, 10);
     store_fixture_take(fixture);
-    scribble(fixture, 4096, 2 << 20);
+    store_fixture_scribble(fixture, 4096, 2 << 20);
     for (int64_t seq = 1; seq > 0;)
         seq = next(fixture, WR_LANE_WINDOWS, seq);
     for (int i = 0; i < 400 && wr_store_epoch(fixture->store) == epoch; i++)
@@ -387,7 +366,7 @@ static void damage_body(struct store_fixture *fixture, int64_t seq) {
     snprintf(path, sizeof path, "%s/%s", fixture->directory, WR_STORE_FILE);
     FILE *file = fopen(path, "r+");
     static char all[4 << 20];
-    forget_wal(fixture);
+    store_fixture_forget_wal(fixture);
     size_t len = fread(all, 1, sizeof all, file);
     char *at = memmem(all, len, segment.body, 40);
     assert_non_null(at);

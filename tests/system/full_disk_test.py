@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import random
-import subprocess
 import sys
 import time
 
@@ -14,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support
 import harness  # noqa: E402
 import lab as laboratory  # noqa: E402
 from lab import wait_for  # noqa: E402
+from tmpfs import Tmpfs  # noqa: E402
 
 CONFIG = """
 node: {{id: gw-full}}
@@ -164,29 +164,6 @@ def test_the_budget_is_used_up(lab):
     assert gateway.agent.stop() == 0
 
 
-class Tmpfs:
-    def __init__(self, path, size):
-        path.mkdir()
-        self.path = path
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "weir-test", str(path)], capture_output=True, text=True)
-        self.mounted = done.returncode == 0
-        self.why = done.stderr.strip()
-
-    def fill(self):
-        """Somebody else's file, as large as it can get."""
-        with open(self.path / "others", "wb", buffering=0) as file:
-            for size in (65536, 4096):
-                try:
-                    while True:
-                        file.write(b"\0" * size)
-                except OSError:
-                    pass
-
-    def close(self):
-        if self.mounted:
-            subprocess.run(["umount", "-l", str(self.path)], check=True)
-
-
 def test_a_disk_that_somebody_else_fills(lab):
     """A file system of 12 MB under a budget of 64: it can never be had."""
     disk = lab.add(Tmpfs(lab.directory / "disk", "12m"))
@@ -210,7 +187,7 @@ def test_a_disk_that_somebody_else_fills(lab):
     gateway.flood()
     gateway.settle()
     print(f"{gateway.metric('weir_store_commit_failures_total'):.0f} commits failed since the second start")
-    (disk.path / "others").unlink()
+    disk.free()
     gateway.everything_is_accounted_for()
     gateway.losses_are_told()
     assert gateway.agent.stop() == 0

@@ -3,7 +3,17 @@
 
 #include "store/store_private.h"
 
+/* By the statement that stands ready: where there is no memory, a new one cannot be made, and the transaction would stay open for good. */
+static void roll_back(struct wr_store *store) {
+    for (unsigned i = 0; i < WR_SQL_STATEMENTS; i++)
+        sqlite3_reset(store->statements[i]);
+    if (!sqlite3_get_autocommit(store->db))
+        (void)!wr_sql_run(store, wr_sql_use(store, WR_SQL_ROLLBACK), NULL);
+}
+
 enum wr_result wr_commit_begin(struct wr_store *store, struct wr_error *err) {
+    if (!sqlite3_get_autocommit(store->db))
+        roll_back(store); /* what the last one could not */
     store->txn = (struct wr_transaction){.next_seq = store->next_seq};
     for (int lane = 0; lane < WR_LANES; lane++) {
         store->txn.newest[lane] = store->lanes[lane].newest;
@@ -60,10 +70,7 @@ enum wr_result wr_commit_end(struct wr_store *store, enum wr_result result, stru
         came_true(store);
         return WR_OK;
     }
-    for (unsigned i = 0; i < WR_SQL_STATEMENTS; i++)
-        sqlite3_reset(store->statements[i]);
-    if (!sqlite3_get_autocommit(store->db))
-        sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    roll_back(store);
     wr_ledger_rolled_back(store);
     for (int lane = 0; lane < WR_LANES; lane++)
         store->lanes[lane].evict_from = 0;
@@ -192,7 +199,10 @@ enum wr_result wr_store_tick(struct wr_store *store, const struct wr_now *now, s
         what |= WR_COMMIT_GAPS;
     if (what != 0)
         WR_TRY(wr_commit(store, what, now, err));
-    return wr_outbox_scan(store, now, err);
+    enum wr_result result = wr_outbox_scan(store, now, err);
+    if (result != WR_OK) /* the check stays due: not at once again, on a disk that refuses */
+        store->retry_ns = wr_clock_add_ns(now_ns, WR_STORE_RETRY_NS);
+    return result;
 }
 
 enum wr_result wr_store_flush(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {

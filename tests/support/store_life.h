@@ -36,6 +36,13 @@ struct store_life_numbers {
     int64_t days;           /* of virtual time */
 };
 
+/* Faults that a test has armed: on the disk, or in memory. */
+struct store_life_faults {
+    bool (*hit)(void *user);
+    void (*off)(void *user);
+    void *user;
+};
+
 /* Makes the disk and the store's first start without fault. */
 struct store_life *store_life_new(uint64_t seed);
 void store_life_free(struct store_life *life);
@@ -44,6 +51,12 @@ struct wr_fault_vfs *store_life_disk(struct store_life *life);
 /* Works until the power goes at some call or the store stops in another way, then starts it again (with more cuts in between, sometimes) and
  * looks. False: a promise is broken. */
 bool store_life_leg(struct store_life *life);
+/* The store rests, killed with nothing on its way: only then can a life be copied. */
+bool store_life_rest(struct store_life *life);
+struct store_life *store_life_copy(const struct store_life *life);
+/* Of a life at rest: a start and `steps` of work in which calls may fail; then without faults: what was taken can be committed, and after a power
+ * cut all that was promised is there. Each error has a text. */
+bool store_life_suffer(struct store_life *life, const struct store_life_faults *faults, uint64_t steps);
 /* What was broken; empty: nothing. */
 const char *store_life_broken(const struct store_life *life);
 /* Added to what is there. */

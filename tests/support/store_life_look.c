@@ -57,7 +57,8 @@ static bool look_at(struct store_life *life, int64_t seq, bool *ret_there) {
     enum wr_result result = wr_store_get(life->fixture.store, seq, &segment, &life->fixture.err);
     if (result == WR_NOT_FOUND || store_life_is_dark(life))
         return true;
-    TRY(store_life_fine(life, result, "reading a segment"));
+    if (result != WR_OK)
+        return store_life_fine(life, result, "reading a segment");
     bool good = store_life_meet(life, &segment);
     wr_segment_free(&segment);
     *ret_there = true;
@@ -66,9 +67,13 @@ static bool look_at(struct store_life *life, int64_t seq, bool *ret_there) {
 
 bool store_life_learn(struct store_life *life) {
     int64_t last = newest(life);
-    bool there;
-    for (int64_t seq = life->highest + 1; seq <= last && !store_life_is_dark(life); seq++)
+    bool there = true;
+    for (int64_t seq = life->highest + 1; seq <= last && !store_life_is_dark(life); seq++) {
+        life->fixture.err.text[0] = 0;
         TRY(look_at(life, seq, &there));
+        if (!there && life->hurt)
+            return true; /* it could not be read: later */
+    }
     if (!store_life_is_dark(life) && last > life->highest)
         life->highest = last;
     return true;
@@ -134,10 +139,13 @@ static bool walk(struct store_life *life, uint64_t held[2]) {
 
 static bool look_at_run(struct store_life *life, int account, uint64_t stored) {
     const uint64_t before = life->stored_at_start[account];
-    const int64_t max_loss_ns = life->stopped ? INT64_MIN : life->fixture.options.max_loss_ns;
+    const int64_t max_loss_ns = life->stopped ? INT64_MIN : life->hurt ? INT64_MAX : life->fixture.options.max_loss_ns;
     if (stored < life->promised[account])
         BREAK("%s: %llu readings were called stored, %llu are", store_accounts[account].window, (unsigned long long)life->promised[account],
               (unsigned long long)stored);
+    if (stored - before < life->flushed[account])
+        BREAK("%s: %llu readings were flushed, %llu are stored", store_accounts[account].window, (unsigned long long)life->flushed[account],
+              (unsigned long long)(stored - before));
     uint64_t sum = 0;
     for (uint32_t i = 0; i < life->n_given; i++) {
         int64_t age_ns = life->cut_boot_ns - life->given[i].boot_ns;
@@ -221,10 +229,8 @@ static bool look_at_alarms(struct store_life *life) {
             BREAK("snapshot %d is version %llu, %llu was called journalled", key, (unsigned long long)versions[key],
                   (unsigned long long)life->version[key]);
         life->version[key] = versions[key];
-        life->entry_number[key] = 0;
     }
     life->journalled = entries;
-    life->journalled_run = life->entries = 0;
     return true;
 }
 
@@ -254,8 +260,5 @@ bool store_life_look(struct store_life *life) {
     TRY(look_at_known(life));
     TRY(walk(life, held));
     TRY(look_at_books(life, held));
-    TRY(look_at_alarms(life));
-    life->n_given = 0;
-    memset(life->sent, 0, sizeof life->sent);
-    return true;
+    return look_at_alarms(life);
 }

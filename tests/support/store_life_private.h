@@ -38,7 +38,9 @@ struct store_life {
     char broken[512];
     struct store_life_numbers numbers;
     int64_t began_wall_ns;
-    bool offline; /* nobody takes anything: the store runs over */
+    const struct store_life_faults *faults; /* that may be met; NULL: none */
+    bool borrowed;                          /* the directory is of another life */
+    bool offline;                           /* nobody takes anything: the store runs over */
 
     uint64_t epoch; /* 0: no start has succeeded */
     struct store_life_known known[STORE_LIFE_SEGMENTS];
@@ -60,12 +62,15 @@ struct store_life {
     uint64_t entry_number[STORE_LIFE_SNAPS]; /* of the last entry of a key, and its version */
     uint64_t entry_version[STORE_LIFE_SNAPS];
     uint64_t version[STORE_LIFE_SNAPS]; /* at least this one must be on disk */
+    uint32_t from;                      /* how much of the handover at hand is taken */
+    uint64_t flushed[2];                /* given before a flush said yes */
+    bool hurt;                          /* calls failed in this run: max_loss is not kept while the disk refuses */
     int64_t cut_boot_ns;
     bool stopped; /* cleanly: nothing at all may be missing */
 };
 
 bool store_life_break(struct store_life *life, const char *format, ...) WR_PRINTF(2, 3);
-/* An error is a promise broken, unless the power is off. */
+/* An error is a promise broken, unless the power is off; or a fault was met, and the error says something. */
 bool store_life_fine(struct store_life *life, enum wr_result result, const char *doing);
 bool store_life_is_dark(const struct store_life *life);
 
@@ -75,6 +80,19 @@ bool store_life_is_dark(const struct store_life *life);
         if (!(call))                                                                                                                       \
             return false;                                                                                                                  \
     } while (0)
+
+/* store_life.c */
+/* A new run: nothing is taken yet. */
+void store_life_begin(struct store_life *life);
+/* What the store says of itself, which needs no disk: true at the moment when it is said. */
+void store_life_note(struct store_life *life);
+/* Hands over what is left of the last handover, if anything is. */
+bool store_life_give_rest(struct store_life *life);
+bool store_life_pass(struct store_life *life, int64_t ns);
+void store_life_work(struct store_life *life, uint64_t steps);
+/* The power goes, or (keep) only the process; the store is gone. */
+void store_life_cut(struct store_life *life, bool keep);
+bool store_life_start(struct store_life *life, uint64_t cuts);
 
 /* store_life_look.c */
 /* A segment as it is on disk: the same as before, or new. */

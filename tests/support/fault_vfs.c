@@ -348,6 +348,10 @@ void wr_fault_vfs_limit(struct wr_fault_vfs *owner, uint64_t bytes) {
     owner->limit_bytes = bytes;
 }
 
+uint64_t wr_fault_vfs_bytes(const struct wr_fault_vfs *owner) {
+    return wr_fault_disk_bytes_with(&owner->disk, NULL, 0);
+}
+
 void wr_fault_vfs_lie(struct wr_fault_vfs *owner, long every) {
     owner->lie_every = every;
     owner->syncs = 0;

@@ -79,6 +79,8 @@ bool wr_fault_vfs_hit(const struct wr_fault_vfs *disk);
 long wr_fault_vfs_count(const struct wr_fault_vfs *disk, unsigned calls);
 /* All files together; 0: no limit. */
 void wr_fault_vfs_limit(struct wr_fault_vfs *disk, uint64_t bytes);
+/* All files together, as they are now. */
+uint64_t wr_fault_vfs_bytes(const struct wr_fault_vfs *disk);
 
 /* Every nth sync from now on says yes and does nothing; 0: none. A test that expects nothing lost must fail with it. */
 void wr_fault_vfs_lie(struct wr_fault_vfs *disk, long every);

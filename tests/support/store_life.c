@@ -363,6 +363,9 @@ bool store_life_start(struct store_life *life, uint64_t cuts) {
                 BREAK("a start is refused: %s: %s", wr_result_name(result), fixture->err.text);
             TRY(store_life_look(life));
             store_life_begin(life);
+            if (life->full && wr_fault_vfs_bytes(life->disk) > life->limit)
+                life->limit = wr_fault_vfs_bytes(life->disk);
+            wr_fault_vfs_limit(life->disk, life->limit);
             return true;
         }
         wr_store_abandon(fixture->store);
@@ -389,6 +392,7 @@ struct store_life *store_life_new(uint64_t seed) {
     life->disk = wr_fault_vfs_new(wr_random_u64(&life->dice));
     life->fixture.options.vfs = wr_fault_vfs_name(life->disk);
     life->offline = below(life, 3) == 0;
+    life->full = below(life, 2) == 0;
     life->fixture.options.budget_bytes = UINT64_C(4) << (20 + (life->offline ? 0 : below(life, 3)));
     life->fixture.options.max_loss_ns = (int64_t)(1 + below(life, 15)) * WR_NS_PER_S;
     life->began_wall_ns = life->fixture.now.wall_ns;

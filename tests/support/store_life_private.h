@@ -40,6 +40,8 @@ struct store_life {
     int64_t began_wall_ns;
     const struct store_life_faults *faults; /* that may be met; NULL: none */
     bool borrowed;                          /* the directory is of another life */
+    uint64_t limit;                         /* of the disk */
+    bool full;                              /* somebody else takes the rest of the disk as soon as the store stands: that stops nothing */
     bool offline;                           /* nobody takes anything: the store runs over */
 
     uint64_t epoch; /* 0: no start has succeeded */

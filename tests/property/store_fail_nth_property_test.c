@@ -30,6 +30,11 @@ static bool every(void) {
     return given && given[0] == '1';
 }
 
+static long stride_of(long calls) {
+    const long samples = getenv("WEIR_EMULATED") ? 1 : SAMPLES;
+    return every() || calls < samples ? 1 : calls / samples;
+}
+
 enum place { DISK, SQLITE_HEAP, OWN_HEAP };
 
 struct sweep {
@@ -113,7 +118,7 @@ static void sweep_over(const struct sweep *sweep) {
         long calls = 0;
         long runs = 0;
         assert_false(run(lives[i], sweep, LONG_MAX, &calls));
-        long stride = every() || calls < SAMPLES ? 1 : calls / SAMPLES;
+        long stride = stride_of(calls);
         long n = stride == 1 ? 0 : (long)wr_random_below(&offsets, (uint64_t)stride);
         long unused;
         for (; run(lives[i], sweep, n, &unused); n += stride)
@@ -190,7 +195,7 @@ static void for_each_call(const struct sweep *sweep, bool (*once)(const struct s
     long runs = 0;
     long unused;
     assert_false(once(sweep, LONG_MAX, &calls));
-    long stride = every() || calls < SAMPLES ? 1 : calls / SAMPLES;
+    long stride = stride_of(calls);
     for (long n = stride == 1 ? 0 : (long)wr_random_below(&offsets, (uint64_t)stride); once(sweep, n, &unused); n += stride)
         runs++;
     printf("%s: %ld calls, %ld of them failed in turn\n", sweep->name, calls, runs);

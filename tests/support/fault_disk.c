@@ -13,10 +13,15 @@
 #define LOCK_RESERVED 2
 #define LOCK_EXCLUSIVE 4
 
-static void *take_memory(size_t bytes) {
-    void *memory = aligned_alloc(16, (bytes + 15) / 16 * 16);
+static void *take_memory(uint64_t bytes) {
+    void *memory = aligned_alloc(16, (size_t)(bytes + 15) / 16 * 16);
     assert_non_null(memory);
     return memory;
+}
+
+/* Files lie in memory: so their lengths fit. */
+static void copy(void *to, const void *from, uint64_t len) {
+    memcpy(to, from, (size_t)len);
 }
 
 /* Images */
@@ -28,13 +33,13 @@ static void image_resize(struct wr_fault_image *image, uint64_t len) {
             room *= 2;
         uint8_t *bytes = take_memory(room);
         if (image->len > 0)
-            memcpy(bytes, image->bytes, image->len);
+            copy(bytes, image->bytes, image->len);
         free(image->bytes);
         image->bytes = bytes;
         image->room = room;
     }
     if (len > image->len)
-        memset(image->bytes + image->len, 0, len - image->len);
+        memset(image->bytes + image->len, 0, (size_t)(len - image->len));
     image->len = len;
 }
 
@@ -43,13 +48,13 @@ static void image_put(struct wr_fault_image *image, uint64_t at, const uint8_t *
         return;
     if (at + len > image->len)
         image_resize(image, at + len);
-    memcpy(image->bytes + at, bytes, len);
+    copy(image->bytes + at, bytes, len);
 }
 
 static void image_copy(struct wr_fault_image *image, const struct wr_fault_image *other) {
     image_resize(image, other->len);
     if (other->len > 0)
-        memcpy(image->bytes, other->bytes, other->len);
+        copy(image->bytes, other->bytes, other->len);
 }
 
 static void image_apply(struct wr_fault_image *image, const struct wr_fault_entry *entry) {
@@ -197,8 +202,8 @@ bool wr_fault_disk_read(const struct wr_fault_file *file, void *into, uint64_t l
     if (there > len)
         there = len;
     if (there > 0)
-        memcpy(into, file->now.bytes + at, there);
-    memset((uint8_t *)into + there, 0, len - there);
+        copy(into, file->now.bytes + at, there);
+    memset((uint8_t *)into + there, 0, (size_t)(len - there));
     return there == len;
 }
 
@@ -219,7 +224,7 @@ void wr_fault_disk_write(struct wr_fault_disk *disk, struct wr_fault_file *file,
         find_lost(disk, number_of(disk, file), at);
         struct wr_fault_entry *entry = append(disk);
         *entry = (struct wr_fault_entry){.file = number_of(disk, file), .at = at, .len = (uint32_t)piece, .bytes = take_memory(piece)};
-        memcpy(entry->bytes, bytes, piece);
+        copy(entry->bytes, bytes, piece);
         bytes += piece;
         at += piece;
         len -= piece;
@@ -338,7 +343,7 @@ static void settle_file(struct wr_fault_disk *disk, uint32_t number) {
     for (size_t i = 0; i < disk->n_log; i++)
         if (disk->log[i].file == number && disk->log[i].at + disk->log[i].len > longest)
             longest = disk->log[i].at + disk->log[i].len;
-    const size_t n = longest / WR_FAULT_SECTOR_BYTES + 1;
+    const size_t n = (size_t)(longest / WR_FAULT_SECTOR_BYTES) + 1;
     struct sector *sectors = take_memory(n * sizeof *sectors);
     memset(sectors, 0, n * sizeof *sectors);
     for (size_t i = 0; i < disk->n_log; i++)

@@ -43,7 +43,7 @@ static struct wr_fault_vfs *of(sqlite3_vfs *vfs) {
 
 static void count(struct wr_fault_vfs *owner, enum wr_fault_call call) {
     for (int i = 0; i < 16; i++)
-        owner->calls[i] += (unsigned)call >> i & 1;
+        owner->calls[i] += ((unsigned)call >> i & 1) != 0;
 }
 
 /* What happens to this call; WR_FAULT_NONE: it is done. */

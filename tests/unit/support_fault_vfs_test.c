@@ -325,12 +325,12 @@ static void test_the_same_seed_does_the_same(void **state) {
         for (int i = 0; i < 2; i++) {
             (void)rows_after_a_cut(seed, WR_FAULT_SECTORS, 0);
             const uint8_t *file = wr_fault_vfs_file(disk, "/db", &len[i]);
-            bytes[i] = malloc(len[i]);
+            bytes[i] = malloc((size_t)len[i]);
             assert_non_null(bytes[i]);
-            memcpy(bytes[i], file, len[i]);
+            memcpy(bytes[i], file, (size_t)len[i]);
         }
         assert_int_equal(len[0], len[1]);
-        assert_memory_equal(bytes[0], bytes[1], len[0]);
+        assert_memory_equal(bytes[0], bytes[1], (size_t)len[0]);
         free(bytes[0]);
         free(bytes[1]);
     }

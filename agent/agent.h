@@ -78,6 +78,7 @@ struct wr_agent {
     struct event *signals[4];
     struct event *restore_timer;
     bool restored;
+    bool without_store; /* the store's metrics are there, its alarms are not yet */
     bool stopping;
     _Atomic bool ready;
     _Atomic uint64_t reloads;

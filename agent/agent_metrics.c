@@ -193,7 +193,7 @@ static enum wr_result add_workers(struct wr_agent *agent) {
     return wr_metrics_add_histogram(agent->metrics, agent, "weir_pool_run_seconds", "How long tasks ran", NULL, &c->run);
 }
 
-/* -- store: its numbers exist only once it is open -------------------------------------------------------------------------------------- */
+/* -- store: its numbers exist once it is open or unusable ----------------------------------------------------------------------------------- */
 
 static double number_of_series(void *user) {
     return wr_series_count(((struct wr_agent *)user)->series);
@@ -249,7 +249,7 @@ static enum wr_result add_functions(struct wr_agent *agent) {
 
 static enum wr_result add_store(struct wr_agent *agent) {
     const struct wr_store_stats *s = agent->store.stats;
-    if (agent->store.state != WR_STORE_OPEN)
+    if (agent->store.state != WR_STORE_OPEN && agent->store.state != WR_STORE_WITHOUT)
         return WR_OK;
     for (unsigned lane = 0; lane < WR_LANES; lane++) {
         char label[64];
@@ -274,6 +274,12 @@ static enum wr_result add_store(struct wr_agent *agent) {
         {WR_METRIC_COUNTER, "weir_store_commit_failures_total", "Commits that failed", .value = &s->commit_failures},
         {WR_METRIC_COUNTER, "weir_store_written_bytes_total", "Bytes written to flash, as far as we know", .value = &s->written_bytes},
         {WR_METRIC_COUNTER, "weir_store_quarantines_total", "Broken stores renamed aside", .value = &s->quarantines},
+        {WR_METRIC_COUNTER, "weir_store_open_failures_total", "Attempts to open the store that failed",
+         .value = &agent->store.open_failures},
+        {WR_METRIC_COUNTER, "weir_store_dropped_readings_total", "Readings dropped for want of a usable store",
+         .value = &s->dropped_readings},
+        {WR_METRIC_COUNTER, "weir_store_dropped_transitions_total", "Transitions not journalled for want of a usable store",
+         .value = &s->dropped_transitions},
     };
     return WR_METRICS_ADD_ALL(agent->metrics, agent, NULL, list, NULL);
 }

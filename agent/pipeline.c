@@ -1,10 +1,8 @@
 /* The boot order, as a list, and its mirror. */
-#include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "agent/agent.h"
 #include "agent/commands/commands.h"
@@ -103,8 +101,6 @@ static enum wr_result start_store(struct wr_agent *agent, struct wr_error *err) 
     store->options = (struct wr_store_options){
         .budget_bytes = config->budget_bytes, .free_floor_bytes = config->free_floor_bytes, .max_loss_ns = config->max_loss_ns};
     strncpy(store->options.node, agent->config->node->id, sizeof store->options.node - 1);
-    if (mkdir(config->path, 0750) < 0 && errno != EEXIST)
-        return wr_error_set(err, WR_IO, "store.path %s: %s", config->path, strerror(errno));
     WR_TRY(wr_store_loop_init(store, WR_AGENT_HANDOVERS, WR_UPLINK_WINDOW_MAX, err)); /* a reload may widen the window */
     WR_TRY(wr_store_loop_start(store, err));
     enum wr_result opened = wr_store_loop_wait_open(store, wr_clock_boot_ns(agent->clock) + WR_AGENT_STORE_WAIT_NS, err);
@@ -112,7 +108,7 @@ static enum wr_result start_store(struct wr_agent *agent, struct wr_error *err) 
         WR_LOG(WR_LOG_WARN, "store", "still opening; alarms run already, windows wait");
         return WR_OK;
     }
-    return opened;
+    return opened != WR_BUSY && store->state != WR_STORE_FAILED ? WR_OK : opened; /* without a store it goes on; not beside another agent */
 }
 
 static void stop_store(struct wr_agent *agent, int64_t deadline_boot_ns) {
@@ -173,21 +169,26 @@ static void stop_actions(struct wr_agent *agent, int64_t deadline_boot_ns) {
 /* -- engine, second half ------------------------------------------------------------------------------------------------------------------ */
 
 static void log_report(const struct wr_store_report *report) {
-    if (report->quarantined)
+    if (report->aside_newer)
+        WR_LOG_WITH(WR_LOG_ERROR, "store", "a later version of weir made this store: renamed aside, a fresh one is in use",
+                    WR_LOG_STR("aside", report->aside), WR_LOG_STR("todo", "keep it for the later version, or remove it"));
+    else if (report->quarantined)
         WR_LOG_WITH(WR_LOG_ERROR, "store", "broken store renamed aside, a fresh one is in use", WR_LOG_STR("aside", report->aside));
     if (report->unclean)
         WR_LOG_WITH(WR_LOG_WARN, "store", "the last stop was not clean", WR_LOG_INT("lost_readings_at_least", report->crash_readings),
                     WR_LOG_INT("last_commit_wall_s", report->last_wall_ns / WR_NS_PER_S));
 }
 
-/* Actions that were to come later, and for which the alarm is still there. On the engine's thread, or before it runs: nobody else sends to the actions. */
-static void resume_actions(struct wr_agent *agent, const struct wr_evaluator *evaluator) {
+/* Actions that were to come later, and for which the alarm is still there: those that are as they were before this wall time. On the engine's thread, or before
+ * it runs: nobody else sends to the actions. */
+static void resume_actions(struct wr_agent *agent, const struct wr_evaluator *evaluator, int64_t before_wall_ns) {
     struct wr_alarm_entry entry;
     uint32_t cursor = 0, missed = 0;
     if (!wr_ruleset_actions_info(agent->rules).delays)
         return;
     while (wr_evaluator_next_alarm(evaluator, false, &cursor, &entry))
-        missed += wr_channel_try_send(agent->actions.transitions, &entry) != WR_OK;
+        if (entry.alarm.wall_ns < before_wall_ns)
+            missed += wr_channel_try_send(agent->actions.transitions, &entry) != WR_OK;
     if (missed > 0)
         WR_LOG_WITH(WR_LOG_WARN, "actions", "too many alarms are back: some actions with `after` do not come",
                     WR_LOG_INT("alarms", missed));
@@ -195,13 +196,14 @@ static void resume_actions(struct wr_agent *agent, const struct wr_evaluator *ev
 
 static void restore_alarms(struct wr_agent *agent, struct wr_evaluator *evaluator) {
     const struct wr_now now = wr_clock_now(agent->clock);
+    const bool late = agent->store.open_failures > 0;
     uint32_t restored = 0;
     for (uint32_t i = 0; i < agent->store.n_restored; i++)
-        restored += wr_evaluator_restore(evaluator, &agent->store.restored[i], &now) == WR_OK;
+        restored += (late ? wr_evaluator_restore_late : wr_evaluator_restore)(evaluator, &agent->store.restored[i], &now) == WR_OK;
     if (restored > 0)
         WR_LOG_WITH(WR_LOG_INFO, "rules", "alarm states restored", WR_LOG_INT("alarms", restored));
     if (restored > 0)
-        resume_actions(agent, evaluator);
+        resume_actions(agent, evaluator, late ? now.wall_ns - (now.boot_ns - agent->started_boot_ns) : INT64_MAX);
     wr_memories_recall(evaluator, &agent->store);
     agent->restored = true;
     log_report(&agent->store.report);
@@ -213,19 +215,22 @@ static void run_restore(struct wr_request *request, void *owner) {
     wr_request_finish(request, WR_OK);
 }
 
-/* The store opened late: the alarms come back while the engine runs already. */
+/* The store opens late, or after some time without one: the alarms come back while the engine runs already. */
 static void on_restore_timer(evutil_socket_t fd, short what, void *user) {
     (void)fd, (void)what;
     struct wr_agent *agent = user;
-    if (!agent->restored && agent->store.state == WR_STORE_OPENING)
+    const int state = agent->store.state;
+    if (!agent->restored && state == WR_STORE_WITHOUT && !agent->without_store) {
+        agent->without_store = true;
+        (void)!wr_agent_metrics(agent); /* now with those of the store: what it drops */
+        const struct timeval seldom = {.tv_sec = 1};
+        (void)event_add(agent->restore_timer, &seldom); /* it may take days */
+    }
+    if (!agent->restored && (state == WR_STORE_OPENING || state == WR_STORE_WITHOUT))
         return;
     event_del(agent->restore_timer);
-    if (agent->restored)
+    if (agent->restored || state != WR_STORE_OPEN)
         return;
-    if (agent->store.state != WR_STORE_OPEN) {
-        WR_LOG_WITH(WR_LOG_ERROR, "store", "cannot be opened; nothing is kept or sent", WR_LOG_ERR(&agent->store.open_error));
-        return;
-    }
     struct wr_request *request;
     if (wr_request_new(run_restore, agent, NULL, &request, NULL) != WR_OK)
         return;

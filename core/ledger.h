@@ -36,7 +36,7 @@ enum wr_book {
     WR_BOOK_DROPPED_MEMORY = 21,
     WR_BOOK_DROPPED_UNWANTED = 22, /* no window wants the series */
     WR_BOOK_DROPPED_STOP = 23,     /* a stop that ran out of its deadline */
-    WR_BOOK_DROPPED_STORE = 24,    /* the store was broken and quarantined */
+    WR_BOOK_DROPPED_STORE = 24,    /* the store was broken and quarantined, or there was none that could be used */
     /* rejected(reason): before received */
     WR_BOOK_REJECTED_SYNTAX = 32,
     WR_BOOK_REJECTED_TIME = 33, /* a malformed or impossible time stamp */

@@ -31,8 +31,7 @@ struct wr_stored_account *wr_ledger_account(struct wr_store *store, uint32_t num
     return &store->accounts[store->map[number]];
 }
 
-/* By name; made if it is new. */
-static enum wr_result find_account(struct wr_store *store, const struct wr_account *name, uint32_t *ret_index) {
+enum wr_result wr_ledger_find(struct wr_store *store, const struct wr_account *name, uint32_t *ret_index) {
     int64_t highest = 0;
     for (uint32_t i = 0; i < store->n_accounts; i++) {
         const struct wr_stored_account *account = &store->accounts[i];
@@ -73,7 +72,7 @@ enum wr_result wr_store_accounts(struct wr_store *store, const struct wr_account
         map[i] = NO_ACCOUNT;
         if (accounts[i].source[0] == 0)
             continue;
-        result = find_account(store, &accounts[i], &map[i]);
+        result = wr_ledger_find(store, &accounts[i], &map[i]);
         for (uint32_t k = 0; k < i && result == WR_OK; k++)
             if (map[k] == map[i])
                 result = WR_EXISTS;
@@ -122,7 +121,7 @@ static enum wr_result load_accounts(struct wr_store *store, sqlite3_stmt *row, s
         strncat(name.source, source ? source : "", sizeof name.source - 1);
         strncat(name.window, window ? window : "", sizeof name.window - 1);
         uint32_t index;
-        if (find_account(store, &name, &index) != WR_OK)
+        if (wr_ledger_find(store, &name, &index) != WR_OK)
             return wr_error_set(err, WR_NO_MEMORY, "no memory for the ledger");
         store->accounts[index].id = sqlite3_column_int64(row, 0);
         store->accounts[index].stored = store->accounts[index].told_stored = true;

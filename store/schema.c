@@ -88,6 +88,14 @@ enum wr_result wr_schema_configure(sqlite3 *db, struct wr_error *err) {
     return WR_OK;
 }
 
+enum wr_result wr_schema_is_newer(sqlite3 *db, bool *ret_newer, struct wr_error *err) {
+    int64_t version = 0;
+    WR_TRY(wr_sql_exec(db, pragmas[0].set, err)); /* before anything looks at the file */
+    WR_TRY(wr_sql_integer(db, "PRAGMA user_version", &version, err));
+    *ret_newer = version > WR_STORE_SCHEMA_VERSION;
+    return WR_OK;
+}
+
 enum wr_result wr_schema_ensure(sqlite3 *db, bool *ret_fresh, int64_t *ret_version, struct wr_error *err) {
     int64_t version = 0;
     WR_TRY(wr_sql_integer(db, "PRAGMA user_version", &version, err));

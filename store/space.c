@@ -3,7 +3,6 @@
  * Why both: on a full disk SQLite can neither insert, delete nor checkpoint, because each needs room in the WAL or in the file. So the file is
  * grown to its budget and the WAL to its reserve while there is room; afterwards everything happens inside them. Freed pages are whole
  * pages only: one eviction may free less than one insert needs, so evict until the free pages suffice. */
-#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,29 +31,15 @@ static enum wr_result set_limit(struct wr_store *store, uint64_t limit, struct w
     return WR_OK;
 }
 
-/* Broken stores that were renamed aside: their bytes count in the budget. remove: they make room now. */
-static uint64_t asides(const struct wr_store *store, bool remove_them) {
-    uint64_t bytes = 0;
-    DIR *directory = opendir(store->directory);
-    if (!directory)
-        return 0;
-    for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
-        char path[4096];
-        struct stat status;
-        if (strncmp(entry->d_name, WR_STORE_FILE ".corrupt-", strlen(WR_STORE_FILE ".corrupt-")) != 0 ||
-            (size_t)snprintf(path, sizeof path, "%s/%s", store->directory, entry->d_name) >= sizeof path || stat(path, &status) != 0)
-            continue;
-        if (remove_them)
-            (void)unlink(path);
-        else
-            bytes += (uint64_t)status.st_size;
-    }
-    closedir(directory);
-    return bytes;
-}
-
 static uint64_t full_limit(const struct wr_store *store) {
     return (store->options.budget_bytes - store->options.wal_reserve_bytes) / WR_STORE_PAGE_BYTES;
+}
+
+/* What lies aside counts in the budget, but leaves a quarter of it. */
+static uint64_t present_limit(const struct wr_store *store) {
+    uint64_t limit = full_limit(store);
+    uint64_t aside = wr_aside_bytes(store) / WR_STORE_PAGE_BYTES;
+    return aside < limit - limit / 4 ? limit - aside : limit / 4;
 }
 
 /* True while the file system has room for this many bytes more above its floor. */
@@ -141,9 +126,7 @@ static enum wr_result grow_wal(struct wr_store *store, struct wr_error *err) {
 }
 
 enum wr_result wr_space_reserve(struct wr_store *store, struct wr_error *err) {
-    uint64_t limit = full_limit(store);
-    uint64_t aside = asides(store, false) / WR_STORE_PAGE_BYTES;
-    WR_TRY(set_limit(store, aside < limit - limit / 4 ? limit - aside : limit / 4, err));
+    WR_TRY(set_limit(store, present_limit(store), err));
     WR_TRY(grow_file(store, err));
     int64_t have = 0;
     WR_TRY(pages(store, WR_SQL_PAGE_COUNT, &have, err));
@@ -283,9 +266,9 @@ enum wr_result wr_space_make_room(struct wr_store *store, size_t body_bytes, str
         if (must)
             target = need + batch_pages(store);
         enum wr_result result = evict_finished(store, err);
-        if (result == WR_EMPTY && must && store->page_limit < full_limit(store) && asides(store, false) > 0 && above_floor(store, 0)) {
-            (void)asides(store, true); /* data that nobody has, before data that a broken file may still hold */
-            WR_TRY(set_limit(store, full_limit(store), err));
+        if (result == WR_EMPTY && must && store->page_limit < full_limit(store) && above_floor(store, 0) &&
+            wr_aside_remove_oldest(store, 0)) {
+            WR_TRY(set_limit(store, present_limit(store), err)); /* data that nobody has, before data that a broken file may still hold */
             continue;
         }
         if (result == WR_EMPTY && (must || lost)) {

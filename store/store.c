@@ -1,12 +1,9 @@
 /* Open, close, and what happens when the database is broken. */
 #include "store/store.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "store/store_private.h"
 
@@ -185,7 +182,11 @@ static enum wr_result open_database(struct wr_store *store, bool keep_books, con
     bool fresh = false;
     bool unclean = false;
     int64_t version = 0;
+    report->newer = false;
     WR_TRY(wr_schema_open(store->file, store->options.vfs, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &store->db, err));
+    WR_TRY(wr_schema_is_newer(store->db, &report->newer, err));
+    if (report->newer)
+        return wr_error_set(err, WR_UNSUPPORTED, "a later version of this program made it");
     WR_TRY(wr_schema_configure(store->db, err));
     WR_TRY(wr_schema_ensure(store->db, &fresh, &version, err));
     if (!fresh)
@@ -200,7 +201,7 @@ static enum wr_result open_database(struct wr_store *store, bool keep_books, con
     else
         WR_TRY(load(store, &unclean, err));
     WR_TRY(wr_space_reserve(store, err));
-    if (unclean || (keep_books && report->quarantined && report->books_kept))
+    if (unclean)
         WR_TRY(wr_ledger_book_crash(store, &report->n_losses, &report->crash_readings, err));
     store->scan_next = unclean ? 0 : INT64_MAX;
     report->fresh = fresh;
@@ -211,35 +212,12 @@ static enum wr_result open_database(struct wr_store *store, bool keep_books, con
 
 /* Quarantine */
 
-static void remove_older(const struct wr_store *store) {
-    static const char prefix[] = WR_STORE_FILE ".corrupt-";
-    DIR *directory = opendir(store->directory);
-    if (!directory)
-        return;
-    for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
-        char path[4096];
-        if (strncmp(entry->d_name, prefix, sizeof prefix - 1) == 0 &&
-            (size_t)snprintf(path, sizeof path, "%s/%s", store->directory, entry->d_name) < sizeof path)
-            (void)unlink(path);
-    }
-    closedir(directory);
-}
-
-/* One broken store is kept, for salvage: two would be more than the budget can bear. */
-static enum wr_result rename_aside(struct wr_store *store, const struct wr_now *now, struct wr_store_report *report, struct wr_error *err) {
-    char aside[4096];
-    char from[4096];
-    char to[4200];
-    remove_older(store);
-    snprintf(aside, sizeof aside, "%s.corrupt-%lld", store->file, (long long)(now->wall_ns / WR_NS_PER_S));
-    if (rename(store->file, aside) != 0)
-        return wr_error_set(err, WR_IO, "cannot rename the broken store to %s: %s", aside, strerror(errno));
-    snprintf(from, sizeof from, "%s-wal", store->file);
-    snprintf(to, sizeof to, "%s-wal", aside);
-    if (rename(from, to) != 0)
-        (void)unlink(from); /* a WAL must never be applied to another database */
-    const char *name = strrchr(aside, '/');
-    snprintf(report->aside, sizeof report->aside, "%.*s", (int)sizeof report->aside - 1, name ? name + 1 : aside);
+static enum wr_result rename_aside(struct wr_store *store, bool newer, const struct wr_now *now, struct wr_store_report *report,
+                                   struct wr_error *err) {
+    char name[WR_ASIDE_NAME_BYTES];
+    WR_TRY(wr_aside_put(store, newer, now, name, err));
+    snprintf(report->aside, sizeof report->aside, "%s", name);
+    report->aside_newer = newer;
     report->quarantined = true;
     return WR_OK;
 }
@@ -254,7 +232,7 @@ enum wr_result wr_store_quarantine(struct wr_store *store, const struct wr_now *
         store->rename_due = true;
     }
     if (store->rename_due) { /* until that succeeds there is no store: the broken one must not be opened again with these books */
-        WR_TRY(rename_aside(store, now, &report, err));
+        WR_TRY(rename_aside(store, false, now, &report, err));
         store->rename_due = false;
     }
     enum wr_result result = open_database(store, true, now, &report, err);
@@ -338,36 +316,59 @@ static bool save_books(struct wr_store *store) {
     return false;
 }
 
+/* The database that is there goes aside, with what its books say now in memory: what it held is dropped(store). */
+static enum wr_result put_aside(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
+    struct wr_store_report *found = &store->found;
+    const bool newer = found->newer;
+    found->books_kept = !newer && save_books(store);
+    close_database(store);
+    wr_ledger_start_over(store);
+    forget_segments(store);
+    WR_TRY(rename_aside(store, newer, now, found, err));
+    if (!newer)
+        atomic_fetch_add_explicit(&store->stats.quarantines, 1, memory_order_relaxed);
+    return found->books_kept ? wr_ledger_book_crash(store, &found->n_losses, &found->crash_readings, err) : WR_OK;
+}
+
+enum wr_result wr_store_take_up(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
+    enum wr_result result = open_database(store, false, now, &store->found, err);
+    if (result == WR_CORRUPT || store->found.newer) {
+        WR_TRY(put_aside(store, now, err));
+        result = open_database(store, true, now, &store->found, err);
+    }
+    while (result == WR_FULL && store->found.quarantined && wr_aside_remove_oldest(store, 1)) {
+        close_database(store); /* rather room for what comes than the older of two that nobody fetched */
+        result = open_database(store, true, now, &store->found, err);
+    }
+    return result;
+}
+
+void wr_store_let_go(struct wr_store *store) {
+    close_database(store);
+    forget_segments(store);
+    store->epoch = 0;
+}
+
+enum wr_result wr_store_open_without(const char *path, const struct wr_store_options *options, const struct wr_now *now,
+                                     const struct wr_symbol_table *symbols, struct wr_store **ret_store, struct wr_error *err) {
+    if (options->budget_bytes < WR_STORE_BUDGET_MIN_BYTES || options->wal_reserve_bytes > options->budget_bytes / 2)
+        return wr_error_set(err, WR_INVALID, "a store of %llu bytes is too small", (unsigned long long)options->budget_bytes);
+    if (new_store(path, options, now, symbols, ret_store) != WR_OK)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for the store");
+    (*ret_store)->without = true;
+    return WR_OK;
+}
+
 enum wr_result wr_store_open(const char *path, const struct wr_store_options *options, const struct wr_now *now,
                              const struct wr_symbol_table *symbols, struct wr_store **ret_store, struct wr_store_report *ret_report,
                              struct wr_error *err) {
-    struct wr_store_report report = {0};
-    struct wr_store *store = NULL;
-    if (options->budget_bytes < WR_STORE_BUDGET_MIN_BYTES || options->wal_reserve_bytes > options->budget_bytes / 2)
-        return wr_error_set(err, WR_INVALID, "a store of %llu bytes is too small", (unsigned long long)options->budget_bytes);
-    if (new_store(path, options, now, symbols, &store) != WR_OK)
-        return wr_error_set(err, WR_NO_MEMORY, "no memory for the store");
-    enum wr_result result = open_database(store, false, now, &report, err);
-    if (result == WR_CORRUPT) {
-        report = (struct wr_store_report){.books_kept = save_books(store)};
-        close_database(store);
-        wr_ledger_start_over(store);
-        forget_segments(store);
-        result = rename_aside(store, now, &report, err);
-        if (result == WR_OK)
-            result = open_database(store, true, now, &report, err);
-        atomic_fetch_add_explicit(&store->stats.quarantines, 1, memory_order_relaxed);
-    }
+    struct wr_store *store;
+    WR_TRY(wr_store_open_without(path, options, now, symbols, &store, err));
+    enum wr_result result = wr_store_attach(store, now, ret_report, err);
     if (result != WR_OK) {
         free_store(store);
-        return wr_error_wrap(err, "store %s", path);
+        return result;
     }
-    store->gaps.looked_wall_ns = store->last_wall_ns;
-    wr_gaps_look(store, now);
-    wr_store_show(store);
-    report.losses = store->losses;
-    report.reserved_bytes = atomic_load_explicit(&store->stats.reserved_bytes, memory_order_relaxed);
-    *ret_report = report;
     *ret_store = store;
     return WR_OK;
 }
@@ -376,7 +377,7 @@ enum wr_result wr_store_close(struct wr_store *store, const struct wr_now *now, 
     if (!store)
         return WR_OK;
     enum wr_result result = wr_store_flush(store, now, err);
-    if (result == WR_OK)
+    if (result == WR_OK && !store->without)
         result = store->db ? mark(store, true, now, err) : wr_error_set(err, WR_IO, "the store is not open");
     free_store(store);
     return result;

@@ -4,8 +4,9 @@
  * segments that they count, so that the books balance at every commit. Keys (node, epoch, seq): the epoch is a random number made with
  * every new store, a seq is never used twice in it. The file and its WAL never grow beyond the budget; space is made before it is needed:
  * first from segments that were acknowledged (they are only history), then from the oldest of the lowest lane, alarms last.
- * A broken store never stops the agent: it is renamed aside and a fresh one is opened, with the books that are still in memory. Then the
- * epoch is another one (wr_store_epoch), stats.quarantines goes up, cursors begin again at 0, and snapshots have to be put again.
+ * A broken store never stops the agent: it is renamed aside (store/aside.c) and a fresh one is opened, with the books that are still in memory.
+ * Then the epoch is another one (wr_store_epoch), stats.quarantines goes up, cursors begin again at 0, and snapshots have to be put again. One
+ * that a later version made is renamed aside as well; where the disk lets nothing be opened there is a store without a database.
  *
  * It reads no clock and starts no thread: time is an argument; all I/O is SQLite's (and the rename of a broken store).
  *
@@ -60,7 +61,9 @@ struct wr_store_loss {
 struct wr_store_report {
     bool fresh;              /* there was no store */
     bool unclean;            /* the last owner did not close it */
-    bool quarantined;        /* a broken store was renamed aside */
+    bool quarantined;        /* a store that cannot be used was renamed aside: a broken one, or ... */
+    bool aside_newer;        /* ... one that a later version of this program made */
+    bool newer;              /* what is there now is such a one: never in the report of a success */
     bool books_kept;         /* of the broken store */
     char aside[256];         /* its new name, in the same directory */
     uint64_t reserved_bytes; /* less than the budget where the disk has no more room */
@@ -74,6 +77,16 @@ struct wr_store_report {
 WR_MUST_USE enum wr_result wr_store_open(const char *path, const struct wr_store_options *options, const struct wr_now *now,
                                          const struct wr_symbol_table *symbols, struct wr_store **ret_store,
                                          struct wr_store_report *ret_report, struct wr_error *err);
+
+/* A store without a database, for as long as none can be opened. It takes everything: readings are booked as dropped(store), journal entries
+ * are counted; it hands out nothing, its epoch is 0, and it is never due. WR_INVALID, WR_NO_MEMORY. */
+WR_MUST_USE enum wr_result wr_store_open_without(const char *path, const struct wr_store_options *options, const struct wr_now *now,
+                                                 const struct wr_symbol_table *symbols, struct wr_store **ret_store, struct wr_error *err);
+bool wr_store_is_without(const struct wr_store *store);
+/* Gives it its database, as wr_store_open does; the books that were kept meanwhile are added to those that it finds. With an error it is without
+ * as before, to be tried again. */
+WR_MUST_USE enum wr_result wr_store_attach(struct wr_store *store, const struct wr_now *now, struct wr_store_report *ret_report,
+                                           struct wr_error *err);
 
 uint64_t wr_store_epoch(const struct wr_store *store);
 /* Segments with this seq and above were committed since the store was opened ("live"), those below before ("backfill"). */
@@ -173,6 +186,8 @@ struct wr_store_stats {
     _Atomic uint64_t body_bytes;
     _Atomic uint64_t written_bytes; /* pages to the WAL; checkpoints write most of them a second time */
     _Atomic uint64_t quarantines;
+    _Atomic uint64_t dropped_readings;    /* for want of a database */
+    _Atomic uint64_t dropped_transitions; /* of alarms, not journalled for want of a database */
 };
 const struct wr_store_stats *wr_store_stats(const struct wr_store *store);
 

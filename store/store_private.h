@@ -209,6 +209,8 @@ struct wr_store {
     int64_t last_wall_ns; /* of the last commit before it was opened */
     int64_t scan_next; /* check after an unclean stop: next row; INT64_MAX: none under way */
     bool rename_due;   /* a broken store still has the name of the good one */
+    bool without;      /* there has been no database since wr_store_open_without */
+    struct wr_store_report found; /* by attempts to open; what was put aside stays in it until one succeeds */
     struct wr_store_loss *losses;
     struct wr_store_stats stats;
 };
@@ -246,6 +248,24 @@ WR_MUST_USE enum wr_result wr_migrate(sqlite3 *db, int64_t version, struct wr_er
 WR_MUST_USE enum wr_result wr_boots_note(struct wr_store *store, struct wr_error *err);
 /* Inside a transaction: its offset, as soon as the wall clock can be trusted. */
 WR_MUST_USE enum wr_result wr_boots_trust(struct wr_store *store, const struct wr_now *now, struct wr_error *err);
+
+/* *ret_newer: a later version made it. Asked before anything is changed in it. */
+WR_MUST_USE enum wr_result wr_schema_is_newer(sqlite3 *db, bool *ret_newer, struct wr_error *err);
+
+/* aside.c */
+#define WR_ASIDE_KEEP 2
+#define WR_ASIDE_NAME_BYTES 64
+/* Of all that lies aside. */
+uint64_t wr_aside_bytes(const struct wr_store *store);
+/* Removes the oldest broken one where there are more than `keep`; false: there are not. */
+bool wr_aside_remove_oldest(const struct wr_store *store, unsigned keep);
+/* Renames the database, which is closed, and its WAL. WR_IO. */
+WR_MUST_USE enum wr_result wr_aside_put(const struct wr_store *store, bool newer, const struct wr_now *now,
+                                        char ret_name[WR_ASIDE_NAME_BYTES], struct wr_error *err);
+
+/* detached.c */
+/* wr_store_take of a store without a database: what would be stored is booked as dropped(store). */
+void wr_detached_take(struct wr_store *store, const struct wr_handover *handover, uint32_t from, const struct wr_now *now);
 
 /* space.c */
 WR_MUST_USE enum wr_result wr_space_reserve(struct wr_store *store, struct wr_error *err);
@@ -326,6 +346,8 @@ void wr_ledger_start_over(struct wr_store *store);
 /* Cumulative counts of whoever counts. */
 void wr_ledger_count(struct wr_store *store, const struct wr_account_count *counts, uint32_t n, int64_t now_ns);
 bool wr_ledger_waits(const struct wr_store *store);
+/* The index of an account in store->accounts by its name; made if it is new. WR_NO_MEMORY. */
+WR_MUST_USE enum wr_result wr_ledger_find(struct wr_store *store, const struct wr_account *name, uint32_t *ret_index);
 struct wr_stored_account *wr_ledger_account(struct wr_store *store, uint32_t number);
 
 /* journal.c */
@@ -344,6 +366,10 @@ WR_MUST_USE enum wr_result wr_gaps_put(struct wr_store *store, const struct wr_n
 void wr_gaps_committed(struct wr_store *store, const struct wr_now *now);
 
 /* store.c */
+/* The database as it is in the directory, or a fresh one, with the books that stand in it; a broken or later one is renamed aside. */
+WR_MUST_USE enum wr_result wr_store_take_up(struct wr_store *store, const struct wr_now *now, struct wr_error *err);
+/* Without a database again, as after an attempt that failed. */
+void wr_store_let_go(struct wr_store *store);
 /* Renames the broken store aside and goes on with a fresh one. */
 WR_MUST_USE enum wr_result wr_store_quarantine(struct wr_store *store, const struct wr_now *now, struct wr_error *err);
 void wr_store_show(struct wr_store *store);

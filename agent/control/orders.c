@@ -117,6 +117,8 @@ static const char *wait_for_journal(struct wr_agent *agent, const struct wr_orde
             return "";
         if (wr_context_state(context) != WR_OK)
             return "the agent stops: this may not be on disk";
+        if (store == WR_STORE_WITHOUT)
+            return "no store can be used now: after a restart this would be forgotten";
         if (store == WR_STORE_FAILED || wr_clock_boot_ns(agent->clock) >= deadline_boot_ns)
             return store == WR_STORE_OPENING ? "the store is not open yet: after a crash now this would be forgotten"
                                              : "the store does not write: after a crash this would be forgotten";

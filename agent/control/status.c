@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "agent/agent.h"
+#include "agent/loops/store_opening.h"
 #include "core/json.h"
 #include "core/quantity.h"
 
@@ -25,7 +26,13 @@ bool wr_agent_is_ready(void *user, struct wr_buf *why) {
     struct wr_agent *agent = user;
     if (agent->ready && agent->store.state == WR_STORE_OPEN)
         return wr_agent_is_healthy(agent, why);
-    (void)!wr_buf_text(why, agent->ready ? "the store is not open\n" : "starting or stopping\n");
+    char trouble[512];
+    if (!agent->ready)
+        (void)!wr_buf_text(why, "starting or stopping\n");
+    else if (wr_store_loop_trouble(&agent->store, trouble, sizeof trouble)[0])
+        (void)!wr_buf_printf(why, "the store cannot be used: %s\n", trouble);
+    else
+        (void)!wr_buf_text(why, "the store is not open\n");
     return false;
 }
 
@@ -73,6 +80,12 @@ static struct outbox look_at_outbox(struct wr_agent *agent) {
     return outbox;
 }
 
+/* For want of a store. */
+static uint64_t dropped_readings(const struct wr_agent *agent) {
+    int state = agent->store.state;
+    return state == WR_STORE_OPEN || state == WR_STORE_WITHOUT ? (uint64_t)agent->store.stats->dropped_readings : 0;
+}
+
 static const char *store_state(const struct wr_agent *agent) {
     int state = agent->store.state;
     switch (state) {
@@ -80,6 +93,8 @@ static const char *store_state(const struct wr_agent *agent) {
         return "open";
     case WR_STORE_OPENING:
         return "opening";
+    case WR_STORE_WITHOUT:
+        return "unusable";
     default:
         return "failed";
     }
@@ -246,6 +261,12 @@ static void actions_json(const struct wr_agent *agent, struct wr_json *json) {
     wr_json_object_end(json);
 }
 
+static void outbox_trouble_json(struct wr_agent *agent, struct wr_json *json) {
+    char trouble[512];
+    wr_json_string(json, "trouble", wr_store_loop_trouble(&agent->store, trouble, sizeof trouble));
+    wr_json_uint(json, "dropped_readings", dropped_readings(agent));
+}
+
 static enum wr_result print_json(struct wr_agent *agent, const struct outbox *outbox, struct wr_buf *into) {
     struct wr_json json;
     const struct wr_engine_stats_shown *engine = &agent->engine.shown;
@@ -288,6 +309,7 @@ static enum wr_result print_json(struct wr_agent *agent, const struct outbox *ou
     else
         wr_json_null(&json, "readings");
     wr_json_bool(&json, "high_water", agent->store.high_water != 0);
+    outbox_trouble_json(agent, &json);
     wr_json_object_end(&json);
     uplink_json(agent, &json);
     http_json(agent, &json);
@@ -417,11 +439,24 @@ static enum wr_result actions_text(const struct wr_agent *agent, struct wr_buf *
     return wr_buf_printf(into, "actions  %" PRIu64 " wait or are under way, %" PRIu64 " given up\n", waiting, dead);
 }
 
+static enum wr_result outbox_text(struct wr_agent *agent, const struct outbox *outbox, struct wr_buf *into) {
+    char bytes[32], trouble[512];
+    wr_quantity_format_size(bytes, sizeof bytes, outbox->bytes);
+    if (wr_store_loop_trouble(&agent->store, trouble, sizeof trouble)[0]) {
+        WR_TRY(wr_buf_printf(into, "outbox   UNUSABLE: nothing is kept or sent, %" PRIu64 " readings dropped; tried again each minute\n",
+                             dropped_readings(agent)));
+        return wr_buf_printf(into, "         %s\n", trouble);
+    }
+    WR_TRY(wr_buf_printf(into, "outbox   %s; %" PRIu64 " segments wait, %s", store_state(agent), outbox->segments, bytes));
+    if (outbox->known)
+        WR_TRY(wr_buf_printf(into, ", %" PRIu64 " readings", outbox->readings));
+    return wr_buf_text(into, agent->store.high_water ? "; above the high-water mark, windows are widened\n" : "\n");
+}
+
 static enum wr_result print_text(struct wr_agent *agent, const struct outbox *outbox, struct wr_buf *into) {
     const struct wr_engine_stats_shown *engine = &agent->engine.shown;
-    char bytes[32], uptime[32];
+    char uptime[32];
     int64_t up_ns = wr_clock_boot_ns(agent->clock) - agent->started_boot_ns;
-    wr_quantity_format_size(bytes, sizeof bytes, outbox->bytes);
     wr_quantity_format_duration(uptime, sizeof uptime, up_ns / WR_NS_PER_S * WR_NS_PER_S);
     WR_TRY(wr_buf_printf(into, "weir %s, node %s, up %s%s\n", WEIR_VERSION, agent->config->node->id, uptime,
                          agent->ready && agent->store.state == WR_STORE_OPEN ? "" : ", NOT READY"));
@@ -434,10 +469,7 @@ static enum wr_result print_text(struct wr_agent *agent, const struct outbox *ou
     WR_TRY(wr_buf_printf(into, "alarms   %u rules, %" PRIu64 " active, %" PRIu64 " not acknowledged\n", wr_ruleset_count(agent->rules),
                          (uint64_t)engine->alarms_active, (uint64_t)engine->alarms_unacked));
     WR_TRY(actions_text(agent, into));
-    WR_TRY(wr_buf_printf(into, "outbox   %s; %" PRIu64 " segments wait, %s", store_state(agent), outbox->segments, bytes));
-    if (outbox->known)
-        WR_TRY(wr_buf_printf(into, ", %" PRIu64 " readings", outbox->readings));
-    WR_TRY(wr_buf_text(into, agent->store.high_water ? "; above the high-water mark, windows are widened\n" : "\n"));
+    WR_TRY(outbox_text(agent, outbox, into));
     WR_TRY(uplink_text(agent, into));
     return http_text(agent, into);
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/loops/memories.h"
+#include "agent/loops/store_opening.h"
 #include "core/log.h"
 #include "core/thread.h"
 
@@ -44,6 +44,7 @@ enum wr_result wr_store_loop_init(struct wr_store_loop *loop, uint32_t handovers
           .drop = drop_reply}},
         {&loop->opened, {.name = "store opened", .capacity = 1, .element_bytes = 1}},
     };
+    pthread_mutex_init(&loop->trouble_lock, NULL);
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
         enum wr_result result = wr_channel_new(&wanted[i].options, wanted[i].channel, err);
         if (result != WR_OK) {
@@ -65,6 +66,7 @@ void wr_store_loop_fini(struct wr_store_loop *loop) {
     free(loop->restored);
     loop->restored = NULL;
     wr_buf_fini(&loop->memories);
+    pthread_mutex_destroy(&loop->trouble_lock);
 }
 
 /* -- the disk refuses ------------------------------------------------------------------------------------------------------------------ */
@@ -137,54 +139,11 @@ void wr_store_loop_accounts(struct wr_request *request, void *owner) {
 
 /* -- opening ---------------------------------------------------------------------------------------------------------------------------- */
 
-struct restoring {
-    struct wr_store_loop *loop;
-    uint32_t room;
-};
-
-static void on_snapshot(void *user, uint64_t key, const uint8_t *body, size_t len) {
-    struct restoring *restoring = user;
-    struct wr_store_loop *loop = restoring->loop;
-    (void)key;
-    if (len == 0 || len > WR_ALARM_SNAP_BYTES)
-        return;
-    if (loop->n_restored == restoring->room) {
-        uint32_t room = restoring->room ? 2 * restoring->room : 64;
-        struct wr_alarm_entry *more = realloc(loop->restored, room * sizeof *more);
-        if (!more)
-            return; /* an alarm that is not restored is raised anew by its next reading */
-        loop->restored = more;
-        restoring->room = room;
-    }
-    struct wr_alarm_entry *entry = &loop->restored[loop->n_restored++];
-    memset(entry, 0, sizeof *entry);
-    entry->snap_len = (uint16_t)len;
-    memcpy(entry->snap, body, len);
-}
-
-static enum wr_result open_store(struct wr_store_loop *loop, const struct wr_now *now) {
-    WR_TRY(wr_store_open(loop->path, &loop->options, now, loop->symbols, &loop->store, &loop->report, &loop->open_error));
-    enum wr_result result = wr_store_accounts(loop->store, loop->accounts->list, loop->accounts->n, false, &loop->open_error);
-    struct restoring restoring = {.loop = loop};
-    if (result == WR_OK)
-        result = wr_store_snaps(loop->store, WR_SNAP_ALARM, on_snapshot, &restoring, &loop->open_error);
-    if (result == WR_OK)
-        result = wr_memories_read(loop, &loop->open_error);
-    if (result != WR_OK) {
-        (void)!wr_store_close(loop->store, now, NULL);
-        loop->store = NULL;
-        return result;
-    }
-    loop->stats = wr_store_stats(loop->store);
-    wr_store_loop_tell_ready(loop);
-    wr_store_loop_tell_available(loop);
-    return WR_OK;
-}
-
 static void begin(struct wr_store_loop *loop, const struct wr_now *now) {
-    enum wr_result result = open_store(loop, now);
+    enum wr_result result = wr_store_opening_begin(loop, now);
     loop->phase = result == WR_OK ? WR_STORE_RUNS : WR_STORE_ENDED;
-    loop->state = result == WR_OK ? WR_STORE_OPEN : WR_STORE_FAILED;
+    if (result != WR_OK)
+        loop->state = WR_STORE_FAILED;
     wr_channel_close(loop->opened);
     if (result != WR_OK) { /* whoever sends or asks learns it at once, and a stop waits for nobody */
         wr_channel_close(loop->from_engine);
@@ -252,6 +211,8 @@ static void log_commits(struct wr_store_loop *loop, int64_t counted_wall_ns) {
 static void work(struct wr_store_loop *loop, const struct wr_now *now) {
     if (now->boot_ns < loop->retry_boot_ns)
         return;
+    if (loop->phase == WR_STORE_RUNS)
+        wr_store_opening_turn(loop, now);
     int64_t counted_before = loop->counted_wall_ns; /* a commit inside of the next handover may hold only the one before */
     if (take_alarms(loop, now))
         (void)take_handover(loop, now);
@@ -271,6 +232,8 @@ static void work(struct wr_store_loop *loop, const struct wr_now *now) {
 
 static int64_t next_deadline(const struct wr_store_loop *loop) {
     int64_t due = wr_store_due(loop->store);
+    if (due > wr_store_opening_due(loop))
+        due = wr_store_opening_due(loop);
     bool waits = loop->handover || loop->n_alarms || loop->asked_waits || wr_store_loop_offers_wait(loop);
     if (loop->refusals > 0 && (waits || due < loop->retry_boot_ns))
         return loop->retry_boot_ns;
@@ -279,6 +242,9 @@ static int64_t next_deadline(const struct wr_store_loop *loop) {
 
 static void end(struct wr_store_loop *loop, const struct wr_now *now) {
     struct wr_error err = {0};
+    if (loop->state == WR_STORE_WITHOUT && loop->stats->dropped_readings > 0)
+        WR_LOG_WITH(WR_LOG_WARN, "store", "stopped without a store: what it dropped stands in no books",
+                    WR_LOG_INT("dropped_readings", (int64_t)loop->stats->dropped_readings));
     if (!loop->final_seen) {
         /* The engine did not hand over everything: the next start must book what is missing, so this is no clean close. */
         if (wr_store_flush(loop->store, now, &err) != WR_OK)

@@ -3,7 +3,7 @@
  * In order of precedence: the journal of alarms, the uplink's requests, handovers, requests. A disk that refuses is tried again every
  * second; meanwhile handovers wait in their channel, the engine's windows stay open, and alarms go on. Nothing that the uplink asked for is
  * forgotten meanwhile: it would wait for the answer for ever. When a broken store is replaced while it runs, the uplink is told READY with
- * the new epoch, and fresh_stores asks the engine for the states of all alarms. A store that cannot be opened at all closes its channels.
+ * the new epoch, and fresh_stores asks the engine for the states of all alarms. What cannot be opened is tried again: store_opening.h.
  *
  * The thread does nothing but receive (which waits) and turn (which does not, but for the disk), so that a simulation can take the turns in its place.
  *
@@ -28,7 +28,12 @@
 #define WR_STORE_JOURNAL_BATCH 32
 #define WR_STORE_RETRY_NS (1 * WR_NS_PER_S)
 
-enum wr_store_state { WR_STORE_OPENING, WR_STORE_OPEN, WR_STORE_FAILED };
+enum wr_store_state {
+    WR_STORE_OPENING,
+    WR_STORE_OPEN,
+    WR_STORE_WITHOUT, /* its database cannot be opened now; it is tried again: store_opening.h */
+    WR_STORE_FAILED,  /* there is no store at all: no memory for it */
+};
 
 enum wr_store_phase {
     WR_STORE_BEGINS,
@@ -60,19 +65,22 @@ struct wr_store_loop {
     struct wr_channel *requests;    /* struct wr_request * */
     struct wr_channel *from_uplink; /* struct wr_uplink_request */
     struct wr_channel *to_uplink;   /* struct wr_uplink_reply */
-    struct wr_channel *opened;      /* closed when opening succeeded or failed for good */
+    struct wr_channel *opened;      /* closed after the first attempt to open */
 
     /* For other threads. */
     _Atomic int state;             /* enum wr_store_state */
     _Atomic uint64_t journalled;   /* number of the last journal entry on disk */
     _Atomic uint64_t high_water;   /* as the store says; 0 while there is none */
     _Atomic uint64_t fresh_stores; /* times that the running store was replaced: snapshots have to be put again */
-    struct wr_store_report report; /* once `opened` is closed */
-    struct wr_error open_error;
+    struct wr_store_report report; /* once the state is WR_STORE_OPEN */
+    struct wr_error open_error;    /* of the first attempt, once `opened` is closed */
+    pthread_mutex_t trouble_lock;
+    char trouble[512];               /* why there is none now */
+    _Atomic uint64_t open_failures;  /* attempts */
     struct wr_alarm_entry *restored; /* snapshots found at opening, for the engine; the main thread frees them */
     uint32_t n_restored;
     struct wr_buf memories;             /* states of windows found at opening: agent/loops/memories.h */
-    const struct wr_store_stats *stats; /* once open */
+    const struct wr_store_stats *stats; /* once it is open or without */
 
     /* The thread's own. */
     struct wr_store *store;
@@ -90,6 +98,8 @@ struct wr_store_loop {
     uint64_t refusals;
     uint64_t commits_logged;
     int64_t counted_wall_ns; /* up to when the books are complete that the next commit writes */
+    int64_t reopen_boot_ns;  /* while it is without: the next attempt, and how long after the last one */
+    int64_t reopen_after_ns;
     bool final_seen;
     enum wr_store_phase phase;
     int idle; /* turns at the stop that found nothing more to do */
@@ -99,7 +109,7 @@ struct wr_store_loop {
 WR_MUST_USE enum wr_result wr_store_loop_init(struct wr_store_loop *loop, uint32_t handovers, uint32_t uplink_window, struct wr_error *err);
 /* Starts the thread, which opens the store. */
 WR_MUST_USE enum wr_result wr_store_loop_start(struct wr_store_loop *loop, struct wr_error *err);
-/* Waits until the store is open or has failed. WR_TIMEOUT: it still works at it. */
+/* Waits for the first attempt to open it, and says how that ended. WR_TIMEOUT: it still works at it. */
 WR_MUST_USE enum wr_result wr_store_loop_wait_open(struct wr_store_loop *loop, int64_t deadline_boot_ns, struct wr_error *err);
 /* After the engine has sent its final handover: takes everything that is left, commits, closes the store. */
 WR_MUST_USE enum wr_result wr_store_loop_stop(struct wr_store_loop *loop, int64_t deadline_boot_ns);

@@ -20,7 +20,8 @@ void wr_store_loop_tell_ready(struct wr_store_loop *loop) {
     memset(loop->offer_waits, 0, sizeof loop->offer_waits);
     loop->asked_waits = false;
     loop->epoch = ready.epoch;
-    reply(loop, &ready);
+    if (!wr_store_is_without(loop->store))
+        reply(loop, &ready);
 }
 
 /* A broken store was renamed aside while it ran, and a fresh one is in use: nobody knows anything of it yet. */
@@ -116,7 +117,7 @@ static enum wr_result answer_asked(struct wr_store_loop *loop, const struct wr_n
 void wr_store_loop_answer_uplink(struct wr_store_loop *loop, const struct wr_now *now) {
     struct wr_error err = {0};
     loop->asked_waits = false;
-    if (loop->asked.epoch != wr_store_epoch(loop->store))
+    if (loop->asked.epoch != wr_store_epoch(loop->store) || wr_store_is_without(loop->store))
         return;
     enum wr_result result = answer_asked(loop, now, &err);
     if (result == WR_FULL) {

@@ -98,6 +98,10 @@ bool wr_evaluator_measure(const struct wr_evaluator *evaluator, uint32_t *cursor
  * unknown. Unknown rules are ignored: WR_NOT_FOUND. */
 WR_MUST_USE enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct wr_alarm_entry *entry,
                                                 const struct wr_now *now);
+/* The same in a run that has been going on for some time: what has happened since is the truth. WR_EXISTS: an alarm that has left its first state
+ * since, or no alarm but a group, the answer to a command, or progress: these have begun anew. */
+WR_MUST_USE enum wr_result wr_evaluator_restore_late(struct wr_evaluator *evaluator, const struct wr_alarm_entry *entry,
+                                                     const struct wr_now *now);
 
 /* Makes everything known for series ids below count: called by the engine when it first meets an id. Returns the number of ids attached, which
  * is less than series_count only when memory ran out (counted): readings of ids beyond it have no rules until a later call succeeds. */

@@ -142,6 +142,23 @@ enum wr_result wr_evaluator_restore(struct wr_evaluator *evaluator, const struct
     return wr_annunciator_restore(evaluator->annunciator, index, entry->snap + part, entry->snap_len - part, now);
 }
 
+enum wr_result wr_evaluator_restore_late(struct wr_evaluator *evaluator, const struct wr_alarm_entry *entry, const struct wr_now *now) {
+    struct snap snap;
+    const char *name;
+    const char *text;
+    size_t part;
+    if (wr_annunciator_is_group_snapshot(entry) || wr_command_log_is_snapshot(entry) || wr_node_is_snapshot(entry))
+        return WR_EXISTS;
+    if (!decode(entry, &snap, &name, &text, &part))
+        return WR_CORRUPT;
+    const uint32_t rule = wr_ruleset_find(evaluator->rules, name);
+    const uint32_t known = rule == UINT32_MAX ? WR_INSTANCE_NONE : wr_evaluator_find(evaluator, rule, text);
+    if (known != WR_INSTANCE_NONE &&
+        (evaluator->instances[known].state != WR_ALARM_NORMAL || evaluator->instances[known].changed_wall_ns != 0))
+        return WR_EXISTS;
+    return wr_evaluator_restore(evaluator, entry, now);
+}
+
 /* -- walking -------------------------------------------------------------------------------------------------------------------------------- */
 
 static bool is_alarm(const struct wr_evaluator *evaluator, uint32_t index) {

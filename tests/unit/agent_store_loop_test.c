@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "agent/loops/store_loop.h"
+#include "agent/loops/store_opening.h"
 #include "core/log.h"
 #include "tests/support/store_fixture.h"
 #include "tests/support/waiting.h"
@@ -175,14 +177,14 @@ static void finish(struct wr_request *request, void *owner) {
     wr_request_finish(request, WR_OK);
 }
 
-static void a_store_that_cannot_be_opened_lets_everybody_go(void **state) {
+/* No memory for it, or a budget that is none. */
+static void without_any_store_everybody_is_let_go(void **state) {
     (void)state;
-    char path[512];
     struct wr_error err = {0};
     struct wr_request *request;
-    snprintf(path, sizeof path, "%s/nowhere", fixture.directory);
-    start(path);
-    assert_true(wr_store_loop_wait_open(&loop, WR_NEVER_NS, &err) != WR_OK);
+    fixture.options.budget_bytes = 1;
+    start(fixture.directory);
+    assert_int_equal(wr_store_loop_wait_open(&loop, WR_NEVER_NS, &err), WR_INVALID);
     stop(); /* it has ended; whoever comes now is not let in */
     assert_int_equal(loop.state, WR_STORE_FAILED);
     const struct wr_store_message message = {0};
@@ -190,6 +192,16 @@ static void a_store_that_cannot_be_opened_lets_everybody_go(void **state) {
     assert_int_equal(wr_request_new(finish, NULL, NULL, &request, NULL), WR_OK);
     assert_int_equal(wr_request_call(request, loop.requests, WR_NEVER_NS, &err), WR_CLOSED);
     wr_request_release(request);
+}
+
+static void beside_another_agent_it_touches_nothing(void **state) {
+    (void)state;
+    struct wr_error err = {0};
+    assert_int_equal(store_fixture_open(&fixture), WR_OK);
+    start(fixture.directory);
+    assert_int_equal(wr_store_loop_wait_open(&loop, WR_NEVER_NS, &err), WR_BUSY);
+    stop();
+    store_fixture_segment(&fixture, 1, 10, 10);
 }
 
 /* -- turns on the test's thread, on a clock of its own --------------------------------------------------------------------------------------- */
@@ -210,15 +222,74 @@ static int64_t turn(void) {
     }
 }
 
-static void turns_need_no_thread_and_no_real_time(void **state) {
-    (void)state;
+static void init_on_own_clock(const char *path) {
     wr_clock_virtual_init(&own_clock, WR_NS_PER_S, INT64_C(1700000000) * WR_NS_PER_S, 1);
     loop.clock = &own_clock.clock;
-    loop.path = fixture.directory;
+    loop.path = path;
     loop.options = fixture.options;
     loop.symbols = fixture.symbols;
     loop.accounts = &accounts;
     assert_int_equal(wr_store_loop_init(&loop, HANDOVERS, 16, NULL), WR_OK);
+}
+
+static void send_alarm(uint64_t number) {
+    struct wr_alarm_entry entry = {.number = number, .snap_len = 4, .snap = "abc"};
+    entry.alarm.id = 7;
+    assert_int_equal(wr_channel_try_send(loop.journal, &entry), WR_OK);
+}
+
+static void what_cannot_be_opened_is_tried_again(void **state) {
+    (void)state;
+    char parent[300], path[512], trouble[512];
+    snprintf(parent, sizeof parent, "%s/disk", fixture.directory);
+    snprintf(path, sizeof path, "%s/store", parent);
+    init_on_own_clock(path);
+    const int64_t pauses_s[] = {1, 2, 4, 8, 16, 32, 60, 60};
+    for (size_t i = 0; i < sizeof pauses_s / sizeof pauses_s[0]; i++) {
+        const int64_t now_ns = wr_clock_boot_ns(&own_clock.clock);
+        assert_int_equal(turn() - now_ns, pauses_s[i] * WR_NS_PER_S);
+        assert_int_equal(loop.state, WR_STORE_WITHOUT);
+        assert_int_equal(loop.open_failures, i + 1);
+        hand_over(8, false); /* comes back at once: windows do not wait for it */
+        send_alarm(i + 1);
+        assert_int_equal(turn() - now_ns, pauses_s[i] * WR_NS_PER_S);
+        assert_int_equal(loop.stats->dropped_readings, 80 * (i + 1));
+        assert_int_equal(loop.journalled, 0);
+        wr_clock_virtual_advance(&own_clock, pauses_s[i] * WR_NS_PER_S - (i == 7));
+    }
+    struct wr_error err = {0};
+    assert_int_equal(wr_store_loop_wait_open(&loop, WR_NEVER_NS, &err), WR_IO);
+    assert_non_null(strstr(wr_store_loop_trouble(&loop, trouble, sizeof trouble), "make this directory"));
+    ask(WR_UPLINK_GET, 0, 1, INT64_MAX); /* nobody does before READY; it would not be answered */
+    (void)turn();
+    struct wr_uplink_reply reply;
+    assert_int_equal(wr_channel_try_recv(loop.to_uplink, &reply), WR_EMPTY);
+
+    assert_int_equal(mkdir(parent, 0700), 0);
+    assert_int_equal(turn() - wr_clock_boot_ns(&own_clock.clock), 1); /* not before its time */
+    wr_clock_virtual_advance(&own_clock, 1);
+    (void)turn();
+    assert_int_equal(loop.state, WR_STORE_OPEN);
+    assert_int_equal(loop.fresh_stores, 1);
+    assert_string_equal(wr_store_loop_trouble(&loop, trouble, sizeof trouble), "");
+    assert_true(hear(WR_UPLINK_READY).epoch != 0);
+    send_alarm(9);
+    (void)turn();
+    wr_channel_close(loop.requests);
+    hand_over(4, true);
+    assert_int_equal(turn(), WR_NEVER_NS);
+    memcpy(fixture.directory, path, sizeof fixture.directory);
+    assert_int_equal(store_fixture_open(&fixture), WR_OK);
+    const struct wr_account_balance balance = store_fixture_balance(&fixture, 1);
+    assert_int_equal(balance.books[WR_BOOK_DROPPED_STORE], 640);
+    assert_int_equal(wr_balance_held(&balance), 40);
+    *strrchr(fixture.directory, '/') = 0;
+    *strrchr(fixture.directory, '/') = 0; /* all of it is removed */
+}
+
+static void turns_need_no_thread_and_no_real_time(void **state) {
+    (void)state;
+    init_on_own_clock(fixture.directory);
     assert_int_equal(turn(), WR_NEVER_NS); /* opened; nothing is due */
     assert_int_equal(loop.state, WR_STORE_OPEN);
     const struct wr_uplink_reply ready = hear(WR_UPLINK_READY);
@@ -256,7 +327,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_store_that_breaks_while_it_runs_is_told_of, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_the_engines_last_word_the_stop_is_unclean, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_store_that_cannot_be_opened_lets_everybody_go, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(without_any_store_everybody_is_let_go, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(beside_another_agent_it_touches_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_cannot_be_opened_is_tried_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(turns_need_no_thread_and_no_real_time, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,126 @@
+/* Databases that were renamed aside, each with its WAL: broken ones, to be salvaged, and one that a later version made.
+ *
+ * NAME.corrupt-<wall s> and NAME.newer-<wall s>, with -<n> behind it where that name is taken: a clock that starts in 1970 gives the same
+ * second again and again, and nothing is renamed over a file. At most WR_ASIDE_KEEP broken ones are kept, and the oldest by their names make
+ * room where space is needed; what a later version made is never removed by us. All their bytes count in the budget. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/store_private.h"
+
+#define PATH_BYTES 4096
+#define CORRUPT WR_STORE_FILE ".corrupt-"
+#define NEWER WR_STORE_FILE ".newer-"
+
+static bool begins(const char *name, const char *prefix) {
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+static bool ends(const char *name, const char *suffix) {
+    size_t len = strlen(name);
+    return len >= strlen(suffix) && strcmp(name + len - strlen(suffix), suffix) == 0;
+}
+
+static bool join(const struct wr_store *store, const char *name, const char *suffix, char path[PATH_BYTES]) {
+    return (size_t)snprintf(path, PATH_BYTES, "%s/%s%s", store->directory, name, suffix) < PATH_BYTES;
+}
+
+uint64_t wr_aside_bytes(const struct wr_store *store) {
+    uint64_t bytes = 0;
+    DIR *directory = opendir(store->directory);
+    if (!directory)
+        return 0;
+    for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
+        char path[PATH_BYTES];
+        struct stat status;
+        if ((begins(entry->d_name, CORRUPT) || begins(entry->d_name, NEWER)) && join(store, entry->d_name, "", path) &&
+            stat(path, &status) == 0)
+            bytes += (uint64_t)status.st_size;
+    }
+    closedir(directory);
+    return bytes;
+}
+
+/* When it was put aside, by its name: seconds, then number. */
+static bool is_older(const char *name, const char *than) {
+    char *rest, *rest_than;
+    const long long seconds = strtoll(name + strlen(CORRUPT), &rest, 10);
+    const long long seconds_than = strtoll(than + strlen(CORRUPT), &rest_than, 10);
+    if (seconds != seconds_than)
+        return seconds < seconds_than;
+    return strtol(rest, NULL, 10) > strtol(rest_than, NULL, 10); /* -1, -2: numbers below zero */
+}
+
+/* How many broken ones there are, and the name of the oldest but for the one that is spared. */
+static unsigned look(const struct wr_store *store, const char *spared, char oldest[256]) {
+    unsigned n = 0;
+    oldest[0] = 0;
+    DIR *directory = opendir(store->directory);
+    if (!directory)
+        return 0;
+    for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
+        if (!begins(entry->d_name, CORRUPT) || ends(entry->d_name, "-wal"))
+            continue;
+        n++;
+        if (strcmp(entry->d_name, spared) != 0 && (oldest[0] == 0 || is_older(entry->d_name, oldest)))
+            snprintf(oldest, 256, "%s", entry->d_name);
+    }
+    closedir(directory);
+    return n;
+}
+
+static bool remove_oldest(const struct wr_store *store, unsigned keep, const char *spared) {
+    char oldest[256];
+    char path[PATH_BYTES];
+    if (look(store, spared, oldest) <= keep || oldest[0] == 0 || !join(store, oldest, "", path) || unlink(path) != 0)
+        return false;
+    if (join(store, oldest, "-wal", path))
+        (void)unlink(path);
+    return true;
+}
+
+bool wr_aside_remove_oldest(const struct wr_store *store, unsigned keep) {
+    return remove_oldest(store, keep, "");
+}
+
+/* A name that nobody has, and that is later than those of the same second. */
+static enum wr_result new_name(const struct wr_store *store, const char *prefix, int64_t wall_s, char name[WR_ASIDE_NAME_BYTES]) {
+    long number = -1; /* the highest there is; 0: without one */
+    snprintf(name, WR_ASIDE_NAME_BYTES, "%s%lld", prefix, (long long)wall_s);
+    DIR *directory = opendir(store->directory);
+    if (!directory)
+        return WR_IO;
+    for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
+        const char *rest = entry->d_name + strlen(name);
+        if (!begins(entry->d_name, name) || (*rest != '-' && *rest != 0))
+            continue;
+        const long taken = *rest == '-' ? strtol(rest + 1, NULL, 10) : 0; /* -wal has none */
+        number = taken > number ? taken : number;
+    }
+    closedir(directory);
+    if (number >= 0)
+        snprintf(name + strlen(name), WR_ASIDE_NAME_BYTES - strlen(name), "-%ld", number + 1);
+    return WR_OK;
+}
+
+enum wr_result wr_aside_put(const struct wr_store *store, bool newer, const struct wr_now *now, char ret_name[WR_ASIDE_NAME_BYTES],
+                            struct wr_error *err) {
+    char name[WR_ASIDE_NAME_BYTES];
+    char from[PATH_BYTES];
+    char to[PATH_BYTES];
+    if (new_name(store, newer ? NEWER : CORRUPT, now->wall_ns / WR_NS_PER_S, name) != WR_OK || !join(store, name, "", to))
+        return wr_error_set(err, WR_IO, "cannot rename %s aside: %s", store->file, strerror(errno));
+    if (rename(store->file, to) != 0)
+        return wr_error_set(err, WR_IO, "cannot rename %s to %s: %s", store->file, name, strerror(errno));
+    if (join(store, WR_STORE_FILE, "-wal", from) && (!join(store, name, "-wal", to) || rename(from, to) != 0))
+        (void)unlink(from);                                       /* a WAL must never be applied to another database */
+    while (!newer && remove_oldest(store, WR_ASIDE_KEEP, name)) { /* not this one, though the clock may say that it is the oldest */
+    }
+    snprintf(ret_name, WR_ASIDE_NAME_BYTES, "%s", name);
+    return WR_OK;
+}

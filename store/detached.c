@@ -1,0 +1,107 @@
+/* A store without a database, and how it gets one.
+ *
+ * Books: those that are kept meanwhile stay by themselves until a database is open, with its own books loaded and what an unclean stop took
+ * booked in them alone: the readings that the engine has open now are no part of that loss. Only then the two are added, account by account. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/store_private.h"
+
+/* What makes up the books in memory. */
+struct books {
+    struct wr_stored_account *accounts;
+    uint32_t n_accounts;
+    uint32_t *map;
+    uint32_t n_map;
+};
+
+static struct books take_out(struct wr_store *store) {
+    const struct books books = {store->accounts, store->n_accounts, store->map, store->n_map};
+    store->accounts = NULL;
+    store->n_accounts = 0;
+    store->map = NULL;
+    store->n_map = 0;
+    return books;
+}
+
+static void put_back(struct wr_store *store, const struct books *books) {
+    free(store->accounts);
+    store->accounts = books->accounts;
+    store->n_accounts = books->n_accounts;
+    store->map = books->map;
+    store->n_map = books->n_map;
+}
+
+/* Adds books to those in the store, and frees them. WR_NO_MEMORY: nothing has changed but that some accounts exist. */
+static enum wr_result add(struct wr_store *store, const struct books *books, struct wr_error *err) {
+    uint32_t *index = calloc(books->n_accounts ? books->n_accounts : 1, sizeof *index);
+    enum wr_result result = index ? WR_OK : WR_NO_MEMORY;
+    for (uint32_t i = 0; i < books->n_accounts && result == WR_OK; i++)
+        result = wr_ledger_find(store, &books->accounts[i].name, &index[i]);
+    if (result != WR_OK) {
+        free(index);
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for the ledger");
+    }
+    for (uint32_t i = 0; i < books->n_accounts; i++) {
+        struct wr_stored_account *account = &store->accounts[index[i]];
+        for (unsigned book = 0; book < WR_BOOKS; book++) {
+            account->kept[book] += books->accounts[i].kept[book];
+            account->counted[book] += books->accounts[i].counted[book];
+            if (books->accounts[i].kept[book] + books->accounts[i].counted[book] > 0)
+                store->books_since_boot_ns = INT64_MIN; /* on disk with the very next commit */
+        }
+        for (unsigned book = 0; book < WR_GAP_BOOKS; book++)
+            account->telling[book] = account->told[book] += books->accounts[i].told[book];
+    }
+    for (uint32_t number = 0; number < books->n_map; number++)
+        if (books->map[number] < books->n_accounts)
+            books->map[number] = index[books->map[number]];
+    store->map = books->map;
+    store->n_map = books->n_map;
+    free(books->accounts);
+    free(index);
+    return WR_OK;
+}
+
+bool wr_store_is_without(const struct wr_store *store) {
+    return store->without;
+}
+
+enum wr_result wr_store_attach(struct wr_store *store, const struct wr_now *now, struct wr_store_report *ret_report, struct wr_error *err) {
+    if (!store->without)
+        return wr_error_set(err, WR_INVALID, "the store has a database");
+    const struct books since = take_out(store);
+    const bool was_put_aside = store->found.quarantined;
+    enum wr_result result = wr_store_take_up(store, now, err);
+    if (result != WR_OK && (was_put_aside || !store->found.quarantined)) {
+        put_back(store, &since);
+    } else { /* also where only a broken one was renamed: its books are nowhere else now */
+        struct wr_error no_room = {0};
+        const enum wr_result added = add(store, &since, result == WR_OK ? err : &no_room);
+        if (added != WR_OK)
+            put_back(store, &since);
+        result = result == WR_OK ? added : result;
+    }
+    if (result != WR_OK) {
+        wr_store_let_go(store);
+        return wr_error_wrap(err, "store %s", store->directory);
+    }
+    store->without = false;
+    store->gaps.looked_wall_ns = store->last_wall_ns;
+    wr_gaps_look(store, now);
+    wr_store_show(store);
+    store->found.losses = store->losses;
+    store->found.reserved_bytes = atomic_load_explicit(&store->stats.reserved_bytes, memory_order_relaxed);
+    *ret_report = store->found;
+    return WR_OK;
+}
+
+/* Everything that is kept here is dropped(store) at once: held nowhere, open nowhere. */
+void wr_detached_take(struct wr_store *store, const struct wr_handover *handover, uint32_t from, const struct wr_now *now) {
+    wr_ledger_count(store, handover->counts, handover->n_counts, now->boot_ns);
+    for (uint32_t i = from; i < handover->n; i++) {
+        const uint64_t readings = wr_aggregate_readings(&handover->aggregates[i]);
+        wr_store_book(store, handover->aggregates[i].account, WR_BOOK_DROPPED_STORE, readings);
+        atomic_fetch_add_explicit(&store->stats.dropped_readings, readings, memory_order_relaxed);
+    }
+}

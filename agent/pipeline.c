@@ -7,6 +7,7 @@
 #include "agent/agent.h"
 #include "agent/commands/commands.h"
 #include "agent/loops/memories.h"
+#include "agent/process/boot_id.h"
 #include "agent/process/certificates.h"
 #include "agent/process/descriptors.h"
 #include "agent/process/working_set.h"
@@ -101,6 +102,7 @@ static enum wr_result start_store(struct wr_agent *agent, struct wr_error *err) 
     store->options = (struct wr_store_options){
         .budget_bytes = config->budget_bytes, .free_floor_bytes = config->free_floor_bytes, .max_loss_ns = config->max_loss_ns};
     strncpy(store->options.node, agent->config->node->id, sizeof store->options.node - 1);
+    wr_boot_id_read(WR_BOOT_ID_FILE, agent->clock, store->options.boot_id);
     WR_TRY(wr_store_loop_init(store, WR_AGENT_HANDOVERS, WR_UPLINK_WINDOW_MAX, err)); /* a reload may widen the window */
     WR_TRY(wr_store_loop_start(store, err));
     enum wr_result opened = wr_store_loop_wait_open(store, wr_clock_boot_ns(agent->clock) + WR_AGENT_STORE_WAIT_NS, err);

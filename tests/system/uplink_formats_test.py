@@ -200,6 +200,8 @@ def test_every_format_says_the_same(lab):
         check_properties(inbox, form)
     mine = inbox.of("mine/hot")
     assert len(mine) == len(FORMS) and all(TRACE.fullmatch(message.properties["traceparent"]) for message in mine)
+    boot = bytes.fromhex(pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().replace("-", ""))
+    assert {message.payload[72:88] for message in inbox.of("weir/1/riga/segment/agg")} == {boot}, "each segment tells its boot"
     sizes = {form: sum(len(message.payload) for message in inbox.of(f"weir/1/riga/{form.replace('+', '-')}/agg")) for form in FORMS}
     print(f"bytes: {sizes}")
 

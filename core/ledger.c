@@ -69,6 +69,8 @@ bool wr_balance_check(const struct wr_account_balance *balance, uint64_t *ret_le
         /* More has left the store than ever was in it: no equation can be right then. */
         possible = left_store(balance) <= balance->books[WR_BOOK_STORED];
     }
+    if (balance->recounted)
+        possible = possible && balance->recount == wr_balance_held(balance);
     if (ret_left)
         *ret_left = left;
     if (ret_right)

@@ -197,9 +197,18 @@ enum wr_result wr_store_close(struct wr_store *store, const struct wr_now *now, 
 /* For tests: gives everything up as a crash would. */
 void wr_store_abandon(struct wr_store *store);
 
-/* The books of a store that no agent has open, without changing it: for `weir audit`. *ret_clean false: the next start will book what the
- * equation lacks as dropped(crash). WR_BUSY, WR_NOT_FOUND, WR_CORRUPT. The caller frees the array. */
+/* What the rows of a store hold, read one by one. */
+struct wr_store_recount {
+    uint64_t rows;
+    uint64_t unfinished;       /* still to be delivered */
+    uint64_t damaged;          /* of these, with a body that is not what was written */
+    int64_t first_damaged_seq; /* 0: none */
+    uint64_t of_nobody;        /* readings that are counted for an account that there is not */
+};
+
+/* The books of a store that no agent has open, without changing it: for `weir audit`. Each balance is recounted from the segments. *ret_clean false: the next
+ * start will book what the equation lacks as dropped(crash). WR_BUSY, WR_NOT_FOUND, WR_CORRUPT. The caller frees the array. */
 WR_MUST_USE enum wr_result wr_store_audit(const char *path, struct wr_account_balance **ret_balances, uint32_t *ret_n, bool *ret_clean,
-                                          uint64_t *ret_epoch, struct wr_error *err);
+                                          uint64_t *ret_epoch, struct wr_store_recount *ret_recount, struct wr_error *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* `weir audit`: asks the running agent; without one, opens the store itself. */
+/* `weir audit`: asks the running agent; without one, or with --store, reads the store itself. */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,11 +6,12 @@
 #include "agent/commands/commands.h"
 #include "agent/control/audit.h"
 
-static int audit_stopped(const struct wr_config *config, bool json) {
+static int audit_stopped(const char *store, const char *front, bool json) {
     struct wr_audit audit;
     struct wr_error err = {0};
-    if (wr_audit_stopped(config->store->path, &audit, &err) != WR_OK) {
-        fprintf(stderr, "weir audit: no agent answers, and its store cannot be read: %s\n", err.text);
+    enum wr_result result = wr_audit_stopped(store, &audit, &err);
+    if (result != WR_OK) {
+        fprintf(stderr, "weir audit: %s%s%s\n", front, err.text, result == WR_BUSY ? ": ask it, by weir audit without --store" : "");
         return WR_EXIT_CANNOT;
     }
     struct wr_buf text;
@@ -27,12 +28,18 @@ static int audit_stopped(const struct wr_config *config, bool json) {
 
 int wr_command_audit(int argc, char **argv) {
     const char *file = wr_ask_take_config(&argc, argv);
+    const char *store = NULL;
     bool json = false;
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--json") != 0)
+        if (strcmp(argv[i], "--store") == 0 && i + 1 < argc)
+            store = argv[++i];
+        else if (strcmp(argv[i], "--json") == 0)
+            json = true;
+        else
             return wr_command_usage("audit", "unknown word '%s', or its value is missing", argv[i]);
-        json = true;
     }
+    if (store)
+        return audit_stopped(store, "", json);
     struct wr_config *config;
     if (wr_ask_load_config(file, &config) != WR_OK)
         return WR_EXIT_CANNOT;
@@ -40,7 +47,7 @@ int wr_command_audit(int argc, char **argv) {
     int code = WR_EXIT_CANNOT;
     enum wr_result asked = wr_ask_agent(config, argc, argv, &code, &err);
     if (asked == WR_NOT_FOUND)
-        code = audit_stopped(config, json);
+        code = audit_stopped(config->store->path, "no agent answers, and its store cannot be read: ", json);
     else if (asked != WR_OK)
         fprintf(stderr, "weir audit: %s\n", err.text);
     wr_config_free(config);

@@ -155,10 +155,14 @@ const struct wr_command wr_commands[] = {
 #endif
     {"audit", wr_command_audit, "prove that no reading is missing",
      "Usage: weir audit [-c CONFIG] [--json]\n"
+     "       weir audit --store DIR [--json]\n"
      "\n"
      "Counts every account of a running agent, or of the store of a stopped one, and checks: received = in channel + taken + dropped, and\n"
-     "taken = open + held + delivered + dropped.\n"
-     "Exit code: 0 balanced; 1 not; 2 neither agent nor store.\n"},
+     "taken = open + held + delivered + dropped. In the store of a stopped one it reads every segment, checks it, and adds up what is "
+     "held.\n"
+     "  --store DIR    that of no running agent, or a copy; no config is needed. Nothing in it is changed\n"
+     "\n"
+     "Exit code: 0 balanced; 1 not, and the line of the account says what is off; 2 neither agent nor store.\n"},
     {"query", wr_command_query, "SQL over what the store holds",
      "Usage: weir query [-c CONFIG] [--store DIR] [OPTIONS] SQL\n"
      "\n"

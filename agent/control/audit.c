@@ -69,7 +69,7 @@ static int by_name(const void *a, const void *b) {
 
 static void judge(struct wr_audit *audit) {
     qsort(audit->balances, audit->n, sizeof *audit->balances, by_name);
-    audit->balanced = true;
+    audit->balanced = audit->segments.damaged == 0 && audit->segments.of_nobody == 0;
     for (uint32_t i = 0; i < audit->n; i++)
         audit->balanced = audit->balanced && wr_balance_check(&audit->balances[i], NULL, NULL);
 }
@@ -121,7 +121,7 @@ enum wr_result wr_audit_live(struct wr_agent *agent, struct wr_audit *ret_audit,
 
 enum wr_result wr_audit_stopped(const char *store_path, struct wr_audit *ret_audit, struct wr_error *err) {
     struct wr_audit audit = {0};
-    WR_TRY(wr_store_audit(store_path, &audit.balances, &audit.n, &audit.clean, &audit.epoch, err));
+    WR_TRY(wr_store_audit(store_path, &audit.balances, &audit.n, &audit.clean, &audit.epoch, &audit.segments, err));
     judge(&audit);
     *ret_audit = audit;
     return WR_OK;

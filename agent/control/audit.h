@@ -1,7 +1,7 @@
 /* The audit: every account counted at one moment, and whether its equation holds.
  *
  * On a live agent it runs on the engine first, which counts what is in channels and in open windows by walking them, then travels behind the
- * handovers to the store, which adds what is on disk and what waits there. On a stopped one it reads the store alone.
+ * handovers to the store, which adds what is on disk and what waits there. On a stopped one it reads the store alone, and adds up what its segments hold.
  * Threads: wr_audit_live from any thread but engine and store. Ownership: the caller frees with wr_audit_fini.
  */
 #ifndef WEIR_AGENT_CONTROL_AUDIT_H
@@ -13,6 +13,7 @@
 #include "core/buf.h"
 #include "core/ledger.h"
 #include "core/result.h"
+#include "store/store.h"
 
 struct wr_accounts;
 struct wr_agent;
@@ -23,6 +24,7 @@ struct wr_audit {
     uint32_t n;
     bool live;
     bool clean; /* of a stopped store: it was closed cleanly */
+    struct wr_store_recount segments; /* of a stopped store */
     uint64_t epoch;
     bool balanced;
 };

@@ -19,6 +19,8 @@ static void account_json(struct wr_json *json, const struct wr_account_balance *
     } else {
         wr_json_uint(json, "open", balance->open);
         wr_json_uint(json, "held", wr_balance_held(balance));
+        if (balance->recounted)
+            wr_json_uint(json, "recounted", balance->recount);
         wr_json_uint(json, "delivered", balance->books[WR_BOOK_DELIVERED]);
     }
     wr_json_uint(json, "taken", balance->books[WR_BOOK_TAKEN]);
@@ -42,6 +44,11 @@ static enum wr_result print_json(const struct wr_audit *audit, struct wr_buf *in
     wr_json_bool(&json, "live", audit->live);
     wr_json_bool(&json, "clean", audit->clean);
     wr_json_string(&json, "epoch", epoch);
+    if (!audit->live) {
+        wr_json_uint(&json, "segments", audit->segments.rows);
+        wr_json_uint(&json, "damaged_segments", audit->segments.damaged);
+        wr_json_uint(&json, "readings_of_nobody", audit->segments.of_nobody);
+    }
     wr_json_array(&json, "accounts");
     for (uint32_t i = 0; i < audit->n; i++)
         account_json(&json, &audit->balances[i]);
@@ -75,9 +82,27 @@ static enum wr_result print_account(const struct wr_account_balance *balance, st
         if (balance->books[WR_BOOK_BAD])
             WR_TRY(wr_buf_printf(into, "  (bad quality: %" PRIu64 ")", balance->books[WR_BOOK_BAD]));
     }
-    if (!good)
+    if (!good && left != right)
         WR_TRY(wr_buf_printf(into, "  DOES NOT BALANCE: %" PRIu64 " against %" PRIu64, left, right));
+    if (balance->recounted && balance->recount != wr_balance_held(balance))
+        WR_TRY(wr_buf_printf(into, "  HELD IS OFF: %" PRIu64 " in the books, %" PRIu64 " in its segments", wr_balance_held(balance),
+                             balance->recount));
+    else if (!good && left == right)
+        WR_TRY(wr_buf_text(into, "  CANNOT BE: more has left the store than came into it"));
     return wr_buf_text(into, "\n");
+}
+
+static enum wr_result print_segments(const struct wr_audit *audit, struct wr_buf *into) {
+    const struct wr_store_recount *segments = &audit->segments;
+    WR_TRY(wr_buf_printf(into, "%" PRIu64 " segments read, %" PRIu64 " of them still to be delivered\n", segments->rows,
+                         segments->unfinished));
+    if (segments->damaged > 0)
+        WR_TRY(wr_buf_printf(into, "DAMAGED: %" PRIu64 " segments that are still to be delivered, the first has seq %" PRId64 "\n",
+                             segments->damaged, segments->first_damaged_seq));
+    if (segments->of_nobody > 0)
+        WR_TRY(wr_buf_printf(into, "OF NOBODY: segments hold %" PRIu64 " readings of accounts that the books do not know\n",
+                             segments->of_nobody));
+    return WR_OK;
 }
 
 enum wr_result wr_audit_print(const struct wr_audit *audit, bool json, struct wr_buf *into) {
@@ -85,6 +110,8 @@ enum wr_result wr_audit_print(const struct wr_audit *audit, bool json, struct wr
         return print_json(audit, into);
     for (uint32_t i = 0; i < audit->n; i++)
         WR_TRY(print_account(&audit->balances[i], into));
+    if (!audit->live)
+        WR_TRY(print_segments(audit, into));
     if (!audit->live && !audit->clean)
         WR_TRY(wr_buf_text(into, "The store was not closed cleanly: the next start books what is missing as dropped(crash).\n"));
     return wr_buf_text(into, audit->balanced ? "balanced\n" : "NOT BALANCED\n");

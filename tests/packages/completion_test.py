@@ -44,7 +44,8 @@ def test_bash_options_and_values(lab):
     assert {"influx", "json", "csv", "weir"} <= set(complete(lab, "decode", "--format", ""))
     assert complete(lab, "decode", "--precision", "u") == ["us"]
     assert complete(lab, "alarms", "a") == ["ack"]
-    assert complete(lab, "enroll", "--") == ["--ca", "--help", "--install"]
+    assert complete(lab, "audit", "--st") == ["--store"]
+    assert sorted(complete(lab, "enroll", "--")) == ["--ca", "--help", "--install"]
     assert complete(lab, "sign", "unsh") == ["unshelve"]
     assert complete(lab, "sign", "--key-f") == ["--key-file"]
     (lab.directory / "config.yaml").write_text("")

@@ -224,10 +224,11 @@ static bool audit_once(const struct sweep *sweep, long at, long *ret_calls) {
     uint32_t n = 0;
     bool clean = false;
     uint64_t epoch = 0;
+    struct wr_store_recount recount;
     wr_fault_vfs_default(armed.disk, true);
     arm(&armed, at);
     audited.err.text[0] = 0;
-    enum wr_result result = wr_store_audit(audited.directory, &balances, &n, &clean, &epoch, &audited.err);
+    enum wr_result result = wr_store_audit(audited.directory, &balances, &n, &clean, &epoch, &recount, &audited.err);
     off(&armed);
     wr_fault_vfs_default(armed.disk, false);
     clear_error(&audited, result);

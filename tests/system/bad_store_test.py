@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import sqlite3
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -224,6 +225,41 @@ def test_a_later_version_made_it(lab):
         assert gateway.account()["taken"] == 0, "a fresh store, with fresh books"
         assert gateway.stop() == 0
     assert len(set(newer)) == 3 and all((gateway.store / name).stat().st_size > 4096 for name in newer), newer
+
+
+def test_the_audit_of_a_stopped_store(lab):
+    """By the command, without a config: it proves the books by the segments, and says what is off."""
+    gateway = Gateway(lab).start(ready=True)
+    for i in range(3):
+        gateway.send(f"flow value={i}", f"flow value={i}.5")
+        wait_for("a segment of its own", lambda: gateway.account()["held"] == gateway.sent, 10)
+
+    def audit(*words, code):
+        done = subprocess.run([gateway.weir, "audit", "--store", str(gateway.store), *words], capture_output=True, text=True, timeout=20)
+        assert done.returncode == code, done
+        return done
+
+    assert "another process owns it" in audit(code=2).stderr
+    assert gateway.stop() == 0
+    assert "balanced" in audit(code=0).stdout.splitlines()
+    found = json.loads(audit("--json", code=0).stdout)
+    account = next(a for a in found["accounts"] if a["window"] == "all")
+    assert found["balanced"] and not found["live"] and found["clean"] and account["held"] == account["recounted"] == 6, found
+    with sqlite3.connect(gateway.store / "outbox.db") as database:
+        key = [row[1] for row in database.execute("PRAGMA table_info(seg)")][0]
+        rows = [row[0] for row in database.execute(f"SELECT {key} FROM seg WHERE length(accounts) > 0 ORDER BY {key}")]
+        assert len(rows) == 3, rows
+        database.execute(f"DELETE FROM seg WHERE {key} = ?", (rows[1],))
+    database.close()
+    words = audit(code=1).stdout
+    assert "floor / all: " in words and "HELD IS OFF: 6 in the books, 4 in its segments" in words and "NOT BALANCED" in words, words
+    assert not json.loads(audit("--json", code=1).stdout)["balanced"]
+    (gateway.store / "outbox.db").rename(gateway.store / "aside")
+    assert "there is no store in" in audit(code=2).stderr
+    for file in gateway.store.iterdir():
+        file.unlink()
+    (gateway.store / "outbox.db").write_text("no database at all")
+    assert audit(code=2).stderr.startswith("weir audit: ")
 
 
 if __name__ == "__main__":

@@ -92,7 +92,8 @@ static void test_a_long_difference_goes_into_the_tables(void **state) {
     uint32_t n;
     bool clean;
     uint64_t epoch;
-    must(fixture, wr_store_audit(fixture->directory, &balances, &n, &clean, &epoch, &fixture->err));
+    struct wr_store_recount recount;
+    must(fixture, wr_store_audit(fixture->directory, &balances, &n, &clean, &epoch, &recount, &fixture->err));
     assert_int_equal(n, STORE_ACCOUNTS + MANY);
     for (uint32_t i = 0; i < MANY; i++) {
         const struct wr_account_balance *balance = &balances[STORE_ACCOUNTS + i];

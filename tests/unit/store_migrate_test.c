@@ -110,7 +110,8 @@ static void test_version_1_goes_on(void **state) {
     uint32_t n;
     bool clean;
     uint64_t epoch;
-    must(&fixture, wr_store_audit(fixture.directory, &balances, &n, &clean, &epoch, &fixture.err)); /* before: as it is */
+    struct wr_store_recount recount;
+    must(&fixture, wr_store_audit(fixture.directory, &balances, &n, &clean, &epoch, &recount, &fixture.err)); /* before: as it is */
     assert_true(!clean && epoch == EPOCH && n == STORE_ACCOUNTS);
     free(balances);
     must(&fixture, store_fixture_open(&fixture));

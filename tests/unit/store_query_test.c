@@ -424,7 +424,8 @@ static void test_a_stopped_store_is_read_and_not_changed(void **state) {
         uint32_t n;
         bool clean;
         uint64_t epoch;
-        assert_int_equal(wr_store_audit(fixture->directory, &balances, &n, &clean, &epoch, &err), WR_OK);
+        struct wr_store_recount recount;
+        assert_int_equal(wr_store_audit(fixture->directory, &balances, &n, &clean, &epoch, &recount, &err), WR_OK);
         free(balances);
         assert_int_equal(clean, !crash);
         assert_int_equal(wr_history_open(fixture->directory, &store, &err), WR_OK);
@@ -432,7 +433,7 @@ static void test_a_stopped_store_is_read_and_not_changed(void **state) {
         answers(bed, "SELECT n, delivered FROM segments ORDER BY seq", crash ? "8|1\n4|0\n" : "8|1\n");
         answers(bed, "SELECT count(*) FROM readings", crash ? "12\n" : "8\n");
         wr_store_abandon(store);
-        assert_int_equal(wr_store_audit(fixture->directory, &balances, &n, &clean, &epoch, &err), WR_OK);
+        assert_int_equal(wr_store_audit(fixture->directory, &balances, &n, &clean, &epoch, &recount, &err), WR_OK);
         free(balances);
         assert_int_equal(clean, !crash); /* as it was */
         assert_int_equal(store_fixture_open(fixture), WR_OK);

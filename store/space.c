@@ -12,6 +12,7 @@
 #include "store/store_private.h"
 
 #define STEP_BYTES (1 << 20)
+#define CACHE_BYTES (256 << 10)     /* of SQLite, see schema.c: so much of a transaction never reaches the WAL */
 #define WAL_SPARE_BYTES (512 << 10) /* what a checkpoint may lag behind the reserve */
 
 static enum wr_result pages(struct wr_store *store, enum wr_statement which, int64_t *ret_pages, struct wr_error *err) {
@@ -88,27 +89,15 @@ static enum wr_result grow_file(struct wr_store *store, struct wr_error *err) {
     return result == WR_OK ? wr_sql_exec(store->db, "DROP TABLE reserve", err) : result;
 }
 
-/* Asked of the VFS: the file need not be one of the system. */
-static int64_t wal_bytes(const struct wr_store *store) {
-    sqlite3_file *wal = NULL;
-    sqlite3_int64 bytes = 0;
-    if (sqlite3_file_control(store->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) != SQLITE_OK || !wal || !wal->pMethods ||
-        wal->pMethods->xFileSize(wal, &bytes) != SQLITE_OK)
-        return 0;
-    return bytes;
-}
-
 /* A large transaction that is rolled back: its pages spill into the WAL, which stays as long as it became. */
 static enum wr_result grow_wal(struct wr_store *store, struct wr_error *err) {
-    int64_t want = (int64_t)store->options.wal_reserve_bytes - WAL_SPARE_BYTES;
-    if (want <= 0 || wal_bytes(store) >= want || !above_floor(store, store->options.wal_reserve_bytes))
-        return WR_OK;
+    const int64_t want = (int64_t)store->options.wal_reserve_bytes - WAL_SPARE_BYTES;
     int64_t spare = 0;
     WR_TRY(pages(store, WR_SQL_FREELIST_COUNT, &spare, err));
     int64_t bytes = (spare - 8) * (WR_STORE_PAGE_BYTES - 4);
-    if (bytes > want)
-        bytes = want;
-    if (bytes <= 0)
+    if (bytes > want + CACHE_BYTES)
+        bytes = want + CACHE_BYTES;
+    if (want <= 0 || wr_wal_bytes(store->db) >= bytes - CACHE_BYTES || !above_floor(store, store->options.wal_reserve_bytes))
         return WR_OK;
     char sql[192];
     WR_TRY(wr_sql_exec(store->db, "PRAGMA wal_checkpoint(RESTART)", err)); /* so that it begins at the front of the WAL */

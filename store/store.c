@@ -188,6 +188,7 @@ static enum wr_result open_database(struct wr_store *store, bool keep_books, con
     if (report->newer)
         return wr_error_set(err, WR_UNSUPPORTED, "a later version of this program made it");
     WR_TRY(wr_schema_configure(store->db, err));
+    WR_TRY(wr_wal_refresh(store->db, err));
     WR_TRY(wr_schema_ensure(store->db, &fresh, &version, err));
     if (!fresh)
         WR_TRY(wr_migrate(store->db, version, err));

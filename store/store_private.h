@@ -267,6 +267,12 @@ WR_MUST_USE enum wr_result wr_aside_put(const struct wr_store *store, bool newer
 /* wr_store_take of a store without a database: what would be stored is booked as dropped(store). */
 void wr_detached_take(struct wr_store *store, const struct wr_handover *handover, uint32_t from, const struct wr_now *now);
 
+/* wal.c */
+/* 0: there is none, or it cannot be told. */
+int64_t wr_wal_bytes(sqlite3 *db);
+/* Before anything is committed: makes sure that what is read in the WAL is on the disk. */
+WR_MUST_USE enum wr_result wr_wal_refresh(sqlite3 *db, struct wr_error *err);
+
 /* space.c */
 WR_MUST_USE enum wr_result wr_space_reserve(struct wr_store *store, struct wr_error *err);
 /* Inside a transaction: evicts until a body of this size fits. */

@@ -33,6 +33,7 @@ struct handle {
     struct wr_fault_file *file;
     uint64_t life; /* of the disk, when it was opened */
     int lock;
+    bool keeps_wal;
 };
 
 static struct wr_fault_vfs *of(sqlite3_vfs *vfs) {
@@ -181,9 +182,17 @@ static int do_reserved(sqlite3_file *base, int *ret_is) {
     return SQLITE_OK;
 }
 
+/* Whether the WAL outlives a clean stop is asked of the VFS, as by SQLite's own. */
 static int do_control(sqlite3_file *base, int operation, void *argument) {
-    (void)base, (void)operation, (void)argument;
-    return SQLITE_NOTFOUND;
+    struct handle *handle = (struct handle *)base;
+    int *value = argument;
+    if (operation != SQLITE_FCNTL_PERSIST_WAL)
+        return SQLITE_NOTFOUND;
+    if (*value < 0)
+        *value = handle->keeps_wal;
+    else
+        handle->keeps_wal = *value != 0;
+    return SQLITE_OK;
 }
 
 static int sector_size(sqlite3_file *base) {
@@ -376,6 +385,12 @@ void wr_fault_vfs_put(struct wr_fault_vfs *owner, const char *path, const void *
     assert_non_null(file);
     wr_fault_disk_write(&owner->disk, file, bytes, len, 0);
     wr_fault_disk_sync(&owner->disk, file);
+}
+
+void wr_fault_vfs_remove(struct wr_fault_vfs *owner, const char *ending) {
+    struct wr_fault_file *file = wr_fault_disk_find_ending(&owner->disk, ending);
+    assert_non_null(file);
+    wr_fault_disk_remove(&owner->disk, file, true);
 }
 
 uint8_t *wr_fault_vfs_file(struct wr_fault_vfs *owner, const char *ending, uint64_t *ret_len) {

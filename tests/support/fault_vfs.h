@@ -93,6 +93,8 @@ void wr_fault_vfs_power(struct wr_fault_vfs *disk, enum wr_fault_kept kept);
 
 /* A file with these bytes, on the disk already; there must be none of that name. */
 void wr_fault_vfs_put(struct wr_fault_vfs *disk, const char *path, const void *bytes, uint64_t len);
+/* The file is gone, also from the disk. No connection may have it open. The name is matched at the end. */
+void wr_fault_vfs_remove(struct wr_fault_vfs *disk, const char *ending);
 /* The bytes of a file as a reader would see them, until the next call; NULL: no such file. The name is matched at the end. */
 uint8_t *wr_fault_vfs_file(struct wr_fault_vfs *disk, const char *ending, uint64_t *ret_len);
 /* Bytes written since the disk was made. */

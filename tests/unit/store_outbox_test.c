@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "tests/support/failing.h"
+#include "tests/support/fault_vfs.h"
 #include "tests/support/store_fixture.h"
 
 static int setup(void **state) {
@@ -88,6 +89,53 @@ static void test_survives_a_clean_stop(void **state) {
     struct wr_account_balance balance = store_fixture_balance(fixture, 1);
     assert_int_equal(balance.books[WR_BOOK_STORED], 1000);
     assert_int_equal(wr_balance_held(&balance), 1000);
+}
+
+/* What the first start reserves, file and WAL, is found by the next one: flash has only so many writes. */
+static void test_the_second_start_writes_little(void **state) {
+    struct store_fixture *fixture = *state;
+    struct wr_fault_vfs *disk = wr_fault_vfs_new(1);
+    fixture->options.vfs = wr_fault_vfs_name(disk);
+    fixture->options.budget_bytes = 32 << 20;
+    must(fixture, store_fixture_open(fixture));
+    close_store(fixture);
+    const uint64_t first = wr_fault_vfs_written(disk);
+    must(fixture, store_fixture_open(fixture));
+    assert_true(first > fixture->options.budget_bytes / 2);
+    assert_true(wr_fault_vfs_written(disk) - first < 128 << 10);
+    wr_store_abandon(fixture->store);
+    fixture->store = NULL;
+    wr_fault_vfs_free(disk);
+}
+
+/* A sync that fails has forgotten its pages: the next start must not build on what only the cache has. */
+static void test_a_failed_sync_at_the_start_loses_nothing_later(void **state) {
+    struct store_fixture *fixture = *state;
+    bool failed = true;
+    for (long n = 0; failed; n++) {
+        struct wr_fault_vfs *disk = wr_fault_vfs_new((uint64_t)n);
+        fixture->options.vfs = wr_fault_vfs_name(disk);
+        must(fixture, store_fixture_open(fixture));
+        store_fixture_segment(fixture, 1, 10, 1);
+        wr_store_abandon(fixture->store);
+        fixture->store = NULL;
+        wr_fault_vfs_plan(disk, &(struct wr_fault_plan){WR_FAULT_EIO, WR_FAULT_SYNC, n, false});
+        failed = store_fixture_open(fixture) != WR_OK;
+        wr_fault_vfs_plan(disk, NULL);
+        if (failed)
+            must(fixture, store_fixture_open(fixture));
+        store_fixture_segment(fixture, 1, 10, 1);
+        int64_t seq = wr_store_newest(fixture->store, WR_LANE_WINDOWS);
+        wr_fault_vfs_cut(disk);
+        wr_store_abandon(fixture->store);
+        fixture->store = NULL;
+        wr_fault_vfs_power(disk, WR_FAULT_NOTHING);
+        must(fixture, store_fixture_open(fixture));
+        assert_int_equal(next(fixture, WR_LANE_WINDOWS, seq - 1), seq);
+        wr_store_abandon(fixture->store);
+        fixture->store = NULL;
+        wr_fault_vfs_free(disk);
+    }
 }
 
 static void test_commits_when_due_or_full(void **state) {
@@ -589,6 +637,8 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_survives_a_clean_stop),
+        TEST(test_the_second_start_writes_little),
+        TEST(test_a_failed_sync_at_the_start_loses_nothing_later),
         TEST(test_commits_when_due_or_full),
         TEST(test_an_ack_counts_once),
         TEST(test_unsaved_acks_are_not_booked_twice),

@@ -60,6 +60,28 @@ static void test_the_books_are_those_of_the_last_commit(void **state) {
     }
 }
 
+/* What is evicted for snapshots, behind the row of the same transaction, is in the books of that transaction too. */
+static void test_what_goes_behind_the_row_is_booked(void **state) {
+    enum { SNAP_BYTES = 400 << 10 };
+    struct store_fixture *fixture = *state;
+    static uint8_t snap[SNAP_BYTES];
+    must(fixture, store_fixture_open(fixture));
+    const struct wr_store_stats *stats = wr_store_stats(fixture->store);
+    while (atomic_load(&stats->evicted_unacked_segments) == 0) {
+        store_fixture_fill(fixture, 1, 256, 3);
+        store_fixture_take(fixture);
+    }
+    const uint64_t before = atomic_load(&stats->evicted_unacked_segments);
+    must(fixture, wr_store_snap_put(fixture->store, 77, 1, snap, sizeof snap, &fixture->now));
+    store_fixture_segment(fixture, 1, 10, 3);
+    const uint64_t held = atomic_load(&stats->unacked_segments[WR_LANE_WINDOWS]);
+    assert_true(atomic_load(&stats->evicted_unacked_segments) > before + 20);
+    const struct wr_account_balance balance = store_fixture_balance(fixture, 1);
+    crash(fixture);
+    assert_int_equal(atomic_load(&wr_store_stats(fixture->store)->unacked_segments[WR_LANE_WINDOWS]), held);
+    assert_int_equal(store_fixture_balance(fixture, 1).books[WR_BOOK_DROPPED_EVICTED], balance.books[WR_BOOK_DROPPED_EVICTED]);
+}
+
 /* So many accounts change at once that the difference would be too long: the tables hold them. */
 static void test_a_long_difference_goes_into_the_tables(void **state) {
     enum { MANY = 1000 };
@@ -191,6 +213,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_the_books_are_those_of_the_last_commit),
+        TEST(test_what_goes_behind_the_row_is_booked),
         TEST(test_a_long_difference_goes_into_the_tables),
         TEST(test_damaged_books_are_noticed),
         TEST(test_boots_are_remembered),

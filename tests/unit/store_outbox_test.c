@@ -444,6 +444,7 @@ static void test_one_bad_segment_is_skipped(void **state) {
     must(fixture, store_fixture_open(fixture));
     assert_int_equal(next(fixture, WR_LANE_WINDOWS, 0), 0);
     assert_int_equal(store_fixture_balance(fixture, 1).books[WR_BOOK_DROPPED_CORRUPT], 100);
+    assert_int_equal(stat_of(&wr_store_stats(fixture->store)->history_segments), 3);
 }
 
 static void test_the_check_after_a_crash_finds_it_too(void **state) {

@@ -19,6 +19,7 @@
 #include "agent/loops/engine_loop.h"
 #include "agent/loops/store_loop.h"
 #include "agent/loops/uplink.h"
+#include "agent/remote/rollout.h"
 #include "agent/sources/source.h"
 #include "core/batch.h"
 #include "core/metrics.h"
@@ -74,6 +75,8 @@ struct wr_agent {
     struct wr_desk *desk;          /* NULL: no commands over HTTP */
     struct wr_remote_desk *remote; /* NULL: none over MQTT */
     struct wr_remote_counters remote_counters;
+    struct wr_rollout rollout; /* of the remote desk's thread; outlives the desk */
+    bool rollout_open;
     struct event_base *base;
     struct event *signals[4];
     struct event *restore_timer;
@@ -83,6 +86,9 @@ struct wr_agent {
     _Atomic bool ready;
     _Atomic uint64_t reloads;
     _Atomic uint64_t reload_failures;
+    _Atomic uint64_t reload_asked; /* tickets of those who wait for a reload */
+    uint64_t reload_served;        /* under lock, with what became of it */
+    struct wr_error reload_outcome;
     int64_t started_boot_ns;
 };
 

@@ -209,6 +209,23 @@ static enum wr_result add_outcomes(struct wr_agent *agent) {
     return WR_OK;
 }
 
+static double bundle_on_trial(void *user) {
+    const struct wr_agent *agent = user;
+    return agent->rollout.shown_trial;
+}
+
+static enum wr_result add_bundles(struct wr_agent *agent) {
+    const struct wr_metric_row list[] = {
+        {WR_METRIC_GAUGE, "weir_bundle_version", "Version of the bundle of rules in force; 0: none",
+         .value = &agent->rollout.shown_version},
+        {WR_METRIC_GAUGE, "weir_bundle_on_trial", "1: it is being watched", .function = bundle_on_trial},
+        {WR_METRIC_COUNTER, "weir_bundles_kept_total", "Bundles whose time of watching is over", .value = &agent->rollout.kept},
+        {WR_METRIC_COUNTER, "weir_bundles_rolled_back_total", "Bundles that were taken back, since alarms or errors jumped",
+         .value = &agent->rollout.rolled_back},
+    };
+    return agent->rollout_open ? WR_METRICS_ADD_ALL(agent->metrics, agent, NULL, list, agent) : WR_OK;
+}
+
 static enum wr_result add_commands(struct wr_agent *agent) {
     const struct wr_metric_row list[] = {
         {WR_METRIC_GAUGE, "weir_commands_heard", "1: subscribed to operators' commands", .function = commands_heard},
@@ -222,6 +239,7 @@ static enum wr_result add_commands(struct wr_agent *agent) {
     if (!agent->config->uplink || !agent->config->uplink->commands)
         return WR_OK;
     WR_TRY(WR_METRICS_ADD_ALL(agent->metrics, agent, NULL, list, agent));
+    WR_TRY(add_bundles(agent));
     return add_outcomes(agent);
 }
 

@@ -12,6 +12,7 @@
 #include "agent/process/descriptors.h"
 #include "agent/process/working_set.h"
 #include "agent/reload.h"
+#include "agent/remote/remote_bundle.h"
 #include "core/log.h"
 
 /* -- tables ---------------------------------------------------------------------------------------------------------------------------- */
@@ -310,8 +311,11 @@ static void stop_control(struct wr_agent *agent, int64_t deadline_boot_ns) {
 
 enum wr_result wr_agent_remote_start(struct wr_agent *agent, const struct wr_config *config, struct wr_error *err) {
     const struct wr_config_commands *commands = config->uplink ? config->uplink->commands : NULL;
+    struct wr_error why = {0};
     if (!commands || !agent->uplink)
         return WR_OK;
+    if (wr_remote_bundle_open(agent, config, &why) != WR_OK)
+        WR_LOG_WITH(WR_LOG_ERROR, "commands", "no bundles are taken", WR_LOG_ERR(&why));
     return wr_remote_desk_start(agent, commands, agent->uplink->commands, agent->uplink->answers, &agent->remote, err);
 }
 

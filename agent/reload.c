@@ -1,8 +1,10 @@
 #include "agent/reload.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/agent.h"
 #include "agent/config/config_diff.h"
@@ -11,6 +13,9 @@
 #include "agent/process/working_set.h"
 #include "core/log.h"
 #include "rules/evaluator/migration.h"
+
+#define ASK_NS (60 * WR_NS_PER_S)
+#define ASK_EVERY_NS (20 * WR_NS_PER_MS)
 
 /* What the engine's thread is asked to exchange. */
 struct exchange {
@@ -403,11 +408,22 @@ static enum wr_result reload(struct wr_agent *agent, char *what, size_t size, bo
     return WR_OK;
 }
 
+/* Whoever asked before it began is told. */
+static void tell_askers(struct wr_agent *agent, uint64_t ticket, enum wr_result result, const struct wr_error *err) {
+    pthread_mutex_lock(&agent->lock);
+    agent->reload_served = ticket;
+    agent->reload_outcome = *err;
+    agent->reload_outcome.code = result;
+    pthread_mutex_unlock(&agent->lock);
+}
+
 void wr_agent_reload(struct wr_agent *agent) {
     char what[512] = "";
     struct wr_error err = {0};
     bool in_part = false;
-    if (reload(agent, what, sizeof what, &in_part, &err) == WR_OK) {
+    const uint64_t ticket = agent->reload_asked;
+    const enum wr_result result = reload(agent, what, sizeof what, &in_part, &err);
+    if (result == WR_OK) {
         agent->reloads++;
         wr_working_set_trim_later(agent->base);
         WR_LOG_WITH(WR_LOG_INFO, "reload", "done", WR_LOG_STR("changed", what));
@@ -415,5 +431,26 @@ void wr_agent_reload(struct wr_agent *agent) {
         agent->reload_failures++;
         const char *what_became = in_part ? "done in part" : "refused; everything runs on as it was";
         WR_LOG_WITH(WR_LOG_ERROR, "reload", what_became, WR_LOG_ERR(&err));
+    }
+    tell_askers(agent, ticket, in_part ? WR_OK : result, &err);
+}
+
+enum wr_result wr_agent_reload_call(struct wr_agent *agent, struct wr_context *context, struct wr_error *err) {
+    const int64_t deadline_ns = wr_clock_boot_ns(agent->clock) + ASK_NS;
+    const uint64_t ticket = ++agent->reload_asked;
+    if (kill(getpid(), SIGHUP) != 0)
+        return wr_error_set(err, WR_IO, "the main thread cannot be asked for a reload");
+    for (;;) {
+        pthread_mutex_lock(&agent->lock);
+        const bool served = agent->reload_served >= ticket;
+        const struct wr_error outcome = agent->reload_outcome;
+        pthread_mutex_unlock(&agent->lock);
+        if (served)
+            return outcome.code == WR_OK ? WR_OK : wr_error_set(err, outcome.code, "%s", outcome.text);
+        const int64_t now_ns = wr_clock_boot_ns(agent->clock);
+        if (now_ns >= deadline_ns)
+            return wr_error_set(err, WR_TIMEOUT, "the reload takes more than a minute");
+        if (wr_context_sleep_until(context, now_ns + ASK_EVERY_NS) == WR_CANCELED)
+            return wr_error_set(err, WR_CANCELED, "the agent stops, or its uplink changes");
     }
 }

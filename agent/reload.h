@@ -11,7 +11,14 @@
 
 struct wr_agent;
 
+#include "core/context.h"
+#include "core/result.h"
+
 /* Logs what became of it. */
 void wr_agent_reload(struct wr_agent *agent);
+
+/* Asks the main thread for one and waits for its end, a minute at most. Threads: any but main. WR_OK also when some parts do not start; WR_CANCELED, WR_TIMEOUT: it may still
+ * be done; else why it was refused. */
+WR_MUST_USE enum wr_result wr_agent_reload_call(struct wr_agent *agent, struct wr_context *context, struct wr_error *err);
 
 #endif

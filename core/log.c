@@ -14,6 +14,7 @@ static _Atomic int line_format = WR_LOG_LOGFMT;
 static _Atomic int descriptor = STDERR_FILENO;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
+static _Atomic uint64_t counts[WR_LOG_ERROR + 1];
 
 void wr_log_configure(enum wr_log_level level, enum wr_log_format format, int fd) {
     atomic_store(&least_level, (int)level);
@@ -167,11 +168,18 @@ static bool may_speak(struct wr_log_site *site, int64_t now_ns, uint32_t *ret_su
     return true;
 }
 
+uint64_t wr_log_count(enum wr_log_level level) {
+    return atomic_load_explicit(&counts[level], memory_order_relaxed);
+}
+
 void wr_log_write(struct wr_log_site *site, enum wr_log_level level, const char *component, const char *message,
                   const struct wr_log_value *values, size_t n) {
     uint32_t suppressed = 0;
     const struct wr_clock *clock = wr_clock_real();
-    if (!wr_log_enabled(level) || (site && !may_speak(site, wr_clock_boot_ns(clock), &suppressed)))
+    if (!wr_log_enabled(level))
+        return;
+    atomic_fetch_add_explicit(&counts[level], 1, memory_order_relaxed);
+    if (site && !may_speak(site, wr_clock_boot_ns(clock), &suppressed))
         return;
     int errno_before = errno;
     struct line line;

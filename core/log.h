@@ -63,6 +63,8 @@ struct wr_log_site {
 /* Process-wide; call before other threads start. Default: info, logfmt, descriptor 2. */
 void wr_log_configure(enum wr_log_level level, enum wr_log_format format, int fd);
 bool wr_log_enabled(enum wr_log_level level);
+/* Lines of this level so far, those that were silenced too. Threads: any. */
+uint64_t wr_log_count(enum wr_log_level level);
 WR_MUST_USE enum wr_result wr_log_level_parse(const char *text, enum wr_log_level *ret_level, struct wr_error *err);
 
 /* What the macros call. Without a site (NULL) the line is never silenced: for the action `log`, whose alarms must all be seen. */

@@ -23,7 +23,7 @@
 
 #include "core/channel.h"
 
-#define WR_COMMAND_BYTES 8192 /* of a message; WR_JWS_BYTES, too */
+#define WR_COMMAND_BYTES 32768 /* of a message; WR_JWS_BYTES, too */
 #define WR_COMMANDS 16        /* capacity of the channel of commands, policy REJECT */
 #define WR_COMMAND_ANSWERS 16 /* of the channel of answers, policy DROP_OLDEST */
 

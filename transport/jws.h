@@ -17,7 +17,7 @@
 #include "core/buf.h"
 #include "core/result.h"
 
-#define WR_JWS_BYTES 8192
+#define WR_JWS_BYTES 32768
 #define WR_JWS_HEADER_BYTES 512
 
 struct wr_jws_key;

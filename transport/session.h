@@ -40,7 +40,7 @@
 #define WR_SESSION_PROPERTIES 8
 #define WR_SESSION_WILL_BYTES 256
 #define WR_SESSION_RECEIVED_BYTES                                                                                                          \
-    (4 * WR_COMMAND_BYTES) /* a packet from the broker: far above a command, so that one a little too large is still counted */
+    (2 * WR_COMMAND_BYTES) /* a packet from the broker: far above a command, so that one a little too large is still counted */
 
 struct wr_session;
 

@@ -97,8 +97,9 @@ const struct wr_command wr_commands[] = {
      "\n"
      "Example: weir enroll --install node.pem --ca ca.pem\n"
      "Exit code: 0 done; 1 the certificate or a key is not good; 2 a file cannot be read or written, or the config is not good.\n"},
-    {"sign", wr_command_sign, "sign a command on alarms, to be sent to a node over MQTT",
+    {"sign", wr_command_sign, "sign a command on alarms, or a bundle of rules, to be sent to nodes over MQTT",
      "Usage: weir sign ack|reset|shelve|unshelve|oos|return ALARM --key-file FILE --node ID [OPTIONS]\n"
+     "       weir sign bundle FILE... --key-file FILE --version N --nodes NAMES [OPTIONS]\n"
      "\n"
      "Prints a command of `weir alarms` as a signed message (JWS, ES256) for the topic PREFIX/SITE/NODE/cmd of a node that has the public "
      "key\n"
@@ -112,8 +113,17 @@ const struct wr_command wr_commands[] = {
      "  --why TEXT, --for 2h, --until TIME, --by NAME   as of `weir alarms`\n"
      "  --key KEY         what the answer is known by; a random one if not given\n"
      "\n"
+     "A bundle is rule files (*.yaml) and their tables (*.csv) for the nodes that take bundles (uplink.commands.bundles); at most 32 KB "
+     "when signed.\n"
+     "  --version N       higher than that of every bundle before: no other is taken\n"
+     "  --nodes NAMES     gw-7,gw-8 or 'gw-*': it is sent to each of them on its own topic\n"
+     "  --site SITE       only there; else anywhere\n"
+     "  --percent 100     so many of these nodes, always the same ones\n"
+     "  --valid 24h       at most 30d\n"
+     "\n"
      "Example: weir sign ack 'warm{room=A1}' --key-file operators.key --node gw-7 --site riga | mosquitto_pub -q 1 -t weir/1/riga/gw-7/cmd "
      "-s\n"
+     "         weir sign bundle rules.d/*.yaml --version 7 --nodes 'gw-*' --key-file operators.key > bundle\n"
      "Exit code: 0 signed; 2 it makes no sense, or the key cannot be used.\n"},
     {"explain", wr_command_explain, "why an alarm is in its state: each part of its condition with its value now",
      "Usage: weir explain [-c CONFIG] [--json] RULE|'RULE{label=value}'\n"

@@ -19,6 +19,8 @@ int wr_command_status(int argc, char **argv);
 int wr_command_alarms(int argc, char **argv);
 int wr_command_enroll(int argc, char **argv);
 int wr_command_sign(int argc, char **argv);
+/* What `weir sign bundle` is: argv[0] is "bundle". */
+int wr_command_sign_bundle(int argc, char **argv);
 int wr_command_explain(int argc, char **argv);
 int wr_command_replay(int argc, char **argv);
 int wr_command_audit(int argc, char **argv);

@@ -123,12 +123,14 @@ int wr_command_sign(int argc, char **argv) {
     struct wr_error err = {0};
     struct wr_buf problem;
     memset(&message, 0, sizeof message);
+    if (argc > 1 && strcmp(argv[1], "bundle") == 0)
+        return wr_command_sign_bundle(argc - 1, argv + 1);
     const char *missing = take_options(&sign, &argc, argv);
     if (missing)
         return wr_command_usage("sign", "%s needs a value", missing);
     message.order.verb = argc > 1 ? wr_order_verb_of(argv[1]) : NULL;
     if (!message.order.verb)
-        return wr_command_usage("sign", "which command? ack, reset, shelve, unshelve, oos or return");
+        return wr_command_usage("sign", "which command? ack, reset, shelve, unshelve, oos, return or bundle");
     wr_buf_init(&problem, 0);
     const bool fine = wr_order_from_words(&message.order, "sign", argc - 1, argv + 1, NULL, &problem);
     fputs(wr_buf_str(&problem), stderr);

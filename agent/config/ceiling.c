@@ -14,6 +14,7 @@
 #include "agent/control/remote_desk.h"
 #include "agent/http/http_server.h"
 #include "agent/loops/memories.h"
+#include "agent/remote/bundle.h"
 #include "agent/sources/source.h"
 #include "core/intern.h"
 #include "core/json.h"
@@ -25,6 +26,7 @@
 #include "rules/evaluator/evaluator_memory.h"
 #include "store/store.h"
 #include "transport/command_messages.h"
+#include "transport/jws.h"
 #include "transport/payload.h"
 #include "transport/uplink_messages.h"
 
@@ -35,9 +37,11 @@
 #define CODEC_BYTES (UINT64_C(2) << 20)     /* columns of one segment before compression, zstd level 1 */
 #define TLS_BYTES (UINT64_C(512) << 10)     /* certificates, two records of 16 KB, paho's threads */
 #define THREAD_BYTES (UINT64_C(32) << 10)   /* of its stack, what a thread touches */
-#define THREADS 8                           /* main, engine, store, actions, uplink, control, scheduler, watcher of the workers */
-#define OPEN_SEGMENT_LANES 2                /* changes and windows are filled as aggregates */
-#define BACKFILL_LANES WR_LANES             /* the uplink holds one segment of each lane ready */
+#define BUNDLE_BYTES                                                                                                                       \
+    (sizeof(struct wr_bundle) + 4 * WR_JWS_BYTES) /* its rules are counted with those of a reload, which comes behind their check */
+#define THREADS 8                                 /* main, engine, store, actions, uplink, control, scheduler, watcher of the workers */
+#define OPEN_SEGMENT_LANES 2                      /* changes and windows are filled as aggregates */
+#define BACKFILL_LANES WR_LANES                   /* the uplink holds one segment of each lane ready */
 
 WR_PRINTF(4, 5)
 static void add(struct wr_ceiling *ceiling, const char *name, uint64_t bytes, const char *format, ...) {
@@ -131,7 +135,8 @@ static void add_uplink(struct wr_ceiling *ceiling, const struct wr_config_uplink
     }
     add(ceiling, "uplink", bytes, "%u messages in flight, TLS", uplink->window);
     if (uplink->commands)
-        add(ceiling, "remote", wr_remote_desk_bytes() + THREAD_BYTES, "operators' commands over MQTT, %d at once", WR_COMMANDS);
+        add(ceiling, "remote", wr_remote_desk_bytes() + THREAD_BYTES + (uplink->commands->bundles ? BUNDLE_BYTES : 0),
+            "operators' commands over MQTT, %d at once", WR_COMMANDS);
 }
 
 static void add_control(struct wr_ceiling *ceiling) {

@@ -71,16 +71,17 @@ static void check_all(struct wr_config_load *load) {
     wr_config_check_rules(load);
     wr_config_check_store(load);
     wr_config_check_uplink(load);
+    wr_config_add_bundle(load);
     wr_config_check_services(load);
 }
 
 /* Takes over yaml, whose record is the config to be. */
-static enum wr_result finish(struct wr_yaml *yaml, const char *file, struct wr_diagnostics *diagnostics, struct wr_config **ret_config,
-                             struct wr_error *err) {
+static enum wr_result finish(struct wr_yaml *yaml, const char *file, const char *bundle, struct wr_diagnostics *diagnostics,
+                             struct wr_config **ret_config, struct wr_error *err) {
     struct wr_config *config = yaml->record;
     config->yaml = *yaml;
     size_t errors_before = diagnostics->errors;
-    struct wr_config_load load = {.config = config, .diagnostics = diagnostics};
+    struct wr_config_load load = {.config = config, .diagnostics = diagnostics, .bundle = bundle};
     config->file = strdup(file);
     config->directory = directory_of(file);
     if (!config->file || !config->directory)
@@ -98,17 +99,22 @@ static enum wr_result finish(struct wr_yaml *yaml, const char *file, struct wr_d
                         diagnostics->errors - errors_before == 1 ? "" : "s");
 }
 
-enum wr_result wr_config_load(const char *file, struct wr_diagnostics *diagnostics, struct wr_config **ret_config, struct wr_error *err) {
+enum wr_result wr_config_load_with(const char *file, const char *bundle, struct wr_diagnostics *diagnostics, struct wr_config **ret_config,
+                                   struct wr_error *err) {
     struct wr_yaml yaml;
     WR_TRY(wr_yaml_load_file(file, wr_config_fields, sizeof(struct wr_config), diagnostics, &yaml, err));
-    return finish(&yaml, file, diagnostics, ret_config, err);
+    return finish(&yaml, file, bundle, diagnostics, ret_config, err);
+}
+
+enum wr_result wr_config_load(const char *file, struct wr_diagnostics *diagnostics, struct wr_config **ret_config, struct wr_error *err) {
+    return wr_config_load_with(file, NULL, diagnostics, ret_config, err);
 }
 
 enum wr_result wr_config_load_text(const char *file, const char *text, size_t len, struct wr_diagnostics *diagnostics,
                                    struct wr_config **ret_config, struct wr_error *err) {
     struct wr_yaml yaml;
     WR_TRY(wr_yaml_load_text(file, text, len, wr_config_fields, sizeof(struct wr_config), diagnostics, &yaml, err));
-    return finish(&yaml, file, diagnostics, ret_config, err);
+    return finish(&yaml, file, NULL, diagnostics, ret_config, err);
 }
 
 static void free_source(struct wr_config_source *source) {

@@ -226,6 +226,8 @@ struct wr_config_schedule {
 /* Operators' commands over MQTT. */
 struct wr_config_commands {
     char *key_file; /* absolute: PEM of a public key on P-256, which has signed what is carried out */
+    bool bundles;   /* of rules are taken too */
+    int64_t health_ns;
 };
 
 struct wr_config_uplink {
@@ -324,6 +326,9 @@ struct wr_config {
  * WR_IO, WR_NO_MEMORY: in err. */
 WR_MUST_USE enum wr_result wr_config_load(const char *file, struct wr_diagnostics *diagnostics, struct wr_config **ret_config,
                                           struct wr_error *err);
+/* The same with the rules in this directory in place of the bundle in force, where the config takes bundles. NULL: as wr_config_load; "": without any. */
+WR_MUST_USE enum wr_result wr_config_load_with(const char *file, const char *bundle, struct wr_diagnostics *diagnostics,
+                                               struct wr_config **ret_config, struct wr_error *err);
 /* The same for a text in memory; `file` names it, and its directory is what relative paths resolve against. */
 WR_MUST_USE enum wr_result wr_config_load_text(const char *file, const char *text, size_t len, struct wr_diagnostics *diagnostics,
                                                struct wr_config **ret_config, struct wr_error *err);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "agent/config/config_private.h"
+#include "agent/remote/bundle_files.h"
 #include "core/buf.h"
 
 /* directory + "/" + path, malloc'ed; NULL: no memory. */
@@ -102,6 +103,34 @@ enum wr_result wr_config_glob(char *const *patterns, unsigned n_patterns, const 
     *ret_files = strings.list;
     *ret_n = strings.n;
     return WR_OK;
+}
+
+static enum wr_result add_bundle(struct wr_config *config, const char *directory) {
+    char *const pattern = (char *)(uintptr_t) "*.yaml";
+    char **files;
+    unsigned n, matched;
+    WR_TRY(wr_config_glob(&pattern, 1, directory, &files, &n, &matched));
+    char **all = realloc(config->rule_files, (config->n_rule_files + n + 1) * sizeof *all);
+    if (!all) {
+        wr_config_strings_free(files, n);
+        return WR_NO_MEMORY;
+    }
+    for (unsigned i = 0; i < n; i++)
+        all[config->n_rule_files++] = files[i];
+    config->rule_files = all;
+    free(files);
+    return WR_OK;
+}
+
+void wr_config_add_bundle(struct wr_config_load *load) {
+    const struct wr_config *config = load->config;
+    const bool taken = config->uplink && config->uplink->commands && config->uplink->commands->bundles;
+    if (load->failed != WR_OK || !taken || (load->bundle && !load->bundle[0]))
+        return;
+    char *current = load->bundle ? strdup(load->bundle) : join(config->store->path, WR_BUNDLES_CURRENT, false);
+    if (!current || add_bundle(load->config, current) != WR_OK)
+        load->failed = WR_NO_MEMORY;
+    free(current);
 }
 
 void wr_config_check_readable(struct wr_config_load *load, const char *path, char *const *files, unsigned n) {

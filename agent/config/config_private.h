@@ -49,6 +49,7 @@ extern const char *const wr_config_kind_names[]; /* by enum wr_source_kind; ends
 struct wr_config_load {
     struct wr_config *config;
     struct wr_diagnostics *diagnostics;
+    const char *bundle;    /* NULL: the one in force */
     enum wr_result failed; /* WR_NO_MEMORY sticks: what comes after does not matter any more */
 };
 
@@ -67,6 +68,8 @@ WR_MUST_USE enum wr_result wr_config_glob(char *const *patterns, unsigned n_patt
                                           unsigned *ret_n, unsigned *ret_matched);
 void wr_config_strings_free(char **strings, unsigned n);
 /* Complains at `path` about each of the files that is no regular file, or cannot be read. */
+/* The rule files of the bundle, behind those that the config names; none is fine. */
+void wr_config_add_bundle(struct wr_config_load *load);
 void wr_config_check_readable(struct wr_config_load *load, const char *path, char *const *files, unsigned n);
 /* A file of TLS or a password, which may be missing: the agent runs, but "the uplink stays down" until it is there. Makes *file absolute. What is
  * secret must not be readable for all. */

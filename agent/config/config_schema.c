@@ -86,6 +86,18 @@ static const struct wr_yaml_field commands_fields[] = {
      AT(wr_config_commands, key_file),
      .required = true,
      .help = "PEM file: public key on P-256 of who may say commands; nothing that another key has signed is taken. Read again at a reload"},
+    {.key = "bundles",
+     .kind = WR_YAML_BOOL,
+     AT(wr_config_commands, bundles),
+     .fallback = "false",
+     .help = "bundles of rules that this key has signed are taken and put in force beside `rules`; see `docs/bundles.md`"},
+    {.key = "health",
+     .kind = WR_YAML_DURATION,
+     AT(wr_config_commands, health_ns),
+     .fallback = "5m",
+     .min = (double)WR_NS_PER_S,
+     .max = 86400e9,
+     .help = "so long a new bundle is watched; when alarms or errors jump it is taken back"},
     {.key = NULL},
 };
 

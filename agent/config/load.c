@@ -65,10 +65,15 @@ static enum wr_result conclude(enum wr_result result, struct wr_diagnostics *dia
 
 enum wr_result wr_load(const char *file, enum wr_diagnostics_format format, struct wr_loaded *ret_loaded, struct wr_buf *problems,
                        struct wr_error *err) {
+    return wr_load_with(file, NULL, format, ret_loaded, problems, err);
+}
+
+enum wr_result wr_load_with(const char *file, const char *bundle, enum wr_diagnostics_format format, struct wr_loaded *ret_loaded,
+                            struct wr_buf *problems, struct wr_error *err) {
     struct wr_diagnostics diagnostics;
     struct wr_loaded loaded = {0};
     wr_diagnostics_init(&diagnostics);
-    enum wr_result result = wr_config_load(file, &diagnostics, &loaded.config, err);
+    enum wr_result result = wr_config_load_with(file, bundle, &diagnostics, &loaded.config, err);
     if (result == WR_OK)
         result = load_rules(loaded.config, &diagnostics, &loaded.rules, err);
     return conclude(result, &diagnostics, format, &loaded, ret_loaded, problems, err);

@@ -20,6 +20,9 @@ struct wr_loaded {
 /* problems: errors and warnings; as text it is empty when there are none. WR_INVALID: errors; anything else in err. */
 WR_MUST_USE enum wr_result wr_load(const char *file, enum wr_diagnostics_format format, struct wr_loaded *ret_loaded,
                                    struct wr_buf *problems, struct wr_error *err);
+/* The same with the rules of this directory in place of the bundle in force (agent/remote/); NULL: that one; "": none. */
+WR_MUST_USE enum wr_result wr_load_with(const char *file, const char *bundle, enum wr_diagnostics_format format,
+                                        struct wr_loaded *ret_loaded, struct wr_buf *problems, struct wr_error *err);
 /* The same for rule files without an agent: what a config would have to allow is taken for allowed, and nothing is built in. */
 WR_MUST_USE enum wr_result wr_load_rules(const char *const *files, size_t n, enum wr_diagnostics_format format,
                                          struct wr_loaded *ret_loaded, struct wr_buf *problems, struct wr_error *err);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/agent.h"
+#include "agent/remote/remote_bundle.h"
 #include "core/limiter.h"
 #include "core/log.h"
 #include "core/thread.h"
@@ -68,6 +69,30 @@ static void log_outcome(enum wr_remote_outcome outcome, const struct wr_error *e
         WR_LOG_WITH(WR_LOG_WARN, "commands", "a command over MQTT is not done, or not surely", WR_LOG_STR("reason", name), WR_LOG_ERR(err));
 }
 
+static void log_news(enum wr_rollout_news news, uint64_t version, const char *why) {
+    if (news == WR_ROLLOUT_ROLLED_BACK)
+        WR_LOG_WITH(WR_LOG_WARN, "commands", "a bundle is rolled back", WR_LOG_INT("version", (int64_t)version), WR_LOG_STR("reason", why));
+    else
+        WR_LOG_WITH(WR_LOG_INFO, "commands", "a bundle is kept: its time of watching is over", WR_LOG_INT("version", (int64_t)version));
+}
+
+/* A bundle on trial may come to its end. */
+static void watch(struct wr_remote_desk *desk) {
+    struct wr_rollout *rollout = &desk->agent->rollout;
+    struct wr_buf answer;
+    uint64_t version;
+    const enum wr_rollout_news news = wr_rollout_look(rollout, desk->context, wr_clock_boot_ns(desk->agent->clock), &version);
+    if (news == WR_ROLLOUT_NOTHING)
+        return;
+    log_news(news, version, rollout->why);
+    wr_buf_init(&answer, ANSWER_BYTES);
+    if (wr_remote_bundle_news(desk->agent, news, version, &answer) == WR_OK)
+        send_answer(desk, &answer);
+    else
+        desk->agent->remote_counters.unanswered++;
+    wr_buf_fini(&answer);
+}
+
 static void serve(struct wr_remote_desk *desk) {
     struct wr_remote_counters *counters = &desk->agent->remote_counters;
     struct wr_error err = {0};
@@ -78,7 +103,8 @@ static void serve(struct wr_remote_desk *desk) {
     const enum wr_result result = verify(desk, &payload, &err);
     if (result == WR_OK) {
         enum wr_result answered;
-        outcome = wr_remote_order(desk->agent, wr_buf_str(&payload), payload.len, desk->context, &answer, &answered, &err);
+        outcome = (wr_bundle_is(wr_buf_str(&payload), payload.len) ? wr_remote_bundle : wr_remote_order)(
+            desk->agent, wr_buf_str(&payload), payload.len, desk->context, &answer, &answered, &err);
         if (answered == WR_OK)
             send_answer(desk, &answer);
         else
@@ -94,12 +120,32 @@ static void serve(struct wr_remote_desk *desk) {
     wr_buf_fini(&answer);
 }
 
+/* The next message. WR_TIMEOUT: it is time to look after a bundle. */
+static enum wr_result receive(struct wr_remote_desk *desk) {
+    struct wr_context *context;
+    const int64_t now_ns = wr_clock_boot_ns(desk->agent->clock);
+    const int64_t next_ns = desk->agent->rollout_open ? wr_rollout_next_ns(&desk->agent->rollout, now_ns) : WR_NEVER_NS;
+    if (next_ns == WR_NEVER_NS || wr_context_new(desk->context, next_ns, 0, &context, NULL) != WR_OK)
+        return wr_channel_recv_context(desk->commands, &desk->message, desk->context);
+    enum wr_result result = wr_channel_recv_context(desk->commands, &desk->message, context);
+    wr_context_unref(context);
+    if (result != WR_OK && wr_context_state(desk->context) == WR_OK && !wr_channel_is_closed(desk->commands))
+        result = WR_TIMEOUT;
+    return result;
+}
+
 static void *run(void *user) {
     struct wr_remote_desk *desk = user;
     wr_thread_name("weir-remote");
-    while (wr_channel_recv_context(desk->commands, &desk->message, desk->context) == WR_OK && await_turn(desk))
-        serve(desk);
-    return NULL;
+    for (;;) {
+        const enum wr_result result = receive(desk);
+        if (result == WR_OK && await_turn(desk))
+            serve(desk);
+        else if (result != WR_TIMEOUT)
+            return NULL;
+        if (desk->agent->rollout_open)
+            watch(desk);
+    }
 }
 
 /* -- life --------------------------------------------------------------------------------------------------------------------------------- */

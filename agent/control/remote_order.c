@@ -7,10 +7,11 @@
 #include "agent/control/signed_order.h"
 
 static const char *const names[WR_REMOTE_OUTCOMES] = {
-    [WR_REMOTE_DONE] = "done",           [WR_REMOTE_REFUSED] = "refused",     [WR_REMOTE_UNSURE] = "unsure",
-    [WR_REMOTE_UNSIGNED] = "unsigned",   [WR_REMOTE_SIGNATURE] = "signature", [WR_REMOTE_MALFORMED] = "malformed",
-    [WR_REMOTE_ELSEWHERE] = "elsewhere", [WR_REMOTE_CLOCK] = "clock",         [WR_REMOTE_AHEAD] = "ahead",
-    [WR_REMOTE_EXPIRED] = "expired",     [WR_REMOTE_NO_MEMORY] = "no_memory",
+    [WR_REMOTE_DONE] = "done",           [WR_REMOTE_REFUSED] = "refused",       [WR_REMOTE_UNSURE] = "unsure",
+    [WR_REMOTE_UNSIGNED] = "unsigned",   [WR_REMOTE_SIGNATURE] = "signature",   [WR_REMOTE_MALFORMED] = "malformed",
+    [WR_REMOTE_ELSEWHERE] = "elsewhere", [WR_REMOTE_CLOCK] = "clock",           [WR_REMOTE_AHEAD] = "ahead",
+    [WR_REMOTE_EXPIRED] = "expired",     [WR_REMOTE_NOT_CHOSEN] = "not_chosen", [WR_REMOTE_OLD] = "old",
+    [WR_REMOTE_REJECTED] = "rejected",   [WR_REMOTE_NO_MEMORY] = "no_memory",
 };
 
 const char *wr_remote_outcome_name(enum wr_remote_outcome outcome) {

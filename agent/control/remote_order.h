@@ -25,7 +25,10 @@ enum wr_remote_outcome {
     WR_REMOTE_CLOCK,     /* our clock is not set: nobody knows whether it counts */
     WR_REMOTE_AHEAD,     /* issued in the future */
     WR_REMOTE_EXPIRED,
-    WR_REMOTE_NO_MEMORY, /* nothing was done */
+    WR_REMOTE_NOT_CHOSEN, /* a bundle: this node is not of the percentage */
+    WR_REMOTE_OLD,        /* a bundle: its version is not above the highest */
+    WR_REMOTE_REJECTED,   /* a bundle: its rules are not good here, or cannot be put in force */
+    WR_REMOTE_NO_MEMORY,  /* nothing was done */
     WR_REMOTE_OUTCOMES
 };
 

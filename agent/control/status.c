@@ -165,6 +165,10 @@ static void commands_json(const struct wr_agent *agent, const struct wr_uplink_s
     wr_json_string(json, "cause", status->uplink.commands == WR_UPLINK_COMMANDS_REFUSED ? status->uplink.commands_cause : "");
     wr_json_uint(json, "done", agent->remote_counters.outcomes[WR_REMOTE_DONE]);
     wr_json_uint(json, "not_done", commands_not_done(agent, status));
+    if (agent->rollout_open) {
+        wr_json_uint(json, "bundle", agent->rollout.shown_version);
+        wr_json_bool(json, "bundle_on_trial", agent->rollout.shown_trial);
+    }
     wr_json_object_end(json);
 }
 
@@ -381,6 +385,15 @@ static enum wr_result broker_text(const struct wr_agent *agent, const struct wr_
     return wr_buf_printf(into, "; back to the first choice in %s\n", left);
 }
 
+static enum wr_result bundle_text(const struct wr_agent *agent, struct wr_buf *into) {
+    const uint64_t version = agent->rollout.shown_version;
+    if (!agent->rollout_open)
+        return WR_OK;
+    if (version == 0)
+        return wr_buf_text(into, "         bundle none yet\n");
+    return wr_buf_printf(into, "         bundle %" PRIu64 "%s\n", version, agent->rollout.shown_trial ? ", on trial" : "");
+}
+
 static enum wr_result uplink_text(struct wr_agent *agent, struct wr_buf *into) {
     if (!agent->uplink)
         return wr_buf_text(into, "uplink   none configured\n");
@@ -402,6 +415,7 @@ static enum wr_result uplink_text(struct wr_agent *agent, struct wr_buf *into) {
                              status.uplink.pace, status.uplink.window, (double)status.uplink.latency_ns / 1e9));
     if (agent->uplink->commands)
         WR_TRY(commands_text(agent, &status, into));
+    WR_TRY(bundle_text(agent, into));
     if (status.session.tls_warning[0])
         WR_TRY(wr_buf_printf(into, "         the last good certificate files are in use: %s\n", status.session.tls_warning));
     if (status.session.cert_expires_wall_ns != WR_NEVER_NS)

@@ -19,7 +19,7 @@ struct wr_test_publisher {
     unsigned unanswered;
     uint64_t sent;
     size_t len;
-    uint8_t bytes[1 << 16];
+    uint8_t bytes[1 << 17];
 };
 
 void wr_test_publisher_open(struct wr_test_publisher *publisher, uint16_t port);

@@ -155,7 +155,7 @@ def test_what_is_refused_changes_nothing(lab):
     silent = {
         "signature": [gateway.sign("ack", "*", key=stranger), f"{header}.{payload[:-2]}AA.{signature}"],
         "unsigned": ["", "ack", b"\x00\xff" * 100, json.dumps({"verb": "ack", "alarm": "*", "by": "eve"}), f"{header}.{payload}."],
-        "too_large": ["x" * 8193],
+        "too_large": ["x" * 32769],
     }
     for messages in silent.values():
         for message in messages:
@@ -175,7 +175,7 @@ def test_what_is_refused_changes_nothing(lab):
     assert gateway.count("expired") == 1 and gateway.count("elsewhere") == 2 and gateway.count("refused") == 2 and gateway.count("done") == 0
     with urllib.request.urlopen(f"http://127.0.0.1:{gateway.http}/metrics", timeout=10) as page:
         exposition = page.read().decode()
-    assert exposition.count("# TYPE weir_commands_total counter") == 1 and exposition.count("weir_commands_total{") == 14, exposition
+    assert exposition.count("# TYPE weir_commands_total counter") == 1 and exposition.count("weir_commands_total{") == 17, exposition
     assert gateway.answers == [], "what nobody has signed was answered"
     log = gateway.agent.log()
     assert log.count("a message that the pinned key has not signed is ignored") == 7, log

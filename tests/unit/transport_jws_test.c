@@ -158,7 +158,7 @@ static void forms_that_are_none(void **state) {
     memset(big, 'A', WR_JWS_BYTES + 1);
     big[WR_JWS_BYTES + 1] = '\0';
     assert_int_equal(verify(big), WR_INVALID);
-    assert_string_equal(err.text, "longer than 8192 bytes");
+    assert_string_equal(err.text, "longer than 32768 bytes");
     free(big);
 }
 
@@ -176,7 +176,7 @@ static void what_is_signed_is_taken(void **state) {
         assert_memory_equal(wr_buf_str(&payload), bytes, len);
         wr_buf_fini(&text);
     }
-    static const char large[7000];
+    static const char large[WR_JWS_BYTES - 4000];
     assert_int_equal(wr_jws_sign(private_key, large, sizeof large, &payload, &err), WR_LIMIT);
     assert_int_equal(wr_jws_sign(public_key, bytes, 1, &payload, &err), WR_INVALID);
 }

@@ -50,6 +50,7 @@ struct wr_agent {
     const struct wr_config *engine_config;                /* the engine points to its windows */
     struct wr_config *retired[WR_CONFIG_SOURCES_MAX + 4]; /* former ones that something unchanged still points into */
     unsigned n_retired;
+    _Atomic uint64_t running; /* wr_running_hash of config and rules */
     const struct wr_clock *clock;
     struct wr_metrics *metrics;
     struct wr_series_table *series;

@@ -6,6 +6,7 @@
 
 #include "agent/agent.h"
 #include "agent/commands/commands.h"
+#include "agent/config/load.h"
 #include "agent/loops/memories.h"
 #include "agent/process/boot_id.h"
 #include "agent/process/certificates.h"
@@ -129,7 +130,8 @@ static void stop_store(struct wr_agent *agent, int64_t deadline_boot_ns) {
 static enum wr_result start_uplink(struct wr_agent *agent, struct wr_error *err) {
     if (!agent->config->uplink)
         return WR_OK;
-    return wr_uplink_link_start(agent->config, agent->clock, agent->store.from_uplink, agent->store.to_uplink, &agent->uplink, err);
+    return wr_uplink_link_start(agent->config, &agent->running, agent->clock, agent->store.from_uplink, agent->store.to_uplink,
+                                &agent->uplink, err);
 }
 
 static void stop_uplink(struct wr_agent *agent, int64_t deadline_boot_ns) {
@@ -454,6 +456,7 @@ int wr_agent_run(struct wr_config *config, struct wr_ruleset *rules) {
     agent->uplink_config = config;
     agent->engine_config = config;
     agent->rules = rules;
+    agent->running = wr_running_hash(config, rules);
     agent->clock = wr_clock_real();
     agent->started_boot_ns = wr_clock_boot_ns(agent->clock);
     pthread_mutex_init(&agent->lock, NULL);

@@ -255,7 +255,7 @@ static void restart_uplink(struct wr_agent *agent, const struct wr_config *confi
     }
     struct wr_uplink_link *link = NULL;
     if (config->uplink &&
-        wr_uplink_link_start(config, agent->clock, agent->store.from_uplink, agent->store.to_uplink, &link, &err) != WR_OK)
+        wr_uplink_link_start(config, &agent->running, agent->clock, agent->store.from_uplink, agent->store.to_uplink, &link, &err) != WR_OK)
         WR_LOG_WITH(WR_LOG_ERROR, "reload", "the uplink does not start; the store keeps everything", WR_LOG_ERR(&err));
     pthread_mutex_lock(&agent->lock);
     agent->uplink = link;
@@ -357,10 +357,14 @@ static bool start_idle_parts(struct wr_agent *agent) {
 }
 
 static void take_over(struct wr_agent *agent, struct wr_loaded *loaded, const struct wr_config_diff *diff) {
+    const uint64_t ran = agent->running;
+    agent->running = wr_running_hash(loaded->config, loaded->rules);
     if (diff->http != WR_CONFIG_SAME)
         restart_http(agent, loaded->config);
     if (diff->uplink != WR_CONFIG_SAME)
         restart_uplink(agent, loaded->config);
+    else if (agent->uplink && agent->running != ran)
+        wr_uplink_link_renew_state(agent->uplink);
     restart_remote(agent, loaded->config);
     restart_certificates(agent, loaded->config);
     pthread_mutex_lock(&agent->lock);

@@ -77,8 +77,11 @@ char *wr_topic_add_key(char *text, uint64_t epoch, int64_t seq) {
     return text;
 }
 
-enum wr_result wr_state_json(struct wr_buf *into, const struct wr_place *place, const char *cause, const struct wr_now *now) {
+enum wr_result wr_state_json(struct wr_buf *into, const struct wr_place *place, const char *cause, uint64_t running,
+                             const struct wr_now *now) {
     struct wr_json json;
+    char hex[17];
+    (void)snprintf(hex, sizeof hex, "%016" PRIx64, running);
     wr_json_begin(&json, into);
     wr_json_object(&json, NULL);
     wr_json_string(&json, "node", place->node);
@@ -87,6 +90,8 @@ enum wr_result wr_state_json(struct wr_buf *into, const struct wr_place *place, 
         wr_json_string(&json, "version", WEIR_VERSION);
     else
         wr_json_string(&json, "cause", cause);
+    if (cause == NULL && running != 0)
+        wr_json_string(&json, "running", hex);
     if (now != NULL) {
         wr_json_int(&json, "time_ns", now->wall_ns);
         wr_json_bool(&json, "time_trusted", now->wall_trusted);

@@ -55,9 +55,10 @@ char *wr_topic_text(char *text, const struct wr_place *place, enum wr_topic topi
  * segment stands there. Never cut. Returns text. */
 char *wr_topic_add_key(char *text, uint64_t epoch, int64_t seq);
 
-/* The payload of `state`: {"node":"gw-7","state":"online","version":"0.1.0","time_ns":1,"time_trusted":true} for a birth (cause NULL),
+/* The payload of `state`: {"node":"gw-7","state":"online","version":"0.1.0","running":"00000000000000ff","time_ns":1,"time_trusted":true} for a birth (cause NULL),
  * {"node":"gw-7","state":"offline","cause":"stop","time_ns":1,"time_trusted":true} otherwise. A last will has no time (now NULL): the broker
- * publishes it later. */
-WR_MUST_USE enum wr_result wr_state_json(struct wr_buf *into, const struct wr_place *place, const char *cause, const struct wr_now *now);
+ * publishes it later. running: the fingerprint of config and rules that a birth tells; 0: it tells none. */
+WR_MUST_USE enum wr_result wr_state_json(struct wr_buf *into, const struct wr_place *place, const char *cause, uint64_t running,
+                                         const struct wr_now *now);
 
 #endif

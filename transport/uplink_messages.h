@@ -85,7 +85,7 @@ struct wr_uplink_reply {
 struct wr_uplink_direct {
     uint64_t id; /* comes back in the notice */
     char topic[WR_UPLINK_TOPIC_BYTES];
-    uint8_t *payload;
+    uint8_t *payload; /* NULL: no message, but a hint that what the retained state tells has changed */
     size_t payload_len;
     uint8_t qos; /* 0 or 1 */
     bool retained;

@@ -117,8 +117,8 @@ void wr_uplink_publish_state(struct wr_uplink_runner *runner, const struct wr_no
     char topic[WR_TOPIC_BYTES];
     struct wr_buf json;
     wr_buf_init(&json, 4096);
-    enum wr_result result =
-        wr_state_json(&json, &runner->config.place, action->online ? NULL : wr_uplink_leaving_name(action->leaving), now);
+    enum wr_result result = wr_state_json(&json, &runner->config.place, action->online ? NULL : wr_uplink_leaving_name(action->leaving),
+                                          wr_uplink_running(runner), now);
     if (result == WR_OK) {
         struct wr_session_publish what = {
             .topic = wr_topic_text(topic, &runner->config.place, WR_TOPIC_STATE),

@@ -169,6 +169,10 @@ static void take_reply(struct wr_uplink_runner *runner, const struct wr_now *now
 }
 
 static void take_direct(struct wr_uplink_runner *runner, struct wr_uplink_direct *direct) {
+    if (direct->payload == NULL) {
+        runner->state_due = true;
+        return;
+    }
     if (!wr_uplink_on_direct(runner->uplink, direct)) {
         free(direct->payload);
         notify(runner, (struct wr_uplink_notice){.kind = WR_UPLINK_NOTICE_DIRECT_DONE, .id = direct->id, .delivered = false});
@@ -181,6 +185,24 @@ static void take_answer(struct wr_uplink_runner *runner, const struct wr_command
         .id = WR_UPLINK_ANSWER | ++runner->answer, .payload = answer->payload, .payload_len = answer->payload_len, .qos = 1};
     if (!wr_uplink_on_direct(runner->uplink, &direct))
         free(direct.payload);
+}
+
+/* The state once more, as a message like others: behind any older one that is still on its way. While nobody is connected it can wait: the birth tells it, too. */
+static void renew_state(struct wr_uplink_runner *runner, const struct wr_now *now) {
+    if (!runner->state_due || wr_uplink_state(runner->uplink) != WR_UPLINK_ONLINE || !wr_uplink_direct_room(runner->uplink))
+        return;
+    struct wr_uplink_direct direct = {.qos = 1, .retained = true};
+    struct wr_buf json;
+    wr_buf_init(&json, 4096);
+    if (wr_state_json(&json, &runner->config.place, NULL, wr_uplink_running(runner), now) == WR_OK) {
+        (void)wr_topic_text(direct.topic, &runner->config.place, WR_TOPIC_STATE);
+        direct.payload = wr_buf_steal(&json, &direct.payload_len);
+        if (wr_uplink_on_direct(runner->uplink, &direct))
+            runner->state_due = false;
+        else
+            free(direct.payload);
+    }
+    wr_buf_fini(&json);
 }
 
 /* ---- turns ---- */
@@ -249,6 +271,7 @@ int64_t wr_uplink_runner_turn(struct wr_uplink_runner *runner, const struct wr_n
     take(runner, now, received);
     if (received->from != WR_UPLINK_FROM_NOBODY)
         drain(runner, now);
+    renew_state(runner, now);
     received->from = WR_UPLINK_FROM_NOBODY;
     act_all(runner, now);
     return wr_uplink_wake_ns(runner->uplink);
@@ -285,7 +308,7 @@ static enum wr_result prepare_session(struct wr_uplink_runner *runner, struct wr
     wr_topic_text(session.will_topic, &config->place, WR_TOPIC_STATE);
     struct wr_buf will;
     wr_buf_init(&will, sizeof session.will - 1);
-    enum wr_result result = wr_state_json(&will, &config->place, "connection lost", NULL);
+    enum wr_result result = wr_state_json(&will, &config->place, "connection lost", 0, NULL);
     if (result == WR_OK)
         memcpy(session.will, wr_buf_str(&will), will.len + 1);
     wr_buf_fini(&will);

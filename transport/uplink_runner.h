@@ -63,6 +63,7 @@ struct wr_uplink_runner_config {
     struct wr_channel *directs;  /* of struct wr_uplink_direct, received; NULL: none */
     struct wr_channel *commands; /* of struct wr_command_message, sent; NULL: nothing is subscribed to */
     struct wr_channel *answers;  /* of struct wr_command_answer, received; NULL: none */
+    const _Atomic uint64_t *running; /* fingerprint of config and rules, which the state tells; NULL: none */
     const struct wr_clock *clock;
     const struct wr_session_ops *ops; /* NULL: a real session; else a fake one with `self`, which sends to wr_uplink_runner_events */
     void *self;

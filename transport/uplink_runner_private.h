@@ -19,6 +19,7 @@ struct wr_uplink_runner {
     bool replies_over;
     bool directs_over;
     bool answers_over;
+    bool state_due;  /* what the state tells has changed */
     uint64_t answer; /* number of the last one taken */
     enum wr_uplink_state told; /* the state of the last notice */
     enum wr_uplink_commands told_commands;
@@ -30,6 +31,10 @@ struct wr_uplink_runner {
 void wr_uplink_publish_segment(struct wr_uplink_runner *runner, const struct wr_now *now, const struct wr_uplink_action *action);
 void wr_uplink_publish_direct(struct wr_uplink_runner *runner, const struct wr_now *now, const struct wr_uplink_action *action);
 void wr_uplink_publish_state(struct wr_uplink_runner *runner, const struct wr_now *now, const struct wr_uplink_action *action);
+/* What the state tells of config and rules; 0: nothing. */
+static inline uint64_t wr_uplink_running(const struct wr_uplink_runner *runner) {
+    return runner->config.running != NULL ? *runner->config.running : 0;
+}
 /* Of the packet that the publish of a segment makes. */
 size_t wr_uplink_publish_bytes(struct wr_uplink_runner *runner, const struct wr_segment *segment);
 

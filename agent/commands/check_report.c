@@ -2,6 +2,7 @@
 #include "agent/commands/check_report.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "agent/config/ceiling.h"
 #include "agent/loops/engine_loop.h"
@@ -125,6 +126,9 @@ enum wr_result wr_check_report_text(const struct wr_check_report *report, struct
         WR_TRY(wr_buf_printf(into, " and %zu more", n_files - 1));
     WR_TRY(wr_buf_printf(into, ": good, %zu warning%s\n\n", loaded->warnings, loaded->warnings == 1 ? "" : "s"));
     if (config)
+        WR_TRY(wr_buf_printf(into, "hash     %016" PRIx64 " of config and rules, as the node's state tells it\n",
+                             wr_running_hash(config, loaded->rules)));
+    if (config)
         WR_TRY(print_inputs(config, into));
     WR_TRY(print_rules(loaded->rules, n_files, into));
     return config ? print_outputs(config, loaded->rules, into) : WR_OK;
@@ -183,6 +187,11 @@ enum wr_result wr_check_report_json(const struct wr_check_report *report, const 
     wr_json_begin(&json, into);
     wr_json_object(&json, NULL);
     wr_json_bool(&json, "good", true);
+    if (report->loaded->config) {
+        char running[17];
+        snprintf(running, sizeof running, "%016" PRIx64, wr_running_hash(report->loaded->config, report->loaded->rules));
+        wr_json_string(&json, "running", running);
+    }
     wr_json_raw(&json, "diagnostics", wr_buf_str(problems), problems->len);
     rules_json(report->loaded->rules, &json);
     if (report->loaded->config)

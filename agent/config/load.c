@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "agent/process/certificates.h"
+#include "core/fingerprint.h"
 
 /* As rules/ wants to see them; NULL: none, or no memory. */
 static struct wr_ruleset_secret *secrets_of(const struct wr_config *config) {
@@ -38,6 +39,13 @@ static enum wr_result load_rules(const struct wr_config *config, struct wr_diagn
     free(secrets);
     wr_buf_fini(&builtin);
     return result;
+}
+
+uint64_t wr_running_hash(const struct wr_config *config, const struct wr_ruleset *rules) {
+    const uint64_t of_rules = wr_ruleset_fingerprint(rules);
+    const uint64_t of_config = wr_fingerprint_add(WR_FINGERPRINT_START, config->yaml.text, config->yaml.text_len);
+    const uint64_t hash = wr_fingerprint_add(of_config, &of_rules, sizeof of_rules);
+    return hash != 0 ? hash : 1;
 }
 
 void wr_loaded_fini(struct wr_loaded *loaded) {

@@ -26,6 +26,8 @@ WR_MUST_USE enum wr_result wr_load_with(const char *file, const char *bundle, en
 /* The same for rule files without an agent: what a config would have to allow is taken for allowed, and nothing is built in. */
 WR_MUST_USE enum wr_result wr_load_rules(const char *const *files, size_t n, enum wr_diagnostics_format format,
                                          struct wr_loaded *ret_loaded, struct wr_buf *problems, struct wr_error *err);
+/* A number for what was loaded: the bytes of the config's file, of its rule files in their order, and of their tables. Never 0. */
+uint64_t wr_running_hash(const struct wr_config *config, const struct wr_ruleset *rules);
 /* Frees both. */
 void wr_loaded_fini(struct wr_loaded *loaded);
 

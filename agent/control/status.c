@@ -273,12 +273,15 @@ static void outbox_trouble_json(struct wr_agent *agent, struct wr_json *json) {
 
 static enum wr_result print_json(struct wr_agent *agent, const struct outbox *outbox, struct wr_buf *into) {
     struct wr_json json;
+    char running[17];
     const struct wr_engine_stats_shown *engine = &agent->engine.shown;
     wr_json_begin(&json, into);
     wr_json_object(&json, NULL);
     wr_json_string(&json, "node", agent->config->node->id);
     wr_json_string(&json, "site", agent->config->node->site);
     wr_json_string(&json, "version", WEIR_VERSION);
+    snprintf(running, sizeof running, "%016" PRIx64, (uint64_t)agent->running);
+    wr_json_string(&json, "running", running);
     wr_json_bool(&json, "ready", agent->ready && agent->store.state == WR_STORE_OPEN);
     wr_json_int(&json, "uptime_s", (wr_clock_boot_ns(agent->clock) - agent->started_boot_ns) / WR_NS_PER_S);
     wr_json_bool(&json, "clock_trusted", wr_clock_wall_trusted(agent->clock));

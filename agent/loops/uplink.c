@@ -107,7 +107,7 @@ static void drop_answer(void *element, void *user) {
 
 static enum wr_result make_channels(struct wr_uplink_link *link, const struct wr_config_uplink *config, struct wr_error *err) {
     const struct wr_channel_options directs = {.name = "actions to uplink",
-                                               .capacity = WR_UPLINK_DIRECT,
+                                               .capacity = WR_UPLINK_DIRECT + 1, /* and a hint */
                                                .element_bytes = sizeof(struct wr_uplink_direct),
                                                .policy = WR_CHANNEL_REJECT,
                                                .drop = drop_direct};
@@ -157,6 +157,7 @@ static enum wr_result make_runner(struct wr_uplink_link *link, const struct wr_c
                                              .directs = link->directs,
                                              .commands = link->commands,
                                              .answers = link->answers,
+                                             .running = link->running,
                                              .clock = clock};
     runner.uplink.window = config->uplink->window;
     runner.uplink.rate_bytes_per_s = config->uplink->rate;
@@ -179,13 +180,21 @@ static enum wr_result make_runner(struct wr_uplink_link *link, const struct wr_c
     return wr_uplink_runner_start(link->runner, err);
 }
 
-enum wr_result wr_uplink_link_start(const struct wr_config *config, const struct wr_clock *clock, struct wr_channel *requests,
-                                    struct wr_channel *replies, struct wr_uplink_link **ret_link, struct wr_error *err) {
+void wr_uplink_link_renew_state(struct wr_uplink_link *link) {
+    const struct wr_uplink_direct hint = {.payload = NULL};
+    (void)!wr_channel_try_send(link->directs,
+                               &hint); /* full: one waits there already, or eight messages, and then the next connection tells it */
+}
+
+enum wr_result wr_uplink_link_start(const struct wr_config *config, const _Atomic uint64_t *running, const struct wr_clock *clock,
+                                    struct wr_channel *requests, struct wr_channel *replies, struct wr_uplink_link **ret_link,
+                                    struct wr_error *err) {
     struct wr_uplink_link *link = calloc(1, sizeof *link);
     if (!link)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for the uplink");
     pthread_mutex_init(&link->lock, NULL);
     link->config = config->uplink;
+    link->running = running;
     enum wr_result result = make_channels(link, config->uplink, err);
     if (result == WR_OK)
         result = wr_decoder_new(&link->decoder);

@@ -23,6 +23,7 @@ struct wr_uplink_link {
     struct wr_channel *answers;  /* struct wr_command_answer, from there */
     struct wr_decoder *decoder;  /* of the uplink's thread, for what is not sent as it is stored */
     struct wr_place place;
+    const _Atomic uint64_t *running; /* fingerprint of config and rules */
     char last_cause[WR_UPLINK_CAUSE_BYTES];    /* logged already: an outage is one line, not one an attempt */
     char last_deafness[WR_UPLINK_CAUSE_BYTES]; /* of commands, likewise */
     pthread_mutex_t lock;                      /* over the next two */
@@ -30,9 +31,12 @@ struct wr_uplink_link {
     void *user;
 };
 
-/* requests and replies: the store loop's channels. */
-WR_MUST_USE enum wr_result wr_uplink_link_start(const struct wr_config *config, const struct wr_clock *clock, struct wr_channel *requests,
-                                                struct wr_channel *replies, struct wr_uplink_link **ret_link, struct wr_error *err);
+/* requests and replies: the store loop's channels. running outlives the link. */
+WR_MUST_USE enum wr_result wr_uplink_link_start(const struct wr_config *config, const _Atomic uint64_t *running, const struct wr_clock *clock,
+                                                struct wr_channel *requests, struct wr_channel *replies, struct wr_uplink_link **ret_link,
+                                                struct wr_error *err);
+/* *running has changed: the retained state is published anew. Threads: any. */
+void wr_uplink_link_renew_state(struct wr_uplink_link *link);
 /* What becomes of each message of `directs`, told on the uplink's thread; NULL: nobody wants to know any more. */
 void wr_uplink_link_tell(struct wr_uplink_link *link, void (*published)(void *user, uint64_t id, bool delivered), void *user);
 /* The broker in use, or tried next, as the config names it. */

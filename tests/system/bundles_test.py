@@ -44,11 +44,13 @@ class Gateway:
         self.client = mqtt.Client(client_id="operator", protocol=mqtt.MQTTv311)
         subscribed = []
         self.client.on_subscribe = lambda *_: subscribed.append(True)
-        self.client.on_message = lambda _client, _user, message: self.answers.append(json.loads(message.payload))
+        self.states = []
+        self.client.on_message = lambda _client, _user, message: (self.states if message.topic.endswith("/state") else self.answers).append(
+            json.loads(message.payload))
         self.client.connect("127.0.0.1", self.broker.local_port)
         self.client.loop_start()
         lab.add(self)
-        self.client.subscribe(f"{TOPIC}/ack", qos=1)
+        self.client.subscribe([(f"{TOPIC}/ack", 1), (f"{TOPIC}/state", 1)])
         wait_for("the operator to be subscribed", lambda: subscribed)
         self.start()
 
@@ -104,6 +106,13 @@ class Gateway:
         self.send(self.sign(version, *files, **more))
         return self.next_answer(key=f"k{self.number}")
 
+    def runs(self):
+        """The hash on the retained state, when it is what the files say."""
+        checked = json.loads(self.agent.run("check", "--json").stdout)["running"]
+        wait_for("the hash on state", lambda: self.states and self.states[-1].get("running") == checked)
+        assert self.agent.status()["running"] == checked and self.states[-1]["state"] == "online"
+        return checked
+
     def alarms(self, rule):
         return sum(name.startswith(rule + "{") for name in self.agent.alarms())
 
@@ -114,6 +123,7 @@ class Gateway:
 def test_in_force_and_kept(lab):
     gateway = Gateway(lab, health="3s")
     assert gateway.shows(0, False)
+    hashes = [gateway.runs()]
     table = gateway.directory / "limits.csv"
     table.write_text("room,limit\nA0,30\n")
     few = gateway.directory / "few.yaml"
@@ -127,9 +137,15 @@ def test_in_force_and_kept(lab):
     assert "bundle 3, on trial" in gateway.agent.run("status").stdout
     assert gateway.next_answer(result="kept") == {"node": "gw-7", "site": "riga", "key": "k1", "bundle": 3, "result": "kept"}
     assert gateway.shows(3, False)
+    hashes.append(gateway.runs())
+    gateway.rules("rules.yaml", own=98)  # by hand
+    assert gateway.agent.reload()["msg"] == "done"
+    hashes.append(gateway.runs())
 
     # The next one replaces it whole; both are there after a kill.
     assert gateway.say(4, gateway.rules("other.yaml", other=15))["result"] == "ok"
+    hashes.append(gateway.runs())
+    assert len(set(hashes)) == 4
     gateway.agent.kill()
     gateway.start()
     wait_for("its rule after a restart", lambda: gateway.alarms("other") == ROOMS)
@@ -138,6 +154,7 @@ def test_in_force_and_kept(lab):
     wait_for("the rules of before", lambda: gateway.alarms("other") == 0)
     gateway.warm()
     wait_for("the rules of before", lambda: gateway.alarms("few") == 1)
+    assert gateway.runs() == hashes[2]
     metrics = gateway.agent.metrics(gateway.fields["http"])
     assert (metrics["weir_bundle_version"], metrics["weir_bundles_rolled_back_total"]) == (3, 1)
 

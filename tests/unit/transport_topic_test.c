@@ -101,11 +101,11 @@ static void states(void **state) {
     struct wr_now now = {.boot_ns = 1, .wall_ns = 5, .wall_trusted = true};
     assert_int_equal(wr_place_init(&place, "weir/1", NULL, "gw-7", NULL), WR_OK);
     wr_buf_init(&json, 0);
-    assert_int_equal(wr_state_json(&json, &place, NULL, &now), WR_OK);
-    assert_string_equal(wr_buf_str(&json),
-                        "{\"node\":\"gw-7\",\"state\":\"online\",\"version\":\"" WEIR_VERSION "\",\"time_ns\":5,\"time_trusted\":true}");
+    assert_int_equal(wr_state_json(&json, &place, NULL, 255, &now), WR_OK);
+    assert_string_equal(wr_buf_str(&json), "{\"node\":\"gw-7\",\"state\":\"online\",\"version\":\"" WEIR_VERSION
+                                           "\",\"running\":\"00000000000000ff\",\"time_ns\":5,\"time_trusted\":true}");
     wr_buf_clear(&json);
-    assert_int_equal(wr_state_json(&json, &place, "stop", NULL), WR_OK);
+    assert_int_equal(wr_state_json(&json, &place, "stop", 255, NULL), WR_OK);
     assert_string_equal(wr_buf_str(&json), "{\"node\":\"gw-7\",\"state\":\"offline\",\"cause\":\"stop\"}");
     wr_buf_fini(&json);
 }

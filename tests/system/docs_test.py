@@ -61,6 +61,8 @@ def test_yaml(lab):
     shutil.copy(ROOT / "packaging/examples/rooms.csv", lab.directory)
     (lab.directory / "tokens").write_text("a-token\n")
     (lab.directory / "tokens").chmod(0o600)
+    key = subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout"], check=True, capture_output=True).stdout
+    subprocess.run(["openssl", "ec", "-pubout", "-out", lab.directory / "operators.pub"], input=key, check=True, capture_output=True)
     configs = rules = 0
     for page in PAGES:
         if page.name == "receive.md":

@@ -363,7 +363,7 @@ enum wr_result wr_store_open_without(const char *path, const struct wr_store_opt
 enum wr_result wr_store_open(const char *path, const struct wr_store_options *options, const struct wr_now *now,
                              const struct wr_symbol_table *symbols, struct wr_store **ret_store, struct wr_store_report *ret_report,
                              struct wr_error *err) {
-    struct wr_store *store;
+    struct wr_store *store = NULL;
     WR_TRY(wr_store_open_without(path, options, now, symbols, &store, err));
     enum wr_result result = wr_store_attach(store, now, ret_report, err);
     if (result != WR_OK) {

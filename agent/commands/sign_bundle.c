@@ -179,8 +179,12 @@ int wr_command_sign_bundle(int argc, char **argv) {
     struct wr_buf text;
     char until[32];
     struct wr_bundle *bundle = wr_bundle_new();
+    if (!bundle) {
+        fputs("weir sign bundle: no memory\n", stderr);
+        return WR_EXIT_CANNOT;
+    }
     wr_buf_init(&text, 0);
-    enum wr_result result = bundle ? read_words(&sign, bundle, argc, argv, &err) : wr_error_set(&err, WR_NO_MEMORY, "no memory");
+    enum wr_result result = read_words(&sign, bundle, argc, argv, &err);
     if (result == WR_OK)
         result = fill_in(&sign, bundle, &err);
     if (result == WR_OK)

@@ -374,7 +374,7 @@ static bool next_connect(struct wr_uplink *uplink, struct wr_uplink_action *acti
     return true;
 }
 
-bool wr_uplink_next(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, struct wr_uplink_action *ret_action) {
+static bool next_action(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, struct wr_uplink_action *ret_action) {
     wr_segment_free(&uplink->publishing);
     wr_uplink_look(uplink, now);
     expire(uplink, now, random);
@@ -407,6 +407,18 @@ bool wr_uplink_next(struct wr_uplink *uplink, const struct wr_now *now, uint64_t
     return false;
 }
 
+bool wr_uplink_next(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, struct wr_uplink_action *ret_action) {
+    if (next_action(uplink, now, random, ret_action))
+        return true;
+    uplink->looked_boot_ns = now->boot_ns;
+    return false;
+}
+
+/* The earlier of both. A retry that was due at the last look and did not go waits for room, which comes with an event: to wake for it would be to spin. */
+static int64_t or_retry(const struct wr_uplink *uplink, int64_t wake, int64_t retry_boot_ns) {
+    return retry_boot_ns > uplink->looked_boot_ns && retry_boot_ns < wake ? retry_boot_ns : wake;
+}
+
 int64_t wr_uplink_wake_ns(const struct wr_uplink *uplink) {
     if (uplink->state == WR_UPLINK_OFFLINE)
         return uplink->open ? uplink->retry_boot_ns : uplink->look_boot_ns;
@@ -425,12 +437,12 @@ int64_t wr_uplink_wake_ns(const struct wr_uplink *uplink) {
     if (wr_uplink_commands_wake_ns(uplink) < wake)
         wake = wr_uplink_commands_wake_ns(uplink);
     for (size_t i = 0; i < uplink->n_items; i++) {
-        if (uplink->items[i].state == ITEM_REFUSED && uplink->items[i].retry_boot_ns < wake)
-            wake = uplink->items[i].retry_boot_ns;
+        if (uplink->items[i].state == ITEM_REFUSED)
+            wake = or_retry(uplink, wake, uplink->items[i].retry_boot_ns);
     }
     for (size_t i = 0; i < DIRECTS; i++) {
-        if (uplink->directs[i].state == DIRECT_WAITING && uplink->directs[i].refusals > 0 && uplink->directs[i].retry_boot_ns < wake)
-            wake = uplink->directs[i].retry_boot_ns;
+        if (uplink->directs[i].state == DIRECT_WAITING && uplink->directs[i].refusals > 0)
+            wake = or_retry(uplink, wake, uplink->directs[i].retry_boot_ns);
     }
     return wake;
 }

@@ -69,6 +69,7 @@ struct wr_uplink {
     uint32_t attempts;
     int64_t retry_boot_ns;
     int64_t online_since_boot_ns;
+    int64_t looked_boot_ns;   /* when nothing more could be done: what was due then waits for an event */
     int64_t progress_boot_ns; /* last PUBACK, or when something was first in flight after nothing was */
     bool close_due;
     bool close_clean;

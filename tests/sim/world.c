@@ -18,6 +18,7 @@
 #define HOUR_NS (3600 * WR_NS_PER_S)
 #define MINUTE_NS (60 * WR_NS_PER_S)
 #define BEGIN_WALL_NS (INT64_C(1772000000) * WR_NS_PER_S)
+#define IDLE_TURNS 1000      /* in a row, without having received anything: more is a loop that spins */
 #define STEPS_AT_ONCE 100000 /* of one moment: more is a loop that does not wait */
 
 static const struct sim_world *present; /* for sim_found */
@@ -198,6 +199,9 @@ static void step(struct sim_world *world, enum sim_loop loop) {
     note(world, loop == SIM_ENGINE ? "engine" : loop == SIM_STORE ? "store" : "uplink", (uint64_t)due * 2 + more);
     world->seen[loop] = inputs;
     world->awake[loop] = more || due <= now_of(world);
+    world->idle[loop] = !more && due <= now_of(world) ? world->idle[loop] + 1 : 0;
+    SIM_ASSERT(world->idle[loop] < IDLE_TURNS, "loop %u spins: it receives nothing, and wants to run at %" PRId64 " ns, which is past",
+               loop, due);
     if (world->awake[loop])
         set_in(world, loop, WR_NS_PER_US, 100 * WR_NS_PER_US);
     else

@@ -10,6 +10,7 @@
  *   W4  what a commit booked is never gone, whether the process is killed, the power is cut, or the disk fails
  *   W5  at the end, the link up again: everything is delivered, and what the receiver has is what the ledger says was delivered, to the reading
  *   W6  the same key never has two bodies (receiver.h)
+ *   W7  no loop spins: one that receives nothing wants to run later, not at once
  *
  * Threads: one. A finding ends the process (check.h).
  */

@@ -40,6 +40,7 @@ struct sim_world {
     struct sim_node *node; /* NULL: the machine is off */
     struct sim_timer timers[TIMERS];
     bool awake[SIM_LOOPS];
+    unsigned idle[SIM_LOOPS]; /* turns in a row that received nothing and want to run again at once */
     uint64_t seen[SIM_LOOPS]; /* inputs at the last turn */
     uint64_t lives;
     bool stopping;

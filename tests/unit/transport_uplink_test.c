@@ -301,6 +301,45 @@ static void a_quota_slows_down(void **state) {
     }
 }
 
+/* Its time has come, but the window is full: only an acknowledgement, or the lack of one, changes that. */
+static void a_refused_segment_that_finds_no_room_is_waited_for(void **state) {
+    (void)state;
+    struct wr_uplink_config config = wr_uplink_defaults();
+    struct bench bench;
+    config.window = 1;
+    bench_open_with(&bench, &config);
+    online(&bench);
+    struct wr_uplink_reply ready = {.kind = WR_UPLINK_READY, .epoch = 1};
+    wr_uplink_on_store(bench.uplink, &bench.now, &ready, 0, WR_OK);
+    get(&bench, WR_CURSOR_LIVE, WR_LANE_ALARMS);
+    segment_comes(&bench, 1);
+    expect(&bench, WR_UPLINK_ACT_REQUEST);
+    struct wr_uplink_reply offered = {.kind = WR_UPLINK_OFFERED, .lane = WR_LANE_ALARMS, .seq = bench.action.request.last};
+    wr_uplink_on_store(bench.uplink, &bench.now, &offered, 0, WR_OK);
+    do
+        assert_true(next(&bench));
+    while (bench.action.kind != WR_UPLINK_ACT_PUBLISH);
+    struct wr_session_event event = {.kind = WR_SESSION_REFUSED, .reason = 0x87, .connection = 1, .id = bench.action.id};
+    wr_uplink_on_session(bench.uplink, &bench.now, 0, &event);
+    assert_true(give(&bench, 1)); /* takes the only place, and is not answered */
+    do
+        assert_true(next(&bench));
+    while (bench.action.kind != WR_UPLINK_ACT_DIRECT);
+    const uint64_t direct = bench.action.id;
+    while (next(&bench))
+        continue;
+    assert_int_equal(delay(&bench), 5 * WR_NS_PER_S); /* the retry */
+    bench.now.boot_ns = wr_uplink_wake_ns(bench.uplink);
+    assert_false(next(&bench));
+    assert_int_equal(delay(&bench), 25 * WR_NS_PER_S); /* the direct message, if it stays unanswered */
+    session(&bench, WR_SESSION_DELIVERED, direct, 0);
+    do
+        assert_true(next(&bench));
+    while (bench.action.kind != WR_UPLINK_ACT_REQUEST || bench.action.request.cursor != WR_CURSOR_RETRY);
+    assert_int_equal(bench.action.request.first, 1);
+    wr_uplink_free(bench.uplink);
+}
+
 /* ---- commands ---- */
 
 static void listening_open(struct bench *bench) {
@@ -749,6 +788,7 @@ int main(void) {
         cmocka_unit_test(lanes_and_cursors_take_turns),
         cmocka_unit_test(segments_keep_to_the_rate),
         cmocka_unit_test(a_quota_slows_down),
+        cmocka_unit_test(a_refused_segment_that_finds_no_room_is_waited_for),
         cmocka_unit_test(commands_are_asked_for_before_the_birth),
         cmocka_unit_test(a_refused_subscription_is_asked_for_again),
         cmocka_unit_test(a_broker_that_hangs_up_is_not_asked_each_time),

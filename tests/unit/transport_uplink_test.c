@@ -260,6 +260,50 @@ static unsigned drains(struct bench *bench, int64_t until_boot_ns, int64_t *seq)
     }
 }
 
+/* Segments that each cursor asks for in 400 GETs, while both always have some. */
+static void asks_of_both(uint32_t percent, unsigned ret_asked[2]) {
+    struct wr_uplink_config config = wr_uplink_defaults();
+    struct bench bench;
+    config.backfill_percent = percent;
+    bench_open_with(&bench, &config);
+    online(&bench);
+    struct wr_uplink_reply ready = {.kind = WR_UPLINK_READY, .epoch = 1, .seq = 1000000};
+    wr_uplink_on_store(bench.uplink, &bench.now, &ready, 0, WR_OK);
+    int64_t seq[2] = {1000000, 0};
+    ret_asked[0] = ret_asked[1] = 0;
+    for (int gets = 0; gets < 400;) {
+        assert_true(next(&bench));
+        const struct wr_uplink_request request = bench.action.request;
+        if (bench.action.kind == WR_UPLINK_ACT_PUBLISH) {
+            session(&bench, WR_SESSION_DELIVERED, bench.action.id, 0);
+        } else if (request.kind == WR_UPLINK_GET) {
+            const bool has = request.lane == WR_LANE_WINDOWS;
+            for (uint32_t i = 0; has && i < request.max_segments; i++)
+                segment_comes(&bench, ++seq[request.cursor]);
+            struct wr_uplink_reply done = {
+                .kind = WR_UPLINK_DONE, .lane = request.lane, .cursor = request.cursor, .ticket = request.ticket};
+            wr_uplink_on_store(bench.uplink, &bench.now, &done, 0, WR_OK);
+            ret_asked[request.cursor] += has ? request.max_segments : 0;
+            gets += has;
+        } else if (request.kind == WR_UPLINK_OFFER) {
+            struct wr_uplink_reply offered = {.kind = WR_UPLINK_OFFERED, .lane = request.lane, .seq = request.last};
+            wr_uplink_on_store(bench.uplink, &bench.now, &offered, 0, WR_OK);
+        }
+    }
+    wr_uplink_free(bench.uplink);
+}
+
+static void backfill_has_its_share(void **state) {
+    static const uint32_t percents[] = {0, 10, 25, 50, 90};
+    (void)state;
+    for (size_t i = 0; i < sizeof percents / sizeof percents[0]; i++) {
+        unsigned asked[2];
+        asks_of_both(percents[i], asked);
+        const unsigned share = 100 * asked[WR_CURSOR_BACKFILL] / (asked[WR_CURSOR_LIVE] + asked[WR_CURSOR_BACKFILL]);
+        assert_in_range(share, percents[i] > 2 ? percents[i] - 2 : 0, percents[i] + 2);
+    }
+}
+
 static void segments_keep_to_the_rate(void **state) {
     (void)state;
     struct wr_uplink_config config = wr_uplink_defaults();
@@ -786,6 +830,7 @@ int main(void) {
         cmocka_unit_test(silence_ends_a_session_only_with_something_in_flight),
         cmocka_unit_test(a_stop_says_goodbye),
         cmocka_unit_test(lanes_and_cursors_take_turns),
+        cmocka_unit_test(backfill_has_its_share),
         cmocka_unit_test(segments_keep_to_the_rate),
         cmocka_unit_test(a_quota_slows_down),
         cmocka_unit_test(a_refused_segment_that_finds_no_room_is_waited_for),

@@ -145,6 +145,23 @@ static double uplink_returns(void *user) {
     return (double)uplink_of(user).returns;
 }
 
+static double uplink_wire_sent(void *user) {
+    return (double)status_of(user).session.wire.sent;
+}
+
+static double uplink_wire_received(void *user) {
+    return (double)status_of(user).session.wire.received;
+}
+
+static enum wr_result add_wire(struct wr_agent *agent) {
+    static const char name[] = "weir_uplink_wire_bytes_total";
+    static const char help[] =
+        "Bytes on the wire, with TLS, repetitions and the headers of TCP and IP; anew with each reload of the uplink";
+    WR_TRY(wr_metrics_add_function(agent->metrics, agent, WR_METRIC_COUNTER, name, help, "direction=\"sent\"", uplink_wire_sent, agent));
+    return wr_metrics_add_function(agent->metrics, agent, WR_METRIC_COUNTER, name, help, "direction=\"received\"", uplink_wire_received,
+                                   agent);
+}
+
 static enum wr_result add_brokers(struct wr_agent *agent) {
     static const char name[] = "weir_uplink_broker_changes_total";
     static const char help[] = "Changes to another broker of the list, by why; redirect_refused: the server named none of the list";
@@ -300,6 +317,7 @@ enum wr_result wr_agent_metrics_inside(struct wr_agent *agent) {
     };
     WR_TRY(WR_METRICS_ADD_ALL(agent->metrics, agent, NULL, list, agent));
     WR_TRY(add_brokers(agent));
+    WR_TRY(add_wire(agent));
     WR_TRY(add_commands(agent));
     return add_channels(agent);
 }

@@ -88,6 +88,8 @@ enum wr_result wr_dial(const struct wr_dial *dial, struct wr_stream *ret_stream,
         result = wr_tls_handshake(dial->tls, stream.fd, dial->url->host, dial->deadline_boot_ns, dial->cancel_fd, &stream.tls, err);
         if (result != WR_OK) {
             char authority[WR_URL_TEXT_BYTES];
+            if (dial->failed != NULL)
+                wr_wire_bytes_add(dial->failed, stream.fd);
             wr_stream_close(&stream);
             (void)wr_error_wrap(err, "TLS to %s", wr_url_authority(authority, sizeof authority, dial->url));
             return result;

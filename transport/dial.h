@@ -18,6 +18,7 @@
 #include "core/result.h"
 #include "transport/tls.h"
 #include "transport/url.h"
+#include "transport/wire_bytes.h"
 
 #define WR_DIAL_LOOKUPS 96
 #define WR_DIAL_LOOKUPS_OF_HOST 4
@@ -33,6 +34,7 @@ struct wr_dial {
     int64_t deadline_boot_ns;
     int64_t user_timeout_ns; /* sent bytes unacknowledged for so long break the connection; 0: the system's default */
     int cancel_fd;           /* readable: give up with WR_CANCELED; -1: none */
+    struct wr_wire_bytes *failed; /* what a handshake that failed has cost is added; NULL: nobody counts */
 };
 
 /* WR_NOT_FOUND (name), WR_IO (TCP), WR_TIMEOUT, WR_CANCELED, and those of wr_tls_handshake. */

@@ -43,11 +43,13 @@ enum wr_result wr_mqtt_link_password(const char *file, struct wr_credential *ret
     return WR_OK;
 }
 
-static void note_tls(struct wr_mqtt_link *link, const struct wr_stream *stream) {
+static void note_tls(struct wr_mqtt_link *link, const struct wr_stream *stream, const struct wr_wire_bytes *failed) {
     struct wr_tls_info info = {0};
     if (stream != NULL && stream->tls != NULL)
         wr_tls_info(stream->tls, &info);
     (void)pthread_mutex_lock(&link->lock);
+    link->stats.wire.sent += failed->sent;
+    link->stats.wire.received += failed->received;
     link->stats.tls_full += info.version != NULL && !info.resumed;
     link->stats.tls_resumed += info.resumed;
     link->stats.cert_expires_wall_ns = wr_tls_expires_wall_ns(link->tls);
@@ -58,13 +60,15 @@ static void note_tls(struct wr_mqtt_link *link, const struct wr_stream *stream) 
 enum wr_result wr_mqtt_link_open(struct wr_mqtt_link *link, const struct wr_url *url, uint16_t keepalive_s,
                                  const struct wr_relay_gated *gated, int64_t deadline_boot_ns, uint16_t *ret_port, struct wr_error *err) {
     struct wr_stream stream = {.fd = -1};
+    struct wr_wire_bytes failed = {0};
     struct wr_dial dial = {.url = url,
                            .tls = link->tls,
                            .deadline_boot_ns = deadline_boot_ns,
                            .user_timeout_ns = 2 * (int64_t)keepalive_s * WR_NS_PER_S,
-                           .cancel_fd = link->wake_fd};
+                           .cancel_fd = link->wake_fd,
+                           .failed = &failed};
     enum wr_result result = wr_dial(&dial, &stream, err);
-    note_tls(link, result == WR_OK ? &stream : NULL);
+    note_tls(link, result == WR_OK ? &stream : NULL, &failed);
     WR_TRY(result);
     struct wr_relay *relay = NULL;
     WR_TRY(wr_relay_open_gated(&stream, deadline_boot_ns, gated, &relay, ret_port, err));
@@ -84,11 +88,13 @@ size_t wr_mqtt_link_first(const struct wr_mqtt_link *link, const uint8_t **ret_b
     return link->relay != NULL ? wr_relay_first(link->relay, ret_bytes) : 0;
 }
 
-static void add_relay(const struct wr_relay *from, struct wr_mqtt_link_stats *stats) {
+static void add_relay(struct wr_relay *from, struct wr_mqtt_link_stats *stats) {
     struct wr_relay_stats relay;
     wr_relay_stats(from, &relay);
     stats->sent_bytes += relay.sent_bytes;
     stats->received_bytes += relay.received_bytes;
+    stats->wire.sent += relay.wire.sent;
+    stats->wire.received += relay.wire.received;
     stats->strangers += relay.strangers;
     stats->acknowledged += relay.acknowledged;
     stats->pauses += relay.pauses;

@@ -19,6 +19,7 @@
 struct wr_mqtt_link_stats {
     uint64_t sent_bytes; /* MQTT bytes of all connections so far, before TLS */
     uint64_t received_bytes;
+    struct wr_wire_bytes wire; /* of all connections, and of handshakes that failed */
     uint64_t strangers;           /* turned away by the relay */
     uint64_t tls_full;            /* handshakes with certificates */
     uint64_t tls_resumed;         /* handshakes shortened by a ticket */

@@ -52,7 +52,10 @@ struct wr_relay {
     _Atomic uint32_t strangers;
     uint8_t first[WR_RELAY_FIRST_BYTES]; /* of the broker */
     _Atomic size_t first_len;            /* grows behind what it counts */
-    struct wr_error cause;               /* written before `ended` is */
+    pthread_mutex_t wire_lock;           /* over the next two: the descriptor is asked by others while it is open */
+    bool wire_over;
+    struct wr_wire_bytes wire;
+    struct wr_error cause; /* written before `ended` is */
     _Atomic bool ended;
 };
 
@@ -321,6 +324,10 @@ static void *relay_thread(void *user) {
     if (relay->local_fd >= 0)
         (void)close(relay->local_fd);
     relay->local_fd = -1;
+    (void)pthread_mutex_lock(&relay->wire_lock);
+    (void)wr_wire_bytes_of(relay->stream.fd, &relay->wire);
+    relay->wire_over = true;
+    (void)pthread_mutex_unlock(&relay->wire_lock);
     wr_stream_close(&relay->stream);
     return NULL;
 }
@@ -349,6 +356,7 @@ static void relay_free(struct wr_relay *relay) {
         (void)close(relay->wake_fd);
     wr_stream_close(&relay->stream);
     wr_relay_gate_free(relay->gate);
+    (void)pthread_mutex_destroy(&relay->wire_lock);
     explicit_bzero(relay, sizeof *relay); /* the CONNECT with its password passed through */
     free(relay);
 }
@@ -367,6 +375,7 @@ enum wr_result wr_relay_open_gated(struct wr_stream *stream, int64_t accept_dead
     }
     relay->stream = *stream;
     *stream = (struct wr_stream){.fd = -1};
+    (void)pthread_mutex_init(&relay->wire_lock, NULL);
     relay->listen_fd = relay->local_fd = -1;
     relay->accept_deadline_boot_ns = accept_deadline_boot_ns;
     relay->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -394,9 +403,14 @@ bool wr_relay_end(const struct wr_relay *relay, struct wr_error *ret_cause) {
     return true;
 }
 
-void wr_relay_stats(const struct wr_relay *relay, struct wr_relay_stats *ret_stats) {
+void wr_relay_stats(struct wr_relay *relay, struct wr_relay_stats *ret_stats) {
     *ret_stats =
         (struct wr_relay_stats){.sent_bytes = relay->sent_bytes, .received_bytes = relay->received_bytes, .strangers = relay->strangers};
+    (void)pthread_mutex_lock(&relay->wire_lock);
+    if (!relay->wire_over)
+        (void)wr_wire_bytes_of(relay->stream.fd, &relay->wire);
+    ret_stats->wire = relay->wire;
+    (void)pthread_mutex_unlock(&relay->wire_lock);
     if (relay->gate != NULL) {
         ret_stats->acknowledged = relay->gate->released;
         ret_stats->pauses = relay->gate->pauses;

@@ -30,6 +30,7 @@ struct wr_relay;
 struct wr_relay_stats {
     uint64_t sent_bytes; /* to the broker, before TLS */
     uint64_t received_bytes;
+    struct wr_wire_bytes wire;
     uint32_t strangers;    /* turned away */
     uint64_t acknowledged; /* gated: PUBACKs that left */
     uint64_t pauses;
@@ -64,7 +65,7 @@ void wr_relay_pause(struct wr_relay *relay, bool wanted);
  * (an alert), WR_TIMEOUT (nobody of ours came), or WR_OK when our own side closed first. */
 bool wr_relay_end(const struct wr_relay *relay, struct wr_error *ret_cause);
 
-void wr_relay_stats(const struct wr_relay *relay, struct wr_relay_stats *ret_stats);
+void wr_relay_stats(struct wr_relay *relay, struct wr_relay_stats *ret_stats);
 
 /* The first bytes that the broker sent, at most WR_RELAY_FIRST_BYTES; how many. Not kept when gated. They stay in the relay, and only more can come behind them. */
 size_t wr_relay_first(const struct wr_relay *relay, const uint8_t **ret_bytes);

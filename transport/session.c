@@ -280,6 +280,7 @@ void wr_session_stats(struct wr_session *session, struct wr_session_stats *ret_s
     wr_mqtt_link_stats(&session->link, &link);
     *ret_stats = (struct wr_session_stats){.sent_bytes = link.sent_bytes,
                                            .received_bytes = link.received_bytes,
+                                           .wire = link.wire,
                                            .strangers = link.strangers,
                                            .tls_full = link.tls_full,
                                            .tls_resumed = link.tls_resumed,

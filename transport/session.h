@@ -35,6 +35,7 @@
 #include "transport/topic.h"
 #include "transport/uplink.h"
 #include "transport/url.h"
+#include "transport/wire_bytes.h"
 
 #define WR_SESSION_EVENTS(window) (2 * (window) + 16)
 #define WR_SESSION_PROPERTIES 8
@@ -95,6 +96,7 @@ struct wr_session_ops {
 struct wr_session_stats {
     uint64_t sent_bytes; /* MQTT bytes of all connections so far, before TLS */
     uint64_t received_bytes;
+    struct wr_wire_bytes wire; /* TLS and TCP, of all connections so far */
     uint64_t strangers;           /* turned away by the relay */
     uint64_t events_lost;         /* the events channel was full: the acknowledgement time-out heals it */
     uint64_t tls_full;            /* handshakes with certificates */

@@ -222,6 +222,8 @@ static void uplink_json(struct wr_agent *agent, struct wr_json *json) {
     wr_json_uint(json, "parked", status.uplink.parked);
     wr_json_uint(json, "resent", status.uplink.resent);
     wr_json_uint(json, "sent_bytes", status.session.sent_bytes);
+    wr_json_uint(json, "wire_sent_bytes", status.session.wire.sent);
+    wr_json_uint(json, "wire_received_bytes", status.session.wire.received);
     if (agent->uplink->commands)
         commands_json(agent, &status, json);
     wr_json_object_end(json);

@@ -259,7 +259,11 @@ def test_segments_keep_to_the_rate(lab):
     node = Node(lab, "gw-7", member.url, certs, more=", rate: 1KB, format: json")
     node.waits_to_be_at(0)
     wait_for("an outbox that grows", lambda: node.agent.status()["outbox"]["segments"] >= 3, 20, 0.1)
-    assert node.uplink()["state"] == "online" and node.uplink()["attempts"] == 0
+    passed = member.proxy.bytes
+    uplink = node.uplink()
+    assert uplink["state"] == "online" and uplink["attempts"] == 0
+    wire = uplink["wire_sent_bytes"] + uplink["wire_received_bytes"]
+    assert passed <= wire <= 2 * passed + 10000, f"{passed} bytes went through the proxy, {wire} are counted"
     node.reconfigure(more=", format: json")
     node.waits_to_be_at(0)
     node.balance(central)

@@ -427,7 +427,7 @@ int64_t wr_uplink_wake_ns(const struct wr_uplink *uplink) {
     int64_t wake = uplink->state == WR_UPLINK_DRAINING ? uplink->stop_boot_ns : uplink->route.home_boot_ns;
     if (uplink->state == WR_UPLINK_ONLINE && uplink->look_boot_ns < wake)
         wake = uplink->look_boot_ns;
-    if (uplink->rate_waits && uplink->rate.free_boot_ns < wake)
+    if (uplink->state == WR_UPLINK_ONLINE && uplink->rate_waits && uplink->rate.free_boot_ns < wake)
         wake = uplink->rate.free_boot_ns;
     struct wr_uplink_load load;
     wr_uplink_load(uplink, &load);

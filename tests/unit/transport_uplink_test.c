@@ -315,6 +315,14 @@ static void segments_keep_to_the_rate(void **state) {
     struct wr_uplink_reply ready = {.kind = WR_UPLINK_READY, .epoch = 1};
     wr_uplink_on_store(bench.uplink, &bench.now, &ready, 0, WR_OK);
     assert_in_range(drains(&bench, bench.now.boot_ns + 10 * WR_NS_PER_S, &seq), 108, 112); /* 10 s, and the second that was saved up */
+    assert_true(give(&bench, 1)); /* does not wait for it; then a stop, which does not ask for the rate any more */
+    expect(&bench, WR_UPLINK_ACT_DIRECT);
+    assert_false(next(&bench)); /* a segment stands ready */
+    wr_uplink_on_stop(bench.uplink, &bench.now, bench.now.boot_ns + 5 * WR_NS_PER_S);
+    assert_false(next(&bench));
+    bench.now.boot_ns += 2 * WR_NS_PER_S;
+    assert_false(next(&bench));
+    assert_int_equal(delay(&bench), 3 * WR_NS_PER_S);
     wr_uplink_free(bench.uplink);
 }
 

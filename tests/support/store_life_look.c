@@ -93,6 +93,8 @@ static bool look_at_known(struct store_life *life) {
             BREAK("segment %lld of alarms is lost", (long long)seq);
         if (known->fate != SAID) /* whether that was booked is seen below */
             life->evicted[store_life_account(known)] += store_life_readings(known);
+        else
+            life->unsure[store_life_account(known)] += store_life_readings(known);
         known->fate = GONE;
     }
     return true;
@@ -171,6 +173,12 @@ static bool look_at_account(struct store_life *life, int account, const struct w
     if (wr_balance_held(balance) != held)
         BREAK("%s: the books hold %llu readings, the rows %llu", name, (unsigned long long)wr_balance_held(balance),
               (unsigned long long)held);
+    const uint64_t more = books[WR_BOOK_DROPPED_EVICTED] - life->evicted[account];
+    if (more <= life->unsure[account]) { /* their acknowledgements were not on disk when a start evicted them */
+        life->evicted[account] += more;
+        life->said[account] -= more;
+    }
+    life->unsure[account] = 0;
     if (books[WR_BOOK_DELIVERED] > life->said[account])
         BREAK("%s: %llu readings are booked as delivered, %llu were acknowledged", name, (unsigned long long)books[WR_BOOK_DELIVERED],
               (unsigned long long)life->said[account]);

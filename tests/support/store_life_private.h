@@ -50,6 +50,7 @@ struct store_life {
     uint64_t said[2];    /* readings acknowledged, by account */
     uint64_t handed[2];  /* readings ever given */
     uint64_t evicted[2]; /* of segments that were seen */
+    uint64_t unsure[2];  /* of acknowledged segments that are gone: delivered, or evicted after a cut lost the acknowledgement */
     uint64_t journalled; /* alarm entries */
 
     /* of this run */

@@ -191,7 +191,7 @@ static void say(struct question *question, const char *here, const char *there) 
     strncat(question->there, there, sizeof question->there - strlen(question->there) - 1);
 }
 
-static void say_both(struct question *question, const char *format, ...) {
+WR_PRINTF(2, 3) static void say_both(struct question *question, const char *format, ...) {
     char text[512];
     va_list arguments;
     va_start(arguments, format);

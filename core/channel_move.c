@@ -18,9 +18,10 @@ static void put_tail(struct wr_channel *channel, const void *element) {
         channel->high_water = channel->depth;
 }
 
+/* An empty ring begins anew: one that holds a few elements at a time touches a few pages, not one after the other until it has been around. */
 static void take_head(struct wr_channel *channel) {
-    channel->head = channel->head + 1 == channel->capacity ? 0 : channel->head + 1;
     channel->depth--;
+    channel->head = channel->depth == 0 || channel->head + 1 == channel->capacity ? 0 : channel->head + 1;
 }
 
 void wr_channel_after_init(struct wr_channel_after *after) {

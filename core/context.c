@@ -50,8 +50,10 @@ enum wr_result wr_context_new_on(const struct wr_clock *clock, int64_t deadline_
 
 enum wr_result wr_context_new(struct wr_context *parent, int64_t deadline_boot_ns, uint64_t trace_id, struct wr_context **ret_context,
                               struct wr_error *err) {
-    struct wr_context *context;
-    WR_TRY(wr_context_new_on(parent ? parent->clock : wr_clock_real(), deadline_boot_ns, trace_id, &context, err));
+    struct wr_context *context = NULL;
+    const enum wr_result result = wr_context_new_on(parent ? parent->clock : wr_clock_real(), deadline_boot_ns, trace_id, &context, err);
+    if (!context)
+        return result;
     if (parent) {
         if (parent->deadline_boot_ns < deadline_boot_ns)
             context->deadline_boot_ns = parent->deadline_boot_ns;

@@ -84,8 +84,8 @@ struct wr_uplink_reply {
  * refuses it for good. WR_UPLINK_DIRECT at once: who sends more keeps them, and decides which of them goes next. */
 struct wr_uplink_direct {
     uint64_t id; /* comes back in the notice */
-    char topic[WR_UPLINK_TOPIC_BYTES];
-    uint8_t *payload; /* NULL: no message, but a hint that what the retained state tells has changed */
+    char topic[WR_UPLINK_TOPIC_BYTES]; /* empty: no message, but a hint that what the retained state tells has changed */
+    uint8_t *payload;                  /* NULL: none; with retained, the topic is cleared */
     size_t payload_len;
     uint8_t qos; /* 0 or 1 */
     bool retained;

@@ -169,7 +169,7 @@ static void take_reply(struct wr_uplink_runner *runner, const struct wr_now *now
 }
 
 static void take_direct(struct wr_uplink_runner *runner, struct wr_uplink_direct *direct) {
-    if (direct->payload == NULL) {
+    if (direct->topic[0] == '\0') {
         runner->state_due = true;
         return;
     }

@@ -181,7 +181,7 @@ static enum wr_result make_runner(struct wr_uplink_link *link, const struct wr_c
 }
 
 void wr_uplink_link_renew_state(struct wr_uplink_link *link) {
-    const struct wr_uplink_direct hint = {.payload = NULL};
+    const struct wr_uplink_direct hint = {.topic = ""};
     (void)!wr_channel_try_send(link->directs,
                                &hint); /* full: one waits there already, or eight messages, and then the next connection tells it */
 }

@@ -108,7 +108,7 @@ static enum wr_result find(struct wr_agent_history *agent, int64_t seq, struct w
     do
         WR_TRY(next_body(agent, &found, &body, &len, err));
     while (found != seq); /* one that was not asked for after all */
-    if (len < 1)
+    if (len < 1 || !body)
         return len < 0 ? wr_error_set(err, WR_CORRUPT, "segment %" PRId64 " is damaged", seq)
                        : wr_error_set(err, WR_NOT_FOUND, "it is gone");
     *ret_segment = (struct wr_segment){.seq = seq, .body_len = (size_t)len, .body = malloc((size_t)len)};

@@ -19,7 +19,9 @@ struct bench {
     struct wr_uplink_runner *runner;
     struct wr_channel *requests;
     struct wr_channel *replies;
-    bool refuses; /* connections */
+    struct wr_channel *directs;
+    unsigned cleared; /* topics, by an empty message */
+    bool refuses;     /* connections */
     uint64_t connection;
     unsigned connects;
     unsigned published; /* of segments */
@@ -58,7 +60,9 @@ static enum wr_result fake_connect(void *self, uint64_t connection, unsigned bro
 static enum wr_result fake_publish(void *self, const struct wr_session_publish *publish, struct wr_error *err) {
     (void)self, (void)err;
     assert_true(publish->connection == bench.connection);
-    if (publish->retained)
+    if (publish->retained && publish->payload_len == 0)
+        bench.cleared++;
+    else if (publish->retained)
         snprintf(bench.state, sizeof bench.state, "%.*s", (int)publish->payload_len, (const char *)publish->payload);
     else
         bench.published++;
@@ -90,11 +94,13 @@ static int set_up(void **state) {
     memset(&bench, 0, sizeof bench);
     wr_clock_virtual_init(&bench.clock, WR_NS_PER_S, INT64_C(1700000000) * WR_NS_PER_S, 5);
     bench.requests = channel("requests", WR_UPLINK_REQUESTS(WINDOW), sizeof(struct wr_uplink_request));
+    bench.directs = channel("directs", WR_UPLINK_DIRECT, sizeof(struct wr_uplink_direct));
     bench.replies = channel("replies", WR_UPLINK_REPLIES(WINDOW), sizeof(struct wr_uplink_reply));
     struct wr_uplink_runner_config config = {.uplink = wr_uplink_defaults(),
                                              .notify = notify,
                                              .requests = bench.requests,
                                              .replies = bench.replies,
+                                             .directs = bench.directs,
                                              .clock = &bench.clock.clock,
                                              .ops = &fake_ops,
                                              .self = &bench};
@@ -108,6 +114,7 @@ static int tear_down(void **state) {
     wr_uplink_runner_free(bench.runner);
     wr_channel_free(bench.requests);
     wr_channel_free(bench.replies);
+    wr_channel_free(bench.directs);
     return 0;
 }
 
@@ -167,6 +174,25 @@ static void one_segment_goes_all_the_way(void **state) {
     assert_non_null(strstr(bench.state, "offline"));
 }
 
+/* Both come through the channel of direct messages: what has no payload is still a message, what has no topic is none. */
+static void an_empty_message_is_sent_and_a_hint_renews_the_state(void **state) {
+    (void)state;
+    (void)turn();
+    struct wr_uplink_direct direct = {.id = 1, .topic = "alarm/a", .qos = 1, .retained = true};
+    bench.state[0] = '\0';
+    assert_int_equal(wr_channel_try_send(bench.directs, &direct), WR_OK);
+    (void)turn();
+    assert_int_equal(bench.cleared, 1);
+    assert_string_equal(bench.state, "");
+    direct = (struct wr_uplink_direct){.topic = ""};
+    assert_int_equal(wr_channel_try_send(bench.directs, &direct), WR_OK);
+    (void)turn();
+    assert_int_equal(bench.cleared, 1);
+    assert_non_null(strstr(bench.state, "online"));
+    wr_uplink_runner_ask_to_stop(bench.runner, 0);
+    (void)turn();
+}
+
 /* A day without a broker: attempts with backoff of at most two minutes, and none of it takes real time. */
 static void a_day_offline_is_a_matter_of_turns(void **state) {
     (void)state;
@@ -190,6 +216,7 @@ static void a_day_offline_is_a_matter_of_turns(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_segment_goes_all_the_way, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_empty_message_is_sent_and_a_hint_renews_the_state, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_day_offline_is_a_matter_of_turns, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,7 +97,7 @@ bool wr_timezone_rule_parse(struct wr_timezone_rule *rule, const char *text) {
     if (!skip_name(&p))
         return false;
     rule->summer_s = rule->standard_s + 3600;
-    if (*p != ',' && !take_offset(&p, &rule->summer_s))
+    if (*p != ',' ? !take_offset(&p, &rule->summer_s) : rule->summer_s > WR_TIMEZONE_OFFSET_MAX_S)
         return false;
     rule->has_summer = true;
     return take_switch(&p, &rule->begins) && take_switch(&p, &rule->ends) && *p == '\0';

@@ -14,6 +14,7 @@
 #include "tests/support/fault_memory.h"
 #include "tests/support/random.h"
 #include "tests/support/store_life.h"
+#include "tests/support/slow.h"
 
 #define STEPS 40
 #define LEGS 4 /* before: there are segments, acknowledgements, evictions */
@@ -31,7 +32,7 @@ static bool every(void) {
 }
 
 static long stride_of(long calls) {
-    const long samples = getenv("WEIR_EMULATED") || getenv("WEIR_SHORT") ? 1 : SAMPLES;
+    const long samples = WR_TEST_SANITIZED || getenv("WEIR_EMULATED") || getenv("WEIR_SHORT") ? 1 : SAMPLES;
     return every() || calls < samples ? 1 : calls / samples;
 }
 

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "core/calendar.h"
 #include "transport/tls_private.h"
 
 int wr_tls_random_bytes(void *user, unsigned char *into, size_t len) {
@@ -115,13 +115,9 @@ static enum wr_result files_parse(const struct wr_tls_config *config, bool syste
 }
 
 int64_t wr_tls_time_ns(const mbedtls_x509_time *time) {
-    struct tm broken = {.tm_year = time->year - 1900,
-                        .tm_mon = time->mon - 1,
-                        .tm_mday = time->day,
-                        .tm_hour = time->hour,
-                        .tm_min = time->min,
-                        .tm_sec = time->sec};
-    int64_t seconds = (int64_t)timegm(&broken);
+    /* Not timegm: where time_t has 32 bits, what is valid beyond 2038 would have expired in 1969. */
+    const int64_t days = wr_calendar_days(time->year, time->mon, time->day);
+    const int64_t seconds = days * WR_CALENDAR_DAY_S + (int64_t)time->hour * 3600 + (int64_t)time->min * 60 + time->sec;
     return seconds > INT64_MAX / WR_NS_PER_S ? WR_NEVER_NS : seconds * WR_NS_PER_S;
 }
 

@@ -13,8 +13,8 @@
 #include "tests/support/failing.h"
 #include "tests/support/fault_memory.h"
 #include "tests/support/random.h"
-#include "tests/support/store_life.h"
 #include "tests/support/slow.h"
+#include "tests/support/store_life.h"
 
 #define STEPS 40
 #define LEGS 4 /* before: there are segments, acknowledgements, evictions */

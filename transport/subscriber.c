@@ -263,13 +263,12 @@ static void *subscriber_thread(void *user) {
         take_down(subscriber, subscriber->ending);
         if (subscriber->ending || subscriber->stopped || text[0] == '\0')
             break;
-        subscriber->counters->failures++;
+        set_status(subscriber, text, 0);
+        subscriber->counters->failures++; /* behind its cause: who sees the count may ask for that */
         if (other)
             subscriber->version = subscriber->version == 5 ? 4 : 5;
         if (!other || tried_other)
             pause_between(subscriber, text, lived_ns);
-        else
-            set_status(subscriber, text, 0);
         tried_other = other && !tried_other;
     }
     take_down(subscriber, true);

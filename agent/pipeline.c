@@ -134,8 +134,11 @@ static enum wr_result start_uplink(struct wr_agent *agent, struct wr_error *err)
                                 &agent->uplink, err);
 }
 
+/* What is in flight may be acknowledged yet, but a link that has gone silent does not take the store the time for its last commit. */
 static void stop_uplink(struct wr_agent *agent, int64_t deadline_boot_ns) {
-    wr_uplink_link_stop(agent->uplink, deadline_boot_ns);
+    const int64_t now_boot_ns = wr_clock_boot_ns(agent->clock);
+    const int64_t left_ns = deadline_boot_ns > now_boot_ns ? deadline_boot_ns - now_boot_ns : 0;
+    wr_uplink_link_stop(agent->uplink, now_boot_ns + left_ns / 2);
     agent->uplink = NULL;
 }
 

@@ -133,7 +133,8 @@ def _listens(port):
 
 class Proxy:
     """Forwards TCP from its port to a target. cut() closes every connection and refuses new ones; swallow() keeps them open and
-    forwards nothing (a black hole: no FIN, no RST); restore() ends both."""
+    forwards nothing (a black hole: no FIN, no RST); lose() takes what comes and forwards none of it, ever: who sent it believes that it
+    arrived; restore() ends all of them."""
 
     def __init__(self, target_port):
         self.target_port = target_port
@@ -141,6 +142,7 @@ class Proxy:
         self.port = free_port()
         self.mode = "pass"
         self.bytes = 0
+        self.lost = 0
         self.pairs = set()
         self.lock = threading.Lock()
         self.stopped = threading.Event()
@@ -186,6 +188,9 @@ class Proxy:
                     break
                 while self.mode == "swallow" and not self.stopped.is_set():
                     time.sleep(0.02)
+                if self.mode == "lose":
+                    self.lost += len(data)
+                    continue
                 sink.sendall(data)
                 self.bytes += len(data)
         except OSError:
@@ -215,6 +220,9 @@ class Proxy:
 
     def swallow(self):
         self.mode = "swallow"
+
+    def lose(self):
+        self.mode = "lose"
 
     def restore(self):
         self.mode = "pass"

@@ -53,6 +53,8 @@ static void came_true(struct wr_store *store) {
     store->next_seq = txn->next_seq;
     wr_books_committed(store);
     store->boot_trusted |= txn->boot_trusted;
+    if (txn->counts)
+        wr_counts_committed(store);
     for (uint32_t i = 0; i < txn->n_gone; i++)
         wr_outbox_unpark(store, txn->gone[i]);
     add(&store->stats.segments, txn->segments);
@@ -96,7 +98,8 @@ static enum wr_result fill(struct wr_store *store, unsigned what, bool journal, 
         store->txn.gaps = true;
     }
     WR_TRY(wr_boots_trust(store, now, err));
-    return wr_books_finish(store, store->txn.gaps || ((what & WR_COMMIT_BOOKS) != 0 && store->txn.segments == 0), now, err);
+    WR_TRY(wr_books_finish(store, store->txn.gaps || ((what & WR_COMMIT_BOOKS) != 0 && store->txn.segments == 0), now, err));
+    return wr_counts_save(store, (what & WR_COMMIT_COUNTS) != 0, now, err);
 }
 
 static void done(struct wr_store *store, unsigned what, bool journal, const struct wr_now *now) {
@@ -167,6 +170,7 @@ int64_t wr_store_due(const struct wr_store *store) {
     if (store->without)
         return WR_NEVER_NS;
     int64_t due = earlier(earlier(store->journal_due_ns, store->gaps.due_ns), earlier(books_due(store), acks_due(store)));
+    due = earlier(due, wr_counts_due(store));
     for (int lane = 0; lane < WR_LANES; lane++)
         due = earlier(due, lane_due(store, lane));
     if (store->scan_next != INT64_MAX)
@@ -199,6 +203,8 @@ enum wr_result wr_store_tick(struct wr_store *store, const struct wr_now *now, s
         what |= WR_COMMIT_BOOKS;
     if (store->gaps.due_ns <= now_ns)
         what |= WR_COMMIT_GAPS;
+    if (wr_counts_due(store) <= now_ns)
+        what |= WR_COMMIT_COUNTS;
     if (what != 0)
         WR_TRY(wr_commit(store, what, now, err));
     enum wr_result result = wr_outbox_scan(store, now, err);
@@ -208,7 +214,7 @@ enum wr_result wr_store_tick(struct wr_store *store, const struct wr_now *now, s
 }
 
 enum wr_result wr_store_flush(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
-    bool waits = journal_waits(store) || wr_ledger_waits(store) || wr_gaps_wait(store) || store->acks_waiting > 0;
+    bool waits = journal_waits(store) || wr_ledger_waits(store) || wr_gaps_wait(store) || wr_counts_wait(store) || store->acks_waiting > 0;
     for (int lane = 0; lane < WR_LANES; lane++)
         waits |= store->lanes[lane].open.n > 0;
     return waits && !store->without ? wr_commit(store, WR_COMMIT_ALL, now, err) : WR_OK;

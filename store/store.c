@@ -173,6 +173,8 @@ static enum wr_result mark(struct wr_store *store, bool clean, const struct wr_n
         result = wr_boots_trust(store, now, err);
     if (result == WR_OK)
         result = wr_books_finish(store, true, now, err);
+    if (result == WR_OK)
+        result = wr_counts_save(store, true, now, err);
     return wr_commit_end(store, result, err);
 }
 
@@ -197,6 +199,8 @@ static enum wr_result open_database(struct wr_store *store, bool keep_books, con
         WR_TRY(has_epoch(store, &fresh, err));
     if (!keep_books)
         WR_TRY(wr_ledger_load(store, err));
+    if (!keep_books && !fresh)
+        WR_TRY(wr_counts_load(store, err));
     if (fresh)
         WR_TRY(make_fresh(store, err));
     else
@@ -228,6 +232,7 @@ enum wr_result wr_store_quarantine(struct wr_store *store, const struct wr_now *
     if (store->db) {
         close_database(store);
         wr_ledger_start_over(store);
+        wr_counts_start_over(store);
         forget_segments(store);
         atomic_fetch_add_explicit(&store->stats.quarantines, 1, memory_order_relaxed);
         store->rename_due = true;
@@ -285,6 +290,7 @@ static enum wr_result new_store(const char *path, const struct wr_store_options 
     store->journal_committed_ns = wr_clock_add_ns(now->boot_ns, -WR_NS_PER_S);
     store->journal_due_ns = WR_NEVER_NS;
     store->books_since_boot_ns = WR_NEVER_NS;
+    store->counts_since_boot_ns = WR_NEVER_NS;
     store->gaps = (struct wr_gaps){.due_ns = WR_NEVER_NS, .told_boot_ns = WR_NEVER_NS};
     forget_segments(store);
     wr_buf_init(&store->journal, WR_STORE_ALARM_BYTES + 64);
@@ -322,8 +328,11 @@ static enum wr_result put_aside(struct wr_store *store, const struct wr_now *now
     struct wr_store_report *found = &store->found;
     const bool newer = found->newer;
     found->books_kept = !newer && save_books(store);
+    if (store->db && !newer && wr_counts_load(store, NULL) != WR_OK)
+        memset(store->counts, 0, sizeof store->counts);
     close_database(store);
     wr_ledger_start_over(store);
+    wr_counts_start_over(store);
     forget_segments(store);
     WR_TRY(rename_aside(store, newer, now, found, err));
     if (!newer)

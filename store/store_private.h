@@ -35,6 +35,7 @@
 #define WR_STORE_SNAP_BYTES (1 << 20) /* snapshots waiting */
 #define WR_STORE_OPEN_BYTES (1 << 19) /* weight at which an open segment is cut */
 #define WR_STORE_RETRY_NS (1 * WR_NS_PER_S)
+#define WR_STORE_COUNTS_AGE_NS (60 * WR_NS_PER_S)
 #define WR_STORE_GAPS_FIRST_NS (60 * WR_NS_PER_S) /* how long a loss waits for others before it is told; twice as long where they go on, */
 #define WR_STORE_GAPS_LAST_NS (3600 * WR_NS_PER_S) /* ... up to this */
 #define WR_GAP_FIRST 16 /* the dropped books */
@@ -142,6 +143,7 @@ struct wr_transaction {
     bool books;  /* they are in it, with the acknowledgements */
     bool tables; /* in the tables, not only as a difference */
     bool gaps;   /* gap records are in it */
+    bool counts; /* of budgets */
     bool boot_trusted;
     uint64_t evicted_before_row; /* of `evicted`, those that the newest row knows of */
     int64_t next_seq;
@@ -198,6 +200,10 @@ struct wr_store {
     int64_t journal_tokens_ns;
     uint64_t entries_taken;
     uint64_t entries_journalled;
+
+    struct wr_budget_count counts[WR_STORE_COUNTS];
+    int64_t counts_since_boot_ns; /* of the first change that is not on disk; WR_NEVER_NS: none */
+    bool counts_urgent;
 
     struct wr_gaps gaps;
     int64_t parked[WR_STORE_PARKED];
@@ -284,7 +290,8 @@ void wr_space_measure(struct wr_store *store);
 #define WR_COMMIT_JOURNAL 16U
 #define WR_COMMIT_BOOKS 32U /* also where nothing is inserted */
 #define WR_COMMIT_GAPS 64U
-#define WR_COMMIT_ALL 127U
+#define WR_COMMIT_COUNTS 128U
+#define WR_COMMIT_ALL 255U
 WR_MUST_USE enum wr_result wr_commit(struct wr_store *store, unsigned what, const struct wr_now *now, struct wr_error *err);
 /* Bare transactions. end: COMMIT if result is WR_OK, else ROLLBACK; what the transaction changes in memory happens or not. */
 WR_MUST_USE enum wr_result wr_commit_begin(struct wr_store *store, struct wr_error *err);
@@ -370,6 +377,16 @@ bool wr_gaps_wait(const struct wr_store *store);
 /* Inside a transaction: records of all that is not told yet. */
 WR_MUST_USE enum wr_result wr_gaps_put(struct wr_store *store, const struct wr_now *now, struct wr_error *err);
 void wr_gaps_committed(struct wr_store *store, const struct wr_now *now);
+
+/* counts.c */
+bool wr_counts_wait(const struct wr_store *store);
+int64_t wr_counts_due(const struct wr_store *store);
+/* Inside a transaction, after the books: if it is time, or must be. */
+WR_MUST_USE enum wr_result wr_counts_save(struct wr_store *store, bool must, const struct wr_now *now, struct wr_error *err);
+void wr_counts_committed(struct wr_store *store);
+/* Makes those in memory wait for the next commit. */
+void wr_counts_start_over(struct wr_store *store);
+WR_MUST_USE enum wr_result wr_counts_load(struct wr_store *store, struct wr_error *err);
 
 /* store.c */
 /* The database as it is in the directory, or a fresh one, with the books that stand in it; a broken or later one is renamed aside. */

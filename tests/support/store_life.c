@@ -120,6 +120,8 @@ static bool flush(struct store_life *life) {
     enum wr_result result = wr_store_flush(life->fixture.store, &life->fixture.now, &life->fixture.err);
     if (result == WR_OK && life->n_given > 0)
         memcpy(life->flushed, life->given[life->n_given - 1].sum, sizeof life->flushed);
+    if (result == WR_OK)
+        life->spent_kept = life->spent;
     return store_life_fine(life, result, "flush");
 }
 
@@ -215,6 +217,18 @@ static bool raise_alarm(struct store_life *life) {
     return true;
 }
 
+/* What was spent of a budget. */
+static bool spend(struct store_life *life) {
+    if (life->n_counts == STORE_LIFE_COUNTS)
+        return true;
+    life->spent += 1 + below(life, 100);
+    const struct wr_budget_count count = {.spent = life->spent, .counted_ns = 1};
+    const bool urgent = below(life, 4) == 0;
+    wr_store_count_put(life->fixture.store, 0, &count, urgent, &life->fixture.now);
+    life->counts[life->n_counts++] = (struct store_life_count){life->fixture.now.boot_ns, life->spent, urgent};
+    return true;
+}
+
 /* The equations hold at any time, whatever failed. */
 static bool look_at_books(struct store_life *life) {
     struct wr_account_balance *balances;
@@ -230,7 +244,7 @@ static bool look_at_books(struct store_life *life) {
 }
 
 static bool one_step(struct store_life *life) {
-    uint64_t what = below(life, 24);
+    uint64_t what = below(life, 26);
     if (life->offline && what >= 9 && what <= 15)
         what = 16;
     switch (what) {
@@ -258,6 +272,9 @@ static bool one_step(struct store_life *life) {
     case 14:
     case 15:
         return acknowledge(life);
+    case 24:
+    case 25:
+        return spend(life);
     default:
         return give(life);
     }
@@ -267,6 +284,7 @@ static bool one_step(struct store_life *life) {
 
 void store_life_begin(struct store_life *life) {
     life->n_given = 0;
+    life->n_counts = 0;
     life->hurt = false;
     life->journalled_run = life->entries = 0;
     memset(life->flushed, 0, sizeof life->flushed);

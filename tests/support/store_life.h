@@ -6,6 +6,7 @@
  *   - each segment that was ever seen is there with the same bytes, or is finished or booked as evicted; what nobody acknowledged is offered again
  *   - no seq has another content than before, and new ones are above all that were seen
  *   - what the books called stored, and alarm entries and snapshots that were called journalled, are there
+ *   - counts of budgets that were put a minute ago, urgent ones a second ago, are there
  *   - of what was taken nothing is missing that is older than max_loss
  *   - the equation of each account holds, and what the books hold is what the rows hold; nothing is delivered that nobody acknowledged
  *

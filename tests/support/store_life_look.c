@@ -242,6 +242,26 @@ static bool look_at_alarms(struct store_life *life) {
     return true;
 }
 
+/* Budgets */
+
+#define COUNT_NS (60 * WR_NS_PER_S)
+#define URGENT_NS (1 * WR_NS_PER_S)
+
+static bool look_at_counts(struct store_life *life) {
+    const uint64_t kept = wr_store_count(life->fixture.store, 0).spent;
+    uint64_t least = life->spent_kept;
+    for (uint32_t i = 0; i < life->n_counts; i++) {
+        const int64_t age_ns = life->cut_boot_ns - life->counts[i].boot_ns;
+        if (life->stopped || (!life->hurt && age_ns > (life->counts[i].urgent ? URGENT_NS : COUNT_NS)))
+            least = life->counts[i].spent;
+    }
+    if (kept < least || kept > life->spent)
+        BREAK("a count of %llu bytes was put long ago, and of %llu last: %llu is kept", (unsigned long long)least,
+              (unsigned long long)life->spent, (unsigned long long)kept);
+    life->spent = life->spent_kept = kept;
+    return true;
+}
+
 static bool look_at_report(struct store_life *life) {
     struct store_fixture *fixture = &life->fixture;
     if (fixture->report.quarantined)
@@ -268,5 +288,6 @@ bool store_life_look(struct store_life *life) {
     TRY(look_at_known(life));
     TRY(walk(life, held));
     TRY(look_at_books(life, held));
+    TRY(look_at_counts(life));
     return look_at_alarms(life);
 }

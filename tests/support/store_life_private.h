@@ -8,6 +8,7 @@
 #define STORE_LIFE_SEGMENTS 4096
 #define STORE_LIFE_GIVEN 4096
 #define STORE_LIFE_SNAPS 4
+#define STORE_LIFE_COUNTS 1024
 #define STORE_LIFE_PER_AGGREGATE 2 /* readings */
 
 enum store_life_fate {
@@ -31,6 +32,13 @@ struct store_life_given {
     uint64_t sum[2];
 };
 
+/* A count of a budget that was put. */
+struct store_life_count {
+    int64_t boot_ns;
+    uint64_t spent;
+    bool urgent;
+};
+
 struct store_life {
     struct store_fixture fixture;
     struct wr_fault_vfs *disk;
@@ -52,6 +60,8 @@ struct store_life {
     uint64_t evicted[2]; /* of segments that were seen */
     uint64_t unsure[2];  /* of acknowledged segments that are gone: delivered, or evicted after a cut lost the acknowledgement */
     uint64_t journalled; /* alarm entries */
+    uint64_t spent;      /* as put last: it only grows */
+    uint64_t spent_kept; /* at least this is on disk */
 
     /* of this run */
     int64_t sent[WR_LANES]; /* the uplink's cursors */
@@ -59,6 +69,8 @@ struct store_life {
     uint32_t n_given;
     uint64_t stored_at_start[2];
     uint64_t promised[2]; /* what the books call stored */
+    struct store_life_count counts[STORE_LIFE_COUNTS];
+    uint32_t n_counts;
     uint64_t journalled_run;
     uint64_t entries; /* alarm entries taken */
     uint64_t next_version;

@@ -1,18 +1,22 @@
-/* A preloaded shim for the release build: dies, hangs or waits at chosen system calls of SQLite's write-ahead log.
+/* A preloaded shim for the release build: dies, hangs or waits at chosen system calls of SQLite's write-ahead log; and sets the wall clock of one process.
  *
  *   WEIR_SHIM_KILL_SYNC=N          SIGKILL before the Nth fdatasync or fsync of a *-wal file (from 1)
  *   WEIR_SHIM_KILL_AFTER_PUBACK=N  SIGKILL at the first write to a *-wal file after the MQTT client has read its Nth PUBACK
  *   WEIR_SHIM_HANG_WHILE=FILE      writes and syncs of *-wal files wait as long as FILE exists: a disk that stands still
+ *   WEIR_SHIM_WALL=FILE            the wall clock is off by the nanoseconds in FILE (eight bytes, native; changes take effect at once), and the kernel calls it unsynchronised
  */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/timex.h>
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
@@ -97,4 +101,35 @@ ssize_t recv(int fd, void *into, size_t len, int flags) {
     if (got >= 1 && (*(unsigned char *)into & 0xf0) == PUBACK)
         pubacks++;
     return got;
+}
+
+static const _Atomic int64_t *wall_offset(void) {
+    static const _Atomic int64_t *mapped;
+    const char *file = getenv("WEIR_SHIM_WALL");
+    if (mapped || !file)
+        return mapped;
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    void *map = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof *mapped, PROT_READ, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED)
+        abort();
+    REAL(close)(fd);
+    mapped = map;
+    return mapped;
+}
+
+int clock_gettime(clockid_t id, struct timespec *now) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real)
+        real = REAL(clock_gettime);
+    const int result = real(id, now);
+    const _Atomic int64_t *offset = id == CLOCK_REALTIME ? wall_offset() : NULL;
+    if (result != 0 || !offset)
+        return result;
+    const int64_t ns = (int64_t)now->tv_sec * 1000000000 + now->tv_nsec + *offset;
+    *now = (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+    return 0;
+}
+
+int adjtimex(struct timex *state) {
+    return getenv("WEIR_SHIM_WALL") ? TIME_ERROR : REAL(adjtimex)(state);
 }

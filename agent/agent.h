@@ -66,6 +66,7 @@ struct wr_agent {
     struct wr_store_loop store;
     struct wr_uplink_link *uplink;
     struct wr_certificates *certificates;
+    struct wr_wire_bytes wire_before; /* under lock: what former uplinks have cost */
     pthread_mutex_t lock; /* what a reload exchanges while the control thread looks at it: uplink, sources, accounts, config, http */
     struct wr_actions actions;
     struct wr_engine_loop engine;

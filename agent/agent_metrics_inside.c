@@ -85,6 +85,8 @@ static struct wr_uplink_status status_of(struct wr_agent *agent) {
     pthread_mutex_lock(&agent->lock);
     if (agent->uplink)
         wr_uplink_runner_status(agent->uplink->runner, &status);
+    status.session.wire.sent += agent->wire_before.sent;
+    status.session.wire.received += agent->wire_before.received;
     pthread_mutex_unlock(&agent->lock);
     return status;
 }
@@ -156,11 +158,50 @@ static double uplink_wire_received(void *user) {
 
 static enum wr_result add_wire(struct wr_agent *agent) {
     static const char name[] = "weir_uplink_wire_bytes_total";
-    static const char help[] =
-        "Bytes on the wire, with TLS, repetitions and the headers of TCP and IP; anew with each reload of the uplink";
+    static const char help[] = "Bytes on the wire, with TLS, repetitions and the headers of TCP and IP";
     WR_TRY(wr_metrics_add_function(agent->metrics, agent, WR_METRIC_COUNTER, name, help, "direction=\"sent\"", uplink_wire_sent, agent));
     return wr_metrics_add_function(agent->metrics, agent, WR_METRIC_COUNTER, name, help, "direction=\"received\"", uplink_wire_received,
                                    agent);
+}
+
+static double budget_level(void *user) {
+    return uplink_of(user).budget_level;
+}
+
+static double month_limit(void *user) {
+    return (double)uplink_of(user).budgets[WR_BUDGET_MONTH].limit_bytes;
+}
+
+static double month_spent(void *user) {
+    return (double)uplink_of(user).budgets[WR_BUDGET_MONTH].spent_bytes;
+}
+
+static double day_limit(void *user) {
+    return (double)uplink_of(user).budgets[WR_BUDGET_DAY].limit_bytes;
+}
+
+static double day_spent(void *user) {
+    return (double)uplink_of(user).budgets[WR_BUDGET_DAY].spent_bytes;
+}
+
+static enum wr_result add_budgets(struct wr_agent *agent) {
+    static const struct {
+        const char *name;
+        const char *help;
+        const char *label;
+        double (*function)(void *user);
+    } rows[] = {
+        {"weir_uplink_budget_level", "0: nothing waits for the byte budget; 1: backfill does; 2: windows go at an even rate; 3: they wait",
+         NULL, budget_level},
+        {"weir_uplink_budget_bytes", "What the link may cost in a period; 0: no limit", "period=\"month\"", month_limit},
+        {"weir_uplink_budget_bytes", "What the link may cost in a period; 0: no limit", "period=\"day\"", day_limit},
+        {"weir_uplink_budget_spent_bytes", "What the link has cost in this period", "period=\"month\"", month_spent},
+        {"weir_uplink_budget_spent_bytes", "What the link has cost in this period", "period=\"day\"", day_spent},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        WR_TRY(wr_metrics_add_function(agent->metrics, agent, WR_METRIC_GAUGE, rows[i].name, rows[i].help, rows[i].label, rows[i].function,
+                                       agent));
+    return WR_OK;
 }
 
 static enum wr_result add_brokers(struct wr_agent *agent) {
@@ -331,6 +372,7 @@ enum wr_result wr_agent_metrics_inside(struct wr_agent *agent) {
     WR_TRY(WR_METRICS_ADD_ALL(agent->metrics, agent, NULL, list, agent));
     WR_TRY(add_brokers(agent));
     WR_TRY(add_wire(agent));
+    WR_TRY(add_budgets(agent));
     WR_TRY(add_commands(agent));
     return add_channels(agent);
 }

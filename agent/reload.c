@@ -239,15 +239,25 @@ static void restart_remote(struct wr_agent *agent, const struct wr_config *confi
                     agent->remote ? "commands over MQTT: the last good key stays" : "no commands over MQTT are taken", WR_LOG_ERR(&err));
 }
 
+static void add_wire(struct wr_wire_bytes *sum, const struct wr_wire_bytes *more, const struct wr_wire_bytes *counted) {
+    sum->sent += more->sent - counted->sent;
+    sum->received += more->received - counted->received;
+}
+
 static void restart_uplink(struct wr_agent *agent, const struct wr_config *config) {
     struct wr_error err = {0};
     wr_agent_remote_stop(agent);
     wr_actions_publish_to(&agent->actions, NULL);
     pthread_mutex_lock(&agent->lock);
     struct wr_uplink_link *old = agent->uplink;
+    const struct wr_wire_bytes wire = wr_uplink_link_wire(old);
     agent->uplink = NULL;
+    add_wire(&agent->wire_before, &wire, &(struct wr_wire_bytes){0}); /* at once: whoever looks meanwhile must not find less */
     pthread_mutex_unlock(&agent->lock);
-    wr_uplink_link_stop(old, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS);
+    const struct wr_wire_bytes all = wr_uplink_link_stop(old, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS);
+    pthread_mutex_lock(&agent->lock);
+    add_wire(&agent->wire_before, &all, &wire);
+    pthread_mutex_unlock(&agent->lock);
     struct wr_request *request;
     if (wr_request_new(wr_store_loop_new_uplink, NULL, NULL, &request, &err) == WR_OK) {
         (void)!wr_request_call(request, agent->store.requests, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS, &err);

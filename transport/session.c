@@ -270,8 +270,16 @@ static void op_close(void *self, uint64_t connection, bool clean) {
         session->events_lost++;
 }
 
+static void op_wire(void *self, struct wr_wire_bytes *ret_bytes) {
+    struct wr_session *session = self;
+    struct wr_mqtt_link_stats link;
+    wr_mqtt_link_stats(&session->link, &link);
+    *ret_bytes = link.wire;
+}
+
 const struct wr_session_ops *wr_session_ops(void) {
-    static const struct wr_session_ops ops = {.connect = op_connect, .publish = op_publish, .subscribe = op_subscribe, .close = op_close};
+    static const struct wr_session_ops ops = {
+        .connect = op_connect, .publish = op_publish, .subscribe = op_subscribe, .close = op_close, .wire = op_wire};
     return &ops;
 }
 

@@ -1,4 +1,4 @@
-/* One MQTT session after the other over paho, through the relay, behind a table of four functions so that the uplink can be driven by a fake.
+/* One MQTT session after the other over paho, through the relay, behind a table of functions so that the uplink can be driven by a fake.
  *
  * Promise: connect and publish never block; what happens comes as struct wr_session_event through the events channel, each with the number of
  * the connection that it speaks of. A connect ends with exactly one CONNECTED or FAILED, within connect_timeout (a wrong password, a
@@ -91,6 +91,8 @@ struct wr_session_ops {
     enum wr_result (*subscribe)(void *self, uint64_t connection, const char *topic, struct wr_error *err);
     /* Gives a connection up; no event of it matters any more. clean: a DISCONNECT goes first, so that the broker keeps the will back. */
     void (*close)(void *self, uint64_t connection, bool clean);
+    /* What all connections have cost on the wire so far. NULL: nobody counts. */
+    void (*wire)(void *self, struct wr_wire_bytes *ret_bytes);
 };
 
 struct wr_session_stats {

@@ -46,6 +46,7 @@ struct wr_uplink_config wr_uplink_defaults(void) {
         .subscribe_retry_ns = 300 * WR_NS_PER_S,
         .wait_ns = 30 * WR_NS_PER_S,
         .backfill_percent = 25,
+        .budget_from_day = 1,
     };
 }
 
@@ -54,7 +55,7 @@ enum wr_result wr_uplink_new(const struct wr_uplink_config *config, struct wr_up
         return wr_error_set(err, WR_INVALID, "the window must be 1 to %d messages", WR_UPLINK_WINDOW_MAX);
     if (config->window_bytes < 1 || config->backoff_min_ns < 1 || config->backoff_max_ns < config->backoff_min_ns ||
         config->ack_timeout_ns < 1 || config->subscribe_retry_ns < 1 || config->wait_ns < 1 || config->backfill_percent > 100 ||
-        config->refusal_backoff_ns < 1 || config->refusal_backoff_ns > INT64_MAX >> 8)
+        config->budget_from_day > WR_BUDGET_FROM_DAY_MAX || config->refusal_backoff_ns < 1 || config->refusal_backoff_ns > INT64_MAX >> 8)
         return wr_error_set(err, WR_INVALID,
                             "window bytes, backoff and time-outs must be positive, and the largest backoff not below the first");
     size_t n_items = ITEMS(config->window);
@@ -66,6 +67,7 @@ enum wr_result wr_uplink_new(const struct wr_uplink_config *config, struct wr_up
     uplink->window = config->window;
     wr_pace_drain_begin(&uplink->pace, config->window, 0);
     uplink->rate.bytes_per_s = config->rate_bytes_per_s;
+    wr_uplink_budget_begin(uplink);
     uplink->max_packet_bytes = UINT32_MAX;
     uplink->route = config->route;
     uplink->open = true; /* the first look says more */
@@ -377,6 +379,7 @@ static bool next_connect(struct wr_uplink *uplink, struct wr_uplink_action *acti
 static bool next_action(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, struct wr_uplink_action *ret_action) {
     wr_segment_free(&uplink->publishing);
     wr_uplink_look(uplink, now);
+    wr_uplink_budget_look(uplink, now);
     expire(uplink, now, random);
     if (uplink->close_due) {
         uplink->close_due = false;
@@ -386,7 +389,7 @@ static bool next_action(struct wr_uplink *uplink, const struct wr_now *now, uint
         return true;
     }
     struct wr_uplink_request request;
-    if (wr_uplink_next_booking(uplink, &request)) {
+    if (wr_uplink_next_booking(uplink, &request) || wr_uplink_next_count(uplink, now, &request)) {
         wr_uplink_act(ret_action, WR_UPLINK_ACT_REQUEST, uplink);
         ret_action->request = request;
         return true;
@@ -436,6 +439,8 @@ int64_t wr_uplink_wake_ns(const struct wr_uplink *uplink) {
         wake = silent;
     if (wr_uplink_commands_wake_ns(uplink) < wake)
         wake = wr_uplink_commands_wake_ns(uplink);
+    if (uplink->state == WR_UPLINK_ONLINE && wr_uplink_budget_wake_ns(uplink) < wake)
+        wake = wr_uplink_budget_wake_ns(uplink);
     for (size_t i = 0; i < uplink->n_items; i++) {
         if (uplink->items[i].state == ITEM_REFUSED)
             wake = or_retry(uplink, wake, uplink->items[i].retry_boot_ns);

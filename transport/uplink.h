@@ -14,6 +14,9 @@
  *   U9  a connect goes to the broker that the route says (transport/route.h), and a connection stays with one broker
  *   U10 what is no alarm is in flight within the limit of its pace (transport/pace_drain.h), and published within the configured rate
  *   U11 outside its schedule the uplink is connected only while an alarm or a direct message waits, and WR_LINK_LINGER_NS after
+ *   U12 while a byte budget is tight (core/budget.h), segments of windows and raw are fetched by its level only: no backfill; then live ones at an even rate; then none.
+ *       Lanes 0 and 1, direct messages, and what is under way or was refused, go always
+ *   U13 no count of a budget leaves for the store before the store has told what it keeps
  *
  * What goes wrong, and what happens then: the link is down or breaks: full-jitter backoff, reset only after a stable session; a reason that somebody has to do
  * something about (transport/reason.h): at least half of a longer pause; several brokers: the route says which is next, and the pause grows with each round; the broker
@@ -43,6 +46,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/budget.h"
 #include "core/clock.h"
 #include "core/result.h"
 #include "transport/link_schedule.h"
@@ -54,6 +58,7 @@
 #define WR_UPLINK_STRIDE 16
 #define WR_UPLINK_REFUSALS_TO_PARK 5
 #define WR_UPLINK_CAUSE_BYTES 256
+#define WR_UPLINK_COUNT_NS (10 * WR_NS_PER_S) /* the store is told of what was spent so often at most, but for a hundredth of a budget */
 
 struct wr_uplink;
 
@@ -71,11 +76,13 @@ struct wr_uplink_config {
         wait_ns; /* cap of the first pause after a reason that somebody has to do something about; doubles likewise; at least half is waited */
     uint64_t rate_bytes_per_s;  /* of segments; alarms do not wait for it; 0: no limit */
     uint32_t backfill_percent;  /* of the segments, while live and backfill both have some */
+    uint64_t budget_bytes[WR_BUDGET_PERIODS]; /* of what the link is billed for; 0: no limit */
+    uint8_t budget_from_day;                  /* of months */
     struct wr_link_schedule schedule; /* all zero: always connected */
     struct wr_route route; /* the order of the brokers; n 0: there is one */
 };
 
-/* 32 messages, 1 MB, 1 s doubling to 2 min, 60 s, 30 s, 5 s; no commands, 5 min; 30 s, no rate, 25 %, one broker. */
+/* 32 messages, 1 MB, 1 s doubling to 2 min, 60 s, 30 s, 5 s; no commands, 5 min; 30 s, no rate, 25 %, no budget, one broker. */
 struct wr_uplink_config wr_uplink_defaults(void);
 
 enum wr_uplink_state {
@@ -159,8 +166,17 @@ struct wr_uplink_action {
     struct wr_uplink_request request;
 };
 
+/* A budget, to be shown. */
+struct wr_uplink_budget {
+    uint64_t limit_bytes; /* 0: none */
+    uint64_t spent_bytes;
+    int64_t ends_wall_ns; /* 0: not known, the wall clock was never trusted in this period */
+};
+
 struct wr_uplink_stats {
     uint8_t state; /* enum wr_uplink_state */
+    uint8_t budget_level;     /* enum wr_budget_level: of the tightest */
+    struct wr_uplink_budget budgets[WR_BUDGET_PERIODS];
     bool store_ready;
     uint8_t mqtt_version; /* enum wr_mqtt_version of the present or last session; 0: none yet */
     uint32_t in_flight;
@@ -214,6 +230,9 @@ void wr_uplink_on_store(struct wr_uplink *uplink, const struct wr_now *now, stru
 /* Takes the payload. False, and nothing taken, when there is no room: ask wr_uplink_direct_room first, or wr_uplink_answer_room for one whose id has
  * WR_UPLINK_ANSWER. */
 bool wr_uplink_on_direct(struct wr_uplink *uplink, struct wr_uplink_direct *direct);
+/* What the link has cost since this uplink began. Only asked for where wr_uplink_has_budget. */
+void wr_uplink_on_wire(struct wr_uplink *uplink, const struct wr_now *now, uint64_t bytes);
+bool wr_uplink_has_budget(const struct wr_uplink *uplink);
 /* Stops: WR_UPLINK_STOPPED at the latest at deadline_boot_ns. */
 void wr_uplink_on_stop(struct wr_uplink *uplink, const struct wr_now *now, int64_t deadline_boot_ns);
 /* The session could not take a publish that an action asked for: the connection is closed, everything unacknowledged goes back. */

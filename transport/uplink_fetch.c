@@ -149,6 +149,7 @@ static void on_segment(struct wr_uplink *uplink, const struct wr_now *now, struc
     item->order = wr_uplink_id(uplink);
     item->bytes = (uint32_t)reply->segment.body_len;
     uplink->estimate_bytes[item->lane] = item->bytes;
+    wr_uplink_budget_fetched(uplink, now, item->lane, item->bytes);
     bool too_large = packet_bytes > uplink->max_packet_bytes;
     if (encoded == WR_NO_MEMORY) { /* a passing state: the same segment may go later */
         wr_uplink_item_refuse(uplink, item, 0, now->boot_ns);
@@ -201,6 +202,9 @@ void wr_uplink_on_store(struct wr_uplink *uplink, const struct wr_now *now, stru
         case WR_UPLINK_OFFERED:
             if (reply->seq > uplink->offered[reply->lane])
                 uplink->offered[reply->lane] = reply->seq;
+            break;
+        case WR_UPLINK_COUNTED:
+            wr_uplink_budget_kept(uplink, now, reply);
             break;
         }
     }
@@ -263,7 +267,8 @@ static void request_get(struct wr_uplink *uplink, struct wr_uplink_request *requ
 
 static bool cursor_wants(const struct wr_uplink *uplink, enum wr_cursor which, size_t lane) {
     const struct cursor *cursor = &uplink->cursors[which][lane];
-    return cursor->maybe_more && !cursor->asked && (which == WR_CURSOR_LIVE || cursor->position < uplink->start_seq);
+    return cursor->maybe_more && !cursor->asked && (which == WR_CURSOR_LIVE || cursor->position < uplink->start_seq) &&
+           !wr_uplink_budget_bars(uplink, which, lane);
 }
 
 /* How many segments of a lane the window has room for. A part of it is kept for lane 0 (U5). */
@@ -290,11 +295,11 @@ static uint32_t room_for(const struct wr_uplink *uplink, const struct wr_uplink_
     return n == 0 && load->occupied == 0 ? 1 : n; /* one that is larger than the window still goes, alone */
 }
 
-static bool get_cursor(struct wr_uplink *uplink, const struct wr_uplink_load *load, enum wr_cursor which, uint8_t lane,
-                       struct wr_uplink_request *request) {
+static bool get_cursor(struct wr_uplink *uplink, const struct wr_uplink_load *load, const struct wr_now *now, enum wr_cursor which,
+                       uint8_t lane, struct wr_uplink_request *request) {
     if (!cursor_wants(uplink, which, lane) || load->refused[lane != WR_LANE_ALARMS] >= WR_UPLINK_REFUSED)
         return false;
-    uint32_t n = room_for(uplink, load, lane);
+    uint32_t n = wr_uplink_budget_allows(uplink, now, lane, room_for(uplink, load, lane));
     if (n == 0)
         return false;
     struct cursor *cursor = &uplink->cursors[which][lane];
@@ -335,20 +340,22 @@ static bool wants_any(const struct wr_uplink *uplink, enum wr_cursor which) {
     return false;
 }
 
-static bool get_any(struct wr_uplink *uplink, const struct wr_uplink_load *load, enum wr_cursor which, struct wr_uplink_request *request) {
+static bool get_any(struct wr_uplink *uplink, const struct wr_uplink_load *load, const struct wr_now *now, enum wr_cursor which,
+                    struct wr_uplink_request *request) {
     for (unsigned lane = WR_LANE_CHANGES; lane < WR_LANES; lane++) {
-        if (get_cursor(uplink, load, which, (uint8_t)lane, request))
+        if (get_cursor(uplink, load, now, which, (uint8_t)lane, request))
             return true;
     }
     return false;
 }
 
 /* Live before backfill, but backfill keeps its share while both want. */
-static bool get_fair(struct wr_uplink *uplink, const struct wr_uplink_load *load, struct wr_uplink_request *request) {
+static bool get_fair(struct wr_uplink *uplink, const struct wr_uplink_load *load, const struct wr_now *now,
+                     struct wr_uplink_request *request) {
     bool both = wants_any(uplink, WR_CURSOR_LIVE) && wants_any(uplink, WR_CURSOR_BACKFILL);
     enum wr_cursor first = both && uplink->balance < 0 ? WR_CURSOR_BACKFILL : WR_CURSOR_LIVE;
-    bool found = get_any(uplink, load, first, request) ||
-                 get_any(uplink, load, first == WR_CURSOR_LIVE ? WR_CURSOR_BACKFILL : WR_CURSOR_LIVE, request);
+    bool found = get_any(uplink, load, now, first, request) ||
+                 get_any(uplink, load, now, first == WR_CURSOR_LIVE ? WR_CURSOR_BACKFILL : WR_CURSOR_LIVE, request);
     if (found && both)
         uplink->balance += request->cursor == WR_CURSOR_LIVE ? -(int64_t)uplink->config.backfill_percent * request->max_segments
                                                              : (100 - (int64_t)uplink->config.backfill_percent) * request->max_segments;
@@ -375,6 +382,7 @@ static bool next_offer(struct wr_uplink *uplink, struct wr_uplink_request *reque
 }
 
 bool wr_uplink_next_request(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_request *ret_request) {
+    uplink->even_waits = false;
     if (!uplink->store_ready)
         return false;
     if (next_offer(uplink, ret_request))
@@ -383,9 +391,9 @@ bool wr_uplink_next_request(struct wr_uplink *uplink, const struct wr_now *now, 
         return false;
     struct wr_uplink_load load;
     wr_uplink_load(uplink, &load);
-    return get_cursor(uplink, &load, WR_CURSOR_LIVE, WR_LANE_ALARMS, ret_request) ||
-           get_cursor(uplink, &load, WR_CURSOR_BACKFILL, WR_LANE_ALARMS, ret_request) || get_retry(uplink, &load, now, ret_request) ||
-           get_fair(uplink, &load, ret_request);
+    return get_cursor(uplink, &load, now, WR_CURSOR_LIVE, WR_LANE_ALARMS, ret_request) ||
+           get_cursor(uplink, &load, now, WR_CURSOR_BACKFILL, WR_LANE_ALARMS, ret_request) || get_retry(uplink, &load, now, ret_request) ||
+           get_fair(uplink, &load, now, ret_request);
 }
 
 bool wr_uplink_next_booking(struct wr_uplink *uplink, struct wr_uplink_request *ret_request) {

@@ -5,6 +5,8 @@
  *   OFFER "up to here may be published": commit it      OFFERED   once it is committed
  *   ACK   the broker has it: book it                    –
  *   PARK  refused for good: keep, show, skip            –
+ *   COUNT what was spent of a byte budget: keep it      –
+ *                                                       COUNTED   what is kept of each budget, before READY
  *                                                       READY     once, before all else, and again after a fresh store was opened
  *                                                       AVAILABLE after a commit: the newest seq of a lane
  *
@@ -12,6 +14,7 @@
  * acknowledged or parked. `offered` is the highest seq of a lane that may have been published: the uplink asks for it in strides of 16 and
  * publishes a segment only after an OFFERED that covers it. An ACK of another epoch than the present one is ignored. The same segment may be
  * acknowledged twice (its retry was answered while a cursor's GET that covers it was under way): it is booked once.
+ * A COUNT replaces the one before it; it is of no epoch, and outlives a store that is replaced.
  *
  * DONE after fewer segments than asked for means: nothing more in that range when the GET was answered; an AVAILABLE behind it tells of more.
  *
@@ -28,6 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/budget.h"
 #include "core/segment.h"
 
 /* Two cursors over the same lanes, and one more for a single refused segment. Backfill is what was committed before this start. */
@@ -42,18 +46,21 @@ enum wr_uplink_request_kind {
     WR_UPLINK_OFFER,
     WR_UPLINK_ACK,
     WR_UPLINK_PARK,
+    WR_UPLINK_COUNT,
 };
 
 struct wr_uplink_request {
     uint8_t kind;   /* enum wr_uplink_request_kind */
-    uint8_t lane;   /* enum wr_lane */
+    uint8_t lane;   /* enum wr_lane; COUNT: enum wr_budget_period */
     uint8_t cursor; /* GET: enum wr_cursor */
     uint8_t reason; /* PARK: the MQTT reason code of the last refusal; 0x95: too large; 0: cannot be encoded */
+    bool urgent;    /* COUNT: on disk within a second */
     uint32_t max_segments; /* GET */
     uint64_t epoch;
     uint64_t ticket; /* GET: comes back in the replies */
     int64_t first;   /* GET: lowest seq wanted; OFFER: –; ACK, PARK: the range first..last of this lane, today always one segment */
     int64_t last;    /* GET: highest seq wanted; OFFER: the new watermark */
+    struct wr_budget_count count; /* COUNT */
 };
 
 enum wr_uplink_reply_kind {
@@ -62,6 +69,7 @@ enum wr_uplink_reply_kind {
     WR_UPLINK_SEGMENT,
     WR_UPLINK_DONE,
     WR_UPLINK_OFFERED,
+    WR_UPLINK_COUNTED,
 };
 
 struct wr_uplink_reply {
@@ -72,6 +80,7 @@ struct wr_uplink_reply {
     uint64_t epoch;            /* READY */
     int64_t seq;               /* READY: highest seq committed before this start; AVAILABLE; OFFERED: the committed watermark */
     int64_t offered[WR_LANES]; /* READY */
+    struct wr_budget_count count; /* COUNTED, of the budget `lane` */
     struct wr_segment segment; /* SEGMENT */
 };
 

@@ -1,5 +1,5 @@
 /* Shared by uplink.c (states, session, what is due), uplink_fetch.c (cursors, segments under way), uplink_send.c (what goes next), uplink_retry.c (which broker next,
- * and when) uplink_schedule.c (whether to be connected) and uplink_commands.c (the subscription). Nobody else
+ * and when) uplink_schedule.c (whether to be connected), uplink_budget.c (what may be spent) and uplink_commands.c (the subscription). Nobody else
  * includes it. */
 #ifndef WEIR_TRANSPORT_UPLINK_PRIVATE_H
 #define WEIR_TRANSPORT_UPLINK_PRIVATE_H
@@ -84,6 +84,15 @@ struct wr_uplink {
     struct wr_pace_drain pace; /* of the present session */
     struct wr_pace_rate rate;
     bool rate_waits; /* something stands ready and may not go before rate.free_boot_ns */
+    struct wr_budget budgets[WR_BUDGET_PERIODS];
+    struct wr_budget_count counts_told[WR_BUDGET_PERIODS]; /* to the store */
+    int64_t count_boot_ns;       /* when it was told last */
+    bool counts_known;           /* what the store keeps is in the budgets (U13) */
+    uint8_t budget_level;        /* of the tightest */
+    int64_t budget_look_boot_ns; /* when it may change by itself; WR_NEVER_NS: there is none */
+    struct wr_pace_rate even;    /* of windows, while the level is WR_BUDGET_SLOW */
+    bool even_waits;             /* some are wanted and may not be asked for before even.free_boot_ns */
+    uint64_t wire_bytes;         /* as told last */
     /* of the present session */
     uint32_t window;
     uint32_t max_packet_bytes;
@@ -141,6 +150,16 @@ void wr_uplink_look(struct wr_uplink *uplink, const struct wr_now *now);
 /* A session ended after lasted_ns, or (-1) a connect failed; event: what was said of it, NULL: we ended it. Sets the next broker, and when it is tried. */
 void wr_uplink_retry_plan(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, int64_t lasted_ns,
                           const struct wr_session_event *event);
+/* Budgets (U12, U13): the time is right to look again; a segment was fetched; whether the level forbids a cursor to go on; how many of n segments
+ * may be asked for now; what the store keeps; the next COUNT that is due; when time alone makes something due. */
+void wr_uplink_budget_begin(struct wr_uplink *uplink);
+void wr_uplink_budget_look(struct wr_uplink *uplink, const struct wr_now *now);
+void wr_uplink_budget_fetched(struct wr_uplink *uplink, const struct wr_now *now, uint8_t lane, uint32_t bytes);
+bool wr_uplink_budget_bars(const struct wr_uplink *uplink, enum wr_cursor which, size_t lane);
+uint32_t wr_uplink_budget_allows(struct wr_uplink *uplink, const struct wr_now *now, uint8_t lane, uint32_t n);
+void wr_uplink_budget_kept(struct wr_uplink *uplink, const struct wr_now *now, const struct wr_uplink_reply *reply);
+bool wr_uplink_next_count(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_request *ret_request);
+int64_t wr_uplink_budget_wake_ns(const struct wr_uplink *uplink);
 /* The next request to the store that is due while online. */
 bool wr_uplink_next_request(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_request *ret_request);
 /* Commands (U7): a session begins, ends; the SUBACK comes; whether to ask now, which counts as asked; when time alone makes that due. */

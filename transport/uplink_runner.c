@@ -9,6 +9,7 @@
 
 #define TURN 64 /* messages taken from a channel before actions are carried out */
 #define REQUEST_WAIT_NS WR_NS_PER_S
+#define WIRE_NS (100 * WR_NS_PER_MS) /* the wire's count is read so often at most */
 
 static uint64_t random_of(const struct wr_uplink_runner *runner) {
     return wr_clock_random_u64(runner->config.clock);
@@ -114,6 +115,16 @@ static void tell_commands(struct wr_uplink_runner *runner, const struct wr_uplin
                            .kind = WR_UPLINK_NOTICE_COMMANDS, .granted = granted, .text = granted ? "" : stats->commands_cause});
 }
 
+/* Once on the way down, once when it is over: not each time that what is left recovers for a while. */
+static void tell_budget(struct wr_uplink_runner *runner, const struct wr_uplink_stats *stats) {
+    const bool over = stats->budget_level == WR_BUDGET_FREE && runner->told_budget > WR_BUDGET_FREE;
+    if (!over && stats->budget_level <= runner->told_budget)
+        return;
+    const struct wr_uplink_notice notice = {.kind = WR_UPLINK_NOTICE_BUDGET, .from = runner->told_budget, .to = stats->budget_level};
+    runner->told_budget = stats->budget_level;
+    notify(runner, notice);
+}
+
 static void tell_state(struct wr_uplink_runner *runner) {
     struct wr_uplink_stats stats;
     wr_uplink_stats(runner->uplink, &stats);
@@ -122,6 +133,7 @@ static void tell_state(struct wr_uplink_runner *runner) {
     (void)pthread_mutex_unlock(&runner->lock);
     tell_link(runner, &stats);
     tell_commands(runner, &stats);
+    tell_budget(runner, &stats);
 }
 
 static void act_all(struct wr_uplink_runner *runner, const struct wr_now *now) {
@@ -267,12 +279,24 @@ static void drain(struct wr_uplink_runner *runner, const struct wr_now *now) {
         take_reply(runner, now, &reply);
 }
 
+/* The end of a session is counted to the last byte that can be. */
+static void count_wire(struct wr_uplink_runner *runner, const struct wr_now *now) {
+    struct wr_wire_bytes bytes;
+    const bool ends = wr_uplink_state(runner->uplink) == WR_UPLINK_DRAINING;
+    if (runner->config.ops->wire == NULL || !wr_uplink_has_budget(runner->uplink) || (now->boot_ns < runner->wire_boot_ns && !ends))
+        return;
+    runner->wire_boot_ns = wr_clock_add_ns(now->boot_ns, WIRE_NS);
+    runner->config.ops->wire(runner->config.self, &bytes);
+    wr_uplink_on_wire(runner->uplink, now, bytes.sent + bytes.received);
+}
+
 int64_t wr_uplink_runner_turn(struct wr_uplink_runner *runner, const struct wr_now *now, struct wr_uplink_received *received) {
     take(runner, now, received);
     if (received->from != WR_UPLINK_FROM_NOBODY)
         drain(runner, now);
     renew_state(runner, now);
     received->from = WR_UPLINK_FROM_NOBODY;
+    count_wire(runner, now);
     act_all(runner, now);
     return wr_uplink_wake_ns(runner->uplink);
 }

@@ -32,12 +32,13 @@ enum wr_uplink_notice_kind {
     WR_UPLINK_NOTICE_DIRECT_DONE, /* direct message `id`: delivered, or given up */
     WR_UPLINK_NOTICE_PARKED,      /* segment (lane, seq) was parked; text says why */
     WR_UPLINK_NOTICE_COMMANDS,    /* commands are heard on this connection (`granted`); or they are not: text says why */
+    WR_UPLINK_NOTICE_BUDGET,      /* the byte budget is tighter (enum wr_budget_level `to`) than it was since it was free last; or free again */
 };
 
 struct wr_uplink_notice {
     uint8_t kind; /* enum wr_uplink_notice_kind */
     uint8_t from; /* enum wr_uplink_state */
-    uint8_t to;
+    uint8_t to;   /* likewise; BUDGET: enum wr_budget_level */
     uint8_t lane;
     bool delivered;
     bool granted;

@@ -22,6 +22,11 @@ void wr_uplink_stats(const struct wr_uplink *uplink, struct wr_uplink_stats *ret
     ret_stats->pace = uplink->pace.limit;
     ret_stats->latency_ns = uplink->pace.latency_ns;
     ret_stats->pace_cuts = uplink->pace.cuts;
+    ret_stats->budget_level = uplink->budget_level;
+    for (size_t i = 0; i < WR_BUDGET_PERIODS; i++)
+        ret_stats->budgets[i] = (struct wr_uplink_budget){.limit_bytes = uplink->budgets[i].limit,
+                                                          .spent_bytes = uplink->budgets[i].count.spent,
+                                                          .ends_wall_ns = uplink->budgets[i].count.ends_wall_ns};
     ret_stats->waiting_refused = load.refused[0] + load.refused[1];
     ret_stats->direct_waiting = load.direct_waiting;
     ret_stats->attempts = uplink->attempts;
@@ -45,6 +50,10 @@ bool wr_uplink_is_valid(const struct wr_uplink *uplink) {
         return false;
     if (load.in_flight > uplink->window || !wr_route_is_valid(&uplink->route) || !wr_pace_drain_is_valid(&uplink->pace))
         return false; /* U2 */
+    for (size_t i = 0; i < WR_BUDGET_PERIODS; i++) {
+        if (!wr_budget_is_valid(&uplink->budgets[i]))
+            return false;
+    }
     for (size_t lane = 0; lane < WR_LANES; lane++) {
         if (uplink->offering[lane] < uplink->offered[lane])
             return false;

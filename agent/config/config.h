@@ -250,6 +250,9 @@ struct wr_config_uplink {
     char *alpn;                          /* NULL: none */
     uint64_t rate;                       /* bytes of segments a second; 0: no limit */
     uint32_t backfill_share;             /* percent */
+    uint64_t byte_budget;                /* a month; 0: none */
+    uint64_t byte_budget_day;
+    uint32_t byte_budget_from;           /* day on which months begin */
     struct wr_config_schedule *schedule; /* NULL: always connected */
     uint32_t window;                     /* messages in flight */
     uint64_t window_bytes;               /* bytes in flight, at most 1 MB */

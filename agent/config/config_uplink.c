@@ -8,12 +8,16 @@
 #include <unistd.h>
 
 #include "agent/config/config_private.h"
+#include "core/clock.h"
+#include "core/quantity.h"
 #include "transport/jws.h"
 #include "transport/route.h"
 #include "transport/topic.h"
 #include "transport/url.h"
 
-#define ALPN_BYTES 255 /* RFC 7301 */
+#define ALPN_BYTES 255      /* RFC 7301 */
+#define KEEPALIVE_BYTES 270 /* a ping, its answer and their acknowledgements, with TLS, TCP and IP */
+#define DAY_NS (86400 * WR_NS_PER_S)
 
 static void check_broker(struct wr_config_load *load, unsigned place) {
     const struct wr_config_uplink *uplink = load->config->uplink;
@@ -114,6 +118,29 @@ static void check_commands(struct wr_config_load *load, struct wr_config_command
         wr_config_warn(load, WR_CONFIG_W_FILE, path, "chmod 644", "everybody on this machine can exchange this key, and so silence alarms");
 }
 
+/* Below the least, keeping the connection alone would spend it. */
+static void check_budgets(struct wr_config_load *load) {
+    const struct wr_config_uplink *uplink = load->config->uplink;
+    const struct {
+        const char *path;
+        uint64_t bytes;
+        int64_t days;
+    } budgets[] = {{"uplink.byte_budget", uplink->byte_budget, 31}, {"uplink.byte_budget_day", uplink->byte_budget_day, 1}};
+    for (size_t i = 0; i < sizeof budgets / sizeof budgets[0]; i++) {
+        const double pings = (double)(budgets[i].days * DAY_NS) / (double)(uplink->keepalive_ns > 0 ? uplink->keepalive_ns : 1);
+        const double alive = pings * KEEPALIVE_BYTES;
+        char size[32];
+        if (budgets[i].bytes > 0 && !uplink->schedule && (double)budgets[i].bytes < 2 * alive)
+            wr_config_warn(load, WR_CONFIG_W_LIMIT, budgets[i].path, "keepalive: 15m",
+                           "a connection that is kept alive costs %s of it: a longer keepalive or a schedule spares that",
+                           wr_quantity_format_size(size, sizeof size, (uint64_t)alive));
+    }
+    if (uplink->byte_budget > 0 && uplink->byte_budget_day > uplink->byte_budget)
+        wr_config_error(load, WR_CONFIG_W_LIMIT, "uplink.byte_budget_day", NULL, "a day's budget is larger than the month's");
+    if (uplink->byte_budget == 0 && uplink->byte_budget_from != 1)
+        wr_config_warn(load, WR_CONFIG_W_USELESS, "uplink.byte_budget_from", "byte_budget: 500MB", "there is no budget of a month");
+}
+
 void wr_config_check_uplink(struct wr_config_load *load) {
     struct wr_config_uplink *uplink = load->config->uplink;
     if (!uplink || load->failed != WR_OK)
@@ -122,6 +149,7 @@ void wr_config_check_uplink(struct wr_config_load *load) {
     check_credentials(load);
     if (uplink->commands)
         check_commands(load, uplink->commands);
+    check_budgets(load);
     if (uplink->schedule && uplink->schedule->open_ns >= uplink->schedule->every_ns)
         wr_config_error(load, WR_CONFIG_W_LIMIT, "uplink.schedule.open", NULL,
                         "it is connected all the time: open must be less than every");

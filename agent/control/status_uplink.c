@@ -50,6 +50,27 @@ static void brokers_json(const struct wr_agent *agent, const struct wr_uplink_st
     wr_json_object_end(json);
 }
 
+static bool has_budget(const struct wr_uplink_status *status) {
+    const struct wr_uplink_budget *budgets = status->uplink.budgets;
+    return budgets[WR_BUDGET_MONTH].limit_bytes > 0 || budgets[WR_BUDGET_DAY].limit_bytes > 0;
+}
+
+static void budgets_json(const struct wr_uplink_status *status, struct wr_json *json) {
+    wr_json_object(json, "budget");
+    wr_json_string(json, "level", wr_budget_level_name((enum wr_budget_level)status->uplink.budget_level));
+    for (int i = 0; i < WR_BUDGET_PERIODS; i++) {
+        const struct wr_uplink_budget *budget = &status->uplink.budgets[i];
+        char until[32];
+        wr_json_object(json, wr_budget_period_name((enum wr_budget_period)i));
+        wr_json_uint(json, "limit_bytes", budget->limit_bytes);
+        wr_json_uint(json, "spent_bytes", budget->spent_bytes);
+        if (budget->ends_wall_ns != 0)
+            wr_json_string(json, "until", wr_clock_format(until, sizeof until, budget->ends_wall_ns));
+        wr_json_object_end(json);
+    }
+    wr_json_object_end(json);
+}
+
 void wr_status_uplink_json(struct wr_agent *agent, struct wr_json *json) {
     if (!agent->uplink) {
         wr_json_null(json, "uplink");
@@ -81,8 +102,10 @@ void wr_status_uplink_json(struct wr_agent *agent, struct wr_json *json) {
     wr_json_uint(json, "parked", status.uplink.parked);
     wr_json_uint(json, "resent", status.uplink.resent);
     wr_json_uint(json, "sent_bytes", status.session.sent_bytes);
-    wr_json_uint(json, "wire_sent_bytes", status.session.wire.sent);
-    wr_json_uint(json, "wire_received_bytes", status.session.wire.received);
+    wr_json_uint(json, "wire_sent_bytes", agent->wire_before.sent + status.session.wire.sent);
+    wr_json_uint(json, "wire_received_bytes", agent->wire_before.received + status.session.wire.received);
+    if (has_budget(&status))
+        budgets_json(&status, json);
     if (agent->uplink->commands)
         commands_json(agent, &status, json);
     wr_json_object_end(json);
@@ -110,6 +133,26 @@ static enum wr_result broker_text(const struct wr_agent *agent, const struct wr_
     return wr_buf_printf(into, "; back to the first choice in %s\n", left);
 }
 
+static enum wr_result budgets_text(const struct wr_uplink_status *status, struct wr_buf *into) {
+    static const char *const effects[WR_BUDGET_LEVELS] = {[WR_BUDGET_FREE] = "",
+                                                          [WR_BUDGET_SPARING] = ": windows from before this start wait",
+                                                          [WR_BUDGET_SLOW] = ": windows go at an even rate, older ones wait",
+                                                          [WR_BUDGET_SPENT] = ": windows wait, alarms and changes go"};
+    const char *between = "         budget ";
+    for (int i = 0; i < WR_BUDGET_PERIODS; i++) {
+        const struct wr_uplink_budget *budget = &status->uplink.budgets[i];
+        char spent[32];
+        char limit[32];
+        if (budget->limit_bytes == 0)
+            continue;
+        WR_TRY(wr_buf_printf(into, "%s%s of %s this %s", between, wr_quantity_format_size(spent, sizeof spent, budget->spent_bytes),
+                             wr_quantity_format_size(limit, sizeof limit, budget->limit_bytes),
+                             wr_budget_period_name((enum wr_budget_period)i)));
+        between = ", ";
+    }
+    return wr_buf_printf(into, "%s\n", effects[status->uplink.budget_level]);
+}
+
 static enum wr_result bundle_text(const struct wr_agent *agent, struct wr_buf *into) {
     const uint64_t version = agent->rollout.shown_version;
     if (!agent->rollout_open)
@@ -130,6 +173,8 @@ enum wr_result wr_status_uplink_text(struct wr_agent *agent, struct wr_buf *into
                          wr_uplink_state_name(status.uplink.state), version[0] ? ", MQTT " : "", version, status.uplink.acknowledged,
                          status.uplink.in_flight));
     WR_TRY(broker_text(agent, &status, into));
+    if (has_budget(&status))
+        WR_TRY(budgets_text(&status, into));
     if (status.uplink.opens_boot_ns != WR_NEVER_NS) {
         char left[32];
         wr_quantity_format_duration(left, sizeof left, (int64_t)seconds_until(agent, status.uplink.opens_boot_ns) * WR_NS_PER_S);

@@ -4,9 +4,18 @@
 #include "agent/loops/store_loop_private.h"
 #include "core/log.h"
 
+_Static_assert(WR_BUDGET_PERIODS <= WR_STORE_COUNTS, "the store has a place for each budget of the uplink");
+
 static void reply(struct wr_store_loop *loop, struct wr_uplink_reply *message) {
     if (wr_channel_try_send(loop->to_uplink, message) != WR_OK)
         wr_segment_free(&message->segment); /* there is no uplink: the channel of a running one cannot be full */
+}
+
+static void tell_counts(struct wr_store_loop *loop) {
+    for (unsigned i = 0; i < WR_BUDGET_PERIODS; i++) {
+        struct wr_uplink_reply counted = {.kind = WR_UPLINK_COUNTED, .lane = (uint8_t)i, .count = wr_store_count(loop->store, i)};
+        reply(loop, &counted);
+    }
 }
 
 /* READY makes void whatever was answered and asked before it. What lies in the channel goes, so that there is room. */
@@ -20,8 +29,10 @@ void wr_store_loop_tell_ready(struct wr_store_loop *loop) {
     memset(loop->offer_waits, 0, sizeof loop->offer_waits);
     loop->asked_waits = false;
     loop->epoch = ready.epoch;
-    if (!wr_store_is_without(loop->store))
-        reply(loop, &ready);
+    if (wr_store_is_without(loop->store))
+        return;
+    tell_counts(loop);
+    reply(loop, &ready);
 }
 
 /* A broken store was renamed aside while it ran, and a fresh one is in use: nobody knows anything of it yet. */
@@ -108,6 +119,10 @@ static enum wr_result answer_asked(struct wr_store_loop *loop, const struct wr_n
         for (int64_t seq = asked->first; result == WR_OK && seq <= asked->last; seq++)
             result = wr_store_park(loop->store, (enum wr_lane)asked->lane, seq);
         return result;
+    case WR_UPLINK_COUNT:
+        if (asked->lane < WR_BUDGET_PERIODS)
+            wr_store_count_put(loop->store, asked->lane, &asked->count, asked->urgent, now);
+        return WR_OK;
     }
     return WR_OK;
 }
@@ -117,7 +132,8 @@ static enum wr_result answer_asked(struct wr_store_loop *loop, const struct wr_n
 void wr_store_loop_answer_uplink(struct wr_store_loop *loop, const struct wr_now *now) {
     struct wr_error err = {0};
     loop->asked_waits = false;
-    if (loop->asked.epoch != wr_store_epoch(loop->store) || wr_store_is_without(loop->store))
+    const bool any_store = loop->asked.kind == WR_UPLINK_COUNT;
+    if ((loop->asked.epoch != wr_store_epoch(loop->store) && !any_store) || wr_store_is_without(loop->store))
         return;
     enum wr_result result = answer_asked(loop, now, &err);
     if (result == WR_FULL) {
@@ -146,7 +162,7 @@ void wr_store_loop_new_uplink(struct wr_request *request, void *owner) {
     if (loop->asked_waits)
         wr_store_loop_answer_uplink(loop, &now);
     while (wr_channel_try_recv(loop->from_uplink, &loop->asked) == WR_OK)
-        if (loop->asked.kind == WR_UPLINK_ACK || loop->asked.kind == WR_UPLINK_PARK)
+        if (loop->asked.kind != WR_UPLINK_GET && loop->asked.kind != WR_UPLINK_OFFER)
             wr_store_loop_answer_uplink(loop, &now);
     wr_store_loop_tell_ready(loop);
     wr_store_loop_tell_available(loop);

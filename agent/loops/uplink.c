@@ -60,6 +60,21 @@ static void say_offline(struct wr_uplink_link *link) {
         WR_LOG_WITH(WR_LOG_WARN, "uplink", "offline", WR_LOG_STR("error", status.uplink.cause));
 }
 
+/* What it means for the data, not the number. */
+static void say_budget(struct wr_uplink_link *link, enum wr_budget_level level) {
+    static const char *const effects[WR_BUDGET_LEVELS] = {[WR_BUDGET_FREE] = "everything goes again",
+                                                          [WR_BUDGET_SPARING] = "windows from before this start wait",
+                                                          [WR_BUDGET_SLOW] = "windows go at an even rate",
+                                                          [WR_BUDGET_SPENT] = "windows wait"};
+    struct wr_uplink_status status;
+    wr_uplink_runner_status(link->runner, &status);
+    const struct wr_uplink_budget *budgets = status.uplink.budgets;
+    WR_LOG_WITH(level == WR_BUDGET_FREE ? WR_LOG_INFO : WR_LOG_WARN, "uplink", "byte budget",
+                WR_LOG_STR("level", wr_budget_level_name(level)), WR_LOG_STR("effect", effects[level]),
+                WR_LOG_INT("month_bytes", (int64_t)budgets[WR_BUDGET_MONTH].spent_bytes),
+                WR_LOG_INT("day_bytes", (int64_t)budgets[WR_BUDGET_DAY].spent_bytes));
+}
+
 static void notify(void *user, const struct wr_uplink_notice *notice) {
     struct wr_uplink_link *link = user;
     switch ((enum wr_uplink_notice_kind)notice->kind) {
@@ -85,6 +100,9 @@ static void notify(void *user, const struct wr_uplink_notice *notice) {
             snprintf(link->last_deafness, sizeof link->last_deafness, "%s", notice->text);
             WR_LOG_WITH(WR_LOG_WARN, "uplink", "commands are not heard", WR_LOG_STR("error", notice->text));
         }
+        break;
+    case WR_UPLINK_NOTICE_BUDGET:
+        say_budget(link, (enum wr_budget_level)notice->to);
         break;
     case WR_UPLINK_NOTICE_PARKED:
         WR_LOG_WITH(WR_LOG_ERROR, "uplink", "segment parked: the broker does not take it", WR_LOG_INT("lane", notice->lane),
@@ -162,6 +180,9 @@ static enum wr_result make_runner(struct wr_uplink_link *link, const struct wr_c
     runner.uplink.window = config->uplink->window;
     runner.uplink.rate_bytes_per_s = config->uplink->rate;
     runner.uplink.backfill_percent = config->uplink->backfill_share;
+    runner.uplink.budget_bytes[WR_BUDGET_MONTH] = config->uplink->byte_budget;
+    runner.uplink.budget_bytes[WR_BUDGET_DAY] = config->uplink->byte_budget_day;
+    runner.uplink.budget_from_day = (uint8_t)config->uplink->byte_budget_from;
     runner.uplink.window_bytes = (uint32_t)config->uplink->window_bytes;
     runner.uplink.backoff_max_ns = config->uplink->retry_max_ns;
     if (runner.uplink.backoff_min_ns > runner.uplink.backoff_max_ns)
@@ -219,11 +240,19 @@ const char *wr_uplink_link_broker(const struct wr_uplink_link *link, const struc
     return link->config->urls[status->uplink.broker < link->config->n_brokers ? status->uplink.broker : 0];
 }
 
-void wr_uplink_link_stop(struct wr_uplink_link *link, int64_t deadline_boot_ns) {
+struct wr_wire_bytes wr_uplink_link_wire(struct wr_uplink_link *link) {
+    struct wr_uplink_status status = {0};
+    if (link && link->runner)
+        wr_uplink_runner_status(link->runner, &status);
+    return status.session.wire;
+}
+
+struct wr_wire_bytes wr_uplink_link_stop(struct wr_uplink_link *link, int64_t deadline_boot_ns) {
     if (!link)
-        return;
+        return (struct wr_wire_bytes){0};
     if (link->runner)
         wr_uplink_runner_stop(link->runner, deadline_boot_ns);
+    const struct wr_wire_bytes wire = wr_uplink_link_wire(link);
     wr_uplink_runner_free(link->runner);
     wr_channel_free(link->directs);
     wr_channel_free(link->commands);
@@ -231,4 +260,5 @@ void wr_uplink_link_stop(struct wr_uplink_link *link, int64_t deadline_boot_ns) 
     wr_decoder_free(link->decoder);
     pthread_mutex_destroy(&link->lock);
     free(link);
+    return wire;
 }

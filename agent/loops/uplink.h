@@ -41,7 +41,9 @@ void wr_uplink_link_renew_state(struct wr_uplink_link *link);
 void wr_uplink_link_tell(struct wr_uplink_link *link, void (*published)(void *user, uint64_t id, bool delivered), void *user);
 /* The broker in use, or tried next, as the config names it. */
 const char *wr_uplink_link_broker(const struct wr_uplink_link *link, const struct wr_uplink_status *status);
-/* Ends by the deadline; what is not acknowledged stays in the store. NULL is fine. */
-void wr_uplink_link_stop(struct wr_uplink_link *link, int64_t deadline_boot_ns);
+/* What its connections have cost on the wire. */
+struct wr_wire_bytes wr_uplink_link_wire(struct wr_uplink_link *link);
+/* Ends by the deadline; what is not acknowledged stays in the store. NULL is fine. Returns what its connections have cost in all, but for the farewell. */
+struct wr_wire_bytes wr_uplink_link_stop(struct wr_uplink_link *link, int64_t deadline_boot_ns);
 
 #endif

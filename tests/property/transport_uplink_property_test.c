@@ -22,6 +22,8 @@
 #define MAX_PACKET 6000u
 #define SUBSCRIBE_RETRY_NS (20 * WR_NS_PER_S)
 #define BROKERS 3
+#define DAY_NS (86400 * WR_NS_PER_S)
+#define DAYS 20000      /* since 1970 */
 #define LOST_TO_DOUBT 3 /* connections in a row that end without a SUBACK */
 
 /* What the broker makes of a subscription to commands. */
@@ -65,6 +67,9 @@ struct world {
     unsigned dead; /* this one never answers */
     unsigned moves;
     bool scheduled;
+    uint64_t day_bytes;                             /* budget; 0: none */
+    struct wr_budget_count kept[WR_BUDGET_PERIODS]; /* of the store */
+    uint64_t wire_bytes;                            /* of this uplink */
     bool connecting;
     bool connected;
     int64_t connect_ns;
@@ -157,6 +162,12 @@ static void store_turn(struct world *w) {
     case WR_UPLINK_PARK:
         assert_true(w->stored[request.first].poison || w->stored[request.first].bytes == LARGE);
         w->stored[request.first].parked = true;
+        break;
+    case WR_UPLINK_COUNT:
+        assert_true(w->day_bytes > 0);
+        assert_true(request.count.begins_wall_ns > w->kept[request.lane].begins_wall_ns || /* U13 */
+                    request.count.spent > w->kept[request.lane].spent);
+        w->kept[request.lane] = request.count;
         break;
     }
 }
@@ -269,6 +280,17 @@ static void broker_turn(struct world *w, bool quiet) {
         lose(w);
 }
 
+/* U12: what a tight budget keeps back is not asked for. */
+static void check_get(const struct world *w, const struct wr_uplink_request *get) {
+    struct wr_uplink_stats stats;
+    wr_uplink_stats(w->uplink, &stats);
+    if (get->lane <= WR_LANE_CHANGES || get->cursor == WR_CURSOR_RETRY)
+        return;
+    assert_true(stats.budget_level < WR_BUDGET_SPENT);
+    assert_true(stats.budget_level < WR_BUDGET_SPARING || get->cursor == WR_CURSOR_LIVE);
+    assert_true(stats.budget_level < WR_BUDGET_SLOW || get->max_segments == 1);
+}
+
 static void publish(struct world *w, uint64_t id, const struct wr_segment *segment, uint32_t bytes, bool quiet) {
     assert_true(w->connected);
     w->flight[w->n_flight++] = (struct in_flight){
@@ -278,6 +300,7 @@ static void publish(struct world *w, uint64_t id, const struct wr_segment *segme
         .answer_ns = !quiet && chance(w, 1) ? WR_NEVER_NS : wr_clock_add_ns(w->now.boot_ns, (int64_t)(rnd(w) % (80 * WR_NS_PER_MS))),
     };
     w->flight_bytes += bytes;
+    w->wire_bytes += bytes + 100;
     assert_true(w->n_flight <= WINDOW - 2); /* U2: the server's receive maximum */
     assert_true(w->flight_bytes <= WINDOW_BYTES || w->n_flight == 1 || w->flight_bytes == bytes);
     if (segment == NULL)
@@ -342,8 +365,10 @@ static void take_actions(struct world *w, bool quiet) {
         case WR_UPLINK_ACT_REQUEST:
             assert_true(w->n_requests < WR_UPLINK_REQUESTS(WINDOW));
             w->requests[w->n_requests++] = action.request;
-            if (action.request.kind == WR_UPLINK_GET)
+            if (action.request.kind == WR_UPLINK_GET) {
+                check_get(w, &action.request);
                 w->last_ticket = action.request.ticket;
+            }
             break;
         }
         assert_true(wr_uplink_is_valid(w->uplink));
@@ -354,6 +379,8 @@ static void ready(struct world *w) {
     struct wr_uplink_reply reply = {.kind = WR_UPLINK_READY, .epoch = 7, .seq = w->committed};
     memcpy(reply.offered, w->offered, sizeof w->offered);
     w->start_seq = w->committed;
+    for (uint8_t i = 0; i < WR_BUDGET_PERIODS; i++)
+        tell(w, &(struct wr_uplink_reply){.kind = WR_UPLINK_COUNTED, .lane = i, .count = w->kept[i]});
     tell(w, &reply);
 }
 
@@ -368,6 +395,8 @@ static void start(struct world *w) {
     if (w->scheduled)
         wr_link_schedule_init(&config.schedule, "gw-7", 60 * WR_NS_PER_S, 20 * WR_NS_PER_S);
     config.schedule.start_boot_ns = w->now.boot_ns;
+    config.budget_bytes[WR_BUDGET_DAY] = w->day_bytes;
+    w->wire_bytes = 0;
     assert_int_equal(wr_uplink_new(&config, &w->uplink, NULL), WR_OK);
 }
 
@@ -419,13 +448,24 @@ static void directs_are_counted(const struct world *w) {
     assert_int_equal(stats.direct_dropped, 0);
 }
 
+static void pass(struct world *w, int64_t ns) {
+    w->now.boot_ns += ns;
+    w->now.wall_ns += ns;
+}
+
+static void pass_until(struct world *w, int64_t boot_ns) {
+    if (boot_ns != WR_NEVER_NS && boot_ns > w->now.boot_ns)
+        pass(w, boot_ns - w->now.boot_ns);
+}
+
 static void run(uint64_t seed, bool restarts, enum ear ear) {
     struct world *w = calloc(1, sizeof *w);
     assert_non_null(w);
     w->dice.state = seed;
     w->ear = ear;
     w->scheduled = chance(w, 30);
-    w->now = (struct wr_now){.boot_ns = WR_NS_PER_S, .wall_ns = WR_NS_PER_S, .wall_trusted = true};
+    w->day_bytes = chance(w, 40) ? 200000 + rnd(w) % 600000 : 0;
+    w->now = (struct wr_now){.boot_ns = WR_NS_PER_S, .wall_ns = DAYS * DAY_NS + (int64_t)(rnd(w) % DAY_NS), .wall_trusted = true};
     start(w);
     for (int i = 0; i < SEGMENTS / 3; i++)
         commit_next(w);
@@ -449,12 +489,13 @@ static void run(uint64_t seed, bool restarts, enum ear ear) {
         }
         if (chance(w, 1))
             give_directs(w);
+        wr_uplink_on_wire(w->uplink, &w->now, w->wire_bytes);
         take_actions(w, quiet);
-        w->now.boot_ns += (int64_t)(rnd(w) % (10 * WR_NS_PER_MS));
+        pass(w, (int64_t)(rnd(w) % (10 * WR_NS_PER_MS)));
         if (chance(w, 1)) /* and now and then straight to the next timer */
-            w->now.boot_ns = wr_uplink_wake_ns(w->uplink) != WR_NEVER_NS && wr_uplink_wake_ns(w->uplink) > w->now.boot_ns
-                                 ? wr_uplink_wake_ns(w->uplink)
-                                 : w->now.boot_ns;
+            pass_until(w, wr_uplink_wake_ns(w->uplink));
+        if (w->day_bytes > 0 && rnd(w) % 1000 == 0) /* a tight budget needs its time */
+            pass(w, (int64_t)(rnd(w) % DAY_NS));
     }
     assert_true(all_done(w)); /* U6 */
     assert_true(w->moves > 0);

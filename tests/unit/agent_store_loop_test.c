@@ -322,6 +322,46 @@ static void turns_need_no_thread_and_no_real_time(void **state) {
     assert_false(fixture.report.unclean);
 }
 
+static struct wr_uplink_reply counted(enum wr_budget_period period) {
+    struct wr_uplink_reply reply;
+    do
+        reply = hear(WR_UPLINK_COUNTED);
+    while (reply.lane != period);
+    return reply;
+}
+
+/* What one uplink has spent the next one is told, after a reload and after a restart; it belongs to no epoch, and a lane that there is not is none. */
+static void counts_of_budgets_come_back(void **state) {
+    (void)state;
+    struct wr_uplink_request count = {.kind = WR_UPLINK_COUNT, .lane = WR_BUDGET_DAY, .count = {.spent = 4711, .counted_ns = 5}};
+    init_on_own_clock(fixture.directory);
+    (void)turn();
+    assert_int_equal(counted(WR_BUDGET_DAY).count.spent, 0);
+    (void)hear(WR_UPLINK_READY); /* behind it: U13 */
+    assert_int_equal(wr_channel_send(loop.from_uplink, &count, WR_NEVER_NS), WR_OK);
+    (void)turn();
+    count.lane = WR_BUDGET_PERIODS;
+    assert_int_equal(wr_channel_send(loop.from_uplink, &count, WR_NEVER_NS), WR_OK);
+    (void)turn();
+    count.lane = WR_BUDGET_MONTH;
+    count.count.spent = 9;
+    assert_int_equal(wr_channel_send(loop.from_uplink, &count, WR_NEVER_NS), WR_OK); /* the last word of an uplink that is replaced */
+    struct wr_request *request;
+    assert_int_equal(wr_request_new(wr_store_loop_new_uplink, NULL, NULL, &request, NULL), WR_OK);
+    assert_int_equal(wr_request_post(request, loop.requests, NULL), WR_OK);
+    (void)turn();
+    assert_int_equal(wr_request_look(request, NULL), WR_OK);
+    wr_request_release(request);
+    assert_int_equal(counted(WR_BUDGET_MONTH).count.spent, 9);
+    assert_int_equal(counted(WR_BUDGET_DAY).count.spent, 4711);
+    wr_channel_close(loop.requests);
+    hand_over(0, true);
+    assert_int_equal(turn(), WR_NEVER_NS);
+    assert_int_equal(store_fixture_open(&fixture), WR_OK);
+    assert_int_equal(wr_store_count(fixture.store, WR_BUDGET_DAY).spent, 4711);
+    assert_int_equal(wr_store_count(fixture.store, WR_BUDGET_DAY).counted_ns, 5);
+}
+
 int main(void) {
     wr_waiting_watchdog(60);
     const struct CMUnitTest tests[] = {
@@ -331,6 +371,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(beside_another_agent_it_touches_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_be_opened_is_tried_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(turns_need_no_thread_and_no_real_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(counts_of_budgets_come_back, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

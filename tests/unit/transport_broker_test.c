@@ -122,6 +122,9 @@ static void serve(struct bench *bench, unsigned done) {
             bench->park_reason[request.first] = request.reason;
             bench->done++;
             break;
+        case WR_UPLINK_COUNT:
+            fail_msg("a count without a budget");
+            break;
         }
     }
 }

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "transport/pace_drain.h"
 #include "transport/uplink_runner.h"
 
 #define DAY_NS (86400 * WR_NS_PER_S)
@@ -129,7 +128,10 @@ static void the_least_urgent_waits_first(void **state) {
         assert_int_equal(level(&bench), cases[i].level);
         assert_int_equal(asked.cursors[WR_CURSOR_LIVE], cases[i].live);
         assert_int_equal(asked.cursors[WR_CURSOR_BACKFILL], cases[i].backfill);
-        assert_int_equal(asked.most, cases[i].level == WR_BUDGET_SPENT ? 0 : cases[i].level == WR_BUDGET_SLOW ? 1 : WR_PACE_START);
+        if (cases[i].level < WR_BUDGET_SLOW)
+            assert_true(asked.most > 1);
+        else
+            assert_int_equal(asked.most, cases[i].level == WR_BUDGET_SLOW ? 1 : 0);
         assert_false(next(&bench));
         assert_true(wr_uplink_wake_ns(bench.uplink) > bench.now.boot_ns);
         wr_uplink_free(bench.uplink);

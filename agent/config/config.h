@@ -244,13 +244,13 @@ struct wr_config_uplink {
     int format;   /* enum wr_payload_format: of windows */
     int version;  /* enum wr_config_mqtt_version */
     int64_t keepalive_ns;
-    int64_t connect_timeout_ns;          /* name, TCP, TLS and MQTT together */
-    int64_t retry_max_ns;                /* longest pause between two attempts */
-    int64_t expiry_warn_ns;              /* an alarm when a certificate is valid for less; 0: none */
-    char *alpn;                          /* NULL: none */
-    uint64_t rate;                       /* bytes of segments a second; 0: no limit */
-    uint32_t backfill_share;             /* percent */
-    uint64_t byte_budget;                /* a month; 0: none */
+    int64_t connect_timeout_ns; /* name, TCP, TLS and MQTT together */
+    int64_t retry_max_ns;       /* longest pause between two attempts */
+    int64_t expiry_warn_ns;     /* an alarm when a certificate is valid for less; 0: none */
+    char *alpn;                 /* NULL: none */
+    uint64_t rate;              /* bytes of segments a second; 0: no limit */
+    uint32_t backfill_share;    /* percent */
+    uint64_t byte_budget;       /* a month; 0: none */
     uint64_t byte_budget_day;
     uint32_t byte_budget_from;           /* day on which months begin */
     struct wr_config_schedule *schedule; /* NULL: always connected */

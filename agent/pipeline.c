@@ -101,8 +101,11 @@ static enum wr_result start_store(struct wr_agent *agent, struct wr_error *err) 
     store->path = config->path;
     store->symbols = agent->symbols;
     store->accounts = &agent->accounts;
-    store->options = (struct wr_store_options){
-        .budget_bytes = config->budget_bytes, .free_floor_bytes = config->free_floor_bytes, .max_loss_ns = config->max_loss_ns};
+    store->options = (struct wr_store_options){.budget_bytes = config->budget_bytes,
+                                               .free_floor_bytes = config->free_floor_bytes,
+                                               .max_loss_ns = config->max_loss_ns,
+                                               .ledger_every_ns = agent->config->uplink ? config->ledger_every_ns
+                                                                                        : 0}; /* without an uplink nobody reads them */
     strncpy(store->options.node, agent->config->node->id, sizeof store->options.node - 1);
     wr_boot_id_read(WR_BOOT_ID_FILE, agent->clock, store->options.boot_id);
     WR_TRY(wr_store_loop_init(store, WR_AGENT_HANDOVERS, WR_UPLINK_WINDOW_MAX, err)); /* a reload may widen the window */

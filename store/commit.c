@@ -88,6 +88,8 @@ static bool lane_goes(const struct wr_store *store, unsigned what, int lane) {
 }
 
 static enum wr_result fill(struct wr_store *store, unsigned what, bool journal, const struct wr_now *now, struct wr_error *err) {
+    if (store->txn.next_seq == 1)
+        WR_TRY(wr_totals_put(store, now, err)); /* what the books had before this epoch */
     for (int lane = 0; lane < WR_LANES; lane++)
         if (lane_goes(store, what, lane))
             WR_TRY(wr_outbox_put_open(store, (enum wr_lane)lane, now, err));
@@ -97,6 +99,7 @@ static enum wr_result fill(struct wr_store *store, unsigned what, bool journal, 
         WR_TRY(wr_gaps_put(store, now, err));
         store->txn.gaps = true;
     }
+    WR_TRY(wr_totals_put(store, now, err));
     WR_TRY(wr_boots_trust(store, now, err));
     WR_TRY(wr_books_finish(store, store->txn.gaps || ((what & WR_COMMIT_BOOKS) != 0 && store->txn.segments == 0), now, err));
     return wr_counts_save(store, (what & WR_COMMIT_COUNTS) != 0, now, err);
@@ -113,6 +116,8 @@ static void done(struct wr_store *store, unsigned what, bool journal, const stru
         wr_journal_committed(store, now->boot_ns);
     if (store->txn.gaps)
         wr_gaps_committed(store, now);
+    if (store->txn.totals)
+        wr_totals_committed(store, now);
     wr_gaps_look(store, now);
     store->retry_ns = 0;
     if (store->txn.history_removed.segments > 0)
@@ -171,6 +176,7 @@ int64_t wr_store_due(const struct wr_store *store) {
         return WR_NEVER_NS;
     int64_t due = earlier(earlier(store->journal_due_ns, store->gaps.due_ns), earlier(books_due(store), acks_due(store)));
     due = earlier(due, wr_counts_due(store));
+    due = earlier(due, store->totals_due_ns);
     for (int lane = 0; lane < WR_LANES; lane++)
         due = earlier(due, lane_due(store, lane));
     if (store->scan_next != INT64_MAX)
@@ -205,6 +211,8 @@ enum wr_result wr_store_tick(struct wr_store *store, const struct wr_now *now, s
         what |= WR_COMMIT_GAPS;
     if (wr_counts_due(store) <= now_ns)
         what |= WR_COMMIT_COUNTS;
+    if (store->totals_due_ns <= now_ns)
+        what |= WR_COMMIT_TOTALS;
     if (what != 0)
         WR_TRY(wr_commit(store, what, now, err));
     enum wr_result result = wr_outbox_scan(store, now, err);

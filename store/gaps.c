@@ -73,55 +73,18 @@ static void begin_record(const struct wr_store *store, unsigned book, struct wr_
     gap->n = 0;
 }
 
-/* A segment that is being made of records. */
-struct packing {
-    struct wr_store *store;
-    const struct wr_now *now;
-    struct wr_buf texts;
-    uint32_t records;
-    int64_t t0_ns;
-    int64_t t1_ns;
-};
-
-static enum wr_result put_segment(struct packing *packing, struct wr_error *err) {
-    if (packing->records == 0)
-        return WR_OK;
-    struct wr_store *store = packing->store;
-    struct wr_codec_header header = wr_outbox_header(store, WR_LANE_ALARMS, WR_SEGMENT_GAPS, packing->now);
-    header.t0_ns = packing->t0_ns;
-    header.t1_ns = packing->t1_ns;
-    const uint8_t *body;
-    size_t len;
-    enum wr_result result =
-        wr_encode_texts(store->encoder, &header, packing->texts.data, packing->texts.len, packing->records, &body, &len);
-    if (result != WR_OK)
-        return wr_error_set(err, result, "encoding %u gap records: %s", packing->records, wr_result_name(result));
-    wr_buf_clear(&packing->texts);
-    packing->records = 0;
-    return wr_outbox_put_row(store, &header, NULL, body, len, err);
-}
-
-static enum wr_result put_record(struct packing *packing, const struct wr_gap *gap, struct wr_error *err) {
+static enum wr_result put_record(struct wr_records *records, const struct wr_gap *gap, struct wr_error *err) {
     struct wr_buf text;
     wr_buf_init(&text, WR_STORE_ALARM_BYTES);
     enum wr_result result = wr_gap_to_json(gap, &text);
-    if (result == WR_OK && packing->texts.len + text.len + 8 > WR_STORE_ALARM_BYTES)
-        result = put_segment(packing, err);
-    if (result == WR_OK)
-        result = wr_encode_pack_text(&packing->texts, text.data, text.len);
+    result = result == WR_OK ? wr_records_put(records, &text, gap->from_ns, gap->to_ns, err)
+                             : wr_error_set(err, result, "a gap record: %s", wr_result_name(result));
     wr_buf_fini(&text);
-    if (result != WR_OK)
-        return wr_error_set(err, result, "a gap record: %s", wr_result_name(result));
-    if (packing->records == 0 || gap->from_ns < packing->t0_ns)
-        packing->t0_ns = gap->from_ns;
-    if (packing->records == 0 || gap->to_ns > packing->t1_ns)
-        packing->t1_ns = gap->to_ns;
-    packing->records++;
-    return WR_OK;
+    return result;
 }
 
-static enum wr_result tell_book(struct packing *packing, unsigned book, struct wr_error *err) {
-    struct wr_store *store = packing->store;
+static enum wr_result tell_book(struct wr_records *records, unsigned book, struct wr_error *err) {
+    struct wr_store *store = records->store;
     struct wr_gap gap;
     begin_record(store, book, &gap);
     for (uint32_t i = 0; i < store->n_accounts; i++) {
@@ -132,24 +95,21 @@ static enum wr_result tell_book(struct packing *packing, unsigned book, struct w
         gap.accounts[gap.n++] = (struct wr_gap_account){&account->name, readings, wr_ledger_value(account, book)};
         account->telling[WR_GAP_INDEX(book)] = wr_ledger_value(account, book); /* the ledger is saved in the same transaction */
         if (gap.n == WR_GAP_ACCOUNTS) {
-            WR_TRY(put_record(packing, &gap, err));
+            WR_TRY(put_record(records, &gap, err));
             gap.n = 0;
         }
     }
-    return gap.n > 0 ? put_record(packing, &gap, err) : WR_OK;
+    return gap.n > 0 ? put_record(records, &gap, err) : WR_OK;
 }
 
 enum wr_result wr_gaps_put(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
-    struct packing packing = {.store = store, .now = now};
+    struct wr_records records;
     enum wr_result result = WR_OK;
-    wr_buf_init(&packing.texts, WR_STORE_ALARM_BYTES + 64);
+    wr_records_begin(&records, store, now);
     for (unsigned book = WR_GAP_FIRST; book < WR_GAP_FIRST + WR_GAP_BOOKS && result == WR_OK; book++)
         if (wr_gap_is_told(book))
-            result = tell_book(&packing, book, err);
-    if (result == WR_OK)
-        result = put_segment(&packing, err);
-    wr_buf_fini(&packing.texts);
-    return result;
+            result = tell_book(&records, book, err);
+    return wr_records_end(&records, result, err);
 }
 
 void wr_gaps_committed(struct wr_store *store, const struct wr_now *now) {

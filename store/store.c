@@ -212,6 +212,7 @@ static enum wr_result open_database(struct wr_store *store, bool keep_books, con
     report->fresh = fresh;
     report->unclean |= unclean;
     report->last_wall_ns = store->last_wall_ns;
+    wr_totals_start(store);
     return mark(store, false, now, err);
 }
 
@@ -291,6 +292,7 @@ static enum wr_result new_store(const char *path, const struct wr_store_options 
     store->journal_due_ns = WR_NEVER_NS;
     store->books_since_boot_ns = WR_NEVER_NS;
     store->counts_since_boot_ns = WR_NEVER_NS;
+    store->totals_due_ns = WR_NEVER_NS;
     store->gaps = (struct wr_gaps){.due_ns = WR_NEVER_NS, .told_boot_ns = WR_NEVER_NS};
     forget_segments(store);
     wr_buf_init(&store->journal, WR_STORE_ALARM_BYTES + 64);

@@ -46,6 +46,7 @@ struct wr_store_options {
     uint64_t wal_reserve_bytes; /* of the budget; 0: WR_STORE_WAL_RESERVE_BYTES, or half of a small budget */
     uint64_t free_floor_bytes;  /* of the file system: the reservation stops above it */
     int64_t max_loss_ns;        /* a closed window is committed at most so much later */
+    int64_t ledger_every_ns;    /* ledger records go upstream so often, and after each open; 0: never */
     char node[65];
     const char *vfs;     /* name of the SQLite VFS that all files are reached by, must live as long as the store; NULL: the system's own */
     uint8_t boot_id[16]; /* all zero: unknown */

@@ -21,28 +21,29 @@
 
 #define WR_STORE_SCHEMA_VERSION 2
 #define WR_STORE_PAGE_BYTES 4096
-#define WR_STORE_PAGES_SPARE 24       /* free pages that an insert finds, beyond those for its body */
+#define WR_STORE_PAGES_SPARE 24 /* free pages that an insert finds, beyond those for its body */
 #define WR_STORE_OFFER_STRIDE 16
-#define WR_STORE_OUT 256 /* what may be in flight: the uplink's largest window */
-#define WR_STORE_EVICT_PAGES 64       /* what an eviction frees beyond the need: whole leaves go, none is rewritten half empty */
-#define WR_STORE_ACKS_BATCH 256       /* acknowledgements go with every commit; so many, or ... */
-#define WR_STORE_ACKS_AGE_NS (60 * WR_NS_PER_S) /* ... so old, they get one of their own: if lost, they cost repetitions, which receivers know by the key */
+#define WR_STORE_OUT 256        /* what may be in flight: the uplink's largest window */
+#define WR_STORE_EVICT_PAGES 64 /* what an eviction frees beyond the need: whole leaves go, none is rewritten half empty */
+#define WR_STORE_ACKS_BATCH 256 /* acknowledgements go with every commit; so many, or ... */
+#define WR_STORE_ACKS_AGE_NS                                                                                                               \
+    (60 * WR_NS_PER_S) /* ... so old, they get one of their own: if lost, they cost repetitions, which receivers know by the key */
 #define WR_STORE_ALARM_GROUP_NS (25 * WR_NS_PER_MS) /* half of what a network action waits for the journal */
 #define WR_STORE_ALARM_SLOW_NS (1 * WR_NS_PER_S)
-#define WR_STORE_ALARM_RATE 2         /* commits a second on average, in bursts of ... */
+#define WR_STORE_ALARM_RATE 2 /* commits a second on average, in bursts of ... */
 #define WR_STORE_ALARM_BURST 20
 #define WR_STORE_ALARM_BYTES 60000    /* texts waiting for the journal: always one segment */
 #define WR_STORE_SNAP_BYTES (1 << 20) /* snapshots waiting */
 #define WR_STORE_OPEN_BYTES (1 << 19) /* weight at which an open segment is cut */
 #define WR_STORE_RETRY_NS (1 * WR_NS_PER_S)
 #define WR_STORE_COUNTS_AGE_NS (60 * WR_NS_PER_S)
-#define WR_STORE_GAPS_FIRST_NS (60 * WR_NS_PER_S) /* how long a loss waits for others before it is told; twice as long where they go on, */
+#define WR_STORE_GAPS_FIRST_NS (60 * WR_NS_PER_S)  /* how long a loss waits for others before it is told; twice as long where they go on, */
 #define WR_STORE_GAPS_LAST_NS (3600 * WR_NS_PER_S) /* ... up to this */
-#define WR_GAP_FIRST 16 /* the dropped books */
+#define WR_GAP_FIRST 16                            /* the dropped books */
 #define WR_GAP_BOOKS 16
 #define WR_GAP_INDEX(book) ((unsigned)(book)-WR_GAP_FIRST)
-#define WR_BOOK_TOLD 64 /* in the ledger table: + a dropped book, what gap records have told of it */
-#define WR_STORE_SCAN_SEGMENTS 16     /* a tick of the check after an unclean stop */
+#define WR_BOOK_TOLD 64           /* in the ledger table: + a dropped book, what gap records have told of it */
+#define WR_STORE_SCAN_SEGMENTS 16 /* a tick of the check after an unclean stop */
 
 enum wr_statement {
     WR_SQL_BEGIN,
@@ -79,17 +80,17 @@ enum wr_statement {
 /* One account with its books. */
 struct wr_stored_account {
     struct wr_account name;
-    int64_t id;                /* row in `account` */
-    bool stored;               /* the row is there */
-    uint64_t kept[WR_BOOKS];   /* from before this process, and what the store books itself */
-    uint64_t counted[WR_BOOKS]; /* cumulative, by whoever counts */
-    uint64_t delta[WR_BOOKS];  /* of the transaction at hand */
-    uint64_t saved[WR_BOOKS];  /* as it stands in the table `ledger` */
-    uint64_t told[WR_GAP_BOOKS]; /* of the dropped books: what stands in gap records */
+    int64_t id;                     /* row in `account` */
+    bool stored;                    /* the row is there */
+    uint64_t kept[WR_BOOKS];        /* from before this process, and what the store books itself */
+    uint64_t counted[WR_BOOKS];     /* cumulative, by whoever counts */
+    uint64_t delta[WR_BOOKS];       /* of the transaction at hand */
+    uint64_t saved[WR_BOOKS];       /* as it stands in the table `ledger` */
+    uint64_t told[WR_GAP_BOOKS];    /* of the dropped books: what stands in gap records */
     uint64_t telling[WR_GAP_BOOKS]; /* ... with those of the transaction at hand */
-    bool told_stored;          /* as told */
-    uint64_t acked;            /* delivered, their ack not on disk yet */
-    uint64_t in_segment;       /* while a segment's readings are added up */
+    bool told_stored;               /* as told */
+    uint64_t acked;                 /* delivered, their ack not on disk yet */
+    uint64_t in_segment;            /* while a segment's readings are added up */
 };
 
 /* A segment that is being filled. */
@@ -109,14 +110,14 @@ struct wr_counts {
 struct wr_lane_state {
     struct wr_open_segment open; /* lanes of aggregates */
     struct wr_ranges acks;
-    bool acks_changed;     /* they are not what stands in the table `ack` */
-    int64_t offered;       /* on disk */
-    int64_t asked;         /* highest seq that the uplink offered */
-    int64_t newest;        /* seq of the newest segment */
-    int64_t evict_from;    /* where the search for finished rows begins */
+    bool acks_changed;         /* they are not what stands in the table `ack` */
+    int64_t offered;           /* on disk */
+    int64_t asked;             /* highest seq that the uplink offered */
+    int64_t newest;            /* seq of the newest segment */
+    int64_t evict_from;        /* where the search for finished rows begins */
     int64_t out[WR_STORE_OUT]; /* handed to the uplink last, a ring: those of them that were offered may be in flight */
     uint32_t n_out;
-    uint64_t unacked;      /* segments */
+    uint64_t unacked; /* segments */
     uint64_t unacked_bytes;
 };
 
@@ -125,8 +126,8 @@ struct wr_gap_span {
     bool known;
     int64_t from_ns;
     int64_t to_ns;
-    int64_t since_ns; /* the last commit that did not know of it ... */
-    int64_t until_ns; /* ... and the last one that knew of more */
+    int64_t since_ns;  /* the last commit that did not know of it ... */
+    int64_t until_ns;  /* ... and the last one that knew of more */
     uint64_t readings; /* of all accounts, as of the last look */
 };
 
@@ -144,6 +145,7 @@ struct wr_transaction {
     bool tables; /* in the tables, not only as a difference */
     bool gaps;   /* gap records are in it */
     bool counts; /* of budgets */
+    bool totals; /* a ledger record is in it */
     bool boot_trusted;
     uint64_t evicted_before_row; /* of `evicted`, those that the newest row knows of */
     int64_t next_seq;
@@ -206,16 +208,17 @@ struct wr_store {
     bool counts_urgent;
 
     struct wr_gaps gaps;
+    int64_t totals_due_ns; /* of the next ledger record; WR_NEVER_NS: none is wanted */
     int64_t parked[WR_STORE_PARKED];
     uint8_t parked_lane[WR_STORE_PARKED];
     uint32_t n_parked;
     struct wr_counts history; /* finished segments of all lanes */
     uint64_t page_limit;
-    int64_t retry_ns;  /* after a failed commit: not before */
-    int64_t last_wall_ns; /* of the last commit before it was opened */
-    int64_t scan_next; /* check after an unclean stop: next row; INT64_MAX: none under way */
-    bool rename_due;   /* a broken store still has the name of the good one */
-    bool without;      /* there has been no database since wr_store_open_without */
+    int64_t retry_ns;             /* after a failed commit: not before */
+    int64_t last_wall_ns;         /* of the last commit before it was opened */
+    int64_t scan_next;            /* check after an unclean stop: next row; INT64_MAX: none under way */
+    bool rename_due;              /* a broken store still has the name of the good one */
+    bool without;                 /* there has been no database since wr_store_open_without */
     struct wr_store_report found; /* by attempts to open; what was put aside stays in it until one succeeds */
     struct wr_store_loss *losses;
     struct wr_store_stats stats;
@@ -292,6 +295,7 @@ void wr_space_measure(struct wr_store *store);
 #define WR_COMMIT_GAPS 64U
 #define WR_COMMIT_COUNTS 128U
 #define WR_COMMIT_ALL 255U
+#define WR_COMMIT_TOTALS 256U /* a ledger record is due: it goes with any commit then */
 WR_MUST_USE enum wr_result wr_commit(struct wr_store *store, unsigned what, const struct wr_now *now, struct wr_error *err);
 /* Bare transactions. end: COMMIT if result is WR_OK, else ROLLBACK; what the transaction changes in memory happens or not. */
 WR_MUST_USE enum wr_result wr_commit_begin(struct wr_store *store, struct wr_error *err);
@@ -306,8 +310,12 @@ static inline int64_t wr_row_id(int lane, int64_t seq) {
     const int64_t end = (INT64_C(1) << WR_STORE_SEQ_BITS) - 1;
     return (int64_t)lane << WR_STORE_SEQ_BITS | (seq < 0 ? 0 : seq > end ? end : seq);
 }
-static inline int64_t wr_row_seq(int64_t id) { return id & ((INT64_C(1) << WR_STORE_SEQ_BITS) - 1); }
-static inline int64_t wr_row_lane(int64_t id) { return id >> WR_STORE_SEQ_BITS; }
+static inline int64_t wr_row_seq(int64_t id) {
+    return id & ((INT64_C(1) << WR_STORE_SEQ_BITS) - 1);
+}
+static inline int64_t wr_row_lane(int64_t id) {
+    return id >> WR_STORE_SEQ_BITS;
+}
 
 /* outbox.c */
 /* Whether the uplink may have published it without an answer yet: evicting it would book as lost what the receiver may have. */
@@ -387,6 +395,28 @@ void wr_counts_committed(struct wr_store *store);
 /* Makes those in memory wait for the next commit. */
 void wr_counts_start_over(struct wr_store *store);
 WR_MUST_USE enum wr_result wr_counts_load(struct wr_store *store, struct wr_error *err);
+
+/* totals.c */
+/* A database was opened: the first ledger record is due at once. */
+void wr_totals_start(struct wr_store *store);
+/* Inside a transaction: the ledger record, if it is due and not in it already. */
+WR_MUST_USE enum wr_result wr_totals_put(struct wr_store *store, const struct wr_now *now, struct wr_error *err);
+void wr_totals_committed(struct wr_store *store, const struct wr_now *now);
+
+/* records.c */
+struct wr_records {
+    struct wr_store *store;
+    const struct wr_now *now;
+    struct wr_buf texts;
+    uint32_t n;
+    int64_t t0_ns;
+    int64_t t1_ns;
+};
+/* Inside a transaction: begin, put, end; the end puts the last segment if the result so far is WR_OK, and frees. */
+void wr_records_begin(struct wr_records *records, struct wr_store *store, const struct wr_now *now);
+WR_MUST_USE enum wr_result wr_records_put(struct wr_records *records, const struct wr_buf *text, int64_t t0_ns, int64_t t1_ns,
+                                          struct wr_error *err);
+WR_MUST_USE enum wr_result wr_records_end(struct wr_records *records, enum wr_result result, struct wr_error *err);
 
 /* store.c */
 /* The database as it is in the directory, or a fresh one, with the books that stand in it; a broken or later one is renamed aside. */

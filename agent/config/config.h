@@ -206,6 +206,7 @@ struct wr_config_store {
     uint64_t budget_bytes;     /* database, WAL and index together */
     int64_t max_loss_ns;       /* closed windows are committed at least this often */
     uint64_t free_floor_bytes; /* free space on the file system that is left alone */
+    int64_t ledger_every_ns;   /* ledger records go upstream so often; 0: never */
 };
 
 enum wr_config_mqtt_version { WR_CONFIG_MQTT_AUTO, WR_CONFIG_MQTT_5, WR_CONFIG_MQTT_3_1_1 };

@@ -77,6 +77,13 @@ static const struct wr_yaml_field store_fields[] = {
      .min = 0,
      .max = 1e12,
      .help = "free space of the file system that is left alone"},
+    {.key = "ledger_every",
+     .kind = WR_YAML_DURATION,
+     AT(wr_config_store, ledger_every_ns),
+     .fallback = "1h",
+     .min = 0,
+     .max = 365 * DAY,
+     .help = "the totals of the ledger go upstream so often, and at each start, for `weir-receive --audit`; 0s: never"},
     {.key = NULL},
 };
 

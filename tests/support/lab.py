@@ -278,6 +278,7 @@ class Subscriber:
         self.alarms = []
         self.alarm_keys = set()
         self.gaps = []
+        self.ledgers = []
         self.states = []
         self.errors = []
         self.lock = threading.RLock()
@@ -337,7 +338,8 @@ class Subscriber:
         if kind == "alarms":
             self.alarms.extend(records)
         elif kind == "gaps":
-            self.gaps.extend(records)
+            self.gaps.extend(record for record in records if "ledger" not in record)
+            self.ledgers.extend(record for record in records if "ledger" in record)
         else:
             self.aggregates += len(records)
             for record in records:

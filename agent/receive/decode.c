@@ -4,6 +4,7 @@
 
 #include "agent/codec/json_scan.h"
 #include "agent/codec/number.h"
+#include "agent/receive/ledger.h"
 #include "transport/encode_json.h"
 
 enum wr_result wr_receive_decoder_init(struct wr_receive_decoder *decoder, struct wr_error *err) {
@@ -46,6 +47,17 @@ static enum wr_message_kind kind_of(const struct wr_codec_header *header) {
     return header->lane == WR_LANE_CHANGES ? WR_MESSAGE_EVENT : WR_MESSAGE_AGG;
 }
 
+/* A ledger record is believed only if it is whole, and of the store that its key says: the audit counts by it. */
+static enum wr_result check_ledger(const struct job *job, const struct wr_buf *json) {
+    struct wr_receive_ledger ledger;
+    const enum wr_result result = wr_receive_ledger_read((const char *)json->data, json->len, NULL, NULL, &ledger, job->err);
+    if (result != WR_OK)
+        return result == WR_NOT_FOUND ? WR_OK : result;
+    if (ledger.epoch != job->origin->key.epoch || ledger.cut > job->origin->key.seq)
+        return wr_error_set(job->err, WR_INVALID, "a ledger record that is not of the segment it came in");
+    return WR_OK;
+}
+
 static enum wr_result take_text(struct job *job, struct wr_word object) {
     struct wr_buf *compact = &job->decoder->compact;
     if (object.len == 0 || object.text[0] != '{')
@@ -54,6 +66,8 @@ static enum wr_result take_text(struct job *job, struct wr_word object) {
     if (wr_buf_reserve(compact, object.len) != WR_OK)
         return wr_error_set(job->err, WR_NO_MEMORY, "no memory for a record of %zu bytes", object.len);
     compact->len = wr_json_compact(object.text, object.len, (char *)compact->data);
+    if (job->origin->kind == WR_MESSAGE_GAP)
+        WR_TRY(check_ledger(job, compact));
     return job->sink->ops->text(job->sink->self, (const char *)compact->data, compact->len, job->err);
 }
 

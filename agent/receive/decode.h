@@ -1,7 +1,7 @@
 /* From a message to the records in it, for a sink: segments as they are, and the JSON envelope of the uplink.
  *
  * Refused as a whole, with the reason: a segment with a bad CRC or that does not decode, JSON that is none, a record that is no aggregate (alarm,
- * gap), a key that contradicts the topic, and the formats that are made for other receivers: `influx` and `senml` carry no key by which a
+ * gap, and a ledger record of another store), a key that contradicts the topic, and the formats that are made for other receivers: `influx` and `senml` carry no key by which a
  * repeated message could be told, so Telegraf and the like read them. Of a refused message the sink keeps nothing.
  *
  * Threads: one at a time. Ownership: caller's memory, init/fini. No allocation per message once the buffers have grown.

@@ -14,11 +14,12 @@
 #include "core/clock.h"
 #include "core/log.h"
 
+#define OUTPUTS (WR_MESSAGE_KINDS + 1) /* one a kind, and the list of segments */
+
 /* A message of the batch: its lines are text[from .. to) of its kind. */
 struct entry {
-    struct wr_message_key key;
+    struct wr_message_origin origin;
     enum wr_message_kind kind; /* which output */
-    bool keyed;
     bool dropped;
     bool known;
     uint64_t aggregates;
@@ -36,9 +37,9 @@ struct file_sink {
     struct wr_key_log log;
     bool logged; /* there is a key log; else known keys are in `seen` */
     struct wr_key_set seen;
-    struct wr_file_output outputs[WR_MESSAGE_KINDS];
+    struct wr_file_output outputs[OUTPUTS];
     bool recovered; /* the outputs are as the key log says */
-    struct wr_buf text[WR_MESSAGE_KINDS];
+    struct wr_buf text[OUTPUTS];
     struct entry *entries;
     size_t n;
     size_t cap;
@@ -65,8 +66,7 @@ static enum wr_result begin(void *self, const struct wr_message_origin *origin, 
     }
     const enum wr_message_kind kind = origin->kind == WR_MESSAGE_EVENT ? WR_MESSAGE_AGG : origin->kind;
     sink->origin = *origin;
-    sink->entries[sink->n++] =
-        (struct entry){.key = origin->key, .kind = kind, .keyed = origin->keyed, .from = sink->text[kind].len, .to = sink->text[kind].len};
+    sink->entries[sink->n++] = (struct entry){.origin = *origin, .kind = kind, .from = sink->text[kind].len, .to = sink->text[kind].len};
     wr_render_begin(&sink->render, sink->options.format, &sink->text[kind], &sink->origin);
     return WR_OK;
 }
@@ -106,7 +106,7 @@ static void end(void *self, bool keep) {
 static size_t bytes(const void *self) {
     const struct file_sink *sink = self;
     size_t sum = sink->n * sizeof(struct entry);
-    for (int i = 0; i < WR_MESSAGE_KINDS; i++)
+    for (int i = 0; i < OUTPUTS; i++)
         sum += sink->text[i].len;
     return sum;
 }
@@ -119,7 +119,7 @@ static void drop(void *self, size_t entry) {
 static void clear(void *self) {
     struct file_sink *sink = self;
     sink->n = 0;
-    for (int i = 0; i < WR_MESSAGE_KINDS; i++)
+    for (int i = 0; i < OUTPUTS; i++)
         wr_buf_clear(&sink->text[i]);
 }
 
@@ -139,9 +139,9 @@ static enum wr_result sift(struct file_sink *sink, size_t *ret_n, struct wr_erro
     for (size_t i = 0; i < sink->n && result == WR_OK; i++) {
         struct entry *entry = &sink->entries[i];
         entry->known = false;
-        if (entry->dropped || !entry->keyed)
+        if (entry->dropped || !entry->origin.keyed)
             continue;
-        const struct wr_message_key *key = &entry->key;
+        const struct wr_message_key *key = &entry->origin.key;
         entry->known = (sink->logged ? wr_key_log_has(&sink->log, key) : wr_key_set_has(&sink->seen, key->node, key->epoch, key->seq)) ||
                        wr_key_set_has(&now, key->node, key->epoch, key->seq);
         if (!entry->known) {
@@ -182,8 +182,22 @@ static enum wr_result write_kind(struct file_sink *sink, enum wr_message_kind ki
     return WR_OK;
 }
 
+/* Where records are JSON: a line for each new segment, for the audit. */
+static enum wr_result write_list(struct file_sink *sink, bool *ret_wrote, struct wr_error *err) {
+    struct wr_buf *list = &sink->text[WR_MESSAGE_LIST];
+    wr_buf_clear(list);
+    for (size_t i = 0; i < sink->n && sink->options.format == WR_RENDER_JSON; i++) {
+        const struct entry *entry = &sink->entries[i];
+        if (is_new(entry) && entry->origin.keyed &&
+            wr_render_list(list, &entry->origin, entry->aggregates + entry->texts, entry->readings) != WR_OK)
+            return wr_error_set(err, WR_NO_MEMORY, "no memory for the list of a batch");
+    }
+    *ret_wrote = list->len > 0;
+    return list->len > 0 ? wr_file_output_append(&sink->outputs[WR_MESSAGE_LIST], list->data, list->len, err) : WR_OK;
+}
+
 static enum wr_result recover(struct file_sink *sink, struct wr_error *err) {
-    for (int kind = 0; kind < WR_MESSAGE_KINDS && sink->directory_fd >= 0; kind++) {
+    for (int kind = 0; kind < OUTPUTS && sink->directory_fd >= 0; kind++) {
         const struct wr_key_file *known = wr_key_log_file(&sink->log, sink->options.instance, (enum wr_message_kind)kind);
         WR_TRY(wr_file_output_recover(&sink->outputs[kind], known, err));
     }
@@ -193,23 +207,23 @@ static enum wr_result recover(struct file_sink *sink, struct wr_error *err) {
 
 /* Steps 1 and 2 of agent/receive/key_log.h. */
 static enum wr_result write_batch(struct file_sink *sink, struct wr_error *err) {
-    struct wr_key_file marks[WR_MESSAGE_KINDS];
+    struct wr_key_file marks[OUTPUTS];
     size_t n_marks = 0;
     size_t n_keys;
     if (!sink->recovered)
         WR_TRY(recover(sink, err));
     WR_TRY(sift(sink, &n_keys, err));
     sink->recovered = false; /* until all is done */
-    for (int kind = 0; kind < WR_MESSAGE_KINDS; kind++) {
+    for (int kind = 0; kind < OUTPUTS; kind++) {
         bool wrote;
-        WR_TRY(write_kind(sink, (enum wr_message_kind)kind, &wrote, err));
+        WR_TRY(kind == WR_MESSAGE_LIST ? write_list(sink, &wrote, err) : write_kind(sink, (enum wr_message_kind)kind, &wrote, err));
         if (!wrote)
             continue;
         WR_TRY(wr_file_output_sync(&sink->outputs[kind], err));
         marks[n_marks++] = wr_file_output_mark(&sink->outputs[kind]);
     }
     WR_TRY(wr_key_log_commit(&sink->log, sink->keys, n_keys, marks, n_marks, err));
-    for (int kind = 0; kind < WR_MESSAGE_KINDS; kind++)
+    for (int kind = 0; kind < OUTPUTS; kind++)
         wr_file_output_committed(&sink->outputs[kind]);
     sink->recovered = true;
     return WR_OK;
@@ -243,7 +257,7 @@ static void count(struct file_sink *sink) {
             sink->counts.known++;
             continue;
         }
-        sink->counts.segments += entry->keyed;
+        sink->counts.segments += entry->origin.keyed;
         sink->counts.aggregates += entry->aggregates;
         sink->counts.texts += entry->texts;
         sink->counts.readings += entry->readings;
@@ -253,7 +267,7 @@ static void count(struct file_sink *sink) {
 /* A failure leaves the file as it is: the records in it are committed. */
 static void rotate(struct file_sink *sink, bool all) {
     const int64_t now_ns = wr_clock_boot_ns(wr_clock_real());
-    for (int kind = 0; kind < WR_MESSAGE_KINDS; kind++) {
+    for (int kind = 0; kind < OUTPUTS; kind++) {
         struct wr_file_output *output = &sink->outputs[kind];
         const bool due =
             all || output->committed >= sink->options.rotate_bytes || now_ns - output->opened_boot_ns >= sink->options.rotate_ns;
@@ -288,7 +302,7 @@ static void close_sink(void *self) {
     struct file_sink *sink = self;
     if (sink->recovered)
         rotate(sink, true);
-    for (int i = 0; i < WR_MESSAGE_KINDS; i++) {
+    for (int i = 0; i < OUTPUTS; i++) {
         wr_file_output_close(&sink->outputs[i]);
         wr_buf_fini(&sink->text[i]);
     }
@@ -316,7 +330,7 @@ static enum wr_result open_directory(struct file_sink *sink, struct wr_error *er
     sink->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (sink->directory_fd < 0)
         return wr_error_set(err, WR_IO, "%s: %s", directory, strerror(errno));
-    for (int i = 0; i < WR_MESSAGE_KINDS; i++)
+    for (int i = 0; i < OUTPUTS; i++)
         sink->outputs[i].directory_fd = sink->directory_fd;
     return WR_OK;
 }
@@ -347,7 +361,7 @@ enum wr_result wr_file_sink_new(const struct wr_file_sink_options *options, stru
     sink->options = *options;
     sink->directory_fd = sink->instance_fd = -1;
     wr_key_set_init(&sink->seen);
-    for (int i = 0; i < WR_MESSAGE_KINDS; i++) {
+    for (int i = 0; i < OUTPUTS; i++) {
         wr_buf_init(&sink->text[i], 0);
         wr_file_output_init(&sink->outputs[i], -1, options->instance, (enum wr_message_kind)i, options->format);
     }

@@ -3,6 +3,7 @@
  * Files are DIRECTORY/KIND-INSTANCE-NUMBER.ENDING, as agg-a-000017.jsonl; aggregates and changes share `agg`. The one being written ends
  * in `.part`; when it has rotate_bytes, or is rotate_ns old, or at a clean stop, it loses that ending by a rename: what has its whole name is
  * complete, synced and never touched again, so it can be picked up and taken away.
+ * With JSON there is an output more, `segment`: the list of the segments that are there, a line each, committed with them; the audit reads it.
  * Standard output has no length to cut back to: a crash between writing and the key log repeats at most one batch. Without a state directory known
  * keys are remembered as long as the process lives.
  *

@@ -95,7 +95,7 @@ static bool get_file(struct wr_key_record_reader *reader) {
     file->kind = wr_get_byte(&reader->cursor);
     file->number = wr_get_varint(&reader->cursor);
     file->length = wr_get_varint(&reader->cursor);
-    return !reader->cursor.bad && file->kind < WR_MESSAGE_KINDS;
+    return !reader->cursor.bad && file->kind <= WR_MESSAGE_LIST;
 }
 
 bool wr_key_record_next(struct wr_key_record_reader *reader) {

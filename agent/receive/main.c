@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "agent/receive/audit.h"
 #include "agent/receive/file_sink.h"
 #include "agent/receive/options.h"
 #include "agent/receive/postgres.h"
@@ -27,17 +28,21 @@ static void print_help(void) {
           "       weir-receive --check [-c FILE] [...]         say what is wrong, and do nothing\n"
           "       weir-receive --print-schema [--schema NAME]  the SQL that makes the tables of PostgreSQL\n"
           "       weir-receive --init [-c FILE] [...]          run it, and do nothing else\n"
+          "       weir-receive --audit [--json] [-c FILE] [...] is all here that the nodes stored, or known to be lost?\n"
           "       weir-receive --version | --help\n"
           "\n"
           "Examples:\n"
           "  weir-receive --broker mqtt://127.0.0.1 --to stdout\n"
           "  weir-receive --broker mqtts://broker.example.com --ca ca.pem --cert me.pem --key me.key --to file:/var/lib/weir-receive/data\n"
+          "  weir-receive --audit --to postgresql://weir@db.example.com/weir\n"
           "  weir-receive --broker mqtts://broker.example.com --user me --password-file pw --to postgresql://weir@db.example.com/weir\n"
           "\n"
           "Keys, as words or in the file (YAML, with _ for -), and what holds without them:\n",
           stdout);
     wr_receive_options_help(stdout);
-    fputs("\nSIGTERM and SIGINT stop it cleanly. Exit codes: 0 stopped; 1 wrong options; 2 it cannot go on.\n", stdout);
+    fputs("\nSIGTERM and SIGINT stop it cleanly. Exit codes: 0 stopped; 1 wrong options; 2 it cannot go on.\n"
+          "Of --audit: 0 balanced; 1 something is off, or cannot be checked; 2 nothing to audit, or wrong options.\n",
+          stdout);
 }
 
 /* -- the feed ------------------------------------------------------------------------------------------------------------------------------------ */
@@ -247,7 +252,38 @@ static int init(const struct wr_receive_options *options) {
     return EXIT_CANNOT;
 }
 
-enum task { RUN, CHECK, PRINT_SCHEMA, INIT };
+static enum wr_result read_audit(const struct wr_receive_options *options, struct wr_audit *audit, struct wr_error *err) {
+    if (options->target == WR_TARGET_POSTGRES) {
+        const struct wr_postgres_options postgres = postgres_of(options, -1);
+        return wr_audit_postgres(&postgres, audit, err);
+    }
+    if (options->target != WR_TARGET_FILES || options->format != WR_RENDER_JSON)
+        return wr_error_set(err, WR_UNSUPPORTED, "--audit is for `to: postgresql://...`, and for `to: file:...` with `format: json`");
+    return wr_audit_files(options->directory, options->state, audit, err);
+}
+
+static int audit(const struct wr_receive_options *options, bool json) {
+    struct wr_error err = {0};
+    struct wr_audit audit;
+    struct wr_buf text;
+    wr_audit_init(&audit);
+    wr_buf_init(&text, 0);
+    enum wr_result result = read_audit(options, &audit, &err);
+    if (result == WR_OK && audit.n == 0)
+        result = wr_error_set(&err, WR_NOT_FOUND, "nothing to audit: no segment and no ledger record is here");
+    if (result == WR_OK && (json ? wr_audit_print_json(&audit, &text) : wr_audit_print(&audit, &text)) != WR_OK)
+        result = wr_error_set(&err, WR_NO_MEMORY, "no memory for the audit");
+    if (result == WR_OK && (fwrite(text.data, 1, text.len, stdout) != text.len || fflush(stdout) != 0))
+        result = wr_error_set(&err, WR_CLOSED, "standard output is closed");
+    if (result != WR_OK)
+        fprintf(stderr, "weir-receive: %s\n", err.text);
+    const int code = result != WR_OK ? EXIT_CANNOT : wr_audit_balances(&audit) ? EXIT_GOOD : EXIT_WRONG;
+    wr_buf_fini(&text);
+    wr_audit_fini(&audit);
+    return code;
+}
+
+enum task { RUN, CHECK, PRINT_SCHEMA, INIT, AUDIT, AUDIT_JSON };
 
 /* Takes the words that are no keys out of argv. */
 static bool take_word(int *argc, char **argv, const char *word) {
@@ -284,12 +320,13 @@ static int load_and_do(enum task task, const char *config, int argc, char **argv
     if (result != WR_OK) {
         if (!told || result != WR_INVALID)
             fprintf(stderr, "weir-receive: %s\n", err.text);
-        return result == WR_INVALID ? EXIT_WRONG : EXIT_CANNOT;
+        return result == WR_INVALID && task < AUDIT ? EXIT_WRONG : EXIT_CANNOT;
     }
     wr_log_configure((enum wr_log_level)loaded.options->log_level, (enum wr_log_format)loaded.options->log_format, STDERR_FILENO);
     const int code = task == RUN            ? run(loaded.options)
                      : task == PRINT_SCHEMA ? print_schema(loaded.options)
                      : task == INIT         ? init(loaded.options)
+                     : task >= AUDIT        ? audit(loaded.options, task == AUDIT_JSON)
                                             : EXIT_GOOD;
     wr_receive_options_free(&loaded);
     return code;
@@ -308,6 +345,7 @@ int main(int argc, char **argv) {
     const enum task task = take_word(&argc, argv, "--check")          ? CHECK
                            : take_word(&argc, argv, "--print-schema") ? PRINT_SCHEMA
                            : take_word(&argc, argv, "--init")         ? INIT
+                           : take_word(&argc, argv, "--audit")        ? take_word(&argc, argv, "--json") ? AUDIT_JSON : AUDIT
                                                                       : RUN;
     sigemptyset(&stop);
     sigaddset(&stop, SIGTERM);

@@ -5,9 +5,9 @@
 
 #include "agent/codec/number.h"
 
-static const char *const kind_names[WR_MESSAGE_KINDS] = {
+static const char *const kind_names[WR_MESSAGE_KINDS + 1] = {
     [WR_MESSAGE_AGG] = "agg", [WR_MESSAGE_EVENT] = "event", [WR_MESSAGE_ALARM] = "alarm",
-    [WR_MESSAGE_GAP] = "gap", [WR_MESSAGE_STATE] = "state",
+    [WR_MESSAGE_GAP] = "gap", [WR_MESSAGE_STATE] = "state", [WR_MESSAGE_LIST] = "segment",
 };
 
 const char *wr_message_kind_name(enum wr_message_kind kind) {

@@ -24,6 +24,7 @@ enum wr_message_kind {
     WR_MESSAGE_GAP,
     WR_MESSAGE_STATE,
     WR_MESSAGE_KINDS,
+    WR_MESSAGE_LIST = WR_MESSAGE_KINDS, /* no topic: the list of segments, an output of the sink of files */
 };
 
 /* What identifies a segment for ever. */
@@ -43,7 +44,7 @@ struct wr_message_origin {
     int64_t arrival_ns; /* wall time */
 };
 
-/* "agg", "event", "alarm", "gap", "state". */
+/* "agg", "event", "alarm", "gap", "state"; "segment" is the list. */
 const char *wr_message_kind_name(enum wr_message_kind kind);
 /* False if there is no such kind. */
 bool wr_message_kind_parse(const char *text, size_t len, enum wr_message_kind *ret_kind);

@@ -3,7 +3,7 @@
  * How a segment comes to be there exactly once: the transaction first inserts the keys, `ON CONFLICT DO NOTHING`, and copies only the records of
  * those keys that were new. If the connection breaks and nobody knows whether the commit happened, the same batch is committed again: what
  * was there is known. Two instances with the same key at once: the second insert waits for the first transaction, then finds the key.
- * Keys older than a day are folded into ranges (`compact` in the schema), so they cost nothing in the long run.
+ * Keys older than a day are folded into ranges (`compact` in the schema), so they cost nothing in the long run. Their readings stay, added up.
  *
  * Deadlines: a connect has connect_timeout, everything else statement_timeout; a stop ends any wait. Then, and at any error, the connection is given
  * up and made anew at the next commit. Data that PostgreSQL refuses (SQLSTATE classes 22, 23, 54) is found by committing entry by entry, and

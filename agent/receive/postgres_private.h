@@ -2,6 +2,7 @@
 #ifndef WEIR_AGENT_RECEIVE_POSTGRES_PRIVATE_H
 #define WEIR_AGENT_RECEIVE_POSTGRES_PRIVATE_H
 
+#include "agent/receive/ledger.h"
 #include "agent/receive/postgres_connection.h"
 #include "core/intern.h"
 
@@ -9,6 +10,8 @@
 
 /* `@` in text becomes the schema. */
 WR_MUST_USE enum wr_result wr_postgres_put_sql(struct wr_buf *into, const char *text, const char *schema);
+/* The views of agent/receive/audit_postgres.c. */
+extern const char wr_postgres_audit_views[];
 WR_MUST_USE enum wr_result wr_postgres_make_schema(struct wr_postgres_connection *connection, struct wr_error *err);
 
 /* An aggregate of the batch. */
@@ -53,16 +56,25 @@ extern const uint8_t wr_postgres_copy_tail[2];
     "time, site, node, alarm, rule, instance, id, transition, severity, cause, from_state, to_state, value, limit_value, unit, message, "  \
     "record"
 #define WR_POSTGRES_GAP_COLUMNS "time, until, site, node, reason, record"
+#define WR_POSTGRES_LEDGER_COLUMNS "time, site, node, epoch, cut, accounts, record"
 WR_MUST_USE enum wr_result wr_postgres_put_aggregate(struct wr_buf *into, const struct wr_postgres_row *row, int32_t series,
                                                      const char *texts);
 WR_MUST_USE enum wr_result wr_postgres_put_alarm(struct wr_buf *into, const struct wr_message_origin *origin, const char *json, size_t len);
 WR_MUST_USE enum wr_result wr_postgres_put_gap(struct wr_buf *into, const struct wr_message_origin *origin, const char *json, size_t len);
+WR_MUST_USE enum wr_result wr_postgres_put_ledger(struct wr_buf *into, const struct wr_message_origin *origin,
+                                                  const struct wr_receive_ledger *ledger, const char *json, size_t len);
+
+/* Tables of texts: one a kind, and that of ledger records, which come among the gaps. */
+#define WR_POSTGRES_LEDGER WR_MESSAGE_KINDS
+#define WR_POSTGRES_TEXTS (WR_MESSAGE_KINDS + 1)
+#define WR_POSTGRES_KEY_COLUMNS 6
 
 /* A message of the batch, with what it added: half-open ranges. */
 struct wr_postgres_entry {
     struct wr_message_origin origin;
     size_t row_from, row_to;
     size_t text_from, text_to; /* binary rows of alarms or gaps; the JSON of a state */
+    size_t ledger_from, ledger_to;
     size_t symbols_from;
     uint64_t texts;
     uint64_t readings;
@@ -80,9 +92,9 @@ struct wr_postgres_sink {
     struct wr_postgres_row *rows;
     size_t n_rows, cap_rows;
     struct wr_buf symbols; /* texts of rows, NUL-terminated */
-    struct wr_buf texts[WR_MESSAGE_KINDS];
+    struct wr_buf texts[WR_POSTGRES_TEXTS];
     struct wr_buf copy;
-    struct wr_buf params[5];
+    struct wr_buf params[WR_POSTGRES_KEY_COLUMNS];
     char last_key[WR_SERIES_KEY_BYTES]; /* of the row before, in the same entry */
     size_t last_len;
     bool one_by_one; /* PostgreSQL refused something of this batch: which entry? */

@@ -148,12 +148,32 @@ enum wr_result wr_postgres_put_alarm(struct wr_buf *into, const struct wr_messag
     return put_text(into, json, len, "\x01");
 }
 
+/* The times are the record's own, where it has them; several share a segment. */
 enum wr_result wr_postgres_put_gap(struct wr_buf *into, const struct wr_message_origin *origin, const char *json, size_t len) {
+    const int64_t from_ns = origin->t0_ns != 0 ? origin->t0_ns : origin->arrival_ns;
+    const int64_t to_ns = origin->t1_ns != 0 ? origin->t1_ns : origin->arrival_ns;
     WR_TRY(put_count(into, 6));
-    WR_TRY(put_time_column(into, origin->t0_ns != 0 ? origin->t0_ns : origin->arrival_ns));
-    WR_TRY(put_time_column(into, origin->t1_ns != 0 ? origin->t1_ns : origin->arrival_ns));
+    WR_TRY(put_time_column(into, wr_members_int(json, len, "from_ns", from_ns)));
+    WR_TRY(put_time_column(into, wr_members_int(json, len, "to_ns", to_ns)));
     WR_TRY(put_text(into, origin->site, strlen(origin->site), ""));
     WR_TRY(put_text(into, origin->key.node, strlen(origin->key.node), ""));
     WR_TRY(put_text_member(into, json, len, "reason"));
+    return put_text(into, json, len, "\x01");
+}
+
+static enum wr_result put_int64_column(struct wr_buf *into, int64_t value) {
+    uint8_t bytes[12];
+    return put_fixed(into, bytes, put_int64(bytes, value));
+}
+
+enum wr_result wr_postgres_put_ledger(struct wr_buf *into, const struct wr_message_origin *origin, const struct wr_receive_ledger *ledger,
+                                      const char *json, size_t len) {
+    WR_TRY(put_count(into, 7));
+    WR_TRY(put_time_column(into, ledger->time_ns));
+    WR_TRY(put_text(into, origin->site, strlen(origin->site), ""));
+    WR_TRY(put_text(into, origin->key.node, strlen(origin->key.node), ""));
+    WR_TRY(put_int64_column(into, (int64_t)ledger->epoch));
+    WR_TRY(put_int64_column(into, ledger->cut));
+    WR_TRY(put_int64_column(into, ledger->of));
     return put_text(into, json, len, "\x01");
 }

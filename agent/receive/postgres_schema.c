@@ -5,12 +5,13 @@
 #include "agent/receive/postgres_private.h"
 
 /* In parts, since a string literal of C has a limit. */
-static const char *const sql[] = {
+static const char *const tables[] = {
     "-- Weir: what weir-receive writes. Running this twice changes nothing.\n"
     "CREATE SCHEMA IF NOT EXISTS @;\n"
     "\n"
     "CREATE TABLE IF NOT EXISTS @.meta (version integer NOT NULL);\n"
-    "INSERT INTO @.meta SELECT 1 WHERE NOT EXISTS (SELECT FROM @.meta);\n"
+    "INSERT INTO @.meta SELECT 2 WHERE NOT EXISTS (SELECT FROM @.meta);\n"
+    "UPDATE @.meta SET version = 2 WHERE version < 2;\n"
     "\n"
     "-- A series of a node. key is its exact name: site, node, measurement, field, tags, each ended by a zero byte.\n"
     "CREATE TABLE IF NOT EXISTS @.series (\n"
@@ -76,6 +77,19 @@ static const char *const sql[] = {
     "    record jsonb NOT NULL\n"
     ");\n"
     "CREATE INDEX IF NOT EXISTS gap_time ON @.gap (time);\n"
+    "CREATE INDEX IF NOT EXISTS gap_node ON @.gap (node, time);\n"
+    "\n"
+    "-- The books of each node as they stood at a cut between two segments of an epoch: the view audit compares them with what is here.\n"
+    "CREATE TABLE IF NOT EXISTS @.ledger (\n"
+    "    time     timestamptz NOT NULL,\n"
+    "    site     text NOT NULL,\n"
+    "    node     text NOT NULL,\n"
+    "    epoch    bigint NOT NULL,\n"
+    "    cut      bigint NOT NULL,\n"
+    "    accounts bigint NOT NULL,\n"
+    "    record   jsonb NOT NULL\n"
+    ");\n"
+    "CREATE INDEX IF NOT EXISTS ledger_cut ON @.ledger (node, epoch, cut);\n"
     "\n"
     "-- Who is there: the last word of each node.\n"
     "CREATE TABLE IF NOT EXISTS @.node (\n"
@@ -96,34 +110,41 @@ static const char *const sql[] = {
     "    seq      bigint NOT NULL,\n"
     "    kind     text NOT NULL,\n"
     "    records  integer NOT NULL,\n"
+    "    readings bigint,\n"
     "    received timestamptz NOT NULL DEFAULT now(),\n"
     "    PRIMARY KEY (node, epoch, seq)\n"
     ");\n"
+    "ALTER TABLE @.segment ADD COLUMN IF NOT EXISTS readings bigint;\n"
     "CREATE INDEX IF NOT EXISTS segment_received ON @.segment USING brin (received);\n"
     "CREATE TABLE IF NOT EXISTS @.segment_range (node text NOT NULL, epoch bigint NOT NULL, first bigint NOT NULL, last bigint NOT NULL);\n"
+    "ALTER TABLE @.segment_range ADD COLUMN IF NOT EXISTS readings bigint NOT NULL DEFAULT 0;\n"
     "CREATE INDEX IF NOT EXISTS segment_range_first ON @.segment_range (node, epoch, first);\n"
     "\n",
-    "-- Folds old keys into ranges. Receivers hold the lock shared while they write, so none looks between the two tables.\n"
+    "-- Folds old keys into ranges. Receivers hold the lock shared while they write, so none looks between the two tables. No range goes "
+    "over the\n"
+    "-- first or the last cut of its epoch, so that the readings between the two can be told.\n"
     "CREATE OR REPLACE FUNCTION @.compact(older interval DEFAULT '1 day') RETURNS bigint LANGUAGE plpgsql AS $$\n"
     "DECLARE moved bigint;\n"
     "BEGIN\n"
     "    PERFORM pg_advisory_xact_lock('@.segment'::regclass::oid::bigint);\n"
     "    CREATE TEMPORARY TABLE weir_folded ON COMMIT DROP AS\n"
-    "        WITH gone AS (DELETE FROM @.segment WHERE received < now() - older RETURNING node, epoch, seq)\n"
-    "        SELECT node, epoch, seq AS first, seq AS last FROM gone;\n"
+    "        WITH gone AS (DELETE FROM @.segment WHERE received < now() - older RETURNING node, epoch, seq, readings)\n"
+    "        SELECT node, epoch, seq AS first, seq AS last, coalesce(readings, 0) AS readings FROM gone;\n"
     "    GET DIAGNOSTICS moved = ROW_COUNT;\n"
     "    IF moved > 0 THEN\n"
     "        WITH old AS (DELETE FROM @.segment_range r WHERE EXISTS (SELECT FROM weir_folded f WHERE f.node = r.node AND f.epoch = "
     "r.epoch)\n"
-    "                     RETURNING node, epoch, first, last)\n"
+    "                     RETURNING node, epoch, first, last, readings)\n"
     "        INSERT INTO weir_folded SELECT * FROM old;\n"
-    "        INSERT INTO @.segment_range\n"
-    "            SELECT node, epoch, min(first), max(last) FROM (\n"
-    "                SELECT *, sum(begins) OVER (PARTITION BY node, epoch ORDER BY first) AS island FROM (\n"
-    "                    SELECT *, CASE WHEN first <= 1 + max(last) OVER (PARTITION BY node, epoch ORDER BY first\n"
-    "                        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) THEN 0 ELSE 1 END AS begins FROM weir_folded) AS marked) AS "
-    "grouped\n"
-    "            GROUP BY node, epoch, island;\n"
+    "        INSERT INTO @.segment_range (node, epoch, first, last, readings)\n"
+    "            SELECT node, epoch, min(first), max(last), sum(readings) FROM (\n"
+    "                SELECT *, sum(begins) OVER (PARTITION BY node, epoch, side ORDER BY first) AS island FROM (\n"
+    "                    SELECT *, CASE WHEN first <= 1 + max(last) OVER (PARTITION BY node, epoch, side ORDER BY first\n"
+    "                        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) THEN 0 ELSE 1 END AS begins FROM (\n"
+    "                        SELECT f.*, CASE WHEN f.first > c.high THEN 2 WHEN f.first >= c.low THEN 1 ELSE 0 END AS side\n"
+    "                        FROM weir_folded f LEFT JOIN (SELECT node, epoch, min(cut) AS low, max(cut) AS high FROM @.ledger\n"
+    "                            GROUP BY node, epoch) AS c USING (node, epoch)) AS sided) AS marked) AS grouped\n"
+    "            GROUP BY node, epoch, side, island;\n"
     "    END IF;\n"
     "    DROP TABLE weir_folded;\n"
     "    RETURN moved;\n"
@@ -162,9 +183,9 @@ enum wr_result wr_postgres_put_sql(struct wr_buf *into, const char *text, const 
 }
 
 enum wr_result wr_postgres_schema(const char *schema, struct wr_buf *into) {
-    for (size_t i = 0; i < sizeof sql / sizeof sql[0]; i++)
-        WR_TRY(wr_postgres_put_sql(into, sql[i], schema));
-    return WR_OK;
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
+        WR_TRY(wr_postgres_put_sql(into, tables[i], schema));
+    return wr_postgres_put_sql(into, wr_postgres_audit_views, schema);
 }
 
 /* In one transaction, one instance at a time. */

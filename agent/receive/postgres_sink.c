@@ -32,11 +32,14 @@ static enum wr_result begin(void *self, const struct wr_message_origin *origin, 
     if (!grow((void **)&sink->entries, &sink->cap, sink->n, sizeof *sink->entries))
         return no_memory(err);
     const size_t texts = sink->texts[origin->kind].len;
+    const size_t ledgers = sink->texts[WR_POSTGRES_LEDGER].len;
     sink->entries[sink->n++] = (struct wr_postgres_entry){.origin = *origin,
                                                           .row_from = sink->n_rows,
                                                           .row_to = sink->n_rows,
                                                           .text_from = texts,
                                                           .text_to = texts,
+                                                          .ledger_from = ledgers,
+                                                          .ledger_to = ledgers,
                                                           .symbols_from = sink->symbols.len};
     sink->last_len = 0;
     return WR_OK;
@@ -93,35 +96,47 @@ static enum wr_result aggregate(void *self, const struct wr_aggregate *aggregate
     return WR_OK;
 }
 
+static enum wr_result put_gap_or_ledger(struct wr_postgres_sink *sink, const struct wr_message_origin *origin, const char *json, size_t len,
+                                        struct wr_error *err) {
+    struct wr_receive_ledger ledger;
+    const enum wr_result read = wr_receive_ledger_read(json, len, NULL, NULL, &ledger, err);
+    if (read == WR_NOT_FOUND)
+        return wr_postgres_put_gap(&sink->texts[WR_MESSAGE_GAP], origin, json, len);
+    return read == WR_OK ? wr_postgres_put_ledger(&sink->texts[WR_POSTGRES_LEDGER], origin, &ledger, json, len) : read;
+}
+
 static enum wr_result text(void *self, const char *json, size_t len, struct wr_error *err) {
     struct wr_postgres_sink *sink = self;
     struct wr_postgres_entry *entry = &sink->entries[sink->n - 1];
     struct wr_buf *into = &sink->texts[entry->origin.kind];
     entry->texts++;
     const enum wr_result result = entry->origin.kind == WR_MESSAGE_ALARM ? wr_postgres_put_alarm(into, &entry->origin, json, len)
-                                  : entry->origin.kind == WR_MESSAGE_GAP ? wr_postgres_put_gap(into, &entry->origin, json, len)
+                                  : entry->origin.kind == WR_MESSAGE_GAP ? put_gap_or_ledger(sink, &entry->origin, json, len, err)
                                                                          : wr_buf_append(into, json, len);
-    return result == WR_OK ? WR_OK : no_memory(err);
+    return result == WR_OK || result == WR_INVALID ? result : no_memory(err);
 }
 
 static void end(void *self, bool keep) {
     struct wr_postgres_sink *sink = self;
     struct wr_postgres_entry *entry = &sink->entries[sink->n - 1];
     struct wr_buf *texts = &sink->texts[entry->origin.kind];
+    struct wr_buf *ledgers = &sink->texts[WR_POSTGRES_LEDGER];
     entry->row_to = sink->n_rows;
     entry->text_to = texts->len;
+    entry->ledger_to = ledgers->len;
     if (keep)
         return;
     sink->n_rows = entry->row_from;
     sink->symbols.len = entry->symbols_from;
     texts->len = entry->text_from;
+    ledgers->len = entry->ledger_from;
     sink->n--;
 }
 
 static size_t bytes(const void *self) {
     const struct wr_postgres_sink *sink = self;
     size_t sum = sink->n * sizeof *sink->entries + sink->n_rows * sizeof *sink->rows + sink->symbols.len;
-    for (int i = 0; i < WR_MESSAGE_KINDS; i++)
+    for (int i = 0; i < WR_POSTGRES_TEXTS; i++)
         sum += sink->texts[i].len;
     return sum;
 }
@@ -136,7 +151,7 @@ static void clear(void *self) {
     sink->n = sink->n_rows = 0;
     sink->one_by_one = false;
     wr_buf_clear(&sink->symbols);
-    for (int i = 0; i < WR_MESSAGE_KINDS; i++)
+    for (int i = 0; i < WR_POSTGRES_TEXTS; i++)
         wr_buf_clear(&sink->texts[i]);
 }
 
@@ -153,7 +168,7 @@ static enum wr_result connect_if_need_be(struct wr_postgres_sink *sink, struct w
         return WR_OK;
     WR_TRY(wr_postgres_connect(&sink->connection, err));
     wr_postgres_series_forget(&sink->series);
-    enum wr_result result = wr_postgres_statement(sink, "SELECT to_regclass('@.segment') IS NOT NULL", NULL, 0, &found, err);
+    enum wr_result result = wr_postgres_statement(sink, "SELECT to_regclass('@.ledger') IS NOT NULL", NULL, 0, &found, err);
     const bool made = result == WR_OK && PQntuples(found) == 1 && PQgetvalue(found, 0, 0)[0] == 't';
     PQclear(found);
     if (result == WR_OK && !made) {
@@ -215,9 +230,9 @@ static void close_sink(void *self) {
     struct wr_postgres_sink *sink = self;
     wr_postgres_disconnect(&sink->connection);
     wr_postgres_series_fini(&sink->series);
-    for (int i = 0; i < WR_MESSAGE_KINDS; i++)
+    for (int i = 0; i < WR_POSTGRES_TEXTS; i++)
         wr_buf_fini(&sink->texts[i]);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < WR_POSTGRES_KEY_COLUMNS; i++)
         wr_buf_fini(&sink->params[i]);
     wr_buf_fini(&sink->symbols);
     wr_buf_fini(&sink->copy);
@@ -235,9 +250,9 @@ enum wr_result wr_postgres_sink_new(const struct wr_postgres_options *options, s
     sink->options = *options;
     sink->connection.options = &sink->options;
     sink->compacted_ns = wr_clock_boot_ns(wr_clock_real());
-    for (int i = 0; i < WR_MESSAGE_KINDS; i++)
+    for (int i = 0; i < WR_POSTGRES_TEXTS; i++)
         wr_buf_init(&sink->texts[i], 0);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < WR_POSTGRES_KEY_COLUMNS; i++)
         wr_buf_init(&sink->params[i], 0);
     wr_buf_init(&sink->symbols, UINT32_MAX - 1);
     wr_buf_init(&sink->copy, 0);

@@ -28,7 +28,7 @@ static bool same_key(const struct wr_message_key *a, const struct wr_message_key
 
 static enum wr_result gather_keys(struct wr_postgres_sink *sink, size_t from, size_t to) {
     struct wr_buf *params = sink->params;
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < WR_POSTGRES_KEY_COLUMNS; i++)
         WR_TRY(wr_postgres_array_begin(&params[i]));
     for (size_t i = from; i < to; i++) {
         const struct wr_postgres_entry *entry = &sink->entries[i];
@@ -41,8 +41,9 @@ static enum wr_result gather_keys(struct wr_postgres_sink *sink, size_t from, si
         WR_TRY(wr_postgres_array_int(&params[2], entry->origin.key.seq));
         WR_TRY(wr_postgres_array_text(&params[3], kind, strlen(kind)));
         WR_TRY(wr_postgres_array_int(&params[4], (int64_t)records));
+        WR_TRY(wr_postgres_array_int(&params[5], (int64_t)entry->readings));
     }
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < WR_POSTGRES_KEY_COLUMNS; i++)
         WR_TRY(wr_postgres_array_end(&params[i]));
     return WR_OK;
 }
@@ -65,25 +66,26 @@ static void mark_fresh(struct wr_postgres_sink *sink, size_t from, size_t to, PG
 
 static enum wr_result insert_keys(struct wr_postgres_sink *sink, size_t from, size_t to, struct wr_error *err) {
     static const char statement[] =
-        "INSERT INTO @.segment (node, epoch, seq, kind, records) "
-        "SELECT k.* FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::integer[]) AS k (node, epoch, seq, kind, records) "
+        "INSERT INTO @.segment (node, epoch, seq, kind, records, readings) "
+        "SELECT k.* FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::integer[], $6::bigint[]) "
+        "AS k (node, epoch, seq, kind, records, readings) "
         "WHERE NOT coalesce((SELECT r.last >= k.seq FROM @.segment_range AS r WHERE r.node = k.node AND r.epoch = k.epoch "
         "AND r.first <= k.seq ORDER BY r.first DESC LIMIT 1), false) "
         "ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING RETURNING node, epoch, seq";
-    const char *params[5];
+    const char *params[WR_POSTGRES_KEY_COLUMNS];
     PGresult *keys = NULL;
     for (size_t i = from; i < to; i++)
         sink->entries[i].fresh = !sink->entries[i].origin.keyed;
     if (gather_keys(sink, from, to) != WR_OK)
         return no_memory(err);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < WR_POSTGRES_KEY_COLUMNS; i++)
         params[i] = wr_buf_str(&sink->params[i]);
     /* The lock keeps `compact` away while we look in two tables. It needs this isolation: with a higher one, which a database or a user may
      * have as its default, all statements see the tables as they were before the lock was waited for. */
     WR_TRY(wr_postgres_statement(
         sink, "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock_shared('@.segment'::regclass::oid::bigint)", NULL, 0,
         NULL, err));
-    WR_TRY(wr_postgres_statement(sink, statement, params, 5, &keys, err));
+    WR_TRY(wr_postgres_statement(sink, statement, params, WR_POSTGRES_KEY_COLUMNS, &keys, err));
     mark_fresh(sink, from, to, keys);
     PQclear(keys);
     return WR_OK;
@@ -129,36 +131,51 @@ static enum wr_result copy_rows(struct wr_postgres_sink *sink, size_t from, size
     return result;
 }
 
-static enum wr_result copy_texts(struct wr_postgres_sink *sink, enum wr_message_kind kind, size_t from, size_t to, struct wr_error *err) {
+/* Where an entry's rows for this table of texts stand; none: from is to. */
+static void span_of(const struct wr_postgres_entry *entry, int table, size_t *ret_from, size_t *ret_to) {
+    const bool own = (int)entry->origin.kind == table;
+    *ret_from = table == WR_POSTGRES_LEDGER ? entry->ledger_from : own ? entry->text_from : 0;
+    *ret_to = table == WR_POSTGRES_LEDGER ? entry->ledger_to : own ? entry->text_to : 0;
+}
+
+static enum wr_result copy_texts(struct wr_postgres_sink *sink, int table, size_t from, size_t to, struct wr_error *err) {
     for (size_t i = from; i < to; i++) {
         const struct wr_postgres_entry *entry = &sink->entries[i];
-        if (!wr_postgres_is_open(entry) || !entry->fresh || entry->origin.kind != kind)
+        size_t begins;
+        size_t ends;
+        span_of(entry, table, &begins, &ends);
+        if (!wr_postgres_is_open(entry) || !entry->fresh || begins == ends)
             continue;
-        if (wr_buf_append(&sink->copy, sink->texts[kind].data + entry->text_from, entry->text_to - entry->text_from) != WR_OK)
+        if (wr_buf_append(&sink->copy, sink->texts[table].data + begins, ends - begins) != WR_OK)
             return no_memory(err);
         WR_TRY(put_copy(sink, false, err));
     }
     return WR_OK;
 }
 
-/* kind AGG: the rows of aggregates and changes. */
-static enum wr_result copy_kind(struct wr_postgres_sink *sink, enum wr_message_kind kind, size_t from, size_t to, struct wr_error *err) {
-    static const char *const statements[WR_MESSAGE_KINDS] = {
+static bool has_rows(const struct wr_postgres_entry *entry, int table) {
+    size_t begins;
+    size_t ends;
+    span_of(entry, table, &begins, &ends);
+    return wr_postgres_is_open(entry) && entry->fresh && (table == WR_MESSAGE_AGG ? entry->row_to > entry->row_from : ends > begins);
+}
+
+/* A table of texts, or AGG: the rows of aggregates and changes. */
+static enum wr_result copy_table(struct wr_postgres_sink *sink, int table, size_t from, size_t to, struct wr_error *err) {
+    static const char *const statements[WR_POSTGRES_TEXTS] = {
         [WR_MESSAGE_AGG] = "COPY @.aggregate (" WR_POSTGRES_AGGREGATE_COLUMNS ") FROM STDIN (FORMAT binary)",
         [WR_MESSAGE_ALARM] = "COPY @.alarm (" WR_POSTGRES_ALARM_COLUMNS ") FROM STDIN (FORMAT binary)",
         [WR_MESSAGE_GAP] = "COPY @.gap (" WR_POSTGRES_GAP_COLUMNS ") FROM STDIN (FORMAT binary)",
+        [WR_POSTGRES_LEDGER] = "COPY @.ledger (" WR_POSTGRES_LEDGER_COLUMNS ") FROM STDIN (FORMAT binary)",
     };
     bool some = false;
-    for (size_t i = from; i < to && !some; i++) {
-        const struct wr_postgres_entry *entry = &sink->entries[i];
-        some = wr_postgres_is_open(entry) && entry->fresh &&
-               (kind == WR_MESSAGE_AGG ? entry->row_to > entry->row_from : entry->origin.kind == kind && entry->texts > 0);
-    }
+    for (size_t i = from; i < to && !some; i++)
+        some = has_rows(&sink->entries[i], table);
     if (!some)
         return WR_OK;
     struct wr_buf sql;
     wr_buf_init(&sql, 0);
-    enum wr_result result = wr_postgres_put_sql(&sql, statements[kind], sink->options.schema) == WR_OK
+    enum wr_result result = wr_postgres_put_sql(&sql, statements[table], sink->options.schema) == WR_OK
                                 ? wr_postgres_copy_begin(&sink->connection, wr_buf_str(&sql), err)
                                 : no_memory(err);
     wr_buf_fini(&sql);
@@ -166,7 +183,7 @@ static enum wr_result copy_kind(struct wr_postgres_sink *sink, enum wr_message_k
     wr_buf_clear(&sink->copy);
     result = wr_buf_append(&sink->copy, wr_postgres_copy_head, sizeof wr_postgres_copy_head) == WR_OK ? WR_OK : no_memory(err);
     if (result == WR_OK)
-        result = kind == WR_MESSAGE_AGG ? copy_rows(sink, from, to, err) : copy_texts(sink, kind, from, to, err);
+        result = table == WR_MESSAGE_AGG ? copy_rows(sink, from, to, err) : copy_texts(sink, table, from, to, err);
     if (result == WR_OK && wr_buf_append(&sink->copy, wr_postgres_copy_tail, sizeof wr_postgres_copy_tail) != WR_OK)
         result = no_memory(err);
     if (result == WR_OK)
@@ -191,13 +208,13 @@ static enum wr_result upsert_state(struct wr_postgres_sink *sink, const struct w
 }
 
 static enum wr_result write_range(struct wr_postgres_sink *sink, size_t from, size_t to, struct wr_error *err) {
-    static const enum wr_message_kind copied[] = {WR_MESSAGE_AGG, WR_MESSAGE_ALARM, WR_MESSAGE_GAP};
+    static const int copied[] = {WR_MESSAGE_AGG, WR_MESSAGE_ALARM, WR_MESSAGE_GAP, WR_POSTGRES_LEDGER};
     const size_t row_from = from < to ? sink->entries[from].row_from : 0;
     const size_t row_to = from < to ? sink->entries[to - 1].row_to : 0;
     WR_TRY(wr_postgres_series_resolve(&sink->series, &sink->connection, sink->rows + row_from, row_to - row_from, err));
     WR_TRY(insert_keys(sink, from, to, err));
     for (size_t i = 0; i < sizeof copied / sizeof copied[0]; i++)
-        WR_TRY(copy_kind(sink, copied[i], from, to, err));
+        WR_TRY(copy_table(sink, copied[i], from, to, err));
     for (size_t i = from; i < to; i++)
         if (wr_postgres_is_open(&sink->entries[i]) && sink->entries[i].origin.kind == WR_MESSAGE_STATE)
             WR_TRY(upsert_state(sink, &sink->entries[i], err));

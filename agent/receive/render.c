@@ -1,5 +1,7 @@
 #include "agent/receive/render.h"
 
+#include <inttypes.h>
+
 #include "agent/receive/render_private.h"
 #include "core/json.h"
 #include "core/record_json.h"
@@ -70,4 +72,12 @@ enum wr_result wr_render_text(struct wr_render *render, const char *json, size_t
         break;
     }
     return wr_render_line_text(render->into, render->origin, json, len);
+}
+
+enum wr_result wr_render_list(struct wr_buf *into, const struct wr_message_origin *origin, uint64_t records, uint64_t readings) {
+    return wr_buf_printf(into,
+                         "{\"site\":\"%s\",\"node\":\"%s\",\"epoch\":\"%016" PRIx64 "\",\"seq\":%" PRId64
+                         ",\"kind\":\"%s\",\"records\":%" PRIu64 ",\"readings\":%" PRIu64 "}\n",
+                         origin->site, origin->key.node, origin->key.epoch, origin->key.seq, wr_message_kind_name(origin->kind), records,
+                         readings);
 }

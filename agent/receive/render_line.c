@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "agent/receive/ledger.h"
 #include "agent/receive/members.h"
 #include "agent/receive/render_private.h"
 
@@ -47,9 +48,38 @@ static enum wr_result put_member(struct wr_buf *into, const char *json, size_t l
     return result;
 }
 
+struct ledger_line {
+    struct wr_buf *into;
+    const struct wr_message_origin *origin;
+    int64_t time_ns;
+};
+
+static enum wr_result put_account(void *user, const struct wr_account *account, const uint64_t *books) {
+    const struct ledger_line *line = user;
+    const char *before = " ";
+    WR_TRY(wr_buf_printf(line->into, "weir_ledger,site=%s,node=%s,source=", line->origin->site, line->origin->key.node));
+    WR_TRY(put_name(line->into, account->source, strlen(account->source)));
+    WR_TRY(wr_buf_text(line->into, ",window="));
+    WR_TRY(put_name(line->into, account->window, strlen(account->window)));
+    for (unsigned book = 0; book < WR_BOOKS; book++) {
+        if (books[book] == 0)
+            continue;
+        WR_TRY(wr_buf_printf(line->into, "%s%s=%" PRIu64 "i", before, wr_book_name((enum wr_book)book), books[book]));
+        before = ",";
+    }
+    return wr_buf_printf(line->into, "%s %" PRId64 "\n", before[0] == ' ' ? " taken=0i" : "", line->time_ns);
+}
+
 enum wr_result wr_render_line_text(struct wr_buf *into, const struct wr_message_origin *origin, const char *json, size_t len) {
     static const char *const tags[] = {"rule", "instance", NULL};
     static const char *const fields[] = {"severity", "cause", "from", "to", "state", "reason", "value", "limit", "message", NULL};
+    struct wr_receive_ledger ledger;
+    struct ledger_line line = {into, origin, wr_members_int(json, len, "time_ns", origin->arrival_ns)};
+    struct wr_error ignored;
+    const enum wr_result told =
+        origin->kind == WR_MESSAGE_GAP ? wr_receive_ledger_read(json, len, put_account, &line, &ledger, &ignored) : WR_NOT_FOUND;
+    if (told != WR_NOT_FOUND)
+        return told;
     bool put = false;
     WR_TRY(wr_buf_printf(into, "weir_%s,site=%s,node=%s", wr_message_kind_name(origin->kind), origin->site, origin->key.node));
     for (const char *const *tag = tags; *tag; tag++)

@@ -5,6 +5,7 @@
 
 #include "agent/codec/json_scan.h"
 #include "agent/receive/decode.h"
+#include "agent/receive/ledger.h"
 #include "agent/receive/postgres_private.h"
 #include "agent/receive/render.h"
 
@@ -55,6 +56,12 @@ static enum wr_result text(void *self, const char *json, size_t len, struct wr_e
     }
     check_json(from);
     must(wr_postgres_put_alarm(&rows, &seen, json, len) == WR_OK && wr_postgres_put_gap(&rows, &seen, json, len) == WR_OK);
+    struct wr_receive_ledger ledger;
+    struct wr_error ignored;
+    const enum wr_result read = wr_receive_ledger_read(json, len, NULL, NULL, &ledger, &ignored);
+    must(read != WR_NO_MEMORY && (read != WR_INVALID || seen.kind != WR_MESSAGE_GAP)); /* decode looked at it before */
+    if (read == WR_OK)
+        must(wr_postgres_put_ledger(&rows, &seen, &ledger, json, len) == WR_OK);
     return WR_OK;
 }
 

@@ -85,7 +85,18 @@ static int run_child(struct receive_bed *bed, const char *instance, long crash_a
     return WEXITSTATUS(status);
 }
 
-static void count_file(const struct receive_bed *bed, const char *name, unsigned counts[][RECORDS]) {
+/* A line of the list of segments: messages are segments 1, 2, ... */
+static void count_listed(const struct receive_bed *bed, const char *line, unsigned *listed) {
+    unsigned seq;
+    unsigned records;
+    unsigned readings;
+    assert_int_equal(
+        sscanf(strstr(line, "\"seq\":"), "\"seq\":%u,\"kind\":\"%*[a-z]\",\"records\":%u,\"readings\":%u}", &seq, &records, &readings), 3);
+    assert_true(seq >= 1 && seq <= bed->n && records == RECORDS && (readings == 2 * RECORDS || readings == 0));
+    listed[seq - 1]++;
+}
+
+static void count_file(const struct receive_bed *bed, const char *name, unsigned counts[][RECORDS], unsigned *listed) {
     char path[600];
     char line[1024];
     snprintf(path, sizeof path, "%s/%s", directory, name);
@@ -97,6 +108,10 @@ static void count_file(const struct receive_bed *bed, const char *name, unsigned
         const char *at;
         assert_int_equal(line[strlen(line) - 1], '\n');
         assert_memory_equal(line, "{\"site\":\"riga\",\"node\":\"gw-", 26);
+        if (strncmp(name, "segment-", 8) == 0) {
+            count_listed(bed, line, listed);
+            continue;
+        }
         if ((at = strstr(line, "\"tags\":{\"k\":\"")) != NULL)
             assert_int_equal(sscanf(at, "\"tags\":{\"k\":\"%u\",\"msg\":\"%u\"", &k, &message), 2);
         else
@@ -107,10 +122,12 @@ static void count_file(const struct receive_bed *bed, const char *name, unsigned
     fclose(file);
 }
 
-/* Every line of every message once, in files that are all finished. */
+/* Every line of every message once, in files that are all finished; and every message in the list. */
 static void check_files(const struct receive_bed *bed, bool finished) {
     static unsigned counts[RECEIVE_BED_MESSAGES][RECORDS];
+    static unsigned listed[RECEIVE_BED_MESSAGES];
     memset(counts, 0, sizeof counts);
+    memset(listed, 0, sizeof listed);
     DIR *listing = opendir(directory);
     assert_non_null(listing);
     for (const struct dirent *entry; (entry = readdir(listing)) != NULL;) {
@@ -118,9 +135,11 @@ static void check_files(const struct receive_bed *bed, bool finished) {
             continue;
         if (finished)
             assert_null(strstr(entry->d_name, ".part"));
-        count_file(bed, entry->d_name, counts);
+        count_file(bed, entry->d_name, counts, listed);
     }
     closedir(listing);
+    for (unsigned i = 0; i < bed->n; i++)
+        assert_int_equal(listed[i], 1);
     for (unsigned i = 0; i < bed->n; i++)
         for (unsigned k = 0; k < RECORDS; k++)
             if (counts[i][k] != 1)

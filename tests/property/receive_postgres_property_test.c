@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -15,78 +14,22 @@
 #include "agent/receive/postgres_private.h"
 #include "core/log.h"
 #include "tests/support/failing.h"
+#include "tests/support/postgres_bed.h"
 #include "tests/support/receive_bed.h"
 
 #define RECORDS 3
 
 static struct wr_random dice;
-static pid_t server;
-static int server_stdin;
-static char url[300];
-static struct wr_postgres_options postgres = {
-    .url = url, .schema = "weir", .connect_timeout_ns = 10 * WR_NS_PER_S, .statement_timeout_ns = 20 * WR_NS_PER_S, .stop_fd = -1};
-static struct wr_postgres_connection asking = {.options = &postgres};
-
-static void query(const char *sql, char *into, size_t size) {
-    struct wr_error err;
-    PGresult *result = NULL;
-    if (!asking.conn)
-        assert_int_equal(wr_postgres_connect(&asking, &err), WR_OK);
-    if (wr_postgres_exec(&asking, sql, NULL, 0, &result, &err) != WR_OK)
-        fail_msg("%s: %s", sql, err.text);
-    if (into)
-        snprintf(into, size, "%s", PQntuples(result) > 0 ? PQgetvalue(result, 0, 0) : "");
-    PQclear(result);
-}
-
-static int setup(void **state) {
-    int in[2];
-    int out[2];
-    (void)state;
-    assert_int_equal(pipe(in), 0);
-    assert_int_equal(pipe(out), 0);
-    fflush(stdout);
-    server = fork();
-    if (server == 0) {
-        dup2(in[0], 0);
-        dup2(out[1], 1);
-        close(in[1]);
-        close(out[0]);
-        execl("/usr/bin/python3", "python3", WEIR_SOURCE_DIR "/tests/support/postgres.py", (char *)NULL);
-        _exit(127);
-    }
-    close(in[0]);
-    close(out[1]);
-    server_stdin = in[1];
-    FILE *lines = fdopen(out[0], "r");
-    assert_non_null(fgets(url, sizeof url, lines));
-    url[strcspn(url, "\n")] = '\0';
-    fclose(lines);
-    struct wr_error err;
-    if (wr_postgres_init(&postgres, &err) != WR_OK)
-        fail_msg("%s", err.text);
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    int status;
-    if (asking.conn)
-        wr_postgres_disconnect(&asking);
-    close(server_stdin);
-    waitpid(server, &status, 0);
-    return 0;
-}
 
 static void start(struct receive_bed *bed, unsigned n) {
-    query("TRUNCATE weir.aggregate, weir.alarm, weir.segment, weir.segment_range", NULL, 0);
+    postgres_bed_query("TRUNCATE weir.aggregate, weir.alarm, weir.segment, weir.segment_range", NULL, 0);
     receive_bed_init(bed, n, 3, RECORDS);
 }
 
 static enum wr_result run(struct receive_bed *bed, struct wr_error *err) {
     struct wr_receive_sink sink;
     struct wr_receiver receiver;
-    WR_TRY(wr_postgres_sink_new(&postgres, &sink, err));
+    WR_TRY(wr_postgres_sink_new(&postgres_bed, &sink, err));
     const struct wr_receiver_options options = {.feed = &receive_bed_feed,
                                                 .feed_self = bed,
                                                 .sink = sink,
@@ -114,17 +57,18 @@ static void check_rows(const struct receive_bed *bed) {
     for (unsigned i = 0; i < bed->n; i++)
         alarms += i % 7 == 6;
     snprintf(expected, sizeof expected, "%u %u", (bed->n - alarms) * RECORDS, (bed->n - alarms) * RECORDS);
-    query("SELECT count(*) || ' ' || count(DISTINCT (s.tags->>'msg', s.tags->>'k')) FROM weir.aggregate a JOIN weir.series s ON s.id = "
-          "a.series "
-          "WHERE a.sum = a.first + a.last AND a.first = (s.tags->>'msg')::float8 + 0.5 AND s.node = 'gw-' || (s.tags->>'msg')::int % 3",
-          got, sizeof got);
+    postgres_bed_query(
+        "SELECT count(*) || ' ' || count(DISTINCT (s.tags->>'msg', s.tags->>'k')) FROM weir.aggregate a JOIN weir.series s ON s.id = "
+        "a.series "
+        "WHERE a.sum = a.first + a.last AND a.first = (s.tags->>'msg')::float8 + 0.5 AND s.node = 'gw-' || (s.tags->>'msg')::int % 3",
+        got, sizeof got);
     assert_string_equal(got, expected);
     snprintf(expected, sizeof expected, "%u %u", alarms * RECORDS, alarms * RECORDS);
-    query("SELECT count(*) || ' ' || count(DISTINCT alarm) FROM weir.alarm", got, sizeof got);
+    postgres_bed_query("SELECT count(*) || ' ' || count(DISTINCT alarm) FROM weir.alarm", got, sizeof got);
     assert_string_equal(got, expected);
     snprintf(expected, sizeof expected, "%u", bed->n);
-    query("SELECT (SELECT count(*) FROM weir.segment) + coalesce((SELECT sum(last - first + 1) FROM weir.segment_range), 0)", got,
-          sizeof got);
+    postgres_bed_query("SELECT (SELECT count(*) FROM weir.segment) + coalesce((SELECT sum(last - first + 1) FROM weir.segment_range), 0)",
+                       got, sizeof got);
     assert_string_equal(got, expected);
     assert_true(receive_bed_all_acknowledged(bed));
 }
@@ -139,7 +83,7 @@ static void test_all_once_and_what_comes_twice_is_dropped(void **state) {
         receive_bed_connect(&bed, &dice, 30);
         assert_int_equal(run(&bed, &err), WR_OK);
         check_rows(&bed);
-        query("SELECT weir.compact('0 seconds')", NULL, 0); /* known by ranges from here on */
+        postgres_bed_query("SELECT weir.compact('0 seconds')", NULL, 0); /* known by ranges from here on */
         check_rows(&bed);
     }
     receive_bed_fini(&bed);
@@ -152,7 +96,7 @@ static void test_every_failing_allocation_is_survived(void **state) {
     for (long n = 0; hit; n++) {
         struct wr_error err;
         start(&bed, 8);
-        query("TRUNCATE weir.series", NULL, 0);
+        postgres_bed_query("TRUNCATE weir.series", NULL, 0);
         receive_bed_connect(&bed, &dice, 2);
         wr_failing_allocations(n);
         const enum wr_result result = run(&bed, &err);
@@ -179,7 +123,7 @@ static _Atomic bool disturbing;
 
 /* Ends connections of others, and folds keys. */
 static void *disturb(void *user) {
-    struct wr_postgres_connection connection = {.options = &postgres};
+    struct wr_postgres_connection connection = {.options = &postgres_bed};
     struct wr_random random = {*(uint64_t *)user};
     struct wr_error err;
     if (wr_postgres_connect(&connection, &err) != WR_OK)
@@ -211,7 +155,7 @@ static void test_several_writers_whose_connections_end_at_any_moment(void **stat
             receive_bed_init(&beds[i], 120, 3, RECORDS);
         for (int i = 0; i < WRITERS; i++)
             receive_bed_connect(&beds[i], &dice, 40);
-        wr_postgres_disconnect(&asking);
+        postgres_bed_let_go();
         disturbing = true;
         assert_int_equal(pthread_create(&disturber, NULL, disturb, &seed), 0);
         for (int i = 0; i < WRITERS; i++)
@@ -245,7 +189,7 @@ static enum wr_result commit_alarm(const struct wr_receive_sink *sink, int64_t s
 
 static void expect(const char *sql, const char *expected) {
     char got[64];
-    query(sql, got, sizeof got);
+    postgres_bed_query(sql, got, sizeof got);
     assert_string_equal(got, expected);
 }
 
@@ -255,11 +199,11 @@ static void test_keys_are_folded_also_when_messages_never_pause(void **state) {
     (void)state;
     struct wr_receive_sink sink;
     struct wr_error err;
-    query("TRUNCATE weir.alarm, weir.segment, weir.segment_range", NULL, 0);
-    assert_int_equal(wr_postgres_sink_new(&postgres, &sink, &err), WR_OK);
+    postgres_bed_query("TRUNCATE weir.alarm, weir.segment, weir.segment_range", NULL, 0);
+    assert_int_equal(wr_postgres_sink_new(&postgres_bed, &sink, &err), WR_OK);
     for (int64_t seq = 1; seq <= 3; seq++)
         assert_int_equal(commit_alarm(&sink, seq, &err), WR_OK);
-    query("UPDATE weir.segment SET received = now() - interval '2 days'", NULL, 0);
+    postgres_bed_query("UPDATE weir.segment SET received = now() - interval '2 days'", NULL, 0);
     assert_int_equal(commit_alarm(&sink, 4, &err), WR_OK);
     expect(FOLDED, "4 0"); /* not yet */
     struct wr_postgres_sink *inside = sink.self;
@@ -293,23 +237,23 @@ static void *send_again(void *user) {
 static void test_a_repeated_message_during_folding(void **state) {
     (void)state;
     static char address[400];
-    struct wr_postgres_options options = postgres;
+    struct wr_postgres_options options = postgres_bed;
     struct again again = {.options = &options};
     struct wr_receive_sink sink;
     struct wr_error err;
     pthread_t thread;
     char waiting[16] = "0";
-    snprintf(address, sizeof address, "%s&options=-c%%20default_transaction_isolation%%3Drepeatable%%5C%%20read", url);
+    snprintf(address, sizeof address, "%s&options=-c%%20default_transaction_isolation%%3Drepeatable%%5C%%20read", postgres_bed.url);
     options.url = address;
-    query("TRUNCATE weir.alarm, weir.segment, weir.segment_range", NULL, 0);
+    postgres_bed_query("TRUNCATE weir.alarm, weir.segment, weir.segment_range", NULL, 0);
     assert_int_equal(wr_postgres_sink_new(&options, &sink, &err), WR_OK);
     assert_int_equal(commit_alarm(&sink, 1, &err), WR_OK);
     sink.ops->close(sink.self);
-    query("BEGIN; SELECT weir.compact('0 seconds')", NULL, 0);
+    postgres_bed_query("BEGIN; SELECT weir.compact('0 seconds')", NULL, 0);
     assert_int_equal(pthread_create(&thread, NULL, send_again, &again), 0);
     while (strcmp(waiting, "0") == 0)
-        query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted", waiting, sizeof waiting);
-    query("COMMIT", NULL, 0);
+        postgres_bed_query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted", waiting, sizeof waiting);
+    postgres_bed_query("COMMIT", NULL, 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_int_equal(again.result, WR_OK);
     expect("SELECT count(*) FROM weir.alarm", "1");
@@ -326,7 +270,7 @@ static void test_a_refused_message_leaves_nothing(void **state) {
     assert_int_equal(wr_series_key_make((struct wr_word){"m", 1}, (struct wr_word){"value", 5}, NULL, 0, key, &len, NULL), WR_OK);
     const struct wr_aggregate aggregate = {
         .key = key, .key_len = (uint16_t)len, .type = WR_TYPE_SYMBOL, .n = 1, .first_text = "open", .last_text = "shut"};
-    assert_int_equal(wr_postgres_sink_new(&postgres, &sink, &err), WR_OK);
+    assert_int_equal(wr_postgres_sink_new(&postgres_bed, &sink, &err), WR_OK);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(sink.ops->begin(sink.self, &origin, &err), WR_OK);
         assert_int_equal(sink.ops->aggregate(sink.self, &aggregate, &err), WR_OK);
@@ -349,7 +293,7 @@ static void test_a_refused_message_leaves_nothing(void **state) {
 static void test_nothing_waits_for_ever(void **state) {
     (void)state;
     struct wr_error err;
-    struct wr_postgres_options options = postgres;
+    struct wr_postgres_options options = postgres_bed;
     struct wr_postgres_connection connection = {.options = &options};
     options.statement_timeout_ns = 200 * WR_NS_PER_MS;
     assert_int_equal(wr_postgres_connect(&connection, &err), WR_OK);
@@ -357,16 +301,16 @@ static void test_nothing_waits_for_ever(void **state) {
     assert_null(connection.conn);
     options.statement_timeout_ns = WR_NS_PER_S;
     assert_int_equal(wr_postgres_connect(&connection, &err), WR_OK);
-    query("BEGIN; LOCK TABLE weir.node", NULL, 0);
+    postgres_bed_query("BEGIN; LOCK TABLE weir.node", NULL, 0);
     const enum wr_result waited = wr_postgres_exec(&connection, "SELECT count(*) FROM weir.node", NULL, 0, NULL, &err);
     assert_true(waited == WR_TIMEOUT || waited == WR_IO); /* we gave up, or the server was the quicker one */
     assert_null(connection.conn);
     char left[16] = "";
     for (int i = 0; i < 1000 && strcmp(left, "0") != 0; i++) { /* ours is gone, and the server must not wait in its place */
-        query("SELECT count(*) FROM pg_locks WHERE relation = 'weir.node'::regclass AND NOT granted", left, sizeof left);
+        postgres_bed_query("SELECT count(*) FROM pg_locks WHERE relation = 'weir.node'::regclass AND NOT granted", left, sizeof left);
         usleep(10000);
     }
-    query("ROLLBACK", NULL, 0);
+    postgres_bed_query("ROLLBACK", NULL, 0);
     assert_string_equal(left, "0");
     options.stop_fd = eventfd(1, EFD_CLOEXEC);
     options.statement_timeout_ns = 30 * WR_NS_PER_S;
@@ -377,7 +321,7 @@ static void test_nothing_waits_for_ever(void **state) {
     assert_int_equal(wr_postgres_connect(&connection, &err), WR_IO);
     assert_non_null(strstr(err.text, "/nowhere"));
     assert_null(strchr(err.text, '\n'));
-    options.url = url;
+    options.url = postgres_bed.url;
     options.password_file = "/nowhere";
     assert_int_equal(wr_postgres_connect(&connection, &err), WR_NOT_FOUND);
 }
@@ -385,7 +329,7 @@ static void test_nothing_waits_for_ever(void **state) {
 static void test_data_that_is_refused_leaves_the_connection(void **state) {
     (void)state;
     struct wr_error err;
-    struct wr_postgres_connection connection = {.options = &postgres};
+    struct wr_postgres_connection connection = {.options = &postgres_bed};
     assert_int_equal(wr_postgres_connect(&connection, &err), WR_OK);
     assert_int_equal(wr_postgres_exec(&connection, "SELECT '{\"a\":\"\\u0000\"}'::jsonb", NULL, 0, NULL, &err), WR_CORRUPT);
     assert_non_null(strstr(err.text, "SQLSTATE 22"));
@@ -420,5 +364,5 @@ int main(void) {
         cmocka_unit_test(test_data_that_is_refused_leaves_the_connection),
         cmocka_unit_test(test_addresses),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, postgres_bed_start, postgres_bed_stop);
 }

@@ -112,6 +112,17 @@ static void test_segments_and_envelopes(void **state) {
     assert_int_equal(decode_text("weir/1/-/gw-1/agg/00000000000000aa/7", "", ENVELOPE("7", RECORD)), WR_OK);
 }
 
+#define LEDGER(cut, epoch) "{\"cut\":" cut ",\"epoch\":\"" epoch "\",\"of\":0,\"ledger\":[]}"
+
+/* The audit counts by it, so it must be of the store whose key it came with. */
+static void test_ledger_records(void **state) {
+    (void)state;
+    assert_int_equal(decode_text("weir/1/-/gw-1/gap", "", ENVELOPE("7", LEDGER("7", "00000000000000aa"))), WR_OK);
+    refuses("weir/1/-/gw-1/gap", "", ENVELOPE("7", LEDGER("7", "00000000000000ab")), WR_INVALID, "not of the segment");
+    refuses("weir/1/-/gw-1/gap", "", ENVELOPE("7", LEDGER("8", "00000000000000aa")), WR_INVALID, "not of the segment");
+    refuses("weir/1/-/gw-1/gap", "", ENVELOPE("7", "{\"ledger\":1}"), WR_INVALID, "no list");
+}
+
 static void test_states(void **state) {
     (void)state;
     assert_int_equal(decode_text("weir/1/riga/gw-1/state", "", "{\"state\": \"online\"}"), WR_OK);
@@ -339,6 +350,7 @@ static void test_aggregates_that_are_none(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_segments_and_envelopes),
+        cmocka_unit_test(test_ledger_records),
         cmocka_unit_test(test_states),
         cmocka_unit_test(test_topics_that_are_none),
         cmocka_unit_test(test_keys_that_contradict_each_other),

@@ -111,6 +111,12 @@ static void test_texts(void **state) {
         "\xEF\xBF\xBD \xC2\xB0\" 5\n");
     renders_text(WR_RENDER_LINE, WR_MESSAGE_GAP, "{\"reason\":\"crash\"}", "weir_gap,site=riga,node=gw-1 reason=\"crash\" 7\n");
     renders_text(WR_RENDER_LINE, WR_MESSAGE_GAP, "{\"other\":1}", NULL);
+    renders_text(
+        WR_RENDER_LINE, WR_MESSAGE_GAP,
+        "{\"cut\":1,\"epoch\":\"00000000000000aa\",\"time_ns\":5,\"of\":2,\"ledger\":[{\"source\":\"a b\",\"window\":\"m1\",\"books\":"
+        "{\"taken\":9,\"dropped(late)\":1}},{\"source\":\"s\",\"window\":\"none\",\"books\":{}}]}",
+        "weir_ledger,site=riga,node=gw-1,source=a\\ b,window=m1 taken=9i,dropped(late)=1i 5\n"
+        "weir_ledger,site=riga,node=gw-1,source=s,window=none taken=0i 5\n");
 }
 
 static void test_members(void **state) {

@@ -1,0 +1,177 @@
+/* The audit of PostgreSQL: views that do the counting, and their rows as agent/receive/audit.h wants them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/receive/audit.h"
+#include "agent/receive/ledger.h"
+#include "agent/receive/members.h"
+#include "agent/receive/postgres_private.h"
+
+/* A cut counts once all of its records are here. `off` is the one of wr_audit_judge. */
+const char wr_postgres_audit_views[] =
+    "-- What each node has lost, when, whose and why; a reading counts once in each window that wanted it.\n"
+    "CREATE OR REPLACE VIEW @.lost AS\n"
+    "    SELECT g.time AS since, g.until, g.site, g.node, g.reason, a->>'source' AS source, a->>'window' AS window_name,\n"
+    "           CASE jsonb_typeof(a->'readings') WHEN 'number' THEN (a->>'readings')::numeric END AS readings,\n"
+    "           CASE jsonb_typeof(a->'total') WHEN 'number' THEN (a->>'total')::numeric END AS total,\n"
+    "           g.record->>'at_least' = 'true' AS at_least\n"
+    "    FROM @.gap AS g CROSS JOIN LATERAL jsonb_array_elements(\n"
+    "        CASE jsonb_typeof(g.record->'accounts') WHEN 'array' THEN g.record->'accounts' ELSE '[]'::jsonb END) AS a;\n"
+    "\n"
+    "-- The audit: for each epoch of a node, from its first cut to its last: stored = arrived + on the way + lost, or it is off.\n"
+    "CREATE OR REPLACE VIEW @.audit AS\n"
+    "    WITH whole AS (\n"
+    "        SELECT node, epoch, cut, max(site) AS site, max(time) AS time FROM @.ledger GROUP BY node, epoch, cut\n"
+    "        HAVING sum(jsonb_array_length(record->'ledger')) >= max(accounts)),\n"
+    "    ends AS (\n"
+    "        SELECT node, epoch, min(cut) AS first_cut, max(cut) AS last_cut, max(time) AS time,\n"
+    "               (array_agg(site ORDER BY cut DESC))[1] AS site FROM whole GROUP BY node, epoch),\n"
+    "    sums AS (\n"
+    "        SELECT e.node, e.epoch, l.cut = e.last_cut AS at_last, l.cut = e.first_cut AS at_first, b.key AS book,\n"
+    "               sum(b.value::numeric) AS readings\n"
+    "        FROM ends AS e JOIN @.ledger AS l ON l.node = e.node AND l.epoch = e.epoch AND l.cut IN (e.first_cut, e.last_cut),\n"
+    "             jsonb_array_elements(l.record->'ledger') AS a, jsonb_each_text(a->'books') AS b\n"
+    "        WHERE a->>'window' <> 'intake' GROUP BY 1, 2, 3, 4, 5),\n"
+    "    totals AS (\n"
+    "        SELECT e.node, e.epoch,\n"
+    "               coalesce(jsonb_object_agg(s.book, s.readings) FILTER (WHERE s.at_last), '{}') AS books,\n"
+    "               coalesce(sum(s.readings * (s.at_last::int - s.at_first::int)) FILTER (WHERE s.book = 'stored'), 0) AS stored,\n"
+    "               coalesce(sum(s.readings * (s.at_last::int - s.at_first::int))\n"
+    "                   FILTER (WHERE s.book IN ('dropped(evicted)', 'dropped(corrupt)')), 0) AS lost,\n"
+    "               coalesce(sum(CASE s.book WHEN 'stored' THEN s.readings ELSE -s.readings END) FILTER (WHERE s.at_last AND\n"
+    "                   s.book IN ('stored', 'delivered', 'dropped(evicted)', 'dropped(corrupt)')), 0) AS held\n"
+    "        FROM ends AS e LEFT JOIN sums AS s ON s.node = e.node AND s.epoch = e.epoch GROUP BY e.node, e.epoch)\n"
+    "    SELECT e.site, e.node, e.epoch, e.time, e.first_cut, e.last_cut, t.stored, k.arrived, t.lost, t.held,\n"
+    "           e.last_cut - e.first_cut + 1 - k.segments AS absent, k.newer,\n"
+    "           greatest(k.arrived - t.stored, 0) + CASE WHEN e.last_cut - e.first_cut + 1 = k.segments\n"
+    "               THEN greatest(t.stored - k.arrived, 0) ELSE greatest(t.stored - k.arrived - t.lost - t.held, 0) END AS off,\n"
+    "           t.books\n"
+    "    FROM ends AS e JOIN totals AS t ON t.node = e.node AND t.epoch = e.epoch CROSS JOIN LATERAL (\n"
+    "        SELECT coalesce(sum(k.readings) FILTER (WHERE k.last <= e.last_cut), 0) AS arrived,\n"
+    "               coalesce(sum(k.last - k.first + 1) FILTER (WHERE k.last <= e.last_cut), 0) AS segments,\n"
+    "               coalesce(sum(k.last - k.first + 1) FILTER (WHERE k.first > e.last_cut), 0) AS newer\n"
+    "        FROM (SELECT s.seq AS first, s.seq AS last, s.readings FROM @.segment AS s\n"
+    "                  WHERE s.node = e.node AND s.epoch = e.epoch AND s.seq >= e.first_cut\n"
+    "              UNION ALL SELECT r.first, r.last, r.readings FROM @.segment_range AS r\n"
+    "                  WHERE r.node = e.node AND r.epoch = e.epoch AND r.first >= e.first_cut) AS k) AS k;\n";
+
+static const char epochs_sql[] =
+    "SELECT site, node, epoch, first_cut, last_cut, (extract(epoch FROM time) * 1000000)::bigint, stored, lost, arrived, absent, newer, "
+    "books "
+    "FROM @.audit "
+    "UNION ALL SELECT '-', s.node, s.epoch, 0, 0, 0, 0, 0, 0, 0, sum(s.n), '{}' FROM (SELECT node, epoch, 1 AS n FROM @.segment UNION ALL "
+    "SELECT node, epoch, last - first + 1 FROM @.segment_range) AS s WHERE NOT EXISTS (SELECT FROM @.ledger AS l WHERE l.node = s.node AND "
+    "l.epoch = s.epoch) GROUP BY s.node, s.epoch "
+    "ORDER BY 2, 6, 3";
+static const char losses_sql[] =
+    "SELECT node, coalesce(reason, ''), coalesce(source, ''), coalesce(window_name, ''), sum(readings)::bigint, "
+    "(extract(epoch FROM min(since)) * 1000000)::bigint, (extract(epoch FROM max(until)) * 1000000)::bigint "
+    "FROM @.lost GROUP BY 1, 2, 3, 4 ORDER BY 1, 6";
+static const char holes_sql[] =
+    "SELECT last + 1, next - 1 FROM (SELECT last, lead(first) OVER (ORDER BY first) AS next FROM (SELECT seq AS first, seq AS last FROM "
+    "@.segment WHERE node = $1 AND epoch = $2::bigint UNION ALL SELECT first, last FROM @.segment_range WHERE node = $1 AND epoch = "
+    "$2::bigint) AS k WHERE last BETWEEN $3::bigint AND $4::bigint) AS h WHERE next > last + 1 ORDER BY 1 LIMIT 8";
+_Static_assert(WR_AUDIT_HOLES == 8, "the limit of holes_sql");
+
+static enum wr_result ask(struct wr_postgres_connection *connection, const char *statement, const char *const *params, int n,
+                          PGresult **ret_rows, struct wr_error *err) {
+    struct wr_buf sql;
+    wr_buf_init(&sql, 0);
+    const enum wr_result result = wr_postgres_put_sql(&sql, statement, connection->options->schema) == WR_OK
+                                      ? wr_postgres_exec(connection, wr_buf_str(&sql), params, n, ret_rows, err)
+                                      : wr_error_set(err, WR_NO_MEMORY, "no memory for the audit");
+    wr_buf_fini(&sql);
+    return result;
+}
+
+static uint64_t count_at(PGresult *rows, int row, int column) {
+    const long long value = strtoll(PQgetvalue(rows, row, column), NULL, 10);
+    return value > 0 ? (uint64_t)value : 0;
+}
+
+static int64_t number_at(PGresult *rows, int row, int column) {
+    return strtoll(PQgetvalue(rows, row, column), NULL, 10);
+}
+
+static enum wr_result take_epoch(PGresult *rows, int row, struct wr_audit *audit, struct wr_error *err) {
+    struct wr_audit_epoch *epoch = wr_audit_add_epoch(audit);
+    if (!epoch)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for the audit");
+    strncat(epoch->site, PQgetvalue(rows, row, 0), sizeof epoch->site - 1);
+    strncat(epoch->node, PQgetvalue(rows, row, 1), sizeof epoch->node - 1);
+    epoch->epoch = (uint64_t)number_at(rows, row, 2);
+    epoch->first_cut = number_at(rows, row, 3);
+    epoch->last_cut = number_at(rows, row, 4);
+    epoch->time_ns = number_at(rows, row, 5) * 1000;
+    epoch->stored = count_at(rows, row, 6);
+    epoch->lost = count_at(rows, row, 7);
+    epoch->arrived = count_at(rows, row, 8);
+    epoch->absent = count_at(rows, row, 9);
+    epoch->newer = count_at(rows, row, 10);
+    const char *books = PQgetvalue(rows, row, 11);
+    return wr_receive_ledger_books(books, strlen(books), epoch->books, err);
+}
+
+static enum wr_result take_loss(PGresult *rows, int row, struct wr_audit *audit, struct wr_error *err) {
+    struct wr_audit_loss loss = {
+        .readings = count_at(rows, row, 4), .from_ns = number_at(rows, row, 5) * 1000, .to_ns = number_at(rows, row, 6) * 1000};
+    strncat(loss.node, PQgetvalue(rows, row, 0), sizeof loss.node - 1);
+    strncat(loss.reason, PQgetvalue(rows, row, 1), sizeof loss.reason - 1);
+    strncat(loss.account.source, PQgetvalue(rows, row, 2), sizeof loss.account.source - 1);
+    strncat(loss.account.window, PQgetvalue(rows, row, 3), sizeof loss.account.window - 1);
+    return wr_audit_add_loss(audit, &loss) == WR_OK ? WR_OK : wr_error_set(err, WR_NO_MEMORY, "no memory for the audit");
+}
+
+static enum wr_result take_rows(struct wr_postgres_connection *connection, const char *statement,
+                                enum wr_result (*take)(PGresult *, int, struct wr_audit *, struct wr_error *), struct wr_audit *audit,
+                                struct wr_error *err) {
+    PGresult *rows = NULL;
+    enum wr_result result = ask(connection, statement, NULL, 0, &rows, err);
+    for (int row = 0; result == WR_OK && row < PQntuples(rows); row++)
+        result = take(rows, row, audit, err);
+    PQclear(rows);
+    return result;
+}
+
+static enum wr_result find_holes(struct wr_postgres_connection *connection, struct wr_audit_epoch *epoch, struct wr_error *err) {
+    char numbers[3][24];
+    const char *params[] = {epoch->node, numbers[0], numbers[1], numbers[2]};
+    PGresult *rows = NULL;
+    (void)snprintf(numbers[0], sizeof numbers[0], "%lld", (long long)epoch->epoch);
+    (void)snprintf(numbers[1], sizeof numbers[1], "%lld", (long long)epoch->first_cut);
+    (void)snprintf(numbers[2], sizeof numbers[2], "%lld", (long long)epoch->last_cut);
+    WR_TRY(ask(connection, holes_sql, params, 4, &rows, err));
+    for (int row = 0; row < PQntuples(rows) && row < WR_AUDIT_HOLES; row++) {
+        epoch->holes[row].first = number_at(rows, row, 0);
+        epoch->holes[row].last = number_at(rows, row, 1);
+        epoch->n_holes = (unsigned)row + 1;
+    }
+    PQclear(rows);
+    return WR_OK;
+}
+
+static enum wr_result read_all(struct wr_postgres_connection *connection, struct wr_audit *audit, struct wr_error *err) {
+    PGresult *found = NULL;
+    WR_TRY(ask(connection, "SELECT to_regclass('@.audit') IS NOT NULL", NULL, 0, &found, err));
+    const bool made = PQntuples(found) == 1 && PQgetvalue(found, 0, 0)[0] == 't';
+    PQclear(found);
+    if (!made)
+        return wr_error_set(err, WR_NOT_FOUND, "schema %s has no view `audit`: run weir-receive --init", connection->options->schema);
+    /* One moment for all questions: receivers go on writing. */
+    WR_TRY(ask(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", NULL, 0, NULL, err));
+    WR_TRY(take_rows(connection, epochs_sql, take_epoch, audit, err));
+    WR_TRY(take_rows(connection, losses_sql, take_loss, audit, err));
+    for (size_t i = 0; i < audit->n; i++)
+        if (audit->epochs[i].last_cut > 0 && wr_audit_judge(&audit->epochs[i]).off > 0)
+            WR_TRY(find_holes(connection, &audit->epochs[i], err));
+    return ask(connection, "COMMIT", NULL, 0, NULL, err);
+}
+
+enum wr_result wr_audit_postgres(const struct wr_postgres_options *options, struct wr_audit *audit, struct wr_error *err) {
+    struct wr_postgres_connection connection = {.options = options};
+    WR_TRY(wr_postgres_connect(&connection, err));
+    const enum wr_result result = read_all(&connection, audit, err);
+    if (connection.conn)
+        wr_postgres_disconnect(&connection);
+    return result;
+}

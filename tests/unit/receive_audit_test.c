@@ -1,0 +1,177 @@
+/* The audit of the central side: the verdict, and the numbers from files, also where reading fails. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/receive/audit.h"
+#include "tests/support/failing.h"
+
+static struct wr_error err;
+static char directory[64];
+
+/* -- the verdict ------------------------------------------------------------------------------------------------------------------------------ */
+
+static struct wr_audit_verdict judge(uint64_t stored, uint64_t arrived, uint64_t lost, uint64_t held, uint64_t absent) {
+    const struct wr_audit_epoch epoch = {
+        .last_cut = 9,
+        .stored = stored,
+        .arrived = arrived,
+        .lost = lost,
+        .absent = absent,
+        .books = {[WR_BOOK_TAKEN] = 10000, [WR_BOOK_STORED] = 1000, [WR_BOOK_DELIVERED] = 1000 - held, [WR_BOOK_DROPPED_LATE] = 10}};
+    return wr_audit_judge(&epoch);
+}
+
+static void expect(struct wr_audit_verdict verdict, uint64_t on_way, uint64_t lost, uint64_t off) {
+    assert_int_equal(verdict.on_way, on_way);
+    assert_int_equal(verdict.lost, lost);
+    assert_int_equal(verdict.off, off);
+    assert_int_equal(verdict.open, 10000 - 1000 - 10);
+    assert_false(verdict.impossible);
+}
+
+static void the_verdict(void **state) {
+    (void)state;
+    expect(judge(100, 100, 0, 0, 0), 0, 0, 0);
+    expect(judge(100, 100, 0, 50, 0), 0, 0, 0); /* acknowledged after the record */
+    expect(judge(100, 70, 0, 50, 3), 30, 0, 0); /* on the way */
+    expect(judge(100, 70, 30, 0, 3), 0, 30, 0); /* evicted */
+    expect(judge(100, 60, 30, 50, 4), 10, 30, 0);
+    expect(judge(100, 90, 30, 0, 1), 0, 10, 0);  /* evicted, and some of it arrived all the same */
+    expect(judge(100, 60, 30, 0, 4), 0, 30, 10); /* delivered, and not here */
+    expect(judge(100, 40, 30, 20, 6), 20, 30, 10);
+    expect(judge(100, 120, 30, 20, 1), 0, 0, 20); /* more than there was */
+    expect(judge(100, 90, 30, 20, 0), 0, 10, 10); /* all segments are here, and they do not hold what they should */
+    const struct wr_audit_epoch wrong = {.last_cut = 9, .books = {[WR_BOOK_TAKEN] = 5, [WR_BOOK_STORED] = 4, [WR_BOOK_DROPPED_LATE] = 2}};
+    assert_true(wr_audit_judge(&wrong).impossible);
+}
+
+/* -- files -------------------------------------------------------------------------------------------------------------------------------------- */
+
+static int make_directory(void **state) {
+    (void)state;
+    snprintf(directory, sizeof directory, "/tmp/weir-audit-XXXXXX");
+    return mkdtemp(directory) ? 0 : 1;
+}
+
+static int remove_directory(void **state) {
+    char command[100];
+    (void)state;
+    snprintf(command, sizeof command, "rm -rf '%s'", directory);
+    return system(command);
+}
+
+static void put(const char *name, const char *text) {
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    FILE *file = fopen(path, "a");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+#define EPOCH "c0ffee0000000001"
+#define RECORD(cut, time, of, books)                                                                                                       \
+    "{\"site\":\"riga\",\"node\":\"gw-1\",\"record\":\"gap\",\"cut\":" #cut ",\"epoch\":\"" EPOCH "\",\"time_ns\":" #time ",\"of\":" #of   \
+    ",\"ledger\":[{\"source\":\"floor\",\"window\":\"m1\",\"books\":{" books "}}]}\n"
+#define SEGMENT(seq, readings)                                                                                                             \
+    "{\"site\":\"riga\",\"node\":\"gw-1\",\"epoch\":\"" EPOCH "\",\"seq\":" #seq ",\"kind\":\"agg\",\"records\":1,\"readings\":" #readings \
+    "}\n"
+
+static void write_files(void) {
+    put("gap-a-000001.jsonl", RECORD(1, 100, 1, "\"taken\":50,\"stored\":50,\"delivered\":50"));
+    put("gap-a-000001.jsonl",
+        "{\"site\":\"riga\",\"node\":\"gw-1\",\"record\":\"gap\",\"reason\":\"late\",\"from_ns\":7,\"to_ns\":9,\"accounts\":["
+        "{\"source\":\"floor\",\"window\":\"m1\",\"readings\":3,\"total\":3}]}\n");
+    put("gap-b-000001.jsonl",
+        "{\"site\":\"riga\",\"node\":\"gw-1\",\"record\":\"gap\",\"reason\":\"late\",\"from_ns\":5,\"to_ns\":8,\"accounts\":["
+        "{\"source\":\"floor\",\"window\":\"m1\",\"readings\":2,\"total\":5}]}\n");
+    put("gap-b-000001.jsonl", RECORD(6, 200, 1, "\"taken\":160,\"stored\":150,\"delivered\":150,\"dropped(late)\":5"));
+    put("gap-b-000001.jsonl", RECORD(9, 300, 2, "\"taken\":900,\"stored\":900")); /* half of it is on its way */
+    put("gap-a-000002.jsonl.part", "half a li");                                  /* what nobody committed does not count */
+    put("segment-a-000001.jsonl", SEGMENT(1, 0) SEGMENT(2, 40) SEGMENT(4, 30) SEGMENT(6, 0));
+    put("segment-b-000001.jsonl", SEGMENT(5, 10) SEGMENT(7, 11));
+    put("agg-a-000001.jsonl", "not read\n");
+}
+
+static void from_files(void **state) {
+    (void)state;
+    struct wr_audit audit;
+    struct wr_buf text;
+    write_files();
+    wr_audit_init(&audit);
+    wr_buf_init(&text, 0);
+    assert_int_equal(wr_audit_files(directory, NULL, &audit, &err), WR_OK);
+    assert_int_equal(wr_audit_print(&audit, &text), WR_OK);
+    assert_string_equal(wr_buf_str(&text),
+                        "riga/gw-1: took 160 = stored 150 + open 5 + dropped 5 (late 5), as of 1970-01-01T00:00:00.000Z\n"
+                        "  epoch " EPOCH ", segments 1 to 6: stored 100 = arrived 80 + on the way 0 + lost 0\n"
+                        "  OFF BY 20: the node knows them as delivered; not here: segments 3 to 3\n"
+                        "  told: late, floor/m1: 5, between 1970-01-01T00:00:00.000Z and 1970-01-01T00:00:00.000Z\n"
+                        "1 epochs are off or cannot be checked\n");
+    assert_int_equal(audit.epochs[0].newer, 1);
+    assert_int_equal(audit.losses[0].from_ns, 5);
+    assert_int_equal(audit.losses[0].to_ns, 9);
+    assert_false(wr_audit_balances(&audit));
+    wr_audit_fini(&audit);
+    put("segment-b-000002.jsonl", SEGMENT(3, 20));
+    wr_buf_clear(&text);
+    assert_int_equal(wr_audit_files(directory, NULL, &audit, &err), WR_OK);
+    assert_true(wr_audit_balances(&audit));
+    assert_int_equal(wr_audit_print_json(&audit, &text), WR_OK);
+    assert_non_null(
+        strstr(wr_buf_str(&text), "{\"balanced\":true,\"epochs\":[{\"site\":\"riga\",\"node\":\"gw-1\",\"epoch\":\"" EPOCH "\""));
+    assert_non_null(strstr(wr_buf_str(&text), "\"losses\":[{\"node\":\"gw-1\",\"reason\":\"late\""));
+    wr_audit_fini(&audit);
+    put("segment-b-000002.jsonl", "{\"node\":\"gw-9\",\"epoch\":\"" EPOCH "\",\"seq\":1,\"readings\":1}\n");
+    wr_buf_clear(&text);
+    assert_int_equal(wr_audit_files(directory, NULL, &audit, &err), WR_OK);
+    assert_false(wr_audit_balances(&audit));
+    assert_int_equal(wr_audit_print(&audit, &text), WR_OK);
+    assert_non_null(strstr(wr_buf_str(&text), "-/gw-9:\n  epoch " EPOCH ": 1 segments, and no ledger record: CANNOT BE CHECKED\n"));
+    wr_audit_fini(&audit);
+    put("segment-b-000002.jsonl", "nonsense\n");
+    assert_int_equal(wr_audit_files(directory, NULL, &audit, &err), WR_INVALID);
+    assert_non_null(strstr(err.text, "segment-b-000002.jsonl:3"));
+    wr_audit_fini(&audit);
+    assert_int_equal(wr_audit_files("/nowhere", NULL, &audit, &err), WR_NOT_FOUND);
+    wr_audit_fini(&audit);
+    wr_buf_fini(&text);
+}
+
+static void no_memory_is_said(void **state) {
+    (void)state;
+    write_files();
+    long n = 0;
+    for (;; n++) {
+        struct wr_audit audit;
+        wr_audit_init(&audit);
+        wr_failing_allocations(n);
+        const enum wr_result result = wr_audit_files(directory, NULL, &audit, &err);
+        const bool hit = wr_failing_hit();
+        wr_failing_off();
+        if (hit && result == WR_OK)
+            assert_int_equal(audit.n, 1); /* one that the C library can do without */
+        else
+            assert_true(hit ? result == WR_NO_MEMORY || result == WR_IO : result == WR_OK);
+        wr_audit_fini(&audit);
+        if (!hit)
+            break;
+    }
+    assert_true(n > 3);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_verdict),
+        cmocka_unit_test_setup_teardown(from_files, make_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(no_memory_is_said, make_directory, remove_directory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -24,7 +24,7 @@ sources:
 windows:
   - {{name: s1, every: 1s, of: "*", lateness: 300ms}}
 rules: ["{rules}"]
-store: {{path: store, budget: 16MB, max_loss: 200ms}}
+store: {{path: store, budget: 16MB, max_loss: 200ms, ledger_every: 2s}}
 uplink: {{broker: "mqtts://127.0.0.1:{broker}", ca: "{certs}/ca.pem", cert: "{certs}/client.pem", key: "{certs}/client.key",
           retry_max: 1s, connect_timeout: 2s, format: {format}}}
 control: {{socket: weir.sock}}
@@ -83,6 +83,20 @@ class Gateway:
         self.sent += 1
 
 
+def audited(lab, to, nodes):
+    """The audit of the central side, once the last ledger records of all nodes are here, and nothing is on its way."""
+    def settled():
+        done = receiving.run(lab, "--audit", "--json", "--to", to)
+        if done.returncode == 2:
+            return None
+        audit = json.loads(done.stdout)
+        last = {epoch["node"]: epoch for epoch in audit["epochs"]}
+        still = [n for n in nodes if n not in last or last[n]["newer_segments"] or last[n]["on_the_way"] or last[n]["open"] or
+                 last[n]["books"].get("delivered", 0) + last[n]["lost"] < last[n]["books"].get("stored", 0)]
+        return (done.returncode, audit, last) if not still else None
+    return wait_for("the audit to have the last word of each node", settled, 30, 0.5)
+
+
 def setting(lab, **broker):
     certs = laboratory.make_certs(lab.directory / "certs")
     broker = lab.add(laboratory.Broker(lab.directory / "broker", certs, **broker)).start()
@@ -120,6 +134,8 @@ def test_files_side_by_side(lab):
     assert one.stop() == 0 and two.stop() == 0
     for gateway in gateways:
         assert out.total(gateway.name) == gateway.sent, (gateway.name, out.total(gateway.name), gateway.sent)
+    code = receiving.run(lab, "--audit", "--to", f"file:{out.directory}")
+    assert code.returncode == 0 and "gw-1: took" in code.stdout and code.stdout.endswith("balanced\n"), code
     assert not out.parts(), "a clean stop finishes its files"
     assert len(list(out.directory.glob("agg-a-*.jsonl"))) > 1, "files are rotated"
     alarms = [record for record in out.records("alarm") if record["record"] == "alarm" and record["cause"] == "raised"]
@@ -134,6 +150,7 @@ def test_postgres_side_by_side(lab):
     words = [*tls, "--group", "central", "--to", postgres.url()]
     one, two = Receiver(lab, "a", words).start(), Receiver(lab, "b", words).start()
     gateways = [Gateway(lab, "gw-1", certs, proxy.port).start(), Gateway(lab, "gw-2", certs, proxy.port, "json").start()]
+    crashes = Gateway(lab, "gw-3", certs, proxy.port).start()
 
     def total(name):
         return postgres.number("select sum(n + bad) from weir.aggregate a join weir.series s on s.id = a.series "
@@ -149,16 +166,31 @@ def test_postgres_side_by_side(lab):
     one.start()
     seen = total("gw-1")
     wait_for("more rows", lambda: total("gw-1") > seen, 30, 0.1)
+    crashes.agent.kill()
     proxy.cut()
+    connected = one.log().count('"msg":"connected"')
+    broker.stop()
     two.kill()
     gateways[1].restart()
-    proxy.restore()
+    broker.start()
+    wait_for("the receiver to be back", lambda: one.log().count('"msg":"connected"') > connected, 30, 0.1)  # see above: shared subscriptions
     two.start()
+    crashes.agent.start()
+    proxy.restore()
     postgres.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'weir-receive'")
     postgres.query("select weir.compact('0 seconds')")
     for gateway in gateways:
         sent = gateway.finish()
         wait_for(f"all of {gateway.name}: {sent}", lambda: total(gateway.name) >= sent, 60, 0.2)
+    crashes.finish()
+    code, audit, last = audited(lab, postgres.url(), ["gw-1", "gw-2", "gw-3"])
+    assert code == 0 and audit["balanced"], audit
+    for gateway in (*gateways, crashes):
+        books = last[gateway.name]["books"]
+        assert last[gateway.name]["arrived"] == last[gateway.name]["stored"] == total(gateway.name), (gateway.name, last)
+        assert books["taken"] == books["stored"] + sum(n for book, n in books.items() if book.startswith("dropped(")), books
+    assert all("dropped(crash)" not in last[gateway.name]["books"] for gateway in gateways)
+    assert last["gw-3"]["books"]["dropped(crash)"] > 0, last["gw-3"]  # its gap record waits a minute for others
     assert one.stop() == 0 and two.stop() == 0
     for gateway in gateways:
         assert total(gateway.name) == gateway.sent, (gateway.name, total(gateway.name), gateway.sent)
@@ -170,6 +202,11 @@ def test_postgres_side_by_side(lab):
     in_segments = postgres.number("select count(*) from weir.segment") + postgres.number("select sum(last - first + 1) from weir.segment_range")
     assert in_segments > 0
     assert not list(lab.directory.glob("*/weir-receive-quarantine"))
+    # What somebody takes away behind its back is seen, and by name.
+    gone = postgres.query("with gone as (delete from weir.segment where readings > 0 and node = 'gw-1' and seq = (select max(seq) from weir.segment "
+                          "where node = 'gw-1' and readings > 0) returning seq, readings) select * from gone")
+    off = receiving.run(lab, "--audit", "--to", postgres.url())
+    assert off.returncode == 1 and f"OFF BY {gone[0][1]}" in off.stdout and f"segments {gone[0][0]} to {gone[0][0]}" in off.stdout, (gone, off)
 
 
 def test_plain_subscriptions(lab):
@@ -316,9 +353,9 @@ def test_words_and_files(lab):
     for _ in range(2):
         subprocess.run(["psql", "-Xq", "-v", "ON_ERROR_STOP=1", postgres.url()], input=sql, text=True, check=True, cwd="/",
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    assert postgres.query("select version from plant.meta") == [["1"]]
+    assert postgres.query("select version from plant.meta") == [["2"]]
     assert run(lab, "--init", "--to", postgres.url()).returncode == 0
-    assert postgres.query("select version from weir.meta") == [["1"]]
+    assert postgres.query("select version from weir.meta") == [["2"]]
     down = run(lab, "--init", "--to", "postgresql://weir@/weir?host=/nowhere")
     assert down.returncode == 2 and "PostgreSQL" in down.stderr
 

@@ -1,5 +1,5 @@
-/* The audit of a directory of files: what `gap-*.jsonl` say the nodes have, and what `segment-*.jsonl` say is here. Gaps are read first: so
- * whatever a record speaks of was written before what is read afterwards, and a receiver may go on writing. */
+/* The audit of a directory of files: what `gap-*.jsonl` say the nodes have, and what `segment-*.jsonl` say is here. Both as of one moment, that
+ * of the key log's last record: receivers may go on writing. */
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -179,17 +179,26 @@ static enum wr_result read_lines(struct reading *reading, take_line *take, FILE 
     return result;
 }
 
-/* What counts of an unfinished file: 0 if nobody knows. */
-static uint64_t part_length(const struct reading *reading, const char *name) {
+/* How much of a file counts: all, as of the moment in which the key log was read. What was written behind it, by the receivers that go on, would
+ * be a record without its segments, or the other way round. Of an unfinished file of which nobody knows, nothing counts. */
+static uint64_t limit_of(const struct reading *reading, const char *name, bool is_part) {
     for (size_t i = 0; i < reading->n_parts; i++) {
-        const struct wr_key_file *part = &reading->parts[i];
-        char whole[NAME_BYTES];
-        (void)snprintf(whole, sizeof whole, "%s-%s-%06" PRIu64 ".jsonl.part", wr_message_kind_name((enum wr_message_kind)part->kind),
-                       part->instance, part->number);
-        if (strcmp(whole, name) == 0)
-            return part->length;
+        const struct wr_key_file *known = &reading->parts[i];
+        char before[NAME_BYTES];
+        char *end;
+        const int len = snprintf(before, sizeof before, "%s-%s-", wr_message_kind_name((enum wr_message_kind)known->kind), known->instance);
+        if (strncmp(name, before, (size_t)len) != 0)
+            continue;
+        const uint64_t number = strtoull(name + len, &end, 10);
+        if (end == name + len || *end != '.') /* another instance, whose name begins like this one */
+            continue;
+        if (number == known->number)
+            return known->length;
+        if (number > known->number)
+            return 0;
+        break;
     }
-    return 0;
+    return is_part ? 0 : UINT64_MAX;
 }
 
 static enum wr_result read_file(struct reading *reading, take_line *take, const char *name) {
@@ -204,7 +213,7 @@ static enum wr_result read_file(struct reading *reading, take_line *take, const 
     }
     if (!file)
         return wr_error_set(reading->err, WR_IO, "%s: %s", path, strerror(errno));
-    const enum wr_result result = read_lines(reading, take, file, name, part ? part_length(reading, name) : UINT64_MAX);
+    const enum wr_result result = read_lines(reading, take, file, name, limit_of(reading, name, part));
     fclose(file);
     return result;
 }

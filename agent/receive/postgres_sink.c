@@ -174,7 +174,10 @@ static enum wr_result connect_if_need_be(struct wr_postgres_sink *sink, struct w
     if (result == WR_OK && !made) {
         result = wr_postgres_make_schema(&sink->connection, err);
         if (result == WR_OK)
-            WR_LOG_WITH(WR_LOG_INFO, "postgres", "tables made", WR_LOG_STR("schema", sink->options.schema));
+            WR_LOG_WITH(WR_LOG_INFO, "postgres", "tables made or extended", WR_LOG_STR("schema", sink->options.schema));
+        else
+            result =
+                wr_error_wrap(err, "no tables of this version (where this role may not make them: weir-receive --init, as their owner)");
     }
     if (result != WR_OK && sink->connection.conn)
         wr_postgres_disconnect(&sink->connection);

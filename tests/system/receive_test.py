@@ -297,6 +297,64 @@ def test_least_privilege(lab):
     assert receiver.stop() == 0
 
 
+def test_tables_of_an_earlier_version(lab):
+    """Tables as the first version made them: they are extended, keep what they have, and know their old keys. Who may not extend them says so and waits."""
+    _, broker, _ = setting(lab)
+    postgres = lab.add(Postgres()).start()
+    first = (laboratory.ROOT / "tests" / "data" / "receive" / "schema-1.sql").read_text()
+    rows = """
+        insert into weir.segment (node, epoch, seq, kind, records) select 'x', 170, seq, 'agg', 1 from generate_series(4, 6) as seq;
+        insert into weir.segment_range values ('x', 170, 1, 3);
+        insert into weir.gap values (now(), now(), 'riga', 'x', 'late', '{"reason":"late","accounts":[{"source":"s","window":"w","readings":7,"total":7}]}')"""
+    for schema in ("weir", "plant"):
+        postgres.query((first + rows).replace("weir.", f"{schema}.").replace("SCHEMA IF NOT EXISTS weir", f"SCHEMA IF NOT EXISTS {schema}"))
+    for sql in ("create role writer login", "grant usage on schema plant to writer", "grant select, insert on all tables in schema plant to writer",
+                "grant update on plant.node to writer", "grant delete on plant.segment, plant.segment_range to writer"):
+        postgres.query(sql)
+    plain = ["--broker", f"mqtt://127.0.0.1:{broker.local_port}"]
+    before = receiving.run(lab, "--audit", "--to", postgres.url())
+    assert before.returncode == 2 and "--init" in before.stderr, before
+    owner = Receiver(lab, "owner", [*plain, "--to", postgres.url()]).start()
+    writer = Receiver(lab, "writer", [*plain, "--to", postgres.url().replace("weir@", "writer@"), "--schema", "plant"]).start()
+
+    def send(seq, topic, record):
+        publish(broker.local_port, f"weir/1/riga/x/{topic}", f'{{"node":"x","epoch":"00000000000000aa","seq":{seq},"records":[{record}]}}'.encode())
+
+    def window(seq, readings):
+        send(seq, "agg", f'{{"measurement":"m","field":"value","tags":{{}},"time_ns":1,"window_ns":1000000000,"n":{readings},"sum":1,"min":1,"max":1,'
+                         '"first":1,"last":1,"bad":0}')
+
+    def books(cut, stored):
+        send(cut, "gap", f'{{"cut":{cut},"epoch":"00000000000000aa","time_ns":{cut},"of":1,"ledger":[{{"source":"s","window":"w","books":'
+                         f'{{"taken":{stored},"stored":{stored},"delivered":{stored}}}}}]}}')
+
+    for seq in (2, 5, 7):  # two that they know, and a new one
+        window(seq, 10)
+    books(8, 70)
+    window(9, 11)
+    books(10, 81)
+
+    def keys(schema):
+        return postgres.query(f"select string_agg(seq::text, ' ' order by seq) from {schema}.segment")[0][0]
+
+    wait_for("the owner to extend its tables", lambda: keys("weir") == "4 5 6 7 8 9 10", 20, 0.1)
+    wait_for("the writer to say that it may not", lambda: "weir-receive --init, as their owner" in writer.log(), 20, 0.1)
+    assert "nothing is acknowledged" in writer.log() and keys("plant") == "4 5 6" and postgres.query("select version from plant.meta") == [["1"]]
+    assert receiving.run(lab, "--init", "--schema", "plant", "--to", postgres.url()).returncode == 0
+    postgres.query("grant select, insert on all tables in schema plant to writer")
+    wait_for("the writer to go on", lambda: keys("plant") == "4 5 6 7 8 9 10", 20, 0.1)
+    assert owner.stop() == 0 and writer.stop() == 0
+    for schema in ("weir", "plant"):
+        assert postgres.query(f"select version from {schema}.meta") == [["2"]]
+        assert postgres.query(f"select sum(n) from {schema}.aggregate") == [["21"]], "what the tables knew is not written again"
+        assert postgres.query(f"select node, reason, source, readings from {schema}.lost") == [["x", "late", "s", "7"]]
+        for _ in range(2):
+            audit = receiving.run(lab, "--audit", "--schema", schema, "--to", postgres.url())
+            assert audit.returncode == 0 and "segments 8 to 10: stored 11 = arrived 11 " in audit.stdout, audit
+            postgres.query(f"select {schema}.compact('0 seconds')")
+        assert postgres.query(f"select first, last, readings from {schema}.segment_range order by 1") == [["1", "7", "10"], ["8", "10", "11"]]
+
+
 def test_formats(lab):
     certs, broker, tls = setting(lab)
     gateway = Gateway(lab, "gw-1", certs, broker.port)

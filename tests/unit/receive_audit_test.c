@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "agent/receive/audit.h"
+#include "agent/receive/key_log.h"
 #include "tests/support/failing.h"
 
 static struct wr_error err;
@@ -84,14 +85,14 @@ static void put(const char *name, const char *text) {
     "{\"site\":\"riga\",\"node\":\"gw-1\",\"epoch\":\"" EPOCH "\",\"seq\":" #seq ",\"kind\":\"agg\",\"records\":1,\"readings\":" #readings \
     "}\n"
 
+#define LATE(from, to, n)                                                                                                                  \
+    "{\"site\":\"riga\",\"node\":\"gw-1\",\"record\":\"gap\",\"reason\":\"late\",\"from_ns\":" #from ",\"to_ns\":" #to ",\"accounts\":["   \
+    "{\"source\":\"floor\",\"window\":\"m1\",\"readings\":" #n ",\"total\":" #n "}]}\n"
+
 static void write_files(void) {
     put("gap-a-000001.jsonl", RECORD(1, 100, 1, "\"taken\":50,\"stored\":50,\"delivered\":50"));
-    put("gap-a-000001.jsonl",
-        "{\"site\":\"riga\",\"node\":\"gw-1\",\"record\":\"gap\",\"reason\":\"late\",\"from_ns\":7,\"to_ns\":9,\"accounts\":["
-        "{\"source\":\"floor\",\"window\":\"m1\",\"readings\":3,\"total\":3}]}\n");
-    put("gap-b-000001.jsonl",
-        "{\"site\":\"riga\",\"node\":\"gw-1\",\"record\":\"gap\",\"reason\":\"late\",\"from_ns\":5,\"to_ns\":8,\"accounts\":["
-        "{\"source\":\"floor\",\"window\":\"m1\",\"readings\":2,\"total\":5}]}\n");
+    put("gap-a-000001.jsonl", LATE(7, 9, 3));
+    put("gap-b-000001.jsonl", LATE(5, 8, 2));
     put("gap-b-000001.jsonl", RECORD(6, 200, 1, "\"taken\":160,\"stored\":150,\"delivered\":150,\"dropped(late)\":5"));
     put("gap-b-000001.jsonl", RECORD(9, 300, 2, "\"taken\":900,\"stored\":900")); /* half of it is on its way */
     put("gap-a-000002.jsonl.part", "half a li");                                  /* what nobody committed does not count */
@@ -145,6 +146,38 @@ static void from_files(void **state) {
     wr_buf_fini(&text);
 }
 
+/* Receivers go on while their files are read: what they wrote and finished since the key log was read is for the next audit. */
+static void as_of_the_key_log(void **state) {
+    static const char record[] = RECORD(1, 100, 1, "\"taken\":50");
+    static const char segment[] = SEGMENT(1, 0);
+    const struct wr_key_file files[] = {{.instance = "a", .kind = WR_MESSAGE_GAP, .number = 2, .length = sizeof record - 1},
+                                        {.instance = "a", .kind = WR_MESSAGE_LIST, .number = 7, .length = sizeof segment - 1}};
+    char keys[100];
+    struct wr_key_log log;
+    struct wr_audit audit;
+    (void)state;
+    snprintf(keys, sizeof keys, "%s/.keys", directory);
+    assert_int_equal(wr_key_log_open(&log, keys, &err), WR_OK);
+    assert_int_equal(wr_key_log_lock(&log, &err), WR_OK);
+    assert_int_equal(wr_key_log_commit(&log, NULL, 0, files, 2, &err), WR_OK);
+    wr_key_log_unlock(&log);
+    wr_key_log_close(&log);
+    put("gap-a-000001.jsonl", LATE(5, 8, 2));
+    put("gap-a-000002.jsonl", record);
+    put("gap-a-000002.jsonl", RECORD(6, 200, 1, "\"taken\":160,\"stored\":150,\"delivered\":150"));
+    put("gap-a-000003.jsonl", RECORD(9, 300, 1, "\"taken\":260,\"stored\":250,\"delivered\":250"));
+    put("gap-a-1-000009.jsonl", LATE(5, 8, 3)); /* instance a-1, of which the key log knows nothing */
+    put("segment-a-000007.jsonl.part", segment);
+    put("segment-a-000007.jsonl.part", "half a li");
+    wr_audit_init(&audit);
+    assert_int_equal(wr_audit_files(directory, NULL, &audit, &err), WR_OK);
+    assert_true(wr_audit_balances(&audit));
+    assert_int_equal(audit.n, 1);
+    assert_int_equal(audit.epochs[0].last_cut, 1);
+    assert_int_equal(audit.losses[0].readings, 5);
+    wr_audit_fini(&audit);
+}
+
 static void no_memory_is_said(void **state) {
     (void)state;
     write_files();
@@ -171,6 +204,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_verdict),
         cmocka_unit_test_setup_teardown(from_files, make_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(as_of_the_key_log, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(no_memory_is_said, make_directory, remove_directory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -131,7 +131,7 @@ class Arrivals:
         self.last = time.monotonic()
 
     def segment(self, segment):
-        if segment.kind == "alarms":
+        if segment.kind != "aggregates":
             return
         self.segments += 1
         self.windows += len(segment.records)

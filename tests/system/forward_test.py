@@ -28,12 +28,12 @@ BEGIN_MS = 1_700_000_000_000  # a whole window of ten seconds
 
 
 class Cluster(laboratory.Subscriber):
-    """Also keeps the records by the last level of their topic."""
+    """Also keeps the records of windows and changes, and counts the topics."""
 
     def __init__(self, port, weir):
         self.topics = collections.Counter()
         self.records = []
-        super().__init__(port, weir, on_segment=lambda segment: self.records.extend(segment.records),
+        super().__init__(port, weir, on_segment=lambda segment: self.records.extend(segment.records if segment.kind not in ("alarms", "gaps") else ()),
                          on_message=lambda message: self.topics.update([message.topic]))
 
 

@@ -110,7 +110,7 @@ def test_rabbitmq(lab):
         assert gateway.uplink()["mqtt"] == "3.1.1"
     for gateway in (tls, json):
         gateway.sends_everything(cluster)
-        assert topics.of(gateway.name) == {("state", 5), ("agg", 7), ("event", 7), ("alarm", 7)}, topics.seen
+        assert topics.of(gateway.name) == {("state", 5), ("agg", 7), ("event", 7), ("alarm", 7), ("gap", 7)}, topics.seen
         assert gateway.agent.stop() == 0
         wait_for("a goodbye", lambda: [state["state"] for state in cluster.states if state["node"] == gateway.name][-1] == "offline")
 
@@ -124,7 +124,7 @@ def test_mosquitto_in_3_1_1(lab):
     login = f'ca: "{certs}/ca.pem", cert: "{certs}/client.pem", key: "{certs}/client.key",'
     gateway = Gateway(lab, "old", f"mqtts://localhost:{broker.port}", login, version="3.1.1").start()
     gateway.sends_everything(cluster)
-    assert topics.of("old") == {("state", 5), ("agg", 7), ("event", 7), ("alarm", 7)}, topics.seen
+    assert topics.of("old") == {("state", 5), ("agg", 7), ("event", 7), ("alarm", 7), ("gap", 7)}, topics.seen
     gateway.agent.kill()
     wait_for("the last will", lambda: cluster.states[-1] == {"node": "old", "state": "offline", "cause": "connection lost"})
 

@@ -215,7 +215,7 @@ static enum wr_result write_batch(struct file_sink *sink, struct wr_error *err) 
     WR_TRY(sift(sink, &n_keys, err));
     sink->recovered = false; /* until all is done */
     for (int kind = 0; kind < OUTPUTS; kind++) {
-        bool wrote;
+        bool wrote = false;
         WR_TRY(kind == WR_MESSAGE_LIST ? write_list(sink, &wrote, err) : write_kind(sink, (enum wr_message_kind)kind, &wrote, err));
         if (!wrote)
             continue;

@@ -132,6 +132,7 @@ static void restart(struct world *w, bool first, uint64_t limit) {
         spend(w);
     if (!first)
         wr_budget_restore(&w->budget, &kept);
+    w->count = w->budget.count.spent; /* what it restored may be all over at the first look */
     check(w);
 }
 
@@ -192,10 +193,10 @@ static void the_ladder_lasts_to_the_end(void **state) {
             if (greedy.level == WR_BUDGET_SLOW)
                 wr_budget_spend(&greedy, 60 * wr_budget_even_bytes_per_s(&greedy), &now);
             else if (greedy.level < WR_BUDGET_SLOW)
-                wr_budget_spend(&greedy, limit / 50, &now);
+                wr_budget_spend(&greedy, limit / 200, &now);
             assert_true(end_ns - now.wall_ns < 3600 * WR_NS_PER_S || wr_budget_left(&greedy) > 0);
         }
-        assert_true(greedy.count.spent <= limit + limit / 50 + 60 * urgent);
+        assert_true(greedy.count.spent <= limit + limit / 200 + 60 * urgent);
         assert_true(seen & 1u << WR_BUDGET_SLOW);
         wr_budget_look(&greedy, &now);
         assert_int_equal(greedy.count.spent, 0);

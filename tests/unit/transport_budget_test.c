@@ -220,7 +220,7 @@ static bool next_count(struct bench *bench, struct wr_uplink_request *ret_count)
 static void counts_are_kept_in_time(void **state) {
     (void)state;
     struct bench bench;
-    struct wr_uplink_request count;
+    struct wr_uplink_request count = {0};
     bench_open(&bench, 0, LIMIT);
     wr_uplink_on_wire(bench.uplink, &bench.now, LIMIT / 2);
     pass(&bench, 60 * WR_NS_PER_S);
@@ -250,7 +250,7 @@ static void counts_are_kept_in_time(void **state) {
 static void without_a_budget_nobody_counts(void **state) {
     (void)state;
     struct bench bench;
-    struct wr_uplink_request count;
+    struct wr_uplink_request count = {0};
     bench_open(&bench, 0, 0);
     assert_false(wr_uplink_has_budget(bench.uplink));
     ready(&bench, 1000);

@@ -6,13 +6,17 @@
 #include "core/json.h"
 
 bool wr_gap_is_told(unsigned book) {
+    if (book == WR_BOOK_RECOVERED)
+        return true;
     return wr_book_is_dropped(book) && book != WR_BOOK_DROPPED_UNWANTED && wr_book_name((enum wr_book)book) != NULL;
 }
 
-/* "evicted" of "dropped(evicted)". */
+/* "evicted" of "dropped(evicted)", and "recovered". */
 static void put_reason(struct wr_json *json, enum wr_book book) {
-    const char *name = strchr(wr_book_name(book), '(') + 1;
-    wr_json_bytes(json, "reason", name, strcspn(name, ")"));
+    const char *name = wr_book_name(book);
+    const char *reason = strchr(name, '(');
+    reason = reason ? reason + 1 : name;
+    wr_json_bytes(json, "reason", reason, strcspn(reason, ")"));
 }
 
 enum wr_result wr_gap_to_json(const struct wr_gap *gap, struct wr_buf *into) {

@@ -11,6 +11,7 @@ static const char *const names[WR_BOOKS] = {
     [WR_BOOK_DELIVERED] = "delivered",
     [WR_BOOK_WIDENED] = "widened",
     [WR_BOOK_LATE] = "late",
+    [WR_BOOK_RECOVERED] = "recovered",
     [WR_BOOK_DROPPED_LATE] = "dropped(late)",
     [WR_BOOK_DROPPED_CRASH] = "dropped(crash)",
     [WR_BOOK_DROPPED_EVICTED] = "dropped(evicted)",
@@ -64,7 +65,7 @@ bool wr_balance_check(const struct wr_account_balance *balance, uint64_t *ret_le
         left = balance->books[WR_BOOK_RECEIVED];
         right += balance->books[WR_BOOK_TAKEN];
     } else {
-        left = balance->books[WR_BOOK_TAKEN];
+        left = balance->books[WR_BOOK_TAKEN] + balance->books[WR_BOOK_RECOVERED];
         right += wr_balance_held(balance) + balance->books[WR_BOOK_DELIVERED];
         /* More has left the store than ever was in it: no equation can be right then. */
         possible = left_store(balance) <= balance->books[WR_BOOK_STORED];

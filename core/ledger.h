@@ -1,7 +1,7 @@
 /* The ledger's nouns: accounts and what is booked in them. The unit is the reading; an aggregate counts the readings in it.
  *
  *   intake account of a source:   received = in_channel + taken + dropped(reason)       (rejected is counted before received)
- *   account (source, window):     taken = open + held + delivered + dropped(reason)
+ *   account (source, window):     taken + recovered = open + held + delivered + dropped(reason)
  *   account (source, "none"):     the same, for readings that no window wants; they are dropped(unwanted) at once
  *
  * A reading counts once in each account that wants it. `bad` is a column of its own: how many of taken had bad quality. `open` and
@@ -27,6 +27,7 @@ enum wr_book {
     WR_BOOK_DELIVERED = 5,  /* PUBACK booked */
     WR_BOOK_WIDENED = 6,    /* memo: readings in windows that were widened or merged: resolution lost, nothing else */
     WR_BOOK_LATE = 7,       /* memo: readings that went into a late partial */
+    WR_BOOK_RECOVERED = 9,  /* salvaged out of a broken store, and stored anew: most were dropped(store) before */
     /* dropped(reason) */
     WR_BOOK_DROPPED_LATE = 16,
     WR_BOOK_DROPPED_CRASH = 17,    /* open or on the way at an unclean stop: at least so many */

@@ -1,6 +1,6 @@
-/* Gap records: what the books know as dropped and no record has told yet, as lane-0 segments.
+/* Gap records: what the books know as dropped, or as recovered, and no record has told yet, as lane-0 segments.
  *
- * The books are the truth: a gap is the difference between a dropped book and what was told of it. What was told stands in the ledger table
+ * The books are the truth: a gap is the difference between such a book and what was told of it. What was told stands in the ledger table
  * under WR_BOOK_TOLD + book, written in the transaction of the record; so a crash in between tells it later, never twice. The first loss
  * waits WR_STORE_GAPS_FIRST_NS, so that an outage is some records and not thousands; while losses go on, the wait doubles. */
 #include <string.h>
@@ -10,7 +10,7 @@
 
 static uint64_t untold(const struct wr_stored_account *account, unsigned book) {
     const uint64_t dropped = wr_ledger_value(account, book);
-    const uint64_t told = account->told[WR_GAP_INDEX(book)];
+    const uint64_t told = account->told[wr_gaps_index(book)];
     return dropped > told ? dropped - told : 0;
 }
 
@@ -22,7 +22,7 @@ static uint64_t all_untold(const struct wr_store *store, unsigned book) {
 }
 
 void wr_gaps_span(struct wr_store *store, enum wr_book book, int64_t t0_ns, int64_t t1_ns) {
-    struct wr_gap_span *span = &store->gaps.spans[WR_GAP_INDEX(book)];
+    struct wr_gap_span *span = &store->gaps.spans[wr_gaps_index(book)];
     if (t0_ns <= 0 || t1_ns < t0_ns)
         return;
     if (!span->known || t0_ns < span->from_ns)
@@ -42,9 +42,10 @@ static void wait_for_more(struct wr_gaps *gaps, int64_t now_ns) {
 
 void wr_gaps_look(struct wr_store *store, const struct wr_now *now) {
     struct wr_gaps *gaps = &store->gaps;
-    for (unsigned book = WR_GAP_FIRST; book < WR_GAP_FIRST + WR_GAP_BOOKS; book++) {
+    for (unsigned i = 0; i < WR_GAP_BOOKS; i++) {
+        const unsigned book = wr_gaps_book(i);
         const uint64_t readings = wr_gap_is_told(book) ? all_untold(store, book) : 0;
-        struct wr_gap_span *span = &gaps->spans[WR_GAP_INDEX(book)];
+        struct wr_gap_span *span = &gaps->spans[wr_gaps_index(book)];
         if (readings == span->readings)
             continue;
         if (span->readings == 0)
@@ -63,7 +64,7 @@ bool wr_gaps_wait(const struct wr_store *store) {
 
 /* The head of a record about a book: the readings' own times, or when it was booked. */
 static void begin_record(const struct wr_store *store, unsigned book, struct wr_gap *gap) {
-    const struct wr_gap_span *span = &store->gaps.spans[WR_GAP_INDEX(book)];
+    const struct wr_gap_span *span = &store->gaps.spans[wr_gaps_index(book)];
     gap->book = (enum wr_book)book;
     gap->at_least = book == WR_BOOK_DROPPED_CRASH;
     gap->from_ns = span->known ? span->from_ns : span->since_ns;
@@ -93,7 +94,7 @@ static enum wr_result tell_book(struct wr_records *records, unsigned book, struc
         if (readings == 0)
             continue;
         gap.accounts[gap.n++] = (struct wr_gap_account){&account->name, readings, wr_ledger_value(account, book)};
-        account->telling[WR_GAP_INDEX(book)] = wr_ledger_value(account, book); /* the ledger is saved in the same transaction */
+        account->telling[wr_gaps_index(book)] = wr_ledger_value(account, book); /* the ledger is saved in the same transaction */
         if (gap.n == WR_GAP_ACCOUNTS) {
             WR_TRY(put_record(records, &gap, err));
             gap.n = 0;
@@ -106,9 +107,9 @@ enum wr_result wr_gaps_put(struct wr_store *store, const struct wr_now *now, str
     struct wr_records records;
     enum wr_result result = WR_OK;
     wr_records_begin(&records, store, now);
-    for (unsigned book = WR_GAP_FIRST; book < WR_GAP_FIRST + WR_GAP_BOOKS && result == WR_OK; book++)
-        if (wr_gap_is_told(book))
-            result = tell_book(&records, book, err);
+    for (unsigned i = 0; i < WR_GAP_BOOKS && result == WR_OK; i++)
+        if (wr_gap_is_told(wr_gaps_book(i)))
+            result = tell_book(&records, wr_gaps_book(i), err);
     return wr_records_end(&records, result, err);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/gap.h"
 #include "store/column.h"
 #include "store/store_private.h"
 
@@ -13,7 +14,7 @@
 /* Books that the store itself keeps: counts of others for them are not believed. */
 static bool own_book(unsigned book) {
     return book == WR_BOOK_STORED || book == WR_BOOK_DELIVERED || book == WR_BOOK_DROPPED_CRASH || book == WR_BOOK_DROPPED_EVICTED ||
-           book == WR_BOOK_DROPPED_CORRUPT || book == WR_BOOK_DROPPED_STORE;
+           book == WR_BOOK_DROPPED_CORRUPT || book == WR_BOOK_DROPPED_STORE || book == WR_BOOK_RECOVERED;
 }
 
 uint64_t wr_ledger_value(const struct wr_stored_account *account, unsigned book) {
@@ -144,8 +145,9 @@ static enum wr_result load_books(struct wr_store *store, sqlite3_stmt *row, stru
         const uint64_t readings = (uint64_t)sqlite3_column_int64(row, 2);
         if (account && book >= 0 && book < WR_BOOKS)
             account->kept[book] = account->saved[book] = readings;
-        else if (account && book >= WR_BOOK_TOLD + WR_GAP_FIRST && book < WR_BOOK_TOLD + WR_GAP_FIRST + WR_GAP_BOOKS)
-            account->told[book - WR_BOOK_TOLD - WR_GAP_FIRST] = account->telling[book - WR_BOOK_TOLD - WR_GAP_FIRST] = readings;
+        else if (account && book >= WR_BOOK_TOLD && book < WR_BOOK_TOLD + WR_BOOKS && wr_gap_is_told((unsigned)(book - WR_BOOK_TOLD)))
+            account->told[wr_gaps_index((unsigned)(book - WR_BOOK_TOLD))] =
+                account->telling[wr_gaps_index((unsigned)(book - WR_BOOK_TOLD))] = readings;
     }
     return result == WR_EMPTY ? WR_OK : result;
 }
@@ -191,7 +193,7 @@ static enum wr_result put_row(struct wr_store *store, int64_t account, unsigned 
 static enum wr_result save_told(struct wr_store *store, const struct wr_stored_account *account, struct wr_error *err) {
     for (unsigned i = 0; i < WR_GAP_BOOKS; i++)
         if (account->telling[i] != account->told[i] || (!account->told_stored && account->telling[i] > 0))
-            WR_TRY(put_row(store, account->id, WR_BOOK_TOLD + WR_GAP_FIRST + i, account->telling[i], err));
+            WR_TRY(put_row(store, account->id, WR_BOOK_TOLD + wr_gaps_book(i), account->telling[i], err));
     return WR_OK;
 }
 

@@ -39,11 +39,9 @@
 #define WR_STORE_COUNTS_AGE_NS (60 * WR_NS_PER_S)
 #define WR_STORE_GAPS_FIRST_NS (60 * WR_NS_PER_S)  /* how long a loss waits for others before it is told; twice as long where they go on, */
 #define WR_STORE_GAPS_LAST_NS (3600 * WR_NS_PER_S) /* ... up to this */
-#define WR_GAP_FIRST 16                            /* the dropped books */
-#define WR_GAP_BOOKS 16
-#define WR_GAP_INDEX(book) ((unsigned)(book)-WR_GAP_FIRST)
-#define WR_BOOK_TOLD 64           /* in the ledger table: + a dropped book, what gap records have told of it */
-#define WR_STORE_SCAN_SEGMENTS 16 /* a tick of the check after an unclean stop */
+#define WR_GAP_BOOKS 17                            /* the dropped ones, 16 to 31, and recovered */
+#define WR_BOOK_TOLD 64                            /* in the ledger table: + a book, what gap records have told of it */
+#define WR_STORE_SCAN_SEGMENTS 16                  /* a tick of the check after an unclean stop */
 
 enum wr_statement {
     WR_SQL_BEGIN,
@@ -86,7 +84,7 @@ struct wr_stored_account {
     uint64_t counted[WR_BOOKS];     /* cumulative, by whoever counts */
     uint64_t delta[WR_BOOKS];       /* of the transaction at hand */
     uint64_t saved[WR_BOOKS];       /* as it stands in the table `ledger` */
-    uint64_t told[WR_GAP_BOOKS];    /* of the dropped books: what stands in gap records */
+    uint64_t told[WR_GAP_BOOKS];    /* what stands in gap records, by wr_gaps_index of the book */
     uint64_t telling[WR_GAP_BOOKS]; /* ... with those of the transaction at hand */
     bool told_stored;               /* as told */
     uint64_t acked;                 /* delivered, their ack not on disk yet */
@@ -377,6 +375,12 @@ WR_MUST_USE enum wr_result wr_journal_put(struct wr_store *store, const struct w
 void wr_journal_committed(struct wr_store *store, int64_t now_ns);
 
 /* gaps.c */
+static inline unsigned wr_gaps_index(unsigned book) {
+    return book == WR_BOOK_RECOVERED ? WR_GAP_BOOKS - 1 : book - 16;
+}
+static inline unsigned wr_gaps_book(unsigned index) {
+    return index == WR_GAP_BOOKS - 1 ? WR_BOOK_RECOVERED : index + 16;
+}
 /* Times of readings that are booked as dropped now. */
 void wr_gaps_span(struct wr_store *store, enum wr_book book, int64_t t0_ns, int64_t t1_ns);
 /* After a commit of the books: whether something is to be told, and when. */

@@ -74,10 +74,12 @@ static enum wr_result print_account(const struct wr_account_balance *balance, st
         WR_TRY(print_books(balance, false, into));
         WR_TRY(print_books(balance, true, into));
     } else {
-        WR_TRY(wr_buf_printf(into,
-                             "%s / %s: taken %" PRIu64 " = open %" PRIu64 " + held %" PRIu64 " + delivered %" PRIu64 " + dropped %" PRIu64,
-                             balance->account.source, balance->account.window, left, balance->open, wr_balance_held(balance),
-                             balance->books[WR_BOOK_DELIVERED], wr_balance_dropped(balance)));
+        WR_TRY(wr_buf_printf(into, "%s / %s: taken %" PRIu64, balance->account.source, balance->account.window,
+                             balance->books[WR_BOOK_TAKEN]));
+        if (balance->books[WR_BOOK_RECOVERED] > 0)
+            WR_TRY(wr_buf_printf(into, " + recovered %" PRIu64, balance->books[WR_BOOK_RECOVERED]));
+        WR_TRY(wr_buf_printf(into, " = open %" PRIu64 " + held %" PRIu64 " + delivered %" PRIu64 " + dropped %" PRIu64, balance->open,
+                             wr_balance_held(balance), balance->books[WR_BOOK_DELIVERED], wr_balance_dropped(balance)));
         WR_TRY(print_books(balance, false, into));
         if (balance->books[WR_BOOK_BAD])
             WR_TRY(wr_buf_printf(into, "  (bad quality: %" PRIu64 ")", balance->books[WR_BOOK_BAD]));

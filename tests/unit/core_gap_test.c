@@ -32,11 +32,23 @@ static void a_record_says_what_when_whose_and_why(void **state) {
     wr_buf_fini(&text);
 }
 
+static void what_is_recovered_corrects(void **state) {
+    (void)state;
+    const struct wr_gap recovered = {.book = WR_BOOK_RECOVERED, .n = 1, .accounts = {{&floor_m1, 5, 12}}};
+    struct wr_buf text;
+    assert_true(wr_gap_is_told(WR_BOOK_RECOVERED));
+    wr_buf_init(&text, 0);
+    assert_int_equal(wr_gap_to_json(&recovered, &text), WR_OK);
+    assert_non_null(strstr(wr_buf_str(&text), "{\"reason\":\"recovered\","));
+    wr_buf_fini(&text);
+}
+
 static void what_nobody_wanted_is_no_loss(void **state) {
     (void)state;
     unsigned told = 0;
     for (unsigned book = 0; book < WR_BOOKS; book++) {
-        assert_true(!wr_gap_is_told(book) || (wr_book_is_dropped(book) && wr_book_name((enum wr_book)book)));
+        const bool may_be = wr_book_is_dropped(book) || book == WR_BOOK_RECOVERED;
+        assert_true(!wr_gap_is_told(book) || (may_be && wr_book_name((enum wr_book)book)));
         told += wr_gap_is_told(book);
     }
     assert_false(wr_gap_is_told(WR_BOOK_DROPPED_UNWANTED));
@@ -64,6 +76,7 @@ static void no_memory_is_said(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_says_what_when_whose_and_why),
+        cmocka_unit_test(what_is_recovered_corrects),
         cmocka_unit_test(what_nobody_wanted_is_no_loss),
         cmocka_unit_test(no_memory_is_said),
     };

@@ -52,6 +52,13 @@ static void an_account_balances(void **state) {
     assert_true(wr_balance_check(&balance, &left, &right));
     assert_int_equal(left, 100);
     assert_int_equal(right, 100);
+    balance.books[WR_BOOK_RECOVERED] = 8; /* out of a broken store: stored anew */
+    balance.books[WR_BOOK_STORED] += 8;
+    assert_int_equal(wr_balance_held(&balance), 43);
+    assert_true(wr_balance_check(&balance, &left, NULL));
+    assert_int_equal(left, 108);
+    balance.books[WR_BOOK_RECOVERED] = 0;
+    balance.books[WR_BOOK_STORED] -= 8;
     balance.open--;
     assert_false(wr_balance_check(&balance, &left, &right));
     assert_int_equal(right, 99);

@@ -1,7 +1,8 @@
 /* The segment: the unit in which everything is stored, acknowledged and sent.
  *
  * Its key (node, epoch, seq) is unique for ever: epoch is a random 64-bit number made with each new store, seq is never used twice in it.
- * A receiver that drops known keys has each reading once.
+ * A receiver that drops known keys has each reading once. A segment that was salvaged out of a broken store keeps its key, and has a place in the
+ * store that it was put into: there it is found, acknowledged and evicted by that.
  *
  * Ownership: body belongs to whoever holds the struct; wr_segment_free frees it.
  */
@@ -35,6 +36,7 @@ struct wr_segment {
     int64_t seq;
     uint8_t lane; /* enum wr_lane */
     uint8_t kind; /* enum wr_segment_kind */
+    int64_t place; /* of a salvaged one: the seq by which its store knows it; 0: its own */
     uint32_t n;   /* records */
     int64_t t0_ns; /* first and last time of its records */
     int64_t t1_ns;
@@ -45,6 +47,9 @@ struct wr_segment {
 /* "aggregates", "alarms", "gaps", "raw"; "changes" is lane 1 of kind aggregates. */
 const char *wr_segment_kind_name(enum wr_segment_kind kind);
 const char *wr_lane_name(enum wr_lane lane);
+
+/* By which the store that holds it knows it. */
+static inline int64_t wr_segment_place(const struct wr_segment *segment) { return segment->place != 0 ? segment->place : segment->seq; }
 
 /* Frees the body and clears the struct. NULL and empty are fine. */
 void wr_segment_free(struct wr_segment *segment);

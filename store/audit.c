@@ -42,8 +42,8 @@ static void add_row(struct wr_store *store, sqlite3_stmt *row, struct wr_store_r
     struct wr_codec_header header;
     const uint8_t *body = sqlite3_column_blob(row, 3);
     recount->unfinished++;
-    if (!body || wr_codec_check(body, (size_t)sqlite3_column_bytes(row, 3), &header, NULL) != WR_OK || header.seq != seq ||
-        header.lane != lane) {
+    if (!body || wr_codec_check(body, (size_t)sqlite3_column_bytes(row, 3), &header, NULL) != WR_OK ||
+        (header.seq != seq && header.epoch == store->epoch) || header.lane != lane) {
         recount->damaged++;
         if (recount->first_damaged_seq == 0)
             recount->first_damaged_seq = seq;
@@ -91,6 +91,7 @@ static enum wr_result read_books(struct wr_store *store, bool *ret_clean, uint64
     WR_TRY(wr_schema_ensure(store->db, &fresh, &version, err));
     WR_TRY(wr_sql_integer(store->db, "SELECT value FROM meta WHERE key = 'epoch'", &epoch, err));
     WR_TRY(wr_sql_integer(store->db, "SELECT value FROM meta WHERE key = 'clean'", &clean, err));
+    store->epoch = (uint64_t)epoch; /* bodies of another one were salvaged */
     WR_TRY(wr_ledger_load(store, err));
     WR_TRY(wr_acks_load(store, err));
     if (version >= 2) /* before, the tables were written with every commit */

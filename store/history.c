@@ -78,6 +78,9 @@ static enum wr_result open_database(struct wr_store *store, struct wr_error *err
     if (wr_sql_meta_get(store, "moving", &moving, NULL) == WR_OK && moving > 0)
         return wr_error_set(err, WR_UNSUPPORTED,
                             "the store is only half taken over from an earlier version of this program: let its agent run for a while");
+    int64_t epoch = 0;
+    WR_TRY(wr_sql_meta_get(store, "epoch", &epoch, err));
+    store->epoch = (uint64_t)epoch;
     WR_TRY(wr_ledger_load(store, err));
     WR_TRY(wr_acks_load(store, err));
     return wr_books_load(store, err); /* what the newest row has, and the tables have not: acknowledgements */

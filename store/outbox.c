@@ -159,18 +159,19 @@ static enum wr_result next_seq(struct wr_store *store, enum wr_lane lane, int64_
     return WR_OK;
 }
 
-/* Row and body must agree; else the body is as bad as one with a wrong CRC. */
-static enum wr_result check_row(enum wr_lane lane, int64_t seq, uint32_t crc, const uint8_t *body, size_t len,
+/* Row and body must agree; else the body is as bad as one with a wrong CRC. One of another epoch was salvaged: its own seq is not that of the row. */
+static enum wr_result check_row(uint64_t epoch, enum wr_lane lane, int64_t seq, uint32_t crc, const uint8_t *body, size_t len,
                                 struct wr_segment *ret_segment, struct wr_error *err) {
     struct wr_codec_header header;
     if (!body)
         return wr_error_set(err, WR_CORRUPT, "segment %lld has no body", (long long)seq);
     if (wr_codec_check(body, len, &header, err) != WR_OK)
         return WR_CORRUPT;
-    if (header.seq != seq || header.lane != lane || header.crc != crc)
+    if ((header.seq != seq && header.epoch == epoch) || header.lane != lane || header.crc != crc)
         return wr_error_set(err, WR_CORRUPT, "segment %lld: row and body are not of the same segment", (long long)seq);
     *ret_segment = (struct wr_segment){.epoch = header.epoch,
                                        .seq = header.seq,
+                                       .place = header.epoch == epoch ? 0 : seq,
                                        .lane = header.lane,
                                        .kind = header.kind,
                                        .n = header.n,
@@ -195,7 +196,7 @@ static enum wr_result fetch(struct wr_store *store, enum wr_lane lane, int64_t s
     if (!body && sqlite3_errcode(store->db) == SQLITE_NOMEM) {
         result = wr_error_set(err, WR_NO_MEMORY, "no memory for segment %lld", (long long)seq);
     } else {
-        result = check_row(lane, seq, (uint32_t)sqlite3_column_int64(row, 0), body, len, &segment, err);
+        result = check_row(store->epoch, lane, seq, (uint32_t)sqlite3_column_int64(row, 0), body, len, &segment, err);
         *ret_bad = result == WR_CORRUPT;
     }
     if (result == WR_OK && ret_segment) {

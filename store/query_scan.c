@@ -46,6 +46,12 @@ enum wr_result wr_query_scan_head(struct wr_query_scan *scan, const struct wr_se
     return WR_OK;
 }
 
+/* A salvaged body has a seq of its own, but all else stands in the row too. */
+static bool is_of(const struct wr_segment_head *head, const struct wr_codec_header *header) {
+    return header->kind == head->kind &&
+           (header->seq == head->seq || (header->n == head->n && header->t0_ns == head->t0_ns && header->t1_ns == head->t1_ns));
+}
+
 /* WR_NOT_FOUND: it is not there any more. WR_CORRUPT: it is damaged; the next may be whole. */
 static enum wr_result fetch(struct wr_query_scan *scan) {
     const struct wr_history *history = &scan->query->options->history;
@@ -58,7 +64,7 @@ static enum wr_result fetch(struct wr_query_scan *scan) {
         return wr_error_set(&scan->query->error, WR_NO_MEMORY, "no memory for a decoder");
     WR_TRY(history->body(history->user, &scan->heads[scan->at], left < ahead ? left : ahead, &segment, &scan->query->error));
     enum wr_result result = wr_decode_begin(scan->decoder, segment.body, segment.body_len, &header, &scan->query->error);
-    if (result == WR_OK && (header.seq != scan->heads[scan->at].seq || header.kind != scan->heads[scan->at].kind))
+    if (result == WR_OK && !is_of(&scan->heads[scan->at], &header))
         result = WR_NOT_FOUND; /* of a store that took the place of the one whose heads these are */
     wr_segment_free(&segment);
     return result;

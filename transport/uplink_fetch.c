@@ -122,22 +122,23 @@ static bool takes_ticket(struct wr_uplink *uplink, const struct wr_uplink_reply 
 
 /* The item that a segment belongs to, or NULL when it is not wanted. */
 static struct item *item_for(struct wr_uplink *uplink, const struct wr_uplink_reply *reply) {
+    const int64_t place = wr_segment_place(&reply->segment);
     if (!takes_ticket(uplink, reply))
         return NULL;
     if (reply->cursor == WR_CURSOR_RETRY) {
         struct item *item = item_by_ticket(uplink, reply->ticket);
-        return item->lane == reply->lane && item->seq == reply->segment.seq ? item : NULL;
+        return item->lane == reply->lane && item->seq == place ? item : NULL;
     }
     struct cursor *cursor = &uplink->cursors[reply->cursor][reply->lane];
-    if (cursor->asked_left == 0 || reply->segment.seq <= cursor->position)
+    if (cursor->asked_left == 0 || place <= cursor->position)
         return NULL; /* not what was asked for */
     cursor->asked_left--;
-    cursor->position = reply->segment.seq;
-    if (item_by_seq(uplink, reply->lane, reply->segment.seq) != NULL)
+    cursor->position = place;
+    if (item_by_seq(uplink, reply->lane, place) != NULL)
         return NULL; /* waits for its retry: the cursor passes over it */
     struct item *item = item_new(uplink);
     assert(item != NULL);
-    *item = (struct item){.lane = reply->lane, .cursor = reply->cursor, .seq = reply->segment.seq};
+    *item = (struct item){.lane = reply->lane, .cursor = reply->cursor, .seq = place};
     return item;
 }
 

@@ -16,6 +16,9 @@
  * acknowledged twice (its retry was answered while a cursor's GET that covers it was under way): it is booked once.
  * A COUNT replaces the one before it; it is of no epoch, and outlives a store that is replaced.
  *
+ * Everything here that is a seq is one of the present store. A segment that the store salvaged out of a broken one is asked for and acknowledged by its place
+ * (core/segment.h), and published under its own key.
+ *
  * DONE after fewer segments than asked for means: nothing more in that range when the GET was answered; an AVAILABLE behind it tells of more.
  *
  * Neither channel can fill, if the requests channel has WR_UPLINK_REQUESTS(window) places and the replies channel WR_UPLINK_REPLIES(window):

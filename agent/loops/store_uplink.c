@@ -70,7 +70,7 @@ static enum wr_result answer_get(struct wr_store_loop *loop, struct wr_uplink_re
             break;
         if (result != WR_OK)
             return result;
-        get->first = answer.segment.seq + 1;
+        get->first = wr_segment_place(&answer.segment) + 1;
         get->max_segments--;
         reply(loop, &answer);
         answer.segment = (struct wr_segment){0};

@@ -219,6 +219,43 @@ static void lanes_and_cursors_take_turns(void **state) {
     wr_uplink_free(bench.uplink);
 }
 
+/* A segment that the store salvaged out of a former one goes under its own key, and is offered and acknowledged by its place. */
+static void a_salvaged_segment_is_known_by_its_place(void **state) {
+    (void)state;
+    struct bench bench;
+    bench_open(&bench);
+    online(&bench);
+    struct wr_uplink_reply ready = {.kind = WR_UPLINK_READY, .epoch = 1};
+    wr_uplink_on_store(bench.uplink, &bench.now, &ready, 0, WR_OK);
+    get(&bench, WR_CURSOR_LIVE, WR_LANE_ALARMS);
+    struct wr_uplink_reply reply = {.kind = WR_UPLINK_SEGMENT, .cursor = WR_CURSOR_LIVE, .ticket = bench.action.request.ticket};
+    for (int64_t i = 0; i < 2; i++) { /* its own seq is below that of the one before */
+        reply.segment = (struct wr_segment){.epoch = 77, .seq = 900 - i, .place = 5 + i, .body = malloc(10), .body_len = 10};
+        wr_uplink_on_store(bench.uplink, &bench.now, &reply, 10, WR_OK);
+    }
+    expect(&bench, WR_UPLINK_ACT_REQUEST);
+    assert_int_equal(bench.action.request.kind, WR_UPLINK_OFFER);
+    assert_int_equal(bench.action.request.last, 6 + WR_UPLINK_STRIDE - 1);
+    struct wr_uplink_reply offered = {.kind = WR_UPLINK_OFFERED, .seq = bench.action.request.last};
+    wr_uplink_on_store(bench.uplink, &bench.now, &offered, 0, WR_OK);
+    for (int64_t i = 0; i < 2; i++) {
+        do
+            assert_true(next(&bench));
+        while (bench.action.kind == WR_UPLINK_ACT_REQUEST);
+        assert_int_equal(bench.action.kind, WR_UPLINK_ACT_PUBLISH);
+        assert_int_equal(bench.action.segment->epoch, 77);
+        assert_int_equal(bench.action.segment->seq, 900 - i);
+        session(&bench, WR_SESSION_DELIVERED, bench.action.id, 0);
+        do
+            assert_true(next(&bench));
+        while (bench.action.kind != WR_UPLINK_ACT_REQUEST || bench.action.request.kind != WR_UPLINK_ACK);
+        assert_int_equal(bench.action.request.epoch, 1);
+        assert_int_equal(bench.action.request.first, 5 + i);
+        assert_int_equal(bench.action.request.last, 5 + i);
+    }
+    wr_uplink_free(bench.uplink);
+}
+
 /* ---- pace ---- */
 
 static void segment_comes(struct bench *bench, int64_t seq) {
@@ -838,6 +875,7 @@ int main(void) {
         cmocka_unit_test(silence_ends_a_session_only_with_something_in_flight),
         cmocka_unit_test(a_stop_says_goodbye),
         cmocka_unit_test(lanes_and_cursors_take_turns),
+        cmocka_unit_test(a_salvaged_segment_is_known_by_its_place),
         cmocka_unit_test(backfill_has_its_share),
         cmocka_unit_test(segments_keep_to_the_rate),
         cmocka_unit_test(a_quota_slows_down),

@@ -1,4 +1,4 @@
-/* Databases that were renamed aside, each with its WAL: broken ones, to be salvaged, and one that a later version made.
+/* Databases that were renamed aside, each with its WAL and the copy of its first page (page_one.c): broken ones, to be salvaged, and one that a later version made.
  *
  * NAME.corrupt-<wall s> and NAME.newer-<wall s>, with -<n> behind it where that name is taken: a clock that starts in 1970 gives the same
  * second again and again, and nothing is renamed over a file. At most WR_ASIDE_KEEP broken ones are kept, and the oldest by their names make
@@ -56,6 +56,11 @@ static bool is_older(const char *name, const char *than) {
     return strtol(rest, NULL, 10) > strtol(rest_than, NULL, 10); /* -1, -2: numbers below zero */
 }
 
+/* WAL and first page go with their database. */
+static bool is_part(const char *name) {
+    return ends(name, "-wal") || ends(name, WR_PAGE_ONE);
+}
+
 /* How many broken ones there are, and the name of the oldest but for the one that is spared. */
 static unsigned look(const struct wr_store *store, const char *spared, char oldest[256]) {
     unsigned n = 0;
@@ -64,7 +69,7 @@ static unsigned look(const struct wr_store *store, const char *spared, char olde
     if (!directory)
         return 0;
     for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
-        if (!begins(entry->d_name, CORRUPT) || ends(entry->d_name, "-wal"))
+        if (!begins(entry->d_name, CORRUPT) || is_part(entry->d_name))
             continue;
         n++;
         if (strcmp(entry->d_name, spared) != 0 && (oldest[0] == 0 || is_older(entry->d_name, oldest)))
@@ -74,14 +79,33 @@ static unsigned look(const struct wr_store *store, const char *spared, char olde
     return n;
 }
 
+bool wr_aside_remove(const struct wr_store *store, const char *name) {
+    static const char *const parts[] = {"-wal", WR_PAGE_ONE};
+    char path[PATH_BYTES];
+    if (!join(store, name, "", path) || unlink(path) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (join(store, name, parts[i], path))
+            (void)unlink(path);
+    return true;
+}
+
 static bool remove_oldest(const struct wr_store *store, unsigned keep, const char *spared) {
     char oldest[256];
-    char path[PATH_BYTES];
-    if (look(store, spared, oldest) <= keep || oldest[0] == 0 || !join(store, oldest, "", path) || unlink(path) != 0)
+    return look(store, spared, oldest) > keep && oldest[0] != 0 && wr_aside_remove(store, oldest);
+}
+
+bool wr_aside_newest(const struct wr_store *store, char ret_name[WR_ASIDE_NAME_BYTES]) {
+    ret_name[0] = 0;
+    DIR *directory = opendir(store->directory);
+    if (!directory)
         return false;
-    if (join(store, oldest, "-wal", path))
-        (void)unlink(path);
-    return true;
+    for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory))
+        if (begins(entry->d_name, CORRUPT) && !is_part(entry->d_name) && strlen(entry->d_name) < WR_ASIDE_NAME_BYTES &&
+            (ret_name[0] == 0 || is_older(ret_name, entry->d_name)))
+            snprintf(ret_name, WR_ASIDE_NAME_BYTES, "%s", entry->d_name);
+    closedir(directory);
+    return ret_name[0] != 0;
 }
 
 bool wr_aside_remove_oldest(const struct wr_store *store, unsigned keep) {
@@ -118,7 +142,9 @@ enum wr_result wr_aside_put(const struct wr_store *store, bool newer, const stru
     if (rename(store->file, to) != 0)
         return wr_error_set(err, WR_IO, "cannot rename %s to %s: %s", store->file, name, strerror(errno));
     if (join(store, WR_STORE_FILE, "-wal", from) && (!join(store, name, "-wal", to) || rename(from, to) != 0))
-        (void)unlink(from);                                       /* a WAL must never be applied to another database */
+        (void)unlink(from); /* a WAL must never be applied to another database */
+    if (join(store, WR_STORE_FILE, WR_PAGE_ONE, from) && (!join(store, name, WR_PAGE_ONE, to) || rename(from, to) != 0))
+        (void)unlink(from);                                       /* nor a first page */
     while (!newer && remove_oldest(store, WR_ASIDE_KEEP, name)) { /* not this one, though the clock may say that it is the oldest */
     }
     snprintf(ret_name, WR_ASIDE_NAME_BYTES, "%s", name);

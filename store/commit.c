@@ -124,6 +124,11 @@ static void done(struct wr_store *store, unsigned what, bool journal, const stru
         wr_acks_prune(store);
 }
 
+void wr_commit_done(struct wr_store *store, const struct wr_now *now) {
+    done(store, 0, false, now);
+    wr_store_show(store);
+}
+
 enum wr_result wr_commit(struct wr_store *store, unsigned what, const struct wr_now *now, struct wr_error *err) {
     enum wr_result result = WR_OK;
     for (int attempt = 0; attempt < 2; attempt++) {
@@ -181,6 +186,7 @@ int64_t wr_store_due(const struct wr_store *store) {
         due = earlier(due, lane_due(store, lane));
     if (store->scan_next != INT64_MAX)
         due = 0;
+    due = earlier(due, wr_salvage_due(store));
     return due != WR_NEVER_NS && due < store->retry_ns ? store->retry_ns : due;
 }
 
@@ -215,8 +221,12 @@ enum wr_result wr_store_tick(struct wr_store *store, const struct wr_now *now, s
         what |= WR_COMMIT_TOTALS;
     if (what != 0)
         WR_TRY(wr_commit(store, what, now, err));
-    enum wr_result result = wr_outbox_scan(store, now, err);
-    if (result != WR_OK) /* the check stays due: not at once again, on a disk that refuses */
+    enum wr_result result = WR_OK;
+    if (store->scan_next != INT64_MAX)
+        result = wr_outbox_scan(store, now, err);
+    else if (what == 0)
+        result = wr_salvage_step(store, now, err); /* last of all */
+    if (result != WR_OK)                           /* the check stays due: not at once again, on a disk that refuses */
         store->retry_ns = wr_clock_add_ns(now_ns, WR_STORE_RETRY_NS);
     return result;
 }

@@ -61,11 +61,7 @@ enum wr_result wr_outbox_put_row(struct wr_store *store, const struct wr_codec_h
     return wr_sql_run(store, statement, err);
 }
 
-/* The row's account list, and the same readings booked as stored. */
-static enum wr_result book_stored(struct wr_store *store, const struct wr_aggregate *records, size_t n, struct wr_buf *list) {
-    for (size_t i = 0; i < n; i++)
-        if (records[i].account < store->n_accounts)
-            store->accounts[records[i].account].in_segment += wr_aggregate_readings(&records[i]);
+enum wr_result wr_outbox_list_accounts(struct wr_store *store, struct wr_buf *list) {
     enum wr_result result = WR_OK;
     for (uint32_t i = 0; i < store->n_accounts; i++) {
         struct wr_stored_account *account = &store->accounts[i];
@@ -79,6 +75,14 @@ static enum wr_result book_stored(struct wr_store *store, const struct wr_aggreg
             result = wr_buf_append(list, pair, (size_t)(end - pair));
     }
     return result;
+}
+
+/* The row's account list, and the same readings booked as stored. */
+static enum wr_result book_stored(struct wr_store *store, const struct wr_aggregate *records, size_t n, struct wr_buf *list) {
+    for (size_t i = 0; i < n; i++)
+        if (records[i].account < store->n_accounts)
+            store->accounts[records[i].account].in_segment += wr_aggregate_readings(&records[i]);
+    return wr_outbox_list_accounts(store, list);
 }
 
 /* Records that are too large together for one segment become two. */

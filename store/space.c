@@ -133,6 +133,11 @@ static enum wr_result free_pages(struct wr_store *store, int64_t *ret_free, stru
     return WR_OK;
 }
 
+void wr_space_regain(struct wr_store *store) {
+    if (store->page_limit < full_limit(store) && above_floor(store, 0))
+        (void)!set_limit(store, present_limit(store), NULL); /* else with the next start */
+}
+
 void wr_space_measure(struct wr_store *store) {
     int64_t value = 0;
     if (free_pages(store, &value, NULL) == WR_OK)

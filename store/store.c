@@ -35,31 +35,35 @@ static uint64_t oldest_unacked(struct wr_store *store) {
 }
 
 /* By what the file really has in use, of which what waits has its share: a page is seldom full, so bodies alone would never come so far. */
-static bool is_high(const struct wr_store *store, uint64_t waiting_bytes) {
-    const bool was = atomic_load_explicit(&store->stats.high_water, memory_order_relaxed) != 0;
+unsigned wr_store_waiting_percent(const struct wr_store *store) {
     const uint64_t limit = store->page_limit * WR_STORE_PAGE_BYTES;
     const uint64_t unused = atomic_load_explicit(&store->stats.free_bytes, memory_order_relaxed);
-    const uint64_t all_bytes = waiting_bytes + store->history.bytes;
+    uint64_t waiting_bytes = 0;
+    for (int lane = 0; lane < WR_LANES; lane++)
+        waiting_bytes += store->lanes[lane].unacked_bytes;
     if (waiting_bytes == 0 || unused >= limit)
-        return false;
-    return (double)(limit - unused) * (double)waiting_bytes / (double)all_bytes * 100 >
-           (double)limit * (was ? LOW_WATER_PERCENT : HIGH_WATER_PERCENT);
+        return 0;
+    const uint64_t all_bytes = waiting_bytes + store->history.bytes;
+    return (unsigned)((double)(limit - unused) * (double)waiting_bytes / (double)all_bytes * 100 / (double)limit);
+}
+
+static bool is_high(const struct wr_store *store) {
+    const bool was = atomic_load_explicit(&store->stats.high_water, memory_order_relaxed) != 0;
+    return wr_store_waiting_percent(store) >= (was ? LOW_WATER_PERCENT : HIGH_WATER_PERCENT);
 }
 
 void wr_store_show(struct wr_store *store) {
     struct wr_store_stats *stats = &store->stats;
-    uint64_t bytes = 0;
     for (int lane = 0; lane < WR_LANES; lane++) {
         show(&stats->unacked_segments[lane], store->lanes[lane].unacked);
         show(&stats->unacked_bytes[lane], store->lanes[lane].unacked_bytes);
-        bytes += store->lanes[lane].unacked_bytes;
     }
     show(&stats->history_segments, store->history.segments);
     show(&stats->parked_segments, store->n_parked);
     show(&stats->budget_bytes, store->options.budget_bytes);
     if (store->db)
         wr_space_measure(store);
-    show(&stats->high_water, store->db && is_high(store, bytes));
+    show(&stats->high_water, store->db && is_high(store));
     if (!store->db)
         return;
     show(&stats->oldest_unacked_wall_ns, oldest_unacked(store));
@@ -145,6 +149,7 @@ static enum wr_result has_epoch(struct wr_store *store, bool *fresh, struct wr_e
 }
 
 static void close_database(struct wr_store *store) {
+    wr_salvage_end(store);
     wr_sql_finalize_all(store);
     sqlite3_close(store->db);
     store->db = NULL;
@@ -213,7 +218,10 @@ static enum wr_result open_database(struct wr_store *store, bool keep_books, con
     report->unclean |= unclean;
     report->last_wall_ns = store->last_wall_ns;
     wr_totals_start(store);
-    return mark(store, false, now, err);
+    WR_TRY(mark(store, false, now, err));
+    wr_page_one_save(store);
+    wr_salvage_look(store, now);
+    return WR_OK;
 }
 
 /* Quarantine */
@@ -290,6 +298,7 @@ static enum wr_result new_store(const char *path, const struct wr_store_options 
     store->journal_tokens_ns = now->boot_ns;
     store->journal_committed_ns = wr_clock_add_ns(now->boot_ns, -WR_NS_PER_S);
     store->journal_due_ns = WR_NEVER_NS;
+    store->salvage_due_ns = WR_NEVER_NS;
     store->books_since_boot_ns = WR_NEVER_NS;
     store->counts_since_boot_ns = WR_NEVER_NS;
     store->totals_due_ns = WR_NEVER_NS;

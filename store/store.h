@@ -170,6 +170,17 @@ typedef void wr_store_boot_callback(void *user, const struct wr_store_boot *boot
 /* The last 256 boots, oldest first. */
 WR_MUST_USE enum wr_result wr_store_boots(struct wr_store *store, wr_store_boot_callback *callback, void *user, struct wr_error *err);
 
+/* What becomes of the newest broken store that lies aside. */
+enum wr_salvage_state {
+    WR_SALVAGE_NONE,  /* there is none, or it has not begun */
+    WR_SALVAGE_RUNS,
+    WR_SALVAGE_WAITS, /* for room: too much waits for the broker */
+    WR_SALVAGE_DONE,  /* what was readable is in this store, the file is removed */
+    WR_SALVAGE_KEPT,  /* nothing of it could be read: it stays where it is */
+};
+/* "none", "running", "waiting for room", "done", "nothing readable, kept". */
+const char *wr_salvage_state_name(enum wr_salvage_state state);
+
 /* Numbers for metrics and status. */
 struct wr_store_stats {
     _Atomic uint64_t unacked_segments[WR_LANES];
@@ -194,6 +205,10 @@ struct wr_store_stats {
     _Atomic uint64_t body_bytes;
     _Atomic uint64_t written_bytes; /* pages to the WAL; checkpoints write most of them a second time */
     _Atomic uint64_t quarantines;
+    _Atomic uint64_t salvage; /* enum wr_salvage_state */
+    _Atomic uint64_t salvaged_segments;
+    _Atomic uint64_t salvaged_readings;
+    _Atomic uint64_t salvage_damaged; /* segments that were found and are not whole; by its pages those that were deleted long ago too */
     _Atomic uint64_t dropped_readings;    /* for want of a database */
     _Atomic uint64_t dropped_transitions; /* of alarms, not journalled for want of a database */
 };

@@ -17,6 +17,7 @@
 #include "store/books.h"
 #include "store/codec.h"
 #include "store/ranges.h"
+#include "store/salvage.h"
 #include "store/store.h"
 
 #define WR_STORE_SCHEMA_VERSION 2
@@ -215,6 +216,8 @@ struct wr_store {
     int64_t retry_ns;             /* after a failed commit: not before */
     int64_t last_wall_ns;         /* of the last commit before it was opened */
     int64_t scan_next;            /* check after an unclean stop: next row; INT64_MAX: none under way */
+    struct wr_salvage *salvage;   /* under way; NULL: none */
+    int64_t salvage_due_ns;       /* WR_NEVER_NS: nothing is left to salvage */
     bool rename_due;              /* a broken store still has the name of the good one */
     bool without;                 /* there has been no database since wr_store_open_without */
     struct wr_store_report found; /* by attempts to open; what was put aside stays in it until one succeeds */
@@ -250,6 +253,12 @@ WR_MUST_USE enum wr_result wr_schema_ensure(sqlite3 *db, bool *ret_fresh, int64_
 /* Makes a store of version 1 one of version 2, or goes on with it where that was interrupted. */
 WR_MUST_USE enum wr_result wr_migrate(sqlite3 *db, int64_t version, struct wr_error *err);
 
+/* page_one.c */
+/* Keeps a copy of the first page beside the database. */
+void wr_page_one_save(const struct wr_store *store);
+/* Puts the copy that lies beside this database in its place. WR_NOT_FOUND, WR_IO. */
+WR_MUST_USE enum wr_result wr_page_one_restore(const char *file);
+
 /* boots.c */
 /* Inside a transaction: the row of this boot. */
 WR_MUST_USE enum wr_result wr_boots_note(struct wr_store *store, struct wr_error *err);
@@ -262,11 +271,15 @@ WR_MUST_USE enum wr_result wr_schema_is_newer(sqlite3 *db, bool *ret_newer, stru
 /* aside.c */
 #define WR_ASIDE_KEEP 2
 #define WR_ASIDE_NAME_BYTES 64
+#define WR_PAGE_ONE ".page1" /* behind the name of a database: the copy of its first page */
 /* Of all that lies aside. */
 uint64_t wr_aside_bytes(const struct wr_store *store);
 /* Removes the oldest broken one where there are more than `keep`; false: there are not. */
 bool wr_aside_remove_oldest(const struct wr_store *store, unsigned keep);
-/* Renames the database, which is closed, and its WAL. WR_IO. */
+/* The last one that broke. False: there is none. */
+bool wr_aside_newest(const struct wr_store *store, char ret_name[WR_ASIDE_NAME_BYTES]);
+bool wr_aside_remove(const struct wr_store *store, const char *name);
+/* Renames the database, which is closed, with its WAL and first page. WR_IO. */
 WR_MUST_USE enum wr_result wr_aside_put(const struct wr_store *store, bool newer, const struct wr_now *now,
                                         char ret_name[WR_ASIDE_NAME_BYTES], struct wr_error *err);
 
@@ -285,6 +298,8 @@ WR_MUST_USE enum wr_result wr_space_reserve(struct wr_store *store, struct wr_er
 /* Inside a transaction: evicts until a body of this size fits. */
 WR_MUST_USE enum wr_result wr_space_make_room(struct wr_store *store, size_t body_bytes, struct wr_error *err);
 void wr_space_measure(struct wr_store *store);
+/* What lay aside is gone: its bytes may be used. */
+void wr_space_regain(struct wr_store *store);
 
 /* commit.c */
 #define WR_COMMIT_LANE(lane) (1U << (lane))
@@ -298,6 +313,8 @@ WR_MUST_USE enum wr_result wr_commit(struct wr_store *store, unsigned what, cons
 /* Bare transactions. end: COMMIT if result is WR_OK, else ROLLBACK; what the transaction changes in memory happens or not. */
 WR_MUST_USE enum wr_result wr_commit_begin(struct wr_store *store, struct wr_error *err);
 WR_MUST_USE enum wr_result wr_commit_end(struct wr_store *store, enum wr_result result, struct wr_error *err);
+/* After a commit with rows of others: what follows from it. */
+void wr_commit_done(struct wr_store *store, const struct wr_now *now);
 /* How it will be once the transaction is committed. */
 struct wr_counts wr_commit_counts(const struct wr_store *store, int lane);
 struct wr_counts wr_commit_history(const struct wr_store *store);
@@ -322,6 +339,8 @@ WR_MUST_USE enum wr_result wr_outbox_put_open(struct wr_store *store, enum wr_la
 /* Inside a transaction: a row with this body. */
 WR_MUST_USE enum wr_result wr_outbox_put_row(struct wr_store *store, const struct wr_codec_header *header, const struct wr_buf *accounts,
                                              const uint8_t *body, size_t len, struct wr_error *err);
+/* Inside a transaction: what stands in `in_segment` of the accounts is booked as stored, put into a row's list, and cleared. WR_NO_MEMORY. */
+WR_MUST_USE enum wr_result wr_outbox_list_accounts(struct wr_store *store, struct wr_buf *list);
 struct wr_codec_header wr_outbox_header(const struct wr_store *store, enum wr_lane lane, enum wr_segment_kind kind,
                                         const struct wr_now *now);
 /* Books a damaged segment and takes it out of the way. */
@@ -430,5 +449,7 @@ void wr_store_let_go(struct wr_store *store);
 /* Renames the broken store aside and goes on with a fresh one. */
 WR_MUST_USE enum wr_result wr_store_quarantine(struct wr_store *store, const struct wr_now *now, struct wr_error *err);
 void wr_store_show(struct wr_store *store);
+/* How much of the file is taken by what nobody has acknowledged, as of the last show. */
+unsigned wr_store_waiting_percent(const struct wr_store *store);
 
 #endif

@@ -24,6 +24,7 @@
 #include "rules/compile/ruleset.h"
 #include "rules/engine/engine.h"
 #include "rules/evaluator/evaluator_memory.h"
+#include "store/salvage.h"
 #include "store/store.h"
 #include "transport/command_messages.h"
 #include "transport/jws.h"
@@ -117,7 +118,8 @@ static void add_alarms(struct wr_ceiling *ceiling, const struct wr_ruleset *rule
 
 static void add_store(struct wr_ceiling *ceiling) {
     uint64_t open = (uint64_t)OPEN_SEGMENT_LANES * WR_SEGMENT_RECORDS * sizeof(struct wr_aggregate);
-    add(ceiling, "store", open + SQLITE_BYTES + CODEC_BYTES, "segments being filled, their codec, SQLite");
+    add(ceiling, "store", open + SQLITE_BYTES + CODEC_BYTES + WR_SALVAGE_MEMORY_BYTES,
+        "segments being filled, their codec, SQLite, the salvage of a broken store");
 }
 
 /* paho keeps a copy of what is in flight. */

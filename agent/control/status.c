@@ -87,6 +87,32 @@ static uint64_t dropped_readings(const struct wr_agent *agent) {
     return state == WR_STORE_OPEN || state == WR_STORE_WITHOUT ? (uint64_t)agent->store.stats->dropped_readings : 0;
 }
 
+/* Of a broken store; NULL: there is none. */
+static const struct wr_store_stats *salvage_of(const struct wr_agent *agent) {
+    const bool open = agent->store.state == WR_STORE_OPEN;
+    return open && agent->store.stats->salvage != WR_SALVAGE_NONE ? agent->store.stats : NULL;
+}
+
+static void salvage_json(const struct wr_agent *agent, struct wr_json *json) {
+    const struct wr_store_stats *stats = salvage_of(agent);
+    wr_json_object(json, "salvage");
+    wr_json_string(json, "state", wr_salvage_state_name(stats ? (enum wr_salvage_state)stats->salvage : WR_SALVAGE_NONE));
+    wr_json_uint(json, "segments", stats ? (uint64_t)stats->salvaged_segments : 0);
+    wr_json_uint(json, "readings", stats ? (uint64_t)stats->salvaged_readings : 0);
+    wr_json_uint(json, "damaged", stats ? (uint64_t)stats->salvage_damaged : 0);
+    wr_json_object_end(json);
+}
+
+static enum wr_result salvage_text(const struct wr_agent *agent, struct wr_buf *into) {
+    const struct wr_store_stats *stats = salvage_of(agent);
+    if (!stats)
+        return WR_OK;
+    return wr_buf_printf(into,
+                         "salvage  of a broken store: %s; %" PRIu64 " segments, %" PRIu64 " readings recovered, %" PRIu64 " damaged\n",
+                         wr_salvage_state_name((enum wr_salvage_state)stats->salvage), (uint64_t)stats->salvaged_segments,
+                         (uint64_t)stats->salvaged_readings, (uint64_t)stats->salvage_damaged);
+}
+
 static const char *store_state(const struct wr_agent *agent) {
     int state = agent->store.state;
     switch (state) {
@@ -237,6 +263,7 @@ static enum wr_result print_json(struct wr_agent *agent, const struct outbox *ou
         wr_json_null(&json, "readings");
     wr_json_bool(&json, "high_water", agent->store.high_water != 0);
     outbox_trouble_json(agent, &json);
+    salvage_json(agent, &json);
     wr_json_object_end(&json);
     wr_status_uplink_json(agent, &json);
     http_json(agent, &json);
@@ -324,7 +351,8 @@ static enum wr_result outbox_text(struct wr_agent *agent, const struct outbox *o
     WR_TRY(wr_buf_printf(into, "outbox   %s; %" PRIu64 " segments wait, %s", store_state(agent), outbox->segments, bytes));
     if (outbox->known)
         WR_TRY(wr_buf_printf(into, ", %" PRIu64 " readings", outbox->readings));
-    return wr_buf_text(into, agent->store.high_water ? "; above the high-water mark, windows are widened\n" : "\n");
+    WR_TRY(wr_buf_text(into, agent->store.high_water ? "; above the high-water mark, windows are widened\n" : "\n"));
+    return salvage_text(agent, into);
 }
 
 static enum wr_result print_text(struct wr_agent *agent, const struct outbox *outbox, struct wr_buf *into) {

@@ -207,6 +207,23 @@ static void log_commits(struct wr_store_loop *loop, int64_t counted_wall_ns) {
     wr_log_write(NULL, WR_LOG_DEBUG, "store", "committed", values, sizeof values / sizeof values[0]);
 }
 
+/* A line when it begins, waits, or is over. */
+static void log_salvage(struct wr_store_loop *loop) {
+    static const char *const what[] = {[WR_SALVAGE_NONE] = "the broken store is gone: it made room",
+                                       [WR_SALVAGE_RUNS] = "a broken store is being salvaged",
+                                       [WR_SALVAGE_WAITS] = "the salvage of a broken store waits until the broker has taken more",
+                                       [WR_SALVAGE_DONE] = "a broken store is salvaged, and removed",
+                                       [WR_SALVAGE_KEPT] = "nothing of a broken store can be read: it is kept as it is"};
+    const uint64_t state = loop->stats->salvage;
+    if (state == loop->salvage_logged || state > WR_SALVAGE_KEPT)
+        return;
+    loop->salvage_logged = state;
+    WR_LOG_WITH(state == WR_SALVAGE_KEPT ? WR_LOG_WARN : WR_LOG_INFO, "store", what[state],
+                WR_LOG_INT("segments", (int64_t)loop->stats->salvaged_segments),
+                WR_LOG_INT("readings", (int64_t)loop->stats->salvaged_readings),
+                WR_LOG_INT("damaged", (int64_t)loop->stats->salvage_damaged));
+}
+
 /* Does what waits or is due. Nothing is tried while the disk refuses, before its time. */
 static void work(struct wr_store_loop *loop, const struct wr_now *now) {
     if (now->boot_ns < loop->retry_boot_ns)
@@ -225,6 +242,7 @@ static void work(struct wr_store_loop *loop, const struct wr_now *now) {
         wr_store_loop_disk_result(loop, wr_store_tick(loop->store, now, &err), "committing", &err);
     }
     log_commits(loop, counted_before);
+    log_salvage(loop);
     show_journalled(loop);
     wr_store_loop_look_for_fresh_store(loop);
     wr_store_loop_tell_available(loop);

@@ -216,7 +216,7 @@ static unsigned count(const char *prefix, uint64_t *ret_bytes) {
             continue;
         assert_int_equal(stat(file(entry->d_name), &status), 0);
         *ret_bytes += (uint64_t)status.st_size;
-        n += strstr(entry->d_name, "-wal") == NULL;
+        n += strstr(entry->d_name, "-wal") == NULL && strstr(entry->d_name, ".page1") == NULL;
     }
     closedir(directory);
     return n;

@@ -1,0 +1,71 @@
+/* The first page of the database, kept a second time in a file beside it.
+ *
+ * Without it SQLite knows neither the tables nor where they begin, though all of them may be whole. What changes in it with use is told by the file
+ * itself (its length), or not needed for reading (free pages); the rest changes with the schema only. So the copy is written when there is none that
+ * has the same tables: with a fresh store, and after a later version has changed it. It is no promise: where it cannot be written there is none. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/store_private.h"
+
+#define PATH_BYTES 4096
+#define HEADER_BYTES 100
+#define SIZE_AT 28       /* pages of the database: 0, as the length of the file says */
+#define FREE_PAGES_AT 32 /* the first one, and how many: none */
+static const char magic[16] = "SQLite format 3";
+
+static bool read_page(const char *path, uint8_t page[WR_STORE_PAGE_BYTES]) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    const ssize_t got = pread(fd, page, WR_STORE_PAGE_BYTES, 0);
+    close(fd);
+    return got == WR_STORE_PAGE_BYTES && memcmp(page, magic, sizeof magic) == 0;
+}
+
+static bool write_page(const char *path, int flags, const uint8_t page[WR_STORE_PAGE_BYTES]) {
+    int fd = open(path, O_WRONLY | O_CLOEXEC | flags, 0640);
+    if (fd < 0)
+        return false;
+    const bool good = pwrite(fd, page, WR_STORE_PAGE_BYTES, 0) == WR_STORE_PAGE_BYTES && fdatasync(fd) == 0;
+    return (close(fd) == 0) & good;
+}
+
+static bool copy_of(const char *file, char path[PATH_BYTES]) {
+    return (size_t)snprintf(path, PATH_BYTES, "%s" WR_PAGE_ONE, file) < PATH_BYTES;
+}
+
+/* What a schema says, and where its tables begin. A page without tables is one whose WAL has not reached the file yet. */
+static bool is_worth_keeping(const uint8_t page[WR_STORE_PAGE_BYTES]) {
+    return page[HEADER_BYTES + 3] != 0 || page[HEADER_BYTES + 4] != 0;
+}
+
+/* Through SQLite's own descriptor: to close another one of the same file would end its locks (POSIX). */
+static bool read_from(sqlite3 *db, uint8_t page[WR_STORE_PAGE_BYTES]) {
+    sqlite3_file *file = NULL;
+    return sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file) == SQLITE_OK && file && file->pMethods &&
+           file->pMethods->xRead(file, page, WR_STORE_PAGE_BYTES, 0) == SQLITE_OK && memcmp(page, magic, sizeof magic) == 0;
+}
+
+void wr_page_one_save(const struct wr_store *store) {
+    uint8_t page[WR_STORE_PAGE_BYTES];
+    uint8_t kept[WR_STORE_PAGE_BYTES];
+    char path[PATH_BYTES];
+    if (!copy_of(store->file, path) || !read_from(store->db, page) || !is_worth_keeping(page))
+        return;
+    memset(page + SIZE_AT, 0, FREE_PAGES_AT + 8 - SIZE_AT);
+    if (read_page(path, kept) && memcmp(kept + HEADER_BYTES, page + HEADER_BYTES, WR_STORE_PAGE_BYTES - HEADER_BYTES) == 0)
+        return;
+    if (!write_page(path, O_CREAT, page))
+        (void)unlink(path); /* half a page is worse than none */
+}
+
+enum wr_result wr_page_one_restore(const char *file) {
+    uint8_t page[WR_STORE_PAGE_BYTES];
+    char path[PATH_BYTES];
+    if (!copy_of(file, path) || !read_page(path, page))
+        return WR_NOT_FOUND;
+    return write_page(file, 0, page) ? WR_OK : WR_IO;
+}

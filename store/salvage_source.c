@@ -1,0 +1,248 @@
+#include "store/salvage_source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/store_private.h"
+
+struct wr_salvage_source {
+    struct wr_store old; /* only its database, books and acknowledgements */
+    sqlite3_stmt *next;  /* NULL: its rows cannot be asked for */
+    struct wr_page_scan scan;
+    uint32_t pages; /* of the file */
+    bool looked_for_accounts;
+};
+
+/* -- through SQLite ------------------------------------------------------------------------------------------------------------------------ */
+
+/* Damage, and a disk that cannot read a sector, is what all this is about; to lack memory is a passing state. */
+static enum wr_result unless_damaged(enum wr_result result) {
+    return result == WR_NO_MEMORY ? WR_NO_MEMORY : WR_OK;
+}
+
+static enum wr_result connect(struct wr_salvage_source *source, struct wr_error *err) {
+    sqlite3 *db = NULL;
+    WR_TRY(wr_schema_open(source->old.file, source->old.options.vfs, SQLITE_OPEN_READWRITE, &db, err));
+    source->old.db = db;
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    WR_TRY(wr_sql_exec(db, "PRAGMA locking_mode = EXCLUSIVE", err)); /* these two do not look at the file */
+    return wr_sql_exec(db, "PRAGMA query_only = ON", err);
+}
+
+static enum wr_result probe(struct wr_salvage_source *source, struct wr_error *err) {
+    int64_t version = 0;
+    WR_TRY(wr_sql_integer(source->old.db, "SELECT count(*) FROM sqlite_master", &version, err));
+    WR_TRY(wr_sql_integer(source->old.db, "PRAGMA user_version", &version, err));
+    WR_TRY(wr_sql_exec(source->old.db, "PRAGMA cache_size = -256", err));
+    return version > 0 ? WR_OK : wr_error_set(err, WR_CORRUPT, "not a store");
+}
+
+/* What the books and the acknowledgements say, as far as they can be read. */
+static enum wr_result read_books(struct wr_salvage_source *source, struct wr_error *err) {
+    enum wr_result result = wr_ledger_load(&source->old, err);
+    if (unless_damaged(result) == WR_OK)
+        result = wr_acks_load(&source->old, err);
+    if (result == WR_OK) /* the difference in the newest row is one to the tables */
+        result = wr_books_load(&source->old, err);
+    return unless_damaged(result);
+}
+
+static enum wr_result prepare(struct wr_salvage_source *source, struct wr_error *err) {
+    static const char sql[] = "SELECT id, accounts, body FROM seg WHERE id > ?1 ORDER BY id LIMIT 1";
+    int code = sqlite3_prepare_v2(source->old.db, sql, -1, &source->next, NULL);
+    return code == SQLITE_OK ? WR_OK : wr_sql_failed(source->old.db, code, sql, err);
+}
+
+static sqlite3_file *file_of(const struct wr_salvage_source *source) {
+    sqlite3_file *file = NULL;
+    if (!source->old.db || sqlite3_file_control(source->old.db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK || !file ||
+        !file->pMethods)
+        return NULL;
+    return file;
+}
+
+static void measure(struct wr_salvage_source *source) {
+    sqlite3_file *file = file_of(source);
+    sqlite3_int64 bytes = 0;
+    if (file && file->pMethods->xFileSize(file, &bytes) == SQLITE_OK)
+        source->pages = (uint32_t)((bytes + WR_PAGE_BYTES - 1) / WR_PAGE_BYTES);
+}
+
+/* With the first page in its place, if that helps. */
+static enum wr_result read_what_is_known(struct wr_salvage_source *source, struct wr_error *err) {
+    enum wr_result result = probe(source, err);
+    if (result == WR_CORRUPT && wr_page_one_restore(source->old.file) == WR_OK) {
+        sqlite3_close(source->old.db);
+        source->old.db = NULL;
+        if (connect(source, err) != WR_OK)
+            return WR_NO_MEMORY; /* it was there a moment ago: tried again */
+        result = probe(source, err);
+    }
+    if (result == WR_OK)
+        result = read_books(source, err);
+    return result == WR_OK ? prepare(source, err) : result;
+}
+
+enum wr_result wr_salvage_source_open(const char *file, const char *vfs, struct wr_salvage_source **ret_source, struct wr_error *err) {
+    struct wr_salvage_source *source = calloc(1, sizeof *source);
+    if (!source || !(source->old.file = strdup(file))) {
+        free(source);
+        return wr_error_set(err, WR_NO_MEMORY, "no memory to salvage %s", file);
+    }
+    source->old.options.vfs = vfs;
+    enum wr_result result = connect(source, err);
+    if (result == WR_OK)
+        result = unless_damaged(read_what_is_known(source, err));
+    if (result != WR_OK) {
+        wr_salvage_source_close(source);
+        return result;
+    }
+    measure(source);
+    *ret_source = source;
+    return WR_OK;
+}
+
+void wr_salvage_source_close(struct wr_salvage_source *source) {
+    if (!source)
+        return;
+    sqlite3_finalize(source->next);
+    sqlite3_close(source->old.db);
+    wr_page_scan_fini(&source->scan);
+    free(source->old.accounts);
+    free(source->old.file);
+    free(source);
+}
+
+/* -- what is known --------------------------------------------------------------------------------------------------------------------------- */
+
+bool wr_salvage_source_is_finished(const struct wr_salvage_source *source, const struct wr_page_row *row) {
+    return wr_ranges_find(&source->old.lanes[row->header.lane].acks, wr_row_seq(row->id)) != NULL;
+}
+
+const struct wr_account *wr_salvage_source_account(const struct wr_salvage_source *source, uint64_t id) {
+    for (uint32_t i = 0; i < source->old.n_accounts; i++)
+        if ((uint64_t)source->old.accounts[i].id == id)
+            return &source->old.accounts[i].name;
+    return NULL;
+}
+
+/* -- rows ------------------------------------------------------------------------------------------------------------------------------------ */
+
+static enum wr_result show_row(struct wr_salvage_source *source, const struct wr_salvage_visitor *visitor, struct wr_error *err) {
+    struct wr_page_row row = {.id = sqlite3_column_int64(source->next, 0),
+                              .accounts = sqlite3_column_blob(source->next, 1),
+                              .accounts_len = (size_t)sqlite3_column_bytes(source->next, 1),
+                              .body = sqlite3_column_blob(source->next, 2),
+                              .body_len = (size_t)sqlite3_column_bytes(source->next, 2)};
+    if (!row.body && sqlite3_errcode(source->old.db) == SQLITE_NOMEM)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for a segment");
+    if (!row.body || wr_codec_check(row.body, row.body_len, &row.header, NULL) != WR_OK)
+        return visitor->damaged(visitor->user);
+    return visitor->row(visitor->user, &row, err);
+}
+
+/* By id, until SQLite meets damage: then by page, from the first. *ret_damaged tells. */
+static enum wr_result show_by_id(struct wr_salvage_source *source, struct wr_salvage_position *position,
+                                 const struct wr_salvage_visitor *visitor, bool *ret_damaged, struct wr_error *err) {
+    *ret_damaged = false;
+    for (int i = 0; i < WR_SALVAGE_ROWS; i++) {
+        struct wr_error why = {0};
+        sqlite3_bind_int64(source->next, 1, position->at);
+        enum wr_result result = wr_sql_row(&source->old, source->next, &why);
+        if (result == WR_EMPTY)
+            return WR_EMPTY;
+        if (result != WR_OK) {
+            *ret_damaged = result != WR_NO_MEMORY;
+            return *ret_damaged ? WR_OK : wr_error_set(err, result, "%s", why.text);
+        }
+        position->at = sqlite3_column_int64(source->next, 0);
+        result = show_row(source, visitor, err);
+        sqlite3_reset(source->next);
+        if (result != WR_OK)
+            return result;
+    }
+    return WR_OK;
+}
+
+/* -- pages ----------------------------------------------------------------------------------------------------------------------------------- */
+
+struct looking {
+    struct wr_salvage_source *source;
+    const struct wr_salvage_visitor *visitor; /* NULL: only accounts are looked for */
+    uint32_t rows;
+};
+
+/* What cannot be read is as good as empty. */
+static enum wr_result read_page(void *user, uint32_t page, uint8_t bytes[WR_PAGE_BYTES], struct wr_error *err) {
+    struct looking *looking = user;
+    sqlite3_file *file = file_of(looking->source);
+    if (!file || page == 0 || page > looking->source->pages)
+        return WR_EMPTY;
+    const int code = file->pMethods->xRead(file, bytes, WR_PAGE_BYTES, (sqlite3_int64)(page - 1) * WR_PAGE_BYTES);
+    if (code == SQLITE_IOERR_NOMEM)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for a page");
+    if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ)
+        memset(bytes, 0, WR_PAGE_BYTES);
+    return WR_OK;
+}
+
+static enum wr_result found_row(void *user, const struct wr_page_row *row, struct wr_error *err) {
+    struct looking *looking = user;
+    looking->rows++;
+    return looking->visitor ? looking->visitor->row(looking->visitor->user, row, err) : WR_OK;
+}
+
+static enum wr_result found_damaged(void *user) {
+    struct looking *looking = user;
+    return looking->visitor ? looking->visitor->damaged(looking->visitor->user) : WR_OK;
+}
+
+/* Only where the table itself could not be read. */
+static enum wr_result found_account(void *user, int64_t id, const struct wr_account *name, struct wr_error *err) {
+    struct wr_salvage_source *source = ((struct looking *)user)->source;
+    uint32_t index;
+    if (id <= 0 || source->old.n_accounts >= WR_LEDGER_ACCOUNTS_MAX || wr_salvage_source_account(source, (uint64_t)id))
+        return WR_OK;
+    if (wr_ledger_find(&source->old, name, &index) != WR_OK)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for the accounts of a broken store");
+    source->old.accounts[index].id = id;
+    return WR_OK;
+}
+
+/* The table is made with the store, so it begins in its first pages: before the first row is shown, and again after a restart. */
+static enum wr_result look_for_accounts(struct wr_salvage_source *source, struct wr_error *err) {
+    struct looking looking = {.source = source};
+    const struct wr_page_visitor pages = {&looking, read_page, found_row, found_damaged, found_account};
+    for (uint32_t page = 1; page <= WR_SALVAGE_PAGES && page <= source->pages && !source->looked_for_accounts; page++)
+        WR_TRY(wr_page_scan_page(&source->scan, page, &pages, err));
+    source->looked_for_accounts = true;
+    return WR_OK;
+}
+
+static enum wr_result show_by_page(struct wr_salvage_source *source, struct wr_salvage_position *position,
+                                   const struct wr_salvage_visitor *visitor, struct wr_error *err) {
+    struct looking looking = {.source = source, .visitor = visitor};
+    const struct wr_page_visitor pages = {&looking, read_page, found_row, found_damaged, found_account};
+    for (int i = 0; i < WR_SALVAGE_PAGES && looking.rows < WR_SALVAGE_ROWS; i++) {
+        if (position->at >= source->pages)
+            return WR_EMPTY;
+        WR_TRY(wr_page_scan_page(&source->scan, (uint32_t)position->at + 1, &pages, err));
+        position->at++;
+    }
+    return WR_OK;
+}
+
+enum wr_result wr_salvage_source_show(struct wr_salvage_source *source, struct wr_salvage_position *position,
+                                      const struct wr_salvage_visitor *visitor, struct wr_error *err) {
+    if (!position->by_page && source->next) {
+        bool damaged = false;
+        const enum wr_result result = show_by_id(source, position, visitor, &damaged, err);
+        if (!damaged)
+            return result;
+    }
+    if (!position->by_page)
+        *position = (struct wr_salvage_position){.by_page = true};
+    WR_TRY(look_for_accounts(source, err));
+    return show_by_page(source, position, visitor, err);
+}

@@ -1,0 +1,47 @@
+/* A broken store as a source: what can still be read of it.
+ *
+ * First by the ids of its rows, through SQLite, as long as that says nothing of damage; then by its pages (page_scan.h). What was acknowledged, and whose
+ * accounts its numbers are, is asked of SQLite too, and where it cannot tell that is not known: then everything counts as not acknowledged.
+ * Where the first page is gone, the copy of it that lies beside it is put in its place before. But for that nothing is written into the database.
+ *
+ * Threads: one. Ownership: rows are lent to the callbacks until they return. Errors: damage is none, nor is a sector that cannot be read; WR_NO_MEMORY.
+ */
+#ifndef WEIR_STORE_SALVAGE_SOURCE_H
+#define WEIR_STORE_SALVAGE_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/result.h"
+#include "store/page_scan.h"
+
+#define WR_SALVAGE_ROWS 16  /* one call shows so many, and what else is on the same page, ... */
+#define WR_SALVAGE_PAGES 64 /* ... or looks at so many pages */
+
+struct wr_salvage_source;
+
+/* How far it was read. Zero: at its beginning. */
+struct wr_salvage_position {
+    bool by_page;
+    int64_t at; /* the id of the last row, or the number of the last page */
+};
+
+struct wr_salvage_visitor {
+    void *user;
+    enum wr_result (*row)(void *user, const struct wr_page_row *row, struct wr_error *err);
+    enum wr_result (*damaged)(void *user);
+};
+
+/* vfs: as of the store that it is salvaged into. */
+WR_MUST_USE enum wr_result wr_salvage_source_open(const char *file, const char *vfs, struct wr_salvage_source **ret_source,
+                                                  struct wr_error *err);
+/* Shows the next rows and moves the position. WR_EMPTY: these were the last. WR_NO_MEMORY, and what a callback answers. */
+WR_MUST_USE enum wr_result wr_salvage_source_show(struct wr_salvage_source *source, struct wr_salvage_position *position,
+                                                  const struct wr_salvage_visitor *visitor, struct wr_error *err);
+/* Whether it is known that nobody needs this row any more. */
+bool wr_salvage_source_is_finished(const struct wr_salvage_source *source, const struct wr_page_row *row);
+/* NULL: nobody knows whose number it is. */
+const struct wr_account *wr_salvage_source_account(const struct wr_salvage_source *source, uint64_t id);
+void wr_salvage_source_close(struct wr_salvage_source *source);
+
+#endif

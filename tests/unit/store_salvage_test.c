@@ -207,11 +207,11 @@ static void deliver(void) {
             must(wr_codec_check(segment.body, segment.body_len, &header, &fixture.err));
             assert_true(header.epoch == segment.epoch && header.seq == segment.seq);
             after = wr_segment_place(&segment);
+            assert_int_equal(segment.place == 0, segment.epoch == wr_store_epoch(fixture.store));
             if (segment.epoch == epoch) {
-                assert_true(segment.seq >= 1 && segment.seq <= SEGMENTS && segment.place > 0);
+                assert_in_range(segment.seq, 1, SEGMENTS);
                 arrived[segment.seq]++;
             } else {
-                assert_int_equal(segment.place, 0);
                 of_others++;
             }
             must(wr_store_offer(fixture.store, (enum wr_lane)lane, after, &fixture.now, &fixture.err));

@@ -238,14 +238,14 @@ static enum wr_result load_tables(struct wr_store *store, int64_t *ret_next_seq,
     return result == WR_EMPTY ? WR_OK : result;
 }
 
-/* The row with the highest seq of each lane; *ret_id: the highest of all, -1 in an empty store. */
-static enum wr_result find_newest(struct wr_store *store, int64_t *ret_id, struct wr_error *err) {
+/* The row with the highest seq of each lane below this one; *ret_id: the highest of all, -1: there is none. */
+static enum wr_result find_newest(struct wr_store *store, int64_t below, int64_t *ret_id, struct wr_error *err) {
     *ret_id = -1;
     for (int lane = 0; lane < WR_LANES; lane++) {
         char sql[128];
         int64_t id = 0;
         snprintf(sql, sizeof sql, "SELECT id FROM seg WHERE id BETWEEN %lld AND %lld ORDER BY id DESC LIMIT 1",
-                 (long long)wr_row_id(lane, 0), (long long)wr_row_id(lane, INT64_MAX));
+                 (long long)wr_row_id(lane, 0), (long long)wr_row_id(lane, below - 1));
         enum wr_result result = wr_sql_integer(store->db, sql, &id, err);
         if (result == WR_NOT_FOUND)
             continue;
@@ -258,11 +258,14 @@ static enum wr_result find_newest(struct wr_store *store, int64_t *ret_id, struc
     return WR_OK;
 }
 
-enum wr_result wr_books_load(struct wr_store *store, struct wr_error *err) {
+/* As if there were no rows from `below` on. *ret_newest: the row whose books were asked for. */
+static enum wr_result load_below(struct wr_store *store, int64_t below, int64_t *ret_newest, struct wr_error *err) {
     int64_t next_seq = 0;
     int64_t newest;
+    *ret_newest = -1;
     WR_TRY(load_tables(store, &next_seq, err));
-    WR_TRY(find_newest(store, &newest, err));
+    WR_TRY(find_newest(store, below, &newest, err));
+    *ret_newest = newest;
     store->next_seq = next_seq;
     if (newest < 0 || wr_row_seq(newest) < next_seq) {
         enum wr_result result = wr_sql_integer(store->db, "SELECT value FROM meta WHERE key = 'wall_ns'", &store->last_wall_ns, err);
@@ -283,5 +286,23 @@ enum wr_result wr_books_load(struct wr_store *store, struct wr_error *err) {
     if (result == WR_OK)
         result = get_difference(store, newest, sqlite3_column_blob(row, 0), (size_t)sqlite3_column_bytes(row, 0), err);
     sqlite3_finalize(row);
+    return result;
+}
+
+enum wr_result wr_books_load(struct wr_store *store, struct wr_error *err) {
+    int64_t newest;
+    return load_below(store, INT64_MAX, &newest, err);
+}
+
+enum wr_result wr_books_rescue(struct wr_store *store, struct wr_error *err) {
+    int64_t newest = -1;
+    int64_t below = INT64_MAX;
+    enum wr_result result = WR_CORRUPT;
+    for (int i = 0; i < WR_BOOKS_TABLES_EVERY && result == WR_CORRUPT; i++) { /* so many commits behind the tables, at most */
+        result = load_below(store, below, &newest, err);
+        if (newest < 0)
+            break;
+        below = wr_row_seq(newest);
+    }
     return result;
 }

@@ -42,5 +42,7 @@ void wr_books_committed(struct wr_store *store);
 
 /* Reads the state of a store whose ledger and acknowledgements are loaded as they stand in the tables. WR_CORRUPT. */
 WR_MUST_USE enum wr_result wr_books_load(struct wr_store *store, struct wr_error *err);
+/* The same of a store that is broken: where the books of the newest row are damaged those of the one before it are as good, but for a commit; and so on. */
+WR_MUST_USE enum wr_result wr_books_rescue(struct wr_store *store, struct wr_error *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/store_private.h"
@@ -60,6 +61,12 @@ void wr_page_one_save(const struct wr_store *store) {
         return;
     if (!write_page(path, O_CREAT, page))
         (void)unlink(path); /* half a page is worse than none */
+}
+
+bool wr_page_one_is_missed(const char *file) {
+    char path[PATH_BYTES];
+    struct stat status;
+    return stat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_size == 0 && copy_of(file, path) && access(path, F_OK) == 0;
 }
 
 enum wr_result wr_page_one_restore(const char *file) {

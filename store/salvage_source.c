@@ -11,6 +11,8 @@ struct wr_salvage_source {
     sqlite3_stmt *next;  /* NULL: its rows cannot be asked for */
     struct wr_page_scan scan;
     uint32_t pages; /* of the file */
+    uint32_t shown; /* by the call at hand: rows, and bytes of their bodies */
+    size_t shown_bytes;
     bool looked_for_accounts;
 };
 
@@ -26,32 +28,7 @@ static enum wr_result connect(struct wr_salvage_source *source, struct wr_error 
     WR_TRY(wr_schema_open(source->old.file, source->old.options.vfs, SQLITE_OPEN_READWRITE, &db, err));
     source->old.db = db;
     sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    WR_TRY(wr_sql_exec(db, "PRAGMA locking_mode = EXCLUSIVE", err)); /* these two do not look at the file */
-    return wr_sql_exec(db, "PRAGMA query_only = ON", err);
-}
-
-static enum wr_result probe(struct wr_salvage_source *source, struct wr_error *err) {
-    int64_t version = 0;
-    WR_TRY(wr_sql_integer(source->old.db, "SELECT count(*) FROM sqlite_master", &version, err));
-    WR_TRY(wr_sql_integer(source->old.db, "PRAGMA user_version", &version, err));
-    WR_TRY(wr_sql_exec(source->old.db, "PRAGMA cache_size = -256", err));
-    return version > 0 ? WR_OK : wr_error_set(err, WR_CORRUPT, "not a store");
-}
-
-/* What the books and the acknowledgements say, as far as they can be read. */
-static enum wr_result read_books(struct wr_salvage_source *source, struct wr_error *err) {
-    enum wr_result result = wr_ledger_load(&source->old, err);
-    if (unless_damaged(result) == WR_OK)
-        result = wr_acks_load(&source->old, err);
-    if (result == WR_OK) /* the difference in the newest row is one to the tables */
-        result = wr_books_load(&source->old, err);
-    return unless_damaged(result);
-}
-
-static enum wr_result prepare(struct wr_salvage_source *source, struct wr_error *err) {
-    static const char sql[] = "SELECT id, accounts, body FROM seg WHERE id > ?1 ORDER BY id LIMIT 1";
-    int code = sqlite3_prepare_v2(source->old.db, sql, -1, &source->next, NULL);
-    return code == SQLITE_OK ? WR_OK : wr_sql_failed(source->old.db, code, sql, err);
+    return wr_sql_exec(db, "PRAGMA locking_mode = EXCLUSIVE", err); /* does not look at the file */
 }
 
 static sqlite3_file *file_of(const struct wr_salvage_source *source) {
@@ -60,6 +37,46 @@ static sqlite3_file *file_of(const struct wr_salvage_source *source) {
         !file->pMethods)
         return NULL;
     return file;
+}
+
+/* What the WAL holds comes into the file, for whoever reads by page. SQLite does not write far behind the end of a file, so one that was cut short
+ * is as long as it was before. */
+static void take_in_wal(struct wr_salvage_source *source) {
+    sqlite3_file *file = file_of(source);
+    sqlite3_int64 bytes = 0;
+    int64_t pages = 0;
+    if (file && file->pMethods->xFileSize(file, &bytes) == SQLITE_OK &&
+        wr_sql_integer(source->old.db, "PRAGMA page_count", &pages, NULL) == WR_OK && pages * WR_PAGE_BYTES > bytes)
+        (void)file->pMethods->xTruncate(file, pages * WR_PAGE_BYTES);
+    (void)sqlite3_wal_checkpoint_v2(source->old.db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
+static enum wr_result probe(struct wr_salvage_source *source, struct wr_error *err) {
+    int64_t version = 0;
+    WR_TRY(wr_sql_integer(source->old.db, "SELECT count(*) FROM sqlite_master", &version, err));
+    WR_TRY(wr_sql_integer(source->old.db, "PRAGMA user_version", &version, err));
+    WR_TRY(wr_sql_exec(source->old.db, "PRAGMA cache_size = -256", err));
+    if (version == 0)
+        return wr_error_set(err, WR_CORRUPT, "not a store");
+    WR_TRY(wr_sql_exec(source->old.db, "PRAGMA synchronous = OFF", err)); /* the WAL stays until all is read */
+    take_in_wal(source);
+    return wr_sql_exec(source->old.db, "PRAGMA query_only = ON", err);
+}
+
+/* What the books and the acknowledgements say, as far as they can be read. */
+static enum wr_result read_books(struct wr_salvage_source *source, struct wr_error *err) {
+    enum wr_result result = wr_ledger_load(&source->old, err);
+    if (unless_damaged(result) == WR_OK)
+        result = wr_acks_load(&source->old, err);
+    if (result == WR_OK) /* the difference in the newest row is one to the tables */
+        result = wr_books_rescue(&source->old, err);
+    return unless_damaged(result);
+}
+
+static enum wr_result prepare(struct wr_salvage_source *source, struct wr_error *err) {
+    static const char sql[] = "SELECT id, accounts, body FROM seg WHERE id > ?1 ORDER BY id LIMIT 1";
+    int code = sqlite3_prepare_v2(source->old.db, sql, -1, &source->next, NULL);
+    return code == SQLITE_OK ? WR_OK : wr_sql_failed(source->old.db, code, sql, err);
 }
 
 static void measure(struct wr_salvage_source *source) {
@@ -91,12 +108,16 @@ enum wr_result wr_salvage_source_open(const char *file, const char *vfs, struct 
         return wr_error_set(err, WR_NO_MEMORY, "no memory to salvage %s", file);
     }
     source->old.options.vfs = vfs;
+    if (wr_page_one_is_missed(file))
+        (void)!wr_page_one_restore(file); /* before SQLite sees an empty file, and throws its WAL away */
     enum wr_result result = connect(source, err);
     if (result == WR_OK)
         result = unless_damaged(read_what_is_known(source, err));
     if (result != WR_OK) {
         wr_salvage_source_close(source);
-        return result;
+        return result == WR_NO_MEMORY
+                   ? result
+                   : wr_error_set(err, WR_IO, "%s cannot be opened", file); /* never corrupt: that is said of the present store */
     }
     measure(source);
     *ret_source = source;
@@ -127,6 +148,16 @@ const struct wr_account *wr_salvage_source_account(const struct wr_salvage_sourc
     return NULL;
 }
 
+/* Whoever waits for the disk, as an alarm may, waits for no more than one call. */
+static bool has_shown_enough(const struct wr_salvage_source *source) {
+    return source->shown >= WR_SALVAGE_ROWS || source->shown_bytes >= WR_SALVAGE_BYTES;
+}
+
+static void count_shown(struct wr_salvage_source *source, const struct wr_page_row *row) {
+    source->shown++;
+    source->shown_bytes += row->body_len;
+}
+
 /* -- rows ------------------------------------------------------------------------------------------------------------------------------------ */
 
 static enum wr_result show_row(struct wr_salvage_source *source, const struct wr_salvage_visitor *visitor, struct wr_error *err) {
@@ -137,6 +168,7 @@ static enum wr_result show_row(struct wr_salvage_source *source, const struct wr
                               .body_len = (size_t)sqlite3_column_bytes(source->next, 2)};
     if (!row.body && sqlite3_errcode(source->old.db) == SQLITE_NOMEM)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for a segment");
+    count_shown(source, &row);
     if (!row.body || wr_codec_check(row.body, row.body_len, &row.header, NULL) != WR_OK)
         return visitor->damaged(visitor->user);
     return visitor->row(visitor->user, &row, err);
@@ -146,7 +178,7 @@ static enum wr_result show_row(struct wr_salvage_source *source, const struct wr
 static enum wr_result show_by_id(struct wr_salvage_source *source, struct wr_salvage_position *position,
                                  const struct wr_salvage_visitor *visitor, bool *ret_damaged, struct wr_error *err) {
     *ret_damaged = false;
-    for (int i = 0; i < WR_SALVAGE_ROWS; i++) {
+    while (!has_shown_enough(source)) {
         struct wr_error why = {0};
         sqlite3_bind_int64(source->next, 1, position->at);
         enum wr_result result = wr_sql_row(&source->old, source->next, &why);
@@ -170,7 +202,6 @@ static enum wr_result show_by_id(struct wr_salvage_source *source, struct wr_sal
 struct looking {
     struct wr_salvage_source *source;
     const struct wr_salvage_visitor *visitor; /* NULL: only accounts are looked for */
-    uint32_t rows;
 };
 
 /* What cannot be read is as good as empty. */
@@ -189,7 +220,7 @@ static enum wr_result read_page(void *user, uint32_t page, uint8_t bytes[WR_PAGE
 
 static enum wr_result found_row(void *user, const struct wr_page_row *row, struct wr_error *err) {
     struct looking *looking = user;
-    looking->rows++;
+    count_shown(looking->source, row);
     return looking->visitor ? looking->visitor->row(looking->visitor->user, row, err) : WR_OK;
 }
 
@@ -224,7 +255,7 @@ static enum wr_result show_by_page(struct wr_salvage_source *source, struct wr_s
                                    const struct wr_salvage_visitor *visitor, struct wr_error *err) {
     struct looking looking = {.source = source, .visitor = visitor};
     const struct wr_page_visitor pages = {&looking, read_page, found_row, found_damaged, found_account};
-    for (int i = 0; i < WR_SALVAGE_PAGES && looking.rows < WR_SALVAGE_ROWS; i++) {
+    for (int i = 0; i < WR_SALVAGE_PAGES && !has_shown_enough(source); i++) {
         if (position->at >= source->pages)
             return WR_EMPTY;
         WR_TRY(wr_page_scan_page(&source->scan, (uint32_t)position->at + 1, &pages, err));
@@ -235,6 +266,8 @@ static enum wr_result show_by_page(struct wr_salvage_source *source, struct wr_s
 
 enum wr_result wr_salvage_source_show(struct wr_salvage_source *source, struct wr_salvage_position *position,
                                       const struct wr_salvage_visitor *visitor, struct wr_error *err) {
+    source->shown = 0;
+    source->shown_bytes = 0;
     if (!position->by_page && source->next) {
         bool damaged = false;
         const enum wr_result result = show_by_id(source, position, visitor, &damaged, err);

@@ -2,7 +2,8 @@
  *
  * First by the ids of its rows, through SQLite, as long as that says nothing of damage; then by its pages (page_scan.h). What was acknowledged, and whose
  * accounts its numbers are, is asked of SQLite too, and where it cannot tell that is not known: then everything counts as not acknowledged.
- * Where the first page is gone, the copy of it that lies beside it is put in its place before. But for that nothing is written into the database.
+ * Where the first page is gone, the copy of it that lies beside it is put in its place before, and what its WAL holds follows. But for that nothing is
+ * written into the database.
  *
  * Threads: one. Ownership: rows are lent to the callbacks until they return. Errors: damage is none, nor is a sector that cannot be read; WR_NO_MEMORY.
  */
@@ -15,8 +16,9 @@
 #include "core/result.h"
 #include "store/page_scan.h"
 
-#define WR_SALVAGE_ROWS 16  /* one call shows so many, and what else is on the same page, ... */
-#define WR_SALVAGE_PAGES 64 /* ... or looks at so many pages */
+#define WR_SALVAGE_ROWS 16           /* one call shows so many, ... */
+#define WR_SALVAGE_BYTES (64U << 10) /* ... or bodies of so many bytes, each with what else is on the same page, ... */
+#define WR_SALVAGE_PAGES 64          /* ... or looks at so many pages */
 
 struct wr_salvage_source;
 

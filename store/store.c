@@ -190,6 +190,8 @@ static enum wr_result open_database(struct wr_store *store, bool keep_books, con
     bool unclean = false;
     int64_t version = 0;
     report->newer = false;
+    if (wr_page_one_is_missed(store->file)) /* SQLite would take it for a fresh one, and throw its WAL away */
+        return wr_error_set(err, WR_CORRUPT, "the file is empty, though it was a store");
     WR_TRY(wr_schema_open(store->file, store->options.vfs, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &store->db, err));
     WR_TRY(wr_schema_is_newer(store->db, &report->newer, err));
     if (report->newer)
@@ -327,7 +329,7 @@ static bool save_books(struct wr_store *store) {
         store->n_accounts = 0;
         if (!store->db || wr_ledger_load(store, NULL) != WR_OK)
             break;
-        if (attempt > 0 || wr_books_load(store, NULL) == WR_OK)
+        if (attempt > 0 || wr_books_rescue(store, NULL) == WR_OK)
             return store->n_accounts > 0;
     }
     store->n_accounts = 0;

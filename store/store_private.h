@@ -258,6 +258,8 @@ WR_MUST_USE enum wr_result wr_migrate(sqlite3 *db, int64_t version, struct wr_er
 void wr_page_one_save(const struct wr_store *store);
 /* Puts the copy that lies beside this database in its place. WR_NOT_FOUND, WR_IO. */
 WR_MUST_USE enum wr_result wr_page_one_restore(const char *file);
+/* The database has no page at all, but there is a copy of its first. */
+bool wr_page_one_is_missed(const char *file);
 
 /* boots.c */
 /* Inside a transaction: the row of this boot. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -158,6 +159,48 @@ static void test_damaged_books_are_noticed(void **state) {
     wr_fault_vfs_free(disk);
 }
 
+/* Its books are then those of the row before it: what was in that one, but not what was in the tables some commits ago. */
+static void test_the_row_before_has_books_too(void **state) {
+    struct store_fixture *fixture = *state;
+    struct wr_segment segment;
+    char path[300];
+    must(fixture, store_fixture_open(fixture));
+    for (int i = 0; i < 20; i++)
+        store_fixture_segment(fixture, 1, 10, 10);
+    must(fixture, wr_store_get(fixture->store, wr_store_newest(fixture->store, WR_LANE_WINDOWS), &segment, &fixture->err));
+    wr_store_abandon(fixture->store); /* all of it is in the file now */
+    fixture->store = NULL;
+    fixture->handover.n = 0;
+    snprintf(path, sizeof path, "%s/" WR_STORE_FILE "-wal", fixture->directory);
+    assert_int_equal(unlink(path), 0); /* it still has copies, which would heal it */
+    *strrchr(path, '-') = 0;
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    uint8_t *bytes = malloc(8 << 20);
+    assert_non_null(bytes);
+    const size_t len = fread(bytes, 1, 8 << 20, file);
+    const uint8_t *body = memmem(bytes, len, segment.body, segment.body_len);
+    assert_non_null(body);
+    const uint8_t damaged = body[-3] ^ 4; /* the difference stands in front of the body */
+    assert_int_equal(fseek(file, (long)(body - bytes) - 3, SEEK_SET), 0);
+    assert_int_equal(fwrite(&damaged, 1, 1, file), 1);
+    fclose(file);
+    free(bytes);
+    wr_segment_free(&segment);
+    must(fixture, store_fixture_open(fixture));
+    assert_true(fixture->report.quarantined && fixture->report.books_kept);
+    struct wr_account_balance balance = store_fixture_balance(fixture, 1);
+    assert_int_equal(balance.books[WR_BOOK_TAKEN], 1900);
+    assert_int_equal(balance.books[WR_BOOK_DROPPED_STORE], 1900);
+    for (int i = 0; i < 100; i++) { /* and the segments come back, the last one too */
+        store_fixture_advance(fixture, 100 * WR_NS_PER_MS);
+        must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
+    }
+    balance = store_fixture_balance(fixture, 1);
+    assert_int_equal(balance.books[WR_BOOK_RECOVERED], 2000);
+    assert_int_equal(balance.books[WR_BOOK_STORED], 2000);
+}
+
 struct boots {
     uint32_t n;
     struct wr_store_boot last;
@@ -212,11 +255,9 @@ static void test_boots_are_remembered(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_the_books_are_those_of_the_last_commit),
-        TEST(test_what_goes_behind_the_row_is_booked),
-        TEST(test_a_long_difference_goes_into_the_tables),
-        TEST(test_damaged_books_are_noticed),
-        TEST(test_boots_are_remembered),
+        TEST(test_the_books_are_those_of_the_last_commit), TEST(test_what_goes_behind_the_row_is_booked),
+        TEST(test_a_long_difference_goes_into_the_tables), TEST(test_damaged_books_are_noticed),
+        TEST(test_the_row_before_has_books_too),           TEST(test_boots_are_remembered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

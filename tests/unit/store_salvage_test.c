@@ -161,6 +161,7 @@ static void find_pages(const struct wr_segment *segment, uint32_t of[PAGES_MAX])
 }
 
 static uint32_t an_overflow_page;
+static size_t shortest_body;
 
 /* A store of SEGMENTS segments that nobody has acknowledged, closed; where its bodies lie. */
 static void make_store(void) {
@@ -173,10 +174,13 @@ static void make_store(void) {
     store_fixture_forget_wal(&fixture);
     must(store_fixture_open(&fixture));
     read_file(WR_STORE_FILE);
+    shortest_body = SIZE_MAX;
     for (int64_t seq = 1; seq <= SEGMENTS; seq++) {
         must(wr_store_get(fixture.store, seq, &segment, &fixture.err));
         assert_true(segment.body_len > PAGE && segment.place == 0);
         find_pages(&segment, pages[seq]);
+        if (segment.body_len < shortest_body)
+            shortest_body = segment.body_len;
         if (seq == SEGMENTS / 2)
             an_overflow_page = page_of(segment.body + segment.body_len - 2000);
         wr_segment_free(&segment);
@@ -453,6 +457,78 @@ static void a_stopped_store_with_salvaged_rows_balances(void **state) {
     free(balances);
 }
 
+/* -- the write-ahead log ------------------------------------------------------------------------------------------------------------------------ */
+
+static void copy_file(const char *from, const char *to) {
+    read_file(from);
+    close(open(file(to), O_WRONLY | O_CREAT, 0640));
+    write_file(to, content_len);
+}
+
+/* Frames of the present round of the WAL: docs of SQLite's file format, section 4.1. */
+static unsigned wal_frames(void) {
+    unsigned n = 0;
+    read_file(WR_STORE_FILE "-wal");
+    for (size_t at = 32; at + 24 + PAGE <= content_len && memcmp(content + at + 8, content + 16, 8) == 0; at += 24 + PAGE)
+        n++;
+    free(content);
+    content = NULL;
+    return n;
+}
+
+/* As after a power cut: the newest segments are in the WAL only. Returns the last one. */
+static int64_t break_off(const char *as) {
+    static const char *const parts[] = {"", "-wal", ".page1"};
+    char from[64];
+    char to[64];
+    must(store_fixture_open(&fixture));
+    epoch = wr_store_epoch(fixture.store);
+    for (int i = 0; i < SEGMENTS && (i < SEGMENTS / 2 || wal_frames() < 150); i++)
+        put_segment();
+    const int64_t newest = wr_store_newest(fixture.store, WR_LANE_WINDOWS);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        snprintf(from, sizeof from, WR_STORE_FILE "%s", parts[i]);
+        snprintf(to, sizeof to, "kept%s", parts[i]);
+        copy_file(from, to);
+    }
+    abandon();
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        snprintf(from, sizeof from, WR_STORE_FILE "%s", parts[i]);
+        (void)unlink(file(from));
+        snprintf(from, sizeof from, "kept%s", parts[i]);
+        snprintf(to, sizeof to, "%s%s", as, parts[i]);
+        copy_file(from, to);
+        (void)unlink(file(from));
+    }
+    return newest;
+}
+
+static void what_only_the_wal_holds_comes_too(void **state) {
+    (void)state;
+    const int64_t newest = break_off(ASIDE);
+    read_file(ASIDE);
+    hurt_a_leaf(); /* behind it nothing is found by id */
+    write_file(ASIDE, content_len);
+    must(store_fixture_open(&fixture));
+    salvage_all();
+    assert_true(distinct() >= newest - 8);
+    assert_int_equal(arrived[newest], 1);
+    each_once();
+}
+
+/* What some file systems make of a file after a power cut. */
+static void an_empty_file_is_no_fresh_store(void **state) {
+    (void)state;
+    const int64_t newest = break_off(WR_STORE_FILE);
+    assert_int_equal(truncate(file(WR_STORE_FILE), 0), 0);
+    must(store_fixture_open(&fixture));
+    assert_true(fixture.report.quarantined);
+    salvage_all();
+    assert_true(distinct() > 20 && distinct() < newest);
+    assert_int_equal(arrived[newest], 1);
+    each_once();
+}
+
 /* -- bad luck ---------------------------------------------------------------------------------------------------------------------------------- */
 
 static void interrupted(void (*hurt)(void)) {
@@ -511,6 +587,25 @@ static void what_cannot_be_read_is_kept(void **state) {
         assert_true(wr_store_due(fixture.store) > fixture.now.boot_ns); /* not again and again */
         close_store();
     }
+}
+
+/* An alarm that comes meanwhile waits for one slice. */
+static void one_slice_is_short(void **state) {
+    (void)state;
+    make_store();
+    close_store();
+    put_aside();
+    must(store_fixture_open(&fixture));
+    uint64_t before = 0;
+    for (int i = 0; i < 20000 && !is_over(); i++) {
+        tick();
+        const uint64_t segments = stat_of(&wr_store_stats(fixture.store)->salvaged_segments);
+        assert_true(segments - before <= (64 << 10) / shortest_body + 1);
+        before = segments;
+        if (i % 8 == 0)
+            deliver();
+    }
+    assert_int_equal(before, SEGMENTS);
 }
 
 /* As when space is needed for what comes. */
@@ -613,6 +708,9 @@ int main(void) {
         TEST(each_damage_leaves_what_it_can),
         TEST(the_books_say_what_came_back),
         TEST(a_stopped_store_with_salvaged_rows_balances),
+        TEST(what_only_the_wal_holds_comes_too),
+        TEST(an_empty_file_is_no_fresh_store),
+        TEST(one_slice_is_short),
         TEST(a_kill_costs_nothing),
         TEST(a_kill_costs_nothing_by_pages),
         TEST(what_cannot_be_read_is_kept),

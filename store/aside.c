@@ -14,6 +14,7 @@
 #include "store/store_private.h"
 
 #define PATH_BYTES 4096
+#define PIECE_BYTES (4 << 20)
 #define CORRUPT WR_STORE_FILE ".corrupt-"
 #define NEWER WR_STORE_FILE ".newer-"
 
@@ -88,6 +89,16 @@ bool wr_aside_remove(const struct wr_store *store, const char *name) {
         if (join(store, name, parts[i], path))
             (void)unlink(path);
     return true;
+}
+
+bool wr_aside_shrink(const struct wr_store *store, const char *name) {
+    char path[PATH_BYTES];
+    struct stat status;
+    if (join(store, name, "", path) && stat(path, &status) == 0 && status.st_size > PIECE_BYTES &&
+        truncate(path, status.st_size - PIECE_BYTES) == 0)
+        return true;
+    (void)wr_aside_remove(store, name);
+    return false;
 }
 
 static bool remove_oldest(const struct wr_store *store, unsigned keep, const char *spared) {

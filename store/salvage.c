@@ -230,9 +230,15 @@ static enum wr_result begin(struct wr_salvage *salvage, int64_t *ret_at, struct 
     return prepare(salvage, "INSERT INTO salvaged(epoch, seq) VALUES(?1, ?2)", &salvage->put, err);
 }
 
-static void remove_file(struct wr_store *store, const char *name) {
-    if (wr_aside_remove(store, name))
-        wr_space_regain(store);
+/* A piece of the file that is done with. When it is gone: an older one may be left. */
+static void remove_piece(struct wr_store *store, const char *name, const struct wr_now *now) {
+    if (wr_aside_shrink(store, name)) {
+        show(store, WR_SALVAGE_RUNS);
+        return;
+    }
+    wr_space_regain(store);
+    show(store, WR_SALVAGE_DONE);
+    wr_salvage_look(store, now);
 }
 
 /* The newest that lies aside; none: it is over. */
@@ -251,12 +257,10 @@ static enum wr_result take_up(struct wr_store *store, const struct wr_now *now, 
         show(store, WR_SALVAGE_RUNS);
         return WR_OK;
     }
-    if (at == AT_REMOVED) {
-        remove_file(store, salvage->name);
-        wr_salvage_look(store, now);
-    } else if (result == WR_EMPTY || at == AT_KEPT) {
+    if (at == AT_REMOVED)
+        remove_piece(store, salvage->name, now);
+    else if (result == WR_EMPTY || at == AT_KEPT)
         store->salvage_due_ns = WR_NEVER_NS;
-    }
     if (at == AT_KEPT)
         show(store, WR_SALVAGE_KEPT);
     free_salvage(salvage);
@@ -276,14 +280,11 @@ static enum wr_result finish(struct wr_store *store, const struct wr_now *now, s
     sqlite3_reset(salvage->put);
     WR_TRY(wr_commit_begin(store, err));
     WR_TRY(wr_commit_end(store, put_end(salvage, in_vain ? AT_KEPT : AT_REMOVED, err), err));
-    char name[WR_ASIDE_NAME_BYTES];
-    memcpy(name, salvage->name, sizeof name);
     wr_salvage_end(store);
-    if (!in_vain) {
-        remove_file(store, name);
-        wr_salvage_look(store, now); /* an older one may be left */
-    }
-    show(store, in_vain ? WR_SALVAGE_KEPT : WR_SALVAGE_DONE);
+    if (in_vain)
+        show(store, WR_SALVAGE_KEPT);
+    else
+        store->salvage_due_ns = wr_clock_add_ns(now->boot_ns, WR_SALVAGE_EVERY_NS); /* to remove it, see take_up */
     return WR_OK;
 }
 

@@ -281,6 +281,8 @@ bool wr_aside_remove_oldest(const struct wr_store *store, unsigned keep);
 /* The last one that broke. False: there is none. */
 bool wr_aside_newest(const struct wr_store *store, char ret_name[WR_ASIDE_NAME_BYTES]);
 bool wr_aside_remove(const struct wr_store *store, const char *name);
+/* The same in pieces: a large file that goes at once holds up the disk for a second. False: that was the last, or it cannot be removed. */
+bool wr_aside_shrink(const struct wr_store *store, const char *name);
 /* Renames the database, which is closed, with its WAL and first page. WR_IO. */
 WR_MUST_USE enum wr_result wr_aside_put(const struct wr_store *store, bool newer, const struct wr_now *now,
                                         char ret_name[WR_ASIDE_NAME_BYTES], struct wr_error *err);

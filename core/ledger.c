@@ -11,6 +11,7 @@ static const char *const names[WR_BOOKS] = {
     [WR_BOOK_DELIVERED] = "delivered",
     [WR_BOOK_WIDENED] = "widened",
     [WR_BOOK_LATE] = "late",
+    [WR_BOOK_MERGED] = "merged",
     [WR_BOOK_RECOVERED] = "recovered",
     [WR_BOOK_DROPPED_LATE] = "dropped(late)",
     [WR_BOOK_DROPPED_CRASH] = "dropped(crash)",

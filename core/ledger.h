@@ -20,14 +20,15 @@
 #define WR_LEDGER_ACCOUNTS_MAX 1024
 
 enum wr_book {
-    WR_BOOK_RECEIVED = 1,   /* intake only */
-    WR_BOOK_TAKEN = 2,      /* by the engine, into this account */
-    WR_BOOK_BAD = 3,        /* memo: of taken */
-    WR_BOOK_STORED = 4,     /* committed in a segment: held = stored - delivered - evicted - corrupt */
-    WR_BOOK_DELIVERED = 5,  /* PUBACK booked */
-    WR_BOOK_WIDENED = 6,    /* memo: readings in windows that were widened or merged: resolution lost, nothing else */
-    WR_BOOK_LATE = 7,       /* memo: readings that went into a late partial */
-    WR_BOOK_RECOVERED = 9,  /* salvaged out of a broken store, and stored anew: most were dropped(store) before */
+    WR_BOOK_RECEIVED = 1,  /* intake only */
+    WR_BOOK_TAKEN = 2,     /* by the engine, into this account */
+    WR_BOOK_BAD = 3,       /* memo: of taken */
+    WR_BOOK_STORED = 4,    /* committed in a segment: held = stored - delivered - evicted - corrupt */
+    WR_BOOK_DELIVERED = 5, /* PUBACK booked */
+    WR_BOOK_WIDENED = 6,   /* memo: readings in windows that were widened: resolution lost, nothing else */
+    WR_BOOK_LATE = 7,      /* memo: readings that went into a late partial */
+    WR_BOOK_MERGED = 8,    /* memo: readings whose windows the store merged into longer ones: resolution lost, nothing else */
+    WR_BOOK_RECOVERED = 9, /* salvaged out of a broken store, and stored anew: most were dropped(store) before */
     /* dropped(reason) */
     WR_BOOK_DROPPED_LATE = 16,
     WR_BOOK_DROPPED_CRASH = 17,    /* open or on the way at an unclean stop: at least so many */
@@ -40,10 +41,10 @@ enum wr_book {
     WR_BOOK_DROPPED_STORE = 24,    /* the store was broken and quarantined, or there was none that could be used */
     /* rejected(reason): before received */
     WR_BOOK_REJECTED_SYNTAX = 32,
-    WR_BOOK_REJECTED_TIME = 33, /* a malformed or impossible time stamp */
-    WR_BOOK_REJECTED_TYPE = 34, /* not exactly convertible to the type of its series */
-    WR_BOOK_REJECTED_SERIES = 35, /* max_series */
-    WR_BOOK_REJECTED_SYMBOLS = 36, /* max_symbols */
+    WR_BOOK_REJECTED_TIME = 33,     /* a malformed or impossible time stamp */
+    WR_BOOK_REJECTED_TYPE = 34,     /* not exactly convertible to the type of its series */
+    WR_BOOK_REJECTED_SERIES = 35,   /* max_series */
+    WR_BOOK_REJECTED_SYMBOLS = 36,  /* max_symbols */
     WR_BOOK_REJECTED_TOO_LONG = 37, /* max_line, or the budget for partial lines */
     WR_BOOK_REJECTED_MEMORY = 38,
     WR_BOOKS = 40,
@@ -51,8 +52,12 @@ enum wr_book {
 
 /* Name as in metrics, audit and gap records: "received", "dropped(late)", "rejected(syntax)". NULL for a number with no meaning. */
 const char *wr_book_name(enum wr_book book);
-static inline bool wr_book_is_dropped(unsigned book) { return book >= 16 && book < 32; }
-static inline bool wr_book_is_rejected(unsigned book) { return book >= 32 && book < 40; }
+static inline bool wr_book_is_dropped(unsigned book) {
+    return book >= 16 && book < 32;
+}
+static inline bool wr_book_is_rejected(unsigned book) {
+    return book >= 32 && book < 40;
+}
 
 /* Who an account belongs to. Its index in the table that the agent makes from the config is the `account` of aggregates and counts. */
 struct wr_account {
@@ -71,8 +76,8 @@ struct wr_account_count {
 struct wr_account_balance {
     struct wr_account account;
     uint64_t books[WR_BOOKS];
-    uint64_t open; /* of an intake account: in_channel */
-    bool recounted;    /* somebody has added up what its segments hold: */
+    uint64_t open;    /* of an intake account: in_channel */
+    bool recounted;   /* somebody has added up what its segments hold: */
     uint64_t recount; /* it must be what the books hold */
 };
 

@@ -62,6 +62,8 @@ static void came_true(struct wr_store *store) {
     add(&store->stats.evicted_segments, txn->evicted);
     add(&store->stats.evicted_unacked_segments, txn->evicted_unacked);
     add(&store->stats.evicted_readings, txn->evicted_readings);
+    add(&store->stats.merged_segments, txn->merged);
+    add(&store->stats.merged_readings, txn->merged_readings);
     add(&store->stats.commits, 1);
 }
 
@@ -129,8 +131,17 @@ void wr_commit_done(struct wr_store *store, const struct wr_now *now) {
     wr_store_show(store);
 }
 
+static bool any_lane_goes(const struct wr_store *store, unsigned what) {
+    bool goes = false;
+    for (int lane = 0; lane < WR_LANES; lane++)
+        goes |= lane_goes(store, what, lane);
+    return goes;
+}
+
 enum wr_result wr_commit(struct wr_store *store, unsigned what, const struct wr_now *now, struct wr_error *err) {
     enum wr_result result = WR_OK;
+    if (any_lane_goes(store, what)) /* not for alarms alone: they do not wait for it */
+        wr_merging_make_room(store, now);
     for (int attempt = 0; attempt < 2; attempt++) {
         bool journal = (what & WR_COMMIT_JOURNAL) != 0 && journal_waits(store);
         result = store->db ? wr_commit_begin(store, err) : WR_CORRUPT;

@@ -13,8 +13,8 @@
 
 /* Books that the store itself keeps: counts of others for them are not believed. */
 static bool own_book(unsigned book) {
-    return book == WR_BOOK_STORED || book == WR_BOOK_DELIVERED || book == WR_BOOK_DROPPED_CRASH || book == WR_BOOK_DROPPED_EVICTED ||
-           book == WR_BOOK_DROPPED_CORRUPT || book == WR_BOOK_DROPPED_STORE || book == WR_BOOK_RECOVERED;
+    return book == WR_BOOK_STORED || book == WR_BOOK_DELIVERED || book == WR_BOOK_MERGED || book == WR_BOOK_DROPPED_CRASH ||
+           book == WR_BOOK_DROPPED_EVICTED || book == WR_BOOK_DROPPED_CORRUPT || book == WR_BOOK_DROPPED_STORE || book == WR_BOOK_RECOVERED;
 }
 
 uint64_t wr_ledger_value(const struct wr_stored_account *account, unsigned book) {
@@ -90,6 +90,17 @@ enum wr_result wr_store_accounts(struct wr_store *store, const struct wr_account
     if (counts_restart)
         restart_counts(store);
     return WR_OK;
+}
+
+void wr_store_lengths(struct wr_store *store, const int64_t *length_ns, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) {
+        struct wr_stored_account *account = wr_ledger_account(store, i);
+        if (!account)
+            continue;
+        account->length_ns = length_ns[i];
+        account->length_known = true;
+        wr_merge_lengths_add(&store->lengths, length_ns[i]);
+    }
 }
 
 void wr_store_book(struct wr_store *store, uint32_t number, enum wr_book book, uint64_t readings) {
@@ -235,7 +246,9 @@ void wr_ledger_rolled_back(struct wr_store *store) {
     }
 }
 
-static uint64_t walk_list(struct wr_store *store, const uint8_t *list, size_t len, unsigned book, bool as_acked) {
+enum walk_as { AS_BOOK, AS_ACKED, AS_SUM };
+
+static uint64_t walk_list(struct wr_store *store, const uint8_t *list, size_t len, unsigned book, enum walk_as as) {
     struct wr_cursor cursor = {list, list + len, false};
     uint64_t sum = 0;
     while (len > 0 && cursor.at < cursor.end) {
@@ -244,21 +257,22 @@ static uint64_t walk_list(struct wr_store *store, const uint8_t *list, size_t le
         struct wr_stored_account *account = cursor.bad || id > INT64_MAX ? NULL : wr_ledger_by_id(store, (int64_t)id);
         if (!account)
             continue; /* a damaged list ends or names nobody */
-        if (as_acked)
-            account->acked += readings;
-        else
-            account->delta[book] += readings;
+        *(as == AS_ACKED ? &account->acked : as == AS_SUM ? &account->in_segment : &account->delta[book]) += readings;
         sum += readings;
     }
     return sum;
 }
 
 uint64_t wr_ledger_book_list(struct wr_store *store, const uint8_t *list, size_t len, enum wr_book book) {
-    return walk_list(store, list, len, book, false);
+    return walk_list(store, list, len, book, AS_BOOK);
+}
+
+void wr_ledger_sum_list(struct wr_store *store, const uint8_t *list, size_t len) {
+    (void)walk_list(store, list, len, 0, AS_SUM);
 }
 
 uint64_t wr_ledger_ack_list(struct wr_store *store, const uint8_t *list, size_t len) {
-    return walk_list(store, list, len, 0, true);
+    return walk_list(store, list, len, 0, AS_ACKED);
 }
 
 static void balance_of(const struct wr_stored_account *account, struct wr_account_balance *balance) {

@@ -6,8 +6,6 @@
 #include "store/column.h"
 #include "store/store_private.h"
 
-#define LIST_BYTES (WR_LEDGER_ACCOUNTS_MAX * 2 * WR_VARINT_MAX)
-
 struct wr_codec_header wr_outbox_header(const struct wr_store *store, enum wr_lane lane, enum wr_segment_kind kind,
                                         const struct wr_now *now) {
     struct wr_codec_header header = {.kind = (uint8_t)kind,
@@ -61,7 +59,7 @@ enum wr_result wr_outbox_put_row(struct wr_store *store, const struct wr_codec_h
     return wr_sql_run(store, statement, err);
 }
 
-enum wr_result wr_outbox_list_accounts(struct wr_store *store, struct wr_buf *list) {
+enum wr_result wr_outbox_put_list(struct wr_store *store, bool stored, struct wr_buf *list) {
     enum wr_result result = WR_OK;
     for (uint32_t i = 0; i < store->n_accounts; i++) {
         struct wr_stored_account *account = &store->accounts[i];
@@ -69,7 +67,7 @@ enum wr_result wr_outbox_list_accounts(struct wr_store *store, struct wr_buf *li
             continue;
         uint8_t pair[2 * WR_VARINT_MAX];
         uint8_t *end = wr_put_varint(wr_put_varint(pair, (uint64_t)account->id), account->in_segment);
-        account->delta[WR_BOOK_STORED] += account->in_segment;
+        account->delta[WR_BOOK_STORED] += stored ? account->in_segment : 0;
         account->in_segment = 0;
         if (result == WR_OK)
             result = wr_buf_append(list, pair, (size_t)(end - pair));
@@ -82,7 +80,7 @@ static enum wr_result book_stored(struct wr_store *store, const struct wr_aggreg
     for (size_t i = 0; i < n; i++)
         if (records[i].account < store->n_accounts)
             store->accounts[records[i].account].in_segment += wr_aggregate_readings(&records[i]);
-    return wr_outbox_list_accounts(store, list);
+    return wr_outbox_put_list(store, true, list);
 }
 
 /* Records that are too large together for one segment become two. */
@@ -99,7 +97,7 @@ static enum wr_result put_records(struct wr_store *store, enum wr_lane lane, con
     if (result != WR_OK)
         return wr_error_set(err, result, "encoding a segment of %zu aggregates: %s", n, wr_result_name(result));
     struct wr_buf list;
-    wr_buf_init(&list, LIST_BYTES);
+    wr_buf_init(&list, WR_STORE_LIST_BYTES);
     result = book_stored(store, records, n, &list);
     if (result == WR_OK)
         result = wr_outbox_put_row(store, &header, &list, body, len, err);
@@ -185,9 +183,8 @@ static enum wr_result check_row(uint64_t epoch, enum wr_lane lane, int64_t seq, 
     return WR_OK;
 }
 
-/* *ret_bad: this one body is damaged, the database is not. ret_segment NULL: only check. */
-static enum wr_result fetch(struct wr_store *store, enum wr_lane lane, int64_t seq, struct wr_segment *ret_segment, bool *ret_bad,
-                            struct wr_error *err) {
+enum wr_result wr_outbox_fetch(struct wr_store *store, enum wr_lane lane, int64_t seq, struct wr_segment *ret_segment, bool *ret_bad,
+                               struct wr_error *err) {
     sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_GET);
     sqlite3_bind_int64(row, 1, wr_row_id((int)lane, seq));
     *ret_bad = false;
@@ -216,7 +213,7 @@ static enum wr_result fetch(struct wr_store *store, enum wr_lane lane, int64_t s
     return result;
 }
 
-static bool is_parked(const struct wr_store *store, int64_t seq) {
+bool wr_outbox_is_parked(const struct wr_store *store, int64_t seq) {
     for (uint32_t i = 0; i < store->n_parked; i++)
         if (store->parked[i] == seq)
             return true;
@@ -231,6 +228,7 @@ bool wr_outbox_in_flight(const struct wr_lane_state *lane, int64_t seq) {
 }
 
 static void handed_out(struct wr_lane_state *lane, int64_t seq) {
+    lane->handed = seq > lane->handed ? seq : lane->handed;
     for (uint32_t i = 0; i < WR_STORE_OUT && i < lane->n_out; i++)
         if (lane->out[i] == seq)
             return;
@@ -242,16 +240,16 @@ enum wr_result wr_store_next(struct wr_store *store, enum wr_lane lane, int64_t 
     if (!store->db)
         return WR_EMPTY;
     for (;;) {
-        int64_t seq;
+        int64_t seq = 0;
         bool bad = false;
         enum wr_result result = next_seq(store, lane, after, before, &seq, err);
         if (result == WR_OK) {
             const struct wr_range *finished = wr_ranges_find(&store->lanes[lane].acks, seq);
-            if (finished || is_parked(store, seq)) {
+            if (finished || wr_outbox_is_parked(store, seq)) {
                 after = finished ? finished->last : seq;
                 continue;
             }
-            result = fetch(store, lane, seq, ret_segment, &bad, err);
+            result = wr_outbox_fetch(store, lane, seq, ret_segment, &bad, err);
             if (result == WR_OK && !bad)
                 handed_out(&store->lanes[lane], seq);
         }
@@ -272,7 +270,7 @@ enum wr_result wr_store_get(struct wr_store *store, int64_t seq, struct wr_segme
         return wr_error_set(err, WR_IO, "the store is not open");
     for (int lane = 0; lane < WR_LANES; lane++) {
         bool bad;
-        enum wr_result result = fetch(store, (enum wr_lane)lane, seq, ret_segment, &bad, err);
+        enum wr_result result = wr_outbox_fetch(store, (enum wr_lane)lane, seq, ret_segment, &bad, err);
         if (result != WR_NOT_FOUND)
             return result;
     }
@@ -299,7 +297,7 @@ enum wr_result wr_store_offer(struct wr_store *store, enum wr_lane lane, int64_t
 }
 
 enum wr_result wr_store_park(struct wr_store *store, enum wr_lane lane, int64_t seq) {
-    if (is_parked(store, seq) || wr_ranges_find(&store->lanes[lane].acks, seq))
+    if (wr_outbox_is_parked(store, seq) || wr_ranges_find(&store->lanes[lane].acks, seq))
         return WR_OK;
     if (store->n_parked == WR_STORE_PARKED)
         return WR_FULL;
@@ -388,7 +386,7 @@ enum wr_result wr_outbox_scan(struct wr_store *store, const struct wr_now *now, 
             lane = wr_row_lane(id);
             store->scan_next = id + 1;
             if (lane >= 0 && lane < WR_LANES && !wr_ranges_find(&store->lanes[lane].acks, seq))
-                result = fetch(store, (enum wr_lane)lane, seq, NULL, &bad, err);
+                result = wr_outbox_fetch(store, (enum wr_lane)lane, seq, NULL, &bad, err);
         }
         if (bad)
             result = wr_outbox_mark_bad(store, (enum wr_lane)lane, seq, now, err);

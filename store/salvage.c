@@ -101,7 +101,7 @@ static enum wr_result insert(struct wr_salvage *salvage, const struct wr_page_ro
         store->accounts[i].delta[WR_BOOK_RECOVERED] += store->accounts[i].in_segment;
         salvage->readings += store->accounts[i].in_segment;
     }
-    const enum wr_result listed = wr_outbox_list_accounts(store, &list);
+    const enum wr_result listed = wr_outbox_put_list(store, true, &list);
     if (result == WR_OK && listed != WR_OK)
         result = wr_error_set(err, listed, "no memory for the accounts of a segment");
     if (result == WR_OK)

@@ -124,7 +124,7 @@ enum wr_result wr_space_reserve(struct wr_store *store, struct wr_error *err) {
     return grow_wal(store, err);
 }
 
-static enum wr_result free_pages(struct wr_store *store, int64_t *ret_free, struct wr_error *err) {
+enum wr_result wr_space_free_pages(struct wr_store *store, int64_t *ret_free, struct wr_error *err) {
     int64_t listed = 0;
     int64_t have = 0;
     WR_TRY(pages(store, WR_SQL_FREELIST_COUNT, &listed, err));
@@ -140,7 +140,7 @@ void wr_space_regain(struct wr_store *store) {
 
 void wr_space_measure(struct wr_store *store) {
     int64_t value = 0;
-    if (free_pages(store, &value, NULL) == WR_OK)
+    if (wr_space_free_pages(store, &value, NULL) == WR_OK)
         atomic_store_explicit(&store->stats.free_bytes, (uint64_t)value * WR_STORE_PAGE_BYTES, memory_order_relaxed);
     atomic_store_explicit(&store->stats.reserved_bytes, store->page_limit * WR_STORE_PAGE_BYTES + store->options.wal_reserve_bytes,
                           memory_order_relaxed);
@@ -242,7 +242,7 @@ static enum wr_result evict_unfinished(struct wr_store *store, bool must, struct
 
 /* What is freed beyond the need once something must go. A row that goes alone leaves a page half empty, which is written and later merged;
  * rows that go together leave whole pages, which are only listed. */
-static int64_t batch_pages(const struct wr_store *store) {
+int64_t wr_space_batch_pages(const struct wr_store *store) {
     int64_t part = (int64_t)(store->page_limit / 32);
     return part < WR_STORE_EVICT_PAGES ? part : WR_STORE_EVICT_PAGES;
 }
@@ -253,12 +253,12 @@ enum wr_result wr_space_make_room(struct wr_store *store, size_t body_bytes, str
     bool lost = false; /* what nobody has is only evicted for the batch where some had to go in any case */
     for (;;) {
         int64_t spare = 0;
-        WR_TRY(free_pages(store, &spare, err));
+        WR_TRY(wr_space_free_pages(store, &spare, err));
         if (spare >= target)
             return WR_OK;
         const bool must = spare < need;
         if (must)
-            target = need + batch_pages(store);
+            target = need + wr_space_batch_pages(store);
         enum wr_result result = evict_finished(store, err);
         if (result == WR_EMPTY && must && store->page_limit < full_limit(store) && above_floor(store, 0) &&
             wr_aside_remove_oldest(store, 0)) {

@@ -3,7 +3,8 @@
  * Promise: what a function says is committed survives kill -9 and power loss. The ledger rows are committed in the same transaction as the
  * segments that they count, so that the books balance at every commit. Keys (node, epoch, seq): the epoch is a random number made with
  * every new store, a seq is never used twice in it. The file and its WAL never grow beyond the budget; space is made before it is needed:
- * first from segments that were acknowledged (they are only history), then from the oldest of the lowest lane, alarms last.
+ * first from segments that were acknowledged (they are only history), then by merging windows that were never offered into longer ones, then from the
+ * oldest of the lowest lane, alarms last.
  * A broken store never stops the agent: it is renamed aside (store/aside.c) and a fresh one is opened, with the books that are still in memory.
  * Then the epoch is another one (wr_store_epoch), stats.quarantines goes up, cursors begin again at 0, and snapshots have to be put again. One
  * that a later version made is renamed aside as well; where the disk lets nothing be opened there is a store without a database.
@@ -103,6 +104,10 @@ int64_t wr_store_newest(const struct wr_store *store, enum wr_lane lane);
 WR_MUST_USE enum wr_result wr_store_accounts(struct wr_store *store, const struct wr_account *accounts, uint32_t n, bool counts_restart,
                                              struct wr_error *err);
 
+/* How long the windows of the accounts are: length_ns[i] of number i; 0: it has none (changes, intake). To be told again with the accounts. A store that does
+ * not know all its windows merges none: which window an aggregate is of would no longer be certain (store/merge.h). */
+void wr_store_lengths(struct wr_store *store, const int64_t *length_ns, uint32_t n);
+
 /* Takes a handover's counts and aggregates; commits what is full. With an error other than WR_OK some aggregates are not in the store yet:
  * *ret_taken of them are, call again with the rest by `from`. Everything else about the handover stays the caller's. */
 WR_MUST_USE enum wr_result wr_store_take(struct wr_store *store, const struct wr_handover *handover, uint32_t from,
@@ -196,6 +201,8 @@ struct wr_store_stats {
     _Atomic uint64_t evicted_segments; /* all of these since the start */
     _Atomic uint64_t evicted_unacked_segments;
     _Atomic uint64_t evicted_readings;
+    _Atomic uint64_t merged_segments; /* that are now part of others */
+    _Atomic uint64_t merged_readings; /* in windows that are longer than they were */
     _Atomic uint64_t segments;
     _Atomic uint64_t aggregates;
     _Atomic uint64_t alarms;

@@ -16,6 +16,7 @@
 #include "core/buf.h"
 #include "store/books.h"
 #include "store/codec.h"
+#include "store/merge.h"
 #include "store/ranges.h"
 #include "store/salvage.h"
 #include "store/store.h"
@@ -43,6 +44,9 @@
 #define WR_GAP_BOOKS 17                            /* the dropped ones, 16 to 31, and recovered */
 #define WR_BOOK_TOLD 64                            /* in the ledger table: + a book, what gap records have told of it */
 #define WR_STORE_SCAN_SEGMENTS 16                  /* a tick of the check after an unclean stop */
+#define WR_STORE_LIST_BYTES (WR_LEDGER_ACCOUNTS_MAX * 2 * 10) /* of a row's accounts: two varints each */
+#define WR_STORE_MERGE_SEGMENTS 32                            /* looked at for one merge */
+#define WR_STORE_MERGES 2                                     /* before a commit: what comes meanwhile, an alarm, waits so long */
 
 enum wr_statement {
     WR_SQL_BEGIN,
@@ -90,6 +94,9 @@ struct wr_stored_account {
     bool told_stored;               /* as told */
     uint64_t acked;                 /* delivered, their ack not on disk yet */
     uint64_t in_segment;            /* while a segment's readings are added up */
+    uint64_t in_list;               /* what the list of a segment that is being merged says */
+    int64_t length_ns;              /* of its windows; 0: it has none */
+    bool length_known;
 };
 
 /* A segment that is being filled. */
@@ -113,7 +120,9 @@ struct wr_lane_state {
     int64_t offered;           /* on disk */
     int64_t asked;             /* highest seq that the uplink offered */
     int64_t newest;            /* seq of the newest segment */
+    int64_t handed;            /* highest seq that the uplink was given: it may publish it any time */
     int64_t evict_from;        /* where the search for finished rows begins */
+    int64_t merge_after;       /* up to here everything is merged that can be */
     int64_t out[WR_STORE_OUT]; /* handed to the uplink last, a ring: those of them that were offered may be in flight */
     uint32_t n_out;
     uint64_t unacked; /* segments */
@@ -153,6 +162,8 @@ struct wr_transaction {
     uint64_t evicted;
     uint64_t evicted_unacked;
     uint64_t evicted_readings;
+    uint64_t merged;
+    uint64_t merged_readings;
     uint64_t added[WR_LANES];
     uint64_t added_bytes[WR_LANES];
     uint64_t removed[WR_LANES]; /* unacknowledged ones */
@@ -206,6 +217,7 @@ struct wr_store {
     int64_t counts_since_boot_ns; /* of the first change that is not on disk; WR_NEVER_NS: none */
     bool counts_urgent;
 
+    struct wr_merge_lengths lengths; /* of all windows that this process ever knew */
     struct wr_gaps gaps;
     int64_t totals_due_ns; /* of the next ledger record; WR_NEVER_NS: none is wanted */
     int64_t parked[WR_STORE_PARKED];
@@ -304,6 +316,15 @@ WR_MUST_USE enum wr_result wr_space_make_room(struct wr_store *store, size_t bod
 void wr_space_measure(struct wr_store *store);
 /* What lay aside is gone: its bytes may be used. */
 void wr_space_regain(struct wr_store *store);
+/* Pages that an insert finds without an eviction. */
+WR_MUST_USE enum wr_result wr_space_free_pages(struct wr_store *store, int64_t *ret_free, struct wr_error *err);
+/* What is freed beyond the need once something must go. */
+int64_t wr_space_batch_pages(const struct wr_store *store);
+
+/* merging.c */
+/* Before aggregates are committed: where only unsent segments could be evicted for them, merges the oldest windows instead, in a transaction of its own. What
+ * fails here fails nothing else: then there is no more room than before. */
+void wr_merging_make_room(struct wr_store *store, const struct wr_now *now);
 
 /* commit.c */
 #define WR_COMMIT_LANE(lane) (1U << (lane))
@@ -339,12 +360,17 @@ static inline int64_t wr_row_lane(int64_t id) {
 /* outbox.c */
 /* Whether the uplink may have published it without an answer yet: evicting it would book as lost what the receiver may have. */
 bool wr_outbox_in_flight(const struct wr_lane_state *lane, int64_t seq);
+/* A copy of one segment; NULL: it is only checked. *ret_bad: this one body is damaged, the database is not. WR_NOT_FOUND, WR_CORRUPT. */
+WR_MUST_USE enum wr_result wr_outbox_fetch(struct wr_store *store, enum wr_lane lane, int64_t seq, struct wr_segment *ret_segment,
+                                           bool *ret_bad, struct wr_error *err);
+bool wr_outbox_is_parked(const struct wr_store *store, int64_t seq);
+/* The account list of all that was added up in in_segment, which is zero afterwards. `stored`: and books it as stored. WR_NO_MEMORY. */
+WR_MUST_USE enum wr_result wr_outbox_put_list(struct wr_store *store, bool stored, struct wr_buf *list);
 WR_MUST_USE enum wr_result wr_outbox_put_open(struct wr_store *store, enum wr_lane lane, const struct wr_now *now, struct wr_error *err);
 /* Inside a transaction: a row with this body. */
 WR_MUST_USE enum wr_result wr_outbox_put_row(struct wr_store *store, const struct wr_codec_header *header, const struct wr_buf *accounts,
                                              const uint8_t *body, size_t len, struct wr_error *err);
 /* Inside a transaction: what stands in `in_segment` of the accounts is booked as stored, put into a row's list, and cleared. WR_NO_MEMORY. */
-WR_MUST_USE enum wr_result wr_outbox_list_accounts(struct wr_store *store, struct wr_buf *list);
 struct wr_codec_header wr_outbox_header(const struct wr_store *store, enum wr_lane lane, enum wr_segment_kind kind,
                                         const struct wr_now *now);
 /* Books a damaged segment and takes it out of the way. */
@@ -379,6 +405,8 @@ struct wr_stored_account *wr_ledger_by_id(struct wr_store *store, int64_t id);
 void wr_ledger_rolled_back(struct wr_store *store);
 /* Adds readings of a row's account list to a book of the transaction; returns the sum. */
 uint64_t wr_ledger_book_list(struct wr_store *store, const uint8_t *list, size_t len, enum wr_book book);
+/* Adds them up in in_segment. */
+void wr_ledger_sum_list(struct wr_store *store, const uint8_t *list, size_t len);
 /* The same as delivered, waiting for the next commit. */
 uint64_t wr_ledger_ack_list(struct wr_store *store, const uint8_t *list, size_t len);
 /* Books what an unclean stop took; fills store->losses. */

@@ -24,6 +24,7 @@
 #include "rules/compile/ruleset.h"
 #include "rules/engine/engine.h"
 #include "rules/evaluator/evaluator_memory.h"
+#include "store/merge.h"
 #include "store/salvage.h"
 #include "store/store.h"
 #include "transport/command_messages.h"
@@ -41,6 +42,7 @@
 #define BUNDLE_BYTES                                                                                                                       \
     (sizeof(struct wr_bundle) + 4 * WR_JWS_BYTES) /* its rules are counted with those of a reload, which comes behind their check */
 #define THREADS 8                                 /* main, engine, store, actions, uplink, control, scheduler, watcher of the workers */
+#define MERGE_TEXTS_BYTES (UINT64_C(2) << 20)     /* a decoder, and keys and texts of what is being merged */
 #define OPEN_SEGMENT_LANES 2                      /* changes and windows are filled as aggregates */
 #define BACKFILL_LANES WR_LANES                   /* the uplink holds one segment of each lane ready */
 
@@ -118,8 +120,8 @@ static void add_alarms(struct wr_ceiling *ceiling, const struct wr_ruleset *rule
 
 static void add_store(struct wr_ceiling *ceiling) {
     uint64_t open = (uint64_t)OPEN_SEGMENT_LANES * WR_SEGMENT_RECORDS * sizeof(struct wr_aggregate);
-    add(ceiling, "store", open + SQLITE_BYTES + CODEC_BYTES + WR_SALVAGE_MEMORY_BYTES,
-        "segments being filled, their codec, SQLite, the salvage of a broken store");
+    add(ceiling, "store", open + SQLITE_BYTES + CODEC_BYTES + WR_SALVAGE_MEMORY_BYTES + wr_merge_bytes() + MERGE_TEXTS_BYTES,
+        "segments being filled, their codec, SQLite, the salvage of a broken store; windows being merged when it is full");
 }
 
 /* paho keeps a copy of what is in flight. */

@@ -262,6 +262,7 @@ static enum wr_result print_json(struct wr_agent *agent, const struct outbox *ou
     else
         wr_json_null(&json, "readings");
     wr_json_bool(&json, "high_water", agent->store.high_water != 0);
+    wr_json_uint(&json, "merged_readings", agent->store.stats ? agent->store.stats->merged_readings : 0);
     outbox_trouble_json(agent, &json);
     salvage_json(agent, &json);
     wr_json_object_end(&json);

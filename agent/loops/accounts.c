@@ -32,12 +32,14 @@ enum wr_result wr_accounts_map(struct wr_accounts *accounts, const char *const *
         return wr_error_set(err, WR_NO_MEMORY, "no memory for the ledger accounts");
     for (uint32_t slot = 0; slot < n_slots; slot++) {
         for (uint32_t window = 0; names[slot] && window < n_windows + 2; window++) {
-            enum wr_result result = wr_accounts_number(accounts, names[slot], window_name(windows, n_windows, window),
-                                                       &map[slot * (n_windows + 2) + window], err);
+            uint32_t *number = &map[slot * (n_windows + 2) + window];
+            enum wr_result result = wr_accounts_number(accounts, names[slot], window_name(windows, n_windows, window), number, err);
             if (result != WR_OK) {
                 free(map);
                 return result;
             }
+            const bool has_length = window < n_windows && windows[window].forward == WR_FORWARD_WINDOWS;
+            accounts->length_ns[*number] = has_length ? windows[window].every_ns : 0;
         }
     }
     *ret_map = map;

@@ -13,6 +13,7 @@
 
 struct wr_accounts {
     struct wr_account list[WR_LEDGER_ACCOUNTS_MAX];
+    int64_t length_ns[WR_LEDGER_ACCOUNTS_MAX]; /* of the windows; 0: changes, `none`, `intake` */
     uint32_t n;
 };
 

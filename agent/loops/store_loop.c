@@ -131,10 +131,15 @@ static void run_request(struct wr_store_loop *loop, struct wr_request *request) 
     request->run(request, loop);
 }
 
+enum wr_result wr_store_loop_tell_accounts(struct wr_store_loop *loop, const struct wr_accounts *accounts, struct wr_error *err) {
+    WR_TRY(wr_store_accounts(loop->store, accounts->list, accounts->n, false, err));
+    wr_store_lengths(loop->store, accounts->length_ns, accounts->n);
+    return WR_OK;
+}
+
 void wr_store_loop_accounts(struct wr_request *request, void *owner) {
     struct wr_store_loop *loop = owner;
-    const struct wr_accounts *accounts = request->input;
-    wr_request_finish(request, wr_store_accounts(loop->store, accounts->list, accounts->n, false, &request->error));
+    wr_request_finish(request, wr_store_loop_tell_accounts(loop, request->input, &request->error));
 }
 
 /* -- opening ---------------------------------------------------------------------------------------------------------------------------- */
@@ -224,6 +229,21 @@ static void log_salvage(struct wr_store_loop *loop) {
                 WR_LOG_INT("damaged", (int64_t)loop->stats->salvage_damaged));
 }
 
+/* Step 3 of the ladder of backpressure, told at its begin and at its end. */
+static void log_merging(struct wr_store_loop *loop) {
+    const struct wr_store_stats *stats = loop->stats;
+    if (stats->merged_segments != loop->merged_segments && !loop->merges) {
+        loop->merges = true;
+        WR_LOG(WR_LOG_WARN, "store", "the store is full: the oldest windows that wait are merged into longer ones until it has drained");
+    } else if (loop->merges && stats->high_water == 0) {
+        loop->merges = false;
+        WR_LOG_WITH(WR_LOG_INFO, "store", "the store has drained: nothing is merged any more",
+                    WR_LOG_INT("merged_segments", (int64_t)stats->merged_segments),
+                    WR_LOG_INT("merged_readings", (int64_t)stats->merged_readings));
+    }
+    loop->merged_segments = stats->merged_segments;
+}
+
 /* Does what waits or is due. Nothing is tried while the disk refuses, before its time. */
 static void work(struct wr_store_loop *loop, const struct wr_now *now) {
     if (now->boot_ns < loop->retry_boot_ns)
@@ -243,6 +263,7 @@ static void work(struct wr_store_loop *loop, const struct wr_now *now) {
     }
     log_commits(loop, counted_before);
     log_salvage(loop);
+    log_merging(loop);
     show_journalled(loop);
     wr_store_loop_look_for_fresh_store(loop);
     wr_store_loop_tell_available(loop);

@@ -97,9 +97,11 @@ struct wr_store_loop {
     int64_t retry_boot_ns;         /* after a refusal of the disk: nothing is taken before */
     uint64_t refusals;
     uint64_t commits_logged;
-    uint64_t salvage_logged; /* enum wr_salvage_state */
-    int64_t counted_wall_ns; /* up to when the books are complete that the next commit writes */
-    int64_t reopen_boot_ns;  /* while it is without: the next attempt, and how long after the last one */
+    uint64_t salvage_logged;  /* enum wr_salvage_state */
+    uint64_t merged_segments; /* when it was looked at last */
+    bool merges;              /* it was said that windows are merged */
+    int64_t counted_wall_ns;  /* up to when the books are complete that the next commit writes */
+    int64_t reopen_boot_ns;   /* while it is without: the next attempt, and how long after the last one */
     int64_t reopen_after_ns;
     bool final_seen;
     enum wr_store_phase phase;

@@ -10,6 +10,10 @@
 /* How something that needs the disk ended: one line at the first refusal, then silence until it is over; everything is tried again every second. */
 void wr_store_loop_disk_result(struct wr_store_loop *loop, enum wr_result result, const char *what, const struct wr_error *err);
 
+/* Who the accounts are, and how long their windows. */
+WR_MUST_USE enum wr_result wr_store_loop_tell_accounts(struct wr_store_loop *loop, const struct wr_accounts *accounts,
+                                                       struct wr_error *err);
+
 /* READY makes void whatever was answered and asked before it. */
 void wr_store_loop_tell_ready(struct wr_store_loop *loop);
 /* READY again, if the store is another one now. */

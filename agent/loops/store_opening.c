@@ -123,7 +123,7 @@ static void failed(struct wr_store_loop *loop, const struct wr_now *now, const s
 enum wr_result wr_store_opening_begin(struct wr_store_loop *loop, const struct wr_now *now) {
     struct wr_error *err = &loop->open_error;
     WR_TRY(wr_store_open_without(loop->path, &loop->options, now, loop->symbols, &loop->store, err));
-    enum wr_result result = wr_store_accounts(loop->store, loop->accounts->list, loop->accounts->n, false, err);
+    enum wr_result result = wr_store_loop_tell_accounts(loop, loop->accounts, err);
     if (result != WR_OK) {
         wr_store_abandon(loop->store);
         loop->store = NULL;

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "store/history.h"
 #include "store/ranges.h"
 #include "tests/support/fault_vfs.h"
 #include "tests/support/random.h"
@@ -39,13 +40,16 @@ struct known {
 
 struct model {
     struct store_fixture fixture;
+    struct wr_decoder *decoder;
     struct wr_fault_vfs *disk;
-    bool saved; /* nothing waits for a commit */
+    bool saved;   /* nothing waits for a commit */
+    bool offline; /* nobody acknowledges anything: the store gets full */
     struct known segments[SEGMENTS];
     int64_t highest;
     uint64_t open[2]; /* readings that wait in the store, per account */
     uint64_t delivered[2];
     uint64_t evicted;
+    uint64_t merged;   /* segments that stand for others */
     uint64_t lost;     /* that a crash took */
     uint64_t given[2]; /* all readings ever handed over */
 };
@@ -55,29 +59,61 @@ static void must(struct model *model, enum wr_result result) {
         fail_msg("%s: %s", wr_result_name(result), model->fixture.err.text);
 }
 
-/* Looks at all that the store would send; learns new segments, and which ones were evicted. */
+/* The readings of a segment. *ret_merged: some of its aggregates stand for others: whatever is given has two readings each. */
+static uint32_t readings_of(const struct model *model, const struct wr_segment *segment, bool *ret_merged) {
+    struct wr_codec_header header;
+    struct wr_aggregate aggregate;
+    uint64_t readings = 0;
+    *ret_merged = false;
+    assert_int_equal(wr_decode_begin(model->decoder, segment->body, segment->body_len, &header, NULL), WR_OK);
+    while (wr_decode_aggregate(model->decoder, &aggregate, NULL) == WR_OK) {
+        readings += wr_aggregate_readings(&aggregate);
+        *ret_merged |= wr_aggregate_readings(&aggregate) != 2;
+    }
+    return (uint32_t)readings;
+}
+
+static void look_at(struct model *model, enum wr_lane lane, const struct wr_segment *segment) {
+    struct known *known = &model->segments[segment->seq];
+    bool merged;
+    const uint32_t readings = readings_of(model, segment, &merged);
+    assert_true(segment->epoch == wr_store_epoch(model->fixture.store));
+    if (known->fate == NEVER) {
+        assert_true(segment->seq > model->highest || known->lane == 0); /* a seq is used once */
+        *known = (struct known){HELD, (uint8_t)lane, readings};
+        if (merged) { /* what it stands for is gone, and is not evicted */
+            model->evicted -= readings;
+            model->merged++;
+        } else {
+            model->open[lane - 1] -= readings;
+        }
+    }
+    assert_int_equal(known->fate, HELD); /* nothing acknowledged is sent again */
+    assert_int_equal(known->lane, lane);
+    assert_int_equal(known->readings, readings);
+}
+
+/* Looks at all that the store would send; learns new segments, and which ones were evicted. As a query does, so that they may still be merged. */
 static void look(struct model *model) {
     struct store_fixture *fixture = &model->fixture;
     static bool seen[SEGMENTS];
     memset(seen, 0, sizeof seen);
     for (int lane = WR_LANE_CHANGES; lane <= WR_LANE_WINDOWS; lane++) {
-        struct wr_segment segment;
-        int64_t after = 0;
-        while (wr_store_next(fixture->store, (enum wr_lane)lane, after, INT64_MAX, &fixture->now, &segment, &fixture->err) == WR_OK) {
-            assert_true(segment.seq > after && segment.seq < SEGMENTS);
-            assert_true(segment.epoch == wr_store_epoch(fixture->store));
-            struct known *known = &model->segments[segment.seq];
-            after = segment.seq;
-            seen[segment.seq] = true;
-            if (known->fate == NEVER) {
-                assert_true(segment.seq > model->highest || known->lane == 0); /* a seq is used once */
-                *known = (struct known){HELD, (uint8_t)lane, segment.n * 2};
-                model->open[lane - 1] -= segment.n * 2;
+        struct wr_history_walk walk = {.lane = (enum wr_lane)lane, .from_ns = INT64_MIN, .to_ns = INT64_MAX};
+        while (!walk.is_over) {
+            struct wr_segment_head heads[WR_HISTORY_HEADS];
+            uint32_t n;
+            must(model, wr_store_heads(fixture->store, &walk, heads, &n, &fixture->err));
+            for (uint32_t i = 0; i < n; i++) {
+                struct wr_segment segment;
+                if (heads[i].delivered)
+                    continue;
+                assert_true(heads[i].seq < SEGMENTS);
+                must(model, wr_store_get(fixture->store, heads[i].seq, &segment, &fixture->err));
+                look_at(model, (enum wr_lane)lane, &segment);
+                seen[segment.seq] = true;
+                wr_segment_free(&segment);
             }
-            assert_int_equal(known->fate, HELD); /* nothing acknowledged is sent again */
-            assert_int_equal(known->lane, lane);
-            assert_int_equal(known->readings, segment.n * 2);
-            wr_segment_free(&segment);
         }
     }
     uint64_t evicted = 0;
@@ -126,7 +162,7 @@ static uint64_t held_by(struct store_fixture *fixture, uint32_t account) {
 }
 
 /* S3 and S6, by rows alone: what the copy of a running store has, against what its books say. */
-static void check_rows(struct store_fixture *copy, int64_t highest) {
+static void check_rows(struct model *model, struct store_fixture *copy, int64_t highest) {
     const struct wr_store_stats *stats = wr_store_stats(copy->store);
     uint64_t unacked = 0;
     uint64_t rows = 0;
@@ -139,7 +175,8 @@ static void check_rows(struct store_fixture *copy, int64_t highest) {
              wr_store_next(copy->store, (enum wr_lane)lane, after, INT64_MAX, &copy->now, &segment, &copy->err) == WR_OK;) {
             after = segment.seq;
             segments++;
-            readings += segment.n * 2;
+            bool merged;
+            readings += lane == WR_LANE_ALARMS ? 0 : readings_of(model, &segment, &merged);
             bytes += segment.body_len;
             wr_segment_free(&segment);
         }
@@ -167,7 +204,7 @@ static void check_disk(struct model *model) {
     if (store_fixture_open(&copy) != WR_OK)
         fail_msg("%s", copy.err.text);
     assert_false(copy.report.fresh || copy.report.quarantined);
-    check_rows(&copy, model->highest);
+    check_rows(model, &copy, model->highest);
     for (uint32_t account = 0; account < STORE_ACCOUNTS && model->saved; account++) {
         const struct wr_account_balance here = store_fixture_balance(&model->fixture, account);
         const struct wr_account_balance there = store_fixture_balance(&copy, account);
@@ -210,7 +247,7 @@ static void flush(struct model *model) {
 static void acknowledge(struct model *model) {
     struct store_fixture *fixture = &model->fixture;
     look(model);
-    if (model->highest == 0)
+    if (model->highest == 0 || model->offline)
         return;
     enum wr_lane lane = below(4) == 0 ? WR_LANE_CHANGES : WR_LANE_WINDOWS;
     int64_t first = 1 + below((uint32_t)model->highest);
@@ -228,10 +265,11 @@ static void acknowledge(struct model *model) {
     }
 }
 
+/* Never the newest: while there is no uplink the store gets full of what nobody was offered. */
 static void offer(struct model *model) {
     struct store_fixture *fixture = &model->fixture;
-    if (model->highest > 0)
-        must(model, wr_store_offer(fixture->store, WR_LANE_WINDOWS, 1 + below((uint32_t)model->highest), &fixture->now, &fixture->err));
+    if (model->highest > 1)
+        must(model, wr_store_offer(fixture->store, WR_LANE_WINDOWS, 1 + below((uint32_t)model->highest / 2), &fixture->now, &fixture->err));
 }
 
 static void reopen(struct model *model) {
@@ -260,16 +298,18 @@ static void crash(struct model *model) {
     reopen(model);
     assert_true(model->fixture.report.unclean);
     /* Acks that some commit took along are on disk: the delivered books tell how many, the store which. */
-    struct wr_segment segment;
     static bool sent[SEGMENTS];
     memset(sent, 0, sizeof sent);
-    for (int lane = WR_LANE_CHANGES; lane <= WR_LANE_WINDOWS; lane++)
-        for (int64_t after = 0; wr_store_next(model->fixture.store, (enum wr_lane)lane, after, INT64_MAX, &model->fixture.now, &segment,
-                                              &model->fixture.err) == WR_OK;) {
-            after = segment.seq;
-            sent[after] = true;
-            wr_segment_free(&segment);
+    for (int lane = WR_LANE_CHANGES; lane <= WR_LANE_WINDOWS; lane++) {
+        struct wr_history_walk walk = {.lane = (enum wr_lane)lane, .from_ns = INT64_MIN, .to_ns = INT64_MAX};
+        while (!walk.is_over) {
+            struct wr_segment_head heads[WR_HISTORY_HEADS];
+            uint32_t n;
+            must(model, wr_store_heads(model->fixture.store, &walk, heads, &n, &model->fixture.err));
+            for (uint32_t i = 0; i < n; i++)
+                sent[heads[i].seq] = !heads[i].delivered;
         }
+    }
     model->delivered[0] = store_fixture_balance(&model->fixture, 0).books[WR_BOOK_DELIVERED];
     model->delivered[1] = store_fixture_balance(&model->fixture, 1).books[WR_BOOK_DELIVERED];
     for (int64_t seq = 1; seq <= model->highest; seq++)
@@ -279,6 +319,7 @@ static void crash(struct model *model) {
 
 static void step(struct model *model) {
     model->saved = false;
+    model->offline ^= below(300) == 0;
     switch (below(40)) {
     case 0:
         stop_cleanly(model);
@@ -332,6 +373,8 @@ static void test_the_store_does_what_the_model_does(void **state) {
     store_fixture_init(&model.fixture);
     model.disk = wr_fault_vfs_new(random_u64());
     model.fixture.options.vfs = wr_fault_vfs_name(model.disk);
+    model.fixture.tells_lengths = true;
+    assert_int_equal(wr_decoder_new(&model.decoder), WR_OK);
     must(&model, store_fixture_open(&model.fixture));
     const int steps = WR_TEST_SANITIZED || getenv("WEIR_EMULATED") ? STEPS / 4 : STEPS;
     for (int i = 0; i < steps && model.highest < SEGMENTS - 100; i++) {
@@ -345,13 +388,14 @@ static void test_the_store_does_what_the_model_does(void **state) {
     check(&model);
     check_disk(&model);
     check_gaps(&model);
-    printf("%lld segments; delivered %llu, evicted %llu, lost in crashes %llu readings\n", (long long)model.highest,
-           (unsigned long long)(model.delivered[0] + model.delivered[1]), (unsigned long long)model.evicted,
-           (unsigned long long)model.lost);
+    printf("%lld segments, %llu of them merged; delivered %llu, evicted %llu, lost in crashes %llu readings\n", (long long)model.highest,
+           (unsigned long long)model.merged, (unsigned long long)(model.delivered[0] + model.delivered[1]),
+           (unsigned long long)model.evicted, (unsigned long long)model.lost);
     assert_true(model.highest > steps / 25);
     wr_store_abandon(model.fixture.store);
     model.fixture.store = NULL;
     store_fixture_fini(&model.fixture);
+    wr_decoder_free(model.decoder);
     wr_fault_vfs_free(model.disk);
 }
 

@@ -66,11 +66,11 @@ static bool parse(int argc, char **argv, struct arguments *arguments) {
 
 static void print(const struct sim_options *options, const struct sim_outcome *outcome) {
     printf("seed=%" PRIu64 " days=%g hash=%016" PRIx64 " events=%" PRIu64 " given=%" PRIu64 " delivered=%" PRIu64 " crash=%" PRIu64
-           " evicted=%" PRIu64 " unbooked=%" PRIu64 " segments=%" PRIu64 " twice=%" PRIu64
+           " evicted=%" PRIu64 " merged=%" PRIu64 " unbooked=%" PRIu64 " segments=%" PRIu64 " twice=%" PRIu64
            " kills=%u cuts=%u refusals=%u stops=%u reloads=%u outages=%u audits=%u\n",
            options->seed, options->days, outcome->hash, outcome->events, outcome->given, outcome->delivered, outcome->crash,
-           outcome->evicted, outcome->unbooked, outcome->segments, outcome->twice, outcome->kills, outcome->cuts, outcome->refusals,
-           outcome->stops, outcome->reloads, outcome->outages, outcome->audits);
+           outcome->evicted, outcome->merged, outcome->unbooked, outcome->segments, outcome->twice, outcome->kills, outcome->cuts,
+           outcome->refusals, outcome->stops, outcome->reloads, outcome->outages, outcome->audits);
     fflush(stdout);
 }
 

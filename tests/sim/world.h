@@ -6,7 +6,7 @@
  * What is checked, at every start of a node, at every audit, and at the end:
  *   W1  the ledger balances, account by account, whenever `weir audit` would be asked
  *   W2  what the store holds to be acknowledged is at the receiver, under its key, with the same body
- *   W3  a segment that was committed is never gone, but acknowledged, or booked as evicted
+ *   W3  a segment that was committed is never gone, but acknowledged, booked as evicted, or merged into another
  *   W4  what a commit booked is never gone, whether the process is killed, the power is cut, or the disk fails
  *   W5  at the end, the link up again: everything is delivered, and what the receiver has is what the ledger says was delivered, to the reading
  *   W6  the same key never has two bodies (receiver.h)
@@ -41,6 +41,7 @@ struct sim_outcome {
     uint64_t delivered; /* readings, counted once in each window that takes them */
     uint64_t crash;     /* of these, booked as dropped(crash) */
     uint64_t evicted;
+    uint64_t merged;
     uint64_t unbooked; /* readings that kills took before they were booked */
     uint64_t segments;
     uint64_t twice;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/history.h"
 #include "store/store.h"
 #include "tests/sim/check.h"
 #include "tests/sim/world_private.h"
@@ -16,6 +17,7 @@ struct sums {
     uint64_t delivered;
     uint64_t crash;
     uint64_t evicted;
+    uint64_t merged; /* of those that came into the windows */
 };
 
 static bool is_intake(const struct wr_account_balance *balance) {
@@ -39,6 +41,7 @@ static struct sums add_up(const char *when, const struct wr_account_balance *bal
         sums.held += wr_balance_held(balance);
         sums.delivered += balance->books[WR_BOOK_DELIVERED];
         sums.evicted += balance->books[WR_BOOK_DROPPED_EVICTED];
+        sums.merged += balance->books[WR_BOOK_MERGED];
     }
     return sums;
 }
@@ -85,33 +88,43 @@ static struct sim_seen *seen_at(struct sim_world *world, int64_t seq) {
     return &world->segments[seq];
 }
 
-static void look_at(struct sim_world *world, const struct wr_segment *segment, bool acknowledged) {
+/* Its readings. */
+static uint64_t look_at(struct sim_world *world, const struct wr_segment *segment, bool acknowledged, uint64_t *news) {
     struct sim_seen *seen = seen_at(world, segment->seq);
     const uint64_t hash = sim_receiver_hash(segment->body, segment->body_len);
     const uint64_t there = sim_receiver_has(world->receiver, segment->epoch, segment->seq);
     SIM_ASSERT(seen->hash == 0 || seen->hash == hash, "segment %" PRId64 " is another one than before", segment->seq);
     SIM_ASSERT(!acknowledged || there != 0, "segment %" PRId64 " is acknowledged, and the receiver does not have it", segment->seq);
     SIM_ASSERT(there == 0 || there == hash, "segment %" PRId64 " is another one at the receiver", segment->seq);
-    if (seen->hash == 0)
+    if (seen->hash == 0) {
         seen->readings = sim_receiver_readings(world->receiver, segment->body, segment->body_len);
+        *news += seen->readings;
+    }
     seen->hash = hash;
     seen->looked_at = world->lives;
+    return seen->readings;
 }
 
-static void look_at_what_is_to_be_sent(struct sim_world *world, struct wr_store *store) {
-    const struct wr_now now = wr_clock_now(&world->clock.clock);
+/* All readings of it. As a query, not as an uplink: what an uplink was given is never merged. */
+static uint64_t look_at_what_is_to_be_sent(struct sim_world *world, struct wr_store *store, uint64_t *news) {
+    uint64_t readings = 0;
     for (unsigned lane = 0; lane < WR_LANES; lane++) {
-        struct wr_segment segment;
-        struct wr_error err = {0};
-        int64_t after = 0;
-        enum wr_result result;
-        while ((result = wr_store_next(store, (enum wr_lane)lane, after, INT64_MAX, &now, &segment, &err)) == WR_OK) {
-            after = segment.seq;
-            look_at(world, &segment, false);
-            wr_segment_free(&segment);
+        struct wr_history_walk walk = {.lane = (enum wr_lane)lane, .from_ns = INT64_MIN, .to_ns = INT64_MAX};
+        while (!walk.is_over) {
+            struct wr_segment_head heads[WR_HISTORY_HEADS];
+            uint32_t n;
+            SIM_MUST(wr_store_heads(store, &walk, heads, &n, NULL));
+            for (uint32_t i = 0; i < n; i++) {
+                struct wr_segment segment;
+                if (heads[i].delivered)
+                    continue;
+                SIM_MUST(wr_store_get(store, heads[i].seq, &segment, NULL));
+                readings += look_at(world, &segment, false, news);
+                wr_segment_free(&segment);
+            }
         }
-        SIM_ASSERT(result == WR_EMPTY, "reading what is to be sent: %s: %s", wr_result_name(result), err.text);
     }
+    return readings;
 }
 
 static int64_t newest(const struct wr_store *store) {
@@ -122,9 +135,12 @@ static int64_t newest(const struct wr_store *store) {
     return seq;
 }
 
-static void check_segments(struct sim_world *world, struct wr_store *store, uint64_t evicted) {
+/* What is gone is booked as evicted, or is part of a segment that was not there before; what is there is what the books hold. */
+static void check_segments(struct sim_world *world, struct wr_store *store, const struct sums *sums) {
     uint64_t gone = 0;
-    look_at_what_is_to_be_sent(world, store);
+    uint64_t news = 0;
+    const uint64_t held = look_at_what_is_to_be_sent(world, store, &news);
+    SIM_ASSERT(held == sums->held, "the segments hold %" PRIu64 " readings, the books %" PRIu64, held, sums->held);
     const int64_t last = newest(store);
     for (int64_t seq = 1; seq <= last || seq < world->n_segments; seq++) {
         struct wr_segment segment;
@@ -132,13 +148,14 @@ static void check_segments(struct sim_world *world, struct wr_store *store, uint
         if (seen->looked_at == world->lives)
             continue;
         if (wr_store_get(store, seq, &segment, NULL) == WR_OK) {
-            look_at(world, &segment, true);
+            (void)look_at(world, &segment, true, &news);
             wr_segment_free(&segment);
         } else if (seen->hash != 0 && sim_receiver_has(world->receiver, world->epoch, seq) == 0) {
             gone += seen->readings;
         }
     }
-    SIM_ASSERT(gone <= evicted, "%" PRIu64 " readings of committed segments are gone, %" PRIu64 " are booked as evicted", gone, evicted);
+    SIM_ASSERT(gone <= sums->evicted + (sums->merged > 0 ? news : 0),
+               "%" PRIu64 " readings of committed segments are gone, %" PRIu64 " are booked as evicted", gone, sums->evicted);
 }
 
 /* -- when ------------------------------------------------------------------------------------------------------------------------------------- */
@@ -162,7 +179,7 @@ void sim_world_check_start(struct sim_world *world) {
     world->epoch = wr_store_epoch(store);
     const struct sums sums = sums_of(store);
     check_received(world, sums.received);
-    check_segments(world, store, sums.evicted);
+    check_segments(world, store, &sums);
     world->counted_ns = wr_clock_boot_ns(&world->clock.clock);
     world->commits = 0;
 }
@@ -187,6 +204,7 @@ void sim_world_check_end(struct sim_world *world) {
     world->outcome.delivered = sums.delivered;
     world->outcome.crash = sums.crash;
     world->outcome.evicted = sums.evicted;
+    world->outcome.merged = sums.merged;
     world->outcome.segments = there->segments;
     world->outcome.twice = there->twice;
 }

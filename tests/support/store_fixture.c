@@ -13,6 +13,8 @@
 
 const struct wr_account store_accounts[STORE_ACCOUNTS] = {{"floor", "states"}, {"floor", "m1"}, {"floor", WR_LEDGER_INTAKE}};
 
+static const int64_t lengths_ns[STORE_ACCOUNTS] = {0, 60 * WR_NS_PER_S, 0};
+
 static const char keys[8][24] = {"temp\0value\0room\0A0", "temp\0value\0room\0A1", "temp\0value\0room\0A2", "temp\0value\0room\0A3",
                                  "temp\0value\0room\0A4", "temp\0value\0room\0A5", "temp\0value\0room\0A6", "temp\0value\0room\0A7"};
 
@@ -44,7 +46,10 @@ enum wr_result store_fixture_open(struct store_fixture *fixture) {
     memset(fixture->taken, 0, sizeof fixture->taken);
     WR_TRY(wr_store_open(fixture->directory, &fixture->options, &fixture->now, fixture->symbols, &fixture->store, &fixture->report,
                          &fixture->err));
-    return wr_store_accounts(fixture->store, store_accounts, STORE_ACCOUNTS, false, &fixture->err);
+    WR_TRY(wr_store_accounts(fixture->store, store_accounts, STORE_ACCOUNTS, false, &fixture->err));
+    if (fixture->tells_lengths)
+        wr_store_lengths(fixture->store, lengths_ns, STORE_ACCOUNTS);
+    return WR_OK;
 }
 
 struct wr_aggregate store_fixture_aggregate(uint32_t i, uint64_t n) {

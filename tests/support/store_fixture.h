@@ -15,6 +15,7 @@
 struct store_fixture {
     char directory[256];
     struct wr_store_options options;
+    bool tells_lengths; /* of the accounts' windows: the store may merge */
     struct wr_now now;
     struct wr_symbol_table *symbols;
     struct wr_store *store;

@@ -411,6 +411,7 @@ struct store_life *store_life_new(uint64_t seed) {
     life->fixture.options.vfs = wr_fault_vfs_name(life->disk);
     life->offline = below(life, 3) == 0;
     life->full = below(life, 2) == 0;
+    life->fixture.tells_lengths = below(life, 2) == 0;
     life->fixture.options.budget_bytes = UINT64_C(4) << (20 + (life->offline ? 0 : below(life, 3)));
     life->fixture.options.max_loss_ns = (int64_t)(1 + below(life, 15)) * WR_NS_PER_S;
     life->began_wall_ns = life->fixture.now.wall_ns;
@@ -444,6 +445,7 @@ void store_life_count(const struct store_life *life, struct store_life_numbers *
     sum->kills += of->kills;
     sum->clean_stops += of->clean_stops;
     sum->segments += of->segments;
+    sum->merged += of->merged;
     sum->delivered += of->delivered;
     sum->evicted += life->evicted[0] + life->evicted[1];
     sum->lost += of->lost;

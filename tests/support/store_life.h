@@ -30,6 +30,7 @@ struct store_life_numbers {
     uint64_t segments;      /* seen committed */
     uint64_t delivered;     /* readings acknowledged */
     uint64_t evicted;       /* readings */
+    uint64_t merged;        /* segments that stand for others */
     uint64_t lost;          /* readings that cuts took, all younger than max_loss */
     uint64_t resent;        /* segments that were acknowledged and come again */
     uint64_t alarms;        /* called journalled */

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "store/history.h"
 #include "tests/support/store_life_private.h"
 
 static uint64_t hash_of(const struct wr_segment *segment) {
@@ -16,7 +17,7 @@ static uint64_t hash_of(const struct wr_segment *segment) {
 }
 
 uint64_t store_life_readings(const struct store_life_known *known) {
-    return known->lane == WR_LANE_ALARMS ? 0 : (uint64_t)known->n * STORE_LIFE_PER_AGGREGATE;
+    return known->readings;
 }
 
 int store_life_account(const struct store_life_known *known) {
@@ -24,6 +25,39 @@ int store_life_account(const struct store_life_known *known) {
 }
 
 /* Segments */
+
+/* *ret_merged: it stands for segments that are gone, since whatever is given has as many readings in each aggregate. False: no memory. */
+static bool read_body(const struct wr_segment *segment, uint64_t *ret_readings, bool *ret_merged) {
+    struct wr_decoder *decoder = NULL;
+    struct wr_codec_header header;
+    struct wr_aggregate aggregate;
+    *ret_readings = 0;
+    *ret_merged = false;
+    if (segment->kind != WR_SEGMENT_AGGREGATES)
+        return true;
+    enum wr_result result = wr_decoder_new(&decoder);
+    if (result == WR_OK)
+        result = wr_decode_begin(decoder, segment->body, segment->body_len, &header, NULL);
+    while (result == WR_OK && (result = wr_decode_aggregate(decoder, &aggregate, NULL)) == WR_OK) {
+        *ret_readings += wr_aggregate_readings(&aggregate);
+        *ret_merged |= wr_aggregate_readings(&aggregate) != STORE_LIFE_PER_AGGREGATE;
+    }
+    wr_decoder_free(decoder);
+    assert_true(result == WR_EMPTY || result == WR_NO_MEMORY);
+    return result == WR_EMPTY;
+}
+
+static void see_new(struct store_life *life, struct store_life_known *known, const struct wr_segment *segment) {
+    uint64_t readings;
+    bool merged;
+    if (!read_body(segment, &readings, &merged)) /* an allocation fails once */
+        assert_true(read_body(segment, &readings, &merged));
+    *known = (struct store_life_known){HELD, segment->lane, segment->n, hash_of(segment), readings};
+    life->numbers.segments++;
+    life->numbers.merged += merged;
+    if (merged)
+        life->evicted[store_life_account(known)] -= known->readings;
+}
 
 bool store_life_meet(struct store_life *life, const struct wr_segment *segment) {
     if (segment->seq <= 0 || segment->seq >= STORE_LIFE_SEGMENTS)
@@ -34,8 +68,7 @@ bool store_life_meet(struct store_life *life, const struct wr_segment *segment) 
     if (known->fate == UNKNOWN) {
         if (segment->seq <= life->highest)
             BREAK("segment %lld appears, although %lld was seen before it", (long long)segment->seq, (long long)life->highest);
-        *known = (struct store_life_known){HELD, segment->lane, segment->n, hash_of(segment)};
-        life->numbers.segments++;
+        see_new(life, known, segment);
     } else if (known->hash != hash_of(segment) || known->lane != segment->lane) {
         BREAK("segment %lld has another content than before", (long long)segment->seq);
     }
@@ -100,25 +133,51 @@ static bool look_at_known(struct store_life *life) {
     return true;
 }
 
+/* As an uplink that asks for one after the other. */
+static bool walk_as_uplink(struct store_life *life, enum wr_lane lane, bool *offered) {
+    struct store_fixture *fixture = &life->fixture;
+    struct wr_segment segment;
+    enum wr_result result;
+    for (int64_t after = 0;
+         (result = wr_store_next(fixture->store, lane, after, INT64_MAX, &fixture->now, &segment, &fixture->err)) == WR_OK;) {
+        after = segment.seq;
+        bool good = store_life_meet(life, &segment);
+        wr_segment_free(&segment);
+        TRY(good);
+        offered[after] = true;
+    }
+    if (result != WR_EMPTY)
+        BREAK("next: %s: %s", wr_result_name(result), fixture->err.text);
+    return true;
+}
+
+/* As a query, after which the store may merge what was looked at. */
+static bool walk_as_query(struct store_life *life, enum wr_lane lane, bool *offered) {
+    struct wr_history_walk history = {.lane = lane, .from_ns = INT64_MIN, .to_ns = INT64_MAX};
+    while (!history.is_over) {
+        struct wr_segment_head heads[WR_HISTORY_HEADS];
+        uint32_t n = 0;
+        enum wr_result result = wr_store_heads(life->fixture.store, &history, heads, &n, &life->fixture.err);
+        if (result != WR_OK)
+            BREAK("heads: %s: %s", wr_result_name(result), life->fixture.err.text);
+        for (uint32_t i = 0; i < n; i++) {
+            if (heads[i].delivered)
+                continue;
+            TRY(look_at(life, heads[i].seq, &offered[heads[i].seq]));
+            if (!offered[heads[i].seq])
+                BREAK("segment %lld has a head and no body", (long long)heads[i].seq);
+        }
+    }
+    return true;
+}
+
 /* What the store would send: all that is there and was not acknowledged. */
 static bool walk(struct store_life *life, uint64_t held[2]) {
-    struct store_fixture *fixture = &life->fixture;
     static bool offered[STORE_LIFE_SEGMENTS];
     memset(offered, 0, sizeof offered);
-    for (int lane = 0; lane < WR_LANES; lane++) {
-        struct wr_segment segment;
-        enum wr_result result;
-        for (int64_t after = 0; (result = wr_store_next(fixture->store, (enum wr_lane)lane, after, INT64_MAX, &fixture->now, &segment,
-                                                        &fixture->err)) == WR_OK;) {
-            after = segment.seq;
-            bool good = store_life_meet(life, &segment);
-            wr_segment_free(&segment);
-            TRY(good);
-            offered[after] = true;
-        }
-        if (result != WR_EMPTY)
-            BREAK("next: %s: %s", wr_result_name(result), fixture->err.text);
-    }
+    const bool as_query = life->fixture.tells_lengths && wr_random_below(&life->dice, 3) > 0;
+    for (int lane = 0; lane < WR_LANES; lane++)
+        TRY(as_query ? walk_as_query(life, (enum wr_lane)lane, offered) : walk_as_uplink(life, (enum wr_lane)lane, offered));
     if (newest(life) > life->highest)
         life->highest = newest(life);
     for (int64_t seq = 1; seq <= life->highest; seq++) {

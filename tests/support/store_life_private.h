@@ -24,6 +24,7 @@ struct store_life_known {
     uint8_t lane;
     uint32_t n;
     uint64_t hash;
+    uint64_t readings; /* of aggregates */
 };
 
 /* What was taken up to some time: sums of the run, by account. */
@@ -57,7 +58,7 @@ struct store_life {
     int64_t highest;
     uint64_t said[2];    /* readings acknowledged, by account */
     uint64_t handed[2];  /* readings ever given */
-    uint64_t evicted[2]; /* of segments that were seen */
+    uint64_t evicted[2]; /* of segments that were seen; those that were merged are gone, too, but stand in a new one */
     uint64_t unsure[2];  /* of acknowledged segments that are gone: delivered, or evicted after a cut lost the acknowledgement */
     uint64_t journalled; /* alarm entries */
     uint64_t spent;      /* as put last: it only grows */

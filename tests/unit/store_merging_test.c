@@ -1,0 +1,394 @@
+/* A full store whose windows nobody has seen yet: they are merged before any are evicted; the books say so, and no reading is missing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "store/history.h"
+#include "tests/support/failing.h"
+#include "tests/support/store_fixture.h"
+
+#define RECORDS 64 /* a segment */
+#define READINGS 3 /* a record */
+#define MINUTE_NS (60 * WR_NS_PER_S)
+
+static int setup(void **state) {
+    struct store_fixture *fixture = malloc(sizeof *fixture);
+    store_fixture_init(fixture);
+    fixture->tells_lengths = true;
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state) {
+    store_fixture_fini(*state);
+    free(*state);
+    return 0;
+}
+
+static void must(struct store_fixture *fixture, enum wr_result result) {
+    if (result != WR_OK)
+        fail_msg("%s: %s", wr_result_name(result), fixture->err.text);
+}
+
+static uint64_t merged_segments(const struct store_fixture *fixture) {
+    return atomic_load(&wr_store_stats(fixture->store)->merged_segments);
+}
+
+static uint64_t evicted_readings(const struct store_fixture *fixture) {
+    return atomic_load(&wr_store_stats(fixture->store)->evicted_readings);
+}
+
+/* One segment of windows of RECORDS / 8 minutes, of eight series, that end now. */
+static void one_segment(struct store_fixture *fixture) {
+    store_fixture_fill(fixture, 1, RECORDS, READINGS);
+    for (uint32_t i = 0; i < RECORDS; i++) {
+        struct wr_aggregate *aggregate = &fixture->handover.aggregates[i];
+        aggregate->start_ns = fixture->now.wall_ns / MINUTE_NS * MINUTE_NS - (int64_t)(i / 8) * MINUTE_NS;
+    }
+    store_fixture_take(fixture);
+    must(fixture, wr_store_flush(fixture->store, &fixture->now, &fixture->err));
+    store_fixture_advance(fixture, RECORDS / 8 * MINUTE_NS);
+}
+
+/* What the store would send, added up. */
+struct content {
+    uint64_t segments;
+    uint64_t readings;
+    uint64_t longer; /* readings in windows that are longer than a minute */
+    double sum;
+    int64_t oldest_ns;
+};
+
+static struct content content_of(struct store_fixture *fixture) {
+    struct wr_history_walk walk = {.lane = WR_LANE_WINDOWS, .from_ns = INT64_MIN, .to_ns = INT64_MAX};
+    struct content content = {.oldest_ns = INT64_MAX};
+    struct wr_decoder *decoder;
+    assert_int_equal(wr_decoder_new(&decoder), WR_OK);
+    while (!walk.is_over) {
+        struct wr_segment_head heads[WR_HISTORY_HEADS];
+        uint32_t n;
+        must(fixture, wr_store_heads(fixture->store, &walk, heads, &n, &fixture->err));
+        for (uint32_t i = 0; i < n; i++) {
+            struct wr_segment segment;
+            struct wr_codec_header header;
+            struct wr_aggregate aggregate;
+            must(fixture, wr_store_get(fixture->store, heads[i].seq, &segment, &fixture->err));
+            must(fixture, wr_decode_begin(decoder, segment.body, segment.body_len, &header, &fixture->err));
+            while (wr_decode_aggregate(decoder, &aggregate, &fixture->err) == WR_OK) {
+                const uint64_t readings = wr_aggregate_readings(&aggregate);
+                content.readings += readings;
+                content.sum += wr_sum_double(&aggregate.sum);
+                content.oldest_ns = aggregate.start_ns < content.oldest_ns ? aggregate.start_ns : content.oldest_ns;
+                if (aggregate.window_ns == MINUTE_NS)
+                    continue;
+                content.longer += readings;
+                assert_true(aggregate.window_ns == 5 * MINUTE_NS && aggregate.start_ns % (5 * MINUTE_NS) == 0);
+                assert_true((aggregate.flags & WR_AGGREGATE_WIDENED) != 0);
+            }
+            content.segments++;
+            wr_segment_free(&segment);
+        }
+    }
+    wr_decoder_free(decoder);
+    return content;
+}
+
+static void fill_until_merged(struct store_fixture *fixture, uint64_t more) {
+    const uint64_t before = merged_segments(fixture);
+    while (merged_segments(fixture) < before + more && evicted_readings(fixture) == 0)
+        one_segment(fixture);
+}
+
+static void before_anything_is_evicted(void **state) {
+    struct store_fixture *fixture = *state;
+    must(fixture, store_fixture_open(fixture));
+    const int64_t first_ns = fixture->now.wall_ns / MINUTE_NS * MINUTE_NS - (RECORDS / 8 - 1) * MINUTE_NS;
+    fill_until_merged(fixture, 400);
+    const struct wr_account_balance balance = store_fixture_balance(fixture, 1);
+    struct content content = content_of(fixture);
+    assert_int_equal(evicted_readings(fixture), 0);
+    assert_int_equal(content.readings, fixture->taken[1]);
+    assert_int_equal(wr_balance_held(&balance), content.readings);
+    assert_int_equal(balance.books[WR_BOOK_MERGED], content.longer); /* each at most once, and only those */
+    assert_int_equal(balance.books[WR_BOOK_MERGED], atomic_load(&wr_store_stats(fixture->store)->merged_readings));
+    assert_true(content.longer > 400 * RECORDS * READINGS / 2);
+    assert_true(content.oldest_ns <= first_ns && content.oldest_ns > first_ns - 5 * MINUTE_NS);
+    assert_int_equal(atomic_load(&wr_store_stats(fixture->store)->unacked_segments[WR_LANE_WINDOWS]), content.segments);
+
+    wr_store_abandon(fixture->store); /* all of it is on the disk, and in its books */
+    must(fixture, store_fixture_open(fixture));
+    const struct content again = content_of(fixture);
+    const struct wr_account_balance after = store_fixture_balance(fixture, 1);
+    assert_memory_equal(&again, &content, sizeof content);
+    assert_memory_equal(after.books, balance.books, sizeof balance.books);
+    assert_int_equal(atomic_load(&wr_store_stats(fixture->store)->unacked_segments[WR_LANE_WINDOWS]), content.segments);
+}
+
+/* It is a step, not the end: when all is merged, the oldest goes. */
+static void what_cannot_be_merged_any_more_is_evicted(void **state) {
+    struct store_fixture *fixture = *state;
+    must(fixture, store_fixture_open(fixture));
+    while (evicted_readings(fixture) == 0)
+        one_segment(fixture);
+    const uint64_t with = fixture->taken[1];
+    assert_true(merged_segments(fixture) > 100);
+    const struct content content = content_of(fixture);
+    const struct wr_account_balance balance = store_fixture_balance(fixture, 1);
+    assert_int_equal(content.readings + balance.books[WR_BOOK_DROPPED_EVICTED], fixture->taken[1]);
+    store_fixture_fini(fixture);
+    store_fixture_init(fixture);
+    must(fixture, store_fixture_open(fixture));
+    while (evicted_readings(fixture) == 0)
+        one_segment(fixture);
+    assert_int_equal(merged_segments(fixture), 0);
+    printf("the first reading is lost after %llu, without merging after %llu\n", (unsigned long long)with,
+           (unsigned long long)fixture->taken[1]);
+    assert_true(with > 2 * fixture->taken[1]);
+}
+
+static void what_the_broker_may_have_is_not(void **state) {
+    struct store_fixture *fixture = *state;
+    struct wr_segment segment;
+    must(fixture, store_fixture_open(fixture));
+    for (int i = 0; i < 100; i++)
+        one_segment(fixture);
+    const int64_t offered = wr_store_newest(fixture->store, WR_LANE_WINDOWS);
+    must(fixture, wr_store_offer(fixture->store, WR_LANE_WINDOWS, offered, &fixture->now, &fixture->err));
+    fill_until_merged(fixture, 1);
+    for (int64_t seq = 1; seq <= offered; seq++) {
+        must(fixture, wr_store_get(fixture->store, seq, &segment, &fixture->err));
+        wr_segment_free(&segment);
+    }
+    wr_store_abandon(fixture->store); /* nobody remembers but the disk */
+    must(fixture, store_fixture_open(fixture));
+    fill_until_merged(fixture, 200);
+    must(fixture, wr_store_get(fixture->store, 1, &segment, &fixture->err));
+    wr_segment_free(&segment);
+}
+
+/* It lies ready in the uplink, which may publish it as soon as there is a connection. */
+static void what_the_uplink_was_given_is_not(void **state) {
+    struct store_fixture *fixture = *state;
+    struct wr_segment segment;
+    int64_t last = 0;
+    must(fixture, store_fixture_open(fixture));
+    for (int i = 0; i < 50; i++)
+        one_segment(fixture);
+    for (int i = 0; i < 10; i++) {
+        must(fixture, wr_store_next(fixture->store, WR_LANE_WINDOWS, last, INT64_MAX, &fixture->now, &segment, &fixture->err));
+        last = segment.seq;
+        wr_segment_free(&segment);
+    }
+    fill_until_merged(fixture, 100);
+    for (int64_t seq = 1; seq <= last; seq++) {
+        must(fixture, wr_store_get(fixture->store, seq, &segment, &fixture->err));
+        wr_segment_free(&segment);
+    }
+    assert_int_equal(wr_store_get(fixture->store, last + 1, &segment, &fixture->err), WR_NOT_FOUND);
+}
+
+static void only_where_all_lengths_are_known(void **state) {
+    struct store_fixture *fixture = *state;
+    static const struct wr_account other[STORE_ACCOUNTS] = {{"floor", "states"}, {"floor", "m5"}, {"floor", WR_LEDGER_INTAKE}};
+    static const int64_t lengths_ns[STORE_ACCOUNTS] = {0, 5 * MINUTE_NS, 0};
+    must(fixture, store_fixture_open(fixture));
+    fill_until_merged(fixture, 1);
+    must(fixture, wr_store_close(fixture->store, &fixture->now, &fixture->err));
+    fixture->store = NULL;
+    fixture->tells_lengths = false;
+    must(fixture, store_fixture_open(fixture)); /* with a configuration that has no m1: how long was it? */
+    must(fixture, wr_store_accounts(fixture->store, other, STORE_ACCOUNTS, false, &fixture->err));
+    wr_store_lengths(fixture->store, lengths_ns, STORE_ACCOUNTS);
+    fill_until_merged(fixture, 1);
+    assert_int_equal(merged_segments(fixture), 0);
+    assert_true(evicted_readings(fixture) > 0);
+}
+
+static void only_by_a_clock_that_is_right(void **state) {
+    struct store_fixture *fixture = *state;
+    must(fixture, store_fixture_open(fixture));
+    fixture->now.wall_trusted = false;
+    const uint64_t most = 10;
+    while (evicted_readings(fixture) < most)
+        one_segment(fixture);
+    assert_int_equal(merged_segments(fixture), 0);
+    fixture->now.wall_trusted = true; /* now it is; what was cut before is still to be corrected */
+    const int64_t cut_before = wr_store_newest(fixture->store, WR_LANE_WINDOWS);
+    for (int i = 0; i < 200; i++)
+        one_segment(fixture);
+    struct wr_segment segment;
+    must(fixture, wr_store_get(fixture->store, cut_before, &segment, &fixture->err));
+    wr_segment_free(&segment);
+}
+
+/* The link is back: what waits goes, and what comes is as before. */
+static void it_ends_by_itself(void **state) {
+    struct store_fixture *fixture = *state;
+    must(fixture, store_fixture_open(fixture));
+    fill_until_merged(fixture, 100);
+    const int64_t newest = wr_store_newest(fixture->store, WR_LANE_WINDOWS);
+    must(fixture, wr_store_ack(fixture->store, WR_LANE_WINDOWS, 1, newest, &fixture->now, &fixture->err));
+    const uint64_t merged = merged_segments(fixture);
+    for (int i = 0; i < 500; i++)
+        one_segment(fixture);
+    assert_int_equal(merged_segments(fixture), merged);
+    assert_int_equal(evicted_readings(fixture), 0);
+    const struct wr_account_balance balance = store_fixture_balance(fixture, 1);
+    assert_int_equal(balance.books[WR_BOOK_DELIVERED] + wr_balance_held(&balance), fixture->taken[1]);
+}
+
+#define MANY 3000
+
+/* A minute fills several segments: those of the same series come together. */
+static void also_where_a_minute_fills_many_segments(void **state) {
+    struct store_fixture *fixture = *state;
+    static char keys[MANY][32];
+    fixture->options.budget_bytes = 8 << 20;
+    must(fixture, store_fixture_open(fixture));
+    for (uint32_t i = 0; i < MANY; i++)
+        (void)snprintf(keys[i], sizeof keys[i], "temp%05u%cvalue", i, 0);
+    while (merged_segments(fixture) < 200 && evicted_readings(fixture) == 0) {
+        for (uint32_t at = 0; at < MANY; at += 250) {
+            store_fixture_fill(fixture, 1, 250, READINGS);
+            for (uint32_t i = 0; i < 250; i++) {
+                struct wr_aggregate *aggregate = &fixture->handover.aggregates[i];
+                aggregate->key = keys[at + i];
+                aggregate->key_len = 16;
+                aggregate->start_ns = fixture->now.wall_ns / MINUTE_NS * MINUTE_NS;
+            }
+            store_fixture_take(fixture);
+        }
+        must(fixture, wr_store_flush(fixture->store, &fixture->now, &fixture->err));
+        store_fixture_advance(fixture, MINUTE_NS);
+    }
+    const struct content content = content_of(fixture);
+    const struct wr_account_balance balance = store_fixture_balance(fixture, 1);
+    assert_int_equal(evicted_readings(fixture), 0);
+    assert_int_equal(content.readings, fixture->taken[1]);
+    assert_int_equal(balance.books[WR_BOOK_MERGED], content.longer);
+    assert_true(content.longer > 100 * WR_SEGMENT_RECORDS * READINGS);
+}
+
+/* Two windows in each segment: account 0 of five minutes, account 1 of one. */
+static const struct wr_account two[STORE_ACCOUNTS] = {{"floor", "m5"}, {"floor", "m1"}, {"floor", WR_LEDGER_INTAKE}};
+
+static void one_segment_of_two(struct store_fixture *fixture, bool mixed, uint64_t given[2]) {
+    store_fixture_fill(fixture, 1, 80, READINGS);
+    for (uint32_t k = 0; k < 80; k++) {
+        struct wr_aggregate *aggregate = &fixture->handover.aggregates[k];
+        aggregate->account = k < 40 || !mixed;
+        aggregate->window_ns = aggregate->account == 1 ? MINUTE_NS : 5 * MINUTE_NS;
+        aggregate->start_ns = (fixture->now.wall_ns / MINUTE_NS - k / 8) * MINUTE_NS;
+        aggregate->start_ns -= aggregate->start_ns % aggregate->window_ns;
+        given[aggregate->account] += READINGS;
+    }
+    fixture->counts[0].readings = given[0];
+    fixture->counts[1].readings = given[1];
+    store_fixture_take(fixture);
+    must(fixture, wr_store_flush(fixture->store, &fixture->now, &fixture->err));
+    store_fixture_advance(fixture, 10 * MINUTE_NS);
+}
+
+/* By its length alone, as a receiver would. */
+static void sort_by_length(const struct wr_aggregate *aggregate, uint64_t found[2], uint64_t longer[2]) {
+    const int64_t minutes = aggregate->window_ns / MINUTE_NS;
+    assert_true(minutes == 1 || minutes == 6 || minutes == 5 || minutes == 25);
+    found[minutes == 1 || minutes == 6] += wr_aggregate_readings(aggregate);
+    longer[minutes == 6] += minutes == 6 || minutes == 25 ? wr_aggregate_readings(aggregate) : 0;
+}
+
+static void accounts_stay_exact(void **state) {
+    struct store_fixture *fixture = *state;
+    static const int64_t lengths_ns[STORE_ACCOUNTS] = {5 * MINUTE_NS, MINUTE_NS, 0};
+    uint64_t given[2] = {0}, found[2] = {0}, longer[2] = {0};
+    fixture->tells_lengths = false;
+    must(fixture, store_fixture_open(fixture));
+    must(fixture, wr_store_accounts(fixture->store, two, STORE_ACCOUNTS, false, &fixture->err));
+    wr_store_lengths(fixture->store, lengths_ns, STORE_ACCOUNTS);
+    for (int i = 0; merged_segments(fixture) < 400; i++) {
+        one_segment_of_two(fixture, i % 3 > 0, given);
+        assert_int_equal(evicted_readings(fixture), 0);
+    }
+    struct wr_decoder *decoder;
+    assert_int_equal(wr_decoder_new(&decoder), WR_OK);
+    for (int64_t seq = 1; seq <= wr_store_newest(fixture->store, WR_LANE_WINDOWS); seq++) {
+        struct wr_segment segment;
+        struct wr_codec_header header;
+        struct wr_aggregate aggregate;
+        if (wr_store_get(fixture->store, seq, &segment, &fixture->err) == WR_NOT_FOUND)
+            continue;
+        must(fixture, wr_decode_begin(decoder, segment.body, segment.body_len, &header, &fixture->err));
+        while (wr_decode_aggregate(decoder, &aggregate, &fixture->err) == WR_OK)
+            sort_by_length(&aggregate, found, longer);
+        wr_segment_free(&segment);
+    }
+    wr_decoder_free(decoder);
+    struct wr_account_balance *balances;
+    uint32_t n;
+    assert_int_equal(wr_store_balances(fixture->store, &balances, &n), WR_OK);
+    for (uint32_t i = 0; i < n; i++)
+        for (int window = 0; window < 2; window++)
+            if (strcmp(balances[i].account.window, two[window].window) == 0) {
+                assert_int_equal(balances[i].books[WR_BOOK_STORED], given[window]);
+                assert_int_equal(found[window], given[window]);
+                assert_int_equal(balances[i].books[WR_BOOK_MERGED], longer[window]);
+                assert_true(longer[window] > 0);
+            }
+    free(balances);
+}
+
+/* Without memory for it there is no merging, and nothing else fails. */
+static void memory_fails_at_each_allocation(void **state) {
+    struct store_fixture *fixture = *state;
+    must(fixture, store_fixture_open(fixture));
+    fill_until_merged(fixture, 1);
+    for (long n = 0;; n++) {
+        const uint64_t merged = merged_segments(fixture);
+        const uint64_t taken = fixture->taken[1];
+        bool hit = false;
+        do { /* up to the next one that would merge */
+            store_fixture_fill(fixture, 1, RECORDS, READINGS);
+            uint32_t from = 0;
+            wr_failing_allocations(n);
+            enum wr_result result = wr_store_take(fixture->store, &fixture->handover, 0, &fixture->now, &from, &fixture->err);
+            if (result == WR_OK)
+                result = wr_store_flush(fixture->store, &fixture->now, &fixture->err);
+            hit = wr_failing_hit();
+            wr_failing_off();
+            if (result != WR_OK)
+                store_fixture_advance(fixture, 2 * WR_NS_PER_S);
+            fixture->handover.n = 0;
+            must(fixture, wr_store_flush(fixture->store, &fixture->now, &fixture->err));
+        } while (!hit && merged_segments(fixture) == merged && evicted_readings(fixture) == 0);
+        const struct wr_account_balance balance = store_fixture_balance(fixture, 1);
+        assert_int_equal(balance.books[WR_BOOK_STORED], fixture->taken[1]);
+        assert_true(fixture->taken[1] > taken);
+        if (!hit)
+            break;
+    }
+    const struct content content = content_of(fixture);
+    const struct wr_account_balance balance = store_fixture_balance(fixture, 1);
+    assert_int_equal(wr_balance_held(&balance), content.readings);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(before_anything_is_evicted),
+        TEST(what_cannot_be_merged_any_more_is_evicted),
+        TEST(what_the_broker_may_have_is_not),
+        TEST(what_the_uplink_was_given_is_not),
+        TEST(only_where_all_lengths_are_known),
+        TEST(only_by_a_clock_that_is_right),
+        TEST(it_ends_by_itself),
+        TEST(memory_fails_at_each_allocation),
+        TEST(accounts_stay_exact),
+        TEST(also_where_a_minute_fills_many_segments),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -154,16 +154,18 @@ static bool joins(const struct batch *batch, uint32_t before, uint32_t n, bool e
     return exact && batch->exact && (before == 0 || results - before <= n / 4);
 }
 
-/* WR_FULL: it would become too large. WR_EMPTY: the segment is not fit to be merged. */
-static enum wr_result add_body(struct wr_store *store, struct batch *batch, const struct wr_segment *segment, struct wr_error *err) {
+/* WR_FULL: it would become too large. WR_EMPTY: the segment is not fit to be merged. One with a key that is not of this store and row is not: it was salvaged, and
+ * the broker may have had it from the store that broke. */
+static enum wr_result add_body(struct wr_store *store, struct batch *batch, int64_t seq, const struct wr_segment *segment,
+                               struct wr_error *err) {
     struct wr_codec_header header;
     const uint32_t before = wr_merge_results(batch->merge);
     enum wr_result result = wr_decode_begin(batch->decoder, segment->body, segment->body_len, &header, err);
     if (result != WR_OK)
         return result == WR_NO_MEMORY ? result : WR_EMPTY;
-    if (!header.wall_trusted)
+    if (!header.wall_trusted || header.epoch != store->epoch || header.seq != seq)
         return WR_EMPTY;
-    WR_TRY(read_list(store, segment->seq, err));
+    WR_TRY(read_list(store, seq, err));
     wr_merge_begin(batch->merge);
     result = add_aggregates(store, batch, err);
     const bool exact = agrees_with_list(store);
@@ -194,7 +196,7 @@ static enum wr_result read_all(struct wr_store *store, struct batch *batch, cons
             result = wr_outbox_mark_bad(store, WR_LANE_WINDOWS, source.seq, now, err);
         if (bad || result != WR_OK)
             return result == WR_OK ? WR_BUSY : result;
-        result = add_body(store, batch, &segment, err);
+        result = add_body(store, batch, source.seq, &segment, err);
         const size_t len = segment.body_len;
         wr_segment_free(&segment);
         if (result != WR_OK && result != WR_EMPTY && result != WR_FULL)

@@ -18,7 +18,8 @@
 #define HOUR_NS (3600 * WR_NS_PER_S)
 #define MINUTE_NS (60 * WR_NS_PER_S)
 #define BEGIN_WALL_NS (INT64_C(1772000000) * WR_NS_PER_S)
-#define IDLE_TURNS 1000      /* in a row, without having received anything: more is a loop that spins */
+/* In a row, without having received anything: more is a loop that spins. The check after an unclean stop takes 16 segments a turn. */
+#define IDLE_TURNS 10000
 #define STEPS_AT_ONCE 100000 /* of one moment: more is a loop that does not wait */
 
 static const struct sim_world *present; /* for sim_found */

@@ -135,7 +135,8 @@ static int64_t newest(const struct wr_store *store) {
     return seq;
 }
 
-/* What is gone is booked as evicted, or is part of a segment that was not there before; what is there is what the books hold. */
+/* What is gone since the last check is booked as evicted, or is part of a segment that was not there before, or that came and was delivered meanwhile; what is there is
+ * what the books hold. */
 static void check_segments(struct sim_world *world, struct wr_store *store, const struct sums *sums) {
     uint64_t gone = 0;
     uint64_t news = 0;
@@ -150,12 +151,18 @@ static void check_segments(struct sim_world *world, struct wr_store *store, cons
         if (wr_store_get(store, seq, &segment, NULL) == WR_OK) {
             (void)look_at(world, &segment, true, &news);
             wr_segment_free(&segment);
-        } else if (seen->hash != 0 && sim_receiver_has(world->receiver, world->epoch, seq) == 0) {
+        } else if (seen->hash != 0 && !seen->is_gone && sim_receiver_has(world->receiver, world->epoch, seq) == 0) {
+            seen->is_gone = true;
             gone += seen->readings;
         }
     }
-    SIM_ASSERT(gone <= sums->evicted + (sums->merged > 0 ? news : 0),
-               "%" PRIu64 " readings of committed segments are gone, %" PRIu64 " are booked as evicted", gone, sums->evicted);
+    const uint64_t evicted = sums->evicted - world->evicted;
+    const uint64_t merged = sums->merged > 0 ? news + sums->delivered - world->delivered : 0; /* at most */
+    SIM_ASSERT(gone <= evicted + merged,
+               "%" PRIu64 " readings of committed segments are gone, %" PRIu64 " are booked as evicted, %" PRIu64 " may be merged", gone,
+               evicted, merged);
+    world->evicted = sums->evicted;
+    world->delivered = sums->delivered;
 }
 
 /* -- when ------------------------------------------------------------------------------------------------------------------------------------- */

@@ -26,6 +26,7 @@ struct sim_seen {
     uint64_t hash; /* 0: not seen in the store */
     uint64_t readings;
     uint64_t looked_at; /* in which life */
+    bool is_gone;       /* known since a former check */
 };
 
 #define SIM_GIVEN 4096
@@ -67,6 +68,8 @@ struct sim_world {
     struct sim_seen *segments; /* by seq, of the epoch below */
     int64_t n_segments;
     uint64_t epoch;
+    uint64_t evicted; /* at the last check */
+    uint64_t delivered;
 
     struct sim_outcome outcome;
 };

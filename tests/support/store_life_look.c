@@ -175,7 +175,7 @@ static bool walk_as_query(struct store_life *life, enum wr_lane lane, bool *offe
 static bool walk(struct store_life *life, uint64_t held[2]) {
     static bool offered[STORE_LIFE_SEGMENTS];
     memset(offered, 0, sizeof offered);
-    const bool as_query = life->fixture.tells_lengths && wr_random_below(&life->dice, 3) > 0;
+    const bool as_query = life->fixture.tells_lengths; /* else nothing would be left that was not handed to the uplink */
     for (int lane = 0; lane < WR_LANES; lane++)
         TRY(as_query ? walk_as_query(life, (enum wr_lane)lane, offered) : walk_as_uplink(life, (enum wr_lane)lane, offered));
     if (newest(life) > life->highest)

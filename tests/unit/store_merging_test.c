@@ -9,6 +9,7 @@
 
 #include "store/history.h"
 #include "tests/support/failing.h"
+#include "tests/support/random.h"
 #include "tests/support/store_fixture.h"
 
 #define RECORDS 64 /* a segment */
@@ -42,16 +43,25 @@ static uint64_t evicted_readings(const struct store_fixture *fixture) {
     return atomic_load(&wr_store_stats(fixture->store)->evicted_readings);
 }
 
-/* One segment of windows of RECORDS / 8 minutes, of eight series, that end now. */
-static void one_segment(struct store_fixture *fixture) {
+/* One segment of windows of RECORDS / 8 minutes, of eight series, that end now. With noise it does not compress: the store is full soon. */
+static void one_segment_with(struct store_fixture *fixture, struct wr_random *noise) {
     store_fixture_fill(fixture, 1, RECORDS, READINGS);
     for (uint32_t i = 0; i < RECORDS; i++) {
         struct wr_aggregate *aggregate = &fixture->handover.aggregates[i];
         aggregate->start_ns = fixture->now.wall_ns / MINUTE_NS * MINUTE_NS - (int64_t)(i / 8) * MINUTE_NS;
+        if (!noise)
+            continue;
+        aggregate->min.f = -(double)wr_random_u64(noise) / 3;
+        aggregate->max.f = aggregate->first.f = (double)wr_random_u64(noise) * 7;
+        aggregate->last.f = (double)wr_random_u64(noise) / 11;
     }
     store_fixture_take(fixture);
     must(fixture, wr_store_flush(fixture->store, &fixture->now, &fixture->err));
     store_fixture_advance(fixture, RECORDS / 8 * MINUTE_NS);
+}
+
+static void one_segment(struct store_fixture *fixture) {
+    one_segment_with(fixture, NULL);
 }
 
 /* What the store would send, added up. */
@@ -131,9 +141,10 @@ static void before_anything_is_evicted(void **state) {
 /* It is a step, not the end: when all is merged, the oldest goes. */
 static void what_cannot_be_merged_any_more_is_evicted(void **state) {
     struct store_fixture *fixture = *state;
+    struct wr_random noise = {1};
     must(fixture, store_fixture_open(fixture));
     while (evicted_readings(fixture) == 0)
-        one_segment(fixture);
+        one_segment_with(fixture, &noise);
     const uint64_t with = fixture->taken[1];
     assert_true(merged_segments(fixture) > 100);
     const struct content content = content_of(fixture);
@@ -143,7 +154,7 @@ static void what_cannot_be_merged_any_more_is_evicted(void **state) {
     store_fixture_init(fixture);
     must(fixture, store_fixture_open(fixture));
     while (evicted_readings(fixture) == 0)
-        one_segment(fixture);
+        one_segment_with(fixture, &noise);
     assert_int_equal(merged_segments(fixture), 0);
     printf("the first reading is lost after %llu, without merging after %llu\n", (unsigned long long)with,
            (unsigned long long)fixture->taken[1]);

@@ -3,8 +3,8 @@
  *   {"cut":812,"epoch":"c0ffee0000000001","time_ns":1764230400000000000,"time":"2025-11-27T08:00:00.000Z","of":2,
  *    "ledger":[{"source":"floor","window":"m1","books":{"taken":120000,"stored":118000,"delivered":117000,"dropped(late)":12}}]}
  *
- * Between two records of an epoch with the cuts A < B the node stored, in segments with A < seq < B, exactly as many readings as `stored` has grown
- * from one to the other. So whoever keeps the seqs and the readings of what arrived knows, without asking the node, what has not: that
+ * Between two records of an epoch with the cuts A < B the node stored, in segments with A < seq < B, exactly as many readings as `stored` less `recovered` has
+ * grown from one to the other; what it merged since came out of some of them, and went with a later seq. So whoever keeps the seqs and the readings of what arrived knows, without asking the node, what has not: that
  * is the central side's half of the audit (agent/receive/audit.h). `of` is the number of accounts in all records of this cut: with fewer of them, one
  * is still on its way. Books that are zero are left out; names as in wr_book_name.
  *

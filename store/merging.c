@@ -4,6 +4,8 @@
  * transaction that inserts what they have become, with new seqs, and account lists that name the same readings: so S3 holds without any being booked but
  * as merged. What is merged is cut with a clock that can be trusted, from segments that were: others are still to be corrected by their own boot.
  *
+ * Nor what was salvaged: the broker may have had it before that store broke, and only its own key tells a receiver so.
+ *
  * Whose is it? Where each aggregate's account is certain (the segment's list has no other, or no other with windows of this length), all accounts are exact. Else
  * the segments become a single one, whose list is the sum of theirs.
  *

@@ -61,20 +61,35 @@ static bool is_before_store(unsigned book) {
     return wr_book_is_dropped(book) && book != WR_BOOK_DROPPED_EVICTED && book != WR_BOOK_DROPPED_CORRUPT;
 }
 
+static uint64_t held_of(const uint64_t *books) {
+    struct wr_account_balance balance = {0};
+    memcpy(balance.books, books, sizeof balance.books);
+    return wr_balance_held(&balance);
+}
+
+void wr_audit_between(struct wr_audit_epoch *epoch, const uint64_t *first_books) {
+    uint64_t grown[WR_BOOKS];
+    for (unsigned book = 0; book < WR_BOOKS; book++)
+        grown[book] = above(epoch->books[book], first_books[book]);
+    epoch->recovered = grown[WR_BOOK_RECOVERED];
+    epoch->stored = above(grown[WR_BOOK_STORED], epoch->recovered);
+    epoch->lost = grown[WR_BOOK_DROPPED_EVICTED] + grown[WR_BOOK_DROPPED_CORRUPT];
+    epoch->carried = grown[WR_BOOK_MERGED] > 0 ? held_of(first_books) : 0;
+}
+
 struct wr_audit_verdict wr_audit_judge(const struct wr_audit_epoch *epoch) {
-    const struct wr_account_balance balance = {.books = {[WR_BOOK_STORED] = epoch->books[WR_BOOK_STORED],
-                                                         [WR_BOOK_DELIVERED] = epoch->books[WR_BOOK_DELIVERED],
-                                                         [WR_BOOK_DROPPED_EVICTED] = epoch->books[WR_BOOK_DROPPED_EVICTED],
-                                                         [WR_BOOK_DROPPED_CORRUPT] = epoch->books[WR_BOOK_DROPPED_CORRUPT]}};
-    struct wr_audit_verdict verdict = {.held = wr_balance_held(&balance)};
+    const uint64_t taken = epoch->books[WR_BOOK_TAKEN] + epoch->books[WR_BOOK_RECOVERED];
+    const uint64_t surplus = above(epoch->arrived, epoch->stored);
+    struct wr_audit_verdict verdict = {.held = held_of(epoch->books)};
     uint64_t gone = epoch->books[WR_BOOK_STORED];
     for (unsigned book = 0; book < WR_BOOKS; book++)
         gone += is_before_store(book) ? epoch->books[book] : 0;
-    verdict.open = above(epoch->books[WR_BOOK_TAKEN], gone);
-    verdict.impossible = gone > epoch->books[WR_BOOK_TAKEN];
+    verdict.open = above(taken, gone);
+    verdict.impossible = gone > taken;
     const uint64_t missing = above(epoch->stored, epoch->arrived);
     const uint64_t unexplained = above(missing, epoch->lost + verdict.held);
-    verdict.off = above(epoch->arrived, epoch->stored) + (epoch->absent == 0 ? missing : unexplained);
+    verdict.carried = surplus < epoch->carried ? surplus : epoch->carried;
+    verdict.off = surplus - verdict.carried + (epoch->absent == 0 ? missing : unexplained);
     verdict.lost = missing < epoch->lost ? missing : epoch->lost;
     verdict.on_way = above(missing - verdict.lost, verdict.off);
     return verdict;
@@ -113,8 +128,11 @@ static enum wr_result put_node(const struct wr_audit_epoch *epoch, struct wr_buf
         return wr_buf_printf(into, "%s/%s:\n", epoch->site, epoch->node);
     for (unsigned book = 0; book < WR_BOOKS; book++)
         dropped += is_before_store(book) ? epoch->books[book] : 0;
-    WR_TRY(wr_buf_printf(into, "%s/%s: took %" PRIu64 " = stored %" PRIu64 " + open %" PRIu64 " + dropped %" PRIu64, epoch->site,
-                         epoch->node, epoch->books[WR_BOOK_TAKEN], epoch->books[WR_BOOK_STORED], verdict.open, dropped));
+    WR_TRY(wr_buf_printf(into, "%s/%s: took %" PRIu64, epoch->site, epoch->node, epoch->books[WR_BOOK_TAKEN]));
+    if (epoch->books[WR_BOOK_RECOVERED] > 0)
+        WR_TRY(wr_buf_printf(into, " + recovered %" PRIu64, epoch->books[WR_BOOK_RECOVERED]));
+    WR_TRY(wr_buf_printf(into, " = stored %" PRIu64 " + open %" PRIu64 " + dropped %" PRIu64, epoch->books[WR_BOOK_STORED], verdict.open,
+                         dropped));
     for (unsigned book = 0; book < WR_BOOKS; book++)
         if (is_before_store(book) && epoch->books[book] > 0 && wr_book_name((enum wr_book)book)) {
             WR_TRY(put_reason(into, book, epoch->books[book], before));
@@ -127,21 +145,27 @@ static enum wr_result put_node(const struct wr_audit_epoch *epoch, struct wr_buf
 /* What the node held when an epoch ended went with that store: the books of the next one have it as dropped(store). */
 static enum wr_result put_epoch(const struct wr_audit_epoch *epoch, bool goes_on, struct wr_buf *into) {
     const struct wr_audit_verdict verdict = wr_audit_judge(epoch);
+    const bool moved = epoch->books[WR_BOOK_MERGED] > 0 || epoch->recovered > 0;
+    const char *not_here = moved ? "; not here, unless merged or recovered: segments " : "; not here: segments ";
     if (epoch->last_cut == 0)
         return wr_buf_printf(into, "  epoch %016" PRIx64 ": %" PRIu64 " segments, and no ledger record: CANNOT BE CHECKED\n", epoch->epoch,
                              epoch->newer);
     WR_TRY(wr_buf_printf(into,
                          "  epoch %016" PRIx64 ", segments %" PRId64 " to %" PRId64 ": stored %" PRIu64 " = arrived %" PRIu64
-                         " + %s %" PRIu64 " + lost %" PRIu64 "\n",
+                         " + %s %" PRIu64 " + lost %" PRIu64,
                          epoch->epoch, epoch->first_cut, epoch->last_cut, epoch->stored, epoch->arrived,
                          goes_on ? "on the way" : "gone with the store", verdict.on_way, verdict.lost));
+    if (verdict.carried > 0)
+        WR_TRY(wr_buf_printf(into, " - merged from before %" PRIu64, verdict.carried));
+    if (epoch->recovered > 0)
+        WR_TRY(wr_buf_printf(into, "; recovered %" PRIu64 ", under the epoch they had", epoch->recovered));
+    WR_TRY(wr_buf_text(into, "\n"));
     if (verdict.off == 0)
         return WR_OK;
     WR_TRY(wr_buf_printf(into, "  OFF BY %" PRIu64 ": %s", verdict.off,
                          epoch->arrived > epoch->stored ? "more arrived than the node stored" : "the node knows them as delivered"));
     for (unsigned i = 0; i < epoch->n_holes; i++)
-        WR_TRY(wr_buf_printf(into, "%s%" PRId64 " to %" PRId64, i == 0 ? "; not here: segments " : ", ", epoch->holes[i].first,
-                             epoch->holes[i].last));
+        WR_TRY(wr_buf_printf(into, "%s%" PRId64 " to %" PRId64, i == 0 ? not_here : ", ", epoch->holes[i].first, epoch->holes[i].last));
     return wr_buf_printf(into, "%s\n", epoch->n_holes == WR_AUDIT_HOLES ? " ..." : "");
 }
 
@@ -198,6 +222,8 @@ static void epoch_json(struct wr_json *json, const struct wr_audit_epoch *epoch)
     wr_json_uint(json, "on_the_way", verdict.on_way);
     wr_json_uint(json, "lost", verdict.lost);
     wr_json_uint(json, "off", verdict.off);
+    wr_json_uint(json, "merged_from_before", verdict.carried);
+    wr_json_uint(json, "recovered", epoch->recovered);
     wr_json_uint(json, "absent_segments", epoch->absent);
     wr_json_uint(json, "newer_segments", epoch->newer);
     wr_json_uint(json, "open", verdict.open);

@@ -4,13 +4,19 @@
  * (source, window) only in the node's books. So two things are counted apart and must meet:
  *   here     the keys that arrived, each with its readings: table `segment` in PostgreSQL, `segment-*.jsonl` of files
  *   there    ledger records (core/ledger_record.h): the books of each account at a cut between two segments of an epoch
- * Within an epoch seqs have no holes. So between its first and its last cut, without asking anybody:
+ * Within an epoch each seq is given once. So between its first and its last cut, without asking anybody:
  *
- *   stored (grown between the cuts) = arrived + absent
+ *   stored (grown between the cuts, without what was recovered) = arrived + absent - carried
  *   absent <= lost (evicted and corrupt, grown between the cuts) + held (by the node, at the last cut)
+ *   carried <= held (at the first cut), and 0 unless the node merged windows between the cuts
  *
  * and with no seq absent, no reading may be. What is left over is *off*: delivered as the node thinks, and not here. Segments beyond the last cut are
- * `newer`: the next record tells of them. What the node lost before anything was stored (late, crash, ...) its books say: taken = stored + open + dropped.
+ * `newer`: the next record tells of them. What the node lost before anything was stored (late, crash, ...) its books say:
+ * taken + recovered = stored + open + dropped.
+ *
+ * Merged windows come under a later seq than those that they were made of, which never come: so readings count, not segments; and what was stored
+ * before the first cut may come behind it (carried). What is salvaged out of a broken store comes under the epoch and seq that it had there, and counts
+ * there: what was gone with that store becomes less. The row that it took in the new store is a seq that never comes.
  *
  * Threads: one at a time. Ownership: init/fini. Limits: WR_AUDIT_HOLES ranges of absent segments are named.
  */
@@ -39,8 +45,10 @@ struct wr_audit_epoch {
     int64_t last_cut;         /* 0: no ledger record came, nothing can be said */
     int64_t time_ns;          /* of the last record */
     uint64_t books[WR_BOOKS]; /* at the last cut, of all accounts but intakes */
-    uint64_t stored;          /* these: between the cuts */
+    uint64_t stored;          /* these: between the cuts; without what was recovered */
+    uint64_t recovered;       /* out of a store before this one */
     uint64_t lost;
+    uint64_t carried; /* at most so many were stored before the first cut, and came behind it */
     uint64_t arrived;
     uint64_t absent; /* segments */
     uint64_t newer;  /* segments beyond the last cut */
@@ -68,6 +76,9 @@ struct wr_audit {
     size_t n_losses;
 };
 
+/* What the books at the last cut have grown by since the first. */
+void wr_audit_between(struct wr_audit_epoch *epoch, const uint64_t *first_books);
+
 void wr_audit_init(struct wr_audit *audit);
 void wr_audit_fini(struct wr_audit *audit);
 /* The new one at the end, zeroed; NULL: no memory. */
@@ -80,6 +91,7 @@ struct wr_audit_verdict {
     uint64_t on_way; /* readings that are absent, and the node holds them */
     uint64_t lost;   /* ..., and the node knows that they are lost */
     uint64_t off;    /* nobody knows: 0 is good */
+    uint64_t carried;
     uint64_t open;   /* at the node, taken and not stored yet */
     bool impossible; /* the node's books say more stored and dropped than taken */
 };

@@ -267,34 +267,28 @@ static enum wr_result read_parts(struct reading *reading) {
 
 /* -- what was found --------------------------------------------------------------------------------------------------------------------------------- */
 
-static void set_first(struct wr_audit_epoch *epoch, const struct wr_receive_ledger *ledger, uint64_t *stored, uint64_t *lost) {
-    epoch->first_cut = ledger->cut;
-    *stored = ledger->books[WR_BOOK_STORED];
-    *lost = ledger->books[WR_BOOK_DROPPED_EVICTED] + ledger->books[WR_BOOK_DROPPED_CORRUPT];
-}
-
 /* The first and the last cut of each epoch of which all records are here. */
 static void choose_cuts(struct reading *reading) {
     for (size_t e = 0; e < reading->audit->n; e++) {
         struct wr_audit_epoch *epoch = &reading->audit->epochs[e];
-        uint64_t stored = 0;
-        uint64_t lost = 0;
+        const struct wr_receive_ledger *first = NULL;
         for (size_t i = 0; i < reading->n_cuts; i++) {
             const struct wr_receive_ledger *ledger = &reading->cuts[i].ledger;
             if (reading->cuts[i].epoch != e || ledger->n < ledger->of)
                 continue;
-            if (epoch->first_cut == 0 || ledger->cut < epoch->first_cut)
-                set_first(epoch, ledger, &stored, &lost);
+            if (!first || ledger->cut < first->cut)
+                first = ledger;
             if (ledger->cut <= epoch->last_cut)
                 continue;
             epoch->last_cut = ledger->cut;
             epoch->time_ns = ledger->time_ns;
             memcpy(epoch->books, ledger->books, sizeof epoch->books);
         }
-        const uint64_t lost_now = epoch->books[WR_BOOK_DROPPED_EVICTED] + epoch->books[WR_BOOK_DROPPED_CORRUPT];
-        epoch->stored = epoch->books[WR_BOOK_STORED] > stored ? epoch->books[WR_BOOK_STORED] - stored : 0;
-        epoch->lost = lost_now > lost ? lost_now - lost : 0;
-        epoch->absent = epoch->last_cut > 0 ? (uint64_t)(epoch->last_cut - epoch->first_cut + 1) : 0;
+        if (!first)
+            continue;
+        epoch->first_cut = first->cut;
+        epoch->absent = (uint64_t)(epoch->last_cut - epoch->first_cut + 1);
+        wr_audit_between(epoch, first->books);
     }
 }
 

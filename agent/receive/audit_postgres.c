@@ -8,16 +8,18 @@
 #include "agent/receive/postgres_private.h"
 
 /* A cut counts once all of its records are here. `off` is the one of wr_audit_judge. */
-const char wr_postgres_audit_views[] =
-    "-- What each node has lost, when, whose and why; a reading counts once in each window that wanted it.\n"
+const char *const wr_postgres_audit_views[] = {
+    "-- What each node has lost, when, whose and why; a reading counts once in each window that wanted it. What was recovered is less than "
+    "0.\n"
     "CREATE OR REPLACE VIEW @.lost AS\n"
     "    SELECT g.time AS since, g.until, g.site, g.node, g.reason, a->>'source' AS source, a->>'window' AS window_name,\n"
-    "           CASE jsonb_typeof(a->'readings') WHEN 'number' THEN (a->>'readings')::numeric END AS readings,\n"
+    "           CASE jsonb_typeof(a->'readings') WHEN 'number' THEN (a->>'readings')::numeric END\n"
+    "               * CASE g.reason WHEN 'recovered' THEN -1 ELSE 1 END AS readings,\n"
     "           CASE jsonb_typeof(a->'total') WHEN 'number' THEN (a->>'total')::numeric END AS total,\n"
-    "           g.record->>'at_least' = 'true' AS at_least\n"
+    "           coalesce(g.record->>'at_least', '') = 'true' AS at_least\n"
     "    FROM @.gap AS g CROSS JOIN LATERAL jsonb_array_elements(\n"
     "        CASE jsonb_typeof(g.record->'accounts') WHEN 'array' THEN g.record->'accounts' ELSE '[]'::jsonb END) AS a;\n"
-    "\n"
+    "\n",
     "-- The audit: for each epoch of a node, from its first cut to its last: stored = arrived + on the way + lost, or it is off.\n"
     "CREATE OR REPLACE VIEW @.audit AS\n"
     "    WITH whole AS (\n"
@@ -32,20 +34,28 @@ const char wr_postgres_audit_views[] =
     "        FROM ends AS e JOIN @.ledger AS l ON l.node = e.node AND l.epoch = e.epoch AND l.cut IN (e.first_cut, e.last_cut),\n"
     "             jsonb_array_elements(l.record->'ledger') AS a, jsonb_each_text(a->'books') AS b\n"
     "        WHERE a->>'window' <> 'intake' GROUP BY 1, 2, 3, 4, 5),\n"
+    "    grown AS (\n"
+    "        SELECT node, epoch, coalesce(jsonb_object_agg(book, readings) FILTER (WHERE at_last), '{}') AS books,\n"
+    "               coalesce(sum(readings * (at_last::int - at_first::int)) FILTER (WHERE book = 'stored'), 0) AS stored,\n"
+    "               coalesce(sum(readings * (at_last::int - at_first::int)) FILTER (WHERE book = 'recovered'), 0) AS recovered,\n"
+    "               coalesce(sum(readings * (at_last::int - at_first::int)) FILTER (WHERE book = 'merged'), 0) AS merged,\n"
+    "               coalesce(sum(readings * (at_last::int - at_first::int))\n"
+    "                   FILTER (WHERE book IN ('dropped(evicted)', 'dropped(corrupt)')), 0) AS lost,\n"
+    "               coalesce(sum(CASE book WHEN 'stored' THEN readings ELSE -readings END) FILTER (WHERE at_last AND\n"
+    "                   book IN ('stored', 'delivered', 'dropped(evicted)', 'dropped(corrupt)')), 0) AS held,\n"
+    "               coalesce(sum(CASE book WHEN 'stored' THEN readings ELSE -readings END) FILTER (WHERE at_first AND\n"
+    "                   book IN ('stored', 'delivered', 'dropped(evicted)', 'dropped(corrupt)')), 0) AS held_first\n"
+    "        FROM sums GROUP BY node, epoch),\n"
     "    totals AS (\n"
-    "        SELECT e.node, e.epoch,\n"
-    "               coalesce(jsonb_object_agg(s.book, s.readings) FILTER (WHERE s.at_last), '{}') AS books,\n"
-    "               coalesce(sum(s.readings * (s.at_last::int - s.at_first::int)) FILTER (WHERE s.book = 'stored'), 0) AS stored,\n"
-    "               coalesce(sum(s.readings * (s.at_last::int - s.at_first::int))\n"
-    "                   FILTER (WHERE s.book IN ('dropped(evicted)', 'dropped(corrupt)')), 0) AS lost,\n"
-    "               coalesce(sum(CASE s.book WHEN 'stored' THEN s.readings ELSE -s.readings END) FILTER (WHERE s.at_last AND\n"
-    "                   s.book IN ('stored', 'delivered', 'dropped(evicted)', 'dropped(corrupt)')), 0) AS held\n"
-    "        FROM ends AS e LEFT JOIN sums AS s ON s.node = e.node AND s.epoch = e.epoch GROUP BY e.node, e.epoch)\n"
+    "        SELECT e.node, e.epoch, coalesce(g.books, '{}') AS books, coalesce(g.stored - g.recovered, 0) AS stored,\n"
+    "               coalesce(g.recovered, 0) AS recovered, coalesce(g.lost, 0) AS lost, coalesce(g.held, 0) AS held,\n"
+    "               CASE WHEN g.merged > 0 THEN greatest(g.held_first, 0) ELSE 0 END AS carried\n"
+    "        FROM ends AS e LEFT JOIN grown AS g ON g.node = e.node AND g.epoch = e.epoch)\n"
     "    SELECT e.site, e.node, e.epoch, e.time, e.first_cut, e.last_cut, t.stored, k.arrived, t.lost, t.held,\n"
     "           e.last_cut - e.first_cut + 1 - k.segments AS absent, k.newer,\n"
-    "           greatest(k.arrived - t.stored, 0) + CASE WHEN e.last_cut - e.first_cut + 1 = k.segments\n"
+    "           greatest(k.arrived - t.stored - t.carried, 0) + CASE WHEN e.last_cut - e.first_cut + 1 = k.segments\n"
     "               THEN greatest(t.stored - k.arrived, 0) ELSE greatest(t.stored - k.arrived - t.lost - t.held, 0) END AS off,\n"
-    "           t.books\n"
+    "           t.recovered, t.carried, t.books\n"
     "    FROM ends AS e JOIN totals AS t ON t.node = e.node AND t.epoch = e.epoch CROSS JOIN LATERAL (\n"
     "        SELECT coalesce(sum(k.readings) FILTER (WHERE k.last <= e.last_cut), 0) AS arrived,\n"
     "               coalesce(sum(k.last - k.first + 1) FILTER (WHERE k.last <= e.last_cut), 0) AS segments,\n"
@@ -53,18 +63,20 @@ const char wr_postgres_audit_views[] =
     "        FROM (SELECT s.seq AS first, s.seq AS last, s.readings FROM @.segment AS s\n"
     "                  WHERE s.node = e.node AND s.epoch = e.epoch AND s.seq >= e.first_cut\n"
     "              UNION ALL SELECT r.first, r.last, r.readings FROM @.segment_range AS r\n"
-    "                  WHERE r.node = e.node AND r.epoch = e.epoch AND r.first >= e.first_cut) AS k) AS k;\n";
+    "                  WHERE r.node = e.node AND r.epoch = e.epoch AND r.first >= e.first_cut) AS k) AS k;\n",
+    NULL};
 
+/* Epochs without a whole record come too: of them nothing can be said but how many segments there are. */
 static const char epochs_sql[] =
+    "WITH a AS (SELECT * FROM @.audit), k AS (SELECT node, epoch, 1 AS n FROM @.segment "
+    "UNION ALL SELECT node, epoch, last - first + 1 FROM @.segment_range) "
     "SELECT site, node, epoch, first_cut, last_cut, (extract(epoch FROM time) * 1000000)::bigint, stored, lost, arrived, absent, newer, "
-    "books "
-    "FROM @.audit "
-    "UNION ALL SELECT '-', s.node, s.epoch, 0, 0, 0, 0, 0, 0, 0, sum(s.n), '{}' FROM (SELECT node, epoch, 1 AS n FROM @.segment UNION ALL "
-    "SELECT node, epoch, last - first + 1 FROM @.segment_range) AS s WHERE NOT EXISTS (SELECT FROM @.ledger AS l WHERE l.node = s.node AND "
-    "l.epoch = s.epoch) GROUP BY s.node, s.epoch "
+    "recovered, carried, books FROM a "
+    "UNION ALL SELECT '-', k.node, k.epoch, 0, 0, 0, 0, 0, 0, 0, sum(k.n), 0, 0, '{}' FROM k "
+    "WHERE NOT EXISTS (SELECT FROM a WHERE a.node = k.node AND a.epoch = k.epoch) GROUP BY k.node, k.epoch "
     "ORDER BY 2, 6, 3";
 static const char losses_sql[] =
-    "SELECT node, coalesce(reason, ''), coalesce(source, ''), coalesce(window_name, ''), sum(readings)::bigint, "
+    "SELECT node, coalesce(reason, ''), coalesce(source, ''), coalesce(window_name, ''), abs(sum(readings))::bigint, "
     "(extract(epoch FROM min(since)) * 1000000)::bigint, (extract(epoch FROM max(until)) * 1000000)::bigint "
     "FROM @.lost GROUP BY 1, 2, 3, 4 ORDER BY 1, 6";
 static const char holes_sql[] =
@@ -108,7 +120,9 @@ static enum wr_result take_epoch(PGresult *rows, int row, struct wr_audit *audit
     epoch->arrived = count_at(rows, row, 8);
     epoch->absent = count_at(rows, row, 9);
     epoch->newer = count_at(rows, row, 10);
-    const char *books = PQgetvalue(rows, row, 11);
+    epoch->recovered = count_at(rows, row, 11);
+    epoch->carried = count_at(rows, row, 12);
+    const char *books = PQgetvalue(rows, row, 13);
     return wr_receive_ledger_books(books, strlen(books), epoch->books, err);
 }
 

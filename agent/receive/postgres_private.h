@@ -10,8 +10,8 @@
 
 /* `@` in text becomes the schema. */
 WR_MUST_USE enum wr_result wr_postgres_put_sql(struct wr_buf *into, const char *text, const char *schema);
-/* The views of agent/receive/audit_postgres.c. */
-extern const char wr_postgres_audit_views[];
+/* The views of agent/receive/audit_postgres.c, up to NULL. */
+extern const char *const wr_postgres_audit_views[];
 WR_MUST_USE enum wr_result wr_postgres_make_schema(struct wr_postgres_connection *connection, struct wr_error *err);
 
 /* An aggregate of the batch. */

@@ -185,7 +185,9 @@ enum wr_result wr_postgres_put_sql(struct wr_buf *into, const char *text, const 
 enum wr_result wr_postgres_schema(const char *schema, struct wr_buf *into) {
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
         WR_TRY(wr_postgres_put_sql(into, tables[i], schema));
-    return wr_postgres_put_sql(into, wr_postgres_audit_views, schema);
+    for (size_t i = 0; wr_postgres_audit_views[i]; i++)
+        WR_TRY(wr_postgres_put_sql(into, wr_postgres_audit_views[i], schema));
+    return WR_OK;
 }
 
 /* In one transaction, one instance at a time. */

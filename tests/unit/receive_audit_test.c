@@ -53,6 +53,35 @@ static void the_verdict(void **state) {
     assert_true(wr_audit_judge(&wrong).impossible);
 }
 
+static void merged_and_recovered(void **state) {
+    (void)state;
+    const uint64_t first[WR_BOOKS] = {[WR_BOOK_TAKEN] = 100, [WR_BOOK_STORED] = 100, [WR_BOOK_DELIVERED] = 70};
+    struct wr_audit_epoch epoch = {
+        .first_cut = 5,
+        .last_cut = 9,
+        .absent = 1,
+        .arrived = 130,
+        .books = {
+            [WR_BOOK_TAKEN] = 200, [WR_BOOK_STORED] = 250, [WR_BOOK_DELIVERED] = 250, [WR_BOOK_RECOVERED] = 50, [WR_BOOK_MERGED] = 30}};
+    wr_audit_between(&epoch, first);
+    assert_int_equal(epoch.stored, 100); /* the recovered ones came under another epoch */
+    assert_int_equal(epoch.recovered, 50);
+    assert_int_equal(epoch.carried, 30);
+    struct wr_audit_verdict verdict = wr_audit_judge(&epoch);
+    assert_int_equal(verdict.off, 0);
+    assert_int_equal(verdict.carried, 30);
+    assert_int_equal(verdict.open, 0);
+    assert_false(verdict.impossible);
+    epoch.arrived = 131; /* more than can have been carried over the first cut */
+    assert_int_equal(wr_audit_judge(&epoch).off, 1);
+    epoch.arrived = 99;
+    assert_int_equal(wr_audit_judge(&epoch).off, 1);
+    epoch.arrived = 101;
+    epoch.books[WR_BOOK_MERGED] = 0; /* who merged nothing carried nothing */
+    wr_audit_between(&epoch, first);
+    assert_int_equal(wr_audit_judge(&epoch).off, 1);
+}
+
 /* -- files -------------------------------------------------------------------------------------------------------------------------------------- */
 
 static int make_directory(void **state) {
@@ -203,6 +232,7 @@ static void no_memory_is_said(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_verdict),
+        cmocka_unit_test(merged_and_recovered),
         cmocka_unit_test_setup_teardown(from_files, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(as_of_the_key_log, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(no_memory_is_said, make_directory, remove_directory),

@@ -202,6 +202,41 @@ static void what_the_uplink_was_given_is_not(void **state) {
     assert_int_equal(wr_store_get(fixture->store, last + 1, &segment, &fixture->err), WR_NOT_FOUND);
 }
 
+static unsigned of_another_epoch(struct store_fixture *fixture) {
+    struct wr_segment segment;
+    int64_t after = 0;
+    unsigned n = 0;
+    while (wr_store_next(fixture->store, WR_LANE_WINDOWS, after, INT64_MAX, &fixture->now, &segment, &fixture->err) == WR_OK) {
+        after = wr_segment_place(&segment);
+        n += segment.epoch != wr_store_epoch(fixture->store);
+        wr_segment_free(&segment);
+    }
+    return n;
+}
+
+/* The broker may have had it before: under another key it would count twice. */
+static void what_was_salvaged_is_not(void **state) {
+    enum { SALVAGED = 40 };
+    struct store_fixture *fixture = *state;
+    must(fixture, store_fixture_open(fixture));
+    for (int i = 0; i < SALVAGED; i++)
+        one_segment(fixture);
+    must(fixture, wr_store_close(fixture->store, &fixture->now, &fixture->err));
+    fixture->store = NULL;
+    store_fixture_forget_wal(fixture);
+    store_fixture_scribble(fixture, 0, 4096);
+    must(fixture, store_fixture_open(fixture));
+    assert_true(fixture->report.quarantined);
+    for (int i = 0; i < 1000 && atomic_load(&wr_store_stats(fixture->store)->salvaged_segments) < SALVAGED; i++) {
+        store_fixture_advance(fixture, WR_NS_PER_S);
+        must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
+    }
+    assert_int_equal(atomic_load(&wr_store_stats(fixture->store)->salvaged_segments), SALVAGED);
+    fill_until_merged(fixture, 100);
+    assert_int_equal(evicted_readings(fixture), 0);
+    assert_int_equal(of_another_epoch(fixture), SALVAGED);
+}
+
 static void only_where_all_lengths_are_known(void **state) {
     struct store_fixture *fixture = *state;
     static const struct wr_account other[STORE_ACCOUNTS] = {{"floor", "states"}, {"floor", "m5"}, {"floor", WR_LEDGER_INTAKE}};
@@ -394,6 +429,7 @@ int main(void) {
         TEST(what_cannot_be_merged_any_more_is_evicted),
         TEST(what_the_broker_may_have_is_not),
         TEST(what_the_uplink_was_given_is_not),
+        TEST(what_was_salvaged_is_not),
         TEST(only_where_all_lengths_are_known),
         TEST(only_by_a_clock_that_is_right),
         TEST(it_ends_by_itself),

@@ -265,6 +265,7 @@ static void test_audit(void **state) {
     snprintf(path, sizeof path, "%s/%s", audited.directory, WR_STORE_FILE);
     FILE *placeholder = fopen(path, "w"); /* that there is a store, is asked of the system */
     assert_non_null(placeholder);
+    fputs("not empty: that would be a damaged one", placeholder);
     fclose(placeholder);
     for (size_t i = 0; i < sizeof audits / sizeof audits[0]; i++)
         for_each_call(&audits[i], audit_once);

@@ -55,6 +55,10 @@ const char *wr_book_name(enum wr_book book);
 static inline bool wr_book_is_dropped(unsigned book) {
     return book >= 16 && book < 32;
 }
+/* Dropped after it was stored: these are no longer held. */
+static inline bool wr_book_leaves_store(unsigned book) {
+    return book == WR_BOOK_DROPPED_EVICTED || book == WR_BOOK_DROPPED_CORRUPT;
+}
 static inline bool wr_book_is_rejected(unsigned book) {
     return book >= 32 && book < 40;
 }

@@ -58,7 +58,7 @@ static uint64_t above(uint64_t a, uint64_t b) {
 
 /* What is dropped before it is stored. */
 static bool is_before_store(unsigned book) {
-    return wr_book_is_dropped(book) && book != WR_BOOK_DROPPED_EVICTED && book != WR_BOOK_DROPPED_CORRUPT;
+    return wr_book_is_dropped(book) && !wr_book_leaves_store(book);
 }
 
 static uint64_t held_of(const uint64_t *books) {
@@ -69,11 +69,13 @@ static uint64_t held_of(const uint64_t *books) {
 
 void wr_audit_between(struct wr_audit_epoch *epoch, const uint64_t *first_books) {
     uint64_t grown[WR_BOOKS];
-    for (unsigned book = 0; book < WR_BOOKS; book++)
+    epoch->lost = 0;
+    for (unsigned book = 0; book < WR_BOOKS; book++) {
         grown[book] = above(epoch->books[book], first_books[book]);
+        epoch->lost += wr_book_leaves_store(book) ? grown[book] : 0;
+    }
     epoch->recovered = grown[WR_BOOK_RECOVERED];
     epoch->stored = above(grown[WR_BOOK_STORED], epoch->recovered);
-    epoch->lost = grown[WR_BOOK_DROPPED_EVICTED] + grown[WR_BOOK_DROPPED_CORRUPT];
     epoch->carried = grown[WR_BOOK_MERGED] > 0 ? held_of(first_books) : 0;
 }
 

@@ -1,6 +1,6 @@
-"""The central side under fire: two weir-receive on one shared subscription and one PostgreSQL, nodes of both formats and both versions of MQTT. Receivers are killed and
-restarted, links break, the broker is restarted while a receiver is dead, PostgreSQL is killed, a node is killed; in an order that the printed seed decides.
-Afterwards PostgreSQL holds each reading once, by the generators' own count, and `weir-receive --audit` balances for each node.
+"""The central side under fire: two weir-receive on one shared subscription and one PostgreSQL, nodes of both formats and both versions of MQTT.
+Receivers are killed and restarted, links break, the broker is restarted while a receiver is dead, PostgreSQL is killed, a node is killed; in an order
+that the printed seed decides. Afterwards PostgreSQL holds each reading once, by the generators' own count, and `weir-receive --audit` balances for each node.
 
 Then what must be seen is seen: a broker that is killed with messages it had acknowledged, and a row that somebody deleted.
 WEIR_EVENTS says how many troubles there are, WEIR_SEED which.
@@ -75,8 +75,8 @@ class Central:
         link.restore()
 
     def broker_restarted(self):
-        """mosquitto 2.0.11 keeps queues over a restart, but not shared subscriptions: until somebody subscribes again, it acknowledges into the void. So nodes are
-        kept away until one receiver is back; the other one is killed meanwhile."""
+        """mosquitto 2.0.11 keeps queues over a restart, but not shared subscriptions: until somebody subscribes again, it acknowledges into the void.
+        So nodes are kept away until one receiver is back; the other one is killed meanwhile."""
         dead, alive = self.chance.sample(self.receivers, 2)
         self.nodes_link.cut()
         connected = alive.log().count('"msg":"connected"')
@@ -99,6 +99,7 @@ class Central:
         self.postgres.query("select weir.compact('0 seconds')")
 
     def node_killed(self):
+        wait_for("something of it that can be lost", lambda: self.total("gw-4"), 30, 0.1)
         self.crashing.agent.kill()
         self.crashing.agent.start()
 
@@ -134,6 +135,14 @@ def holds_each_once(central):
         assert last[name]["arrived"] == last[name]["stored"] == central.total(name), (name, last[name])
         assert books["taken"] == books["stored"] + sum(n for book, n in books.items() if book.startswith("dropped(")), books
     lost_of_the_killed_one(central, last["gw-4"])
+    lost = str(last["gw-4"]["books"]["dropped(crash)"])
+    assert standing(central) == [["gw-1", "online", "0", "{}", "0", "0", "0"], ["gw-2", "online", "0", "{}", "0", "0", "0"],
+                                 ["gw-3", "online", "0", "{}", "0", "0", "0"],
+                                 ["gw-4", "online", lost, f'{{"dropped(crash)": {lost}}}', lost, "0", "0"]], standing(central)
+
+
+def standing(central):
+    return central.postgres.query("select node, state, lost, reasons, told, held, off from weir.standing order by node")
 
 
 def lost_of_the_killed_one(central, epoch):
@@ -172,8 +181,9 @@ def what_somebody_deletes_is_seen(central, missing_before):
     sent = central.gateways[1].finish()
     wait_for("all of it", lambda: central.total("gw-2") >= sent, 30, 0.1)
     audited(central.lab, central.postgres.url(), ["gw-2"], time.time_ns())
-    [[seq, readings]] = central.postgres.query("delete from weir.segment where (node, epoch, seq) = (select node, epoch, seq from weir.segment where node = 'gw-2' "
-                                               "and readings > 0 order by seq desc limit 1) returning seq, readings")
+    [[seq, readings]] = central.postgres.query(
+        "delete from weir.segment where (node, epoch, seq) = (select node, epoch, seq from weir.segment where node = 'gw-2' and readings > 0 "
+        "order by seq desc limit 1) returning seq, readings")
     off = receiving.run(central.lab, "--audit", "--to", central.postgres.url())
     assert off.returncode == 1 and off.stdout.endswith("2 epochs are off or cannot be checked\n"), off
     of_node = {text.split(":")[0]: text for text in off.stdout.split("riga/")[1:]}
@@ -181,6 +191,7 @@ def what_somebody_deletes_is_seen(central, missing_before):
     assert f"OFF BY {readings}: " in of_node["gw-2"] and any(int(seq) in hole for hole in holes), off.stdout
     assert f"OFF BY {missing_before}: " in of_node["gw-1"] and "not here: segments " in of_node["gw-1"], off.stdout
     assert "OFF BY" not in of_node["gw-3"] + of_node["gw-4"], off.stdout
+    assert [row[-1] for row in standing(central)] == [str(missing_before), readings, "0", "0"], standing(central)
 
 
 def test_the_central_side_under_fire(lab):

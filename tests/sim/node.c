@@ -135,6 +135,7 @@ static void make_store(struct sim_node *node) {
                                                     .max_loss_ns = node->options.max_loss_ns,
                                                     .epoch = node->options.epoch,
                                                     .vfs = wr_fault_vfs_name(node->options.disk),
+                                                    .ledger_every_ns = 600 * WR_NS_PER_S,
                                                     .node = "node"};
     SIM_MUST(wr_store_loop_init(&node->store, HANDOVERS, WR_UPLINK_WINDOW_MAX, NULL));
 }

@@ -41,6 +41,7 @@ struct sim_receiver {
     struct known known[EPOCHS_MAX];
     unsigned n_epochs;
     struct wr_decoder *decoder;
+    struct sim_central *central;
     struct sim_receiver_counts counts;
     bool early_ack;
 };
@@ -50,6 +51,7 @@ struct sim_receiver *sim_receiver_new(const struct wr_clock *clock, struct wr_ra
     SIM_ASSERT(receiver, "no memory");
     receiver->clock = clock;
     receiver->dice = dice;
+    receiver->central = sim_central_new();
     SIM_MUST(wr_decoder_new(&receiver->decoder));
     return receiver;
 }
@@ -59,6 +61,7 @@ void sim_receiver_free(struct sim_receiver *receiver) {
         free(receiver->ways[i].body);
     for (unsigned i = 0; i < receiver->n_epochs; i++)
         free(receiver->known[i].hashes);
+    sim_central_free(receiver->central);
     wr_decoder_free(receiver->decoder);
     free(receiver->ways);
     free(receiver);
@@ -160,6 +163,16 @@ uint64_t sim_receiver_readings(struct sim_receiver *receiver, const void *body, 
     return readings;
 }
 
+static void tell_central(struct sim_receiver *receiver, const struct travelling *way, uint64_t readings) {
+    struct wr_codec_header header;
+    const char *text;
+    size_t len;
+    sim_central_segment(receiver->central, way->epoch, way->seq, readings);
+    SIM_MUST(wr_decode_begin(receiver->decoder, way->body, way->len, &header, NULL));
+    while (header.kind == WR_SEGMENT_GAPS && wr_decode_text(receiver->decoder, &text, &len, NULL) == WR_OK)
+        sim_central_record(receiver->central, text, len);
+}
+
 static void arrive(struct sim_receiver *receiver, const struct travelling *way) {
     if (way->epoch != 0 && one_in(receiver, REFUSED_ONE_IN)) {
         receiver->counts.refused++;
@@ -175,6 +188,7 @@ static void arrive(struct sim_receiver *receiver, const struct travelling *way) 
             receiver->counts.segments++;
             receiver->counts.readings += readings;
             receiver->counts.alarms += readings == 0;
+            tell_central(receiver, way, readings);
         } else {
             receiver->counts.twice++;
         }
@@ -290,6 +304,10 @@ static void on_close(void *self, uint64_t connection, bool clean) {
 const struct wr_session_ops *sim_receiver_ops(void) {
     static const struct wr_session_ops ops = {.connect = on_connect, .publish = on_publish, .subscribe = on_subscribe, .close = on_close};
     return &ops;
+}
+
+const struct sim_central *sim_receiver_central(const struct sim_receiver *receiver) {
+    return receiver->central;
 }
 
 const struct sim_receiver_counts *sim_receiver_counts(const struct sim_receiver *receiver) {

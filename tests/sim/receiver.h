@@ -15,6 +15,7 @@
 #include "core/channel.h"
 #include "core/clock.h"
 #include "core/segment.h"
+#include "tests/sim/central.h"
 #include "tests/support/random.h"
 #include "transport/session.h"
 
@@ -51,6 +52,8 @@ uint64_t sim_receiver_has(const struct sim_receiver *receiver, uint64_t epoch, i
 uint64_t sim_receiver_hash(const void *body, size_t len);
 /* Readings in a segment of aggregates, 0 in others. */
 uint64_t sim_receiver_readings(struct sim_receiver *receiver, const void *body, size_t len);
+/* What can be known of the node by what arrived: tests/sim/central.h. */
+const struct sim_central *sim_receiver_central(const struct sim_receiver *receiver);
 const struct sim_receiver_counts *sim_receiver_counts(const struct sim_receiver *receiver);
 
 /* Plants a bug: the node's side says DELIVERED as soon as it was asked to publish. */

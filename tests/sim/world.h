@@ -11,6 +11,7 @@
  *   W5  at the end, the link up again: everything is delivered, and what the receiver has is what the ledger says was delivered, to the reading
  *   W6  the same key never has two bodies (receiver.h)
  *   W7  no loop spins: one that receives nothing wants to run later, not at once
+ *   W8  at every ledger record that came, what arrived, what the node says it holds and what it says is lost is all that it stored (central.h)
  *
  * Threads: one. A finding ends the process (check.h).
  */

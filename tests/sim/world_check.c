@@ -1,4 +1,4 @@
-/* What must be true of the world: W1 to W5 of world.h. */
+/* What must be true of the world: W1 to W5 and W8 of world.h. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -187,6 +187,7 @@ void sim_world_check_start(struct sim_world *world) {
     const struct sums sums = sums_of(store);
     check_received(world, sums.received);
     check_segments(world, store, &sums);
+    (void)sim_central_check(sim_receiver_central(world->receiver));
     world->counted_ns = wr_clock_boot_ns(&world->clock.clock);
     world->commits = 0;
 }
@@ -207,6 +208,7 @@ void sim_world_check_end(struct sim_world *world) {
     SIM_ASSERT(sums.delivered <= there->readings && there->readings <= sums.delivered + sums.evicted,
                "%" PRIu64 " readings are booked as delivered, %" PRIu64 " as evicted, the receiver has %" PRIu64, sums.delivered,
                sums.evicted, there->readings);
+    SIM_ASSERT(sim_central_check(sim_receiver_central(world->receiver)) > 0, "no ledger record came");
     world->outcome.given = world->given;
     world->outcome.delivered = sums.delivered;
     world->outcome.crash = sums.crash;

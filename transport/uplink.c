@@ -133,6 +133,7 @@ static void on_connected(struct wr_uplink *uplink, const struct wr_now *now, uin
     go(uplink, WR_UPLINK_ONLINE);
     uplink->online_since_boot_ns = now->boot_ns;
     uplink->progress_boot_ns = now->boot_ns;
+    uplink->answered_id = uplink->overtaken_id = 0;
     uplink->window = uplink->config.window;
     if (event->receive_max > 0 && event->receive_max < uplink->window)
         uplink->window = event->receive_max;
@@ -177,6 +178,7 @@ static void on_delivered(struct wr_uplink *uplink, const struct wr_now *now, con
     } else if (event->id == uplink->birth_id) {
         uplink->birth_id = 0;
     }
+    wr_uplink_answered(uplink, now, event->id);
 }
 
 /* A refusal is an answer too: it is progress. */
@@ -195,6 +197,7 @@ static void on_refused(struct wr_uplink *uplink, const struct wr_now *now, const
     } else if (event->id == uplink->birth_id) {
         uplink->birth_id = 0; /* a broker may forbid retained messages: the data goes all the same */
     }
+    wr_uplink_answered(uplink, now, event->id);
 }
 
 void wr_uplink_on_session(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, const struct wr_session_event *event) {
@@ -308,6 +311,12 @@ static void expire(struct wr_uplink *uplink, const struct wr_now *now, uint64_t 
         char cause[WR_UPLINK_CAUSE_BYTES];
         (void)snprintf(cause, sizeof cause, "the broker acknowledged nothing for %" PRId64 " ms with %" PRIu32 " messages in flight",
                        uplink->config.ack_timeout_ns / WR_NS_PER_MS, load.unanswered);
+        close_session(uplink, false);
+        session_over(uplink, now, random, cause, NULL);
+    } else if (uplink->overtaken_id > 0 && now->boot_ns - uplink->overtaken_boot_ns >= uplink->config.ack_timeout_ns) {
+        char cause[WR_UPLINK_CAUSE_BYTES];
+        (void)snprintf(cause, sizeof cause, "the broker acknowledged later messages, and for %" PRId64 " ms not the one before them",
+                       uplink->config.ack_timeout_ns / WR_NS_PER_MS);
         close_session(uplink, false);
         session_over(uplink, now, random, cause, NULL);
     }
@@ -436,6 +445,9 @@ int64_t wr_uplink_wake_ns(const struct wr_uplink *uplink) {
     wr_uplink_load(uplink, &load);
     int64_t silent = wr_clock_add_ns(uplink->progress_boot_ns, uplink->config.ack_timeout_ns);
     if (load.unanswered > 0 && silent < wake)
+        wake = silent;
+    silent = wr_clock_add_ns(uplink->overtaken_boot_ns, uplink->config.ack_timeout_ns);
+    if (uplink->overtaken_id > 0 && silent < wake)
         wake = silent;
     if (wr_uplink_commands_wake_ns(uplink) < wake)
         wake = wr_uplink_commands_wake_ns(uplink);

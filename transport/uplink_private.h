@@ -71,6 +71,9 @@ struct wr_uplink {
     int64_t online_since_boot_ns;
     int64_t looked_boot_ns;   /* when nothing more could be done: what was due then waits for an event */
     int64_t progress_boot_ns; /* last PUBACK, or when something was first in flight after nothing was */
+    uint64_t answered_id;      /* of the present session: the newest publish that was answered */
+    uint64_t overtaken_id;     /* the oldest publish in flight, if it is older than that; 0: none */
+    int64_t overtaken_boot_ns; /* since when */
     bool close_due;
     bool close_clean;
     uint64_t close_connection;
@@ -135,6 +138,8 @@ void wr_uplink_load(const struct wr_uplink *uplink, struct wr_uplink_load *ret_l
 uint64_t wr_uplink_id(struct wr_uplink *uplink);
 void wr_uplink_item_free(struct item *item);
 struct item *wr_uplink_item_by_id(struct wr_uplink *uplink, uint64_t id);
+/* The broker has answered the publish `id`: whether it has left out an older one. */
+void wr_uplink_answered(struct wr_uplink *uplink, const struct wr_now *now, uint64_t id);
 /* Puts a refused item off. Parks it at the fifth refusal. */
 void wr_uplink_item_refuse(struct wr_uplink *uplink, struct item *item, uint8_t reason, int64_t now_boot_ns);
 /* The connection is gone: everything unacknowledged goes back to its cursor (U6). */

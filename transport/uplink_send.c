@@ -89,3 +89,25 @@ bool wr_uplink_next_publish(struct wr_uplink *uplink, const struct wr_now *now, 
         return false;
     return direct_first ? wr_uplink_send_direct(uplink, direct, action) : publish_segment(uplink, now, item, action);
 }
+
+static uint64_t oldest_in_flight(const struct wr_uplink *uplink) {
+    uint64_t oldest = uplink->birth_id > 0 ? uplink->birth_id : UINT64_MAX;
+    for (size_t i = 0; i < uplink->n_items; i++)
+        if (uplink->items[i].state == ITEM_IN_FLIGHT && uplink->items[i].id < oldest)
+            oldest = uplink->items[i].id;
+    for (size_t i = 0; i < DIRECTS; i++)
+        if (uplink->directs[i].state == DIRECT_IN_FLIGHT && uplink->directs[i].id < oldest)
+            oldest = uplink->directs[i].id;
+    return oldest;
+}
+
+/* A broker answers in the order of the publishes (MQTT 5.0 and 3.1.1, 4.6), or nearly so (where its queues are in a cluster). */
+void wr_uplink_answered(struct wr_uplink *uplink, const struct wr_now *now, uint64_t id) {
+    if (id > uplink->answered_id)
+        uplink->answered_id = id;
+    const uint64_t oldest = oldest_in_flight(uplink);
+    const uint64_t overtaken = oldest < uplink->answered_id ? oldest : 0;
+    if (overtaken != uplink->overtaken_id)
+        uplink->overtaken_boot_ns = now->boot_ns;
+    uplink->overtaken_id = overtaken;
+}

@@ -146,6 +146,52 @@ static void silence_ends_a_session_only_with_something_in_flight(void **state) {
     wr_uplink_free(bench.uplink);
 }
 
+/* An acknowledgement that was lost holds its message, and its place in the window, only so long, however many others come. */
+static void a_message_that_is_left_out_ends_the_session(void **state) {
+    (void)state;
+    struct bench bench;
+    bench_open(&bench);
+    online(&bench);
+    uint64_t left_out = 0;
+    for (uint64_t i = 1; i <= 100; i++) {
+        assert_true(give(&bench, i));
+        expect(&bench, WR_UPLINK_ACT_DIRECT);
+        if (i == 4) {
+            left_out = bench.action.id;
+            continue;
+        }
+        session(&bench, WR_SESSION_DELIVERED, bench.action.id, 0);
+        expect(&bench, WR_UPLINK_ACT_DIRECT_DONE);
+        if (i == 50) { /* late is not lost */
+            session(&bench, WR_SESSION_DELIVERED, left_out, 0);
+            expect(&bench, WR_UPLINK_ACT_DIRECT_DONE);
+        }
+        bench.now.boot_ns += WR_NS_PER_S / 2;
+        assert_false(next(&bench));
+    }
+    assert_true(give(&bench, 101));
+    expect(&bench, WR_UPLINK_ACT_DIRECT);
+    int64_t overtaken_ns = 0;
+    for (uint64_t i = 102; overtaken_ns == 0 || bench.now.boot_ns < overtaken_ns + 30 * WR_NS_PER_S; i++) {
+        assert_true(give(&bench, i));
+        expect(&bench, WR_UPLINK_ACT_DIRECT);
+        session(&bench, WR_SESSION_DELIVERED, bench.action.id, 0);
+        if (overtaken_ns == 0)
+            overtaken_ns = bench.now.boot_ns;
+        expect(&bench, WR_UPLINK_ACT_DIRECT_DONE);
+        assert_false(next(&bench));
+        const int64_t due_ns = wr_uplink_wake_ns(bench.uplink);
+        assert_true(due_ns <= overtaken_ns + 30 * WR_NS_PER_S);
+        bench.now.boot_ns += WR_NS_PER_S;
+    }
+    expect(&bench, WR_UPLINK_ACT_CLOSE);
+    struct wr_uplink_stats stats;
+    wr_uplink_stats(bench.uplink, &stats);
+    assert_string_equal(stats.cause, "the broker acknowledged later messages, and for 30000 ms not the one before them");
+    assert_int_equal(stats.direct_waiting, 1); /* it is kept, and goes again */
+    wr_uplink_free(bench.uplink);
+}
+
 static void a_stop_says_goodbye(void **state) {
     (void)state;
     struct bench bench;
@@ -873,6 +919,7 @@ int main(void) {
         cmocka_unit_test(backoff_has_full_jitter_and_resets_when_stable),
         cmocka_unit_test(direct_messages_keep_their_order),
         cmocka_unit_test(silence_ends_a_session_only_with_something_in_flight),
+        cmocka_unit_test(a_message_that_is_left_out_ends_the_session),
         cmocka_unit_test(a_stop_says_goodbye),
         cmocka_unit_test(lanes_and_cursors_take_turns),
         cmocka_unit_test(a_salvaged_segment_is_known_by_its_place),

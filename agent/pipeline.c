@@ -118,10 +118,13 @@ static enum wr_result start_store(struct wr_agent *agent, struct wr_error *err) 
     return opened != WR_BUSY && store->state != WR_STORE_FAILED ? WR_OK : opened; /* without a store it goes on; not beside another agent */
 }
 
+/* Its last commit has two seconds, whatever the others took. */
 static void stop_store(struct wr_agent *agent, int64_t deadline_boot_ns) {
     if (!agent->store.requests)
         return;
-    if (agent->store.thread && wr_store_loop_stop(&agent->store, deadline_boot_ns) != WR_OK) {
+    const int64_t least_boot_ns = wr_clock_boot_ns(agent->clock) + 2 * WR_NS_PER_S;
+    const int64_t until_boot_ns = deadline_boot_ns > least_boot_ns ? deadline_boot_ns : least_boot_ns;
+    if (agent->store.thread && wr_store_loop_stop(&agent->store, until_boot_ns) != WR_OK) {
         WR_LOG(WR_LOG_ERROR, "store", "did not stop in time; what it had not committed is booked at the next start");
         _Exit(WR_EXIT_FOUND); /* its thread still uses memory that would be freed below */
     }
@@ -137,11 +140,10 @@ static enum wr_result start_uplink(struct wr_agent *agent, struct wr_error *err)
                                 &agent->uplink, err);
 }
 
-/* What is in flight may be acknowledged yet, but a link that has gone silent does not take the store the time for its last commit. */
+/* What is in flight may be acknowledged yet; a link that has gone silent takes half of what is left, and the close of its session. */
 static void stop_uplink(struct wr_agent *agent, int64_t deadline_boot_ns) {
     const int64_t now_boot_ns = wr_clock_boot_ns(agent->clock);
-    const int64_t left_ns = deadline_boot_ns > now_boot_ns ? deadline_boot_ns - now_boot_ns : 0;
-    wr_uplink_link_stop(agent->uplink, now_boot_ns + left_ns / 2);
+    wr_uplink_link_stop(agent->uplink, deadline_boot_ns > now_boot_ns ? (now_boot_ns + deadline_boot_ns) / 2 : now_boot_ns);
     agent->uplink = NULL;
 }
 

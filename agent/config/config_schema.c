@@ -370,7 +370,7 @@ static const struct wr_yaml_field limits_fields[] = {
      .fallback = "10s",
      .min = 1 * S,
      .max = 5 * MINUTE,
-     .help = "a clean stop gives up after this"},
+     .help = "a clean stop gives up after this; the last commit of the store has 2 s in any case"},
     {.key = NULL},
 };
 

@@ -28,6 +28,7 @@ enum wr_segment_kind {
 };
 
 #define WR_SEGMENT_RECORDS 1024       /* cut at this many records ... */
+#define WR_SEGMENT_READINGS 8192    /* of raw readings there are more in a segment */
 #define WR_SEGMENT_BODY_BYTES 65536   /* ... or at this many encoded bytes */
 #define WR_SEGMENT_BODY_MAX (1 << 20) /* what a reader accepts */
 

@@ -90,8 +90,9 @@ enum wr_result wr_codec_check(const uint8_t *body, size_t len, struct wr_codec_h
     uint32_t crc = body_crc(body, len);
     if (crc != header.crc)
         return wr_error_set(err, WR_CORRUPT, "segment %lld: CRC is %08x, should be %08x", (long long)header.seq, crc, header.crc);
+    const uint32_t n_max = header.kind == WR_SEGMENT_RAW ? WR_SEGMENT_READINGS : WR_SEGMENT_RECORDS;
     if (header.kind < WR_SEGMENT_AGGREGATES || header.kind > WR_SEGMENT_RAW || header.lane >= WR_LANES || header.n == 0 ||
-        header.n > WR_SEGMENT_RECORDS || header.raw_len > WR_CODEC_RAW_MAX)
+        header.n > n_max || header.raw_len > WR_CODEC_RAW_MAX)
         return wr_error_set(err, WR_CORRUPT, "segment %lld: kind %u, lane %u, %u records, %u bytes", (long long)header.seq, header.kind,
                             header.lane, header.n, header.raw_len);
     *ret_header = header;

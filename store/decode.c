@@ -225,6 +225,8 @@ enum wr_result wr_decode_begin(struct wr_decoder *decoder, const uint8_t *body, 
     decoder->header.n = 0; /* nothing to give if what follows fails */
     struct wr_codec_header header;
     WR_TRY(wr_codec_check(body, len, &header, err));
+    if (header.kind == WR_SEGMENT_RAW)
+        return wr_error_set(err, WR_UNSUPPORTED, "segment %lld has raw readings", (long long)header.seq);
     decoder->header = header;
     decoder->header.n = 0;
     WR_TRY(unpack(decoder, body + WR_CODEC_HEADER_BYTES, len - WR_CODEC_HEADER_BYTES, err));

@@ -20,6 +20,8 @@ struct series {
     int64_t before_ns;
 };
 
+void (*recordings_sample)(const char *key, size_t key_len, int64_t time_ns, double value, uint8_t decimals);
+
 static struct series all[SERIES_MAX];
 static size_t n_all;
 
@@ -51,6 +53,8 @@ static uint8_t decimals_of(const char *text) {
 static void series_add(struct series *series, int64_t time_ns, const char *text, size_t sample) {
     union wr_value value = {.f = strtod(text, NULL)};
     uint8_t decimals = decimals_of(text);
+    if (recordings_sample)
+        recordings_sample(series->key, series->key_len, time_ns, value.f, decimals);
     if (series->before_ns && !series->step_ns)
         series->step_ns = time_ns - series->before_ns;
     series->before_ns = time_ns;

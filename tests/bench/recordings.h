@@ -12,6 +12,9 @@ struct recordings {
     size_t n_series;
 };
 
+/* Called with each sample as it is read, file by file, if it is set before: key of the series, and what the file says. */
+extern void (*recordings_sample)(const char *key, size_t key_len, int64_t time_ns, double value, uint8_t decimals);
+
 /* Reads all .csv and .txt files of nab/, occupancy/ and airquality/ below dir. Ends the program when there are none. */
 void recordings_read(struct recordings *recordings, const char *dir);
 void recordings_free(struct recordings *recordings);

@@ -1,0 +1,72 @@
+/* What the two files of the encoder of raw readings share: its memory, its columns. */
+#ifndef WEIR_STORE_RAW_ENCODE_PRIVATE_H
+#define WEIR_STORE_RAW_ENCODE_PRIVATE_H
+
+#include <zstd.h>
+
+#include "store/raw_format.h"
+
+#define WR_RAW_SLOTS ((size_t)2 * WR_SEGMENT_READINGS)
+#define WR_RAW_SAMPLE 64              /* readings of a run from which its grid is found */
+#define WR_RAW_BITS_PER_READING 16    /* bytes: a time and a value */
+#define WR_RAW_COLUMNS_PER_READING 55 /* bytes of all columns, a run for each reading: see raw_encode.c */
+
+/* Readings of one series and type. */
+struct wr_raw_run {
+    const char *key;
+    uint32_t series;
+    uint16_t key_len;
+    uint8_t type;
+    uint32_t count;
+    uint32_t at; /* where its readings begin in order[] */
+};
+
+struct wr_raw_encoder {
+    ZSTD_CCtx *zstd;
+    struct wr_buf names;
+    struct wr_buf texts;
+    struct wr_buf raw;
+    struct wr_buf body;
+    const struct wr_symbol_table *symbols;
+    uint32_t n_runs;
+    uint32_t n_texts;
+    int64_t times_start_ns; /* first time of the last run that has times of its own */
+    struct wr_raw_run runs[WR_SEGMENT_READINGS];
+    uint16_t run_of[WR_SEGMENT_READINGS]; /* reading -> run */
+    uint16_t sorted[WR_SEGMENT_READINGS]; /* runs in the order of their keys */
+    uint16_t order[WR_SEGMENT_READINGS];  /* readings in the order of the segment */
+    uint16_t slots[WR_RAW_SLOTS];         /* runs by series; afterwards places in `sorted` by times */
+    uint16_t text_slots[WR_RAW_SLOTS];
+    uint32_t text_symbols[WR_SEGMENT_READINGS];
+    struct wr_code codes[WR_SEGMENT_READINGS]; /* of the run at hand */
+    uint8_t forms[WR_SEGMENT_READINGS];
+    struct wr_aggregate sample[WR_RAW_SAMPLE];
+    struct wr_bits bits;
+    uint8_t *begin[WR_RAW_COLUMNS];
+    uint8_t *end[WR_RAW_COLUMNS]; /* where the next byte of each column goes */
+    uint8_t bit_column[WR_SEGMENT_READINGS * WR_RAW_BITS_PER_READING];
+    uint8_t columns[WR_SEGMENT_READINGS * WR_RAW_COLUMNS_PER_READING];
+};
+
+static inline void wr_raw_byte(struct wr_raw_encoder *encoder, enum wr_raw_column column, uint8_t byte) {
+    *encoder->end[column]++ = byte;
+}
+static inline void wr_raw_varint(struct wr_raw_encoder *encoder, enum wr_raw_column column, uint64_t value) {
+    encoder->end[column] = wr_put_varint(encoder->end[column], value);
+}
+static inline void wr_raw_zigzag(struct wr_raw_encoder *encoder, enum wr_raw_column column, int64_t value) {
+    encoder->end[column] = wr_put_zigzag(encoder->end[column], value);
+}
+/* A number: its width, as a difference to the expected one, into its column; its bits into theirs. Returns the width. */
+static inline unsigned wr_raw_number(struct wr_raw_encoder *encoder, enum wr_raw_column widths, uint64_t value, unsigned expected_width) {
+    const unsigned width = wr_width(value);
+    wr_raw_byte(encoder, widths, (uint8_t)(width - expected_width));
+    wr_put_below(&encoder->bits, wr_u128_of(value), width);
+    return width;
+}
+
+/* raw_encode_run.c: the times of the run number `place` in the order of keys, and its values. */
+void wr_raw_encode_times(struct wr_raw_encoder *encoder, uint32_t place, const struct wr_reading *readings);
+void wr_raw_encode_values(struct wr_raw_encoder *encoder, const struct wr_raw_run *run, const struct wr_reading *readings);
+
+#endif

@@ -74,6 +74,9 @@ size_t wr_encode_weight(const struct wr_aggregate *aggregate, const struct wr_sy
 /* Reads the header of a body and checks magic, version, lengths and CRC. WR_CORRUPT, or WR_UNSUPPORTED for a later version. */
 WR_MUST_USE enum wr_result wr_codec_check(const uint8_t *body, size_t len, struct wr_codec_header *ret_header, struct wr_error *err);
 
+/* The same from the first WR_CODEC_HEADER_BYTES alone: without its CRC, and without a look at the length. */
+WR_MUST_USE enum wr_result wr_codec_peek(const uint8_t *head, struct wr_codec_header *ret_header, struct wr_error *err);
+
 struct wr_decoder;
 
 WR_MUST_USE enum wr_result wr_decoder_new(struct wr_decoder **ret_decoder);

@@ -62,39 +62,53 @@ void wr_codec_header_write(uint8_t *body, size_t len, struct wr_codec_header *he
     put32(body + WR_CODEC_CRC_AT, header->crc);
 }
 
-enum wr_result wr_codec_check(const uint8_t *body, size_t len, struct wr_codec_header *ret_header, struct wr_error *err) {
-    if (len < WR_CODEC_HEADER_BYTES || len > WR_SEGMENT_BODY_MAX || memcmp(body, WR_CODEC_MAGIC, 4) != 0)
-        return wr_error_set(err, WR_CORRUPT, "not a segment: %zu bytes without its magic", len);
-    if (body[4] != WR_CODEC_VERSION)
-        return wr_error_set(err, WR_UNSUPPORTED, "segment format version %u, this program reads %u", body[4], WR_CODEC_VERSION);
+enum wr_result wr_codec_peek(const uint8_t *head, struct wr_codec_header *ret_header, struct wr_error *err) {
+    if (memcmp(head, WR_CODEC_MAGIC, 4) != 0)
+        return wr_error_set(err, WR_CORRUPT, "not a segment: its magic is missing");
+    if (head[4] != WR_CODEC_VERSION)
+        return wr_error_set(err, WR_UNSUPPORTED, "segment format version %u, this program reads %u", head[4], WR_CODEC_VERSION);
     struct wr_codec_header header = {
-        .version = body[4],
-        .kind = body[5],
-        .lane = body[6],
-        .wall_trusted = (body[7] & 1) != 0,
-        .length = get32(body + 8),
-        .crc = get32(body + WR_CODEC_CRC_AT),
-        .epoch = get64(body + 16),
-        .seq = (int64_t)get64(body + 24),
-        .n = get32(body + 32),
-        .raw_len = get32(body + 36),
-        .bits_len = get32(body + 88),
-        .t0_ns = (int64_t)get64(body + 40),
-        .t1_ns = (int64_t)get64(body + 48),
-        .boot_ns = (int64_t)get64(body + 56),
-        .wall_ns = (int64_t)get64(body + 64),
+        .version = head[4],
+        .kind = head[5],
+        .lane = head[6],
+        .wall_trusted = (head[7] & 1) != 0,
+        .length = get32(head + 8),
+        .crc = get32(head + WR_CODEC_CRC_AT),
+        .epoch = get64(head + 16),
+        .seq = (int64_t)get64(head + 24),
+        .n = get32(head + 32),
+        .raw_len = get32(head + 36),
+        .bits_len = get32(head + 88),
+        .t0_ns = (int64_t)get64(head + 40),
+        .t1_ns = (int64_t)get64(head + 48),
+        .boot_ns = (int64_t)get64(head + 56),
+        .wall_ns = (int64_t)get64(head + 64),
     };
-    memcpy(header.boot_id, body + 72, sizeof header.boot_id);
-    if (header.length != len)
-        return wr_error_set(err, WR_CORRUPT, "segment of %zu bytes says that it has %u", len, header.length);
-    uint32_t crc = body_crc(body, len);
-    if (crc != header.crc)
-        return wr_error_set(err, WR_CORRUPT, "segment %lld: CRC is %08x, should be %08x", (long long)header.seq, crc, header.crc);
+    memcpy(header.boot_id, head + 72, sizeof header.boot_id);
     const uint32_t n_max = header.kind == WR_SEGMENT_RAW ? WR_SEGMENT_READINGS : WR_SEGMENT_RECORDS;
     if (header.kind < WR_SEGMENT_AGGREGATES || header.kind > WR_SEGMENT_RAW || header.lane >= WR_LANES || header.n == 0 ||
         header.n > n_max || header.raw_len > WR_CODEC_RAW_MAX)
         return wr_error_set(err, WR_CORRUPT, "segment %lld: kind %u, lane %u, %u records, %u bytes", (long long)header.seq, header.kind,
                             header.lane, header.n, header.raw_len);
+    *ret_header = header;
+    return WR_OK;
+}
+
+enum wr_result wr_codec_check(const uint8_t *body, size_t len, struct wr_codec_header *ret_header, struct wr_error *err) {
+    struct wr_codec_header header;
+    if (len < WR_CODEC_HEADER_BYTES || len > WR_SEGMENT_BODY_MAX || memcmp(body, WR_CODEC_MAGIC, 4) != 0)
+        return wr_error_set(err, WR_CORRUPT, "not a segment: %zu bytes without its magic", len);
+    if (body[4] != WR_CODEC_VERSION)
+        return wr_error_set(err, WR_UNSUPPORTED, "segment format version %u, this program reads %u", body[4], WR_CODEC_VERSION);
+    const uint32_t length = get32(body + 8);
+    const int64_t seq = (int64_t)get64(body + 24);
+    if (length != len)
+        return wr_error_set(err, WR_CORRUPT, "segment of %zu bytes says that it has %u", len, length);
+    const uint32_t crc = body_crc(body, len);
+    if (crc != get32(body + WR_CODEC_CRC_AT))
+        return wr_error_set(err, WR_CORRUPT, "segment %lld: CRC is %08x, should be %08x", (long long)seq, crc,
+                            get32(body + WR_CODEC_CRC_AT));
+    WR_TRY(wr_codec_peek(body, &header, err));
     *ret_header = header;
     return WR_OK;
 }

@@ -6,10 +6,13 @@
 #include <unistd.h>
 
 #include "store/books.h"
+#include "store/raw_files.h"
 #include "store/store_private.h"
 
 enum wr_result wr_store_heads(struct wr_store *store, struct wr_history_walk *walk, struct wr_segment_head *heads, uint32_t *ret_n,
                               struct wr_error *err) {
+    if (walk->lane == WR_LANE_RAW)
+        return wr_raw_files_heads(store->directory, walk, heads, ret_n, err);
     if (!store->db)
         return wr_error_set(err, WR_IO, "the store is not open");
     sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_WALK);
@@ -51,6 +54,8 @@ static enum wr_result heads_of(void *user, struct wr_history_walk *walk, struct 
 static enum wr_result body_of(void *user, const struct wr_segment_head *heads, uint32_t n, struct wr_segment *ret_segment,
                               struct wr_error *err) {
     (void)n;
+    if (wr_raw_is_seq(heads[0].seq))
+        return wr_raw_files_body(((struct wr_store *)user)->directory, heads[0].seq, ret_segment, err);
     return wr_store_get(user, heads[0].seq, ret_segment, err);
 }
 
@@ -89,10 +94,12 @@ static enum wr_result open_database(struct wr_store *store, struct wr_error *err
 enum wr_result wr_history_open(const char *path, struct wr_store **ret_store, struct wr_error *err) {
     const size_t len = strlen(path) + sizeof WR_STORE_FILE + 1;
     struct wr_store *store = calloc(1, sizeof *store);
-    if (store)
+    if (store) {
         store->file = malloc(len);
-    if (!store || !store->file) {
-        free(store);
+        store->directory = strdup(path);
+    }
+    if (!store || !store->file || !store->directory) {
+        wr_store_abandon(store);
         return wr_error_set(err, WR_NO_MEMORY, "no memory for the store");
     }
     snprintf(store->file, len, "%s/%s", path, WR_STORE_FILE);

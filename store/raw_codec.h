@@ -29,6 +29,8 @@ size_t wr_raw_encoder_bytes(void);
 WR_MUST_USE enum wr_result wr_raw_encode(struct wr_raw_encoder *encoder, struct wr_codec_header *header, const struct wr_reading *readings,
                                          size_t n, const struct wr_series_table *series, const struct wr_symbol_table *symbols,
                                          const uint8_t **ret_body, size_t *ret_len);
+/* The same body with another header: its seq may depend on its length. What is in the header of the last wr_raw_encode must stay but for epoch, seq and clocks. */
+void wr_raw_encode_seal(struct wr_raw_encoder *encoder, struct wr_codec_header *header);
 
 /* A reading as it comes out of a body: with its key and text, which mean the same everywhere. */
 struct wr_raw_reading {

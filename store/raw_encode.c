@@ -237,6 +237,10 @@ static enum wr_result pack(struct wr_raw_encoder *encoder, struct wr_codec_heade
     return WR_OK;
 }
 
+void wr_raw_encode_seal(struct wr_raw_encoder *encoder, struct wr_codec_header *header) {
+    wr_codec_header_write(encoder->body.data, encoder->body.len, header);
+}
+
 enum wr_result wr_raw_encode(struct wr_raw_encoder *encoder, struct wr_codec_header *header, const struct wr_reading *readings, size_t n,
                              const struct wr_series_table *series, const struct wr_symbol_table *symbols, const uint8_t **ret_body,
                              size_t *ret_len) {
@@ -257,7 +261,7 @@ enum wr_result wr_raw_encode(struct wr_raw_encoder *encoder, struct wr_codec_hea
         if (readings[i].event_ns > header->t1_ns)
             header->t1_ns = readings[i].event_ns;
     }
-    wr_codec_header_write(encoder->body.data, encoder->body.len, header);
+    wr_raw_encode_seal(encoder, header);
     *ret_body = encoder->body.data;
     *ret_len = encoder->body.len;
     return WR_OK;

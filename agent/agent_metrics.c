@@ -247,6 +247,26 @@ static enum wr_result add_functions(struct wr_agent *agent) {
     return wr_certificates_metrics(agent->certificates);
 }
 
+/* Raw readings that windows keep. */
+static enum wr_result add_raw(struct wr_agent *agent) {
+    static const char name[] = "weir_raw_removed_readings_total";
+    static const char help[] = "Kept raw readings removed, by why: age as configured, space before that";
+    const struct wr_raw_log_stats *s = agent->store.raw_stats;
+    WR_TRY(wr_metrics_add(agent->metrics, agent, WR_METRIC_COUNTER, name, help, "why=\"age\"", &s->expired));
+    WR_TRY(wr_metrics_add(agent->metrics, agent, WR_METRIC_COUNTER, name, help, "why=\"space\"", &s->dropped));
+    const struct wr_metric_row list[] = {
+        {WR_METRIC_COUNTER, "weir_raw_readings_total", "Raw readings kept", .value = &s->readings},
+        {WR_METRIC_COUNTER, "weir_raw_missed_readings_total", "Raw readings that a window keeps, and that could not be written",
+         .value = &s->missed},
+        {WR_METRIC_COUNTER, "weir_raw_unkept_readings_total", "Raw readings that a window keeps, and the store was too slow for",
+         .value = &agent->engine.shown.unkept},
+        {WR_METRIC_COUNTER, "weir_raw_written_bytes_total", "Bytes of kept raw readings written to flash, each once",
+         .value = &s->written_bytes},
+        {WR_METRIC_GAUGE, "weir_raw_bytes", "Bytes of kept raw readings on disk", .value = &s->bytes},
+    };
+    return WR_METRICS_ADD_ALL(agent->metrics, agent, NULL, list, agent);
+}
+
 static enum wr_result add_store(struct wr_agent *agent) {
     const struct wr_store_stats *s = agent->store.stats;
     if (agent->store.state != WR_STORE_OPEN && agent->store.state != WR_STORE_WITHOUT)
@@ -306,6 +326,8 @@ static enum wr_result add_everything(struct wr_agent *agent) {
     WR_TRY(add_functions(agent));
     WR_TRY(wr_agent_metrics_inside(agent));
     WR_TRY(add_store(agent));
+    if (agent->store.keep_ns > 0)
+        WR_TRY(add_raw(agent));
     for (uint32_t slot = 0; slot < agent->n_slots; slot++) {
         if (!agent->sources[slot].config)
             continue;

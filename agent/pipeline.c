@@ -101,6 +101,7 @@ static enum wr_result start_store(struct wr_agent *agent, struct wr_error *err) 
     store->path = config->path;
     store->symbols = agent->symbols;
     store->accounts = &agent->accounts;
+    wr_store_loop_keep_raw(store, agent->series, config->raw_budget_bytes, wr_config_keep_ns(agent->config));
     store->options = (struct wr_store_options){.budget_bytes = config->budget_bytes,
                                                .free_floor_bytes = config->free_floor_bytes,
                                                .max_loss_ns = config->max_loss_ns,

@@ -332,7 +332,12 @@ static enum wr_result apply(struct wr_agent *agent, struct wr_loaded *loaded, co
     exchange->n_accounts = agent->accounts.n;
     stop_old(agent, diff, leaves);
     memcpy(exchange->leaves, leaves, sizeof leaves);
+    const int64_t keep_before_ns = agent->store.keep_ns;
+    const int64_t keep_ns = wr_config_keep_ns(loaded->config);
+    if (keep_ns > keep_before_ns)
+        agent->store.keep_ns = keep_ns; /* before the first reading that is kept */
     result = call_engine(agent, exchange, err);
+    agent->store.keep_ns = result == WR_OK ? keep_ns : keep_before_ns;
     if (result != WR_OK) {
         close_sources(agent, opened, n_opened);
         restart_old(agent, leaves);

@@ -39,14 +39,14 @@ static int deny(struct wr_query *query, const char *what, const char *name) {
     char word[64];
     if (query->error.code == WR_OK)
         (void)wr_error_set(&query->error, WR_DENIED,
-                           "%s%s is not allowed: a query reads readings, alarms, journal and segments, with SELECT", what,
+                           "%s%s is not allowed: a query reads readings, raw, alarms, journal and segments, with SELECT", what,
                            name ? wr_error_escape(word, sizeof word, name, strlen(name)) : "");
     return SQLITE_DENY;
 }
 
 /* Only what is listed here, so that a later SQLite brings nothing in. */
 static int authorize(void *user, int action, const char *a, const char *b, const char *database, const char *view) {
-    static const char *const tables[] = {"readings", "alarms", "journal", "segments", "json_each", "json_tree", NULL};
+    static const char *const tables[] = {"readings", "raw", "alarms", "journal", "segments", "json_each", "json_tree", NULL};
     static const char *const functions[] = {"load_extension", "fts3_tokenizer", "sqlite_log", NULL};
     struct wr_query *query = user;
     (void)database, (void)view;
@@ -107,7 +107,8 @@ static enum wr_result open_tables(struct wr_query *query, struct wr_error *err) 
     static const struct {
         const char *name;
         const sqlite3_module *module;
-    } tables[] = {{"readings", &wr_query_readings}, {"journal", &wr_query_journal}, {"segments", &wr_query_segments}};
+    } tables[] = {
+        {"readings", &wr_query_readings}, {"raw", &wr_query_raw}, {"journal", &wr_query_journal}, {"segments", &wr_query_segments}};
     int code = sqlite3_open_v2(":memory:", &query->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY | SQLITE_OPEN_NOMUTEX, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_exec(query->db, "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF", NULL, NULL, NULL);
@@ -118,8 +119,8 @@ static enum wr_result open_tables(struct wr_query *query, struct wr_error *err) 
     if (code == SQLITE_OK)
         code = sqlite3_exec(query->db, wr_query_views, NULL, NULL, NULL);
     if (code == SQLITE_OK) /* a table is declared when it is first named, which the authorizer would refuse */
-        code =
-            sqlite3_exec(query->db, "SELECT 1 FROM readings, alarms, segments, json_each('[]'), json_tree('[]') LIMIT 0", NULL, NULL, NULL);
+        code = sqlite3_exec(query->db, "SELECT 1 FROM readings, raw, alarms, segments, json_each('[]'), json_tree('[]') LIMIT 0", NULL,
+                            NULL, NULL);
     if (code != SQLITE_OK)
         return failed(query, query->db ? code : SQLITE_NOMEM, err);
     sqlite3_db_config(query->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);

@@ -1,6 +1,6 @@
 /* SQL over history: one SELECT over tables that are made of stored segments while it runs.
  *
- * Tables: readings (a row an aggregate or change), alarms (a row an entry of the journal), journal (the same as JSON), segments (their heads). Conditions
+ * Tables: readings (a row an aggregate or change), raw (a row a reading that was kept), alarms (a row an entry of the journal), journal (the same as JSON), segments (their heads). Conditions
  * on time, series, name and field are looked at before rows are made: segments outside of the time are not read. One body is in memory at a time. Functions beside
  * SQLite's own: ago('2h'), bucket('5m', time), time_ns(time), time_of(ns). docs/query.md is for users.
  *

@@ -6,6 +6,8 @@
 
 #include "store/codec.h"
 #include "store/query.h"
+#include "store/raw_codec.h"
+#include "store/raw_files.h"
 
 #define WR_QUERY_STEPS 64 /* of SQLite's machine between two looks at time and memory */
 
@@ -36,6 +38,7 @@ struct wr_query_scan {
     uint32_t at; /* of the present head; n_heads: none */
     struct wr_segment_head heads[WR_HISTORY_HEADS];
     struct wr_decoder *decoder; /* made with the first body */
+    struct wr_raw_decoder *raw; /* the same, with the first of raw readings */
 };
 void wr_query_scan_begin(struct wr_query_scan *scan, struct wr_query *query, unsigned lanes, int64_t from_ns, int64_t to_ns);
 /* The next head; WR_EMPTY behind the last. */
@@ -93,12 +96,26 @@ void wr_query_cursor_fini(struct wr_query_cursor *cursor);
 int wr_query_cursor_result(struct wr_query_cursor *cursor, enum wr_result result);
 /* A number of its own for each record of the store: SQLite joins what the sides of an OR found by it. */
 static inline sqlite3_int64 wr_query_rowid(const struct wr_segment_head *head, int64_t record) {
+    if (wr_raw_is_seq(head->seq))
+        return -1 - ((head->seq & ~WR_RAW_SEQ) * WR_SEGMENT_READINGS + record);
     return head->seq * WR_SEGMENT_RECORDS + record;
 }
 int wr_query_cursor_eof(sqlite3_vtab_cursor *cursor);
 void wr_query_put_time(sqlite3_context *context, int64_t wall_ns);
 
+/* query_series.c: what tables of readings have in common */
+#define WR_QUERY_SERIES_BYTES (WR_SERIES_KEY_BYTES + 64) /* of the name as people write it: the key, with a sign where it has a NUL */
+/* Their columns with WR_BOUND_TEXT, in this order. */
+enum wr_query_series_bound { WR_QUERY_BOUND_SERIES, WR_QUERY_BOUND_NAME, WR_QUERY_BOUND_FIELD };
+bool wr_query_series_wanted(const struct wr_query_bounds *bounds, const char *key, size_t len);
+/* The tags of a key as JSON, in place of what is in `into`. */
+WR_MUST_USE enum wr_result wr_query_series_tags(struct wr_buf *into, const char *key, size_t len);
+void wr_query_put_text(sqlite3_context *context, const char *text); /* NULL: NULL */
+void wr_query_put_unsigned(sqlite3_context *context, uint64_t value);
+void wr_query_put_value(sqlite3_context *context, enum wr_type type, union wr_value value, const char *text);
+
 extern const sqlite3_module wr_query_readings;
+extern const sqlite3_module wr_query_raw;
 extern const sqlite3_module wr_query_journal;
 extern const sqlite3_module wr_query_segments;
 /* Views over the journal. */

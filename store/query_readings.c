@@ -3,13 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/record_json.h"
 #include "core/series.h"
 #include "store/query_private.h"
 
 #define EXACT 9007199254740992.0 /* below it a double holds every integer */
-#define LANES (1U << WR_LANE_CHANGES | 1U << WR_LANE_WINDOWS | 1U << WR_LANE_RAW)
-#define SERIES_BYTES (WR_SERIES_KEY_BYTES + 64) /* of the name as people write it: the key, with a sign where it has a NUL */
+#define LANES (1U << WR_LANE_CHANGES | 1U << WR_LANE_WINDOWS)
 
 enum column {
     TIME,
@@ -37,7 +35,7 @@ enum column {
     KEY,
 };
 
-/* Hidden ones are not in `SELECT *`. */
+/* Hidden ones are not in `SELECT *`. Texts with bounds stand in the order of enum wr_query_series_bound. */
 static const struct wr_query_column columns[] = {
     [TIME] = {"time", "TEXT COLLATE time", WR_BOUND_TIME},
     [SERIES] = {"series", "TEXT", WR_BOUND_TEXT},
@@ -63,8 +61,6 @@ static const struct wr_query_column columns[] = {
     [SEQ] = {"seq", "INTEGER HIDDEN", WR_BOUND_NONE},
     [KEY] = {"key", "BLOB HIDDEN", WR_BOUND_NONE}, /* as core/series.h has it */
 };
-enum { BOUND_SERIES, BOUND_NAME, BOUND_FIELD }; /* texts, in their order */
-
 struct cursor {
     struct wr_query_cursor common; /* first */
     const struct wr_segment_head *head;
@@ -74,7 +70,7 @@ struct cursor {
     uint32_t n_runs; /* of the segment, up to the last that is wanted */
     bool wanted[WR_SEGMENT_RECORDS];
     bool tags_known;
-    char series[SERIES_BYTES];
+    char series[WR_QUERY_SERIES_BYTES];
     struct wr_buf tags;
 };
 
@@ -101,40 +97,6 @@ static int close(sqlite3_vtab_cursor *base) {
     return SQLITE_OK;
 }
 
-/* The text behind `word`, if it begins with that; else NULL. *word moves behind its NUL. */
-static const char *behind(const char *text, const char **word) {
-    const char *at = *word;
-    for (; *at; at++, text++)
-        if (*text != *at)
-            return NULL;
-    *word = at + 1;
-    return text;
-}
-
-/* Whether this is how wr_series_display writes the key. Asked of each series of each segment: most are not, and it is seen early. */
-static bool is_displayed(const char *key, size_t len, const char *text) {
-    static const char value[] = "value";
-    const char *at = key;
-    if (!(text = behind(text, &at)))
-        return false;
-    if (strcmp(at, value) == 0)
-        at += sizeof value;
-    else if (*text++ != '.' || !(text = behind(text, &at)))
-        return false;
-    const bool has_tags = at < key + len;
-    for (char before = '{'; at < key + len; before = ',')
-        if (*text++ != before || !(text = behind(text, &at)) || *text++ != '=' || !(text = behind(text, &at)))
-            return false;
-    return strcmp(text, has_tags ? "}" : "") == 0;
-}
-
-static bool is_wanted(const struct cursor *cursor, const char *key, size_t len) {
-    const char *const *texts = cursor->common.bounds.texts;
-    return (!texts[BOUND_NAME] || strcmp(texts[BOUND_NAME], wr_series_measurement(key)) == 0) &&
-           (!texts[BOUND_FIELD] || strcmp(texts[BOUND_FIELD], wr_series_field(key)) == 0) &&
-           (!texts[BOUND_SERIES] || is_displayed(key, len, texts[BOUND_SERIES]));
-}
-
 /* A segment begins: which of its runs are wanted. Behind the last of them nothing has to be decoded. False: none is. */
 static bool begin_segment(struct cursor *cursor) {
     size_t len;
@@ -143,7 +105,7 @@ static bool begin_segment(struct cursor *cursor) {
     cursor->key = NULL;
     cursor->n_runs = 0;
     for (uint32_t i = 0; i < WR_SEGMENT_RECORDS && (key = wr_decode_run(cursor->common.scan.decoder, i, &len)); i++) {
-        cursor->wanted[i] = is_wanted(cursor, key, len);
+        cursor->wanted[i] = wr_query_series_wanted(&cursor->common.bounds, key, len);
         if (cursor->wanted[i])
             cursor->n_runs = i + 1;
     }
@@ -213,38 +175,6 @@ static int filter(sqlite3_vtab_cursor *base, int number, const char *plan, int a
 
 /* -- columns ------------------------------------------------------------------------------------------------------------------------------- */
 
-static void put_text(sqlite3_context *context, const char *text) {
-    if (text)
-        sqlite3_result_text(context, text, -1, SQLITE_TRANSIENT);
-}
-
-static void put_unsigned(sqlite3_context *context, uint64_t value) {
-    if (value <= INT64_MAX)
-        sqlite3_result_int64(context, (int64_t)value);
-    else
-        sqlite3_result_double(context, (double)value);
-}
-
-static void put_value(sqlite3_context *context, const struct wr_aggregate *aggregate, union wr_value value, const char *text) {
-    switch ((enum wr_type)aggregate->type) {
-    case WR_TYPE_FLOAT:
-        sqlite3_result_double(context, value.f);
-        return;
-    case WR_TYPE_INT:
-        sqlite3_result_int64(context, value.i);
-        return;
-    case WR_TYPE_UINT:
-    case WR_TYPE_BOOL:
-        put_unsigned(context, value.u);
-        return;
-    case WR_TYPE_SYMBOL:
-        put_text(context, text);
-        return;
-    case WR_TYPE_NONE:
-        return;
-    }
-}
-
 static void put_sum(sqlite3_context *context, const struct wr_aggregate *aggregate) {
     const struct wr_sum *sum = &aggregate->sum;
     if (aggregate->type != WR_TYPE_FLOAT && sum->exact && sum->decimals == 0 && wr_i128_is_int64(sum->scaled))
@@ -276,13 +206,13 @@ static void put_measured(sqlite3_context *context, const struct wr_aggregate *ag
     else if (column == SUM)
         put_sum(context, aggregate);
     else if (column == MIN)
-        put_value(context, aggregate, aggregate->min, NULL);
+        wr_query_put_value(context, (enum wr_type)aggregate->type, aggregate->min, NULL);
     else if (column == MAX)
-        put_value(context, aggregate, aggregate->max, NULL);
+        wr_query_put_value(context, (enum wr_type)aggregate->type, aggregate->max, NULL);
     else if (column == FIRST)
-        put_value(context, aggregate, aggregate->first, aggregate->first_text);
+        wr_query_put_value(context, (enum wr_type)aggregate->type, aggregate->first, aggregate->first_text);
     else
-        put_value(context, aggregate, aggregate->last, aggregate->last_text);
+        wr_query_put_value(context, (enum wr_type)aggregate->type, aggregate->last, aggregate->last_text);
 }
 
 /* Of a change that of its value; of a window "uncertain" if one of its readings was, "bad" if no good one was there. */
@@ -294,25 +224,11 @@ static enum wr_quality quality_of(const struct wr_aggregate *aggregate) {
     return aggregate->flags & WR_AGGREGATE_UNCERTAIN ? WR_QUALITY_UNCERTAIN : WR_QUALITY_GOOD;
 }
 
-static enum wr_result print_tags(struct cursor *cursor) {
-    struct wr_json json;
-    const char *at = NULL;
-    const char *name;
-    const char *value;
-    wr_buf_clear(&cursor->tags);
-    wr_json_begin(&json, &cursor->tags);
-    wr_json_object(&json, NULL);
-    while (wr_series_next_tag(cursor->aggregate.key, cursor->aggregate.key_len, &at, &name, &value))
-        wr_json_string(&json, name, value);
-    wr_json_object_end(&json);
-    return wr_json_end(&json);
-}
-
 static int put_tags(sqlite3_context *context, struct cursor *cursor) {
-    if (!cursor->tags_known && print_tags(cursor) != WR_OK)
+    if (!cursor->tags_known && wr_query_series_tags(&cursor->tags, cursor->aggregate.key, cursor->aggregate.key_len) != WR_OK)
         return SQLITE_NOMEM;
     cursor->tags_known = true;
-    put_text(context, wr_buf_str(&cursor->tags));
+    wr_query_put_text(context, wr_buf_str(&cursor->tags));
     return SQLITE_OK;
 }
 
@@ -324,28 +240,28 @@ static void put_about(sqlite3_context *context, const struct cursor *cursor, int
         wr_query_put_time(context, aggregate->start_ns);
         return;
     case SERIES:
-        put_text(context, cursor->series);
+        wr_query_put_text(context, cursor->series);
         return;
     case N:
-        put_unsigned(context, aggregate->n);
+        wr_query_put_unsigned(context, aggregate->n);
         return;
     case BAD:
-        put_unsigned(context, aggregate->bad);
+        wr_query_put_unsigned(context, aggregate->bad);
         return;
     case QUALITY:
-        put_text(context, wr_quality_name(quality_of(aggregate)));
+        wr_query_put_text(context, wr_quality_name(quality_of(aggregate)));
         return;
     case TIME_NS:
         sqlite3_result_int64(context, aggregate->start_ns);
         return;
     case NAME:
-        put_text(context, wr_series_measurement(aggregate->key));
+        wr_query_put_text(context, wr_series_measurement(aggregate->key));
         return;
     case FIELD:
-        put_text(context, wr_series_field(aggregate->key));
+        wr_query_put_text(context, wr_series_field(aggregate->key));
         return;
     case TYPE:
-        put_text(context, wr_type_name((enum wr_type)aggregate->type));
+        wr_query_put_text(context, wr_type_name((enum wr_type)aggregate->type));
         return;
     case WINDOW_NS:
         sqlite3_result_int64(context, aggregate->window_ns);
@@ -360,7 +276,7 @@ static void put_about(sqlite3_context *context, const struct cursor *cursor, int
         sqlite3_result_int(context, (aggregate->flags & WR_AGGREGATE_WIDENED) != 0);
         return;
     case LANE:
-        put_text(context, wr_lane_name((enum wr_lane)cursor->head->lane));
+        wr_query_put_text(context, wr_lane_name((enum wr_lane)cursor->head->lane));
         return;
     case SEQ:
         sqlite3_result_int64(context, cursor->head->seq);

@@ -15,6 +15,8 @@ void wr_query_scan_begin(struct wr_query_scan *scan, struct wr_query *query, uns
 void wr_query_scan_fini(struct wr_query_scan *scan) {
     wr_decoder_free(scan->decoder);
     scan->decoder = NULL;
+    wr_raw_decoder_free(scan->raw);
+    scan->raw = NULL;
 }
 
 static bool next_lane(struct wr_query_scan *scan) {
@@ -52,6 +54,15 @@ static bool is_of(const struct wr_segment_head *head, const struct wr_codec_head
            (header->seq == head->seq || (header->n == head->n && header->t0_ns == head->t0_ns && header->t1_ns == head->t1_ns));
 }
 
+static enum wr_result make_decoder(struct wr_query_scan *scan, bool is_raw) {
+    enum wr_result result = WR_OK;
+    if (is_raw && !scan->raw)
+        result = wr_raw_decoder_new(&scan->raw);
+    else if (!is_raw && !scan->decoder)
+        result = wr_decoder_new(&scan->decoder);
+    return result == WR_OK ? WR_OK : wr_error_set(&scan->query->error, WR_NO_MEMORY, "no memory for a decoder");
+}
+
 /* WR_NOT_FOUND: it is not there any more. WR_CORRUPT: it is damaged; the next may be whole. */
 static enum wr_result fetch(struct wr_query_scan *scan) {
     const struct wr_history *history = &scan->query->options->history;
@@ -60,10 +71,11 @@ static enum wr_result fetch(struct wr_query_scan *scan) {
     const uint32_t left = scan->n_heads - scan->at;
     const uint64_t wanted = scan->query->report->segments + 1; /* the longer it runs, the more it will want */
     const uint32_t ahead = wanted < LOOK_AHEAD ? (uint32_t)wanted : LOOK_AHEAD;
-    if (!scan->decoder && wr_decoder_new(&scan->decoder) != WR_OK)
-        return wr_error_set(&scan->query->error, WR_NO_MEMORY, "no memory for a decoder");
+    const bool is_raw = scan->heads[scan->at].kind == WR_SEGMENT_RAW;
+    WR_TRY(make_decoder(scan, is_raw));
     WR_TRY(history->body(history->user, &scan->heads[scan->at], left < ahead ? left : ahead, &segment, &scan->query->error));
-    enum wr_result result = wr_decode_begin(scan->decoder, segment.body, segment.body_len, &header, &scan->query->error);
+    enum wr_result result = is_raw ? wr_raw_decode_begin(scan->raw, segment.body, segment.body_len, &header, &scan->query->error)
+                                   : wr_decode_begin(scan->decoder, segment.body, segment.body_len, &header, &scan->query->error);
     if (result == WR_OK && !is_of(&scan->heads[scan->at], &header))
         result = WR_NOT_FOUND; /* of a store that took the place of the one whose heads these are */
     wr_segment_free(&segment);

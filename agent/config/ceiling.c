@@ -18,6 +18,7 @@
 #include "agent/sources/source.h"
 #include "core/intern.h"
 #include "core/json.h"
+#include "core/kept.h"
 #include "core/quantity.h"
 #include "rules/alarms/annunciator.h"
 #include "rules/alarms/command_log.h"
@@ -26,6 +27,7 @@
 #include "rules/evaluator/evaluator_memory.h"
 #include "store/merge.h"
 #include "store/salvage.h"
+#include "store/raw_log.h"
 #include "store/store.h"
 #include "transport/command_messages.h"
 #include "transport/jws.h"
@@ -124,6 +126,14 @@ static void add_store(struct wr_ceiling *ceiling) {
         "segments being filled, their codec, SQLite, the salvage of a broken store; windows being merged when it is full");
 }
 
+static void add_kept(struct wr_ceiling *ceiling, const struct wr_config *config) {
+    if (wr_config_keep_ns(config) == 0)
+        return;
+    ceiling->disk_bytes += config->store->raw_budget_bytes;
+    add(ceiling, "kept", wr_kept_pool_bytes() + wr_raw_log_memory(),
+        "raw readings on their way to the disk, %d segments of %d, and their codec", WR_KEPT_POOL, WR_SEGMENT_READINGS);
+}
+
 /* paho keeps a copy of what is in flight. */
 static void add_uplink(struct wr_ceiling *ceiling, const struct wr_config_uplink *uplink) {
     if (!uplink)
@@ -175,6 +185,7 @@ void wr_ceiling_of(const struct wr_config *config, const struct wr_ruleset *rule
     add_rules(&ceiling, config, rules);
     add_alarms(&ceiling, rules);
     add_store(&ceiling);
+    add_kept(&ceiling, config);
     add_uplink(&ceiling, config->uplink);
     add(&ceiling, "workers", wr_agent_workers_bytes(config->limits) + config->limits->worker_threads * THREAD_BYTES,
         "%u threads at most for sources that poll", config->limits->worker_threads);

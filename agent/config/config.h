@@ -199,6 +199,7 @@ struct wr_config_window {
     char *of;
     int forward; /* enum wr_window_forward */
     int64_t lateness_ns;
+    char *keep; /* "raw 24h"; NULL: nothing */
 };
 
 struct wr_config_store {
@@ -207,6 +208,7 @@ struct wr_config_store {
     int64_t max_loss_ns;       /* closed windows are committed at least this often */
     uint64_t free_floor_bytes; /* free space on the file system that is left alone */
     int64_t ledger_every_ns;   /* ledger records go upstream so often; 0: never */
+    uint64_t raw_budget_bytes; /* of raw readings that windows keep, beside budget_bytes */
 };
 
 enum wr_config_mqtt_version { WR_CONFIG_MQTT_AUTO, WR_CONFIG_MQTT_5, WR_CONFIG_MQTT_3_1_1 };
@@ -340,6 +342,9 @@ void wr_config_free(struct wr_config *config);
 
 /* True if `program` (absolute) is on the allow-list. */
 bool wr_config_exec_allowed(const struct wr_config *config, const char *program);
+
+/* How long raw readings are kept; 0: no window keeps them. All that do keep them equally long. */
+int64_t wr_config_keep_ns(const struct wr_config *config);
 
 /* The reference of all keys, as docs/configuration.md holds it. */
 WR_MUST_USE enum wr_result wr_config_reference_markdown(struct wr_buf *into);

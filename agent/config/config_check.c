@@ -55,6 +55,8 @@ static void compile_window(struct wr_config_load *load, unsigned index) {
     spec->forward = (enum wr_window_forward)section->forward;
     spec->every_ns = section->every_ns;
     spec->lateness_ns = section->lateness_ns;
+    if (section->keep)
+        wr_config_check_keep(load, index);
     struct wr_error err = {0};
     size_t at = 0;
     if (wr_selector_parse(section->of, strlen(section->of), &spec->of, &at, &err) == WR_OK)

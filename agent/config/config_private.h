@@ -21,6 +21,7 @@ enum wr_config_code {
     WR_CONFIG_W_TIME = 512,     /* no time zone, no time format */
     WR_CONFIG_W_LEFT_OUT = 513, /* not in this build */
     WR_CONFIG_W_MAPPING = 514,  /* of JSON: a path, a name, a type */
+    WR_CONFIG_W_KEEP = 515,     /* not what a window can keep */
 };
 
 extern const struct wr_yaml_field wr_config_fields[];
@@ -97,6 +98,7 @@ void wr_config_check_mapping(struct wr_config_load *load, unsigned index);
 void wr_config_check_node(struct wr_config_load *load);
 void wr_config_check_sources(struct wr_config_load *load);
 void wr_config_check_windows(struct wr_config_load *load);
+void wr_config_check_keep(struct wr_config_load *load, unsigned index); /* of a window */
 void wr_config_check_rules(struct wr_config_load *load);
 void wr_config_check_store(struct wr_config_load *load);
 void wr_config_check_uplink(struct wr_config_load *load);

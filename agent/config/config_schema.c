@@ -51,6 +51,11 @@ static const struct wr_yaml_field window_fields[] = {
      .min = 0,
      .max = (double)WR_WINDOW_LATENESS_MAX_NS,
      .help = "how long a window waits for readings that come late; a point overrides it"},
+    {.key = "keep",
+     .kind = WR_YAML_STRING,
+     AT(wr_config_window, keep),
+     .help = "`raw 24h`: its readings themselves are kept so long on this device, 1m to 366d, for `weir query` and `weir replay`; the same "
+             "for all windows that keep them"},
     {.key = NULL},
 };
 
@@ -84,6 +89,13 @@ static const struct wr_yaml_field store_fields[] = {
      .min = 0,
      .max = 365 * DAY,
      .help = "the totals of the ledger go upstream so often, and at each start, for `weir-receive --audit`; 0s: never"},
+    {.key = "raw_budget",
+     .kind = WR_YAML_SIZE,
+     AT(wr_config_store, raw_budget_bytes),
+     .fallback = "64MB",
+     .min = 2e6,
+     .max = 1e12,
+     .help = "limit on disk, beside `budget`, of the raw readings that windows keep; the oldest go first"},
     {.key = NULL},
 };
 

@@ -24,6 +24,7 @@ static bool snapshot_rest(struct wr_engine_loop *loop, int64_t boot_ns) {
 
 int64_t wr_engine_loop_end_turn(struct wr_engine_loop *loop, int64_t boot_ns) {
     if (loop->phase == WR_ENGINE_RUNS) {
+        wr_engine_loop_send_kept(loop);
         loop->phase = WR_ENGINE_SNAPSHOTS;
         loop->snapshot_cursor = 0;
         loop->end_due_boot_ns = wr_clock_add_ns(boot_ns, JOURNAL_NS);

@@ -97,6 +97,9 @@ enum wr_result wr_engine_loop_exchange(struct wr_engine_loop *loop, struct wr_en
     for (uint32_t i = 0; i < loop->handover->n_counts; i++)
         loop->base[loop->handover->counts[i].account][loop->handover->counts[i].book] += loop->handover->counts[i].readings;
     loop->handover->n_counts = 0;
+    struct wr_engine_stats stats;
+    wr_engine_stats(loop->engine, &stats);
+    loop->unkept_before += stats.unkept;
     loop->engine = engine;
     loop->counted_taken = 0;
     begin_round_anew(loop);

@@ -15,6 +15,8 @@ enum wr_result wr_engine_loop_init(struct wr_engine_loop *loop, uint32_t handove
         .name = "engine requests", .capacity = 16, .element_bytes = sizeof(struct wr_request *), .drop = drop_request};
     WR_TRY(wr_channel_new(&options, &loop->requests, err));
     enum wr_result result = wr_handover_pool_init(&loop->handovers, handovers, max_counts, err);
+    if (result == WR_OK && (result = wr_kept_pool_init(&loop->kept_pool, err)) != WR_OK)
+        wr_handover_pool_fini(&loop->handovers);
     if (result != WR_OK) {
         wr_channel_free(loop->requests);
         loop->requests = NULL;
@@ -27,6 +29,8 @@ enum wr_result wr_engine_loop_init(struct wr_engine_loop *loop, uint32_t handove
 void wr_engine_loop_fini(struct wr_engine_loop *loop) {
     if (loop->handovers.free)
         wr_handover_pool_fini(&loop->handovers);
+    if (loop->kept_pool.free)
+        wr_kept_pool_fini(&loop->kept_pool);
     wr_channel_free(loop->requests);
     loop->requests = NULL;
     free(loop->base);
@@ -54,6 +58,7 @@ static void show_stats(struct wr_engine_loop *loop, int64_t boot_ns) {
     shown->bad = stats.bad;
     shown->aggregates = stats.aggregates;
     shown->widened = stats.widened;
+    shown->unkept = loop->unkept_before + stats.unkept;
     shown->open_windows = stats.open_windows;
     shown->engine_bytes = stats.bytes;
     struct wr_evaluator *evaluator = wr_engine_evaluator(loop->engine);
@@ -72,6 +77,7 @@ static bool take_waiting(struct wr_engine_loop *loop, uint32_t input, const stru
     struct wr_batch *batch = loop->waiting[input];
     while (loop->waiting_from[input] < batch->n) {
         wr_engine_loop_want_handover(loop);
+        wr_engine_loop_want_kept(loop, now->boot_ns);
         uint32_t taken = wr_engine_take(loop->engine, batch, loop->waiting_from[input], now, &loop->out);
         loop->waiting_from[input] += taken;
         wr_engine_loop_drain_alarms(loop);
@@ -165,6 +171,8 @@ static int64_t next_deadline(const struct wr_engine_loop *loop, int64_t boot_ns)
         deadline = loop->handover_since_boot_ns + WR_ENGINE_HANDOVER_AGE_NS;
     if (loop->counts_due_boot_ns < deadline)
         deadline = loop->counts_due_boot_ns;
+    if (loop->kept && loop->kept->n > 0 && loop->kept->since_boot_ns + WR_ENGINE_KEPT_AGE_NS < deadline)
+        deadline = loop->kept->since_boot_ns + WR_ENGINE_KEPT_AGE_NS;
     bool snapshots = loop->snapshotting || loop->resnapshot;
     if (snapshots && deadline > boot_ns + WR_ENGINE_SNAPSHOT_PAUSE_NS)
         deadline = boot_ns + WR_ENGINE_SNAPSHOT_PAUSE_NS; /* slice after slice, also when no reading comes */
@@ -196,6 +204,7 @@ static int64_t do_what_is_due(struct wr_engine_loop *loop, const struct wr_now *
         more = wr_engine_timers(loop->engine, now, WR_ENGINE_TIMER_SLICE, &loop->out);
     wr_engine_loop_drain_alarms(loop);
     wr_engine_loop_hand_over_due(loop, now->boot_ns);
+    wr_engine_loop_kept_due(loop, now->boot_ns);
     wr_engine_loop_snapshot(loop, now->boot_ns);
     if (loop->out.alarms.n == 0)
         wr_engine_figures_turn(&loop->figures, loop->engine, now, &loop->out.alarms);

@@ -33,6 +33,7 @@
 #define WR_ENGINE_SNAPSHOT_AGE_NS (60 * WR_NS_PER_S)   /* the states of all alarms are journalled this often */
 #define WR_ENGINE_SNAPSHOT_SLICE 16
 #define WR_ENGINE_SNAPSHOT_PAUSE_NS (5 * WR_NS_PER_MS) /* between two slices of an idle engine */
+#define WR_ENGINE_KEPT_AGE_NS (60 * WR_NS_PER_S)       /* kept readings that do not fill a segment go to the store after this */
 #define WR_ENGINE_SHOW_AGE_NS (20 * WR_NS_PER_MS)      /* the numbers for others are this fresh */
 
 /* What a source is to the engine, in the slot whose number stands in its batches. A channel that is closed and drained has ended. */
@@ -47,6 +48,7 @@ struct wr_engine_input {
 struct wr_store_message {
     struct wr_handover *handover; /* or NULL */
     struct wr_request *request;   /* or NULL: passed on by the engine, to be finished by the store */
+    struct wr_kept *kept;         /* or NULL */
 };
 
 /* What a wait brought: one of these, or nothing. It is the turn's from then on. */
@@ -78,6 +80,7 @@ struct wr_engine_stats_shown {
     _Atomic uint64_t bad;
     _Atomic uint64_t aggregates;
     _Atomic uint64_t widened;
+    _Atomic uint64_t unkept;
     _Atomic uint64_t open_windows;
     _Atomic uint64_t alarms_active;
     _Atomic uint64_t alarms_unacked;
@@ -103,6 +106,7 @@ struct wr_engine_loop {
     /* Made by init. */
     struct wr_channel *requests; /* struct wr_request * */
     struct wr_handover_pool handovers;
+    struct wr_kept_pool kept_pool;
     struct wr_engine_stats_shown shown;
 
     /* Counts of engines and sources that a reload has ended, per account: counts that the store gets never go back. NULL: none yet. */
@@ -115,6 +119,8 @@ struct wr_engine_loop {
     int64_t handover_since_boot_ns;
     int64_t counts_due_boot_ns;
     uint64_t counted_taken; /* readings at the last handover */
+    struct wr_kept *kept;   /* being filled, or NULL */
+    uint64_t unkept_before; /* of engines that a reload has ended */
     struct wr_alarm_entry alarm_room[WR_ENGINE_ALARM_ROOM];
     struct wr_engine_out out;
     struct wr_batch *waiting[WR_ENGINE_INPUTS_MAX]; /* taken from the channel, not yet (wholly) taken by the engine: oldest of a list */
@@ -129,7 +135,7 @@ struct wr_engine_loop {
     uint32_t snapshot_cursor;
     int64_t snapshot_due_boot_ns;
     uint64_t journal_number; /* of the last entry sent to the journal */
-    bool widens; /* under the pressure of the outbox */
+    bool widens;             /* under the pressure of the outbox */
     struct wr_engine_figures figures;
     bool clear; /* the last turn left nothing in hand: a batch may be taken */
     enum wr_engine_phase phase;

@@ -24,4 +24,12 @@ void wr_engine_loop_snapshot(struct wr_engine_loop *loop, int64_t boot_ns);
 /* A turn at the end of a run, when every input has ended. */
 WR_MUST_USE int64_t wr_engine_loop_end_turn(struct wr_engine_loop *loop, int64_t boot_ns);
 
+/* engine_kept.c */
+/* Before a batch is taken: makes sure that there is room for what it may keep. Without room readings go unkept. */
+void wr_engine_loop_want_kept(struct wr_engine_loop *loop, int64_t boot_ns);
+/* Sends kept readings that have waited long enough. */
+void wr_engine_loop_kept_due(struct wr_engine_loop *loop, int64_t boot_ns);
+/* Sends all that there are. */
+void wr_engine_loop_send_kept(struct wr_engine_loop *loop);
+
 #endif

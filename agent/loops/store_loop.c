@@ -32,7 +32,7 @@ enum wr_result wr_store_loop_init(struct wr_store_loop *loop, uint32_t handovers
         struct wr_channel_options options;
     } wanted[] = {
         {&loop->from_engine,
-         {.name = "engine to store", .capacity = handovers + 16, .element_bytes = sizeof(struct wr_store_message), .drop = drop_message}},
+         {.name = "engine to store", .capacity = handovers + 16 + WR_KEPT_POOL, .element_bytes = sizeof(struct wr_store_message), .drop = drop_message}},
         {&loop->journal, {.name = "journal", .capacity = WR_STORE_JOURNAL_CAPACITY, .element_bytes = sizeof(struct wr_alarm_entry)}},
         {&loop->requests, {.name = "store requests", .capacity = 16, .element_bytes = sizeof(struct wr_request *), .drop = drop_request}},
         {&loop->from_uplink,
@@ -52,6 +52,11 @@ enum wr_result wr_store_loop_init(struct wr_store_loop *loop, uint32_t handovers
             return result;
         }
     }
+    const enum wr_result raw = wr_store_loop_raw_init(loop, err);
+    if (raw != WR_OK) {
+        wr_store_loop_fini(loop);
+        return raw;
+    }
     loop->state = WR_STORE_OPENING;
     return WR_OK;
 }
@@ -63,6 +68,8 @@ void wr_store_loop_fini(struct wr_store_loop *loop) {
         wr_channel_free(*channels[i]);
         *channels[i] = NULL;
     }
+    wr_raw_log_free(loop->raw);
+    loop->raw = NULL;
     free(loop->restored);
     loop->restored = NULL;
     wr_buf_fini(&loop->memories);
@@ -193,6 +200,8 @@ static void take(struct wr_store_loop *loop, const struct wr_now *now, const str
         break;
     case WR_STORE_ENGINE:
         loop->handover = received->message.handover;
+        if (received->message.kept)
+            wr_store_loop_keep(loop, received->message.kept, now);
         if (received->message.request)
             run_request(loop, received->message.request);
         break;
@@ -261,6 +270,7 @@ static void work(struct wr_store_loop *loop, const struct wr_now *now) {
         struct wr_error err = {0};
         wr_store_loop_disk_result(loop, wr_store_tick(loop->store, now, &err), "committing", &err);
     }
+    wr_store_loop_raw_turn(loop, now);
     log_commits(loop, counted_before);
     log_salvage(loop);
     log_merging(loop);
@@ -273,6 +283,8 @@ static int64_t next_deadline(const struct wr_store_loop *loop) {
     int64_t due = wr_store_due(loop->store);
     if (due > wr_store_opening_due(loop))
         due = wr_store_opening_due(loop);
+    if (due > loop->raw_due_boot_ns)
+        due = loop->raw_due_boot_ns;
     bool waits = loop->handover || loop->n_alarms || loop->asked_waits || wr_store_loop_offers_wait(loop);
     if (loop->refusals > 0 && (waits || due < loop->retry_boot_ns))
         return loop->retry_boot_ns;

@@ -20,7 +20,9 @@
 #include "agent/loops/engine_loop.h"
 #include "agent/loops/request.h"
 #include "core/channel.h"
+#include "core/series.h"
 #include "core/symbol.h"
+#include "store/raw_log.h"
 #include "store/store.h"
 #include "transport/uplink_messages.h"
 
@@ -57,7 +59,10 @@ struct wr_store_loop {
     const char *path;
     struct wr_store_options options;
     const struct wr_symbol_table *symbols;
-    const struct wr_accounts *accounts; /* read at the start; later by request */
+    const struct wr_series_table *series; /* of kept raw readings; NULL: none are kept */
+    uint64_t raw_budget_bytes;            /* for them */
+    _Atomic int64_t keep_ns;              /* how long; 0: not at all. A reload may change it */
+    const struct wr_accounts *accounts;   /* read at the start; later by request */
 
     /* Made by init. */
     struct wr_channel *from_engine; /* struct wr_store_message */
@@ -79,11 +84,16 @@ struct wr_store_loop {
     _Atomic uint64_t open_failures;  /* attempts */
     struct wr_alarm_entry *restored; /* snapshots found at opening, for the engine; the main thread frees them */
     uint32_t n_restored;
-    struct wr_buf memories;             /* states of windows found at opening: agent/loops/memories.h */
-    const struct wr_store_stats *stats; /* once it is open or without */
+    struct wr_buf memories;                   /* states of windows found at opening: agent/loops/memories.h */
+    const struct wr_store_stats *stats;       /* once it is open or without */
+    const struct wr_raw_log_stats *raw_stats; /* from init on; NULL without series */
 
     /* The thread's own. */
     struct wr_store *store;
+    struct wr_raw_log *raw;
+    int64_t raw_due_boot_ns; /* the next look at their age */
+    bool raw_refuses;
+    uint64_t raw_dropped;         /* as told in the log */
     struct wr_handover *handover; /* partly taken */
     uint32_t handover_from;
     struct wr_alarm_entry alarms[WR_STORE_JOURNAL_BATCH];
@@ -109,6 +119,8 @@ struct wr_store_loop {
     pthread_t thread;
 };
 
+/* Before init: raw readings of these series may be kept, for so long; without it none are. */
+void wr_store_loop_keep_raw(struct wr_store_loop *loop, const struct wr_series_table *series, uint64_t budget_bytes, int64_t keep_ns);
 WR_MUST_USE enum wr_result wr_store_loop_init(struct wr_store_loop *loop, uint32_t handovers, uint32_t uplink_window, struct wr_error *err);
 /* Starts the thread, which opens the store. */
 WR_MUST_USE enum wr_result wr_store_loop_start(struct wr_store_loop *loop, struct wr_error *err);

@@ -26,4 +26,11 @@ bool wr_store_loop_offers_wait(const struct wr_store_loop *loop);
 /* What is in loop->asked. */
 void wr_store_loop_answer_uplink(struct wr_store_loop *loop, const struct wr_now *now);
 
+/* store_raw.c: raw readings that windows keep */
+WR_MUST_USE enum wr_result wr_store_loop_raw_init(struct wr_store_loop *loop, struct wr_error *err);
+/* Puts them to the others, and returns them to their pool. What cannot be put is counted. */
+void wr_store_loop_keep(struct wr_store_loop *loop, struct wr_kept *kept, const struct wr_now *now);
+/* Removes what is older than it shall be kept, now and then. */
+void wr_store_loop_raw_turn(struct wr_store_loop *loop, const struct wr_now *now);
+
 #endif

@@ -16,6 +16,7 @@ struct taking {
     const struct wr_batch *batch;
     const struct wr_now *now;
     struct wr_alarm_out *alarms;
+    struct wr_kept *kept;
     struct wr_evaluator_band *bands; /* NULL: no rules */
     bool attach_tried;               /* once a call: without memory it would fail for every reading */
     struct wr_arrival arrival;
@@ -33,7 +34,7 @@ struct wr_step wr_step_begin(struct wr_engine *engine, const struct wr_now *now,
 
 static struct taking begin(struct wr_engine *engine, const struct wr_batch *batch, const struct wr_now *now, struct wr_engine_out *out) {
     assert(batch->source < engine->n_sources);
-    struct taking taking = {.step = wr_step_begin(engine, now, out), .batch = batch, .now = now, .alarms = &out->alarms};
+    struct taking taking = {.step = wr_step_begin(engine, now, out), .batch = batch, .now = now, .alarms = &out->alarms, .kept = out->kept};
     taking.arrival = wr_arrival_of(engine, batch);
     taking.accounts = wr_engine_account(engine, batch->source, 0);
     taking.streams = engine->streams.chunks;
@@ -91,6 +92,15 @@ static inline void put_into_windows(struct taking *taking, uint32_t index, struc
         }
         wr_window_put(&taking->step, index, &at, reading, taking->batch->arrival_boot_ns);
     }
+}
+
+/* It is in its windows already: once, however many keep it. */
+static inline void keep(struct taking *taking, const struct wr_reading *reading) {
+    struct wr_kept *kept = taking->kept;
+    if (kept && kept->n < WR_SEGMENT_READINGS)
+        kept->readings[kept->n++] = *reading;
+    else
+        taking->step.engine->stats.unkept++;
 }
 
 static void book_unwanted(struct taking *taking, const struct wr_reading *reading) {
@@ -199,6 +209,8 @@ static inline bool take_one(struct taking *taking, struct wr_reading reading) {
         put_into_windows(taking, index, stream, windows, &reading);
     else
         book_unwanted(taking, &reading);
+    if ((windows & engine->keeps) != 0)
+        keep(taking, &reading);
     return true;
 }
 

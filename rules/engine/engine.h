@@ -17,6 +17,7 @@
 #include "core/batch.h"
 #include "core/clock.h"
 #include "core/handover.h"
+#include "core/kept.h"
 #include "core/ledger.h"
 #include "core/result.h"
 #include "core/series.h"
@@ -44,6 +45,8 @@ struct wr_engine_options {
 struct wr_engine_out {
     struct wr_alarm_out alarms;
     struct wr_handover *handover;
+    /* Readings of windows that keep them, with times and qualities as the windows saw them (arrivals: WR_KEPT_ARRIVAL_NS). NULL or full: they go unkept. */
+    struct wr_kept *kept;
 };
 
 WR_MUST_USE enum wr_result wr_engine_new(const struct wr_engine_options *options, struct wr_engine **ret_engine, struct wr_error *err);
@@ -100,6 +103,7 @@ struct wr_engine_stats {
     uint64_t type_refused;
     uint64_t aggregates;
     uint64_t widened; /* readings in windows that were longer than configured */
+    uint64_t unkept;  /* that a window would keep, and no room was for */
     uint32_t open_windows;
     uint32_t streams;       /* (series, source) pairs */
     uint32_t skewed;        /* streams of devices whose clocks are off: rules/engine/pace.h */

@@ -107,6 +107,7 @@ enum wr_result wr_engine_new(const struct wr_engine_options *options, struct wr_
         bool changes = options->windows[i].forward == WR_FORWARD_CHANGES;
         engine->every_ns[i] = changes ? 0 : options->windows[i].every_ns;
         engine->changes |= (uint32_t)changes << i;
+        engine->keeps |= (uint32_t)(options->windows[i].keep_ns > 0) << i;
     }
     memcpy(engine->account_ids, options->accounts, n_accounts(options) * sizeof *engine->account_ids);
     wr_wheel_init(&engine->wheel, &engine->streams, offsetof(struct wr_stream, timer));

@@ -81,6 +81,7 @@ struct wr_engine {
     uint32_t first_end; /* streams of series stand below this */
     uint32_t attached;  /* series known to the evaluator */
     uint32_t changes;   /* windows that forward changes, one bit each */
+    uint32_t keeps;     /* windows that keep raw readings */
     uint32_t widening;  /* a new window is so many times as long as `every` */
     uint32_t flush_at;  /* next stream to flush */
     int64_t every_ns[WR_WINDOWS_MAX];

@@ -36,6 +36,7 @@ struct wr_window_spec {
     enum wr_window_forward forward;
     int64_t every_ns;    /* windows only; EVERY_MIN .. EVERY_MAX */
     int64_t lateness_ns; /* 0 .. LATENESS_MAX; a point overrides */
+    int64_t keep_ns;     /* how long the readings themselves are kept; 0: they are not */
     struct wr_selector of;
 };
 

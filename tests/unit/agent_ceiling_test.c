@@ -52,6 +52,19 @@ static void test_sum(void **state) {
     assert_int_equal(item(&ceiling, "rules"), 0);
 }
 
+static void test_raw_readings_count_where_they_are_kept(void **state) {
+    (void)state;
+    const struct wr_ceiling base = ceiling_of(BASE, NULL);
+    const struct wr_ceiling kept = ceiling_of("node: {id: g}\nsources: [{name: a, kind: line, listen: \"tcp://127.0.0.1:1\"}]\n"
+                                              "windows: [{name: m1, every: 1m, keep: raw 24h}, {name: m5, every: 5m, lateness: 10s}]\n"
+                                              "store: {raw_budget: 10MB}\n",
+                                              NULL);
+    assert_int_equal(item(&base, "kept"), 0);
+    assert_true(item(&kept, "kept") > 0);
+    assert_int_equal(kept.total_bytes - base.total_bytes, item(&kept, "kept"));
+    assert_int_equal(kept.disk_bytes - base.disk_bytes, 10000000);
+}
+
 static void test_grows(void **state) {
     (void)state;
     struct wr_ceiling base = ceiling_of(BASE, NULL);
@@ -165,8 +178,10 @@ static void test_render(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sum),    cmocka_unit_test(test_grows),  cmocka_unit_test(test_all_parts), cmocka_unit_test(test_rules),
-        cmocka_unit_test(test_losses), cmocka_unit_test(test_render), cmocka_unit_test(test_listeners),
+        cmocka_unit_test(test_sum),    cmocka_unit_test(test_raw_readings_count_where_they_are_kept),
+        cmocka_unit_test(test_grows),  cmocka_unit_test(test_all_parts),
+        cmocka_unit_test(test_rules),  cmocka_unit_test(test_losses),
+        cmocka_unit_test(test_render), cmocka_unit_test(test_listeners),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

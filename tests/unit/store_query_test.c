@@ -317,7 +317,7 @@ static void test_only_select_over_these_tables(void **state) {
         assert_int_equal(bed->query.rows.len, 0);
     }
     fails(bed, "ATTACH '/etc/passwd' AS x", WR_DENIED,
-          "ATTACH is not allowed: a query reads readings, alarms, journal and segments, with SELECT");
+          "ATTACH is not allowed: a query reads readings, raw, alarms, journal and segments, with SELECT");
     fails(bed, "SELECT a FROM sqlite_master", WR_INVALID, "no such column: a");
     fails(bed, "SELECT name FROM sqlite_master", WR_DENIED, "reading sqlite_master is not allowed");
     answers(bed, "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 3) SELECT sum(x), (SELECT count(*) FROM c) FROM c",

@@ -6,50 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/replay/history_feed_private.h"
 #include "agent/replay/play.h"
-#include "core/buf.h"
-#include "core/symbol.h"
-#include "store/query.h"
 
 #define TEXTS 65536
 #define MEMORY_BYTES (UINT64_C(64) << 20)
 
-enum { KEY, TYPE, TIME_NS, WINDOW_NS, WIDENED, QUALITY, VALUES };
-enum { FIRST, MIN, MAX, LAST, N_VALUES }; /* from column VALUES on */
-#define SELECT "SELECT key, type, time_ns, window_ns, widened, quality, first, min, max, last FROM readings WHERE n > 0"
-
-/* A window or change as it was stored. */
-struct row {
-    uint32_t series;
-    uint8_t type;
-    uint8_t quality;
-    bool is_widened;
-    int64_t start_ns;
-    int64_t window_ns;
-    union wr_value values[N_VALUES];
-};
-
-struct point {
-    int64_t at_ns;
-    uint64_t order;
-    uint32_t series;
-    uint8_t type;
-    uint8_t quality;
-    union wr_value value;
-};
-
-struct feed {
-    struct wr_history_feed *options;
-    const struct wr_sink *sink;
-    struct wr_series_table *series;
-    struct wr_symbol_table *texts;
-    int64_t *shortest; /* window of a series, so far; -1: none */
-    struct wr_buf rows;
-    struct wr_buf points;
-    uint64_t order;
-    int64_t first_ns; /* of all that there is */
-    int64_t last_ns;
-};
+enum { KEY, TYPE, TIME_NS, WINDOW_NS, WIDENED, QUALITY, READINGS, VALUES };
+#define SELECT "SELECT key, type, time_ns, window_ns, widened, quality, n + bad, first, min, max, last FROM readings WHERE n > 0"
 
 /* -- rows of a slice -------------------------------------------------------------------------------------------------------------------------------- */
 
@@ -57,19 +21,25 @@ static bool is_named(const struct wr_query_value *value, const char *name) {
     return value->kind == WR_QUERY_TEXT && strcmp(value->text, name) == 0;
 }
 
-static uint8_t type_of(const struct wr_query_value *value) {
+uint8_t wr_history_feed_type(const struct wr_query_value *value) {
     for (int type = WR_TYPE_FLOAT; type <= WR_TYPE_SYMBOL; type++)
         if (is_named(value, wr_type_name((enum wr_type)type)))
             return (uint8_t)type;
     return WR_TYPE_NONE;
 }
 
-static enum wr_result value_of(struct feed *feed, uint8_t type, const struct wr_query_value *value, union wr_value *ret_value) {
+uint8_t wr_history_feed_quality(const struct wr_query_value *value) {
+    return is_named(value, wr_quality_name(WR_QUALITY_UNCERTAIN)) ? WR_QUALITY_UNCERTAIN
+           : is_named(value, wr_quality_name(WR_QUALITY_BAD))     ? WR_QUALITY_BAD
+                                                                  : WR_QUALITY_GOOD;
+}
+
+enum wr_result wr_history_feed_value(struct feed *feed, uint8_t type, const struct wr_query_value *value, union wr_value *ret_value) {
     *ret_value = (union wr_value){.u = 0};
     if (type == WR_TYPE_SYMBOL && value->kind == WR_QUERY_TEXT)
         return wr_symbol_intern(feed->texts, value->text, value->len, &ret_value->symbol);
     if (type == WR_TYPE_FLOAT)
-        ret_value->f = value->kind == WR_QUERY_INTEGER ? (double)value->integer : value->real;
+        ret_value->f = value->kind == WR_QUERY_INTEGER ? (double)value->integer : value->kind == WR_QUERY_REAL ? value->real : (double)NAN;
     else if (value->kind == WR_QUERY_REAL) /* beyond what SQLite keeps as an integer */
         ret_value->u = value->real < 18446744073709551616.0 ? (uint64_t)value->real : UINT64_MAX;
     else
@@ -77,24 +47,23 @@ static enum wr_result value_of(struct feed *feed, uint8_t type, const struct wr_
     return WR_OK;
 }
 
-static enum wr_result on_columns(void *user, const char *const *names, unsigned n, struct wr_error *err) {
+enum wr_result wr_history_feed_columns(void *user, const char *const *names, unsigned n, struct wr_error *err) {
     (void)user, (void)names, (void)n, (void)err;
     return WR_OK;
 }
 
 static enum wr_result on_row(void *user, const struct wr_query_value *values, unsigned n, struct wr_error *err) {
     struct feed *feed = user;
-    struct row row = {.type = type_of(&values[TYPE]),
-                      .quality = is_named(&values[QUALITY], wr_quality_name(WR_QUALITY_UNCERTAIN)) ? WR_QUALITY_UNCERTAIN
-                                 : is_named(&values[QUALITY], wr_quality_name(WR_QUALITY_BAD))     ? WR_QUALITY_BAD
-                                                                                                   : WR_QUALITY_GOOD,
+    struct row row = {.type = wr_history_feed_type(&values[TYPE]),
+                      .quality = wr_history_feed_quality(&values[QUALITY]),
+                      .readings = values[READINGS].integer,
                       .is_widened = values[WIDENED].integer != 0,
                       .start_ns = values[TIME_NS].integer,
                       .window_ns = values[WINDOW_NS].integer};
     (void)n;
     enum wr_result result = wr_series_intern(feed->series, values[KEY].text, values[KEY].len, &row.series);
     for (unsigned i = 0; i < N_VALUES && result == WR_OK; i++)
-        result = value_of(feed, row.type, &values[VALUES + i], &row.values[i]);
+        result = wr_history_feed_value(feed, row.type, &values[VALUES + i], &row.values[i]);
     if (result != WR_OK)
         return wr_error_set(err, result, result == WR_LIMIT ? "too many series or texts for a replay" : "no memory");
     int64_t *shortest = &feed->shortest[row.series];
@@ -104,7 +73,7 @@ static enum wr_result on_row(void *user, const struct wr_query_value *values, un
     return result == WR_OK ? WR_OK : wr_error_set(err, result, "no memory");
 }
 
-static enum wr_result ask(struct feed *feed, const char *sql, const struct wr_query_sink *sink, struct wr_error *err) {
+enum wr_result wr_history_feed_ask(struct feed *feed, const char *sql, const struct wr_query_sink *sink, struct wr_error *err) {
     const struct wr_query_options options = {.history = feed->options->history, .rows_max = UINT64_MAX, .memory_bytes = MEMORY_BYTES};
     struct wr_query_report report;
     WR_TRY(wr_query_run(sql, &options, sink, &report, err));
@@ -137,14 +106,20 @@ static enum wr_result add_window(struct feed *feed, const struct row *row) {
     return WR_OK;
 }
 
+/* Of a series with windows of several lengths the shortest count. */
+bool wr_history_feed_counts(const struct feed *feed, const struct row *row) {
+    if (row->window_ns == 0)
+        return true;
+    return row->is_widened ? feed->shortest[row->series] != 0 : row->window_ns == feed->shortest[row->series];
+}
+
 static enum wr_result make_points(struct feed *feed) {
     const struct row *rows = (const struct row *)(const void *)feed->rows.data;
     for (size_t i = 0; i < feed->rows.len / sizeof *rows; i++) {
         const struct row *row = &rows[i];
-        if (row->window_ns == 0)
-            WR_TRY(add_point(feed, row, row->start_ns, row->values[LAST]));
-        else if (row->is_widened ? feed->shortest[row->series] != 0 : row->window_ns == feed->shortest[row->series])
-            WR_TRY(add_window(feed, row));
+        if (row->is_replaced || !wr_history_feed_counts(feed, row))
+            continue;
+        WR_TRY(row->window_ns == 0 ? add_point(feed, row, row->start_ns, row->values[LAST]) : add_window(feed, row));
     }
     wr_buf_clear(&feed->rows);
     return WR_OK;
@@ -227,23 +202,48 @@ static enum wr_result on_span(void *user, const struct wr_query_value *values, u
     return WR_OK;
 }
 
+/* Where the slice that begins at at_ns ends. Where there are raw readings slices are short: they are many. */
+static int64_t end_of_slice(const struct feed *feed, int64_t at_ns) {
+    if (at_ns > feed->raw_last_ns)
+        return wr_clock_add_ns(at_ns, WR_HISTORY_FEED_SLICE_NS);
+    if (at_ns >= feed->raw_first_ns)
+        return wr_clock_add_ns(at_ns, WR_HISTORY_FEED_RAW_SLICE_NS);
+    const int64_t end_ns = wr_clock_add_ns(at_ns, WR_HISTORY_FEED_SLICE_NS);
+    return end_ns < feed->raw_first_ns ? end_ns : feed->raw_first_ns;
+}
+
+static enum wr_result run_slice(struct feed *feed, int64_t at_ns, int64_t end_ns, struct wr_error *err) {
+    const struct wr_query_sink rows = {.user = feed, .columns = wr_history_feed_columns, .row = on_row};
+    char sql[320];
+    snprintf(sql, sizeof sql, SELECT " AND time_ns >= %" PRId64 " AND time_ns < %" PRId64, at_ns, end_ns);
+    WR_TRY(wr_history_feed_ask(feed, sql, &rows, err));
+    if (at_ns <= feed->raw_last_ns && end_ns > feed->raw_first_ns)
+        WR_TRY(wr_history_raw_take(feed, at_ns, end_ns, err));
+    wr_history_raw_cover(feed);
+    if (make_points(feed) != WR_OK)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory");
+    return tell_until(feed, end_ns);
+}
+
+static enum wr_result find_span(struct feed *feed, struct wr_error *err) {
+    const struct wr_query_sink span = {.user = feed, .columns = wr_history_feed_columns, .row = on_span};
+    WR_TRY(wr_history_feed_ask(feed, "SELECT min(first_ns), max(last_ns) FROM segments WHERE kind = 'raw'", &span, err));
+    feed->raw_first_ns = wr_clock_add_ns(feed->first_ns, -WR_HISTORY_FEED_SLICE_NS); /* they may fill a window that began before them */
+    feed->raw_last_ns = feed->last_ns;
+    WR_TRY(wr_history_feed_ask(feed, "SELECT min(first_ns), max(last_ns) FROM segments WHERE kind IN ('aggregates', 'raw')", &span, err));
+    return WR_OK;
+}
+
 static enum wr_result run(struct feed *feed, struct wr_error *err) {
-    const struct wr_query_sink span = {.user = feed, .columns = on_columns, .row = on_span};
-    const struct wr_query_sink rows = {.user = feed, .columns = on_columns, .row = on_row};
-    WR_TRY(ask(feed, "SELECT min(first_ns), max(last_ns) FROM segments WHERE kind = 'aggregates'", &span, err));
+    WR_TRY(find_span(feed, err));
     const int64_t from_ns = feed->options->from_ns > feed->first_ns ? feed->options->from_ns : feed->first_ns;
     const int64_t to_ns = feed->options->to_ns < feed->last_ns ? feed->options->to_ns : feed->last_ns;
-    for (int64_t at = from_ns; at <= to_ns; at = wr_clock_add_ns(at, WR_HISTORY_FEED_SLICE_NS)) {
-        char sql[320];
-        const int64_t next = wr_clock_add_ns(at, WR_HISTORY_FEED_SLICE_NS);
-        const int64_t end = next <= to_ns ? next : wr_clock_add_ns(to_ns, 1);
-        snprintf(sql, sizeof sql, SELECT " AND time_ns >= %" PRId64 " AND time_ns < %" PRId64, at, end);
-        WR_TRY(ask(feed, sql, &rows, err));
-        if (make_points(feed) != WR_OK)
-            return wr_error_set(err, WR_NO_MEMORY, "no memory");
-        WR_TRY(tell_until(feed, end));
+    for (int64_t at = from_ns; at <= to_ns;) {
+        const int64_t next = end_of_slice(feed, at);
+        WR_TRY(run_slice(feed, at, next <= to_ns ? next : wr_clock_add_ns(to_ns, 1), err));
         if (next == INT64_MAX)
             break;
+        at = next;
     }
     return tell_until(feed, INT64_MAX);
 }
@@ -252,20 +252,26 @@ enum wr_result wr_history_feed(void *user, const struct wr_sink *sink, struct wr
     struct feed feed = {.options = user, .sink = sink, .first_ns = INT64_MAX, .last_ns = INT64_MIN};
     wr_buf_init(&feed.rows, 0);
     wr_buf_init(&feed.points, 0);
+    wr_buf_init(&feed.raw, 0);
     enum wr_result result = wr_series_table_new(WR_PLAY_SERIES, &feed.series, err);
     if (result == WR_OK)
         result = wr_symbol_table_new(TEXTS, &feed.texts, err);
     feed.shortest = malloc(WR_PLAY_SERIES * sizeof *feed.shortest);
-    if (result == WR_OK && !feed.shortest)
+    feed.covered_ns = malloc(WR_PLAY_SERIES * sizeof *feed.covered_ns);
+    if (result == WR_OK && (!feed.shortest || !feed.covered_ns))
         result = wr_error_set(err, WR_NO_MEMORY, "no memory");
-    for (size_t i = 0; feed.shortest && i < WR_PLAY_SERIES; i++)
+    for (size_t i = 0; feed.shortest && feed.covered_ns && i < WR_PLAY_SERIES; i++) {
         feed.shortest[i] = -1;
+        feed.covered_ns[i] = INT64_MIN;
+    }
     if (result == WR_OK)
         result = run(&feed, err);
     free(feed.shortest);
+    free(feed.covered_ns);
     wr_symbol_table_free(feed.texts);
     wr_series_table_free(feed.series);
     wr_buf_fini(&feed.rows);
     wr_buf_fini(&feed.points);
+    wr_buf_fini(&feed.raw);
     return result;
 }

@@ -3,6 +3,7 @@
  * A change is one reading. A window is up to four: its first reading at its begin, its last at its end, and the lowest and the highest between them, in the order that makes the
  * shorter way; so limits are passed as they were, while delays are right to a window, and what counts readings or means them is not. Where a series was stored in windows of
  * several lengths the shortest are taken. Bad readings have left no value, and are not fed.
+ * Raw readings that were kept stand in place of a window if all of its readings are there (of one longer than a slice: if some are, in its first minutes), bad ones too.
  *
  * Threads: one. Ownership: the history outlives it. Limits: WR_PLAY_SERIES series; a slice of WR_HISTORY_FEED_SLICE_NS is in memory. Errors: those of the history.
  */
@@ -13,6 +14,7 @@
 #include "store/history.h"
 
 #define WR_HISTORY_FEED_SLICE_NS (15 * 60 * WR_NS_PER_S)
+#define WR_HISTORY_FEED_RAW_SLICE_NS (60 * WR_NS_PER_S) /* where there are raw readings */
 
 struct wr_history_feed {
     struct wr_history history;

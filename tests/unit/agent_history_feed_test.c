@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "agent/replay/history_feed.h"
+#include "store/raw_log.h"
 #include "tests/support/failing.h"
 #include "tests/support/store_fixture.h"
 
@@ -186,10 +187,84 @@ static void test_in_the_order_of_time_over_slices_and_segments(void **state) {
     assert_int_equal(feed(bed), WR_FULL);
 }
 
+/* Keeps readings of temp{room=A} at these seconds, whose value is the second. */
+static void keep(struct bed *bed, const double *seconds, size_t n) {
+    struct wr_series_table *table;
+    struct wr_raw_log *log;
+    struct wr_reading readings[40] = {0};
+    const char key[] = "temp\0value\0room\0A";
+    uint32_t id;
+    assert_int_equal(wr_series_table_new(4, &table, NULL), WR_OK);
+    assert_int_equal(wr_series_intern(table, key, sizeof key, &id), WR_OK);
+    const struct wr_raw_log_options options = {
+        .directory = bed->store.directory, .bytes_max = WR_RAW_LOG_BYTES_MIN, .series = table, .symbols = bed->store.symbols};
+    assert_int_equal(wr_raw_log_new(&options, &log, NULL), WR_OK);
+    for (size_t i = 0; i < n; i++)
+        readings[i] = (struct wr_reading){.event_ns = BASE_NS + (int64_t)(seconds[i] * 1e9),
+                                          .value.f = seconds[i],
+                                          .series = id,
+                                          .type = WR_TYPE_FLOAT,
+                                          .quality = seconds[i] == 7 ? WR_QUALITY_BAD : WR_QUALITY_GOOD};
+    assert_int_equal(wr_raw_log_put(log, readings, n, 3600 * WR_NS_PER_S, &bed->store.now, NULL), WR_OK);
+    wr_raw_log_free(log);
+    wr_series_table_free(table);
+}
+
+static void remove_kept(struct bed *bed) {
+    char command[400];
+    snprintf(command, sizeof command, "rm -r %s/raw", bed->store.directory);
+    assert_int_equal(system(command), 0);
+}
+
+/* Windows of four readings: of the first all are there, of the second three, of the third all, the third begins in one slice and ends in the next. */
+static void test_raw_readings_stand_for_windows_that_they_fill(void **state) {
+    struct bed *bed = *state;
+    put(bed, window(TEMP, 0, 10, 1, 0, 9, 5));
+    put(bed, window(TEMP, 10, 10, 2, 2, 7, 7));
+    put(bed, window(TEMP, 55, 10, 3, 3, 3, 3));
+    put(bed, window(HUMID, 0, 10, 4, 4, 4, 4));
+    store(bed);
+    const double seconds[] = {1, 3, 7, 9.5, 11, 12, 13, 30, 56, 57, 61, 64, 66, 200};
+    keep(bed, seconds, sizeof seconds / sizeof seconds[0]);
+    tells(bed, "value 0=4\nA 1=1\nA 3=3\nA 7=7 bad\nA 9.5=9.5\n"
+               "A 10=2\nA 20=7\n"
+               "A 30=30\nA 56=56\nA 57=57\nA 61=61\nA 64=64\nA 66=66\nA 200=200\n");
+    bed->feed.from_ns = BASE_NS + 12 * WR_NS_PER_S;
+    tells(bed, "A 12=12\nA 13=13\nA 30=30\nA 56=56\nA 57=57\nA 61=61\nA 64=64\nA 66=66\nA 200=200\n");
+    bed->feed.from_ns = INT64_MIN;
+    remove_kept(bed);
+    tells(bed, "value 0=4\nA 0=1\nA 3.33333=0\nA 6.66667=9\nA 10=5\nA 10=2\nA 20=7\nA 55=3\n");
+}
+
+/* The first raw readings lie in the middle of a window: that is told as it was, and nothing of it twice. */
+static void test_raw_readings_that_begin_in_a_window(void **state) {
+    struct bed *bed = *state;
+    put(bed, window(TEMP, 0, 60, 1, 1, 2, 2));
+    put(bed, window(TEMP, 60, 60, 3, 3, 4, 4));
+    store(bed);
+    const double seconds[] = {40, 50, 61, 62, 63, 64};
+    keep(bed, seconds, sizeof seconds / sizeof seconds[0]);
+    tells(bed, "A 0=1\nA 60=2\nA 61=61\nA 62=62\nA 63=63\nA 64=64\n");
+    remove_kept(bed);
+}
+
+static void test_raw_readings_beside_changes(void **state) {
+    struct bed *bed = *state;
+    put(bed, window(TEMP, 5, 0, 1, 1, 5, 5));
+    put(bed, window(TEMP, 8, 0, 5, 5, 8, 8));
+    store(bed);
+    const double seconds[] = {5, 6};
+    keep(bed, seconds, sizeof seconds / sizeof seconds[0]);
+    tells(bed, "A 5=5\nA 6=6\nA 8=8\n");
+    remove_kept(bed);
+}
+
 static void test_survives_failing_allocations(void **state) {
     struct bed *bed = *state;
+    const double seconds[] = {5, 6, 70};
     put(bed, window(TEMP, 0, 60, 1, 0, 9, 5));
     store(bed);
+    keep(bed, seconds, sizeof seconds / sizeof seconds[0]);
     for (long n = 0;; n++) {
         wr_failing_allocations(n);
         const enum wr_result result = feed(bed);
@@ -199,14 +274,20 @@ static void test_survives_failing_allocations(void **state) {
             break;
         assert_true(result == WR_NO_MEMORY || result == WR_OK);
     }
+    remove_kept(bed);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_a_window_is_up_to_four_readings),  TEST(test_changes_texts_and_quality),
-        TEST(test_the_shortest_windows_of_a_series), TEST(test_in_the_order_of_time_over_slices_and_segments),
+        TEST(test_a_window_is_up_to_four_readings),
+        TEST(test_changes_texts_and_quality),
+        TEST(test_the_shortest_windows_of_a_series),
+        TEST(test_in_the_order_of_time_over_slices_and_segments),
+        TEST(test_raw_readings_stand_for_windows_that_they_fill),
+        TEST(test_raw_readings_that_begin_in_a_window),
+        TEST(test_raw_readings_beside_changes),
         TEST(test_survives_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

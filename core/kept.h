@@ -8,10 +8,13 @@
 #define WEIR_CORE_KEPT_H
 
 #include "core/channel.h"
+#include "core/clock.h"
 #include "core/reading.h"
 #include "core/result.h"
 #include "core/segment.h"
 
+/* Arrivals are kept in whole milliseconds: what is below is chance, which would be two thirds of a reading on disk. No window begins between two. */
+#define WR_KEPT_ARRIVAL_NS WR_NS_PER_MS
 #define WR_KEPT_POOL 3 /* one is filled, one is written, one for a moment in which the disk is slow */
 
 struct wr_kept_pool;

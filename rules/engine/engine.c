@@ -97,10 +97,14 @@ static inline void put_into_windows(struct taking *taking, uint32_t index, struc
 /* It is in its windows already: once, however many keep it. */
 static inline void keep(struct taking *taking, const struct wr_reading *reading) {
     struct wr_kept *kept = taking->kept;
-    if (kept && kept->n < WR_SEGMENT_READINGS)
-        kept->readings[kept->n++] = *reading;
-    else
+    if (!kept || kept->n == WR_SEGMENT_READINGS) {
         taking->step.engine->stats.unkept++;
+        return;
+    }
+    struct wr_reading *copy = &kept->readings[kept->n++];
+    *copy = *reading;
+    if (copy->event_ns == taking->arrival.wall_ns && copy->event_ns > 0)
+        copy->event_ns -= copy->event_ns % WR_KEPT_ARRIVAL_NS;
 }
 
 static void book_unwanted(struct taking *taking, const struct wr_reading *reading) {

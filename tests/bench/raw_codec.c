@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/kept.h"
 #include "store/raw_codec.h"
 #include "tests/bench/recordings.h"
 
@@ -127,7 +128,7 @@ static int64_t below(uint64_t n) {
     return (int64_t)(random_u64() % n);
 }
 
-enum times { WHOLE, JITTER_MS, SHARED_ARRIVAL, OWN_ARRIVAL };
+enum times { WHOLE, JITTER_MS, SHARED_ARRIVAL, OWN_ARRIVAL, JITTER_NS };
 enum values { WALK, NOISY, DOUBLES };
 
 /* n series at one reading a period each. */
@@ -144,12 +145,13 @@ static void measure_stream(const char *name, uint32_t n, int64_t period_ns, enum
     }
     n_readings = 0;
     for (int64_t round = 0; n_readings + n <= 400000; round++) {
-        const int64_t arrival_ns = T0_NS + round * period_ns + below(2000000);
+        const int64_t arrival_ns = T0_NS + round * period_ns + below(2000000) / WR_KEPT_ARRIVAL_NS * WR_KEPT_ARRIVAL_NS;
         for (uint32_t i = 0; i < n; i++) {
             const int64_t own_ns = at_ns[i] + round * period_ns;
             const int64_t event_ns = times == WHOLE            ? own_ns
                                      : times == JITTER_MS      ? own_ns + below(5) * 1000000
                                      : times == SHARED_ARRIVAL ? arrival_ns
+                                     : times == OWN_ARRIVAL    ? own_ns + below(2000000) / WR_KEPT_ARRIVAL_NS * WR_KEPT_ARRIVAL_NS
                                                                : own_ns + below(2000000);
             walk[i] += values == WALK ? below(5) - 2 : 0;
             const double value = values == WALK    ? (double)walk[i] / 100
@@ -173,7 +175,8 @@ int main(int argc, char **argv) {
     measure_stream("100 sensors each second, whole seconds, 2 decimals", 100, WR_NS_PER_S, WHOLE, WALK);
     measure_stream("100 sensors each second, stamps in ms, 2 decimals", 100, WR_NS_PER_S, JITTER_MS, WALK);
     measure_stream("100 sensors each second, one arrival for all, 2 decimals", 100, WR_NS_PER_S, SHARED_ARRIVAL, WALK);
-    measure_stream("100 sensors each second, each its arrival in ns, 2 decimals", 100, WR_NS_PER_S, OWN_ARRIVAL, WALK);
+    measure_stream("100 sensors each second, each its arrival, 2 decimals", 100, WR_NS_PER_S, OWN_ARRIVAL, WALK);
+    measure_stream("100 sensors each second, stamps in ns", 100, WR_NS_PER_S, JITTER_NS, WALK);
     measure_stream("1000 sensors each second, stamps in ms, 2 decimals", 1000, WR_NS_PER_S, JITTER_MS, WALK);
     measure_stream("10 sensors each 10 ms, stamps in ms, noise of 100 steps", 10, 10 * WR_NS_PER_MS, WHOLE, NOISY);
     measure_stream("10 sensors each 10 ms, doubles of a computation", 10, 10 * WR_NS_PER_MS, WHOLE, DOUBLES);

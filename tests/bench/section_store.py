@@ -1,5 +1,6 @@
 """What the store writes, how fast it appends and drains, and what goes over the wire."""
 import contextlib
+import json
 import pathlib
 import shutil
 import sqlite3
@@ -7,7 +8,7 @@ import subprocess
 import time
 import lab
 
-from bench import NO_RULES, cpu_ns, equal, outbox
+from bench import DATA, NO_RULES, cpu_ns, equal, outbox
 
 
 def pages_used(directory):
@@ -134,4 +135,14 @@ def wire(bench):
                     f"TLS bytes both ways; the recordings, ten readings a window, {filled['segments']:.0f} segments of format segment")
 
 
-SECTIONS = {"pages": pages, "blocks": blocks, "store": store}
+def raw(bench):
+    """What a kept raw reading costs, stream by stream; 16 bits are the target where sensors write decimals, and times that are not mostly chance."""
+    for line in bench.start("raw_codec", DATA).communicate()[0].splitlines():
+        row = json.loads(line)
+        target = 16 if "decimals" in row["stream"] else None
+        bench.table.add(f"raw readings: {row['stream']}", row["bits"], "bits/reading",
+                        f"{row['readings']} readings, {row['per_segment']} a segment; a core encodes {row['encode_per_second'] / 1e6:.1f} M/s and decodes "
+                        f"{row['decode_per_second'] / 1e6:.1f} M/s", target)
+
+
+SECTIONS = {"pages": pages, "blocks": blocks, "store": store, "raw": raw}

@@ -217,6 +217,19 @@ static void outbox_trouble_json(struct wr_agent *agent, struct wr_json *json) {
     wr_json_uint(json, "dropped_readings", dropped_readings(agent));
 }
 
+/* Where windows keep raw readings. */
+static void raw_json(const struct wr_agent *agent, struct wr_json *json) {
+    const struct wr_raw_log_stats *raw = agent->store.raw_stats;
+    if (agent->store.keep_ns == 0 || !raw)
+        return;
+    wr_json_object(json, "raw");
+    wr_json_uint(json, "readings", raw->readings);
+    wr_json_uint(json, "bytes", raw->bytes);
+    wr_json_uint(json, "not_kept", raw->missed + agent->engine.shown.unkept);
+    wr_json_uint(json, "removed_for_space", raw->dropped);
+    wr_json_object_end(json);
+}
+
 static enum wr_result print_json(struct wr_agent *agent, const struct outbox *outbox, struct wr_buf *into) {
     struct wr_json json;
     char running[17];
@@ -266,6 +279,7 @@ static enum wr_result print_json(struct wr_agent *agent, const struct outbox *ou
     outbox_trouble_json(agent, &json);
     salvage_json(agent, &json);
     wr_json_object_end(&json);
+    raw_json(agent, &json);
     wr_status_uplink_json(agent, &json);
     http_json(agent, &json);
     wr_json_object_end(&json);
@@ -341,6 +355,19 @@ static enum wr_result actions_text(const struct wr_agent *agent, struct wr_buf *
     return wr_buf_printf(into, "actions  %" PRIu64 " wait or are under way, %" PRIu64 " given up\n", waiting, dead);
 }
 
+static enum wr_result raw_text(const struct wr_agent *agent, struct wr_buf *into) {
+    const struct wr_raw_log_stats *raw = agent->store.raw_stats;
+    char bytes[32];
+    if (agent->store.keep_ns == 0 || !raw)
+        return WR_OK;
+    wr_quantity_format_size(bytes, sizeof bytes, raw->bytes);
+    WR_TRY(wr_buf_printf(into, "raw      %" PRIu64 " readings kept, %s on disk", (uint64_t)raw->readings, bytes));
+    const uint64_t missed = raw->missed + agent->engine.shown.unkept;
+    if (missed > 0)
+        WR_TRY(wr_buf_printf(into, ", %" PRIu64 " not kept", missed));
+    return wr_buf_text(into, "\n");
+}
+
 static enum wr_result outbox_text(struct wr_agent *agent, const struct outbox *outbox, struct wr_buf *into) {
     char bytes[32], trouble[512];
     wr_quantity_format_size(bytes, sizeof bytes, outbox->bytes);
@@ -373,6 +400,7 @@ static enum wr_result print_text(struct wr_agent *agent, const struct outbox *ou
                          (uint64_t)engine->alarms_active, (uint64_t)engine->alarms_unacked));
     WR_TRY(actions_text(agent, into));
     WR_TRY(outbox_text(agent, outbox, into));
+    WR_TRY(raw_text(agent, into));
     WR_TRY(wr_status_uplink_text(agent, into));
     return http_text(agent, into);
 }

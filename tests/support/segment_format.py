@@ -135,6 +135,8 @@ class Run:
 
 
 class Decoder:
+    COLUMNS = 26
+
     def __init__(self, body):
         self.n, raw_len = struct.unpack_from("<II", body, 32)
         bits_len, = struct.unpack_from("<I", body, 88)
@@ -142,7 +144,7 @@ class Decoder:
         raw = ctypes.create_string_buffer(raw_len)
         assert ZSTD.ZSTD_decompress(raw, ctypes.c_size_t(raw_len), packed, ctypes.c_size_t(len(packed))) == raw_len
         head = Column(raw.raw)
-        lengths = [head.varint() for _ in range(26)]
+        lengths = [head.varint() for _ in range(self.COLUMNS)]
         self.columns = [Column(head.take(length)) for length in lengths]
         self.bits = int.from_bytes(body[len(body) - bits_len:], "little")
 

@@ -7,6 +7,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 import harness  # noqa: E402
 import lab as laboratory  # noqa: E402
+import raw_format  # noqa: E402
 from lab import wait_for  # noqa: E402
 
 CONFIG = """
@@ -73,6 +74,9 @@ def test_query_running_and_stopped(lab):
     kept = gateway.rows("SELECT kind, sum(n) AS n, sum(bytes) AS bytes, max(delivered) AS delivered FROM segments WHERE lane = 'raw' GROUP BY kind")[0]
     assert kept["kind"] == "raw" and kept["delivered"] == 0, kept
     assert kept["bytes"] * 8 / kept["n"] <= 16, kept
+    status = gateway.agent.status()["raw"]
+    assert status["readings"] == kept["n"] and status["not_kept"] == status["removed_for_space"] == 0, status
+    assert " readings kept, " in gateway.agent.run("status", check=0).stdout
     audit = gateway.agent.audit()
     assert audit["balanced"] is True, audit
     assert gateway.agent.stop() == 0
@@ -83,6 +87,28 @@ def test_query_running_and_stopped(lab):
     assert taken == [{"n": sent}], taken
     audit = json.loads(gateway.agent.run("audit", "--store", str(gateway.directory / "store"), "--json", check=0).stdout)
     assert audit["balanced"] is True, audit
+
+
+def test_the_page_is_enough(lab):
+    """A decoder written from docs/segment-format.md alone reads the files as `weir query` does: all types, times of all sorts."""
+    gateway = Gateway(lab)
+    lines = []
+    for i in range(3000):
+        stamp = (BEGIN + i // 5) * 10**9 + i % 5 * 123456789
+        lines += [f"temp,room=A value={20 + i % 37 / 8} {stamp}", f"temp,room=A third={i / 3},register={i * 0.1!r},noise={(i * 0.618) % 1!r} {stamp}",
+                  f"temp_count,room=B value={i * 25}i {stamp + i * i}", f"temp_mean value={(3000 + i) / 6:.15g} {stamp // 10**6 * 10**6}"]
+        if i % 10 == 0:
+            lines += [f'temp_state,room=B value="state {i % 70}" {stamp}', f"temp_on value={'true' if i % 20 else 'false'} {stamp}", f"temp_u value={2**62 + i}u {stamp}"]
+    gateway.sensor.send("\n".join(lines) + "\n")
+    readings = 3000 * 6 + 300 * 3
+    wait_for("all readings to be taken", lambda: gateway.metric("weir_engine_taken_total") >= readings)
+    assert gateway.agent.stop() == 0
+    rows = gateway.rows("SELECT time_ns, name, field, tags, type, value, quality, historic FROM raw")
+    decoded = [reading for body in raw_format.bodies(gateway.directory / "store") for reading in raw_format.decode(body)]
+    assert len(rows) == len(decoded) == readings, (len(rows), len(decoded))
+    for ours, theirs in zip(rows, decoded):
+        assert ours == theirs, (ours, theirs)
+    assert {row["type"] for row in rows} == {"float", "int", "uint", "bool", "string"}
 
 
 def test_replay_sees_the_readings_themselves(lab):

@@ -101,8 +101,6 @@ static enum wr_result take_segment(struct job *job, struct wr_word payload) {
     if (origin->kind == WR_MESSAGE_STATE)
         return wr_error_set(job->err, WR_INVALID, "a segment on the topic of states");
     WR_TRY(wr_decode_begin(job->decoder->segments, (const uint8_t *)payload.text, payload.len, &header, job->err));
-    if (header.kind == WR_SEGMENT_RAW)
-        return wr_error_set(job->err, WR_UNSUPPORTED, "a segment of raw readings: this version knows none");
     WR_TRY(wr_message_own_key(origin, header.epoch, header.seq, job->err));
     origin->kind = kind_of(&header);
     origin->t0_ns = header.t0_ns;

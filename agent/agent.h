@@ -20,6 +20,7 @@
 #include "agent/loops/store_loop.h"
 #include "agent/loops/uplink.h"
 #include "agent/remote/rollout.h"
+#include "agent/shadow.h"
 #include "agent/sources/source.h"
 #include "core/batch.h"
 #include "core/metrics.h"
@@ -79,6 +80,7 @@ struct wr_agent {
     struct wr_remote_counters remote_counters;
     struct wr_rollout rollout; /* of the remote desk's thread; outlives the desk */
     bool rollout_open;
+    struct wr_agent_shadow shadow;
     struct event_base *base;
     struct event *signals[4];
     struct event *restore_timer;

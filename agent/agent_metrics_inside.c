@@ -273,6 +273,24 @@ static double bundle_on_trial(void *user) {
     return agent->rollout.shown_trial;
 }
 
+/* Always there: the first shadow may come at any time. */
+static enum wr_result add_shadow(struct wr_agent *agent) {
+    struct wr_engine_shadow_shown *shown = &agent->engine.shadow.shown;
+    const struct wr_metric_row list[] = {
+        {WR_METRIC_GAUGE, "weir_shadow_rules", "Rules that run in the shadow; 0: none do", .value = &shown->rules},
+        {WR_METRIC_GAUGE, "weir_shadow_bundle_version", "Version of the bundle in the shadow; 0: none", .value = &agent->shadow.version},
+        {WR_METRIC_GAUGE, "weir_shadow_alarms_active", "Alarms that would be active by the shadow rules", .value = &shown->active},
+        {WR_METRIC_GAUGE, "weir_shadow_alarms_differing", "Alarms that would not be as they are, or were raised another number of times",
+         .value = &shown->differ},
+        {WR_METRIC_COUNTER, "weir_shadow_raised_total", "Alarms that shadow rules would have raised", .value = &shown->raised},
+        {WR_METRIC_COUNTER, "weir_shadow_cleared_total", "Alarms that shadow rules would have cleared", .value = &shown->cleared},
+        {WR_METRIC_COUNTER, "weir_shadow_readings_total", "Readings that shadow rules were shown", .value = &shown->readings},
+        {WR_METRIC_COUNTER, "weir_shadow_skipped_total", "Readings that they were not shown, for want of time or memory",
+         .value = &shown->skipped},
+    };
+    return WR_METRICS_ADD_ALL(agent->metrics, agent, NULL, list, agent);
+}
+
 static enum wr_result add_bundles(struct wr_agent *agent) {
     const struct wr_metric_row list[] = {
         {WR_METRIC_GAUGE, "weir_bundle_version", "Version of the bundle of rules in force; 0: none",
@@ -374,5 +392,6 @@ enum wr_result wr_agent_metrics_inside(struct wr_agent *agent) {
     WR_TRY(add_wire(agent));
     WR_TRY(add_budgets(agent));
     WR_TRY(add_commands(agent));
+    WR_TRY(add_shadow(agent));
     return add_channels(agent);
 }

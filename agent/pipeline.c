@@ -82,11 +82,14 @@ static enum wr_result make_engine(struct wr_agent *agent, struct wr_error *err) 
     }
     agent->engine.clock = agent->clock;
     agent->engine.figures.table = agent->series;
-    return wr_engine_loop_init(&agent->engine, WR_AGENT_HANDOVERS, max_counts, err);
+    WR_TRY(wr_engine_loop_init(&agent->engine, WR_AGENT_HANDOVERS, max_counts, err));
+    (void)!wr_agent_shadow_renew(agent, NULL); /* logged: no reason not to start */
+    return WR_OK;
 }
 
 static void free_engine(struct wr_agent *agent, int64_t deadline_boot_ns) {
     (void)deadline_boot_ns;
+    wr_agent_shadow_fini(agent);
     wr_engine_loop_fini(&agent->engine);
     wr_engine_free(agent->engine.engine);
     free(agent->account_map);
@@ -469,6 +472,7 @@ int wr_agent_run(struct wr_config *config, struct wr_ruleset *rules) {
     agent->clock = wr_clock_real();
     agent->started_boot_ns = wr_clock_boot_ns(agent->clock);
     pthread_mutex_init(&agent->lock, NULL);
+    wr_agent_shadow_init(&agent->shadow);
     wr_log_configure((enum wr_log_level)config->log->level, (enum wr_log_format)config->log->format, 2);
     wr_descriptors_raise();
     struct wr_error err = {0};

@@ -382,6 +382,8 @@ static void take_over(struct wr_agent *agent, struct wr_loaded *loaded, const st
         wr_uplink_link_renew_state(agent->uplink);
     restart_remote(agent, loaded->config);
     restart_certificates(agent, loaded->config);
+    pthread_mutex_lock(
+        &agent->shadow.lock); /* not above: an uplink that stops waits for the remote desk, and that one perhaps for this lock */
     pthread_mutex_lock(&agent->lock);
     struct wr_ruleset *old_rules = agent->rules;
     agent->retired[agent->n_retired++] = agent->config;
@@ -391,6 +393,8 @@ static void take_over(struct wr_agent *agent, struct wr_loaded *loaded, const st
         agent->engine_config = loaded->config;
     wr_agent_retire_configs(agent, false);
     pthread_mutex_unlock(&agent->lock);
+    pthread_mutex_unlock(&agent->shadow.lock);
+    (void)!wr_agent_shadow_renew(agent, NULL); /* logged: no reason not to reload */
     if (wr_agent_metrics(agent) != WR_OK)
         WR_LOG(WR_LOG_WARN, "reload", "no memory: some metrics are missing");
     wr_ruleset_free(old_rules);

@@ -67,6 +67,10 @@ int wr_command_status(int argc, char **argv) {
     return wr_ask(argc, argv);
 }
 
+int wr_command_shadow(int argc, char **argv) {
+    return wr_ask(argc, argv);
+}
+
 int wr_command_alarms(int argc, char **argv) {
     return wr_ask(argc, argv);
 }

@@ -12,6 +12,7 @@ struct check_options {
     struct wr_rule_files files; /* those */
     enum wr_diagnostics_format format;
     bool quiet;
+    bool start; /* what `weir run` starts without is no error */
 };
 
 /* What is good. SARIF has said all that it can. */
@@ -41,19 +42,64 @@ static void print_problems(const struct check_options *options, const struct wr_
         printf("{\"good\":false,\"diagnostics\":%s}\n", wr_buf_str(problems));
 }
 
+/* What `weir run` can do without, when it has errors: the shadow, or the bundle in force. Says so. True: it then runs with `loaded`. */
+static bool runs_without(const struct check_options *options, bool shadow, struct wr_loaded *loaded) {
+    static const struct wr_loaded none;
+    struct wr_buf ignored;
+    struct wr_error err = {0};
+    if (!options->config)
+        return false;
+    if (shadow) {
+        fputs("weir check: these errors are in shadow rules: the agent runs without them\n", stderr);
+        return true;
+    }
+    wr_buf_init(&ignored, 0);
+    *loaded = none;
+    const bool runs = wr_load_with(options->config, "", WR_DIAGNOSTICS_TEXT, loaded, &ignored, &err) == WR_OK;
+    wr_buf_fini(&ignored);
+    if (runs)
+        fputs("weir check: these errors come from the bundle in force together with this config: the agent starts without the bundle, and "
+              "refuses to\n"
+              "            reload. Undo the change of the config, or send a bundle that fits to it\n",
+              stderr);
+    return runs;
+}
+
+/* The shadow has a word of its own: its errors, or nothing. */
+static enum wr_result load_shadow(const struct check_options *options, struct wr_loaded *loaded, struct wr_buf *problems, bool *ret_shadow,
+                                  struct wr_error *err) {
+    struct wr_buf found;
+    uint64_t version;
+    wr_buf_init(&found, 0);
+    enum wr_result result = wr_load_shadow(loaded->config, options->format, &loaded->shadow, &version, &found, err);
+    *ret_shadow = result == WR_INVALID;
+    if (*ret_shadow) {
+        wr_buf_fini(problems);
+        *problems = found;
+        return result;
+    }
+    wr_buf_fini(&found);
+    return result == WR_NOT_FOUND ? WR_OK : result;
+}
+
 static int check(const struct check_options *options) {
     struct wr_loaded loaded = {0};
     struct wr_buf problems;
     struct wr_error err = {0};
+    bool shadow = false;
     wr_buf_init(&problems, 0);
-    const enum wr_result result = options->config ? wr_load(options->config, options->format, &loaded, &problems, &err)
-                                                  : wr_load_rules((const char *const *)options->files.files, options->files.n,
-                                                                  options->format, &loaded, &problems, &err);
+    enum wr_result result = options->config ? wr_load(options->config, options->format, &loaded, &problems, &err)
+                                            : wr_load_rules((const char *const *)options->files.files, options->files.n, options->format,
+                                                            &loaded, &problems, &err);
+    if (result == WR_OK && loaded.config)
+        result = load_shadow(options, &loaded, &problems, &shadow, &err);
     int code = result == WR_OK ? WR_EXIT_OK : result == WR_INVALID ? WR_EXIT_FOUND : WR_EXIT_CANNOT;
     if (code == WR_EXIT_CANNOT)
         fprintf(stderr, "weir check: %s\n", err.text);
     else
         print_problems(options, &problems, result == WR_OK);
+    if (result == WR_INVALID && runs_without(options, shadow, &loaded) && options->start)
+        code = WR_EXIT_OK;
     if (result == WR_OK && print_report(options, &loaded, &problems) != WR_OK)
         code = WR_EXIT_CANNOT;
     wr_loaded_fini(&loaded);
@@ -81,6 +127,8 @@ static int read_words(int argc, char **argv, struct check_options *options) {
             options->format = WR_DIAGNOSTICS_JSON;
         else if (strcmp(argv[i], "--quiet") == 0)
             options->quiet = true;
+        else if (strcmp(argv[i], "--start") == 0)
+            options->start = true;
         else if (strcmp(argv[i], "--format") == 0 && i + 1 < argc && read_format(argv[i + 1], &options->format))
             i++;
         else if (argv[i][0] == '-')

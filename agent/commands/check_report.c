@@ -107,9 +107,12 @@ static enum wr_result print_uplink(const struct wr_config *config, struct wr_buf
     return wr_buf_text(into, "\n");
 }
 
-static enum wr_result print_outputs(const struct wr_config *config, const struct wr_ruleset *rules, struct wr_buf *into) {
+static enum wr_result print_outputs(const struct wr_loaded *loaded, struct wr_buf *into) {
+    const struct wr_config *config = loaded->config;
     struct wr_ceiling ceiling;
-    wr_ceiling_of(config, rules, &ceiling);
+    wr_ceiling_of(config, loaded->rules, loaded->shadow, &ceiling);
+    if (loaded->shadow)
+        WR_TRY(wr_buf_printf(into, "shadow   %u rules, which act on nothing\n", wr_ruleset_count(loaded->shadow)));
     WR_TRY(print_closing(config, into));
     WR_TRY(print_uplink(config, into));
     WR_TRY(wr_buf_printf(into, "http     %s\n\n", config->http ? config->http->listen : "none"));
@@ -131,7 +134,7 @@ enum wr_result wr_check_report_text(const struct wr_check_report *report, struct
     if (config)
         WR_TRY(print_inputs(config, into));
     WR_TRY(print_rules(loaded->rules, n_files, into));
-    return config ? print_outputs(config, loaded->rules, into) : WR_OK;
+    return config ? print_outputs(loaded, into) : WR_OK;
 }
 
 /* -- JSON ------------------------------------------------------------------------------------------------------------------------------ */
@@ -161,7 +164,8 @@ static enum wr_result config_json(const struct wr_loaded *loaded, struct wr_json
     struct wr_ceiling ceiling;
     struct wr_buf table;
     wr_buf_init(&table, 0);
-    wr_ceiling_of(config, loaded->rules, &ceiling);
+    wr_ceiling_of(config, loaded->rules, loaded->shadow, &ceiling);
+    wr_json_uint(json, "shadow_rules", loaded->shadow ? wr_ruleset_count(loaded->shadow) : 0);
     wr_json_array(json, "sources");
     for (unsigned i = 0; i < config->n_sources; i++)
         wr_json_string(json, NULL, config->sources[i].name);

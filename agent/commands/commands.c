@@ -15,7 +15,7 @@ const struct wr_command wr_commands[] = {
      "Example: weir run -c weir.yaml\n"
      "Exit code: 0 stopped cleanly; 1 errors in the config; 2 could not start, or another agent owns the store.\n"},
     {"check", wr_command_check, "check a config and its rules, and say what will run",
-     "Usage: weir check [-c CONFIG] [--format text|json|sarif] [--quiet]\n"
+     "Usage: weir check [-c CONFIG] [--format text|json|sarif] [--quiet] [--start]\n"
      "       weir check [--format text|json|sarif] [--quiet] RULES...\n"
      "\n"
      "Reads the config and all rules as `run` would, prints every error and warning at once, then what will run: sources, windows, rules\n"
@@ -25,6 +25,8 @@ const struct wr_command wr_commands[] = {
      "  --format text|json|sarif   words; one JSON object; or SARIF 2.1.0, which code hosts show beside the lines of a change\n"
      "  --json      the same as --format json\n"
      "  --quiet     errors and warnings only\n"
+     "  --start     good is what `run` starts with: errors of shadow rules, or of a bundle in force that clashes with the config, are told, and\n"
+     "              exit with 0\n"
      "\n"
      "Example: weir check -c weir.yaml\n"
      "         weir check --format sarif rules.d > weir.sarif\n"
@@ -120,6 +122,7 @@ const struct wr_command wr_commands[] = {
      "  --site SITE       only there; else anywhere\n"
      "  --percent 100     so many of these nodes, always the same ones\n"
      "  --valid 24h       at most 30d\n"
+     "  --shadow          its rules run beside those in force and act on nothing; without FILE it ends them\n"
      "\n"
      "Example: weir sign ack 'warm{room=A1}' --key-file operators.key --node gw-7 --site riga | mosquitto_pub -q 1 -t weir/1/riga/gw-7/cmd "
      "-s\n"
@@ -137,6 +140,14 @@ const struct wr_command wr_commands[] = {
      "\n"
      "Example: weir explain 'cold_room_warm{room=A1}'\n"
      "Exit code: 0 fine; 1 no such rule, alarm or code; 2 no agent answers.\n"},
+    {"shadow", wr_command_shadow, "what shadow rules would have done, beside what the rules in force did",
+     "Usage: weir shadow [-c CONFIG] [--json]\n"
+     "\n"
+     "Asks the running agent: which alarms its shadow rules (shadow_rules, or a bundle signed with --shadow) would have raised and cleared, and\n"
+     "where that is not what the rules in force did.\n"
+     "  --json         one JSON object\n"
+     "\n"
+     "Exit code: 0 no alarm differs; 1 some do; 2 no agent answers, or there are no shadow rules.\n"},
 #if WEIR_SOURCE_REPLAY
     {"replay", wr_command_replay, "recordings through rules: how often they would have fired",
      "Usage: weir replay --rules RULES [--against RULES] [OPTIONS] FILE...\n"

@@ -22,6 +22,7 @@ int wr_command_sign(int argc, char **argv);
 /* What `weir sign bundle` is: argv[0] is "bundle". */
 int wr_command_sign_bundle(int argc, char **argv);
 int wr_command_explain(int argc, char **argv);
+int wr_command_shadow(int argc, char **argv);
 int wr_command_replay(int argc, char **argv);
 int wr_command_audit(int argc, char **argv);
 int wr_command_query(int argc, char **argv);

@@ -32,6 +32,11 @@ static enum wr_result load_with_bundle(const char *file, struct wr_loaded *loade
         return result;
     if (wr_rollout_boot(loaded->config->store->path, &rolled_back, &why) != WR_OK)
         fprintf(stderr, "weir run: bundles: %s\n", why.text);
+    bool ended = false;
+    if (wr_rollout_boot_shadow(loaded->config->store->path, &ended, &why) != WR_OK)
+        fprintf(stderr, "weir run: bundles: %s\n", why.text);
+    if (ended)
+        fputs("weir run: the bundle in the shadow is taken away: the agent was started too often with it\n", stderr);
     if (!rolled_back)
         return result;
     fputs("weir run: the bundle on trial is rolled back: the agent was started too often with it\n", stderr);

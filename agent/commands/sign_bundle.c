@@ -25,6 +25,8 @@ struct sign_bundle {
     const char *nodes; /* comma between them */
     const char *rules[WR_BUNDLE_FILES];
     size_t n_rules;
+    size_t n_files;
+    bool shadow;
 };
 
 static const char *base_name(const char *path) {
@@ -51,6 +53,7 @@ static enum wr_result add_file(struct sign_bundle *sign, struct wr_bundle *bundl
         result = wr_error_set(err, WR_INVALID, "%s: is no UTF-8 text", path);
     if (result == WR_OK)
         result = wr_bundle_add_file(bundle, name, wr_buf_str(&text), text.len, err);
+    sign->n_files++;
     if (result == WR_OK && strcmp(name + strlen(name) - 5, ".yaml") == 0)
         sign->rules[sign->n_rules++] = path;
     wr_buf_fini(&text);
@@ -71,6 +74,10 @@ static const char **option_of(struct sign_bundle *sign, const char *word) {
 
 static enum wr_result read_words(struct sign_bundle *sign, struct wr_bundle *bundle, int argc, char **argv, struct wr_error *err) {
     for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--shadow") == 0) {
+            sign->shadow = true;
+            continue;
+        }
         const char **value = option_of(sign, argv[i]);
         if (!value && argv[i][0] == '-')
             return wr_error_set(err, WR_INVALID, "unknown word '%s'", argv[i]);
@@ -110,7 +117,8 @@ static enum wr_result fill_in(const struct sign_bundle *sign, struct wr_bundle *
     struct wr_place place;
     uint64_t percent = 100;
     int64_t valid_ns = VALID_NS;
-    if (!sign->key_file || !sign->version || !sign->nodes || bundle->n_files == 0)
+    bundle->shadow = sign->shadow;
+    if (!sign->key_file || !sign->version || !sign->nodes || (bundle->n_files == 0 && !sign->shadow))
         return wr_error_set(err, WR_INVALID, "%s is needed",
                             !sign->key_file  ? "--key-file FILE"
                             : !sign->version ? "--version N"
@@ -143,6 +151,8 @@ static enum wr_result fill_in(const struct sign_bundle *sign, struct wr_bundle *
 static enum wr_result check_rules(const struct sign_bundle *sign, struct wr_error *err) {
     struct wr_loaded loaded = {0};
     struct wr_buf problems;
+    if (sign->shadow && sign->n_files == 0)
+        return WR_OK; /* it ends the shadow */
     if (sign->n_rules == 0)
         return wr_error_set(err, WR_INVALID, "no rule file (*.yaml) among the files");
     wr_buf_init(&problems, 0);

@@ -25,9 +25,10 @@
 #include "rules/compile/ruleset.h"
 #include "rules/engine/engine.h"
 #include "rules/evaluator/evaluator_memory.h"
+#include "rules/shadow/shadow.h"
 #include "store/merge.h"
-#include "store/salvage.h"
 #include "store/raw_log.h"
+#include "store/salvage.h"
 #include "store/store.h"
 #include "transport/command_messages.h"
 #include "transport/jws.h"
@@ -90,9 +91,8 @@ static void add_engine(struct wr_ceiling *ceiling, const struct wr_config *confi
         "%d handovers of %d aggregates to the store", WR_AGENT_HANDOVERS, WR_HANDOVER_AGGREGATES);
 }
 
-/* A rule has one instance for each distinct tuple of its `by`: never more than there are series. A reload has two sets for a moment, each with all its
- * instances. */
-static void add_rules(struct wr_ceiling *ceiling, const struct wr_config *config, const struct wr_ruleset *rules) {
+/* A rule has one instance for each distinct tuple of its `by`: never more than there are series. */
+static uint64_t bytes_of_rules(const struct wr_config *config, const struct wr_ruleset *rules) {
     uint32_t n = rules ? wr_ruleset_count(rules) : 0;
     uint64_t bytes = n > 0 ? (uint64_t)config->limits->max_series * sizeof(struct wr_evaluator_band) : 0;
     bytes += rules ? (uint64_t)wr_ruleset_bytes(rules) : 0;
@@ -103,11 +103,29 @@ static void add_rules(struct wr_ceiling *ceiling, const struct wr_config *config
             instances = config->limits->max_series;
         bytes += (uint64_t)instances * info.bytes_per_instance;
     }
+    return bytes;
+}
+
+/* A reload has two sets for a moment, each with all its instances. */
+static void add_rules(struct wr_ceiling *ceiling, const struct wr_config *config, const struct wr_ruleset *rules) {
+    const uint32_t n = rules ? wr_ruleset_count(rules) : 0;
+    const uint64_t bytes = bytes_of_rules(config, rules);
     add(ceiling, "rules", 2 * bytes, "%u rule%s and their tables, with all the instances that max_instances allows, twice for a reload", n,
         n == 1 ? "" : "s");
     uint64_t saved = config->store->budget_bytes / WR_MEMORIES_OF_BUDGET;
     saved = saved < WR_EVALUATOR_MEMORY_MAX ? saved : WR_EVALUATOR_MEMORY_MAX;
     add(ceiling, "restart", n > 0 ? 2 * saved : 0, "states of windows from before a restart, as read and as they wait for their series");
+}
+
+static void add_shadow(struct wr_ceiling *ceiling, const struct wr_config *config, const struct wr_ruleset *rules,
+                       const struct wr_ruleset *shadow) {
+    if (!shadow)
+        return;
+    const uint32_t n = wr_ruleset_count(shadow);
+    const uint64_t bytes =
+        bytes_of_rules(config, shadow) + wr_annunciator_bytes(shadow) + wr_shadow_bytes(n + (rules ? wr_ruleset_count(rules) : 0));
+    add(ceiling, "shadow", 2 * bytes, "%u rule%s in the shadow, likewise, and %d alarms to compare", n, n == 1 ? "" : "s",
+        WR_SHADOW_ALARMS);
 }
 
 static void add_alarms(struct wr_ceiling *ceiling, const struct wr_ruleset *rules) {
@@ -176,13 +194,15 @@ static void find_losses(struct wr_ceiling *ceiling, const struct wr_config *conf
     ceiling->closed_ns = config->store->max_loss_ns;
 }
 
-void wr_ceiling_of(const struct wr_config *config, const struct wr_ruleset *rules, struct wr_ceiling *ret_ceiling) {
+void wr_ceiling_of(const struct wr_config *config, const struct wr_ruleset *rules, const struct wr_ruleset *shadow,
+                   struct wr_ceiling *ret_ceiling) {
     struct wr_ceiling ceiling = {.disk_bytes = config->store->budget_bytes};
     uint64_t threads = THREADS + config->n_sources;
     add_sources(&ceiling, config);
     add_tables(&ceiling, config->limits);
     add_engine(&ceiling, config);
     add_rules(&ceiling, config, rules);
+    add_shadow(&ceiling, config, rules, shadow);
     add_alarms(&ceiling, rules);
     add_store(&ceiling);
     add_kept(&ceiling, config);

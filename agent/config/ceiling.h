@@ -36,8 +36,9 @@ struct wr_ceiling {
     bool changes;      /* a window forwards changes: how often an unchanged value was repeated since its last change is lost too */
 };
 
-/* rules may be NULL: none. */
-void wr_ceiling_of(const struct wr_config *config, const struct wr_ruleset *rules, struct wr_ceiling *ret_ceiling);
+/* rules, and those in the shadow, may be NULL: none. */
+void wr_ceiling_of(const struct wr_config *config, const struct wr_ruleset *rules, const struct wr_ruleset *shadow,
+                   struct wr_ceiling *ret_ceiling);
 
 /* The table that `weir check` prints, or one JSON object. */
 WR_MUST_USE enum wr_result wr_ceiling_render(const struct wr_ceiling *ceiling, bool json, struct wr_buf *into);

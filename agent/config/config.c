@@ -140,6 +140,7 @@ void wr_config_free(struct wr_config *config) {
         free_source(&config->sources[i]);
     free(config->windows);
     wr_config_strings_free(config->rule_files, config->n_rule_files);
+    wr_config_strings_free(config->shadow_files, config->n_shadow_files);
     if (config->uplink)
         free_uplink(config->uplink);
     if (config->http)

@@ -309,8 +309,13 @@ struct wr_config {
     struct wr_window_spec *windows; /* n_windows of them */
     char **rule_patterns;
     unsigned n_rule_patterns;
-    char **rule_files; /* what the patterns match, absolute, sorted */
+    char **rule_files; /* what the patterns match, absolute, sorted; behind them those of the bundle in force */
     unsigned n_rule_files;
+    unsigned n_own_rule_files; /* without those of the bundle */
+    char **shadow_patterns;    /* shadow_rules, as rules */
+    unsigned n_shadow_patterns;
+    char **shadow_files;
+    unsigned n_shadow_files;
     struct wr_config_store *store;
     struct wr_config_uplink *uplink; /* NULL: nothing is sent, the store keeps the last that fits */
     struct wr_config_http *http;     /* NULL: no HTTP */

@@ -94,30 +94,35 @@ void wr_config_check_windows(struct wr_config_load *load) {
 
 /* ---- rules ---- */
 
-void wr_config_check_rules(struct wr_config_load *load) {
-    struct wr_config *config = load->config;
-    unsigned n = config->n_rule_patterns;
+/* A list of patterns made into the files that they match. */
+static void find_files(struct wr_config_load *load, const char *key, char *const *patterns, unsigned n, char ***files, unsigned *n_files) {
     if (n == 0)
         return;
     unsigned *matched = calloc(n, sizeof *matched);
-    if (!matched ||
-        wr_config_glob(config->rule_patterns, n, config->directory, &config->rule_files, &config->n_rule_files, matched) != WR_OK) {
+    if (!matched || wr_config_glob(patterns, n, load->config->directory, files, n_files, matched) != WR_OK) {
         load->failed = WR_NO_MEMORY;
         free(matched);
         return;
     }
     for (unsigned i = 0; i < n; i++) {
         char path[32];
-        snprintf(path, sizeof path, "rules[%u]", i);
+        snprintf(path, sizeof path, "%s[%u]", key, i);
         if (matched[i] > 0)
             continue;
-        if (strpbrk(config->rule_patterns[i], "*?["))
-            wr_config_warn(load, WR_CONFIG_W_USELESS, path, NULL, "no rule file matches '%s'", config->rule_patterns[i]);
+        if (strpbrk(patterns[i], "*?["))
+            wr_config_warn(load, WR_CONFIG_W_USELESS, path, NULL, "no rule file matches '%s'", patterns[i]);
         else
-            wr_config_error(load, WR_CONFIG_W_FILE, path, NULL, "no such file: '%s'", config->rule_patterns[i]);
+            wr_config_error(load, WR_CONFIG_W_FILE, path, NULL, "no such file: '%s'", patterns[i]);
     }
     free(matched);
-    wr_config_check_readable(load, "rules", config->rule_files, config->n_rule_files);
+    wr_config_check_readable(load, key, *files, *n_files);
+}
+
+void wr_config_check_rules(struct wr_config_load *load) {
+    struct wr_config *config = load->config;
+    find_files(load, "rules", config->rule_patterns, config->n_rule_patterns, &config->rule_files, &config->n_rule_files);
+    config->n_own_rule_files = config->n_rule_files;
+    find_files(load, "shadow_rules", config->shadow_patterns, config->n_shadow_patterns, &config->shadow_files, &config->n_shadow_files);
 }
 
 /* ---- store and services ---- */

@@ -418,6 +418,12 @@ const struct wr_yaml_field wr_config_fields[] = {
      .kind = WR_YAML_STRINGS,
      LIST_AT(wr_config, rule_patterns, n_rule_patterns),
      .help = "rule files; globs; one or a list. `docs/rules.md` has their language"},
+    {.key = "shadow_rules",
+     .kind = WR_YAML_STRINGS,
+     LIST_AT(wr_config, shadow_patterns, n_shadow_patterns),
+     .help =
+         "rule files that would stand in place of `rules`: they run beside those in force, act on nothing, and are compared with them; see "
+         "`docs/shadow.md`"},
     {.key = "store",
      .kind = WR_YAML_RECORD,
      AT(wr_config, store),

@@ -7,6 +7,7 @@
 #include "agent/control/control_alarms.h"
 #include "agent/control/control_explain.h"
 #include "agent/control/control_history.h"
+#include "agent/control/control_shadow.h"
 #include "agent/control/status.h"
 
 static int only_json(int argc, char **argv, bool *ret_json, struct wr_buf *answer) {
@@ -44,6 +45,12 @@ static int answer_audit(struct wr_agent *agent, int argc, char **argv, struct wr
     return code;
 }
 
+static int answer_shadow(struct wr_agent *agent, int argc, char **argv, struct wr_buf *answer) {
+    bool json = false;
+    const int code = only_json(argc, argv, &json, answer);
+    return code == WR_EXIT_OK ? wr_control_shadow(agent, json, answer) : code;
+}
+
 int wr_agent_control(void *user, int argc, char **argv, const char *by_whom, struct wr_buf *answer) {
     struct wr_agent *agent = user;
     const char *name = argc > 0 ? argv[0] : "";
@@ -53,6 +60,8 @@ int wr_agent_control(void *user, int argc, char **argv, const char *by_whom, str
         return wr_control_alarms(agent, argc, argv, by_whom, answer);
     if (strcmp(name, "explain") == 0)
         return wr_control_explain(agent, argc, argv, answer);
+    if (strcmp(name, "shadow") == 0)
+        return answer_shadow(agent, argc, argv, answer);
     if (strcmp(name, "history") == 0)
         return wr_control_history(agent, argc, argv, answer);
     if (strcmp(name, "audit") == 0)

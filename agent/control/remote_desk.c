@@ -76,13 +76,28 @@ static void log_news(enum wr_rollout_news news, uint64_t version, const char *wh
         WR_LOG_WITH(WR_LOG_INFO, "commands", "a bundle is kept: its time of watching is over", WR_LOG_INT("version", (int64_t)version));
 }
 
+/* What the one in the shadow would have done, where that has changed. */
+static void tell_of_shadow(struct wr_remote_desk *desk, uint64_t version) {
+    struct wr_buf answer;
+    bool is_news = false;
+    wr_buf_init(&answer, ANSWER_BYTES);
+    const enum wr_result result = wr_remote_bundle_shadow(desk->agent, version, desk->context, &answer, &is_news);
+    if (result == WR_OK && is_news)
+        send_answer(desk, &answer);
+    else if (result != WR_OK)
+        desk->agent->remote_counters.unanswered++;
+    wr_buf_fini(&answer);
+}
+
 /* A bundle on trial may come to its end. */
 static void watch(struct wr_remote_desk *desk) {
     struct wr_rollout *rollout = &desk->agent->rollout;
     struct wr_buf answer;
     uint64_t version;
     const enum wr_rollout_news news = wr_rollout_look(rollout, desk->context, wr_clock_boot_ns(desk->agent->clock), &version);
-    if (news == WR_ROLLOUT_NOTHING)
+    if (news == WR_ROLLOUT_SHADOW)
+        tell_of_shadow(desk, version);
+    if (news == WR_ROLLOUT_NOTHING || news == WR_ROLLOUT_SHADOW)
         return;
     log_news(news, version, rollout->why);
     wr_buf_init(&answer, ANSWER_BYTES);

@@ -137,6 +137,19 @@ static uint64_t sum_of(const struct wr_intake_counters *counters, bool (*wanted)
 
 /* -- JSON ------------------------------------------------------------------------------------------------------------------------------ */
 
+static void shadow_json(const struct wr_engine_shadow_shown *shown, struct wr_json *json) {
+    if (shown->rules == 0) {
+        wr_json_null(json, "shadow");
+        return;
+    }
+    wr_json_object(json, "shadow");
+    wr_json_uint(json, "rules", shown->rules);
+    wr_json_uint(json, "active", shown->active);
+    wr_json_uint(json, "alarms_that_differ", shown->differ);
+    wr_json_uint(json, "skipped", shown->skipped);
+    wr_json_object_end(json);
+}
+
 static void messages_json(const struct wr_subscriber_counters *counters, struct wr_json *json) {
     wr_json_bool(json, "connected", counters->connected != 0);
     wr_json_uint(json, "messages", counters->messages);
@@ -265,6 +278,7 @@ static enum wr_result print_json(struct wr_agent *agent, const struct outbox *ou
     wr_json_uint(&json, "transitions", engine->transitions);
     wr_json_int(&json, "latency_p99_us", wr_histogram_quantile(&agent->actions.latency, 0.99) / WR_NS_PER_US);
     wr_json_object_end(&json);
+    shadow_json(&agent->engine.shadow.shown, &json);
     actions_json(agent, &json);
     wr_json_object(&json, "outbox");
     wr_json_string(&json, "state", store_state(agent));
@@ -383,6 +397,13 @@ static enum wr_result outbox_text(struct wr_agent *agent, const struct outbox *o
     return salvage_text(agent, into);
 }
 
+static enum wr_result shadow_text(const struct wr_engine_shadow_shown *shown, struct wr_buf *into) {
+    if (shown->rules == 0)
+        return WR_OK;
+    return wr_buf_printf(into, "shadow   %" PRIu64 " rules, %" PRIu64 " active, %" PRIu64 " alarms differ, %" PRIu64 " readings skipped\n",
+                         (uint64_t)shown->rules, (uint64_t)shown->active, (uint64_t)shown->differ, (uint64_t)shown->skipped);
+}
+
 static enum wr_result print_text(struct wr_agent *agent, const struct outbox *outbox, struct wr_buf *into) {
     const struct wr_engine_stats_shown *engine = &agent->engine.shown;
     char uptime[32];
@@ -398,6 +419,7 @@ static enum wr_result print_text(struct wr_agent *agent, const struct outbox *ou
     WR_TRY(skew_text(agent, into));
     WR_TRY(wr_buf_printf(into, "alarms   %u rules, %" PRIu64 " active, %" PRIu64 " not acknowledged\n", wr_ruleset_count(agent->rules),
                          (uint64_t)engine->alarms_active, (uint64_t)engine->alarms_unacked));
+    WR_TRY(shadow_text(&agent->engine.shadow.shown, into));
     WR_TRY(actions_text(agent, into));
     WR_TRY(outbox_text(agent, outbox, into));
     WR_TRY(raw_text(agent, into));

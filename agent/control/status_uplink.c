@@ -27,6 +27,7 @@ static void commands_json(const struct wr_agent *agent, const struct wr_uplink_s
     if (agent->rollout_open) {
         wr_json_uint(json, "bundle", agent->rollout.shown_version);
         wr_json_bool(json, "bundle_on_trial", agent->rollout.shown_trial);
+        wr_json_uint(json, "bundle_in_the_shadow", agent->rollout.shown_shadow);
     }
     wr_json_object_end(json);
 }
@@ -157,6 +158,8 @@ static enum wr_result bundle_text(const struct wr_agent *agent, struct wr_buf *i
     const uint64_t version = agent->rollout.shown_version;
     if (!agent->rollout_open)
         return WR_OK;
+    if (agent->rollout.shown_shadow != 0)
+        WR_TRY(wr_buf_printf(into, "         bundle %" PRIu64 " in the shadow\n", agent->rollout.shown_shadow));
     if (version == 0)
         return wr_buf_text(into, "         bundle none yet\n");
     return wr_buf_printf(into, "         bundle %" PRIu64 "%s\n", version, agent->rollout.shown_trial ? ", on trial" : "");

@@ -35,6 +35,8 @@ void wr_engine_loop_drain_alarms(struct wr_engine_loop *loop) {
         if (entry->alarm.transition != 0) {
             (void)!wr_channel_try_send(loop->to_actions, entry); /* there is room: this thread is the only sender */
             loop->shown.transitions++;
+            if (loop->shadow.shadow)
+                wr_shadow_saw(loop->shadow.shadow, &entry->alarm);
         }
         sent++;
     }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/loops/engine_shadow.h"
 #include "core/reading.h"
 #include "rules/evaluator/evaluator.h"
 
@@ -89,10 +90,15 @@ static void tell(struct wr_engine_figures *figures, struct wr_engine *engine, co
         struct wr_reading reading = {
             .event_ns = now->wall_ns, .value.f = figures->values[i], .type = WR_TYPE_FLOAT, .decimals = figures_of[i].decimals};
         snprintf(name, sizeof name, "weir.%s", figures_of[i].field);
-        if (!wr_evaluator_reads(wr_engine_evaluator(engine), name) || series_of(figures, i, &reading.series) != WR_OK)
+        const bool in_force = wr_evaluator_reads(wr_engine_evaluator(engine), name);
+        const bool beside = figures->shadow && wr_shadow_reads(figures->shadow->shadow, name);
+        if ((!in_force && !beside) || series_of(figures, i, &reading.series) != WR_OK)
             continue;
-        if (wr_engine_tell(engine, &reading, now, alarms) == WR_FULL)
+        const struct wr_reading shown = reading;
+        if (in_force && wr_engine_tell(engine, &reading, now, alarms) == WR_FULL)
             return;
+        if (beside)
+            wr_engine_shadow_tell(figures->shadow, &shown, now);
     }
 }
 

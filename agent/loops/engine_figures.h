@@ -33,8 +33,11 @@ enum wr_figure {
     WR_FIGURES,
 };
 
+struct wr_engine_shadow;
+
 struct wr_engine_figures {
-    struct wr_series_table *table; /* set by the agent before the start; NULL: no rule is told */
+    struct wr_series_table *table;   /* set by the agent before the start; NULL: no rule is told */
+    struct wr_engine_shadow *shadow; /* is told, too; NULL: there is none */
     int64_t due_boot_ns;
     bool measuring;
     uint32_t cursor;

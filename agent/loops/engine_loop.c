@@ -61,6 +61,7 @@ static void show_stats(struct wr_engine_loop *loop, int64_t boot_ns) {
     shown->unkept = loop->unkept_before + stats.unkept;
     shown->open_windows = stats.open_windows;
     shown->engine_bytes = stats.bytes;
+    wr_engine_shadow_show(&loop->shadow, boot_ns);
     struct wr_evaluator *evaluator = wr_engine_evaluator(loop->engine);
     if (!evaluator)
         return;
@@ -78,9 +79,11 @@ static bool take_waiting(struct wr_engine_loop *loop, uint32_t input, const stru
     while (loop->waiting_from[input] < batch->n) {
         wr_engine_loop_want_handover(loop);
         wr_engine_loop_want_kept(loop, now->boot_ns);
+        loop->shadow.tap.n = 0;
         uint32_t taken = wr_engine_take(loop->engine, batch, loop->waiting_from[input], now, &loop->out);
         loop->waiting_from[input] += taken;
         wr_engine_loop_drain_alarms(loop);
+        wr_engine_shadow_feed(&loop->shadow, loop->clock, batch->arrival_boot_ns, now); /* behind the rules in force */
         if (loop->handover && loop->handover->n == WR_HANDOVER_AGGREGATES)
             (void)wr_engine_loop_handover(loop);
         if (taken == 0 && (loop->out.alarms.n > 0 || (loop->handover && loop->handover->n == WR_HANDOVER_AGGREGATES)))
@@ -209,10 +212,14 @@ static int64_t do_what_is_due(struct wr_engine_loop *loop, const struct wr_now *
     if (loop->out.alarms.n == 0)
         wr_engine_figures_turn(&loop->figures, loop->engine, now, &loop->out.alarms);
     wr_engine_loop_drain_alarms(loop);
+    const int64_t shadow_due_ns = wr_engine_shadow_turn(&loop->shadow, loop->clock, wr_engine_evaluator(loop->engine), now);
     show_stats(loop, now->boot_ns);
     loop->clear = loop->out.alarms.n == 0 && wr_engine_loop_finish_waiting(loop);
     bool room = loop->handover && loop->handover->n < WR_HANDOVER_AGGREGATES;
-    return more && room ? 0 : next_deadline(loop, now->boot_ns);
+    if (more && room)
+        return 0;
+    const int64_t deadline = next_deadline(loop, now->boot_ns);
+    return shadow_due_ns < deadline ? shadow_due_ns : deadline;
 }
 
 int64_t wr_engine_loop_turn(struct wr_engine_loop *loop, const struct wr_now *now, const struct wr_engine_received *received) {

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 
 #include "agent/loops/engine_figures.h"
+#include "agent/loops/engine_shadow.h"
 #include "agent/loops/request.h"
 #include "agent/sources/intake_counters.h"
 #include "core/channel.h"
@@ -137,6 +138,7 @@ struct wr_engine_loop {
     uint64_t journal_number; /* of the last entry sent to the journal */
     bool widens;             /* under the pressure of the outbox */
     struct wr_engine_figures figures;
+    struct wr_engine_shadow shadow;
     bool clear; /* the last turn left nothing in hand: a batch may be taken */
     enum wr_engine_phase phase;
     int64_t end_due_boot_ns; /* until then the journal is waited for at the end */

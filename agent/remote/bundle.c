@@ -12,10 +12,11 @@
 
 #define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
-enum member { VERSION, KEY, NODES, SITE, PERCENT, ISSUED, EXPIRES, FILES, MEMBERS };
+enum member { VERSION, KEY, NODES, SITE, PERCENT, SHADOW, ISSUED, EXPIRES, FILES, MEMBERS };
 
-static const char *const names[MEMBERS] = {[VERSION] = "bundle",  [KEY] = "key",       [NODES] = "nodes",     [SITE] = "site",
-                                           [PERCENT] = "percent", [ISSUED] = "issued", [EXPIRES] = "expires", [FILES] = "files"};
+static const char *const names[MEMBERS] = {
+    [VERSION] = "bundle", [KEY] = "key",         [NODES] = "nodes", [SITE] = "site",    [PERCENT] = "percent",
+    [ISSUED] = "issued",  [EXPIRES] = "expires", [FILES] = "files", [SHADOW] = "shadow"};
 
 /* -- made by hand ------------------------------------------------------------------------------------------------------------------------- */
 
@@ -89,6 +90,14 @@ static enum wr_result take_number(struct wr_word value, const char *name, uint64
         return wr_error_set(err, WR_INVALID, "%s takes a whole number from %llu to %llu", name, (unsigned long long)min,
                             (unsigned long long)max);
     *ret_number = number;
+    return WR_OK;
+}
+
+static enum wr_result take_bool(struct wr_word value, const char *name, bool *ret_is, struct wr_error *err) {
+    const bool is = value.len == 4 && memcmp(value.text, "true", 4) == 0;
+    if (!is && (value.len != 5 || memcmp(value.text, "false", 5) != 0))
+        return wr_error_set(err, WR_INVALID, "%s takes true or false", name);
+    *ret_is = is;
     return WR_OK;
 }
 
@@ -171,6 +180,8 @@ static enum wr_result take(struct wr_bundle *bundle, enum member member, struct 
         WR_TRY(take_number(value, "percent", 1, 100, &percent, err));
         bundle->percent = (uint32_t)percent;
         return WR_OK;
+    case SHADOW:
+        return take_bool(value, "shadow", &bundle->shadow, err);
     case ISSUED:
         return take_time(value, "issued", &bundle->issued_wall_ns, err);
     case EXPIRES:
@@ -182,7 +193,7 @@ static enum wr_result take(struct wr_bundle *bundle, enum member member, struct 
 
 static enum wr_result check(const struct wr_bundle *read, unsigned seen, struct wr_error *err) {
     for (int i = 0; i < MEMBERS; i++)
-        if (i != SITE && i != PERCENT && !(seen & 1u << i))
+        if (i != SITE && i != PERCENT && i != SHADOW && !(seen & 1u << i))
             return wr_error_set(err, WR_INVALID, "%s is missing", names[i]);
     if (read->key[0] == '\0')
         return wr_error_set(err, WR_INVALID, "the key is empty");
@@ -250,6 +261,8 @@ enum wr_result wr_bundle_write(const struct wr_bundle *bundle, struct wr_buf *in
     if (bundle->site[0])
         wr_json_string(&json, names[SITE], bundle->site);
     wr_json_uint(&json, names[PERCENT], bundle->percent);
+    if (bundle->shadow) /* left out else: an agent that knows no shadow takes the others */
+        wr_json_bool(&json, names[SHADOW], true);
     wr_json_string(&json, names[ISSUED], wr_clock_format(text, sizeof text, bundle->issued_wall_ns));
     wr_json_string(&json, names[EXPIRES], wr_clock_format(text, sizeof text, bundle->expires_wall_ns));
     wr_json_array(&json, names[FILES]);

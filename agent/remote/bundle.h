@@ -1,9 +1,10 @@
 /* A bundle: rule files, and the tables that they read, for many nodes, as it stands in a signed message.
- *   {"bundle": 7, "key": "...", "nodes": ["gw-*"], "site": "riga", "percent": 10, "issued": "2026-03-02T16:00:00Z", "expires": "2026-03-03T16:00:00Z",
+ *   {"bundle": 7, "key": "...", "nodes": ["gw-*"], "site": "riga", "percent": 10, "shadow": false, "issued": "2026-03-02T16:00:00Z", "expires": "2026-03-03T16:00:00Z",
  *    "files": [{"name": "cold.yaml", "text": "weir: 1\n..."}]}
  *
  * Promise: one JSON object, each member once and nothing else in it. bundle is its version, which only grows (rollout.h); nodes are names in which * stands for anything; without
  * site it is for all of them; percent (100) of the nodes it names take it, always the same ones: more of them with a higher number, never others.
+ * shadow (false): its rules are to run in the shadow (rollout_shadow.h), and are not in force. Without files it takes away what is in force, or in the shadow.
  * A name of a file leads nowhere: [A-Za-z0-9_-] first, then with dots, and .yaml or .csv at its end.
  * Threads: none; plain values. Ownership: the texts are the bundle's, until wr_bundle_free. Limits: as below; at most WR_BUNDLE_VALID_NS between issued and expires.
  * Source: RFC 8259, RFC 3339.
@@ -37,6 +38,7 @@ struct wr_bundle {
     char nodes[WR_BUNDLE_NODES][WR_BUNDLE_NAME_BYTES];
     unsigned n_nodes;
     uint32_t percent;
+    bool shadow;
     int64_t issued_wall_ns;
     int64_t expires_wall_ns;
     struct wr_bundle_file files[WR_BUNDLE_FILES];

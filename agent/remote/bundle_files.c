@@ -26,9 +26,9 @@ static bool join(char *path, const char *directory, const char *name) {
 
 /* -- numbers ------------------------------------------------------------------------------------------------------------------------------ */
 
-/* Up to n numbers with dots between them; those that are not there stay 0. */
-static enum wr_result read_number(const struct wr_bundle_files *files, const char *name, uint64_t *const *ret_numbers, unsigned n,
-                                  struct wr_error *err) {
+/* n numbers with dots between them, and this end; those that are not there stay 0. */
+enum wr_result wr_bundle_files_read_numbers(const struct wr_bundle_files *files, const char *name, const char *behind,
+                                            uint64_t *const *ret_numbers, unsigned n, struct wr_error *err) {
     char path[PATH_MAX], text[NUMBER_BYTES];
     if (!join(path, files->directory, name))
         return failed(files->directory, err);
@@ -41,7 +41,7 @@ static enum wr_result read_number(const struct wr_bundle_files *files, const cha
         char *end = text;
         errno = 0;
         const unsigned long long number = strtoull(at, &end, 10);
-        if (*at < '0' || *at > '9' || errno != 0 || number > WR_BUNDLE_VERSION_MAX || *end != (i + 1 < n ? '.' : '\0'))
+        if (*at < '0' || *at > '9' || errno != 0 || number > WR_BUNDLE_VERSION_MAX || (i + 1 < n ? *end != '.' : strcmp(end, behind) != 0))
             return wr_error_set(err, WR_CORRUPT, "%s: is no link to a number", path);
         *ret_numbers[i] = number;
         at = end + 1;
@@ -49,7 +49,7 @@ static enum wr_result read_number(const struct wr_bundle_files *files, const cha
     return WR_OK;
 }
 
-static enum wr_result write_text(const struct wr_bundle_files *files, const char *name, const char *text, struct wr_error *err) {
+enum wr_result wr_bundle_files_write_link(const struct wr_bundle_files *files, const char *name, const char *text, struct wr_error *err) {
     char path[PATH_MAX], part[PATH_MAX];
     if (!join(path, files->directory, name) || snprintf(part, sizeof part, "%s.part", path) >= (int)sizeof part)
         return failed(files->directory, err);
@@ -62,22 +62,25 @@ static enum wr_result write_text(const struct wr_bundle_files *files, const char
     return result;
 }
 
-/* 0: there is none. */
-static enum wr_result write_number(const struct wr_bundle_files *files, const char *name, uint64_t number, struct wr_error *err) {
-    char path[PATH_MAX], text[NUMBER_BYTES];
-    snprintf(text, sizeof text, "%" PRIu64, number);
-    if (number > 0)
-        return write_text(files, name, text, err);
+enum wr_result wr_bundle_files_remove_link(const struct wr_bundle_files *files, const char *name, struct wr_error *err) {
+    char path[PATH_MAX];
     if (!join(path, files->directory, name) || (unlink(path) != 0 && errno != ENOENT))
         return failed(path, err);
     return wr_file_sync_names(path, err);
+}
+
+/* 0: there is none. */
+static enum wr_result write_number(const struct wr_bundle_files *files, const char *name, uint64_t number, struct wr_error *err) {
+    char text[NUMBER_BYTES];
+    snprintf(text, sizeof text, "%" PRIu64, number);
+    return number > 0 ? wr_bundle_files_write_link(files, name, text, err) : wr_bundle_files_remove_link(files, name, err);
 }
 
 static enum wr_result write_trial(const struct wr_bundle_files *files, uint64_t version, uint64_t alarms, uint64_t starts,
                                   struct wr_error *err) {
     char text[NUMBER_BYTES];
     snprintf(text, sizeof text, "%" PRIu64 ".%" PRIu64 ".%" PRIu64, version, alarms, starts);
-    return write_text(files, "trial", text, err);
+    return wr_bundle_files_write_link(files, "trial", text, err);
 }
 
 enum wr_result wr_bundle_files_open(struct wr_bundle_files *files, const char *store, struct wr_error *err) {
@@ -85,10 +88,19 @@ enum wr_result wr_bundle_files_open(struct wr_bundle_files *files, const char *s
     if (!join(files->directory, store, WR_BUNDLES))
         return failed(store, err);
     uint64_t *const trial[] = {&files->trial, &files->trial_alarms, &files->trial_starts};
-    WR_TRY(read_number(files, "highest", (uint64_t *const[]){&files->highest}, 1, err));
-    WR_TRY(read_number(files, "current", (uint64_t *const[]){&files->current}, 1, err));
-    WR_TRY(read_number(files, "previous", (uint64_t *const[]){&files->previous}, 1, err));
-    return read_number(files, "trial", trial, 3, err);
+    const struct {
+        const char *name;
+        const char *end;
+        uint64_t *number;
+    } numbers[] = {{"highest", "", &files->highest},
+                   {"current", "", &files->current},
+                   {"previous", "", &files->previous},
+                   {"shadow", WR_BUNDLE_FILES_SHADOW, &files->shadow},
+                   {"shadow-highest", "", &files->shadow_highest},
+                   {"shadow-starts", "", &files->shadow_starts}};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        WR_TRY(wr_bundle_files_read_numbers(files, numbers[i].name, numbers[i].end, &numbers[i].number, 1, err));
+    return wr_bundle_files_read_numbers(files, "trial", "", trial, 3, err);
 }
 
 /* -- versions ----------------------------------------------------------------------------------------------------------------------------- */
@@ -99,7 +111,7 @@ static bool version_path(const struct wr_bundle_files *files, uint64_t version, 
     return join(path, files->directory, name);
 }
 
-static void remove_directory(const char *path) {
+void wr_bundle_files_empty(const char *path) {
     char file[PATH_MAX];
     DIR *directory = opendir(path);
     for (struct dirent *entry; directory && (entry = readdir(directory));)
@@ -113,10 +125,10 @@ static void remove_directory(const char *path) {
 void wr_bundle_files_unstage(struct wr_bundle_files *files, uint64_t version) {
     char path[PATH_MAX];
     if (version != files->current && version != files->previous && version_path(files, version, path))
-        remove_directory(path);
+        wr_bundle_files_empty(path);
 }
 
-static enum wr_result make_directory(const char *path, struct wr_error *err) {
+enum wr_result wr_bundle_files_make(const char *path, struct wr_error *err) {
     if (mkdir(path, 0750) != 0 && errno != EEXIST)
         return failed(path, err);
     return wr_file_sync_names(path, err);
@@ -125,7 +137,7 @@ static enum wr_result make_directory(const char *path, struct wr_error *err) {
 static enum wr_result write_files(const struct wr_bundle *bundle, const char *path, struct wr_error *err) {
     static const struct wr_file_form form = {.mode = 0640, .uid = WR_FILE_KEEP, .gid = (gid_t)WR_FILE_KEEP};
     char file[PATH_MAX];
-    WR_TRY(make_directory(path, err));
+    WR_TRY(wr_bundle_files_make(path, err));
     for (unsigned i = 0; i < bundle->n_files; i++) {
         if (!join(file, path, bundle->files[i].name))
             return failed(path, err);
@@ -134,15 +146,18 @@ static enum wr_result write_files(const struct wr_bundle *bundle, const char *pa
     return WR_OK;
 }
 
-enum wr_result wr_bundle_files_stage(struct wr_bundle_files *files, const struct wr_bundle *bundle, char *path, struct wr_error *err) {
-    if (!version_path(files, bundle->version, path))
-        return failed(files->directory, err);
-    WR_TRY(make_directory(files->directory, err));
-    remove_directory(path);
+enum wr_result wr_bundle_files_fill(const struct wr_bundle_files *files, const struct wr_bundle *bundle, const char *path,
+                                    struct wr_error *err) {
+    WR_TRY(wr_bundle_files_make(files->directory, err));
+    wr_bundle_files_empty(path);
     const enum wr_result result = write_files(bundle, path, err);
     if (result != WR_OK)
-        remove_directory(path);
+        wr_bundle_files_empty(path);
     return result;
+}
+
+enum wr_result wr_bundle_files_stage(struct wr_bundle_files *files, const struct wr_bundle *bundle, char *path, struct wr_error *err) {
+    return version_path(files, bundle->version, path) ? wr_bundle_files_fill(files, bundle, path, err) : failed(files->directory, err);
 }
 
 enum wr_result wr_bundle_files_begin(struct wr_bundle_files *files, uint64_t version, uint64_t alarms, struct wr_error *err) {

@@ -6,6 +6,7 @@
 #include "agent/config/config_diff.h"
 #include "agent/config/load.h"
 #include "agent/reload.h"
+#include "core/fingerprint.h"
 #include "core/json.h"
 #include "core/log.h"
 
@@ -50,8 +51,12 @@ static void health(void *user, struct wr_rollout_health *ret_health) {
     ret_health->errors = wr_log_count(WR_LOG_ERROR);
 }
 
+static enum wr_result shadow(void *user, struct wr_error *err) {
+    return wr_agent_shadow_renew(user, err);
+}
+
 enum wr_result wr_remote_bundle_open(struct wr_agent *agent, const struct wr_config *config, struct wr_error *err) {
-    const struct wr_rollout_ops ops = {.user = agent, .check = check, .reload = reload, .health = health};
+    const struct wr_rollout_ops ops = {.user = agent, .check = check, .reload = reload, .health = health, .shadow = shadow};
     const struct wr_config_commands *commands = config->uplink ? config->uplink->commands : NULL;
     if (!commands || !commands->bundles) {
         agent->rollout_open = false;
@@ -111,6 +116,48 @@ enum wr_result wr_remote_bundle_news(struct wr_agent *agent, enum wr_rollout_new
     return end(&json);
 }
 
+/* A number that is another one when there is something new to tell: the counts of readings are not. */
+static uint64_t told(const struct wr_agent *agent) {
+    const struct wr_engine_shadow_shown *shown = &agent->engine.shadow.shown;
+    const uint64_t numbers[] = {agent->shadow.pair, shown->raised,          shown->cleared,     shown->differ,
+                                shown->active,      shown->in_force_active, shown->skipped != 0};
+    const uint64_t number = wr_fingerprint_add(WR_FINGERPRINT_START, numbers, sizeof numbers);
+    return number != 0 ? number : 1;
+}
+
+static enum wr_result write_shadow(struct wr_agent *agent, uint64_t version, uint32_t most, struct wr_context *context,
+                                   struct wr_buf *into) {
+    struct wr_json json;
+    struct wr_buf report;
+    bool differs;
+    wr_buf_init(&report, 0);
+    enum wr_result result = wr_agent_shadow_report(agent, true, most, context, &report, &differs, NULL);
+    if (result == WR_OK) {
+        begin(&json, agent, agent->rollout.shadow_key, version, into);
+        wr_json_string(&json, "result", "shadow");
+        wr_json_raw(&json, "shadow", wr_buf_str(&report), report.len);
+        result = end(&json);
+    }
+    wr_buf_fini(&report);
+    return result;
+}
+
+enum wr_result wr_remote_bundle_shadow(struct wr_agent *agent, uint64_t version, struct wr_context *context, struct wr_buf *into,
+                                       bool *ret_news) {
+    const uint64_t number = told(agent);
+    *ret_news = number != agent->shadow.told;
+    if (!*ret_news)
+        return WR_OK;
+    enum wr_result result = WR_LIMIT;
+    for (uint32_t most = 16; result == WR_LIMIT && most > 0; most /= 2) {
+        into->len = 0;
+        result = write_shadow(agent, version, most, context, into);
+    }
+    if (result == WR_OK)
+        agent->shadow.told = number;
+    return result;
+}
+
 /* -- taking ------------------------------------------------------------------------------------------------------------------------------- */
 
 static enum wr_remote_outcome take(struct wr_agent *agent, struct wr_bundle *bundle, const char *payload, size_t len,
@@ -136,7 +183,8 @@ enum wr_remote_outcome wr_remote_bundle(struct wr_agent *agent, const char *payl
         (void)wr_error_set(err, WR_NO_MEMORY, "no memory for a bundle");
     *ret_answered = answer(agent, bundle, outcome, err, into);
     if (outcome == WR_REMOTE_DONE)
-        WR_LOG_WITH(WR_LOG_INFO, "commands", "a bundle is in force, and watched", WR_LOG_INT("version", (int64_t)bundle->version));
+        WR_LOG_WITH(WR_LOG_INFO, "commands", bundle->shadow ? "a bundle is in the shadow" : "a bundle is in force, and watched",
+                    WR_LOG_INT("version", (int64_t)bundle->version));
     wr_bundle_free(bundle);
     return outcome;
 }

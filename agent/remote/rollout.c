@@ -8,6 +8,7 @@
 static void show(struct wr_rollout *rollout) {
     rollout->shown_version = rollout->files.current;
     rollout->shown_trial = rollout->files.trial != 0;
+    rollout->shown_shadow = rollout->files.shadow;
 }
 
 enum wr_result wr_rollout_boot(const char *store, bool *ret_rolled_back, struct wr_error *err) {
@@ -29,8 +30,11 @@ enum wr_result wr_rollout_init(struct wr_rollout *rollout, const struct wr_rollo
     rollout->ops = *ops;
     rollout->window_ns = window_ns;
     rollout->ends_boot_ns = WR_NEVER_NS;
+    rollout->shadow_boot_ns = WR_NEVER_NS;
     WR_TRY(wr_bundle_files_open(&rollout->files, store, err));
     show(rollout);
+    if (rollout->files.shadow != 0)
+        rollout->shadow_boot_ns = wr_clock_add_ns(now_boot_ns, window_ns);
     if (rollout->files.trial == 0)
         return WR_OK;
     rollout->ops.health(rollout->ops.user, &rollout->before);
@@ -46,6 +50,10 @@ static enum wr_result put(struct wr_rollout *rollout, uint64_t version, struct w
     struct wr_error why = {0};
     rollout->ops.health(rollout->ops.user, &rollout->before);
     enum wr_result result = wr_bundle_files_begin(&rollout->files, version, rollout->before.alarms, err);
+    if (result == WR_OK && rollout->files.shadow != 0 && rollout->files.shadow <= version) { /* it has been looked at: the reload ends it */
+        result = wr_bundle_files_end_shadow(&rollout->files, 0, err);
+        rollout->shadow_boot_ns = WR_NEVER_NS;
+    }
     if (result == WR_OK)
         result = rollout->ops.reload(rollout->ops.user, context, err);
     if (result == WR_OK)
@@ -65,6 +73,11 @@ static enum wr_result put(struct wr_rollout *rollout, uint64_t version, struct w
 enum wr_remote_outcome wr_rollout_take(struct wr_rollout *rollout, const struct wr_bundle *bundle, struct wr_context *context,
                                        const struct wr_clock *clock, struct wr_error *err) {
     char path[PATH_MAX];
+    if (bundle->shadow) {
+        const enum wr_remote_outcome outcome = wr_rollout_take_shadow(rollout, bundle, clock, err);
+        show(rollout);
+        return outcome;
+    }
     if (bundle->version == rollout->files.current && bundle->version == rollout->files.highest && strcmp(bundle->key, rollout->key) == 0)
         return WR_REMOTE_DONE;
     if (bundle->version <= rollout->files.highest) {
@@ -93,7 +106,9 @@ enum wr_remote_outcome wr_rollout_take(struct wr_rollout *rollout, const struct 
 /* -- watching ----------------------------------------------------------------------------------------------------------------------------- */
 
 int64_t wr_rollout_next_ns(const struct wr_rollout *rollout, int64_t now_boot_ns) {
-    return rollout->ends_boot_ns == WR_NEVER_NS && !rollout->reload_due ? WR_NEVER_NS : now_boot_ns + LOOK_NS;
+    if (rollout->ends_boot_ns == WR_NEVER_NS && !rollout->reload_due && !rollout->shadow_due)
+        return rollout->shadow_boot_ns;
+    return now_boot_ns + LOOK_NS;
 }
 
 static bool is_ill(struct wr_rollout *rollout) {
@@ -127,6 +142,7 @@ enum wr_rollout_news wr_rollout_look(struct wr_rollout *rollout, struct wr_conte
     }
     if (rollout->reload_due && rollout->ops.reload(rollout->ops.user, context, NULL) == WR_OK)
         rollout->reload_due = false;
+    wr_rollout_look_shadow(rollout, now_boot_ns, &news, ret_version);
     show(rollout);
     return news;
 }

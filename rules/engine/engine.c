@@ -17,6 +17,7 @@ struct taking {
     const struct wr_now *now;
     struct wr_alarm_out *alarms;
     struct wr_kept *kept;
+    struct wr_engine_tap *tap;       /* NULL: nobody else looks */
     struct wr_evaluator_band *bands; /* NULL: no rules */
     bool attach_tried;               /* once a call: without memory it would fail for every reading */
     struct wr_arrival arrival;
@@ -34,7 +35,8 @@ struct wr_step wr_step_begin(struct wr_engine *engine, const struct wr_now *now,
 
 static struct taking begin(struct wr_engine *engine, const struct wr_batch *batch, const struct wr_now *now, struct wr_engine_out *out) {
     assert(batch->source < engine->n_sources);
-    struct taking taking = {.step = wr_step_begin(engine, now, out), .batch = batch, .now = now, .alarms = &out->alarms, .kept = out->kept};
+    struct taking taking = {
+        .step = wr_step_begin(engine, now, out), .batch = batch, .now = now, .alarms = &out->alarms, .kept = out->kept, .tap = out->tap};
     taking.arrival = wr_arrival_of(engine, batch);
     taking.accounts = wr_engine_account(engine, batch->source, 0);
     taking.streams = engine->streams.chunks;
@@ -58,8 +60,8 @@ static bool attach(struct taking *taking, uint32_t series) {
     return series < engine->attached;
 }
 
-/* Shows the reading to the rules, unless its value can flip nothing. False: no room for alarms, nothing was done. */
-static inline bool show_to_rules(struct taking *taking, struct wr_reading *reading) {
+/* Unless its value can flip nothing. False: no room for alarms, nothing was done. */
+static inline bool ask_rules(struct taking *taking, struct wr_reading *reading) {
     struct wr_evaluator *evaluator = taking->step.engine->evaluator;
     if (!evaluator || (reading->series >= taking->step.engine->attached && !attach(taking, reading->series)))
         return true;
@@ -68,6 +70,19 @@ static inline bool show_to_rules(struct taking *taking, struct wr_reading *readi
     if (reading->quality != WR_QUALITY_BAD && wr_evaluator_quiet(&taking->bands[reading->series], number, arrival_boot_ns))
         return true;
     return wr_evaluator_take(evaluator, reading, arrival_boot_ns, taking->now, taking->alarms) != WR_FULL;
+}
+
+/* The same, for whoever else looks, too. */
+static inline bool show_to_rules(struct taking *taking, struct wr_reading *reading) {
+    struct wr_engine_tap *tap = taking->tap;
+    if (tap) {
+        assert(tap->n < WR_BATCH_READINGS);
+        tap->readings[tap->n] = *reading;
+    }
+    const bool shown = ask_rules(taking, reading);
+    if (tap)
+        tap->n += shown;
+    return shown;
 }
 
 /* The window that took the last reading takes this one too, most of the time. */

@@ -41,12 +41,19 @@ struct wr_engine_options {
     struct wr_evaluator *evaluator; /* may be NULL: no rules */
 };
 
+/* What the rules were shown, as they were shown it: with its time fixed, and before a rule found it bad. For who shows it to other rules, too. */
+struct wr_engine_tap {
+    uint32_t n;
+    struct wr_reading readings[WR_BATCH_READINGS];
+};
+
 /* What a step may fill. handover NULL: the store takes nothing now; one that is full already when the step begins says the same. */
 struct wr_engine_out {
     struct wr_alarm_out alarms;
     struct wr_handover *handover;
     /* Readings of windows that keep them, with times and qualities as the windows saw them (arrivals: WR_KEPT_ARRIVAL_NS). NULL or full: they go unkept. */
     struct wr_kept *kept;
+    struct wr_engine_tap *tap; /* filled by wr_engine_take alone, emptied by its caller before each; NULL: nobody wants it */
 };
 
 WR_MUST_USE enum wr_result wr_engine_new(const struct wr_engine_options *options, struct wr_engine **ret_engine, struct wr_error *err);

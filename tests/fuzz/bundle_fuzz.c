@@ -40,6 +40,7 @@ static void must_write(const struct wr_bundle *bundle) {
     must(again->version == bundle->version && again->n_files == bundle->n_files && again->n_nodes == bundle->n_nodes);
     must(again->issued_wall_ns == bundle->issued_wall_ns && again->expires_wall_ns == bundle->expires_wall_ns);
     must(strcmp(again->key, bundle->key) == 0 && strcmp(again->site, bundle->site) == 0 && again->percent == bundle->percent);
+    must(again->shadow == bundle->shadow);
     wr_buf_fini(&text);
     wr_bundle_free(again);
 }

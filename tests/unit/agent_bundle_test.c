@@ -90,6 +90,28 @@ static void read_and_written(void **state) {
     assert_true(wr_bundle_is("{\"a\":[{}],\"bundle\":null}", 24)); /* a bad one: it is told so */
 }
 
+/* Written only where it is so: an agent that knows no shadow takes the others, and refuses these. */
+static void for_the_shadow(void **state) {
+    (void)state;
+    struct wr_buf text;
+    assert_int_equal(read_text(WHOLE), WR_OK);
+    assert_false(bundle->shadow);
+    assert_int_equal(read_text("{" HEAD "\"shadow\":false," TIMES "," FILES "}"), WR_OK);
+    assert_false(bundle->shadow);
+    wr_buf_init(&text, 0);
+    assert_int_equal(wr_bundle_write(bundle, &text), WR_OK);
+    assert_null(strstr(wr_buf_str(&text), "shadow"));
+    wr_buf_fini(&text);
+    assert_int_equal(read_text("{" HEAD "\"shadow\":true," TIMES ",\"files\":[]}"), WR_OK);
+    for (int round = 0; round < 2; round++) {
+        assert_true(bundle->shadow && bundle->n_files == 0);
+        wr_buf_init(&text, 0);
+        assert_int_equal(wr_bundle_write(bundle, &text), WR_OK);
+        assert_int_equal(read_text(wr_buf_str(&text)), WR_OK);
+        wr_buf_fini(&text);
+    }
+}
+
 static void what_is_none(void **state) {
     (void)state;
     static const struct {
@@ -116,6 +138,9 @@ static void what_is_none(void **state) {
         {"{\"bundle\":7,\"bundle\":8}", "bundle stands there twice"},
         {"{\"bundle\":7,\"percent\":0}", "percent takes a whole number from 1 to 100"},
         {"{\"bundle\":7,\"percent\":101}", "percent takes a whole number from 1 to 100"},
+        {"{\"bundle\":7,\"shadow\":1}", "shadow takes true or false"},
+        {"{\"bundle\":7,\"shadow\":\"true\"}", "shadow takes true or false"},
+        {"{\"bundle\":7,\"shadow\":true,\"shadow\":true}", "shadow stands there twice"},
         {"{\"bundle\":7,\"more\":1}", "'more' is no member"},
         {"{\"issued\":\"soon\"}", "issued takes a time"},
         {"{" HEAD "\"issued\":\"2026-03-02T08:00:00Z\",\"expires\":\"2026-03-02T08:00:00Z\"," FILES "}", "not behind issued"},
@@ -356,6 +381,46 @@ static void any_call_fails(void **state) {
         }
 }
 
+/* A shadow comes, and another in its place: at any call that fails one of both is there, whole, or none; what is in force is never touched. */
+static enum wr_result live_in_shadow(void) {
+    char path[PATH_MAX];
+    for (uint64_t version = 7; version <= 8; version++) {
+        name_version(version);
+        WR_TRY(wr_bundle_files_stage_shadow(&files, bundle, path, &err));
+        WR_TRY(wr_bundle_files_begin_shadow(&files, version, &err));
+    }
+    WR_TRY(wr_bundle_files_shadow_starts(&files, 1, &err));
+    return wr_bundle_files_end_shadow(&files, 9, &err);
+}
+
+static void any_call_of_a_shadow_fails(void **state) {
+    (void)state;
+    for (long n = 0;; n++) {
+        char path[128];
+        begin_life();
+        wr_failing_io(n, ENOSPC);
+        const enum wr_result result = live_in_shadow();
+        const bool hit = wr_failing_hit();
+        wr_failing_off();
+        assert_int_equal(result, hit ? WR_IO : WR_OK);
+        const struct wr_bundle_files known = files;
+        open_files();
+        assert_true(in_force() == 1 && files.highest == 1 && files.current == 1);
+        assert_true(files.shadow_highest >= known.shadow_highest && (files.shadow == 0 || files.shadow == 7 || files.shadow == 8));
+        snprintf(path, sizeof path, "%s/" WR_BUNDLES_SHADOW "/b.csv", store);
+        assert_int_equal(access(path, F_OK) == 0, files.shadow != 0);
+        wr_bundle_files_sweep_shadows(&files);
+        assert_int_equal(access(path, F_OK) == 0, files.shadow != 0);
+        if (hit)
+            continue;
+        assert_true(files.shadow == 0 && files.shadow_highest == 9 && files.shadow_starts == 0);
+        char command[200];
+        snprintf(command, sizeof command, "test \"$(ls %s/bundles | tr '\\n' ' ')\" = '1 current highest shadow-highest '", store);
+        assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
+        break;
+    }
+}
+
 /* -- a rollout ----------------------------------------------------------------------------------------------------------------------------- */
 
 static struct wr_rollout rollout;
@@ -502,6 +567,7 @@ int main(void) {
 #define ROLLOUT(f) cmocka_unit_test_setup_teardown(f, begin_rollout, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(read_and_written),
+        TEST(for_the_shadow),
         TEST(what_is_none),
         TEST(limits),
         TEST(for_whom_it_is),
@@ -511,6 +577,7 @@ int main(void) {
         TEST(numbers_that_are_none),
         TEST(it_ends_at_any_call),
         TEST(any_call_fails),
+        TEST(any_call_of_a_shadow_fails),
         ROLLOUT(kept_after_the_window),
         ROLLOUT(taken_back),
         ROLLOUT(what_is_not_good_changes_nothing),

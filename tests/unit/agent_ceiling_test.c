@@ -26,7 +26,7 @@ static struct wr_ceiling ceiling_of(const char *text, const struct wr_ruleset *r
     if (wr_config_load_text("/x/c.yaml", text, strlen(text), &d, &config, &err) != WR_OK)
         fail_msg("%s: %s", err.text, d.n > 0 ? d.list[0].message : "");
     struct wr_ceiling ceiling;
-    wr_ceiling_of(config, rules, &ceiling);
+    wr_ceiling_of(config, rules, NULL, &ceiling);
     wr_config_free(config);
     wr_diagnostics_fini(&d);
     return ceiling;

@@ -8,11 +8,22 @@
 #include "agent/config/config.h"
 #include "agent/control/control_client.h"
 
+/* A bundle in force that clashes with the config does not keep the agent from running, nor anybody from asking it. */
+static enum wr_result load_without_bundle(const char *file, struct wr_config **ret_config) {
+    struct wr_diagnostics ignored;
+    wr_diagnostics_init(&ignored);
+    const enum wr_result result = wr_config_load_with(file, "", &ignored, ret_config, NULL);
+    wr_diagnostics_fini(&ignored);
+    return result;
+}
+
 enum wr_result wr_ask_load_config(const char *file, struct wr_config **ret_config) {
     struct wr_diagnostics diagnostics;
     struct wr_error err = {0};
     wr_diagnostics_init(&diagnostics);
     enum wr_result result = wr_config_load(file, &diagnostics, ret_config, &err);
+    if (result == WR_INVALID && load_without_bundle(file, ret_config) == WR_OK)
+        result = WR_OK;
     if (result == WR_INVALID) {
         struct wr_buf text;
         wr_buf_init(&text, 0);

@@ -99,7 +99,7 @@ const struct wr_command wr_commands[] = {
      "\n"
      "Example: weir enroll --install node.pem --ca ca.pem\n"
      "Exit code: 0 done; 1 the certificate or a key is not good; 2 a file cannot be read or written, or the config is not good.\n"},
-    {"sign", wr_command_sign, "sign a command on alarms, or a bundle of rules, to be sent to nodes over MQTT",
+    {"sign", wr_command_sign, "sign a command on alarms, or a bundle of rules and config, to be sent to nodes over MQTT",
      "Usage: weir sign ack|reset|shelve|unshelve|oos|return ALARM --key-file FILE --node ID [OPTIONS]\n"
      "       weir sign bundle FILE... --key-file FILE --version N --nodes NAMES [OPTIONS]\n"
      "\n"
@@ -122,6 +122,7 @@ const struct wr_command wr_commands[] = {
      "  --site SITE       only there; else anywhere\n"
      "  --percent 100     so many of these nodes, always the same ones\n"
      "  --valid 24h       at most 30d\n"
+     "  --config FILE     a part of the config, which stands over that of the node: windows, limits, and what tunes its sources\n"
      "  --shadow          its rules run beside those in force and act on nothing; without FILE it ends them\n"
      "\n"
      "Example: weir sign ack 'warm{room=A1}' --key-file operators.key --node gw-7 --site riga | mosquitto_pub -q 1 -t weir/1/riga/gw-7/cmd "

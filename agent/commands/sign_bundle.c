@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/commands/commands.h"
+#include "agent/config/config_part.h"
 #include "agent/config/load.h"
 #include "agent/remote/bundle.h"
 #include "core/file.h"
@@ -22,7 +23,8 @@ struct sign_bundle {
     const char *valid;
     const char *site;
     const char *key;
-    const char *nodes; /* comma between them */
+    const char *nodes;  /* comma between them */
+    const char *config; /* a part of it; NULL: none */
     const char *rules[WR_BUNDLE_FILES];
     size_t n_rules;
     size_t n_files;
@@ -60,12 +62,37 @@ static enum wr_result add_file(struct sign_bundle *sign, struct wr_bundle *bundl
     return result;
 }
 
+/* What a node would refuse for the part alone is not signed; the rest depends on its own config. */
+static enum wr_result add_part(struct wr_bundle *bundle, const char *path, struct wr_error *err) {
+    struct wr_diagnostics diagnostics;
+    struct wr_config_part *part = NULL;
+    struct wr_buf text, problems;
+    wr_buf_init(&text, 0);
+    wr_buf_init(&problems, 0);
+    wr_diagnostics_init(&diagnostics);
+    enum wr_result result = wr_file_read(path, WR_JWS_BYTES, &text, err);
+    if (result == WR_OK && !is_text(wr_buf_str(&text), text.len))
+        result = wr_error_set(err, WR_INVALID, "%s: is no UTF-8 text", path);
+    if (result == WR_OK)
+        result = wr_config_part_read(path, wr_buf_str(&text), text.len, &diagnostics, &part, err);
+    if (diagnostics.n > 0 && wr_diagnostics_render(&diagnostics, WR_DIAGNOSTICS_TEXT, &problems) == WR_OK)
+        fputs(wr_buf_str(&problems), stderr);
+    if (result == WR_OK)
+        result = wr_bundle_add_file(bundle, WR_BUNDLE_CONFIG, wr_buf_str(&text), text.len, err);
+    wr_config_part_free(part);
+    wr_diagnostics_fini(&diagnostics);
+    wr_buf_fini(&problems);
+    wr_buf_fini(&text);
+    return result;
+}
+
 static const char **option_of(struct sign_bundle *sign, const char *word) {
     const struct {
         const char *name;
         const char **value;
-    } options[] = {{"--key-file", &sign->key_file}, {"--version", &sign->version}, {"--percent", &sign->percent}, {"--valid", &sign->valid},
-                   {"--site", &sign->site},         {"--key", &sign->key},         {"--nodes", &sign->nodes}};
+    } options[] = {{"--key-file", &sign->key_file}, {"--version", &sign->version}, {"--percent", &sign->percent},
+                   {"--valid", &sign->valid},       {"--site", &sign->site},       {"--key", &sign->key},
+                   {"--nodes", &sign->nodes},       {"--config", &sign->config}};
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
         if (strcmp(word, options[i].name) == 0)
             return options[i].value;
@@ -118,6 +145,8 @@ static enum wr_result fill_in(const struct sign_bundle *sign, struct wr_bundle *
     uint64_t percent = 100;
     int64_t valid_ns = VALID_NS;
     bundle->shadow = sign->shadow;
+    if (sign->config)
+        WR_TRY(add_part(bundle, sign->config, err));
     if (!sign->key_file || !sign->version || !sign->nodes || (bundle->n_files == 0 && !sign->shadow))
         return wr_error_set(err, WR_INVALID, "%s is needed",
                             !sign->key_file  ? "--key-file FILE"
@@ -153,6 +182,8 @@ static enum wr_result check_rules(const struct sign_bundle *sign, struct wr_erro
     struct wr_buf problems;
     if (sign->shadow && sign->n_files == 0)
         return WR_OK; /* it ends the shadow */
+    if (sign->config && sign->n_files == 0)
+        return WR_OK;
     if (sign->n_rules == 0)
         return wr_error_set(err, WR_INVALID, "no rule file (*.yaml) among the files");
     wr_buf_init(&problems, 0);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/config/config_part.h"
 #include "agent/config/config_private.h"
 
 WR_PRINTF(6, 0)
@@ -13,7 +14,15 @@ static void complain(struct wr_config_load *load, enum wr_diagnostic_level level
                      const char *hint, const char *format, va_list arguments) {
     char message[WR_ERROR_TEXT_BYTES];
     vsnprintf(message, sizeof message, format, arguments);
-    wr_yaml_complain(&load->config->yaml, load->diagnostics, level, code, path, 0, 0, hint, "%s", message);
+    char mapped[WR_YAML_PATH_BYTES];
+    const struct wr_yaml *holder = wr_config_part_holder(load->config->part, &load->config->yaml, path, mapped);
+    wr_yaml_complain(holder, load->diagnostics, level, code, mapped, 0, 0, hint, "%s", message);
+}
+
+bool wr_config_given(const struct wr_config_load *load, const char *path) {
+    char mapped[WR_YAML_PATH_BYTES];
+    return wr_yaml_present(&load->config->yaml, path) ||
+           wr_yaml_present(wr_config_part_holder(load->config->part, &load->config->yaml, path, mapped), mapped);
 }
 
 void wr_config_error(struct wr_config_load *load, enum wr_config_code code, const char *path, const char *hint, const char *format, ...) {
@@ -65,6 +74,9 @@ static char *directory_of(const char *file) {
 }
 
 static void check_all(struct wr_config_load *load) {
+    wr_config_add_part(load);
+    if (load->failed != WR_OK)
+        return;
     wr_config_check_node(load);
     wr_config_check_sources(load);
     wr_config_check_windows(load);
@@ -76,12 +88,14 @@ static void check_all(struct wr_config_load *load) {
 }
 
 /* Takes over yaml, whose record is the config to be. */
-static enum wr_result finish(struct wr_yaml *yaml, const char *file, const char *bundle, struct wr_diagnostics *diagnostics,
-                             struct wr_config **ret_config, struct wr_error *err) {
+static enum wr_result finish(struct wr_yaml *yaml, const char *file, const struct wr_config_load *wanted,
+                             struct wr_diagnostics *diagnostics, struct wr_config **ret_config, struct wr_error *err) {
     struct wr_config *config = yaml->record;
     config->yaml = *yaml;
     size_t errors_before = diagnostics->errors;
-    struct wr_config_load load = {.config = config, .diagnostics = diagnostics, .bundle = bundle};
+    struct wr_config_load load = *wanted;
+    load.config = config;
+    load.diagnostics = diagnostics;
     config->file = strdup(file);
     config->directory = directory_of(file);
     if (!config->file || !config->directory)
@@ -103,7 +117,8 @@ enum wr_result wr_config_load_with(const char *file, const char *bundle, struct 
                                    struct wr_error *err) {
     struct wr_yaml yaml;
     WR_TRY(wr_yaml_load_file(file, wr_config_fields, sizeof(struct wr_config), diagnostics, &yaml, err));
-    return finish(&yaml, file, bundle, diagnostics, ret_config, err);
+    const struct wr_config_load wanted = {.bundle = bundle};
+    return finish(&yaml, file, &wanted, diagnostics, ret_config, err);
 }
 
 enum wr_result wr_config_load(const char *file, struct wr_diagnostics *diagnostics, struct wr_config **ret_config, struct wr_error *err) {
@@ -112,9 +127,15 @@ enum wr_result wr_config_load(const char *file, struct wr_diagnostics *diagnosti
 
 enum wr_result wr_config_load_text(const char *file, const char *text, size_t len, struct wr_diagnostics *diagnostics,
                                    struct wr_config **ret_config, struct wr_error *err) {
+    return wr_config_load_text_with(file, text, len, NULL, 0, diagnostics, ret_config, err);
+}
+
+enum wr_result wr_config_load_text_with(const char *file, const char *text, size_t len, const char *part, size_t part_len,
+                                        struct wr_diagnostics *diagnostics, struct wr_config **ret_config, struct wr_error *err) {
+    const struct wr_config_load wanted = {.part = part, .part_len = part_len};
     struct wr_yaml yaml;
     WR_TRY(wr_yaml_load_text(file, text, len, wr_config_fields, sizeof(struct wr_config), diagnostics, &yaml, err));
-    return finish(&yaml, file, NULL, diagnostics, ret_config, err);
+    return finish(&yaml, file, &wanted, diagnostics, ret_config, err);
 }
 
 static void free_source(struct wr_config_source *source) {
@@ -148,6 +169,7 @@ void wr_config_free(struct wr_config *config) {
     free(config->control->socket_of_service);
     free(config->file);
     free(config->directory);
+    wr_config_part_free(config->part);
     struct wr_yaml yaml = config->yaml;
     wr_yaml_free(&yaml);
 }

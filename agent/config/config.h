@@ -298,6 +298,8 @@ struct wr_config_limits {
     int64_t stop_deadline_ns;     /* a clean stop gives up after this */
 };
 
+struct wr_config_part;
+
 struct wr_config {
     char *file;                  /* as it was named, for messages */
     char *directory;             /* absolute: what relative paths resolve against */
@@ -330,7 +332,8 @@ struct wr_config {
     unsigned n_http_allow;
     struct wr_config_secret *secrets;
     unsigned n_secrets;
-    struct wr_yaml yaml; /* where everything stands in the file; owns this tree */
+    struct wr_config_part *part; /* what a bundle brought of it, merged; NULL: none did */
+    struct wr_yaml yaml;         /* where everything stands in the file; owns this tree */
 };
 
 /* Reads and checks a config. WR_INVALID: errors, all of them in diagnostics (initialised by the caller, who also renders them);
@@ -343,6 +346,10 @@ WR_MUST_USE enum wr_result wr_config_load_with(const char *file, const char *bun
 /* The same for a text in memory; `file` names it, and its directory is what relative paths resolve against. */
 WR_MUST_USE enum wr_result wr_config_load_text(const char *file, const char *text, size_t len, struct wr_diagnostics *diagnostics,
                                                struct wr_config **ret_config, struct wr_error *err);
+/* The same with a part of a bundle over it; NULL: none. */
+WR_MUST_USE enum wr_result wr_config_load_text_with(const char *file, const char *text, size_t len, const char *part, size_t part_len,
+                                                    struct wr_diagnostics *diagnostics, struct wr_config **ret_config,
+                                                    struct wr_error *err);
 void wr_config_free(struct wr_config *config);
 
 /* True if `program` (absolute) is on the allow-list. */

@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "agent/config/config_part.h"
 #include "agent/config/config_private.h"
 
 #define LEDGER_NAME_MAX (WR_LEDGER_NAME_BYTES - 1)
@@ -35,7 +36,7 @@ static void check_window_length(struct wr_config_load *load, unsigned index) {
     const struct wr_config_window *window = &load->config->window_sections[index];
     char path[WR_YAML_PATH_BYTES];
     wr_config_path(path, "windows", index, "every", -1);
-    bool given = wr_yaml_present(&load->config->yaml, path);
+    bool given = wr_config_given(load, path);
     if (window->forward == WR_FORWARD_WINDOWS && !given)
         wr_config_error(load, WR_CONFIG_W_NEEDED, path, "every: 1m", "window '%s' needs 'every'", window->name);
     if (window->forward == WR_FORWARD_CHANGES && given)
@@ -64,8 +65,10 @@ static void compile_window(struct wr_config_load *load, unsigned index) {
     size_t characters = 0; /* places count characters, the selector counts bytes */
     for (size_t i = 0; i < at; i++)
         characters += ((unsigned char)section->of[i] & 0xC0) != 0x80;
-    wr_yaml_complain(&load->config->yaml, load->diagnostics, WR_DIAGNOSTIC_ERROR, WR_CONFIG_W_SELECTOR,
-                     wr_config_path(path, "windows", index, "of", -1), characters, 1, NULL, "%s", err.text);
+    char mapped[WR_YAML_PATH_BYTES];
+    const struct wr_yaml *holder =
+        wr_config_part_holder(load->config->part, &load->config->yaml, wr_config_path(path, "windows", index, "of", -1), mapped);
+    wr_yaml_complain(holder, load->diagnostics, WR_DIAGNOSTIC_ERROR, WR_CONFIG_W_SELECTOR, mapped, characters, 1, NULL, "%s", err.text);
 }
 
 void wr_config_check_windows(struct wr_config_load *load) {

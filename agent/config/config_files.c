@@ -1,13 +1,16 @@
 #include <errno.h>
 #include <glob.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/config/config_part.h"
 #include "agent/config/config_private.h"
 #include "agent/remote/bundle_files.h"
 #include "core/buf.h"
+#include "core/file.h"
 
 /* directory + "/" + path, malloc'ed; NULL: no memory. */
 static char *join(const char *directory, const char *path, bool quote) {
@@ -122,10 +125,55 @@ static enum wr_result add_bundle(struct wr_config *config, const char *directory
     return WR_OK;
 }
 
+/* Whether rules and config come from a bundle, too. */
+static bool takes_bundle(const struct wr_config_load *load) {
+    const struct wr_config *config = load->config;
+    return config->uplink && config->uplink->commands && config->uplink->commands->bundles && (!load->bundle || load->bundle[0]);
+}
+
+/* "": it has none. */
+static enum wr_result read_part(const struct wr_config_load *load, char *path, struct wr_buf *text, struct wr_error *err) {
+    const struct wr_config *config = load->config;
+    char *store = strdup(config->store->path);
+    if (!store || wr_config_resolve(&store, config->directory) != WR_OK) {
+        free(store);
+        return WR_NO_MEMORY;
+    }
+    snprintf(path, PATH_MAX, "%s%s/" WR_BUNDLE_CONFIG, load->bundle ? load->bundle : store, load->bundle ? "" : "/" WR_BUNDLES_CURRENT);
+    free(store);
+    if (access(path, F_OK) != 0) {
+        path[0] = '\0';
+        return WR_OK;
+    }
+    return wr_file_read(path, WR_YAML_BYTES, text, err);
+}
+
+void wr_config_add_part(struct wr_config_load *load) {
+    struct wr_buf text;
+    struct wr_error err = {0};
+    char path[PATH_MAX] = WR_BUNDLE_CONFIG;
+    wr_buf_init(&text, 0);
+    enum wr_result result = WR_OK;
+    if (load->part)
+        result = wr_buf_append(&text, load->part, load->part_len);
+    else if (takes_bundle(load))
+        result = read_part(load, path, &text, &err);
+    else
+        path[0] = '\0';
+    if (result == WR_OK && path[0] && (load->part || !load->bundle || load->bundle[0]))
+        result = wr_config_part_read(path, wr_buf_str(&text), text.len, load->diagnostics, &load->config->part, &err);
+    if (result == WR_OK && load->config->part)
+        result = wr_config_part_merge(load->config->part, load->config, load->diagnostics);
+    if (result == WR_NO_MEMORY)
+        load->failed = result;
+    else if (result != WR_OK && result != WR_INVALID)
+        wr_config_error(load, WR_CONFIG_W_FILE, "uplink.commands.bundles", NULL, "%s", err.text);
+    wr_buf_fini(&text);
+}
+
 void wr_config_add_bundle(struct wr_config_load *load) {
     const struct wr_config *config = load->config;
-    const bool taken = config->uplink && config->uplink->commands && config->uplink->commands->bundles;
-    if (load->failed != WR_OK || !taken || (load->bundle && !load->bundle[0]))
+    if (load->failed != WR_OK || !takes_bundle(load))
         return;
     char *current = load->bundle ? strdup(load->bundle) : join(config->store->path, WR_BUNDLES_CURRENT, false);
     if (!current || add_bundle(load->config, current) != WR_OK)

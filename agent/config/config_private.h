@@ -22,6 +22,7 @@ enum wr_config_code {
     WR_CONFIG_W_LEFT_OUT = 513, /* not in this build */
     WR_CONFIG_W_MAPPING = 514,  /* of JSON: a path, a name, a type */
     WR_CONFIG_W_KEEP = 515,     /* not what a window can keep */
+    WR_CONFIG_W_NOT_IN_BUNDLE = 516,
 };
 
 extern const struct wr_yaml_field wr_config_fields[];
@@ -50,7 +51,9 @@ extern const char *const wr_config_kind_names[]; /* by enum wr_source_kind; ends
 struct wr_config_load {
     struct wr_config *config;
     struct wr_diagnostics *diagnostics;
-    const char *bundle;    /* NULL: the one in force */
+    const char *bundle; /* NULL: the one in force */
+    const char *part;   /* the text of a part (config_part.h), in place of the bundle's; NULL: that one */
+    size_t part_len;
     enum wr_result failed; /* WR_NO_MEMORY sticks: what comes after does not matter any more */
 };
 
@@ -86,7 +89,11 @@ const char *wr_config_source_at(const struct wr_config *config, const struct wr_
 /* True for 127.0.0.0/8, ::1 and localhost. */
 bool wr_address_is_loopback(const char *host);
 
-/* True when the file itself gives this key of a source. */
+/* Merges the part of the config that is in the bundle: before any check. */
+void wr_config_add_part(struct wr_config_load *load);
+/* True when the file itself, or the part, gives a value at this path. */
+bool wr_config_given(const struct wr_config_load *load, const char *path);
+/* The same of a key of a source. */
 bool wr_config_source_given(const struct wr_config_load *load, unsigned index, const char *key);
 
 /* For kinds that read line protocol or JSON: `format`, `precision` and `json` go together, and the mapping compiles. */

@@ -23,7 +23,7 @@ const char *const wr_config_kind_names[WR_SOURCE_KINDS + 1] = {
 
 bool wr_config_source_given(const struct wr_config_load *load, unsigned index, const char *key) {
     char path[WR_YAML_PATH_BYTES];
-    return wr_yaml_present(&load->config->yaml, wr_config_path(path, "sources", index, key, -1));
+    return wr_config_given(load, wr_config_path(path, "sources", index, key, -1));
 }
 
 static bool has_key(const struct wr_config_kind *kind, const char *name) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/config/config_part.h"
 #include "agent/config/config_private.h"
 #include "agent/process/certificates.h"
 #include "agent/remote/bundle_files.h"
@@ -46,7 +47,9 @@ static enum wr_result load_rules(const struct wr_config *config, const char *con
 
 uint64_t wr_running_hash(const struct wr_config *config, const struct wr_ruleset *rules) {
     const uint64_t of_rules = wr_ruleset_fingerprint(rules);
-    const uint64_t of_config = wr_fingerprint_add(WR_FINGERPRINT_START, config->yaml.text, config->yaml.text_len);
+    uint64_t of_config = wr_fingerprint_add(WR_FINGERPRINT_START, config->yaml.text, config->yaml.text_len);
+    if (config->part)
+        of_config = wr_fingerprint_add(of_config, config->part->yaml.text, config->part->yaml.text_len);
     const uint64_t hash = wr_fingerprint_add(of_config, &of_rules, sizeof of_rules);
     return hash != 0 ? hash : 1;
 }

@@ -44,7 +44,7 @@ static bool is_file_name(const char *name) {
 }
 
 enum wr_result wr_bundle_add_file(struct wr_bundle *bundle, const char *name, const void *text, size_t len, struct wr_error *err) {
-    if (!is_file_name(name))
+    if (!is_file_name(name) && strcmp(name, WR_BUNDLE_CONFIG) != 0)
         return wr_error_set(err, WR_INVALID,
                             "'%.80s' is no name of a file in a bundle: letters, digits, _ - and dots, .yaml or .csv at its end", name);
     for (unsigned i = 0; i < bundle->n_files; i++)

@@ -5,7 +5,7 @@
  * Promise: one JSON object, each member once and nothing else in it. bundle is its version, which only grows (rollout.h); nodes are names in which * stands for anything; without
  * site it is for all of them; percent (100) of the nodes it names take it, always the same ones: more of them with a higher number, never others.
  * shadow (false): its rules are to run in the shadow (rollout_shadow.h), and are not in force. Without files it takes away what is in force, or in the shadow.
- * A name of a file leads nowhere: [A-Za-z0-9_-] first, then with dots, and .yaml or .csv at its end.
+ * A name of a file leads nowhere: [A-Za-z0-9_-] first, then with dots, and .yaml or .csv at its end; or it is WR_BUNDLE_CONFIG.
  * Threads: none; plain values. Ownership: the texts are the bundle's, until wr_bundle_free. Limits: as below; at most WR_BUNDLE_VALID_NS between issued and expires.
  * Source: RFC 8259, RFC 3339.
  */
@@ -19,6 +19,7 @@
 #include "core/buf.h"
 #include "core/clock.h"
 
+#define WR_BUNDLE_CONFIG "weir.config" /* the name of its part of the config: agent/config/config_part.h */
 #define WR_BUNDLE_NODES 16
 #define WR_BUNDLE_FILES 32
 #define WR_BUNDLE_NAME_BYTES 65

@@ -228,6 +228,66 @@ def table(gateway):
     return path
 
 
+def test_a_part_of_the_config(lab):
+    gateway = Gateway(lab, health="2s")
+    good = gateway.rules("good.yaml", good=30)
+    part = gateway.directory / "part.yaml"
+
+    def windows():
+        return json.loads(gateway.agent.run("check", "--json").stdout)["windows"]
+
+    def accounts():
+        return {account["window"] for account in json.loads(gateway.agent.run("audit", "--json").stdout)["accounts"] if account["source"] == "floor"}
+
+    # It stands over the config of the gateway, with or without rules, and has a place in the hash.
+    hashes = [gateway.runs()]
+    part.write_text("windows: [{name: fast, every: 1s}]\nsources: [{name: floor, max_connections: 50}]\n")
+    assert gateway.say(1, good, more=("--config", part))["result"] == "ok"
+    assert windows() == ["fast"] and "sources: ~floor; windows: +fast; rules" in gateway.agent.log()
+    hashes.append(gateway.runs())
+    gateway.sender = laboratory.Sender(gateway.fields["line"])
+    wait_for("readings in the new window", lambda: (gateway.warm(), "fast" in accounts())[1])
+    assert gateway.next_answer(result="kept")["bundle"] == 1
+    part.write_text("windows: [{name: fast, every: 2s}]\n")
+    assert gateway.say(2, more=("--config", part))["result"] == "ok"
+    assert gateway.alarms("good") == 0
+    hashes.append(gateway.runs())
+    assert len(set(hashes)) == 3
+
+    # Taken back with its rules, also after a kill in the middle of the trial.
+    assert gateway.next_answer(result="kept")["bundle"] == 2
+    part.write_text("windows: [{name: other, every: 1s}]\n")
+    assert gateway.say(3, gateway.rules("many.yaml", many=15), more=("--config", part))["result"] == "ok"
+    assert windows() == ["other"]
+    gateway.agent.kill()
+    gateway.start()
+    assert gateway.next_answer(result="rolled back")["now"] == 2
+    wait_for("the windows of before", lambda: windows() == ["fast"])
+    assert gateway.runs() == hashes[2]
+
+    # What is the gateway's own is not signed, nor taken; what does not fit to this gateway is refused, and nothing changes.
+    for text in ("uplink: {rate: 1KB}", "exec_allow: [/bin/sh]", 'sources: [{name: floor, listen: "tcp://0.0.0.0:1"}]', "limits: {max_series: 5}"):
+        part.write_text(text + "\n")
+        assert "cannot come in a bundle" in gateway.sign(4, good, code=2, more=("--config", part))
+    part.write_text("sources: [{name: cellar, max_connections: 5}]\n")
+    answer = gateway.say(4, good, more=("--config", part))
+    assert answer["reason"] == "rejected" and "weir.config:1:" in answer["problem"] and "kind system" in answer["problem"], answer
+    part.write_text("windows: [{name: none, every: 1m}]\n")
+    assert "ledger's own" in gateway.say(4, good, more=("--config", part))["problem"]
+    assert gateway.runs() == hashes[2] and gateway.shows(2, False)
+
+    # A config that somebody edits so that both do not fit: the agent starts without the bundle.
+    part.write_text("sources: [{name: floor, max_connections: 50}]\n")
+    assert gateway.say(5, more=("--config", part))["result"] == "ok"
+    assert gateway.agent.stop() == 0
+    config = gateway.directory / "weir.yaml"
+    config.write_text(config.read_text().replace("name: floor", "name: ground"))
+    assert gateway.agent.run("check").returncode == 1 and gateway.agent.run("check", "--start").returncode == 0
+    gateway.start()
+    assert "the agent runs without it" in gateway.agent.log()
+    assert gateway.agent.run("audit").returncode == 0
+
+
 def test_it_does_not_keep_the_agent_from_starting(lab):
     gateway = Gateway(lab)
     assert gateway.say(1, gateway.rules("good.yaml", good=30))["result"] == "ok"

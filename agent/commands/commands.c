@@ -86,7 +86,7 @@ const struct wr_command wr_commands[] = {
      "Exit code: 0 fine; 1 no such alarm, or not in a state for this; 2 no agent answers, or it is not on disk.\n"},
     {"enroll", wr_command_enroll, "make a key and a request for a certificate; install the certificate",
      "Usage: weir enroll [-c CONFIG] > node.csr\n"
-     "       weir enroll [-c CONFIG] --install CERT [--ca CA]\n"
+     "       weir enroll [-c CONFIG] --install CERT [--ca CA] [--no-try]\n"
      "\n"
      "Makes a private key (P-256) beside the one of uplink.key, in KEY.new, and prints a request for its certificate, which is also in\n"
      "KEY.csr. Said again, it is the same request. The key in use stays until the certificate comes: so the way is the same for a new\n"
@@ -95,6 +95,7 @@ const struct wr_command wr_commands[] = {
      "The\n"
      "                   agent may run: it takes them at its next connect\n"
      "  --ca CA          it must be signed by one of these (PEM)\n"
+     "  --no-try         does not connect to a broker of the config with it first; else it is only installed if one takes it\n"
      "  -c CONFIG        the config file (" WR_CONFIG_DEFAULT ")\n"
      "\n"
      "Example: weir enroll --install node.pem --ca ca.pem\n"

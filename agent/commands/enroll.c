@@ -7,6 +7,7 @@
 
 #include "agent/commands/ask.h"
 #include "agent/commands/commands.h"
+#include "agent/commands/enroll_try.h"
 #include "agent/process/identity_files.h"
 #include "core/file.h"
 #include "transport/tls.h"
@@ -15,6 +16,7 @@ struct enroll {
     const char *config_file;
     const char *install; /* NULL: ask for one */
     const char *ca;
+    bool no_try;
     const struct wr_config *config;
     struct wr_identity_files files;
 };
@@ -64,14 +66,23 @@ static enum wr_result read_file(const char *path, struct wr_credential *ret_file
     return result;
 }
 
+/* A broker that does not take it now would not take it at the next connect either. */
+static enum wr_result show(void *user, const char *cert, struct wr_error *err) {
+    const struct enroll *enroll = user;
+    const enum wr_result result = wr_enroll_try(enroll->config, cert, err);
+    return result == WR_DENIED ? wr_error_wrap(err, "not installed, what is in use stays (--no-try installs it without asking a broker)")
+                               : result;
+}
+
 static enum wr_result put(struct enroll *enroll, struct wr_identity_facts *ret_facts, struct wr_error *err) {
     struct wr_credential cert = {0}, ca = {0};
     const struct wr_now now = wr_clock_now(wr_clock_real());
+    const struct wr_identity_proof proof = {.prove = show, .user = enroll};
     enum wr_result result = read_file(enroll->install, &cert, err);
     if (result == WR_OK && enroll->ca)
         result = wr_credential_read(enroll->ca, WR_TLS_FILE_BYTES, &ca, err);
     if (result == WR_OK)
-        result = wr_identity_files_install(&enroll->files, &cert, &ca, &now, ret_facts, err);
+        result = wr_identity_files_install(&enroll->files, &cert, &ca, &now, enroll->no_try ? NULL : &proof, ret_facts, err);
     wr_credential_free(&cert);
     wr_credential_free(&ca);
     return result;
@@ -103,11 +114,17 @@ int wr_command_enroll(int argc, char **argv) {
     struct wr_config *config;
     struct wr_error err = {0};
     for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--no-try") == 0) {
+            enroll.no_try = true;
+            continue;
+        }
         const char **value = strcmp(argv[i], "--install") == 0 ? &enroll.install : strcmp(argv[i], "--ca") == 0 ? &enroll.ca : NULL;
         if (!value || i + 1 == argc)
             return wr_command_usage("enroll", "unknown word '%s', or its value is missing", argv[i]);
         *value = argv[++i];
     }
+    if (enroll.no_try && !enroll.install)
+        return wr_command_usage("enroll", "--no-try goes with --install");
     if (enroll.ca && !enroll.install)
         return wr_command_usage("enroll", "--ca goes with --install: it is what the certificate is checked against");
     if (wr_ask_load_config(enroll.config_file, &config) != WR_OK)

@@ -141,13 +141,28 @@ static enum wr_result find_key(const struct wr_identity_files *files, const stru
     return wr_error_set(err, used, "%s", why.text);
 }
 
+static enum wr_result prove(const struct wr_identity_files *files, const struct wr_credential *cert, const struct wr_identity_proof *proof,
+                            struct wr_error *err) {
+    char path[PATH_MAX];
+    if (!proof)
+        return WR_OK;
+    if (snprintf(path, sizeof path, "%s" WR_TLS_NEXT_KEY, files->cert) >= (int)sizeof path)
+        return wr_error_set(err, WR_LIMIT, "%s: the path is too long", files->cert);
+    WR_TRY(wr_file_write(path, cert->data, cert->len, &PUBLIC, err));
+    const enum wr_result result = proof->prove(proof->user, path, err);
+    (void)unlink(path);
+    return result;
+}
+
 enum wr_result wr_identity_files_install(struct wr_identity_files *files, const struct wr_credential *cert, const struct wr_credential *ca,
-                                         const struct wr_now *now, struct wr_identity_facts *ret_facts, struct wr_error *err) {
+                                         const struct wr_now *now, const struct wr_identity_proof *proof,
+                                         struct wr_identity_facts *ret_facts, struct wr_error *err) {
     struct wr_identity_facts facts;
     bool waits;
     WR_TRY(wr_identity_check(cert, ca, now, &facts, err));
     WR_TRY(settle(files, err));
     WR_TRY(find_key(files, cert, &waits, err));
+    WR_TRY(prove(files, cert, proof, err));
     WR_TRY(wr_file_write(files->cert, cert->data, cert->len, &PUBLIC, err));
     if (waits)
         WR_TRY(wr_file_rename(files->next_key, files->key, err));

@@ -35,9 +35,17 @@ WR_MUST_USE enum wr_result wr_identity_files_init(struct wr_identity_files *file
 WR_MUST_USE enum wr_result wr_identity_files_ask(struct wr_identity_files *files, const char *node, const char *site,
                                                  struct wr_buf *request, bool *ret_made, struct wr_error *err);
 
-/* ca without data: none. After WR_OK the new pair is in place, and nothing waits any more. After a failure the old one is, or the new one. */
+/* Shows the certificate to whom it is for, before anything is replaced. cert: a file of it, for as long as the call takes; its key is files->key, or the one that waits. Anything but
+ * WR_OK: it is not installed. */
+struct wr_identity_proof {
+    enum wr_result (*prove)(void *user, const char *cert, struct wr_error *err);
+    void *user;
+};
+
+/* ca without data: none; proof NULL: none. After WR_OK the new pair is in place, and nothing waits any more. After a failure the old one is, or the new one. */
 WR_MUST_USE enum wr_result wr_identity_files_install(struct wr_identity_files *files, const struct wr_credential *cert,
                                                      const struct wr_credential *ca, const struct wr_now *now,
-                                                     struct wr_identity_facts *ret_facts, struct wr_error *err);
+                                                     const struct wr_identity_proof *proof, struct wr_identity_facts *ret_facts,
+                                                     struct wr_error *err);
 
 #endif

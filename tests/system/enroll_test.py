@@ -151,6 +151,40 @@ def test_from_nothing_and_rotated_under_load(lab):
     agent.run("audit", check=0)
 
 
+def test_shown_to_a_broker_first(lab):
+    authority = Authority(lab.directory / "certs")
+    cluster = Cluster(lab, authority)
+    agent = lab.add(laboratory.Agent(lab.weir, lab.directory / "gw", CONFIG.format(line=laboratory.free_port(), broker=cluster.proxy.port,
+                                                                                   certs=authority.certs)))
+    enroll(agent, "--install", next_certificate(agent, authority, "first"))
+    agent.start()
+    wait_for("the uplink to be online", lambda: online(agent))
+    connections = agent.status()["uplink"]["connections"]
+
+    def files():
+        return {path.name: path.read_bytes() for path in agent.directory.glob("node.*")}
+
+    # One that the brokers do not take: nothing is replaced, whatever this machine thinks of it.
+    foreign = next_certificate(agent, authority, "foreign", by="other-ca")
+    before = files()
+    said = enroll(agent, "--install", foreign, code=1)
+    assert "not installed, what is in use stays" in said and "--no-try" in said and f"mqtts://127.0.0.1:{cluster.proxy.port}" in said, said
+    assert files() == before
+
+    # Nobody answers: nobody has taken it. A good one is installed then only by who asks for it.
+    good = authority.sign(agent.directory / "foreign.csr", agent.directory / "good.pem")
+    cluster.proxy.target_port = laboratory.free_port()
+    assert "not installed" in enroll(agent, "--install", good, code=1)
+    assert files() == before
+    cluster.proxy.target_port = cluster.first.port
+    assert agent.status()["uplink"]["connections"] == connections and online(agent)  # it has a client id of its own
+    enroll(agent, "--install", good)
+    reconnects(agent, lambda: cluster.moves_to(cluster.first))
+    enroll(agent, "--install", authority.sign(agent.directory / "foreign.csr", agent.directory / "again.pem", by="other-ca"), "--no-try")
+    assert (agent.directory / "node.pem").read_bytes() == (agent.directory / "again.pem").read_bytes()
+    assert not (agent.directory / "node.pem.new").exists()
+
+
 def test_what_is_refused(lab):
     authority = Authority(lab.directory / "certs")
     agent = lab.add(laboratory.Agent(lab.weir, lab.directory / "gw", CONFIG.format(line=1, broker=1, certs=authority.certs)))
@@ -167,6 +201,7 @@ def test_what_is_refused(lab):
             (("--install", lab.directory / "none"), 2, "No such file"),
             (("--install", good, "--ca", lab.directory / "none"), 2, "No such file"),
             (("--ca", certs / "ca.pem"), 2, "goes with --install"),
+            (("--no-try",), 2, "goes with --install"),
             (("--install",), 2, "its value is missing"),
             (("now",), 2, "unknown word 'now'")):
         assert says in enroll(agent, *words, code=code), words

@@ -70,7 +70,7 @@ static enum wr_result install(const char *name, const struct wr_credential *sign
     const struct wr_now now = wr_clock_now(wr_clock_real());
     struct wr_credential cert = read_file(name);
     memset(&err, 0, sizeof err);
-    const enum wr_result result = wr_identity_files_install(&files, &cert, signer, &now, &facts, &err);
+    const enum wr_result result = wr_identity_files_install(&files, &cert, signer, &now, NULL, &facts, &err);
     wr_credential_free(&cert);
     return result;
 }
@@ -301,8 +301,52 @@ static void it_ends_at_any_call(void **state) {
     shell("rm -r node.d");
 }
 
+static enum wr_result proven;
+static unsigned proofs;
+
+/* What is shown: a file of the new certificate, for which there is a key, while the old pair is in use. */
+static enum wr_result look_at_it(void *user, const char *cert, struct wr_error *why) {
+    const struct wr_tls_config config = {.ca = ca_path, .cert = cert, .key = key_path};
+    struct wr_tls *tls;
+    (void)user;
+    proofs++;
+    if (proven != WR_OK)
+        return wr_error_set(why, proven, "the broker does not want it");
+    WR_TRY(wr_tls_new(&config, wr_clock_real(), &tls, why));
+    const enum wr_result result = wr_tls_load(tls, why);
+    wr_tls_free(tls);
+    return result;
+}
+
+static const struct wr_identity_proof proof = {.prove = look_at_it};
+
+static void shown_first(void **state) {
+    (void)state;
+    const struct wr_now now = wr_clock_now(wr_clock_real());
+    begin_rotation();
+    shell("mkdir node.d && cp -p node.pem node.key node.key.new node.d");
+    struct wr_credential cert = read_file("node.second");
+    proven = WR_DENIED;
+    assert_int_equal(wr_identity_files_install(&files, &cert, &ca, &now, &proof, &facts, &err), WR_DENIED);
+    assert_string_equal(err.text, "the broker does not want it");
+    shell("for file in pem key key.new; do cmp node.$file node.d/node.$file || exit 1; done");
+    assert_false(there("node.pem.new"));
+    proven = WR_OK;
+    assert_int_equal(wr_identity_files_install(&files, &cert, &ca, &now, &proof, &facts, &err), WR_OK);
+    shell("cmp node.pem node.second && rm -r node.d");
+    assert_true(proofs == 2 && !there("node.pem.new") && !there("node.key.new"));
+    wr_credential_free(&cert);
+}
+
+/* Of whom no call fails. */
+static enum wr_result take_it(void *user, const char *cert, struct wr_error *why) {
+    (void)user, (void)why;
+    return access(cert, R_OK) == 0 ? WR_OK : WR_NOT_FOUND;
+}
+
 static void any_call_fails(void **state) {
     (void)state;
+    static const struct wr_identity_proof taken = {.prove = take_it};
     begin_rotation();
     shell("mkdir -p node.d && cp -p node.pem node.key node.key.new node.key.csr node.d");
     for (int memory = 0; memory < 2; memory++)
@@ -311,7 +355,7 @@ static void any_call_fails(void **state) {
             struct wr_credential cert = read_file("node.second");
             const struct wr_now now = wr_clock_now(wr_clock_real());
             memory ? wr_failing_allocations(n) : wr_failing_io(n, EIO);
-            const enum wr_result result = wr_identity_files_install(&files, &cert, &ca, &now, &facts, &err);
+            const enum wr_result result = wr_identity_files_install(&files, &cert, &ca, &now, &taken, &facts, &err);
             const bool hit = wr_failing_hit();
             wr_failing_off();
             wr_credential_free(&cert);
@@ -376,6 +420,7 @@ int main(void) {
         cmocka_unit_test_setup(keys_that_others_know, clean),
         cmocka_unit_test_setup(nothing_was_asked_for, clean),
         cmocka_unit_test_setup(it_ends_at_any_call, clean),
+        cmocka_unit_test_setup(shown_first, clean),
         cmocka_unit_test_setup(any_call_fails, clean),
         cmocka_unit_test_setup(any_call_of_asking_fails, clean),
     };

@@ -132,10 +132,13 @@ static enum wr_result write_shadow(struct wr_agent *agent, uint64_t version, uin
     bool differs;
     wr_buf_init(&report, 0);
     enum wr_result result = wr_agent_shadow_report(agent, true, most, context, &report, &differs, NULL);
-    if (result == WR_OK) {
+    if (result == WR_OK || result == WR_NOT_FOUND) {
         begin(&json, agent, agent->rollout.shadow_key, version, into);
         wr_json_string(&json, "result", "shadow");
-        wr_json_raw(&json, "shadow", wr_buf_str(&report), report.len);
+        if (result == WR_OK)
+            wr_json_raw(&json, "shadow", wr_buf_str(&report), report.len);
+        else
+            wr_json_string(&json, "problem", "its rules do not run together with the present config: weir check says why");
         result = end(&json);
     }
     wr_buf_fini(&report);

@@ -19,7 +19,7 @@ enum wr_remote_outcome wr_remote_bundle(struct wr_agent *agent, const char *payl
                                         struct wr_buf *into, enum wr_result *ret_answered, struct wr_error *err);
 
 WR_MUST_USE enum wr_result wr_remote_bundle_news(struct wr_agent *agent, enum wr_rollout_news news, uint64_t version, struct wr_buf *into);
-/* What the bundle in the shadow would have done up to now: result "shadow", and the object of `weir shadow --json` with as many rules and alarms as fit. *ret_news: it is something
+/* What the bundle in the shadow would have done up to now: result "shadow", and the object of `weir shadow --json` with as many rules and alarms as fit. Where its rules do not run now, problem says so. *ret_news: it is something
  * else than was told last; else into is empty. */
 WR_MUST_USE enum wr_result wr_remote_bundle_shadow(struct wr_agent *agent, uint64_t version, struct wr_context *context,
                                                    struct wr_buf *into, bool *ret_news);

@@ -110,6 +110,19 @@ def test_one_that_lets_the_agent_die_is_taken_away(lab):
     assert gateway.say(1, gateway.rules("other.yaml", other=15), more=("--shadow",))["reason"] == "old"
 
 
+def test_one_that_does_not_fit_any_more(lab):
+    gateway = Gateway(lab, health="1s")
+    assert gateway.say(1, gateway.rules("other.yaml", other=15), more=("--shadow",))["result"] == "ok"
+    gateway.rules("rules.yaml", other=50)  # by hand: now both have that name
+    assert gateway.agent.reload()["msg"] == "done"
+    answer = gateway.next_answer(result="shadow", problem="its rules do not run together with the present config: weir check says why")
+    assert answer["bundle"] == 1 and gateway.agent.run("shadow").returncode == 2
+    gateway.rules("rules.yaml", own=50)
+    assert gateway.agent.reload()["msg"] == "done"
+    wait_for("it to run again", lambda: gateway.agent.run("shadow").returncode == 0)
+    assert gateway.count("done") == 1
+
+
 def test_of_the_config(lab):
     gateway = Gateway(lab)
     config = gateway.directory / "weir.yaml"

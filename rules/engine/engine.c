@@ -60,8 +60,8 @@ static bool attach(struct taking *taking, uint32_t series) {
     return series < engine->attached;
 }
 
-/* Unless its value can flip nothing. False: no room for alarms, nothing was done. */
-static inline bool ask_rules(struct taking *taking, struct wr_reading *reading) {
+/* Shows the reading to the rules, unless its value can flip nothing. False: no room for alarms, nothing was done. */
+static inline bool show_to_rules(struct taking *taking, struct wr_reading *reading) {
     struct wr_evaluator *evaluator = taking->step.engine->evaluator;
     if (!evaluator || (reading->series >= taking->step.engine->attached && !attach(taking, reading->series)))
         return true;
@@ -72,17 +72,18 @@ static inline bool ask_rules(struct taking *taking, struct wr_reading *reading) 
     return wr_evaluator_take(evaluator, reading, arrival_boot_ns, taking->now, taking->alarms) != WR_FULL;
 }
 
-/* The same, for whoever else looks, too. */
-static inline bool show_to_rules(struct taking *taking, struct wr_reading *reading) {
+/* The same, for whoever else looks, too. Apart, so that it costs nothing where nobody does. */
+__attribute__((noinline)) static bool show_to_both(struct taking *taking, struct wr_reading *reading) {
     struct wr_engine_tap *tap = taking->tap;
-    if (tap) {
-        assert(tap->n < WR_BATCH_READINGS);
-        tap->readings[tap->n] = *reading;
-    }
-    const bool shown = ask_rules(taking, reading);
-    if (tap)
-        tap->n += shown;
+    assert(tap->n < WR_BATCH_READINGS);
+    tap->readings[tap->n] = *reading;
+    const bool shown = show_to_rules(taking, reading);
+    tap->n += shown;
     return shown;
+}
+
+static inline bool show(struct taking *taking, struct wr_reading *reading) {
+    return taking->tap ? show_to_both(taking, reading) : show_to_rules(taking, reading);
 }
 
 /* The window that took the last reading takes this one too, most of the time. */
@@ -145,7 +146,7 @@ static bool take_without_stream(struct taking *taking, struct wr_reading *readin
     }
     struct wr_stamp stamp;
     wr_engine_fix_time(engine, &taking->arrival, WR_SLAB_NONE, reading, &stamp);
-    if (!show_to_rules(taking, reading))
+    if (!show(taking, reading))
         return false;
     wr_engine_settle_time(engine, &taking->arrival, WR_SLAB_NONE, &stamp);
     engine->stats.bad += reading->quality == WR_QUALITY_BAD;
@@ -215,7 +216,7 @@ static inline bool take_one(struct taking *taking, struct wr_reading reading) {
         late = wr_engine_is_late(engine, &taking->arrival, index, reading.event_ns);
     else if (stream->behind)
         stream->behind = 0;
-    if (!make_room(taking, index, stream, windows, reading.event_ns) || (!late && !show_to_rules(taking, &reading)))
+    if (!make_room(taking, index, stream, windows, reading.event_ns) || (!late && !show(taking, &reading)))
         return false;
     if (known_old)
         engine->stats.historic++;

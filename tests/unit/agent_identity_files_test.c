@@ -322,8 +322,8 @@ static const struct wr_identity_proof proof = {.prove = look_at_it};
 
 static void shown_first(void **state) {
     (void)state;
-    const struct wr_now now = wr_clock_now(wr_clock_real());
     begin_rotation();
+    const struct wr_now now = wr_clock_now(wr_clock_real());
     shell("mkdir node.d && cp -p node.pem node.key node.key.new node.d");
     struct wr_credential cert = read_file("node.second");
     proven = WR_DENIED;

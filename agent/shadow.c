@@ -46,8 +46,8 @@ static enum wr_result exchange(struct wr_agent *agent, struct wr_shadow **shadow
 /* -- made ----------------------------------------------------------------------------------------------------------------------------------- */
 
 static uint64_t number_of(const struct wr_ruleset *rules, const struct wr_ruleset *in_force) {
-    const uint64_t both[] = {wr_ruleset_fingerprint(rules), wr_ruleset_fingerprint(in_force)};
-    const uint64_t number = wr_fingerprint_add(WR_FINGERPRINT_START, both, sizeof both);
+    const uint64_t one = wr_ruleset_fingerprint(rules), other = wr_ruleset_fingerprint(in_force);
+    const uint64_t number = wr_fingerprint_add(wr_fingerprint_add(WR_FINGERPRINT_START, &one, sizeof one), &other, sizeof other);
     return number != 0 ? number : 1;
 }
 

@@ -113,33 +113,37 @@ static void check(const struct wr_config_part *part, struct wr_diagnostics *diag
     check_names(part, diagnostics, "windows", part->n_windows, name_of_window);
 }
 
+/* Its record is there. */
+static enum wr_result examine(struct wr_config_part *part, struct wr_diagnostics *diagnostics) {
+    const struct wr_config *config = part->yaml.record;
+    part->n_sources = config->n_sources;
+    part->n_windows = config->n_windows;
+    part->sources_at = malloc((part->n_sources + 1) * sizeof *part->sources_at);
+    part->windows_at = malloc((part->n_windows + 1) * sizeof *part->windows_at);
+    if (!part->sources_at || !part->windows_at)
+        return WR_NO_MEMORY;
+    for (unsigned i = 0; i < part->n_sources; i++)
+        part->sources_at[i] = NOWHERE;
+    for (unsigned i = 0; i < part->n_windows; i++)
+        part->windows_at[i] = NOWHERE;
+    const size_t errors = diagnostics->errors;
+    check(part, diagnostics);
+    return diagnostics->errors > errors ? WR_INVALID : WR_OK;
+}
+
 enum wr_result wr_config_part_read(const char *name, const char *text, size_t len, struct wr_diagnostics *diagnostics,
                                    struct wr_config_part **ret_part, struct wr_error *err) {
     struct wr_config_part *part = calloc(1, sizeof *part);
-    const size_t errors = diagnostics->errors;
-    if (part)
-        part->schema = relax(wr_config_fields);
-    enum wr_result result = part && part->schema ? WR_OK : wr_error_set(err, WR_NO_MEMORY, "no memory for a part of the config");
-    if (result == WR_OK)
-        result = wr_yaml_load_text(name, text, len, part->schema, sizeof(struct wr_config), diagnostics, &part->yaml, err);
-    if (result == WR_OK) {
-        const struct wr_config *config = part->yaml.record;
-        part->n_sources = config->n_sources;
-        part->n_windows = config->n_windows;
-        part->sources_at = malloc((part->n_sources + 1) * sizeof *part->sources_at);
-        part->windows_at = malloc((part->n_windows + 1) * sizeof *part->windows_at);
-        for (unsigned i = 0; part->sources_at && i < part->n_sources; i++)
-            part->sources_at[i] = NOWHERE;
-        for (unsigned i = 0; part->windows_at && i < part->n_windows; i++)
-            part->windows_at[i] = NOWHERE;
-        if (!part->sources_at || !part->windows_at)
-            result = wr_error_set(err, WR_NO_MEMORY, "no memory for a part of the config");
-        else
-            check(part, diagnostics);
+    if (!part || !(part->schema = relax(wr_config_fields))) {
+        wr_config_part_free(part);
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for a part of the config");
     }
-    if (result == WR_OK && diagnostics->errors > errors)
-        result = wr_error_set(err, WR_INVALID, "%s: %zu error%s", name, diagnostics->errors - errors,
-                              diagnostics->errors - errors == 1 ? "" : "s");
+    enum wr_result result = wr_yaml_load_text(name, text, len, part->schema, sizeof(struct wr_config), diagnostics, &part->yaml, err);
+    if (result == WR_OK) {
+        result = examine(part, diagnostics);
+        if (result != WR_OK)
+            (void)wr_error_set(err, result, "%s: %s", name, result == WR_INVALID ? "it has errors" : "no memory");
+    }
     if (result == WR_OK)
         *ret_part = part;
     else

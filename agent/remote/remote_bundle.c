@@ -116,12 +116,17 @@ enum wr_result wr_remote_bundle_news(struct wr_agent *agent, enum wr_rollout_new
     return end(&json);
 }
 
+static uint64_t add(uint64_t so_far, uint64_t number) {
+    return wr_fingerprint_add(so_far, &number, sizeof number);
+}
+
 /* A number that is another one when there is something new to tell: the counts of readings are not. */
 static uint64_t told(const struct wr_agent *agent) {
     const struct wr_engine_shadow_shown *shown = &agent->engine.shadow.shown;
-    const uint64_t numbers[] = {agent->shadow.pair, shown->raised,          shown->cleared,     shown->differ,
-                                shown->active,      shown->in_force_active, shown->skipped != 0};
-    const uint64_t number = wr_fingerprint_add(WR_FINGERPRINT_START, numbers, sizeof numbers);
+    uint64_t number = add(WR_FINGERPRINT_START, agent->shadow.pair);
+    number = add(add(number, shown->raised), shown->cleared);
+    number = add(add(number, shown->differ), shown->active);
+    number = add(add(number, shown->in_force_active), shown->skipped != 0);
     return number != 0 ? number : 1;
 }
 

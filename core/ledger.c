@@ -22,6 +22,7 @@ static const char *const names[WR_BOOKS] = {
     [WR_BOOK_DROPPED_UNWANTED] = "dropped(unwanted)",
     [WR_BOOK_DROPPED_STOP] = "dropped(stop)",
     [WR_BOOK_DROPPED_STORE] = "dropped(store)",
+    [WR_BOOK_DROPPED_EXPIRED] = "dropped(expired)",
     [WR_BOOK_REJECTED_SYNTAX] = "rejected(syntax)",
     [WR_BOOK_REJECTED_TIME] = "rejected(time)",
     [WR_BOOK_REJECTED_TYPE] = "rejected(type)",
@@ -37,7 +38,8 @@ const char *wr_book_name(enum wr_book book) {
 
 /* What has left the store, for whatever reason. */
 static uint64_t left_store(const struct wr_account_balance *balance) {
-    return balance->books[WR_BOOK_DELIVERED] + balance->books[WR_BOOK_DROPPED_EVICTED] + balance->books[WR_BOOK_DROPPED_CORRUPT];
+    return balance->books[WR_BOOK_DELIVERED] + balance->books[WR_BOOK_DROPPED_EVICTED] + balance->books[WR_BOOK_DROPPED_CORRUPT] +
+           balance->books[WR_BOOK_DROPPED_EXPIRED];
 }
 
 uint64_t wr_balance_held(const struct wr_account_balance *balance) {

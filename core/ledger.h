@@ -23,7 +23,7 @@ enum wr_book {
     WR_BOOK_RECEIVED = 1,  /* intake only */
     WR_BOOK_TAKEN = 2,     /* by the engine, into this account */
     WR_BOOK_BAD = 3,       /* memo: of taken */
-    WR_BOOK_STORED = 4,    /* committed in a segment: held = stored - delivered - evicted - corrupt */
+    WR_BOOK_STORED = 4,    /* committed in a segment: held = stored - delivered - evicted - expired - corrupt */
     WR_BOOK_DELIVERED = 5, /* PUBACK booked */
     WR_BOOK_WIDENED = 6,   /* memo: readings in windows that were widened: resolution lost, nothing else */
     WR_BOOK_LATE = 7,      /* memo: readings that went into a late partial */
@@ -32,13 +32,14 @@ enum wr_book {
     /* dropped(reason) */
     WR_BOOK_DROPPED_LATE = 16,
     WR_BOOK_DROPPED_CRASH = 17,    /* open or on the way at an unclean stop: at least so many */
-    WR_BOOK_DROPPED_EVICTED = 18,  /* the disk budget */
+    WR_BOOK_DROPPED_EVICTED = 18,  /* the disk budget, or the quota of its lane */
     WR_BOOK_DROPPED_CORRUPT = 19,  /* a segment that fails its CRC */
     WR_BOOK_DROPPED_OVERFLOW = 20, /* no free batch, and the source cannot wait */
     WR_BOOK_DROPPED_MEMORY = 21,
     WR_BOOK_DROPPED_UNWANTED = 22, /* no window wants the series */
     WR_BOOK_DROPPED_STOP = 23,     /* a stop that ran out of its deadline */
     WR_BOOK_DROPPED_STORE = 24,    /* the store was broken and quarantined, or there was none that could be used */
+    WR_BOOK_DROPPED_EXPIRED = 25,  /* older than the time to live of its lane */
     /* rejected(reason): before received */
     WR_BOOK_REJECTED_SYNTAX = 32,
     WR_BOOK_REJECTED_TIME = 33,     /* a malformed or impossible time stamp */
@@ -85,7 +86,7 @@ struct wr_account_balance {
     uint64_t recount; /* it must be what the books hold */
 };
 
-/* stored - delivered - evicted - corrupt. */
+/* stored - delivered - evicted - expired - corrupt. */
 uint64_t wr_balance_held(const struct wr_account_balance *balance);
 uint64_t wr_balance_dropped(const struct wr_account_balance *balance);
 /* Both sides of the account's equation; true when they are equal, and what was recounted is held. ret_left and ret_right may be NULL. */

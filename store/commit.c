@@ -42,6 +42,7 @@ struct wr_counts wr_commit_history(const struct wr_store *store) {
 static void came_true(struct wr_store *store) {
     const struct wr_transaction *txn = &store->txn;
     store->history = wr_commit_history(store);
+    wr_keep_ended(store, true);
     for (int lane = 0; lane < WR_LANES; lane++) {
         struct wr_lane_state *state = &store->lanes[lane];
         const struct wr_counts counts = wr_commit_counts(store, lane);
@@ -59,11 +60,13 @@ static void came_true(struct wr_store *store) {
         wr_outbox_unpark(store, txn->gone[i]);
     add(&store->stats.segments, txn->segments);
     add(&store->stats.body_bytes, txn->body_bytes);
-    add(&store->stats.evicted_segments, txn->evicted);
+    add(&store->stats.evicted_segments, txn->evicted - txn->expired);
     add(&store->stats.evicted_unacked_segments, txn->evicted_unacked);
     add(&store->stats.evicted_readings, txn->evicted_readings);
     add(&store->stats.merged_segments, txn->merged);
     add(&store->stats.merged_readings, txn->merged_readings);
+    add(&store->stats.expired_segments, txn->expired);
+    add(&store->stats.expired_readings, txn->expired_readings);
     add(&store->stats.commits, 1);
 }
 
@@ -76,6 +79,7 @@ enum wr_result wr_commit_end(struct wr_store *store, enum wr_result result, stru
     }
     roll_back(store);
     wr_ledger_rolled_back(store);
+    wr_keep_ended(store, false);
     for (int lane = 0; lane < WR_LANES; lane++)
         store->lanes[lane].evict_from = 0;
     return result;
@@ -89,9 +93,18 @@ static bool lane_goes(const struct wr_store *store, unsigned what, int lane) {
     return (what & WR_COMMIT_LANE(lane)) != 0 && store->lanes[lane].open.n > 0;
 }
 
+static bool any_lane_goes(const struct wr_store *store, unsigned what) {
+    bool goes = false;
+    for (int lane = 0; lane < WR_LANES; lane++)
+        goes |= lane_goes(store, what, lane);
+    return goes;
+}
+
 static enum wr_result fill(struct wr_store *store, unsigned what, bool journal, const struct wr_now *now, struct wr_error *err) {
     if (store->txn.next_seq == 1)
         WR_TRY(wr_totals_put(store, now, err)); /* what the books had before this epoch */
+    if (any_lane_goes(store, what)) /* not for alarms alone: they do not wait for it */
+        WR_TRY(wr_keep_expire(store, now, err));
     for (int lane = 0; lane < WR_LANES; lane++)
         if (lane_goes(store, what, lane))
             WR_TRY(wr_outbox_put_open(store, (enum wr_lane)lane, now, err));
@@ -124,18 +137,12 @@ static void done(struct wr_store *store, unsigned what, bool journal, const stru
     store->retry_ns = 0;
     if (store->txn.history_removed.segments > 0)
         wr_acks_prune(store);
+    wr_thrift_look(store, now);
 }
 
 void wr_commit_done(struct wr_store *store, const struct wr_now *now) {
     done(store, 0, false, now);
     wr_store_show(store);
-}
-
-static bool any_lane_goes(const struct wr_store *store, unsigned what) {
-    bool goes = false;
-    for (int lane = 0; lane < WR_LANES; lane++)
-        goes |= lane_goes(store, what, lane);
-    return goes;
 }
 
 enum wr_result wr_commit(struct wr_store *store, unsigned what, const struct wr_now *now, struct wr_error *err) {
@@ -180,7 +187,14 @@ static int64_t books_due(const struct wr_store *store) {
 static int64_t acks_due(const struct wr_store *store) {
     if (store->acks_waiting == 0)
         return WR_NEVER_NS;
-    return store->acks_waiting >= WR_STORE_ACKS_BATCH ? 0 : wr_clock_add_ns(store->acks_since_boot_ns, WR_STORE_ACKS_AGE_NS);
+    return store->acks_waiting >= WR_STORE_ACKS_BATCH && !wr_thrift_spares(store)
+               ? 0
+               : wr_clock_add_ns(store->acks_since_boot_ns, WR_STORE_ACKS_AGE_NS);
+}
+
+/* Where writing is spared they have a minute more, in which they mostly go with something else. */
+static int64_t gaps_due(const struct wr_store *store) {
+    return wr_thrift_spares(store) ? wr_clock_add_ns(store->gaps.due_ns, WR_STORE_GAPS_FIRST_NS) : store->gaps.due_ns;
 }
 
 static int64_t earlier(int64_t a, int64_t b) {
@@ -190,8 +204,8 @@ static int64_t earlier(int64_t a, int64_t b) {
 int64_t wr_store_due(const struct wr_store *store) {
     if (store->without)
         return WR_NEVER_NS;
-    int64_t due = earlier(earlier(store->journal_due_ns, store->gaps.due_ns), earlier(books_due(store), acks_due(store)));
-    due = earlier(due, wr_counts_due(store));
+    int64_t due = earlier(earlier(store->journal_due_ns, gaps_due(store)), earlier(books_due(store), acks_due(store)));
+    due = earlier(earlier(due, wr_counts_due(store)), earlier(wr_keep_due(store), wr_thrift_due(store)));
     due = earlier(due, store->totals_due_ns);
     for (int lane = 0; lane < WR_LANES; lane++)
         due = earlier(due, lane_due(store, lane));
@@ -201,7 +215,7 @@ int64_t wr_store_due(const struct wr_store *store) {
     return due != WR_NEVER_NS && due < store->retry_ns ? store->retry_ns : due;
 }
 
-/* Lanes that are due; with one of them go those that would be due soon, which saves a commit. */
+/* Lanes that are due; with one of them go those that would be due soon, which saves a commit; where writing is spared, all. */
 static unsigned lanes_due(const struct wr_store *store, int64_t now_ns) {
     unsigned what = 0;
     unsigned soon = 0;
@@ -209,7 +223,7 @@ static unsigned lanes_due(const struct wr_store *store, int64_t now_ns) {
         int64_t due = lane_due(store, lane);
         if (due <= now_ns)
             what |= WR_COMMIT_LANE(lane);
-        if (due != WR_NEVER_NS && due - store->options.max_loss_ns / 2 <= now_ns)
+        if (due != WR_NEVER_NS && (due - store->options.max_loss_ns / 2 <= now_ns || wr_thrift_spares(store)))
             soon |= WR_COMMIT_LANE(lane);
     }
     return what != 0 || books_due(store) <= now_ns ? what | soon : 0;
@@ -224,18 +238,21 @@ enum wr_result wr_store_tick(struct wr_store *store, const struct wr_now *now, s
         what |= WR_COMMIT_JOURNAL;
     if (books_due(store) <= now_ns || acks_due(store) <= now_ns)
         what |= WR_COMMIT_BOOKS;
-    if (store->gaps.due_ns <= now_ns)
-        what |= WR_COMMIT_GAPS;
     if (wr_counts_due(store) <= now_ns)
         what |= WR_COMMIT_COUNTS;
     if (store->totals_due_ns <= now_ns)
         what |= WR_COMMIT_TOTALS;
+    if (gaps_due(store) <= now_ns || (what != 0 && store->gaps.due_ns <= now_ns))
+        what |= WR_COMMIT_GAPS;
     if (what != 0)
         WR_TRY(wr_commit(store, what, now, err));
-    enum wr_result result = WR_OK;
-    if (store->scan_next != INT64_MAX)
+    wr_thrift_look(store, now);
+    enum wr_result result = wr_keep_due(store) <= now_ns ? wr_keep_step(store, now, err) : WR_OK;
+    if (result == WR_CORRUPT)
+        result = wr_store_quarantine(store, now, err);
+    if (result == WR_OK && store->scan_next != INT64_MAX)
         result = wr_outbox_scan(store, now, err);
-    else if (what == 0)
+    else if (result == WR_OK && what == 0)
         result = wr_salvage_step(store, now, err); /* last of all */
     if (result != WR_OK)                           /* the check stays due: not at once again, on a disk that refuses */
         store->retry_ns = wr_clock_add_ns(now_ns, WR_STORE_RETRY_NS);

@@ -68,9 +68,10 @@ static enum wr_result write_blob(struct wr_store *store, struct wr_error *err) {
 }
 
 enum wr_result wr_counts_save(struct wr_store *store, bool must, const struct wr_now *now, struct wr_error *err) {
-    if (!wr_counts_wait(store))
+    const bool own = wr_thrift_save(store, must || store->txn.tables, now);
+    if (!wr_counts_wait(store) && !own)
         return WR_OK;
-    const bool old = now->boot_ns >= wr_clock_add_ns(store->counts_since_boot_ns, WR_STORE_COUNTS_AGE_NS / 2);
+    const bool old = own || now->boot_ns >= wr_clock_add_ns(store->counts_since_boot_ns, WR_STORE_COUNTS_AGE_NS / 2);
     if (!must && !store->txn.tables && !store->counts_urgent && !old)
         return WR_OK;
     store->txn.counts = true;

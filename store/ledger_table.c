@@ -14,7 +14,8 @@
 /* Books that the store itself keeps: counts of others for them are not believed. */
 static bool own_book(unsigned book) {
     return book == WR_BOOK_STORED || book == WR_BOOK_DELIVERED || book == WR_BOOK_MERGED || book == WR_BOOK_DROPPED_CRASH ||
-           book == WR_BOOK_DROPPED_EVICTED || book == WR_BOOK_DROPPED_CORRUPT || book == WR_BOOK_DROPPED_STORE || book == WR_BOOK_RECOVERED;
+           book == WR_BOOK_DROPPED_EVICTED || book == WR_BOOK_DROPPED_CORRUPT || book == WR_BOOK_DROPPED_STORE ||
+           book == WR_BOOK_DROPPED_EXPIRED || book == WR_BOOK_RECOVERED;
 }
 
 uint64_t wr_ledger_value(const struct wr_stored_account *account, unsigned book) {

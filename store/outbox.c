@@ -43,6 +43,7 @@ enum wr_result wr_outbox_put_row(struct wr_store *store, const struct wr_codec_h
     const int64_t id = wr_row_id(header->lane, header->seq);
     size_t list_len = accounts ? accounts->len : 0;
     struct wr_books_state state;
+    WR_TRY(wr_keep_make_room(store, header->lane, len, err));
     WR_TRY(wr_space_make_room(store, len + list_len + sizeof state.bytes, err));
     count_row(store, header->lane, header->seq, len);
     wr_books_put(store, id, &state);
@@ -139,7 +140,7 @@ enum wr_result wr_store_take(struct wr_store *store, const struct wr_handover *h
         open->weight_bytes += weight;
         ++*ret_taken;
     }
-    for (int lane = 0; lane < WR_LANES; lane++)
+    for (int lane = 0; lane < WR_LANES && !wr_thrift_spares(store); lane++)
         if (store->lanes[lane].open.n == WR_SEGMENT_RECORDS && now->boot_ns >= store->retry_ns) {
             struct wr_error later; /* everything is taken: what fails now is tried again when more comes, or by a tick */
             if (wr_commit(store, WR_COMMIT_LANE(lane), now, &later) != WR_OK)
@@ -360,6 +361,7 @@ enum wr_result wr_outbox_mark_bad(struct wr_store *store, enum wr_lane lane, int
         state->acks_changed = changed;
         return result == WR_CORRUPT ? wr_store_quarantine(store, now, err) : result;
     }
+    wr_keep_finished(store, lane, seq, store->txn.history_added.bytes);
     wr_outbox_unpark(store, seq);
     wr_gaps_look(store, now);
     atomic_fetch_add_explicit(&store->stats.bad_segments, 1, memory_order_relaxed);

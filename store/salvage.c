@@ -339,7 +339,7 @@ enum wr_result wr_salvage_step(struct wr_store *store, const struct wr_now *now,
         result = take_up(store, now, err);
     } else if (store->salvage->is_over) {
         result = finish(store, now, err);
-    } else if (wr_store_waiting_percent(store) < WR_SALVAGE_FULL_PERCENT) {
+    } else if (wr_store_waiting_percent(store) < WR_SALVAGE_FULL_PERCENT && wr_keep_waiting_percent(store, ~0U) < WR_SALVAGE_FULL_PERCENT) {
         show(store, WR_SALVAGE_RUNS);
         result = slice(store->salvage, now, err);
     } else {

@@ -156,6 +156,10 @@ static enum wr_result oldest(struct wr_store *store, int lane, int64_t first, in
     return WR_OK;
 }
 
+enum wr_result wr_space_oldest(struct wr_store *store, int lane, int64_t from, sqlite3_stmt **ret_row, struct wr_error *err) {
+    return oldest(store, lane, from, INT64_MAX, ret_row, err);
+}
+
 static enum wr_result delete_row(struct wr_store *store, int lane, int64_t seq, struct wr_error *err) {
     sqlite3_reset(store->statements[WR_SQL_SEG_HEADS]);
     sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_SEG_DELETE);
@@ -164,14 +168,21 @@ static enum wr_result delete_row(struct wr_store *store, int lane, int64_t seq, 
     return wr_sql_run(store, statement, err);
 }
 
-/* The oldest finished segment of all lanes. WR_EMPTY: there is none. */
-static enum wr_result evict_finished(struct wr_store *store, struct wr_error *err) {
+enum wr_result wr_space_drop_finished(struct wr_store *store, int lane, int64_t seq, uint64_t bytes, struct wr_error *err) {
+    store->lanes[lane].evict_from = seq + 1;
+    store->txn.history_removed.segments++;
+    store->txn.history_removed.bytes += bytes;
+    wr_keep_removed(store, lane, seq, bytes);
+    return delete_row(store, lane, seq, err);
+}
+
+enum wr_result wr_space_evict_finished(struct wr_store *store, unsigned lanes, struct wr_error *err) {
     int64_t best = INT64_MAX;
     uint64_t best_bytes = 0;
     int best_lane = -1;
     for (int lane = 0; lane < WR_LANES; lane++) {
         struct wr_lane_state *state = &store->lanes[lane];
-        for (uint32_t i = 0; i < state->acks.n; i++) {
+        for (uint32_t i = 0; i < state->acks.n && (lanes >> lane & 1) != 0; i++) {
             if (state->acks.at[i].last < state->evict_from)
                 continue;
             int64_t first = state->acks.at[i].first > state->evict_from ? state->acks.at[i].first : state->evict_from;
@@ -192,25 +203,34 @@ static enum wr_result evict_finished(struct wr_store *store, struct wr_error *er
                 return result;
         }
     }
-    if (best_lane < 0)
-        return WR_EMPTY;
-    store->lanes[best_lane].evict_from = best + 1;
-    store->txn.history_removed.segments++;
-    store->txn.history_removed.bytes += best_bytes;
-    return delete_row(store, best_lane, best, err);
+    return best_lane < 0 ? WR_EMPTY : wr_space_drop_finished(store, best_lane, best, best_bytes, err);
 }
 
-/* The oldest segment of a lane that is not in flight; where all are, the oldest. */
-static enum wr_result oldest_at_rest(struct wr_store *store, int lane, sqlite3_stmt **ret_row, struct wr_error *err) {
-    enum wr_result result = oldest(store, lane, 0, INT64_MAX, ret_row, err);
+enum wr_result wr_space_oldest_at_rest(struct wr_store *store, int lane, int64_t from, sqlite3_stmt **ret_row, struct wr_error *err) {
+    enum wr_result result = oldest(store, lane, from, INT64_MAX, ret_row, err);
     while (result == WR_OK) {
-        int64_t seq = wr_row_seq(sqlite3_column_int64(*ret_row, 0));
+        const int64_t seq = wr_row_seq(sqlite3_column_int64(*ret_row, 0));
         if (!wr_outbox_in_flight(&store->lanes[lane], seq))
             return WR_OK;
         sqlite3_reset(*ret_row);
         result = oldest(store, lane, seq + 1, INT64_MAX, ret_row, err);
     }
-    return result == WR_EMPTY ? oldest(store, lane, 0, INT64_MAX, ret_row, err) : result;
+    return result;
+}
+
+enum wr_result wr_space_give_up(struct wr_store *store, int lane, sqlite3_stmt *row, enum wr_book book, struct wr_error *err) {
+    struct wr_transaction *txn = &store->txn;
+    const int64_t seq = wr_row_seq(sqlite3_column_int64(row, 0));
+    wr_gaps_span(store, book, sqlite3_column_int64(row, 4), sqlite3_column_int64(row, 3));
+    const uint64_t readings = wr_ledger_book_list(store, sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1), book);
+    *(book == WR_BOOK_DROPPED_EXPIRED ? &txn->expired_readings : &txn->evicted_readings) += readings;
+    txn->evicted_unacked += book != WR_BOOK_DROPPED_EXPIRED;
+    txn->removed[lane]++;
+    txn->removed_bytes[lane] += (uint64_t)sqlite3_column_int64(row, 2);
+    for (uint32_t i = 0; i < store->n_parked; i++)
+        if (store->parked[i] == seq && txn->n_gone < WR_STORE_PARKED)
+            txn->gone[txn->n_gone++] = seq;
+    return delete_row(store, lane, seq, err);
 }
 
 /* The oldest unfinished segment of the lowest lane; alarms last. Only called when nothing finished is left. Without `must` only one that can be
@@ -218,30 +238,20 @@ static enum wr_result oldest_at_rest(struct wr_store *store, int lane, sqlite3_s
 static enum wr_result evict_unfinished(struct wr_store *store, bool must, struct wr_error *err) {
     for (int lane = WR_LANES - 1; lane >= (must ? WR_LANE_ALARMS : WR_LANE_CHANGES); lane--) {
         sqlite3_stmt *row;
-        enum wr_result result = oldest_at_rest(store, lane, &row, err);
+        enum wr_result result = wr_space_oldest_at_rest(store, lane, 0, &row, err);
+        if (result == WR_EMPTY && must) /* all are: the oldest then */
+            result = oldest(store, lane, 0, INT64_MAX, &row, err);
         if (result == WR_EMPTY)
             continue;
         if (result != WR_OK)
             return result;
-        int64_t seq = wr_row_seq(sqlite3_column_int64(row, 0));
-        if (!must && (seq >= store->next_seq || wr_outbox_in_flight(&store->lanes[lane], seq)))
+        if (!must && wr_row_seq(sqlite3_column_int64(row, 0)) >= store->next_seq)
             continue;
-        wr_gaps_span(store, WR_BOOK_DROPPED_EVICTED, sqlite3_column_int64(row, 4), sqlite3_column_int64(row, 3));
-        store->txn.evicted_readings +=
-            wr_ledger_book_list(store, sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1), WR_BOOK_DROPPED_EVICTED);
-        store->txn.removed[lane]++;
-        store->txn.removed_bytes[lane] += (uint64_t)sqlite3_column_int64(row, 2);
-        store->txn.evicted_unacked++;
-        for (uint32_t i = 0; i < store->n_parked; i++)
-            if (store->parked[i] == seq && store->txn.n_gone < WR_STORE_PARKED)
-                store->txn.gone[store->txn.n_gone++] = seq;
-        return delete_row(store, lane, seq, err);
+        return wr_space_give_up(store, lane, row, WR_BOOK_DROPPED_EVICTED, err);
     }
     return WR_EMPTY;
 }
 
-/* What is freed beyond the need once something must go. A row that goes alone leaves a page half empty, which is written and later merged;
- * rows that go together leave whole pages, which are only listed. */
 int64_t wr_space_batch_pages(const struct wr_store *store) {
     int64_t part = (int64_t)(store->page_limit / 32);
     return part < WR_STORE_EVICT_PAGES ? part : WR_STORE_EVICT_PAGES;
@@ -259,7 +269,7 @@ enum wr_result wr_space_make_room(struct wr_store *store, size_t body_bytes, str
         const bool must = spare < need;
         if (must)
             target = need + wr_space_batch_pages(store);
-        enum wr_result result = evict_finished(store, err);
+        enum wr_result result = wr_space_evict_finished(store, ~0U, err);
         if (result == WR_EMPTY && must && store->page_limit < full_limit(store) && above_floor(store, 0) &&
             wr_aside_remove_oldest(store, 0)) {
             WR_TRY(set_limit(store, present_limit(store), err)); /* data that nobody has, before data that a broken file may still hold */

@@ -47,9 +47,11 @@ unsigned wr_store_waiting_percent(const struct wr_store *store) {
     return (unsigned)((double)(limit - unused) * (double)waiting_bytes / (double)all_bytes * 100 / (double)limit);
 }
 
+/* Of the store, or of what windows may take of it: it is they that are longer then. */
 static bool is_high(const struct wr_store *store) {
     const bool was = atomic_load_explicit(&store->stats.high_water, memory_order_relaxed) != 0;
-    return wr_store_waiting_percent(store) >= (was ? LOW_WATER_PERCENT : HIGH_WATER_PERCENT);
+    const unsigned limit = was ? LOW_WATER_PERCENT : HIGH_WATER_PERCENT;
+    return wr_store_waiting_percent(store) >= limit || wr_keep_waiting_percent(store, 1U << WR_LANE_WINDOWS) >= limit;
 }
 
 void wr_store_show(struct wr_store *store) {
@@ -57,6 +59,7 @@ void wr_store_show(struct wr_store *store) {
     for (int lane = 0; lane < WR_LANES; lane++) {
         show(&stats->unacked_segments[lane], store->lanes[lane].unacked);
         show(&stats->unacked_bytes[lane], store->lanes[lane].unacked_bytes);
+        show(&stats->lane_bytes[lane], wr_keep_bytes(store, lane));
     }
     show(&stats->history_segments, store->history.segments);
     show(&stats->parked_segments, store->n_parked);
@@ -67,10 +70,6 @@ void wr_store_show(struct wr_store *store) {
     if (!store->db)
         return;
     show(&stats->oldest_unacked_wall_ns, oldest_unacked(store));
-    int pages = 0;
-    int unused = 0;
-    if (sqlite3_db_status(store->db, SQLITE_DBSTATUS_CACHE_WRITE, &pages, &unused, 1) == SQLITE_OK)
-        atomic_fetch_add_explicit(&stats->written_bytes, (uint64_t)pages * (WR_STORE_PAGE_BYTES + 24), memory_order_relaxed);
 }
 
 const struct wr_store_stats *wr_store_stats(const struct wr_store *store) {
@@ -192,7 +191,7 @@ static enum wr_result open_database(struct wr_store *store, bool keep_books, con
     report->newer = false;
     if (wr_page_one_is_missed(store->file)) /* SQLite would take it for a fresh one, and throw its WAL away */
         return wr_error_set(err, WR_CORRUPT, "the file is empty, though it was a store");
-    WR_TRY(wr_schema_open(store->file, store->options.vfs, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &store->db, err));
+    WR_TRY(wr_schema_open(store->file, wr_written_vfs(store->written), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &store->db, err));
     WR_TRY(wr_schema_is_newer(store->db, &report->newer, err));
     if (report->newer)
         return wr_error_set(err, WR_UNSUPPORTED, "a later version of this program made it");
@@ -220,7 +219,10 @@ static enum wr_result open_database(struct wr_store *store, bool keep_books, con
     report->unclean |= unclean;
     report->last_wall_ns = store->last_wall_ns;
     wr_totals_start(store);
+    store->opened_boot_ns = now->boot_ns;
+    wr_keep_start(store);
     WR_TRY(mark(store, false, now, err));
+    wr_thrift_start(store, now);
     wr_page_one_save(store);
     wr_salvage_look(store, now);
     return WR_OK;
@@ -265,6 +267,7 @@ enum wr_result wr_store_quarantine(struct wr_store *store, const struct wr_now *
 static void free_store(struct wr_store *store) {
     if (store->db)
         close_database(store);
+    wr_written_free(store->written);
     for (int lane = 0; lane < WR_LANES; lane++)
         free(store->lanes[lane].open.records);
     wr_encoder_free(store->encoder);
@@ -304,13 +307,15 @@ static enum wr_result new_store(const char *path, const struct wr_store_options 
     store->books_since_boot_ns = WR_NEVER_NS;
     store->counts_since_boot_ns = WR_NEVER_NS;
     store->totals_due_ns = WR_NEVER_NS;
+    wr_thrift_init(store);
     store->gaps = (struct wr_gaps){.due_ns = WR_NEVER_NS, .told_boot_ns = WR_NEVER_NS};
     forget_segments(store);
     wr_buf_init(&store->journal, WR_STORE_ALARM_BYTES + 64);
     wr_buf_init(&store->snaps, WR_STORE_SNAP_BYTES + 64);
     store->directory = strdup(path);
     store->file = join(path, WR_STORE_FILE);
-    bool complete = store->directory && store->file && wr_encoder_new(&store->encoder) == WR_OK;
+    bool complete = store->directory && store->file && wr_encoder_new(&store->encoder) == WR_OK &&
+                    wr_written_new(options->vfs, &store->stats.written_bytes, &store->written) == WR_OK;
     for (int lane = WR_LANE_CHANGES; lane <= WR_LANE_WINDOWS; lane++) {
         store->lanes[lane].open.records = malloc(WR_SEGMENT_RECORDS * sizeof(struct wr_aggregate));
         complete &= store->lanes[lane].open.records != NULL;

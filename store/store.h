@@ -42,12 +42,20 @@
 
 struct wr_store;
 
+/* What a lane may keep. */
+struct wr_store_lane_options {
+    uint64_t quota_bytes; /* 0: what the store has room for */
+    int64_t ttl_ns;       /* 0: until room is needed */
+};
+
 struct wr_store_options {
-    uint64_t budget_bytes;      /* file and WAL together, at least WR_STORE_BUDGET_MIN_BYTES */
-    uint64_t wal_reserve_bytes; /* of the budget; 0: WR_STORE_WAL_RESERVE_BYTES, or half of a small budget */
-    uint64_t free_floor_bytes;  /* of the file system: the reservation stops above it */
-    int64_t max_loss_ns;        /* a closed window is committed at most so much later */
-    int64_t ledger_every_ns;    /* ledger records go upstream so often, and after each open; 0: never */
+    uint64_t budget_bytes;                        /* file and WAL together, at least WR_STORE_BUDGET_MIN_BYTES */
+    uint64_t wal_reserve_bytes;                   /* of the budget; 0: WR_STORE_WAL_RESERVE_BYTES, or half of a small budget */
+    uint64_t free_floor_bytes;                    /* of the file system: the reservation stops above it */
+    int64_t max_loss_ns;                          /* a closed window is committed at most so much later */
+    int64_t ledger_every_ns;                      /* ledger records go upstream so often, and after each open; 0: never */
+    uint64_t write_budget_bytes;                  /* of a day, to the device: store/thrift.c; 0: none */
+    struct wr_store_lane_options lanes[WR_LANES]; /* store/keep.h */
     char node[65];
     const char *vfs;     /* name of the SQLite VFS that all files are reached by, must live as long as the store; NULL: the system's own */
     uint8_t boot_id[16]; /* all zero: unknown */
@@ -162,6 +170,7 @@ void wr_store_book(struct wr_store *store, uint32_t account, enum wr_book book, 
 /* Counts of budgets, WR_STORE_COUNTS of them, for whoever spends: they outlive a restart, and a store that is replaced. Put: on disk within a minute and with a clean stop,
  * an urgent one within a second. Not put yet: all zero. place < WR_STORE_COUNTS. */
 #define WR_STORE_COUNTS 4
+#define WR_STORE_COUNT_WRITTEN 2 /* this place is the store's own where it has a write_budget */
 void wr_store_count_put(struct wr_store *store, unsigned place, const struct wr_budget_count *count, bool urgent, const struct wr_now *now);
 struct wr_budget_count wr_store_count(const struct wr_store *store, unsigned place);
 
@@ -177,7 +186,7 @@ WR_MUST_USE enum wr_result wr_store_boots(struct wr_store *store, wr_store_boot_
 
 /* What becomes of the newest broken store that lies aside. */
 enum wr_salvage_state {
-    WR_SALVAGE_NONE,  /* there is none, or it has not begun */
+    WR_SALVAGE_NONE, /* there is none, or it has not begun */
     WR_SALVAGE_RUNS,
     WR_SALVAGE_WAITS, /* for room: too much waits for the broker */
     WR_SALVAGE_DONE,  /* what was readable is in this store, the file is removed */
@@ -195,14 +204,18 @@ struct wr_store_stats {
     _Atomic uint64_t budget_bytes;
     _Atomic uint64_t reserved_bytes;
     _Atomic uint64_t free_bytes;
-    _Atomic uint64_t high_water; /* 1: unacknowledged segments take more than 80 % of the reservation, until it is less than 60 % */
+    _Atomic uint64_t
+        high_water; /* 1: unacknowledged segments take more than 80 % of the reservation, or windows of their quota, until it is less than 60 % */
     _Atomic uint64_t parked_segments;
     _Atomic uint64_t bad_segments;
     _Atomic uint64_t evicted_segments; /* all of these since the start */
     _Atomic uint64_t evicted_unacked_segments;
     _Atomic uint64_t evicted_readings;
-    _Atomic uint64_t merged_segments; /* that are now part of others */
-    _Atomic uint64_t merged_readings; /* in windows that are longer than they were */
+    _Atomic uint64_t merged_segments;      /* that are now part of others */
+    _Atomic uint64_t merged_readings;      /* in windows that are longer than they were */
+    _Atomic uint64_t expired_segments;     /* deleted for their age, acknowledged or not */
+    _Atomic uint64_t expired_readings;     /* of those that nobody had */
+    _Atomic uint64_t lane_bytes[WR_LANES]; /* what lanes with a quota keep, as that counts it; 0 until it is counted */
     _Atomic uint64_t segments;
     _Atomic uint64_t aggregates;
     _Atomic uint64_t alarms;
@@ -210,13 +223,15 @@ struct wr_store_stats {
     _Atomic uint64_t book_commits; /* of these, with the ledger: an offer alone has none */
     _Atomic uint64_t commit_failures;
     _Atomic uint64_t body_bytes;
-    _Atomic uint64_t written_bytes; /* pages to the WAL; checkpoints write most of them a second time */
+    _Atomic uint64_t written_bytes;     /* to the files of the database, in whole pages: WAL, checkpoints, reserve */
+    _Atomic uint64_t write_level;       /* enum wr_budget_level of write_budget */
+    _Atomic uint64_t write_spent_bytes; /* of this day's */
     _Atomic uint64_t quarantines;
     _Atomic uint64_t salvage; /* enum wr_salvage_state */
     _Atomic uint64_t salvaged_segments;
     _Atomic uint64_t salvaged_readings;
-    _Atomic uint64_t salvage_damaged; /* segments that were found and are not whole; by its pages those that were deleted long ago too */
-    _Atomic uint64_t dropped_readings;    /* for want of a database */
+    _Atomic uint64_t salvage_damaged;  /* segments that were found and are not whole; by its pages those that were deleted long ago too */
+    _Atomic uint64_t dropped_readings; /* for want of a database */
     _Atomic uint64_t dropped_transitions; /* of alarms, not journalled for want of a database */
 };
 const struct wr_store_stats *wr_store_stats(const struct wr_store *store);

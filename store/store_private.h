@@ -2,8 +2,8 @@
  *
  * Invariants (checked by the model test; the code refers to the numbers):
  *   S1  a seq is used once: next_seq is above every seq in seg, ack, badseg, every `offered`, and next_seq in meta
- *   S2  the row with the highest seq is deleted only in a transaction that inserts a higher one
- *   S3  after every commit, for each account: stored = readings in its segments not finished + delivered + evicted + corrupt
+ *   S2  the row with the highest seq is deleted only in a transaction that inserts a higher one, or rewrites the tables
+ *   S3  after every commit, for each account: stored = readings in its segments not finished + delivered + evicted + expired + corrupt
  *   S4  memory changes only after COMMIT said yes: a transaction that fails leaves everything as it was, and may be tried again
  *   S5  acknowledged ranges and the delivered books change in the same transaction
  *   S6  see books.h: the tables with the difference in the newest row are the state
@@ -16,10 +16,14 @@
 #include "core/buf.h"
 #include "store/books.h"
 #include "store/codec.h"
+#include "store/keep.h"
 #include "store/merge.h"
 #include "store/ranges.h"
 #include "store/salvage.h"
+#include "store/space.h"
 #include "store/store.h"
+#include "store/thrift.h"
+#include "store/written.h"
 
 #define WR_STORE_SCHEMA_VERSION 2
 #define WR_STORE_PAGE_BYTES 4096
@@ -164,6 +168,8 @@ struct wr_transaction {
     uint64_t evicted_readings;
     uint64_t merged;
     uint64_t merged_readings;
+    uint64_t expired; /* of `evicted`, for their age */
+    uint64_t expired_readings;
     uint64_t added[WR_LANES];
     uint64_t added_bytes[WR_LANES];
     uint64_t removed[WR_LANES]; /* unacknowledged ones */
@@ -224,6 +230,10 @@ struct wr_store {
     uint8_t parked_lane[WR_STORE_PARKED];
     uint32_t n_parked;
     struct wr_counts history; /* finished segments of all lanes */
+    struct wr_keep keep[WR_LANES];
+    struct wr_thrift thrift;
+    struct wr_written *written; /* what all files are reached by */
+    int64_t opened_boot_ns;
     uint64_t page_limit;
     int64_t retry_ns;             /* after a failed commit: not before */
     int64_t last_wall_ns;         /* of the last commit before it was opened */
@@ -318,8 +328,6 @@ void wr_space_measure(struct wr_store *store);
 void wr_space_regain(struct wr_store *store);
 /* Pages that an insert finds without an eviction. */
 WR_MUST_USE enum wr_result wr_space_free_pages(struct wr_store *store, int64_t *ret_free, struct wr_error *err);
-/* What is freed beyond the need once something must go. */
-int64_t wr_space_batch_pages(const struct wr_store *store);
 
 /* merging.c */
 /* Before aggregates are committed: where only unsent segments could be evicted for them, merges the oldest windows instead, in a transaction of its own. What

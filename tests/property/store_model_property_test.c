@@ -1,5 +1,5 @@
-/* The outbox against a simple model: random appends, acknowledgements, offers, evictions, clean and unclean restarts. After every step
- * the books balance, and what the store still has to send is what the model says; and what stands on the disk is, on its own, a store whose books
+/* The outbox against a simple model: random appends, acknowledgements, offers, evictions, clean and unclean restarts, with and without quotas, times to live and a
+ * write budget. After every step the books balance, and what the store still has to send is what the model says; and what stands on the disk is, on its own, a store whose books
  * say what its rows say. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "store/history.h"
+#include "store/keep.h"
 #include "store/ranges.h"
 #include "tests/support/fault_vfs.h"
 #include "tests/support/random.h"
@@ -20,6 +21,8 @@
 #define SEGMENTS 8192
 #define PHASES                                                                                                                             \
     4 /* of a run: with an uplink; without one; with one; without one and by a clock that cannot be trusted, so that nothing is merged */
+#define SEEN_LATE_NS (4 * WR_NS_PER_S)     /* a step */
+#define EXPIRES_LATE_NS (15 * WR_NS_PER_S) /* what goes together waits a little, and so does what was in flight */
 
 static struct wr_random dice;
 
@@ -39,16 +42,20 @@ struct known {
     uint8_t lane;
     uint32_t readings;
     size_t body_len;
+    int64_t seen_ns; /* boot time: it was there then */
 };
 
 struct model {
     struct store_fixture fixture;
     struct wr_decoder *decoder;
     struct wr_fault_vfs *disk;
-    bool saved;   /* nothing waits for a commit */
-    bool offline; /* nobody acknowledges anything: the store gets full */
+    bool saved;     /* nothing waits for a commit */
+    bool hands_out; /* what is offered was handed out before: it is in flight */
+    bool offline;   /* nobody acknowledges anything: the store gets full */
     struct known segments[SEGMENTS];
     int64_t highest;
+    int64_t asked;    /* of the windows' lane: up to here they may be in flight */
+    uint64_t old[2];  /* of what is gone, what was older than the time to live of its lane */
     uint64_t open[2]; /* readings that wait in the store, per account */
     uint64_t delivered[2];
     uint64_t evicted;
@@ -83,7 +90,7 @@ static void look_at(struct model *model, enum wr_lane lane, const struct wr_segm
         bool merged;
         const uint32_t readings = readings_of(model, segment, &merged);
         assert_true(segment->seq > model->highest || known->lane == 0); /* a seq is used once */
-        *known = (struct known){HELD, (uint8_t)lane, readings, segment->body_len};
+        *known = (struct known){HELD, (uint8_t)lane, readings, segment->body_len, model->fixture.now.boot_ns};
         if (merged) { /* what it stands for is gone, and is not evicted */
             model->evicted -= readings;
             model->merged++;
@@ -124,7 +131,11 @@ static void look(struct model *model) {
         if (seen[seq] && seq > model->highest)
             model->highest = seq;
         if (model->segments[seq].fate == HELD && !seen[seq]) {
-            evicted += model->segments[seq].readings;
+            const struct known *known = &model->segments[seq];
+            const int64_t ttl_ns = fixture->options.lanes[known->lane].ttl_ns;
+            evicted += known->readings;
+            if (ttl_ns > 0 && fixture->now.boot_ns - known->seen_ns + SEEN_LATE_NS >= ttl_ns)
+                model->old[known->lane - 1] += known->readings;
             model->segments[seq].fate = ACKED; /* gone: whatever is said of it later changes nothing */
         }
     }
@@ -143,7 +154,8 @@ static void check(struct model *model) {
         assert_int_equal(balance.books[WR_BOOK_DELIVERED], model->delivered[account]);
         assert_int_equal(balance.open, model->open[account]);
         in_books += wr_balance_held(&balance);
-        evicted += balance.books[WR_BOOK_DROPPED_EVICTED];
+        evicted += balance.books[WR_BOOK_DROPPED_EVICTED] + balance.books[WR_BOOK_DROPPED_EXPIRED];
+        assert_true(balance.books[WR_BOOK_DROPPED_EXPIRED] <= model->old[account]);
         lost += model->given[account] - balance.books[WR_BOOK_TAKEN] + balance.books[WR_BOOK_DROPPED_CRASH];
     }
     assert_int_equal(evicted, model->evicted);
@@ -204,6 +216,31 @@ static void check_rows(struct model *model, struct store_fixture *copy, int64_t 
     assert_int_equal(atomic_load(&stats->history_segments), rows - unacked);
 }
 
+static void settle(struct store_fixture *fixture) {
+    for (int turns = 0; wr_store_due(fixture->store) <= fixture->now.boot_ns; turns++) {
+        assert_true(turns < 1000);
+        if (wr_store_tick(fixture->store, &fixture->now, &fixture->err) != WR_OK)
+            fail_msg("%s", fixture->err.text);
+    }
+}
+
+/* What a quota counts, by rows alone; and it is kept: in a store that has just been opened nothing is in flight. */
+static void check_quotas(struct store_fixture *copy, int64_t highest) {
+    uint64_t bytes[WR_LANES] = {0};
+    struct wr_segment segment;
+    settle(copy);
+    for (int64_t seq = 1; seq <= highest + 64; seq++)
+        if (wr_store_get(copy->store, seq, &segment, &copy->err) == WR_OK) {
+            bytes[segment.lane] += segment.body_len + WR_KEEP_SEGMENT_BYTES;
+            wr_segment_free(&segment);
+        }
+    for (int lane = 0; lane < WR_LANES; lane++) {
+        const uint64_t quota = copy->options.lanes[lane].quota_bytes;
+        assert_int_equal(atomic_load(&wr_store_stats(copy->store)->lane_bytes[lane]), quota > 0 ? bytes[lane] : 0);
+        assert_true(quota == 0 || bytes[lane] <= quota);
+    }
+}
+
 /* The disk as a kill would leave it now. */
 static void check_disk(struct model *model) {
     static struct store_fixture copy;
@@ -220,6 +257,11 @@ static void check_disk(struct model *model) {
         const struct wr_account_balance there = store_fixture_balance(&copy, account);
         assert_memory_equal(here.books, there.books, sizeof here.books);
     }
+    wr_store_abandon(copy.store);
+    copy.store = NULL;
+    if (store_fixture_open(&copy) != WR_OK) /* again: what check_rows looked at counts as handed out */
+        fail_msg("%s", copy.err.text);
+    check_quotas(&copy, model->highest);
     wr_store_abandon(copy.store);
     wr_fault_vfs_free(disk);
 }
@@ -278,12 +320,45 @@ static void acknowledge(struct model *model) {
 /* Never the newest: while there is no uplink the store gets full of what nobody was offered. */
 static void offer(struct model *model) {
     struct store_fixture *fixture = &model->fixture;
-    if (model->highest > 1)
-        must(model, wr_store_offer(fixture->store, WR_LANE_WINDOWS, 1 + below((uint32_t)model->highest / 2), &fixture->now, &fixture->err));
+    if (model->highest <= 1)
+        return;
+    const int64_t seq = 1 + below((uint32_t)model->highest / 2);
+    if (model->hands_out) {
+        struct wr_segment segment;
+        if (wr_store_next(fixture->store, WR_LANE_WINDOWS, seq - 1, seq + 1, &fixture->now, &segment, &fixture->err) == WR_OK)
+            wr_segment_free(&segment);
+    }
+    must(model, wr_store_offer(fixture->store, WR_LANE_WINDOWS, seq, &fixture->now, &fixture->err));
+    model->asked = seq > model->asked ? seq : model->asked;
+}
+
+/* All that is due is done: what is at rest is not over its quota, and not too old. */
+static void check_limits(struct model *model) {
+    struct store_fixture *fixture = &model->fixture;
+    settle(fixture);
+    look(model);
+    for (int lane = WR_LANE_CHANGES; lane <= WR_LANE_WINDOWS; lane++) {
+        const struct wr_store_lane_options *options = &fixture->options.lanes[lane];
+        bool out = false;
+        for (int64_t seq = 1; seq <= model->highest; seq++) {
+            const struct known *known = &model->segments[seq];
+            if (known->fate != HELD || known->lane != lane)
+                continue;
+            const bool may_be_out = lane == WR_LANE_WINDOWS && seq <= model->asked;
+            out |= may_be_out;
+            const bool is_dated = fixture->options.boot_id[0] != 0 ||
+                                  seq >= wr_store_live_from(fixture->store); /* else its age begins anew with each start */
+            if (options->ttl_ns > 0 && !may_be_out && is_dated)
+                assert_true(fixture->now.boot_ns - known->seen_ns < options->ttl_ns + EXPIRES_LATE_NS);
+        }
+        if (options->quota_bytes > 0 && !out)
+            assert_true(atomic_load(&wr_store_stats(fixture->store)->lane_bytes[lane]) <= options->quota_bytes);
+    }
 }
 
 static void reopen(struct model *model) {
     model->fixture.store = NULL;
+    model->asked = 0;
     must(model, store_fixture_open(&model->fixture));
     assert_false(model->fixture.report.fresh || model->fixture.report.quarantined);
     assert_true(wr_store_live_from(model->fixture.store) > model->highest);
@@ -350,6 +425,8 @@ static void step(struct model *model) {
         must(model, wr_store_tick(model->fixture.store, &model->fixture.now, &model->fixture.err));
         break;
     case 8:
+        check_limits(model);
+        break;
     case 9:
     case 10:
     case 11:
@@ -375,17 +452,28 @@ static void check_gaps(struct model *model) {
     assert_int_equal(told.readings, lost);
 }
 
-static void test_the_store_does_what_the_model_does(void **state) {
-    (void)state;
+static void limit(struct wr_store_options *options) {
+    for (int lane = WR_LANE_CHANGES; lane <= WR_LANE_WINDOWS; lane++) {
+        options->lanes[lane].quota_bytes = below(2) == 0 ? 0 : 200000 + below(800000);
+        options->lanes[lane].ttl_ns = below(2) == 0 ? 0 : (10 + below(60)) * WR_NS_PER_S;
+    }
+    options->write_budget_bytes = below(2) == 0 ? 0 : 1000000 + below(100000000);
+    memset(options->boot_id, (int)below(2), sizeof options->boot_id);
+}
+
+static void run(bool limited) {
     static struct model model;
     memset(&model, 0, sizeof model);
     store_fixture_init(&model.fixture);
+    model.hands_out = limited;
+    if (limited)
+        limit(&model.fixture.options);
     model.disk = wr_fault_vfs_new(random_u64());
     model.fixture.options.vfs = wr_fault_vfs_name(model.disk);
     model.fixture.tells_lengths = true;
     assert_int_equal(wr_decoder_new(&model.decoder), WR_OK);
     must(&model, store_fixture_open(&model.fixture));
-    const int steps = WR_TEST_SANITIZED || getenv("WEIR_EMULATED") ? STEPS / 4 : STEPS;
+    const int steps = WR_TEST_SANITIZED || getenv("WEIR_EMULATED") || limited ? STEPS / 4 : STEPS;
     for (int i = 0; i < steps && model.highest < SEGMENTS - 100; i++) {
         const int phase = i * PHASES / steps;
         model.offline = phase % 2 == 1;
@@ -400,9 +488,11 @@ static void test_the_store_does_what_the_model_does(void **state) {
     check(&model);
     check_disk(&model);
     check_gaps(&model);
-    printf("%lld segments, %llu of them merged; delivered %llu, evicted %llu, lost in crashes %llu readings\n", (long long)model.highest,
-           (unsigned long long)model.merged, (unsigned long long)(model.delivered[0] + model.delivered[1]),
-           (unsigned long long)model.evicted, (unsigned long long)model.lost);
+    const uint64_t expired = store_fixture_balance(&model.fixture, 0).books[WR_BOOK_DROPPED_EXPIRED] +
+                             store_fixture_balance(&model.fixture, 1).books[WR_BOOK_DROPPED_EXPIRED];
+    printf("%lld segments, %llu of them merged; delivered %llu, evicted %llu (%llu of them for their age), lost in crashes %llu readings\n",
+           (long long)model.highest, (unsigned long long)model.merged, (unsigned long long)(model.delivered[0] + model.delivered[1]),
+           (unsigned long long)model.evicted, (unsigned long long)expired, (unsigned long long)model.lost);
     assert_true(model.highest > steps / 25);
     assert_true((model.merged > 0 && model.evicted > 0) || steps < STEPS);
     wr_store_abandon(model.fixture.store);
@@ -410,6 +500,17 @@ static void test_the_store_does_what_the_model_does(void **state) {
     store_fixture_fini(&model.fixture);
     wr_decoder_free(model.decoder);
     wr_fault_vfs_free(model.disk);
+}
+
+static void test_the_store_does_what_the_model_does(void **state) {
+    (void)state;
+    run(false);
+}
+
+static void test_with_limits_too(void **state) {
+    (void)state;
+    for (int i = 0; i < (WR_TEST_SANITIZED ? 2 : 4); i++)
+        run(true);
 }
 
 /* Ranges */
@@ -467,6 +568,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ranges_are_sets),
         cmocka_unit_test(test_the_store_does_what_the_model_does),
+        cmocka_unit_test(test_with_limits_too),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -57,11 +57,12 @@ static uint64_t wanted_cuts(void) {
 static void print_numbers(const struct store_life_numbers *n) {
     printf("%llu power cuts (%llu of them during a start), %llu kills, %llu clean stops, %lld days; %llu segments, %llu of them merged, "
            "%llu alarm entries; "
-           "%llu readings delivered, %llu evicted, %llu lost, the oldest %.3f s before the cut; %llu segments came twice\n",
+           "%llu readings delivered, %llu evicted (%llu of them for their age), %llu lost, the oldest %.3f s before the cut; %llu segments "
+           "came twice\n",
            (unsigned long long)n->cuts, (unsigned long long)n->cuts_at_start, (unsigned long long)n->kills,
            (unsigned long long)n->clean_stops, (long long)n->days, (unsigned long long)n->segments, (unsigned long long)n->merged,
-           (unsigned long long)n->alarms, (unsigned long long)n->delivered, (unsigned long long)n->evicted, (unsigned long long)n->lost,
-           (double)n->oldest_lost_ns / 1e9, (unsigned long long)n->resent);
+           (unsigned long long)n->alarms, (unsigned long long)n->delivered, (unsigned long long)n->evicted, (unsigned long long)n->expired,
+           (unsigned long long)n->lost, (double)n->oldest_lost_ns / 1e9, (unsigned long long)n->resent);
 }
 
 static void test_a_power_cut_breaks_no_promise(void **state) {

@@ -320,9 +320,14 @@ static void power(struct store_life *life) {
     wr_fault_vfs_power(life->disk, ways[below(life, sizeof ways / sizeof ways[0])]);
     life->numbers.cuts++;
     int64_t away_ns = below(life, 8) == 0 ? (int64_t)below(life, 90) * DAY_NS : (int64_t)below(life, 3600) * WR_NS_PER_S;
-    life->fixture.now.wall_ns += away_ns;
+    life->fixture.now.wall_ns += away_ns - life->wrong_ns;
     life->fixture.now.boot_ns = (int64_t)below(life, 120) * WR_NS_PER_S; /* another boot */
     life->fixture.now.wall_trusted = below(life, 2) == 0;
+    life->wrong_ns = life->fixture.now.wall_trusted ? 0 : ((int64_t)below(life, 7300) - 3650) * DAY_NS;
+    life->fixture.now.wall_ns += life->wrong_ns;
+    if (life->names_boots)
+        for (size_t i = 0; i < sizeof life->fixture.options.boot_id; i++)
+            life->fixture.options.boot_id[i] = (uint8_t)below(life, 256);
 }
 
 static bool stop_cleanly(struct store_life *life) {
@@ -338,6 +343,7 @@ static bool stop_cleanly(struct store_life *life) {
 
 void store_life_cut(struct store_life *life, bool keep) {
     life->cut_boot_ns = life->fixture.now.boot_ns;
+    life->cut_true_ns = store_life_true_ns(life);
     wr_fault_vfs_cut(life->disk);
     wr_store_abandon(life->fixture.store);
     life->fixture.store = NULL;
@@ -358,6 +364,7 @@ static bool end(struct store_life *life) {
         good = stop_cleanly(life);
     if (life->stopped && !store_life_is_dark(life)) {
         life->cut_boot_ns = life->fixture.now.boot_ns;
+        life->cut_true_ns = store_life_true_ns(life);
         wr_fault_vfs_plan(life->disk, NULL);
     } else {
         store_life_cut(life, way == 1 && !store_life_is_dark(life));
@@ -402,6 +409,19 @@ bool store_life_leg(struct store_life *life) {
     return good && store_life_start(life, below(life, 3));
 }
 
+/* Some have quotas, times to live, a write budget; alarms none: they are all looked for. */
+static void limit(struct store_life *life) {
+    struct wr_store_options *options = &life->fixture.options;
+    for (int lane = WR_LANE_CHANGES; lane <= WR_LANE_WINDOWS; lane++) {
+        options->lanes[lane].quota_bytes = below(life, 2) == 0 ? 0 : 300000 + below(life, 900000);
+        options->lanes[lane].ttl_ns = below(life, 2) == 0 ? 0 : (int64_t)(1 + below(life, 40)) * DAY_NS;
+    }
+    options->write_budget_bytes = below(life, 2) == 0 ? 0 : 1000000 + below(life, 30000000);
+    life->names_boots = below(life, 4) != 0;
+    if (life->names_boots)
+        memset(options->boot_id, 1, sizeof options->boot_id);
+}
+
 struct store_life *store_life_new(uint64_t seed) {
     struct store_life *life = calloc(1, sizeof *life);
     assert_non_null(life);
@@ -414,6 +434,7 @@ struct store_life *store_life_new(uint64_t seed) {
     life->fixture.tells_lengths = below(life, 2) == 0;
     life->fixture.options.budget_bytes = UINT64_C(4) << (20 + (life->offline ? 0 : below(life, 3)));
     life->fixture.options.max_loss_ns = (int64_t)(1 + below(life, 15)) * WR_NS_PER_S;
+    limit(life);
     life->began_wall_ns = life->fixture.now.wall_ns;
     (void)store_life_start(life, below(life, 3));
     return life;
@@ -448,10 +469,11 @@ void store_life_count(const struct store_life *life, struct store_life_numbers *
     sum->merged += of->merged;
     sum->delivered += of->delivered;
     sum->evicted += life->evicted[0] + life->evicted[1];
+    sum->expired += of->expired;
     sum->lost += of->lost;
     sum->resent += of->resent;
     sum->alarms += life->journalled;
     if (of->oldest_lost_ns > sum->oldest_lost_ns)
         sum->oldest_lost_ns = of->oldest_lost_ns;
-    sum->days += (life->fixture.now.wall_ns - life->began_wall_ns) / DAY_NS;
+    sum->days += (store_life_true_ns(life) - life->began_wall_ns) / DAY_NS;
 }

@@ -7,7 +7,8 @@
  *   - no seq has another content than before, and new ones are above all that were seen
  *   - what the books called stored, and alarm entries and snapshots that were called journalled, are there
  *   - counts of budgets that were put a minute ago, urgent ones a second ago, are there
- *   - of what was taken nothing is missing that is older than max_loss
+ *   - of what was taken nothing is missing that is older than max_loss, however tight the write budget is
+ *   - what is booked as expired was older than the time to live, whatever the clock said that was not trusted
  *   - the equation of each account holds, and what the books hold is what the rows hold; nothing is delivered that nobody acknowledged
  *
  * Only the public functions of the store are used. The first thing that is not so is said in words (store_life_broken) and ends the life: a
@@ -29,7 +30,8 @@ struct store_life_numbers {
     uint64_t clean_stops;
     uint64_t segments;      /* seen committed */
     uint64_t delivered;     /* readings acknowledged */
-    uint64_t evicted;       /* readings */
+    uint64_t evicted;       /* readings, those that expired among them */
+    uint64_t expired;
     uint64_t merged;        /* segments that stand for others */
     uint64_t lost;          /* readings that cuts took, all younger than max_loss */
     uint64_t resent;        /* segments that were acknowledged and come again */

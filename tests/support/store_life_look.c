@@ -52,7 +52,7 @@ static void see_new(struct store_life *life, struct store_life_known *known, con
     bool merged;
     if (!read_body(segment, &readings, &merged)) /* an allocation fails once */
         assert_true(read_body(segment, &readings, &merged));
-    *known = (struct store_life_known){HELD, segment->lane, segment->n, hash_of(segment), readings};
+    *known = (struct store_life_known){HELD, segment->lane, segment->n, hash_of(segment), readings, store_life_true_ns(life)};
     life->numbers.segments++;
     life->numbers.merged += merged;
     if (merged)
@@ -112,7 +112,14 @@ bool store_life_learn(struct store_life *life) {
     return true;
 }
 
-/* All that was seen: it is there, or was evicted. */
+#define SEEN_LATE_NS (3600 * WR_NS_PER_S) /* at most so much after it was cut */
+
+static bool was_old(const struct store_life *life, const struct store_life_known *known) {
+    const int64_t ttl_ns = life->fixture.options.lanes[known->lane].ttl_ns;
+    return ttl_ns > 0 && store_life_true_ns(life) - known->seen_ns + SEEN_LATE_NS >= ttl_ns;
+}
+
+/* All that was seen: it is there, or was evicted, or has expired. */
 static bool look_at_known(struct store_life *life) {
     for (int64_t seq = 1; seq <= life->highest; seq++) {
         struct store_life_known *known = &life->known[seq];
@@ -128,6 +135,8 @@ static bool look_at_known(struct store_life *life) {
             life->evicted[store_life_account(known)] += store_life_readings(known);
         else
             life->unsure[store_life_account(known)] += store_life_readings(known);
+        if (was_old(life, known))
+            life->old[store_life_account(known)] += store_life_readings(known);
         known->fate = GONE;
     }
     return true;
@@ -232,7 +241,8 @@ static bool look_at_account(struct store_life *life, int account, const struct w
     if (wr_balance_held(balance) != held)
         BREAK("%s: the books hold %llu readings, the rows %llu", name, (unsigned long long)wr_balance_held(balance),
               (unsigned long long)held);
-    const uint64_t more = books[WR_BOOK_DROPPED_EVICTED] - life->evicted[account];
+    const uint64_t gone = books[WR_BOOK_DROPPED_EVICTED] + books[WR_BOOK_DROPPED_EXPIRED];
+    const uint64_t more = gone - life->evicted[account];
     if (more <= life->unsure[account]) { /* their acknowledgements were not on disk when a start evicted them */
         life->evicted[account] += more;
         life->said[account] -= more;
@@ -241,13 +251,18 @@ static bool look_at_account(struct store_life *life, int account, const struct w
     if (books[WR_BOOK_DELIVERED] > life->said[account])
         BREAK("%s: %llu readings are booked as delivered, %llu were acknowledged", name, (unsigned long long)books[WR_BOOK_DELIVERED],
               (unsigned long long)life->said[account]);
-    if (books[WR_BOOK_DROPPED_EVICTED] != life->evicted[account])
-        BREAK("%s: %llu readings are booked as evicted, %llu are gone", name, (unsigned long long)books[WR_BOOK_DROPPED_EVICTED],
+    if (gone != life->evicted[account])
+        BREAK("%s: %llu readings are booked as evicted or expired, %llu are gone", name, (unsigned long long)gone,
               (unsigned long long)life->evicted[account]);
+    if (books[WR_BOOK_DROPPED_EXPIRED] > life->old[account])
+        BREAK("%s: %llu readings are booked as expired, %llu were so old", name, (unsigned long long)books[WR_BOOK_DROPPED_EXPIRED],
+              (unsigned long long)life->old[account]);
     if (books[WR_BOOK_DROPPED_CORRUPT] + books[WR_BOOK_DROPPED_STORE] > 0)
         BREAK("%s: a power cut made damage", name);
     if (books[WR_BOOK_TAKEN] > life->handed[account])
         BREAK("%s: more taken than was given", name);
+    life->numbers.expired += books[WR_BOOK_DROPPED_EXPIRED] - life->expired[account];
+    life->expired[account] = books[WR_BOOK_DROPPED_EXPIRED];
     TRY(look_at_run(life, account, books[WR_BOOK_STORED]));
     life->stored_at_start[account] = life->promised[account] = books[WR_BOOK_STORED];
     return true;
@@ -341,8 +356,18 @@ static bool look_at_report(struct store_life *life) {
     return true;
 }
 
+/* What was cut so late that the end came before it was seen: it was there then, and may be too old by now. */
+static bool look_at_last(struct store_life *life) {
+    const int64_t first = life->highest + 1;
+    TRY(store_life_learn(life));
+    for (int64_t seq = first; seq <= life->highest; seq++)
+        life->known[seq].seen_ns = life->cut_true_ns;
+    return true;
+}
+
 bool store_life_look(struct store_life *life) {
     uint64_t held[2] = {0};
+    TRY(look_at_last(life));
     TRY(look_at_report(life));
     TRY(look_at_known(life));
     TRY(walk(life, held));

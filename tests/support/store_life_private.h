@@ -25,6 +25,7 @@ struct store_life_known {
     uint32_t n;
     uint64_t hash;
     uint64_t readings; /* of aggregates */
+    int64_t seen_ns; /* in true time: it was there then */
 };
 
 /* What was taken up to some time: sums of the run, by account. */
@@ -47,10 +48,12 @@ struct store_life {
     char broken[512];
     struct store_life_numbers numbers;
     int64_t began_wall_ns;
+    int64_t wrong_ns; /* the wall clock is wrong by so much while it is not trusted */
     const struct store_life_faults *faults; /* that may be met; NULL: none */
     bool borrowed;                          /* the directory is of another life */
     uint64_t limit;                         /* of the disk */
     bool full;                              /* somebody else takes the rest of the disk as soon as the store stands: that stops nothing */
+    bool names_boots;                       /* the machine has boot ids */
     bool offline;                           /* nobody takes anything: the store runs over */
 
     uint64_t epoch; /* 0: no start has succeeded */
@@ -59,6 +62,8 @@ struct store_life {
     uint64_t said[2];    /* readings acknowledged, by account */
     uint64_t handed[2];  /* readings ever given */
     uint64_t evicted[2]; /* of segments that were seen; those that were merged are gone, too, but stand in a new one */
+    uint64_t expired[2]; /* as booked, of these */
+    uint64_t old[2];     /* of those that are gone, what was older than the time to live of its lane */
     uint64_t unsure[2];  /* of acknowledged segments that are gone: delivered, or evicted after a cut lost the acknowledgement */
     uint64_t journalled; /* alarm entries */
     uint64_t spent;      /* as put last: it only grows */
@@ -82,6 +87,7 @@ struct store_life {
     uint64_t flushed[2];                /* given before a flush said yes */
     bool hurt;                          /* calls failed in this run: max_loss is not kept while the disk refuses */
     int64_t cut_boot_ns;
+    int64_t cut_true_ns;
     bool stopped; /* cleanly: nothing at all may be missing */
 };
 
@@ -89,6 +95,9 @@ bool store_life_break(struct store_life *life, const char *format, ...) WR_PRINT
 /* An error is a promise broken, unless the power is off; or a fault was met, and the error says something. */
 bool store_life_fine(struct store_life *life, enum wr_result result, const char *doing);
 bool store_life_is_dark(const struct store_life *life);
+
+/* What the time really is. */
+static inline int64_t store_life_true_ns(const struct store_life *life) { return life->fixture.now.wall_ns - life->wrong_ns; }
 
 #define BREAK(...) return store_life_break(life, __VA_ARGS__)
 #define TRY(call)                                                                                                                          \

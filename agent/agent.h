@@ -140,11 +140,16 @@ WR_MUST_USE enum wr_result wr_agent_remote_start(struct wr_agent *agent, const s
 /* Before the uplink. None is fine. */
 void wr_agent_remote_stop(struct wr_agent *agent);
 
+/* Quotas, times to live, write budget. */
+void wr_agent_limit_store(struct wr_store_options *options, const struct wr_config_store *config);
+
 /* Metrics of all parts. */
 WR_MUST_USE enum wr_result wr_agent_metrics(struct wr_agent *agent);
 WR_MUST_USE enum wr_result wr_agent_metrics_of_source(struct wr_agent *agent, uint32_t slot);
 WR_MUST_USE enum wr_result wr_agent_metrics_of_input(struct wr_agent *agent, uint32_t slot);
 WR_MUST_USE enum wr_result wr_agent_metrics_inside(struct wr_agent *agent);
+/* Of the store's limits, once it is open or unusable. */
+WR_MUST_USE enum wr_result wr_agent_metrics_limits(struct wr_agent *agent);
 
 /* The handler of the control socket. */
 wr_control_handler wr_agent_control;

@@ -279,6 +279,7 @@ static enum wr_result add_store(struct wr_agent *agent) {
         WR_TRY(wr_metrics_add(agent->metrics, agent, WR_METRIC_GAUGE, "weir_store_unacked_bytes", "Bytes that wait for the broker", label,
                               &s->unacked_bytes[lane]));
     }
+    WR_TRY(wr_agent_metrics_limits(agent));
     const struct wr_metric_row list[] = {
         {WR_METRIC_GAUGE, "weir_store_history_segments", "Acknowledged segments kept as history", .value = &s->history_segments},
         {WR_METRIC_GAUGE, "weir_store_budget_bytes", "Limit of the store", .value = &s->budget_bytes},
@@ -289,13 +290,17 @@ static enum wr_result add_store(struct wr_agent *agent) {
         {WR_METRIC_COUNTER, "weir_store_merged_segments_total", "Segments merged into others for space", .value = &s->merged_segments},
         {WR_METRIC_COUNTER, "weir_store_merged_readings_total", "Readings whose windows were merged into longer ones",
          .value = &s->merged_readings},
-        {WR_METRIC_COUNTER, "weir_store_evicted_segments_total", "Segments evicted for space", .value = &s->evicted_segments},
+        {WR_METRIC_COUNTER, "weir_store_evicted_segments_total", "Segments evicted for space or a quota", .value = &s->evicted_segments},
         {WR_METRIC_COUNTER, "weir_store_evicted_readings_total", "Readings lost with evicted segments", .value = &s->evicted_readings},
+        {WR_METRIC_COUNTER, "weir_store_expired_segments_total", "Segments deleted for their age", .value = &s->expired_segments},
+        {WR_METRIC_COUNTER, "weir_store_expired_readings_total", "Readings lost with segments that nobody had in their time to live",
+         .value = &s->expired_readings},
         {WR_METRIC_COUNTER, "weir_store_segments_total", "Segments committed", .value = &s->segments},
         {WR_METRIC_COUNTER, "weir_store_aggregates_total", "Aggregates committed", .value = &s->aggregates},
         {WR_METRIC_COUNTER, "weir_store_commits_total", "Commits", .value = &s->commits},
         {WR_METRIC_COUNTER, "weir_store_commit_failures_total", "Commits that failed", .value = &s->commit_failures},
-        {WR_METRIC_COUNTER, "weir_store_written_bytes_total", "Bytes written to flash, as far as we know", .value = &s->written_bytes},
+        {WR_METRIC_COUNTER, "weir_store_written_bytes_total", "Bytes written to the files of the store, checkpoints included",
+         .value = &s->written_bytes},
         {WR_METRIC_COUNTER, "weir_store_quarantines_total", "Broken stores renamed aside", .value = &s->quarantines},
         {WR_METRIC_GAUGE, "weir_store_salvage",
          "Salvage of a broken store: 0 none, 1 running, 2 waiting for room, 3 done, 4 nothing readable", .value = &s->salvage},

@@ -110,6 +110,7 @@ static enum wr_result start_store(struct wr_agent *agent, struct wr_error *err) 
                                                .max_loss_ns = config->max_loss_ns,
                                                .ledger_every_ns = agent->config->uplink ? config->ledger_every_ns
                                                                                         : 0}; /* without an uplink nobody reads them */
+    wr_agent_limit_store(&store->options, config);
     strncpy(store->options.node, agent->config->node->id, sizeof store->options.node - 1);
     wr_boot_id_read(WR_BOOT_ID_FILE, agent->clock, store->options.boot_id);
     WR_TRY(wr_store_loop_init(store, WR_AGENT_HANDOVERS, WR_UPLINK_WINDOW_MAX, err)); /* a reload may widen the window */

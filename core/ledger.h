@@ -58,7 +58,7 @@ static inline bool wr_book_is_dropped(unsigned book) {
 }
 /* Dropped after it was stored: these are no longer held. */
 static inline bool wr_book_leaves_store(unsigned book) {
-    return book == WR_BOOK_DROPPED_EVICTED || book == WR_BOOK_DROPPED_CORRUPT;
+    return book == WR_BOOK_DROPPED_EVICTED || book == WR_BOOK_DROPPED_CORRUPT || book == WR_BOOK_DROPPED_EXPIRED;
 }
 static inline bool wr_book_is_rejected(unsigned book) {
     return book >= 32 && book < 40;

@@ -202,10 +202,26 @@ struct wr_config_window {
     char *keep; /* "raw 24h"; NULL: nothing */
 };
 
+/* What a lane of the store may keep. */
+struct wr_config_lane {
+    char *quota; /* a size, or a part of the budget: "30%" */
+    int64_t ttl_ns;
+    uint64_t quota_bytes; /* made from it; 0: none */
+};
+
+struct wr_config_lanes { /* NULL: no limits of its own */
+    struct wr_config_lane *alarms;
+    struct wr_config_lane *changes;
+    struct wr_config_lane *windows;
+};
+
 struct wr_config_store {
     char *path;                /* absolute directory */
     uint64_t budget_bytes;     /* database, WAL and index together */
     int64_t max_loss_ns;       /* closed windows are committed at least this often */
+    char *write_budget;        /* "200MB/day" */
+    uint64_t write_budget_bytes; /* made from it, a day; 0: none */
+    struct wr_config_lanes *lanes; /* NULL: none has limits of its own */
     uint64_t free_floor_bytes; /* free space on the file system that is left alone */
     int64_t ledger_every_ns;   /* ledger records go upstream so often; 0: never */
     uint64_t raw_budget_bytes; /* of raw readings that windows keep, beside budget_bytes */

@@ -1,4 +1,4 @@
-/* Checks of windows, rules, store and services. */
+/* Checks of windows, rules and services. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,18 +128,7 @@ void wr_config_check_rules(struct wr_config_load *load) {
     find_files(load, "shadow_rules", config->shadow_patterns, config->n_shadow_patterns, &config->shadow_files, &config->n_shadow_files);
 }
 
-/* ---- store and services ---- */
-
-void wr_config_check_store(struct wr_config_load *load) {
-    struct wr_config_store *store = load->config->store;
-    struct stat stat_of;
-    if (store->path[0] == '\0')
-        wr_config_error(load, WR_CONFIG_W_FILE, "store.path", NULL, "the directory of the store has no name");
-    else if (wr_config_resolve(&store->path, load->config->directory) != WR_OK)
-        load->failed = WR_NO_MEMORY;
-    else if (stat(store->path, &stat_of) == 0 && !S_ISDIR(stat_of.st_mode))
-        wr_config_error(load, WR_CONFIG_W_FILE, "store.path", NULL, "%s: that is no directory", store->path);
-}
+/* ---- services ---- */
 
 static void check_command_tokens(struct wr_config_load *load, char **file) {
     struct stat stat_of;

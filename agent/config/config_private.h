@@ -27,6 +27,7 @@ enum wr_config_code {
 
 extern const struct wr_yaml_field wr_config_fields[];
 extern const struct wr_yaml_field wr_config_source_fields[];
+extern const struct wr_yaml_field wr_config_lanes_fields[];
 
 struct wr_config_load;
 

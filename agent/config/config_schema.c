@@ -75,6 +75,17 @@ static const struct wr_yaml_field store_fields[] = {
      .min = 100 * MS,
      .max = 10 * MINUTE,
      .help = "closed windows are on disk after this at the latest: what a power cut may take of them"},
+    {.key = "write_budget",
+     .kind = WR_YAML_STRING,
+     AT(wr_config_store, write_budget),
+     .help = "what may be written to the device, `200MB/day`: as it grows tight the store writes less often and windows open longer, "
+             "`max_loss` stays; see "
+             "`docs/store.md`"},
+    {.key = "lanes",
+     .kind = WR_YAML_RECORD,
+     AT(wr_config_store, lanes),
+     RECORD_OF(wr_config_lanes, wr_config_lanes_fields),
+     .help = "how much each lane may keep, and how long; see `docs/store.md`"},
     {.key = "free_floor",
      .kind = WR_YAML_SIZE,
      AT(wr_config_store, free_floor_bytes),

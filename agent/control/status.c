@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "agent/agent.h"
+#include "agent/control/status_store.h"
 #include "agent/control/status_uplink.h"
 #include "agent/loops/store_opening.h"
 #include "core/json.h"
@@ -288,8 +289,9 @@ static enum wr_result print_json(struct wr_agent *agent, const struct outbox *ou
         wr_json_uint(&json, "readings", outbox->readings);
     else
         wr_json_null(&json, "readings");
-    wr_json_bool(&json, "high_water", agent->store.high_water != 0);
+    wr_json_bool(&json, "high_water", (agent->store.high_water & WR_STORE_PRESSURE_ROOM) != 0);
     wr_json_uint(&json, "merged_readings", agent->store.stats ? agent->store.stats->merged_readings : 0);
+    wr_status_store_json(agent, &json);
     outbox_trouble_json(agent, &json);
     salvage_json(agent, &json);
     wr_json_object_end(&json);
@@ -393,7 +395,8 @@ static enum wr_result outbox_text(struct wr_agent *agent, const struct outbox *o
     WR_TRY(wr_buf_printf(into, "outbox   %s; %" PRIu64 " segments wait, %s", store_state(agent), outbox->segments, bytes));
     if (outbox->known)
         WR_TRY(wr_buf_printf(into, ", %" PRIu64 " readings", outbox->readings));
-    WR_TRY(wr_buf_text(into, agent->store.high_water ? "; above the high-water mark, windows are widened\n" : "\n"));
+    WR_TRY(wr_buf_printf(into, "%s\n", wr_status_store_pressure(agent)));
+    WR_TRY(wr_status_store_text(agent, into));
     return salvage_text(agent, into);
 }
 

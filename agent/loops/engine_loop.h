@@ -45,6 +45,10 @@ struct wr_engine_input {
     bool ended;
 };
 
+/* Why windows that open are to be longer. */
+#define WR_STORE_PRESSURE_ROOM 1   /* the outbox is above its high-water mark */
+#define WR_STORE_PRESSURE_WRITES 2 /* the write budget grows tight */
+
 /* engine -> store */
 struct wr_store_message {
     struct wr_handover *handover; /* or NULL */
@@ -101,7 +105,7 @@ struct wr_engine_loop {
     struct wr_channel *to_store;          /* struct wr_store_message */
     struct wr_channel *to_actions;        /* struct wr_alarm_entry */
     struct wr_channel *to_journal;        /* struct wr_alarm_entry */
-    const _Atomic uint64_t *high_water;   /* while it is not 0, the outbox fills up: windows that open are longer; NULL: it never is */
+    const _Atomic uint64_t *high_water;   /* WR_STORE_PRESSURE_*: while it is not 0, windows that open are longer; NULL: they never are */
     const _Atomic uint64_t *fresh_stores; /* when it goes up, the states of all alarms are written again; NULL: it never does */
 
     /* Made by init. */

@@ -279,6 +279,25 @@ static void work(struct wr_store_loop *loop, const struct wr_now *now) {
     wr_store_loop_tell_available(loop);
 }
 
+/* A line for each change. */
+static void log_write_level(struct wr_store_loop *loop) {
+    const uint64_t level = loop->stats->write_level;
+    if (level == loop->write_level)
+        return;
+    const bool tighter = level > loop->write_level;
+    loop->write_level = level;
+    WR_LOG_WITH(tighter ? WR_LOG_WARN : WR_LOG_INFO, "store", tighter ? "the write budget grows tight" : "the write budget has room again",
+                WR_LOG_STR("level", wr_budget_level_name((enum wr_budget_level)level)),
+                WR_LOG_INT("written_bytes", loop->stats->write_spent_bytes), WR_LOG_INT("budget_bytes", loop->options.write_budget_bytes));
+}
+
+static uint64_t pressure(const struct wr_store_loop *loop) {
+    if (!loop->store)
+        return 0;
+    return (loop->stats->high_water != 0 ? WR_STORE_PRESSURE_ROOM : 0) |
+           (loop->stats->write_level >= WR_BUDGET_SLOW ? WR_STORE_PRESSURE_WRITES : 0);
+}
+
 static int64_t next_deadline(const struct wr_store_loop *loop) {
     int64_t due = wr_store_due(loop->store);
     if (due > wr_store_opening_due(loop))
@@ -336,7 +355,8 @@ int64_t wr_store_loop_turn(struct wr_store_loop *loop, const struct wr_now *now,
     if (loop->phase == WR_STORE_STOPS)
         return stop_turn(loop, now);
     work(loop, now);
-    loop->high_water = loop->store ? wr_store_stats(loop->store)->high_water : 0;
+    log_write_level(loop);
+    loop->high_water = pressure(loop);
     return next_deadline(loop);
 }
 

@@ -75,7 +75,7 @@ struct wr_store_loop {
     /* For other threads. */
     _Atomic int state;             /* enum wr_store_state */
     _Atomic uint64_t journalled;   /* number of the last journal entry on disk */
-    _Atomic uint64_t high_water;   /* as the store says; 0 while there is none */
+    _Atomic uint64_t high_water;   /* WR_STORE_PRESSURE_*: why windows that open are to be longer; 0: they are not, or there is no store */
     _Atomic uint64_t fresh_stores; /* times that the running store was replaced: snapshots have to be put again */
     struct wr_store_report report; /* once the state is WR_STORE_OPEN */
     struct wr_error open_error;    /* of the first attempt, once `opened` is closed */
@@ -107,6 +107,7 @@ struct wr_store_loop {
     int64_t retry_boot_ns;         /* after a refusal of the disk: nothing is taken before */
     uint64_t refusals;
     uint64_t commits_logged;
+    uint64_t write_level;     /* as the log knows it */
     uint64_t salvage_logged;  /* enum wr_salvage_state */
     uint64_t merged_segments; /* when it was looked at last */
     bool merges;              /* it was said that windows are merged */

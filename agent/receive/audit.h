@@ -7,7 +7,7 @@
  * Within an epoch each seq is given once. So between its first and its last cut, without asking anybody:
  *
  *   stored (grown between the cuts, without what was recovered) = arrived + absent - carried
- *   absent <= lost (evicted and corrupt, grown between the cuts) + held (by the node, at the last cut)
+ *   absent <= lost (evicted, expired and corrupt, grown between the cuts) + held (by the node, at the last cut)
  *   carried <= held (at the first cut), and 0 unless the node merged windows between the cuts
  *
  * and with no seq absent, no reading may be. What is left over is *off*: delivered as the node thinks, and not here. Segments beyond the last cut are

@@ -580,6 +580,52 @@ static void expect_diff(const char *before, const char *after, const char *words
     wr_config_free(b);
 }
 
+static void test_limits_of_the_store(void **state) {
+    (void)state;
+    struct wr_config *config = quietly(
+        NODE FLOOR M1 "store: {budget: 50MB, write_budget: 200MB/day, lanes: {alarms: {quota: 1MB}, windows: {quota: 30%, ttl: 7d}}}\n");
+    assert_int_equal(config->store->write_budget_bytes, 200000000);
+    assert_int_equal(config->store->lanes->alarms->quota_bytes, 1000000);
+    assert_int_equal(config->store->lanes->alarms->ttl_ns, 0);
+    assert_null(config->store->lanes->changes);
+    assert_int_equal(config->store->lanes->windows->quota_bytes, 15000000);
+    assert_int_equal(config->store->lanes->windows->ttl_ns, 7 * 86400 * WR_NS_PER_S);
+    wr_config_free(config);
+    config = quietly(NODE FLOOR M1);
+    assert_int_equal(config->store->write_budget_bytes, 0);
+    assert_null(config->store->lanes);
+    wr_config_free(config);
+    static const struct {
+        const char *store;
+        const char *place;
+        const char *words;
+    } wrong[] = {
+        {"write_budget: 200MB", "4:23: error W511", "'200MB' is no size a day"},
+        {"write_budget: /day", "4:23: error W511", "no size a day"},
+        {"write_budget: 200/day", "4:23: error W511", "has no unit"},
+        {"write_budget: 100kB/day", "4:23: error W511", "less than 1 MB"},
+        {"write_budget: 20MB/day", "4:23: warning W511", "write up to 57.6 MB a day"},
+        {"lanes: {windows: {quota: 0%}}", "4:34: error W511", "no part of the budget"},
+        {"lanes: {windows: {quota: 101%}}", "4:34: error W511", "no part of the budget"},
+        {"lanes: {windows: {quota: 5%%}}", "4:34: error W511", "no part of the budget"},
+        {"lanes: {windows: {quota: much}}", "4:34: error W511", "or a part of the budget"},
+        {"lanes: {changes: {quota: 100kB}}", "4:34: error W511", "at least 512 kB"},
+        {"lanes: {alarms: {quota: 0.1%}}", "4:33: error W511", "at least 512 kB"},
+        {"lanes: {windows: {quota: 1GB}}", "4:34: warning W510", "nothing is limited"},
+        {"lanes: {windows: {ttl: 10s}}", "4:32: error W306", "not between"},
+        {"lanes: {raw: {ttl: 1h}}", "4:17: error", "raw"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        char text[512];
+        snprintf(text, sizeof text, NODE FLOOR M1 "store: {%s}\n", wrong[i].store);
+        complains(text, wrong[i].place, wrong[i].words);
+    }
+    expect_diff(NODE FLOOR M1 "store: {lanes: {windows: {ttl: 1d}}}\n", NODE FLOOR M1 "store: {lanes: {windows: {ttl: 2d}}}\n",
+                "store.lanes needs a restart to change");
+    expect_diff(NODE FLOOR M1 "store: {write_budget: 200MB/day}\n", NODE FLOOR M1 "store: {write_budget: 300MB/day}\n",
+                "store.write_budget needs a restart to change");
+}
+
 static void test_diff(void **state) {
     (void)state;
 #define REST M1 "uplink: {broker: \"mqtts://a\"}\n"
@@ -725,6 +771,8 @@ int main(void) {
         cmocka_unit_test(test_windows_and_rules),
         cmocka_unit_test(test_uplink),
         cmocka_unit_test(test_services),
+        cmocka_unit_test(test_limits_of_the_store),
+        cmocka_unit_test(test_limits_of_the_store),
         cmocka_unit_test(test_permissions_of_rules),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_missing_file),

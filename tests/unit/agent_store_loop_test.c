@@ -362,6 +362,36 @@ static void counts_of_budgets_come_back(void **state) {
     assert_int_equal(wr_store_count(fixture.store, WR_BUDGET_DAY).counted_ns, 5);
 }
 
+/* A tight write budget widens windows as a full outbox does, and ends by itself. */
+static void a_tight_write_budget_is_felt(void **state) {
+    (void)state;
+    fixture.options.write_budget_bytes = 2000000;
+    init_on_own_clock(fixture.directory);
+    int64_t due = turn();
+    assert_int_equal(loop.high_water, 0);
+    for (int i = 0; loop.high_water == 0; i++) {
+        assert_true(i < 1000);
+        hand_over(8, false);
+        (void)turn();
+        wr_clock_virtual_advance(&own_clock, fixture.options.max_loss_ns);
+        due = turn();
+    }
+    assert_int_equal(loop.high_water, WR_STORE_PRESSURE_WRITES);
+    assert_int_equal(loop.stats->write_level, WR_BUDGET_SLOW);
+    assert_int_equal(loop.write_level, WR_BUDGET_SLOW);
+    const int64_t end = wr_clock_boot_ns(&own_clock.clock) + 2 * 86400 * WR_NS_PER_S;
+    while (loop.high_water != 0) {
+        assert_true(due <= end);
+        wr_clock_virtual_advance(&own_clock, due - wr_clock_boot_ns(&own_clock.clock));
+        due = turn();
+    }
+    assert_true(loop.stats->write_level < WR_BUDGET_SLOW);
+    wr_channel_close(loop.requests);
+    hand_over(1, true);
+    assert_int_equal(turn(), WR_NEVER_NS);
+    assert_int_equal(store_fixture_open(&fixture), WR_OK);
+}
+
 int main(void) {
     wr_waiting_watchdog(60);
     const struct CMUnitTest tests[] = {
@@ -372,6 +402,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_cannot_be_opened_is_tried_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(turns_need_no_thread_and_no_real_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(counts_of_budgets_come_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_tight_write_budget_is_felt, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,6 +82,26 @@ static void merged_and_recovered(void **state) {
     assert_int_equal(wr_audit_judge(&epoch).off, 1);
 }
 
+/* Too old before they were sent: known to be lost, as what was evicted. */
+static void expired(void **state) {
+    (void)state;
+    const uint64_t first[WR_BOOKS] = {[WR_BOOK_TAKEN] = 10, [WR_BOOK_STORED] = 10, [WR_BOOK_DELIVERED] = 10};
+    struct wr_audit_epoch epoch = {
+        .first_cut = 5,
+        .last_cut = 9,
+        .absent = 1,
+        .arrived = 60,
+        .books = {[WR_BOOK_TAKEN] = 110, [WR_BOOK_STORED] = 110, [WR_BOOK_DELIVERED] = 70, [WR_BOOK_DROPPED_EXPIRED] = 40}};
+    wr_audit_between(&epoch, first);
+    assert_int_equal(epoch.lost, 40);
+    const struct wr_audit_verdict verdict = wr_audit_judge(&epoch);
+    assert_int_equal(verdict.off, 0);
+    assert_int_equal(verdict.open, 0);
+    assert_false(verdict.impossible);
+    epoch.arrived = 59;
+    assert_int_equal(wr_audit_judge(&epoch).off, 1);
+}
+
 /* -- files -------------------------------------------------------------------------------------------------------------------------------------- */
 
 static int make_directory(void **state) {
@@ -233,6 +253,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_verdict),
         cmocka_unit_test(merged_and_recovered),
+        cmocka_unit_test(expired),
         cmocka_unit_test_setup_teardown(from_files, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(as_of_the_key_log, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(no_memory_is_said, make_directory, remove_directory),

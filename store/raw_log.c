@@ -131,20 +131,23 @@ static bool remove_oldest(struct wr_raw_log *log, _Atomic uint64_t *counter) {
     return true;
 }
 
+static bool above_floor(const struct wr_raw_log *log, size_t len) {
+    struct statvfs status;
+    return statvfs(log->options.directory, &status) != 0 ||
+           (uint64_t)status.f_bavail * status.f_frsize >= len + log->options.free_floor_bytes;
+}
+
 void wr_raw_log_expire(struct wr_raw_log *log, int64_t age_ns, const struct wr_now *now) {
     if (!log->listed)
         list_files(log);
+    while (log->n_files > 0 && !above_floor(log, 0)) /* others have filled the disk */
+        if (!remove_oldest(log, &log->stats.dropped))
+            return;
     if (age_ns > 0 && !now->wall_trusted)
         return;
     while (log->n_files > 0 && (age_ns == 0 || log->files[0].newest_wall_ns < now->wall_ns - age_ns))
         if (!remove_oldest(log, &log->stats.expired))
             return;
-}
-
-static bool above_floor(const struct wr_raw_log *log, size_t len) {
-    struct statvfs status;
-    return statvfs(log->options.directory, &status) != 0 ||
-           (uint64_t)status.f_bavail * status.f_frsize >= len + log->options.free_floor_bytes;
 }
 
 static enum wr_result make_room(struct wr_raw_log *log, size_t len, struct wr_error *err) {

@@ -32,7 +32,10 @@ enum wr_result wr_store_loop_init(struct wr_store_loop *loop, uint32_t handovers
         struct wr_channel_options options;
     } wanted[] = {
         {&loop->from_engine,
-         {.name = "engine to store", .capacity = handovers + 16 + WR_KEPT_POOL, .element_bytes = sizeof(struct wr_store_message), .drop = drop_message}},
+         {.name = "engine to store",
+          .capacity = handovers + 16 + WR_KEPT_POOL,
+          .element_bytes = sizeof(struct wr_store_message),
+          .drop = drop_message}},
         {&loop->journal, {.name = "journal", .capacity = WR_STORE_JOURNAL_CAPACITY, .element_bytes = sizeof(struct wr_alarm_entry)}},
         {&loop->requests, {.name = "store requests", .capacity = 16, .element_bytes = sizeof(struct wr_request *), .drop = drop_request}},
         {&loop->from_uplink,

@@ -61,11 +61,8 @@ static int setup(void **state) {
 }
 
 static int teardown(void **state) {
-    char command[400];
     (void)state;
     query_bed_fini(&query);
-    snprintf(command, sizeof command, "rm -r %s/raw", store.directory);
-    assert_int_equal(system(command), 0);
     wr_series_table_free(table);
     store_fixture_fini(&store);
     return 0;

@@ -164,9 +164,6 @@ static void the_store_keeps_them_while_it_is_open(void **state) {
         (void)filled(series, 1, 0); /* all are back */
     wr_store_loop_fini(&store);
     wr_series_table_free(table);
-    char command[400];
-    snprintf(command, sizeof command, "rm -r %s/raw", fixture.directory);
-    assert_int_equal(system(command), 0);
     store_fixture_fini(&fixture);
 }
 

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/correction.h"
+
 enum wr_lane {
     WR_LANE_ALARMS = 0, /* alarms and gaps */
     WR_LANE_CHANGES = 1,
@@ -41,6 +43,7 @@ struct wr_segment {
     uint32_t n;   /* records */
     int64_t t0_ns; /* first and last time of its records */
     int64_t t1_ns;
+    uint8_t time_quality; /* enum wr_time_quality */
     uint8_t *body; /* magic, length, epoch, seq, CRC, payload: docs/segment-format.md */
     size_t body_len;
 };

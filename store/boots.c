@@ -9,11 +9,15 @@
 
 #define BOOTS_KEPT 256
 
+static bool is_unknown(const uint8_t boot_id[16]) {
+    static const uint8_t unknown[16];
+    return memcmp(boot_id, unknown, sizeof unknown) == 0;
+}
+
 enum wr_result wr_boots_note(struct wr_store *store, struct wr_error *err) {
-    static const uint8_t unknown[sizeof store->options.boot_id];
     char sql[160];
     store->boot = 0;
-    if (memcmp(store->options.boot_id, unknown, sizeof unknown) == 0)
+    if (is_unknown(store->options.boot_id))
         return WR_OK;
     sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_BOOT_FIND);
     sqlite3_bind_blob(statement, 1, store->options.boot_id, sizeof store->options.boot_id, SQLITE_STATIC);
@@ -44,6 +48,25 @@ enum wr_result wr_boots_trust(struct wr_store *store, const struct wr_now *now, 
     sqlite3_bind_int64(statement, 3, now->boot_ns);
     store->txn.boot_trusted = true;
     return wr_sql_run(store, statement, err);
+}
+
+/* Of the present boot, before a commit has noted it: what the clock says now. */
+enum wr_result wr_boots_offset(struct wr_store *store, const uint8_t boot_id[16], const struct wr_now *now, int64_t *ret_offset_ns,
+                               struct wr_error *err) {
+    const bool present = memcmp(boot_id, store->options.boot_id, sizeof store->options.boot_id) == 0;
+    if (is_unknown(boot_id))
+        return WR_EMPTY;
+    if (present && !store->boot_trusted) {
+        *ret_offset_ns = now->wall_ns - now->boot_ns;
+        return now->wall_trusted ? WR_OK : WR_EMPTY;
+    }
+    sqlite3_stmt *row = wr_sql_use(store, WR_SQL_BOOT_FIND);
+    sqlite3_bind_blob(row, 1, boot_id, sizeof store->options.boot_id, SQLITE_STATIC);
+    WR_TRY(wr_sql_row(store, row, err));
+    const bool trusted = sqlite3_column_type(row, 1) != SQLITE_NULL;
+    *ret_offset_ns = sqlite3_column_int64(row, 1);
+    sqlite3_reset(row);
+    return trusted ? WR_OK : WR_EMPTY;
 }
 
 enum wr_result wr_store_boots(struct wr_store *store, wr_store_boot_callback *callback, void *user, struct wr_error *err) {

@@ -37,6 +37,7 @@ struct wr_codec_header {
     uint8_t kind;      /* enum wr_segment_kind */
     uint8_t lane;      /* enum wr_lane */
     bool wall_trusted; /* wall_ns below could be trusted when the segment was cut */
+    bool times_moved;  /* to the clock of wall_ns: some were stamped by a former one, which could not be trusted */
     uint32_t length;   /* of the whole body, header included */
     uint32_t crc;
     uint64_t epoch;
@@ -50,6 +51,9 @@ struct wr_codec_header {
     int64_t wall_ns;
     uint8_t boot_id[WR_CODEC_BOOT_ID_BYTES]; /* which boot; all zero: unknown */
 };
+
+/* What its flags say of its times. */
+enum wr_time_quality wr_codec_time_quality(const struct wr_codec_header *header);
 
 struct wr_encoder;
 

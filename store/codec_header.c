@@ -9,6 +9,9 @@ const int64_t wr_time_units[WR_TIME_UNITS] = {1, 1000, 1000000, 1000000000};
 /*  0 magic 4 | 4 version 1 | 5 kind 1 | 6 lane 1 | 7 flags 1 | 8 length 4 | 12 crc 4 | 16 epoch 8 | 24 seq 8 | 32 n 4 | 36 raw length 4
  * 40 t0 8 | 48 t1 8 | 56 boot time 8 | 64 wall time 8 | 72 boot id 16 | 88 bits length 4 | 92 reserved 4 | 96 payload */
 
+#define FLAG_TRUSTED 1
+#define FLAG_MOVED 2
+
 static void put32(uint8_t *p, uint32_t value) {
     value = htole32(value);
     memcpy(p, &value, sizeof value);
@@ -46,7 +49,7 @@ void wr_codec_header_write(uint8_t *body, size_t len, struct wr_codec_header *he
     body[4] = header->version;
     body[5] = header->kind;
     body[6] = header->lane;
-    body[7] = header->wall_trusted ? 1 : 0;
+    body[7] = (uint8_t)((header->wall_trusted ? FLAG_TRUSTED : 0) | (header->times_moved ? FLAG_MOVED : 0));
     put32(body + 8, header->length);
     put64(body + 16, header->epoch);
     put64(body + 24, (uint64_t)header->seq);
@@ -62,6 +65,12 @@ void wr_codec_header_write(uint8_t *body, size_t len, struct wr_codec_header *he
     put32(body + WR_CODEC_CRC_AT, header->crc);
 }
 
+enum wr_time_quality wr_codec_time_quality(const struct wr_codec_header *header) {
+    if (!header->wall_trusted)
+        return WR_TIME_UNTRUSTED;
+    return header->times_moved ? WR_TIME_CORRECTED : WR_TIME_TRUSTED;
+}
+
 enum wr_result wr_codec_peek(const uint8_t *head, struct wr_codec_header *ret_header, struct wr_error *err) {
     if (memcmp(head, WR_CODEC_MAGIC, 4) != 0)
         return wr_error_set(err, WR_CORRUPT, "not a segment: its magic is missing");
@@ -71,7 +80,8 @@ enum wr_result wr_codec_peek(const uint8_t *head, struct wr_codec_header *ret_he
         .version = head[4],
         .kind = head[5],
         .lane = head[6],
-        .wall_trusted = (head[7] & 1) != 0,
+        .wall_trusted = (head[7] & FLAG_TRUSTED) != 0,
+        .times_moved = (head[7] & FLAG_MOVED) != 0,
         .length = get32(head + 8),
         .crc = get32(head + WR_CODEC_CRC_AT),
         .epoch = get64(head + 16),

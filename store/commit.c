@@ -147,6 +147,7 @@ void wr_commit_done(struct wr_store *store, const struct wr_now *now) {
 
 enum wr_result wr_commit(struct wr_store *store, unsigned what, const struct wr_now *now, struct wr_error *err) {
     enum wr_result result = WR_OK;
+    wr_walls_look(store, now);
     if (any_lane_goes(store, what)) /* not for alarms alone: they do not wait for it */
         wr_merging_make_room(store, now);
     for (int attempt = 0; attempt < 2; attempt++) {

@@ -69,6 +69,8 @@ static void begin_record(const struct wr_store *store, unsigned book, struct wr_
     gap->at_least = book == WR_BOOK_DROPPED_CRASH;
     gap->from_ns = span->known ? span->from_ns : span->since_ns;
     gap->to_ns = span->known ? span->to_ns : span->until_ns;
+    (void)wr_walls_start(store, &gap->from_ns, 0);
+    (void)wr_walls_start(store, &gap->to_ns, 0);
     if (gap->from_ns == 0 || gap->from_ns > gap->to_ns)
         gap->from_ns = gap->to_ns; /* the clock was set back meanwhile, or nobody knows since when */
     gap->n = 0;

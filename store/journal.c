@@ -41,6 +41,7 @@ static void set_due(struct wr_store *store, bool urgent, int64_t now_ns) {
 static enum wr_result put_text(struct wr_store *store, const struct wr_alarm *alarm) {
     struct wr_alarm copy = *alarm;
     copy.journalled = true; /* whoever reads it there, reads the truth */
+    const bool moved = wr_walls_alarm(store, &copy);
     struct wr_buf text;
     wr_buf_init(&text, WR_STORE_ALARM_BYTES);
     enum wr_result result = wr_alarm_to_json(&copy, &text);
@@ -51,10 +52,15 @@ static enum wr_result put_text(struct wr_store *store, const struct wr_alarm *al
     wr_buf_fini(&text);
     if (result != WR_OK)
         return result;
-    if (store->journal_records == 0 || alarm->wall_ns < store->journal_t0_ns)
-        store->journal_t0_ns = alarm->wall_ns;
-    if (store->journal_records == 0 || alarm->wall_ns > store->journal_t1_ns)
-        store->journal_t1_ns = alarm->wall_ns;
+    if (store->journal_records == 0) {
+        store->journal_wall = store->walls.present;
+        store->journal_moved = false;
+    }
+    store->journal_moved |= moved;
+    if (store->journal_records == 0 || copy.wall_ns < store->journal_t0_ns)
+        store->journal_t0_ns = copy.wall_ns;
+    if (store->journal_records == 0 || copy.wall_ns > store->journal_t1_ns)
+        store->journal_t1_ns = copy.wall_ns;
     store->journal_records++;
     return WR_OK;
 }
@@ -76,6 +82,7 @@ static enum wr_result put_entry(struct wr_store *store, const struct wr_alarm_en
 enum wr_result wr_store_alarms(struct wr_store *store, const struct wr_alarm_entry *entries, uint32_t n, const struct wr_now *now,
                                uint32_t *ret_taken, struct wr_error *err) {
     *ret_taken = 0;
+    wr_walls_look(store, now);
     for (; store->without && *ret_taken < n; ++*ret_taken) { /* numbers go on; the states are written again once there is a database */
         store->entries_taken += !entries[*ret_taken].note;
         atomic_fetch_add_explicit(&store->stats.dropped_transitions, entries[*ret_taken].alarm.transition > 0, memory_order_relaxed);
@@ -144,6 +151,9 @@ enum wr_result wr_journal_put(struct wr_store *store, const struct wr_now *now, 
         struct wr_codec_header header = wr_outbox_header(store, WR_LANE_ALARMS, WR_SEGMENT_ALARMS, now);
         header.t0_ns = store->journal_t0_ns;
         header.t1_ns = store->journal_t1_ns;
+        header.wall_trusted = store->journal_wall.trusted; /* texts are not moved: the clock may have been set behind the first */
+        header.wall_ns = wr_clock_add_ns(header.boot_ns, store->journal_wall.offset_ns);
+        header.times_moved = store->journal_moved;
         const uint8_t *body;
         size_t len;
         enum wr_result result =

@@ -88,6 +88,7 @@ static enum wr_result book_stored(struct wr_store *store, const struct wr_aggreg
 static enum wr_result put_records(struct wr_store *store, enum wr_lane lane, const struct wr_aggregate *records, size_t n,
                                   const struct wr_now *now, struct wr_error *err) {
     struct wr_codec_header header = wr_outbox_header(store, lane, WR_SEGMENT_AGGREGATES, now);
+    header.times_moved = store->lanes[lane].open.moved;
     const uint8_t *body;
     size_t len;
     enum wr_result result = wr_encode_aggregates(store->encoder, &header, records, n, store->symbols, &body, &len);
@@ -121,6 +122,7 @@ enum wr_result wr_store_take(struct wr_store *store, const struct wr_handover *h
         return WR_OK;
     }
     wr_ledger_count(store, handover->counts, handover->n_counts, now->boot_ns);
+    wr_walls_look(store, now);
     *ret_taken = 0;
     for (uint32_t i = from; i < handover->n; i++) {
         const struct wr_aggregate *aggregate = &handover->aggregates[i];
@@ -132,11 +134,14 @@ enum wr_result wr_store_take(struct wr_store *store, const struct wr_handover *h
                 return wr_error_set(err, WR_FULL, "the last commit failed; the next attempt is due in a moment");
             WR_TRY(wr_commit(store, WR_COMMIT_LANE(lane), now, err));
         }
-        if (open->n == 0)
+        if (open->n == 0) {
             open->since_boot_ns = now->boot_ns;
+            open->moved = false;
+        }
         struct wr_aggregate *copy = &open->records[open->n++];
         *copy = *aggregate;
         copy->account = aggregate->account < store->n_map ? store->map[aggregate->account] : UINT32_MAX;
+        open->moved |= wr_walls_start(store, &copy->start_ns, copy->window_ns);
         open->weight_bytes += weight;
         ++*ret_taken;
     }
@@ -180,6 +185,7 @@ static enum wr_result check_row(uint64_t epoch, enum wr_lane lane, int64_t seq, 
                                        .n = header.n,
                                        .t0_ns = header.t0_ns,
                                        .t1_ns = header.t1_ns,
+                                       .time_quality = (uint8_t)wr_codec_time_quality(&header),
                                        .body_len = len};
     return WR_OK;
 }
@@ -236,6 +242,13 @@ static void handed_out(struct wr_lane_state *lane, int64_t seq) {
     lane->out[lane->n_out++ % WR_STORE_OUT] = seq;
 }
 
+static enum wr_result correct(struct wr_store *store, const struct wr_now *now, struct wr_segment *segment, struct wr_error *err) {
+    const enum wr_result result = wr_correct_segment(store, now, segment, err);
+    if (result != WR_OK)
+        wr_segment_free(segment);
+    return result;
+}
+
 enum wr_result wr_store_next(struct wr_store *store, enum wr_lane lane, int64_t after, int64_t before, const struct wr_now *now,
                              struct wr_segment *ret_segment, struct wr_error *err) {
     if (!store->db)
@@ -251,6 +264,8 @@ enum wr_result wr_store_next(struct wr_store *store, enum wr_lane lane, int64_t 
                 continue;
             }
             result = wr_outbox_fetch(store, lane, seq, ret_segment, &bad, err);
+            if (result == WR_OK && ret_segment->time_quality == WR_TIME_UNTRUSTED)
+                result = correct(store, now, ret_segment, err);
             if (result == WR_OK && !bad)
                 handed_out(&store->lanes[lane], seq);
         }

@@ -109,6 +109,7 @@ struct wr_open_segment {
     uint32_t n;
     size_t weight_bytes;
     int64_t since_boot_ns; /* of its first record */
+    bool moved;            /* some of its times were stamped by a former clock */
 };
 
 /* Segments, and the bytes of their bodies. */
@@ -149,6 +150,22 @@ struct wr_gaps {
     int64_t told_boot_ns;   /* WR_NEVER_NS: never */
     int64_t wait_ns;
     int64_t due_ns; /* WR_NEVER_NS: nothing waits */
+};
+
+/* A wall clock as it was set from one boot time to another: those that could not be trusted, and the present one. */
+#define WR_STORE_WALLS 8
+#define WR_STORE_WALL_STEP_NS (1 * WR_NS_PER_S) /* less is how a clock is slewed */
+struct wr_wall {
+    int64_t offset_ns; /* wall - boot time */
+    int64_t from_boot_ns;
+    int64_t to_boot_ns;
+    bool trusted;
+};
+struct wr_walls {
+    bool known;
+    uint32_t n;
+    struct wr_wall present;
+    struct wr_wall before[WR_STORE_WALLS]; /* oldest first */
 };
 
 /* What a transaction changes in memory once it is committed. */
@@ -212,6 +229,8 @@ struct wr_store {
     uint32_t journal_records;
     int64_t journal_t0_ns;
     int64_t journal_t1_ns;
+    struct wr_wall journal_wall; /* the clock of its first text */
+    bool journal_moved;
     int64_t journal_due_ns; /* WR_NEVER_NS: nothing waits */
     int64_t journal_committed_ns;
     double journal_tokens;
@@ -224,6 +243,7 @@ struct wr_store {
     bool counts_urgent;
 
     struct wr_merge_lengths lengths; /* of all windows that this process ever knew */
+    struct wr_walls walls;
     struct wr_gaps gaps;
     int64_t totals_due_ns; /* of the next ledger record; WR_NEVER_NS: none is wanted */
     int64_t parked[WR_STORE_PARKED];
@@ -288,6 +308,21 @@ bool wr_page_one_is_missed(const char *file);
 WR_MUST_USE enum wr_result wr_boots_note(struct wr_store *store, struct wr_error *err);
 /* Inside a transaction: its offset, as soon as the wall clock can be trusted. */
 WR_MUST_USE enum wr_result wr_boots_trust(struct wr_store *store, const struct wr_now *now, struct wr_error *err);
+/* What the wall clock of a boot is off. WR_EMPTY: nobody knows. */
+WR_MUST_USE enum wr_result wr_boots_offset(struct wr_store *store, const uint8_t boot_id[16], const struct wr_now *now,
+                                           int64_t *ret_offset_ns, struct wr_error *err);
+
+/* walls.c */
+/* Before anything is taken or committed: whether the clock was set. */
+void wr_walls_look(struct wr_store *store, const struct wr_now *now);
+/* Moves what a former clock has stamped to the present one: true. */
+bool wr_walls_start(const struct wr_store *store, int64_t *start_ns, int64_t window_ns);
+bool wr_walls_alarm(const struct wr_store *store, struct wr_alarm *alarm);
+
+/* correct.c */
+/* Moves the times of a segment that was cut while the clock could not be trusted, if it is known what that was off. WR_NO_MEMORY; the segment is unchanged then. */
+WR_MUST_USE enum wr_result wr_correct_segment(struct wr_store *store, const struct wr_now *now, struct wr_segment *segment,
+                                              struct wr_error *err);
 
 /* *ret_newer: a later version made it. Asked before anything is changed in it. */
 WR_MUST_USE enum wr_result wr_schema_is_newer(sqlite3 *db, bool *ret_newer, struct wr_error *err);

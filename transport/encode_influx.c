@@ -11,6 +11,7 @@
 #include "core/utf8.h"
 #include "transport/statistics.h"
 
+#define OWN_TAGS 4
 #define SHIFT_END 1000000 /* below a millisecond, which is what receivers round to */
 
 /* ---- words ---- */
@@ -97,13 +98,16 @@ static int by_name(const void *a, const void *b) {
 }
 
 /* Ours, but for those that say nothing, by name. */
-static size_t own_tags(const struct wr_aggregate *aggregate, const char *site, const char *node, char window[32], struct tag tags[3]) {
+static size_t own_tags(const struct wr_aggregate *aggregate, const char *site, const char *node, enum wr_time_quality quality,
+                       char window[32], struct tag tags[OWN_TAGS]) {
     size_t n = 0;
     tags[n++] = (struct tag){"weir_node", node};
     if (strcmp(site, "-") != 0 && site[0] != '\0')
         tags[n++] = (struct tag){"weir_site", site};
     if (aggregate->window_ns > 0)
         tags[n++] = (struct tag){"weir_window", wr_quantity_format_duration(window, 32, aggregate->window_ns)};
+    if (quality == WR_TIME_UNTRUSTED) /* what is corrected is of the same series as what follows it */
+        tags[n++] = (struct tag){"weir_time_quality", wr_time_quality_name(quality)};
     for (size_t i = 0; i < n; i++) { /* the short name, unless the series has it */
         if (wr_series_tag(aggregate->key, aggregate->key_len, tags[i].name + strlen("weir_")) == NULL)
             tags[i].name += strlen("weir_");
@@ -120,11 +124,12 @@ static enum wr_result put_tag(struct wr_buf *into, const struct tag *tag) {
 }
 
 /* In the order of their names, as readers like it best: the series' are sorted already. */
-static enum wr_result put_tags(struct wr_buf *into, const struct wr_aggregate *aggregate, const char *site, const char *node) {
+static enum wr_result put_tags(struct wr_buf *into, const struct wr_aggregate *aggregate, const char *site, const char *node,
+                               enum wr_time_quality quality) {
     char window[32];
-    struct tag own[3];
-    size_t n = own_tags(aggregate, site, node, window, own);
-    bool written[3] = {false};
+    struct tag own[OWN_TAGS];
+    size_t n = own_tags(aggregate, site, node, quality, window, own);
+    bool written[OWN_TAGS] = {false};
     const char *cursor = NULL;
     struct tag tag;
     bool more;
@@ -182,21 +187,21 @@ static enum wr_result put_fields(struct wr_buf *into, const struct wr_aggregate 
 }
 
 static enum wr_result put_line(struct wr_buf *into, const char *site, const char *node, const struct wr_aggregate *aggregate,
-                               int64_t shift_ns) {
+                               enum wr_time_quality quality, int64_t shift_ns) {
     const char *measurement = wr_series_measurement(aggregate->key);
     if (measurement[0] == '#') /* would be a comment */
         WR_TRY(put(into, "\\", 1));
     WR_TRY(put_name(into, measurement, ", "));
-    WR_TRY(put_tags(into, aggregate, site, node));
+    WR_TRY(put_tags(into, aggregate, site, node, quality));
     WR_TRY(put_fields(into, aggregate));
     return wr_buf_printf(into, " %" PRId64 "\n", wr_clock_add_ns(aggregate->start_ns, shift_ns));
 }
 
 /* All of it or nothing. */
 enum wr_result wr_encode_influx_line(struct wr_buf *into, const char *site, const char *node, const struct wr_aggregate *aggregate,
-                                     int64_t shift_ns) {
+                                     enum wr_time_quality quality, int64_t shift_ns) {
     size_t before = into->len;
-    enum wr_result result = put_line(into, site, node, aggregate, shift_ns);
+    enum wr_result result = put_line(into, site, node, aggregate, quality, shift_ns);
     if (result != WR_OK && into->data != NULL) {
         into->len = before;
         into->data[before] = '\0';
@@ -219,6 +224,7 @@ void wr_encode_influx_begin(struct wr_encode_influx *encode, struct wr_buf *into
                                         .site = site,
                                         .node = node,
                                         .segment = mix(segment->epoch + mix((uint64_t)segment->seq)),
+                                        .time_quality = segment->time_quality,
                                         .announced = segment->n,
                                         .failed = WR_OK};
 }
@@ -233,7 +239,8 @@ static bool is_second(const struct wr_encode_influx *encode, const struct wr_agg
 void wr_encode_influx_aggregate(struct wr_encode_influx *encode, const struct wr_aggregate *aggregate) {
     int64_t shift_ns = is_second(encode, aggregate) ? 1 + (int64_t)((encode->segment + encode->written) % (SHIFT_END - 1)) : 0;
     if (encode->failed == WR_OK)
-        encode->failed = wr_encode_influx_line(encode->into, encode->site, encode->node, aggregate, shift_ns);
+        encode->failed = wr_encode_influx_line(encode->into, encode->site, encode->node, aggregate,
+                                               (enum wr_time_quality)encode->time_quality, shift_ns);
     encode->written++;
     encode->key = aggregate->key;
     encode->key_len = aggregate->key_len;

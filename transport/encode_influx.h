@@ -3,7 +3,7 @@
  *
  * Fields are the statistics of transport/statistics.h; where the field is not called `value`, its name goes before: humidity_mean. Tags are those of
  * the series and node, site (unless "-") and window; a series that has a tag of such a name keeps it, and ours is then called weir_node and so on.
- * The time is the window's start.
+ * The time is the window's start. Where the node's clock could not be trusted there is a tag time_quality=untrusted; what was corrected has none.
  * Line protocol has one row per series and time, the later one wins. So a second aggregate of a window (late readings, the part before a restart,
  * a second source) is moved by 1 to 999,999 ns, always the same for the same segment: nothing is overwritten, sums over n and sum stay right,
  * and a segment that comes twice changes nothing.
@@ -31,6 +31,7 @@ struct wr_encode_influx {
     uint64_t segment; /* mixed from epoch and seq */
     uint32_t announced;
     uint32_t written;
+    uint8_t time_quality;
     enum wr_result failed;
     const char *key; /* of the aggregate before; NULL: none */
     uint16_t key_len;
@@ -40,7 +41,7 @@ struct wr_encode_influx {
 
 /* One line with its newline, or nothing; at start_ns + shift_ns, shift_ns >= 0. */
 WR_MUST_USE enum wr_result wr_encode_influx_line(struct wr_buf *into, const char *site, const char *node,
-                                                 const struct wr_aggregate *aggregate, int64_t shift_ns);
+                                                 const struct wr_aggregate *aggregate, enum wr_time_quality quality, int64_t shift_ns);
 
 /* Only the key fields of segment are read. site and node must live until the end. */
 void wr_encode_influx_begin(struct wr_encode_influx *encode, struct wr_buf *into, const char *site, const char *node,

@@ -20,6 +20,8 @@ void wr_encode_json_begin(struct wr_encode_json *encode, struct wr_buf *into, co
     wr_json_uint(json, "lane", segment->lane);
     wr_json_int(json, "t0_ns", segment->t0_ns);
     wr_json_int(json, "t1_ns", segment->t1_ns);
+    if (segment->time_quality != WR_TIME_TRUSTED)
+        wr_json_string(json, "time_quality", wr_time_quality_name((enum wr_time_quality)segment->time_quality));
     wr_json_array(json, "records");
 }
 

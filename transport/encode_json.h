@@ -1,5 +1,6 @@
 /* The uplink's `json` format: one publish per segment, never split:
  *   {"node":"gw-7","epoch":"00c0ffee00c0ffee","seq":17,"kind":"aggregates","lane":2,"t0_ns":1,"t1_ns":2,"records":[...]}
+ * With "time_quality":"corrected" or "untrusted" in front of the records where their times are not the trusted ones of the node's clock (core/correction.h).
  * The epoch is a string of 16 hex digits: 64 bits do not fit a JSON number. Records stand exactly as `weir decode` prints them; alarms and
  * gaps are JSON objects in their segments already, and pass through as they are.
  *

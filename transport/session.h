@@ -38,7 +38,7 @@
 #include "transport/wire_bytes.h"
 
 #define WR_SESSION_EVENTS(window) (2 * (window) + 16)
-#define WR_SESSION_PROPERTIES 8
+#define WR_SESSION_PROPERTIES 9
 #define WR_SESSION_WILL_BYTES 256
 #define WR_SESSION_RECEIVED_BYTES                                                                                                          \
     (2 * WR_COMMAND_BYTES) /* a packet from the broker: far above a command, so that one a little too large is still counted */

@@ -47,6 +47,7 @@ struct wr_uplink_config wr_uplink_defaults(void) {
         .wait_ns = 30 * WR_NS_PER_S,
         .backfill_percent = 25,
         .budget_from_day = 1,
+        .clock_wait_ns = 120 * WR_NS_PER_S,
     };
 }
 
@@ -54,8 +55,9 @@ enum wr_result wr_uplink_new(const struct wr_uplink_config *config, struct wr_up
     if (config->window < 1 || config->window > WR_UPLINK_WINDOW_MAX)
         return wr_error_set(err, WR_INVALID, "the window must be 1 to %d messages", WR_UPLINK_WINDOW_MAX);
     if (config->window_bytes < 1 || config->backoff_min_ns < 1 || config->backoff_max_ns < config->backoff_min_ns ||
-        config->ack_timeout_ns < 1 || config->subscribe_retry_ns < 1 || config->wait_ns < 1 || config->backfill_percent > 100 ||
-        config->budget_from_day > WR_BUDGET_FROM_DAY_MAX || config->refusal_backoff_ns < 1 || config->refusal_backoff_ns > INT64_MAX >> 8)
+        config->ack_timeout_ns < 1 || config->subscribe_retry_ns < 1 || config->wait_ns < 1 || config->clock_wait_ns < 0 ||
+        config->backfill_percent > 100 || config->budget_from_day > WR_BUDGET_FROM_DAY_MAX || config->refusal_backoff_ns < 1 ||
+        config->refusal_backoff_ns > INT64_MAX >> 8)
         return wr_error_set(err, WR_INVALID,
                             "window bytes, backoff and time-outs must be positive, and the largest backoff not below the first");
     size_t n_items = ITEMS(config->window);
@@ -453,6 +455,8 @@ int64_t wr_uplink_wake_ns(const struct wr_uplink *uplink) {
         wake = wr_uplink_commands_wake_ns(uplink);
     if (uplink->state == WR_UPLINK_ONLINE && wr_uplink_budget_wake_ns(uplink) < wake)
         wake = wr_uplink_budget_wake_ns(uplink);
+    if (uplink->state == WR_UPLINK_ONLINE && wr_uplink_clock_wake_ns(uplink) < wake)
+        wake = wr_uplink_clock_wake_ns(uplink);
     for (size_t i = 0; i < uplink->n_items; i++) {
         if (uplink->items[i].state == ITEM_REFUSED)
             wake = or_retry(uplink, wake, uplink->items[i].retry_boot_ns);

@@ -17,6 +17,8 @@
  *   U12 while a byte budget is tight (core/budget.h), segments of windows and raw are fetched by its level only: no backfill; then live ones at an even rate; then none.
  *       Lanes 0 and 1, direct messages, and what is under way or was refused, go always
  *   U13 no count of a budget leaves for the store before the store has told what it keeps
+ *   U14 while the wall clock cannot be trusted no windows and raw readings are fetched, for clock_wait_ns from the first connection on: the store corrects them once it
+ *       can be. Alarms, gaps and changes do not wait
  *
  * What goes wrong, and what happens then: the link is down or breaks: full-jitter backoff, reset only after a stable session; a reason that somebody has to do
  * something about (transport/reason.h): at least half of a longer pause; several brokers: the route says which is next, and the pause grows with each round; the broker
@@ -79,11 +81,12 @@ struct wr_uplink_config {
     uint32_t backfill_percent;  /* of the segments, while live and backfill both have some */
     uint64_t budget_bytes[WR_BUDGET_PERIODS]; /* of what the link is billed for; 0: no limit */
     uint8_t budget_from_day;                  /* of months */
+    int64_t clock_wait_ns;                    /* how long windows wait for a trusted clock */
     struct wr_link_schedule schedule; /* all zero: always connected */
     struct wr_route route; /* the order of the brokers; n 0: there is one */
 };
 
-/* 32 messages, 1 MB, 1 s doubling to 2 min, 60 s, 30 s, 5 s; no commands, 5 min; 30 s, no rate, 25 %, no budget, one broker. */
+/* 32 messages, 1 MB, 1 s doubling to 2 min, 60 s, 30 s, 5 s; no commands, 5 min; 30 s, no rate, 25 %, no budget, 2 min for the clock, one broker. */
 struct wr_uplink_config wr_uplink_defaults(void);
 
 enum wr_uplink_state {
@@ -179,6 +182,7 @@ struct wr_uplink_stats {
     uint8_t budget_level;     /* enum wr_budget_level: of the tightest */
     struct wr_uplink_budget budgets[WR_BUDGET_PERIODS];
     bool store_ready;
+    bool clock_waits;     /* windows wait for the clock to be set */
     uint8_t mqtt_version; /* enum wr_mqtt_version of the present or last session; 0: none yet */
     uint32_t in_flight;
     uint32_t in_flight_bytes;

@@ -269,7 +269,7 @@ static void request_get(struct wr_uplink *uplink, struct wr_uplink_request *requ
 static bool cursor_wants(const struct wr_uplink *uplink, enum wr_cursor which, size_t lane) {
     const struct cursor *cursor = &uplink->cursors[which][lane];
     return cursor->maybe_more && !cursor->asked && (which == WR_CURSOR_LIVE || cursor->position < uplink->start_seq) &&
-           !wr_uplink_budget_bars(uplink, which, lane);
+           !wr_uplink_budget_bars(uplink, which, lane) && !wr_uplink_clock_bars(uplink, lane);
 }
 
 /* How many segments of a lane the window has room for. A part of it is kept for lane 0 (U5). */
@@ -390,6 +390,7 @@ bool wr_uplink_next_request(struct wr_uplink *uplink, const struct wr_now *now, 
         return true;
     if (uplink->state != WR_UPLINK_ONLINE)
         return false;
+    wr_uplink_clock_look(uplink, now);
     struct wr_uplink_load load;
     wr_uplink_load(uplink, &load);
     return get_cursor(uplink, &load, now, WR_CURSOR_LIVE, WR_LANE_ALARMS, ret_request) ||

@@ -1,5 +1,5 @@
 /* Shared by uplink.c (states, session, what is due), uplink_fetch.c (cursors, segments under way), uplink_send.c (what goes next), uplink_retry.c (which broker next,
- * and when) uplink_schedule.c (whether to be connected), uplink_budget.c (what may be spent) and uplink_commands.c (the subscription). Nobody else
+ * and when) uplink_schedule.c (whether to be connected), uplink_budget.c (what may be spent), uplink_clock.c (what waits for the clock) and uplink_commands.c (the subscription). Nobody else
  * includes it. */
 #ifndef WEIR_TRANSPORT_UPLINK_PRIVATE_H
 #define WEIR_TRANSPORT_UPLINK_PRIVATE_H
@@ -96,6 +96,9 @@ struct wr_uplink {
     struct wr_pace_rate even;    /* of windows, while the level is WR_BUDGET_SLOW */
     bool even_waits;             /* some are wanted and may not be asked for before even.free_boot_ns */
     uint64_t wire_bytes;         /* as told last */
+    bool clock_waits;            /* U14 */
+    int64_t clock_until_boot_ns; /* 0: not connected yet */
+    int64_t clock_look_boot_ns;
     /* of the present session */
     uint32_t window;
     uint32_t max_packet_bytes;
@@ -165,6 +168,10 @@ uint32_t wr_uplink_budget_allows(struct wr_uplink *uplink, const struct wr_now *
 void wr_uplink_budget_kept(struct wr_uplink *uplink, const struct wr_now *now, const struct wr_uplink_reply *reply);
 bool wr_uplink_next_count(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_request *ret_request);
 int64_t wr_uplink_budget_wake_ns(const struct wr_uplink *uplink);
+/* The clock (U14): whether it can be trusted now; whether a lane waits for that; when to look again. */
+void wr_uplink_clock_look(struct wr_uplink *uplink, const struct wr_now *now);
+bool wr_uplink_clock_bars(const struct wr_uplink *uplink, size_t lane);
+int64_t wr_uplink_clock_wake_ns(const struct wr_uplink *uplink);
 /* The next request to the store that is due while online. */
 bool wr_uplink_next_request(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_request *ret_request);
 /* Commands (U7): a session begins, ends; the SUBACK comes; whether to ask now, which counts as asked; when time alone makes that due. */

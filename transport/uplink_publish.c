@@ -47,7 +47,10 @@ static void wrap(const struct wr_uplink_runner *runner, const struct wr_segment 
         {"lane", envelope->lane},
         {"traceparent",
          wr_trace_parent(envelope->trace, segment->epoch, (uint64_t)segment->seq, wr_clock_random_u64(runner->config.clock))},
+        {"time_quality",
+         wr_time_quality_name((enum wr_time_quality)segment->time_quality)}, /* the last: left out where there is nothing to say */
     };
+    const size_t n_properties = sizeof properties / sizeof properties[0];
     static_assert(sizeof properties <= sizeof envelope->properties, "more properties than a publish takes");
     memcpy(envelope->properties, properties, sizeof properties);
     *ret_publish = (struct wr_session_publish){
@@ -57,7 +60,7 @@ static void wrap(const struct wr_uplink_runner *runner, const struct wr_segment 
         .qos = 1,
         .content_type = wr_payload_content_type(wr_payload_of(runner->config.format, segment)),
         .properties = envelope->properties,
-        .n_properties = sizeof properties / sizeof properties[0],
+        .n_properties = n_properties - (segment->time_quality == WR_TIME_TRUSTED),
     };
 }
 

@@ -22,6 +22,7 @@ void wr_uplink_stats(const struct wr_uplink *uplink, struct wr_uplink_stats *ret
     ret_stats->pace = uplink->pace.limit;
     ret_stats->latency_ns = uplink->pace.latency_ns;
     ret_stats->pace_cuts = uplink->pace.cuts;
+    ret_stats->clock_waits = uplink->clock_waits && uplink->state == WR_UPLINK_ONLINE;
     ret_stats->budget_level = uplink->budget_level;
     for (size_t i = 0; i < WR_BUDGET_PERIODS; i++)
         ret_stats->budgets[i] = (struct wr_uplink_budget){.limit_bytes = uplink->budgets[i].limit,

@@ -105,6 +105,7 @@ void wr_status_uplink_json(struct wr_agent *agent, struct wr_json *json) {
     wr_json_uint(json, "sent_bytes", status.session.sent_bytes);
     wr_json_uint(json, "wire_sent_bytes", agent->wire_before.sent + status.session.wire.sent);
     wr_json_uint(json, "wire_received_bytes", agent->wire_before.received + status.session.wire.received);
+    wr_json_bool(json, "waits_for_clock", status.uplink.clock_waits);
     if (has_budget(&status))
         budgets_json(&status, json);
     if (agent->uplink->commands)
@@ -178,6 +179,8 @@ enum wr_result wr_status_uplink_text(struct wr_agent *agent, struct wr_buf *into
     WR_TRY(broker_text(agent, &status, into));
     if (has_budget(&status))
         WR_TRY(budgets_text(&status, into));
+    if (status.uplink.clock_waits)
+        WR_TRY(wr_buf_text(into, "         windows wait until the clock is set, two minutes at most\n"));
     if (status.uplink.opens_boot_ns != WR_NEVER_NS) {
         char left[32];
         wr_quantity_format_duration(left, sizeof left, (int64_t)seconds_until(agent, status.uplink.opens_boot_ns) * WR_NS_PER_S);

@@ -105,6 +105,7 @@ static enum wr_result take_segment(struct job *job, struct wr_word payload) {
     origin->kind = kind_of(&header);
     origin->t0_ns = header.t0_ns;
     origin->t1_ns = header.t1_ns;
+    origin->time_quality = wr_codec_time_quality(&header);
     WR_TRY(begin(job));
     return walk_segment(job, &header);
 }
@@ -117,6 +118,7 @@ struct envelope {
     struct wr_word seq;
     struct wr_word t0_ns;
     struct wr_word t1_ns;
+    struct wr_word time_quality;
     struct wr_word records;
 };
 
@@ -124,8 +126,13 @@ static void gather(struct wr_word object, struct envelope *envelope) {
     const struct {
         const char *name;
         struct wr_word *into;
-    } members[] = {{"\"node\"", &envelope->node},   {"\"epoch\"", &envelope->epoch}, {"\"seq\"", &envelope->seq},
-                   {"\"t0_ns\"", &envelope->t0_ns}, {"\"t1_ns\"", &envelope->t1_ns}, {"\"records\"", &envelope->records}};
+    } members[] = {{"\"node\"", &envelope->node},
+                   {"\"epoch\"", &envelope->epoch},
+                   {"\"seq\"", &envelope->seq},
+                   {"\"t0_ns\"", &envelope->t0_ns},
+                   {"\"t1_ns\"", &envelope->t1_ns},
+                   {"\"records\"", &envelope->records},
+                   {"\"time_quality\"", &envelope->time_quality}};
     struct wr_json_scan scan = wr_json_scan_begin(object.text, object.text + object.len, true);
     struct wr_word name;
     struct wr_word value;
@@ -144,6 +151,14 @@ static bool is_quoted(struct wr_word word, const char *text) {
 static int64_t time_or_zero(struct wr_word word) {
     int64_t ns;
     return word.text && wr_number_int64(word.text, word.text + word.len, &ns) ? ns : 0;
+}
+
+/* Not said: trusted. A word that this version does not know is no trust. */
+static enum wr_time_quality quality_of(struct wr_word word) {
+    enum wr_time_quality quality;
+    if (!word.text)
+        return WR_TIME_TRUSTED;
+    return word.len >= 2 && wr_time_quality_parse(word.text + 1, word.len - 2, &quality) ? quality : WR_TIME_UNTRUSTED;
 }
 
 static enum wr_result take_record(struct job *job, struct wr_word object) {
@@ -171,6 +186,7 @@ static enum wr_result take_envelope(struct job *job, struct wr_word object) {
     WR_TRY(wr_message_own_key(job->origin, epoch, seq, job->err));
     job->origin->t0_ns = time_or_zero(envelope.t0_ns);
     job->origin->t1_ns = time_or_zero(envelope.t1_ns);
+    job->origin->time_quality = quality_of(envelope.time_quality);
     WR_TRY(begin(job));
     struct wr_json_scan scan = wr_json_scan_begin(envelope.records.text, envelope.records.text + envelope.records.len, true);
     struct wr_word record;

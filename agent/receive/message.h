@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/correction.h"
 #include "core/result.h"
 #include "transport/subscriber.h"
 
@@ -42,6 +43,7 @@ struct wr_message_origin {
     int64_t t0_ns; /* of the segment; 0: not said */
     int64_t t1_ns;
     int64_t arrival_ns; /* wall time */
+    enum wr_time_quality time_quality; /* of the records' times */
 };
 
 /* "agg", "event", "alarm", "gap", "state"; "segment" is the list. */

@@ -24,6 +24,7 @@ struct wr_postgres_row {
     uint32_t series;   /* number in the cache */
     uint32_t texts[2]; /* first, last: places in the batch's texts; WR_POSTGRES_NO_TEXT: null */
     bool has_values;
+    uint8_t time_quality; /* enum wr_time_quality */
 };
 
 /* Series of this process: number (dense) and, once the database was asked, its id. */
@@ -51,11 +52,11 @@ void wr_postgres_series_trim(struct wr_postgres_series *series);
 /* COPY in its binary form. */
 extern const uint8_t wr_postgres_copy_head[19];
 extern const uint8_t wr_postgres_copy_tail[2];
-#define WR_POSTGRES_AGGREGATE_COLUMNS "time, series, window_ns, n, bad, sum, min, max, first, last, first_text, last_text"
+#define WR_POSTGRES_AGGREGATE_COLUMNS "time, series, window_ns, n, bad, sum, min, max, first, last, first_text, last_text, time_quality"
 #define WR_POSTGRES_ALARM_COLUMNS                                                                                                          \
     "time, site, node, alarm, rule, instance, id, transition, severity, cause, from_state, to_state, value, limit_value, unit, message, "  \
-    "record"
-#define WR_POSTGRES_GAP_COLUMNS "time, until, site, node, reason, record"
+    "time_quality, record"
+#define WR_POSTGRES_GAP_COLUMNS "time, until, site, node, reason, time_quality, record"
 #define WR_POSTGRES_LEDGER_COLUMNS "time, site, node, epoch, cut, accounts, record"
 WR_MUST_USE enum wr_result wr_postgres_put_aggregate(struct wr_buf *into, const struct wr_postgres_row *row, int32_t series,
                                                      const char *texts);

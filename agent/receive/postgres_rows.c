@@ -57,10 +57,19 @@ static enum wr_result put_text(struct wr_buf *into, const char *text, size_t len
     return WR_OK;
 }
 
+/* Null: trusted. */
+static enum wr_result put_quality(struct wr_buf *into, enum wr_time_quality quality) {
+    const char *name = wr_time_quality_name(quality);
+    if (quality != WR_TIME_TRUSTED)
+        return put_text(into, name, strlen(name), "");
+    uint8_t null[4];
+    return wr_buf_append(into, null, (size_t)(put_null(null) - null));
+}
+
 enum wr_result wr_postgres_put_aggregate(struct wr_buf *into, const struct wr_postgres_row *row, int32_t series, const char *texts) {
     WR_TRY(wr_buf_reserve(into, AGGREGATE_BYTES_MAX));
     uint8_t *p = into->data + into->len;
-    p = put16(p, 12);
+    p = put16(p, 13);
     p = put_time(p, row->start_ns);
     p = put32(p, sizeof series);
     p = put32(p, (uint32_t)series);
@@ -78,7 +87,7 @@ enum wr_result wr_postgres_put_aggregate(struct wr_buf *into, const struct wr_po
         const char *text = texts + row->texts[i];
         WR_TRY(put_text(into, text, strlen(text), ""));
     }
-    return WR_OK;
+    return put_quality(into, (enum wr_time_quality)row->time_quality);
 }
 
 /* -- alarms and gaps ---------------------------------------------------------------------------------------------------------------------------- */
@@ -135,7 +144,7 @@ enum wr_result wr_postgres_put_alarm(struct wr_buf *into, const struct wr_messag
     static const char *const states[] = {"severity", "cause", "from", "to", NULL};
     static const char *const texts[] = {"unit", "message", NULL};
     uint8_t bytes[12];
-    WR_TRY(put_count(into, 17));
+    WR_TRY(put_count(into, 18));
     WR_TRY(put_time_column(into, wr_members_int(json, len, "time_ns", origin->arrival_ns)));
     WR_TRY(put_text(into, origin->site, strlen(origin->site), ""));
     WR_TRY(put_text(into, origin->key.node, strlen(origin->key.node), ""));
@@ -145,6 +154,7 @@ enum wr_result wr_postgres_put_alarm(struct wr_buf *into, const struct wr_messag
     WR_TRY(put_number_member(into, json, len, "value"));
     WR_TRY(put_number_member(into, json, len, "limit"));
     WR_TRY(put_text_members(into, json, len, texts));
+    WR_TRY(put_quality(into, origin->time_quality));
     return put_text(into, json, len, "\x01");
 }
 
@@ -152,12 +162,13 @@ enum wr_result wr_postgres_put_alarm(struct wr_buf *into, const struct wr_messag
 enum wr_result wr_postgres_put_gap(struct wr_buf *into, const struct wr_message_origin *origin, const char *json, size_t len) {
     const int64_t from_ns = origin->t0_ns != 0 ? origin->t0_ns : origin->arrival_ns;
     const int64_t to_ns = origin->t1_ns != 0 ? origin->t1_ns : origin->arrival_ns;
-    WR_TRY(put_count(into, 6));
+    WR_TRY(put_count(into, 7));
     WR_TRY(put_time_column(into, wr_members_int(json, len, "from_ns", from_ns)));
     WR_TRY(put_time_column(into, wr_members_int(json, len, "to_ns", to_ns)));
     WR_TRY(put_text(into, origin->site, strlen(origin->site), ""));
     WR_TRY(put_text(into, origin->key.node, strlen(origin->key.node), ""));
     WR_TRY(put_text_member(into, json, len, "reason"));
+    WR_TRY(put_quality(into, origin->time_quality));
     return put_text(into, json, len, "\x01");
 }
 

@@ -76,6 +76,7 @@ static enum wr_result aggregate(void *self, const struct wr_aggregate *aggregate
                                     .window_ns = aggregate->window_ns,
                                     .n = (int64_t)aggregate->n,
                                     .bad = (int64_t)aggregate->bad,
+                                    .time_quality = (uint8_t)entry->origin.time_quality,
                                     .texts = {WR_POSTGRES_NO_TEXT, WR_POSTGRES_NO_TEXT}};
     if (sink->last_len == aggregate->key_len && memcmp(sink->last_key, aggregate->key, aggregate->key_len) == 0) {
         row->series = sink->rows[sink->n_rows - 1].series;
@@ -168,7 +169,9 @@ static enum wr_result connect_if_need_be(struct wr_postgres_sink *sink, struct w
         return WR_OK;
     WR_TRY(wr_postgres_connect(&sink->connection, err));
     wr_postgres_series_forget(&sink->series);
-    enum wr_result result = wr_postgres_statement(sink, "SELECT to_regclass('@.ledger') IS NOT NULL", NULL, 0, &found, err);
+    enum wr_result result = wr_postgres_statement(
+        sink, "SELECT count(*) > 0 FROM pg_attribute WHERE attrelid = to_regclass('@.gap') AND attname = 'time_quality'", NULL, 0, &found,
+        err);
     const bool made = result == WR_OK && PQntuples(found) == 1 && PQgetvalue(found, 0, 0)[0] == 't';
     PQclear(found);
     if (result == WR_OK && !made) {

@@ -19,7 +19,10 @@ const char *wr_render_header(enum wr_render_format format, enum wr_message_kind 
 
 /* site and node are names that need no escapes. */
 static enum wr_result json_front(struct wr_buf *into, const struct wr_message_origin *origin) {
-    return wr_buf_printf(into, "{\"site\":\"%s\",\"node\":\"%s\",", origin->site, origin->key.node);
+    WR_TRY(wr_buf_printf(into, "{\"site\":\"%s\",\"node\":\"%s\",", origin->site, origin->key.node));
+    if (origin->time_quality == WR_TIME_TRUSTED)
+        return WR_OK;
+    return wr_buf_printf(into, "\"time_quality\":\"%s\",", wr_time_quality_name(origin->time_quality));
 }
 
 static enum wr_result json_aggregate(struct wr_buf *into, const struct wr_message_origin *origin, const struct wr_aggregate *aggregate) {
@@ -44,7 +47,7 @@ static enum wr_result json_text(struct wr_buf *into, const struct wr_message_ori
 /* -- all ------------------------------------------------------------------------------------------------------------------------------------- */
 
 void wr_render_begin(struct wr_render *render, enum wr_render_format format, struct wr_buf *into, const struct wr_message_origin *origin) {
-    const struct wr_segment segment = {.epoch = origin->key.epoch, .seq = origin->key.seq};
+    const struct wr_segment segment = {.epoch = origin->key.epoch, .seq = origin->key.seq, .time_quality = (uint8_t)origin->time_quality};
     *render = (struct wr_render){.format = format, .into = into, .origin = origin};
     wr_encode_influx_begin(&render->influx, into, origin->site, origin->key.node, &segment);
 }

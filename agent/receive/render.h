@@ -1,6 +1,7 @@
 /* Records as text: JSON lines, CSV, or line protocol. One line a record.
  *
- *   json  the record as `weir decode` prints it, with site and node in front: {"site":"riga","node":"gw-7","measurement":"m",...}. Alarms, gaps and
+ *   json  the record as `weir decode` prints it, with site and node in front: {"site":"riga","node":"gw-7","measurement":"m",...}, and time_quality, where
+ *         its times are not trusted ones. Alarms, gaps and
  *         states are the JSON that they are, with "record":"alarm" (gap, state) in front as well
  *   csv   RFC 4180, a header line at the top of each file; the columns are in wr_render_header
  *   line  line protocol as the uplink's format `influx` has it (transport/encode_influx.h): so it does not matter on which side it is made. Alarms,

@@ -16,9 +16,10 @@ static const char *const state_columns[] = {"time_ns", "state", "cause", "versio
 const char *wr_render_csv_header(enum wr_message_kind kind) {
     switch (kind) {
     case WR_MESSAGE_ALARM:
-        return "site,node,time_ns,event_ns,alarm,rule,instance,id,transition,severity,cause,from,to,value,limit,unit,message,record\n";
+        return "site,node,time_ns,event_ns,alarm,rule,instance,id,transition,severity,cause,from,to,value,limit,unit,message,time_quality,"
+               "record\n";
     case WR_MESSAGE_GAP:
-        return "site,node,t0_ns,t1_ns,reason,record\n";
+        return "site,node,t0_ns,t1_ns,reason,time_quality,record\n";
     case WR_MESSAGE_STATE:
         return "site,node,received_ns,time_ns,state,cause,version,record\n";
     case WR_MESSAGE_AGG:
@@ -26,7 +27,7 @@ const char *wr_render_csv_header(enum wr_message_kind kind) {
     case WR_MESSAGE_KINDS:
         break;
     }
-    return "time_ns,site,node,measurement,field,tags,window_ns,n,sum,min,max,first,last,bad\n";
+    return "time_ns,site,node,measurement,field,tags,window_ns,n,sum,min,max,first,last,bad,time_quality\n";
 }
 
 static enum wr_result put_cell(struct wr_buf *into, const char *text, size_t len) {
@@ -50,6 +51,11 @@ static enum wr_result put_cell(struct wr_buf *into, const char *text, size_t len
 static enum wr_result put_text(struct wr_buf *into, const char *text) {
     WR_TRY(wr_buf_append(into, ",", 1));
     return text ? put_cell(into, text, strlen(text)) : WR_OK;
+}
+
+/* Empty: trusted. */
+static enum wr_result put_quality(struct wr_buf *into, const struct wr_message_origin *origin) {
+    return put_text(into, origin->time_quality == WR_TIME_TRUSTED ? NULL : wr_time_quality_name(origin->time_quality));
 }
 
 /* `k=v,k=v`, sorted by name, with \ before what would be misread. */
@@ -137,7 +143,9 @@ enum wr_result wr_render_csv_aggregate(struct wr_buf *into, const struct wr_mess
     WR_TRY(put_tags(into, aggregate));
     WR_TRY(wr_buf_printf(into, ",%" PRId64 ",%" PRIu64, aggregate->window_ns, aggregate->n));
     WR_TRY(put_values(into, aggregate));
-    return wr_buf_printf(into, ",%" PRIu64 "\n", aggregate->bad);
+    WR_TRY(wr_buf_printf(into, ",%" PRIu64, aggregate->bad));
+    WR_TRY(put_quality(into, origin));
+    return wr_buf_append(into, "\n", 1);
 }
 
 static enum wr_result put_members(struct wr_buf *into, const char *const *columns, const char *json, size_t len) {
@@ -167,6 +175,8 @@ enum wr_result wr_render_csv_text(struct wr_buf *into, const struct wr_message_o
     if (origin->kind == WR_MESSAGE_STATE)
         WR_TRY(wr_buf_printf(into, ",%" PRId64, origin->arrival_ns));
     WR_TRY(put_members(into, columns, json, len));
+    if (origin->kind != WR_MESSAGE_STATE)
+        WR_TRY(put_quality(into, origin));
     WR_TRY(wr_buf_append(into, ",", 1));
     WR_TRY(put_cell(into, json, len));
     return wr_buf_append(into, "\n", 1);

@@ -84,6 +84,8 @@ enum wr_result wr_render_line_text(struct wr_buf *into, const struct wr_message_
     WR_TRY(wr_buf_printf(into, "weir_%s,site=%s,node=%s", wr_message_kind_name(origin->kind), origin->site, origin->key.node));
     for (const char *const *tag = tags; *tag; tag++)
         WR_TRY(put_member(into, json, len, *tag, true, ",", &put));
+    if (origin->time_quality == WR_TIME_UNTRUSTED)
+        WR_TRY(wr_buf_text(into, ",time_quality=untrusted"));
     put = false;
     for (const char *const *field = fields; *field; field++)
         WR_TRY(put_member(into, json, len, *field, false, put ? "," : " ", &put));

@@ -76,7 +76,7 @@ static void test_aggregates(void **state) {
         "\"last\":9223372036854775807,\"bad\":1}\n");
     renders(WR_RENDER_CSV, &numbers,
             "60,riga,gw-1,\"a,\"\"b\"\"\",temp,\"k=x\\,y\\=z\",60000000000,2,18446744073709551614,-1,9223372036854775807,-1,"
-            "9223372036854775807,1\n");
+            "9223372036854775807,1,\n");
     struct wr_aggregate text = {.key = key,
                                 .key_len = sizeof key,
                                 .type = WR_TYPE_SYMBOL,
@@ -85,12 +85,12 @@ static void test_aggregates(void **state) {
                                 .sum = wr_sum_zero(),
                                 .first_text = "",
                                 .last_text = "a\nb"};
-    renders(WR_RENDER_CSV, &text, "5,riga,gw-1,\"a,\"\"b\"\"\",temp,\"k=x\\,y\\=z\",0,1,,,,,\"a\nb\",0\n");
+    renders(WR_RENDER_CSV, &text, "5,riga,gw-1,\"a,\"\"b\"\"\",temp,\"k=x\\,y\\=z\",0,1,,,,,\"a\nb\",0,\n");
     text.n = 0;
     text.bad = 3;
-    renders(WR_RENDER_CSV, &text, "5,riga,gw-1,\"a,\"\"b\"\"\",temp,\"k=x\\,y\\=z\",0,0,,,,,,3\n");
+    renders(WR_RENDER_CSV, &text, "5,riga,gw-1,\"a,\"\"b\"\"\",temp,\"k=x\\,y\\=z\",0,0,,,,,,3,\n");
     assert_string_equal(wr_render_header(WR_RENDER_CSV, WR_MESSAGE_EVENT),
-                        "time_ns,site,node,measurement,field,tags,window_ns,n,sum,min,max,first,last,bad\n");
+                        "time_ns,site,node,measurement,field,tags,window_ns,n,sum,min,max,first,last,bad,time_quality\n");
     assert_string_equal(wr_render_header(WR_RENDER_JSON, WR_MESSAGE_AGG), "");
 }
 
@@ -102,7 +102,7 @@ static void test_texts(void **state) {
     renders_text(WR_RENDER_JSON, WR_MESSAGE_GAP, "{}", "{\"site\":\"riga\",\"node\":\"gw-1\",\"record\":\"gap\"}\n");
     renders_text(WR_RENDER_JSON, WR_MESSAGE_STATE, "{\"state\":\"online\"}",
                  "{\"site\":\"riga\",\"node\":\"gw-1\",\"record\":\"state\",\"state\":\"online\"}\n");
-    renders_text(WR_RENDER_CSV, WR_MESSAGE_GAP, "{\"reason\":\"crash\"}", "riga,gw-1,7,9,crash,\"{\"\"reason\"\":\"\"crash\"\"}\"\n");
+    renders_text(WR_RENDER_CSV, WR_MESSAGE_GAP, "{\"reason\":\"crash\"}", "riga,gw-1,7,9,crash,,\"{\"\"reason\"\":\"\"crash\"\"}\"\n");
     renders_text(WR_RENDER_CSV, WR_MESSAGE_STATE, "{\"state\":\"offline\",\"cause\":null}",
                  "riga,gw-1,8,,offline,,,\"{\"\"state\"\":\"\"offline\"\",\"\"cause\"\":null}\"\n");
     renders_text(

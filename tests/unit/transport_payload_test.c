@@ -195,11 +195,11 @@ static void a_line_is_never_cut(void **state) {
     const struct wr_aggregate aggregate = room();
     struct wr_buf whole, into;
     wr_buf_init(&whole, 0);
-    assert_int_equal(wr_encode_influx_line(&whole, "-", "gw-7", &aggregate, 0), WR_OK);
+    assert_int_equal(wr_encode_influx_line(&whole, "-", "gw-7", &aggregate, WR_TIME_TRUSTED, 0), WR_OK);
     assert_null(strstr(wr_buf_str(&whole), "site="));
     for (size_t max = 1; max < whole.len; max++) {
         wr_buf_init(&into, max);
-        assert_int_equal(wr_encode_influx_line(&into, "-", "gw-7", &aggregate, 0), WR_LIMIT);
+        assert_int_equal(wr_encode_influx_line(&into, "-", "gw-7", &aggregate, WR_TIME_TRUSTED, 0), WR_LIMIT);
         assert_int_equal(into.len, 0);
         assert_string_equal(wr_buf_str(&into), "");
         wr_buf_fini(&into);

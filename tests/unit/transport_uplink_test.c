@@ -19,7 +19,7 @@ struct bench {
 };
 
 static void bench_open_with(struct bench *bench, const struct wr_uplink_config *config) {
-    *bench = (struct bench){.now = {.boot_ns = WR_NS_PER_S}};
+    *bench = (struct bench){.now = {.boot_ns = WR_NS_PER_S, .wall_trusted = true}};
     assert_int_equal(wr_uplink_new(config, &bench->uplink, NULL), WR_OK);
 }
 

@@ -232,6 +232,7 @@ static unsigned lanes_due(const struct wr_store *store, int64_t now_ns) {
 
 enum wr_result wr_store_tick(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
     int64_t now_ns = now->boot_ns;
+    wr_walls_look(store, now);
     if (now_ns < store->retry_ns || store->without)
         return WR_OK;
     unsigned what = lanes_due(store, now_ns);

@@ -83,6 +83,9 @@ enum wr_result wr_store_alarms(struct wr_store *store, const struct wr_alarm_ent
                                uint32_t *ret_taken, struct wr_error *err) {
     *ret_taken = 0;
     wr_walls_look(store, now);
+    if (store->journal_records > 0 && !wr_walls_is_present(store, &store->journal_wall) && now->boot_ns >= store->retry_ns)
+        (void)!wr_commit(store, WR_COMMIT_JOURNAL, now,
+                         NULL); /* a segment has one clock; a disk that refuses makes it two, and some times wrong */
     for (; store->without && *ret_taken < n; ++*ret_taken) { /* numbers go on; the states are written again once there is a database */
         store->entries_taken += !entries[*ret_taken].note;
         atomic_fetch_add_explicit(&store->stats.dropped_transitions, entries[*ret_taken].alarm.transition > 0, memory_order_relaxed);
@@ -151,7 +154,7 @@ enum wr_result wr_journal_put(struct wr_store *store, const struct wr_now *now, 
         struct wr_codec_header header = wr_outbox_header(store, WR_LANE_ALARMS, WR_SEGMENT_ALARMS, now);
         header.t0_ns = store->journal_t0_ns;
         header.t1_ns = store->journal_t1_ns;
-        header.wall_trusted = store->journal_wall.trusted; /* texts are not moved: the clock may have been set behind the first */
+        header.wall_trusted = store->journal_wall.trusted; /* texts are not moved where the clock was set behind the first */
         header.wall_ns = wr_clock_add_ns(header.boot_ns, store->journal_wall.offset_ns);
         header.times_moved = store->journal_moved;
         const uint8_t *body;

@@ -308,6 +308,7 @@ static enum wr_result new_store(const char *path, const struct wr_store_options 
     store->counts_since_boot_ns = WR_NEVER_NS;
     store->totals_due_ns = WR_NEVER_NS;
     wr_thrift_init(store);
+    wr_walls_look(store, now);
     store->gaps = (struct wr_gaps){.due_ns = WR_NEVER_NS, .told_boot_ns = WR_NEVER_NS};
     forget_segments(store);
     wr_buf_init(&store->journal, WR_STORE_ALARM_BYTES + 64);

@@ -313,10 +313,11 @@ WR_MUST_USE enum wr_result wr_boots_offset(struct wr_store *store, const uint8_t
                                            int64_t *ret_offset_ns, struct wr_error *err);
 
 /* walls.c */
-/* Before anything is taken or committed: whether the clock was set. */
+/* At the start, at each tick, and before anything is taken or committed: whether the clock was set. */
 void wr_walls_look(struct wr_store *store, const struct wr_now *now);
 /* Moves what a former clock has stamped to the present one: true. */
 bool wr_walls_start(const struct wr_store *store, int64_t *start_ns, int64_t window_ns);
+bool wr_walls_is_present(const struct wr_store *store, const struct wr_wall *wall);
 bool wr_walls_alarm(const struct wr_store *store, struct wr_alarm *alarm);
 
 /* correct.c */

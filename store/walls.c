@@ -27,9 +27,10 @@ static void keep(struct wr_walls *walls) {
     walls->before[walls->n++] = walls->present;
 }
 
-/* What is in the open segments is of the clock that was the present one until now. */
+/* What is in the open segments is of the clock that was the present one until now, also where that one did not stamp it: back to the boot. */
 static void move_open(struct wr_store *store, const struct wr_wall *wall) {
-    const struct wr_correction correction = correction_of(store, wall);
+    struct wr_correction correction = correction_of(store, wall);
+    correction.from_ns = wall->offset_ns;
     for (int lane = 0; lane < WR_LANES; lane++) {
         struct wr_open_segment *open = &store->lanes[lane].open;
         for (uint32_t i = 0; i < open->n; i++)
@@ -37,13 +38,20 @@ static void move_open(struct wr_store *store, const struct wr_wall *wall) {
     }
 }
 
+static bool is_same(const struct wr_wall *a, const struct wr_wall *b) {
+    return a->trusted == b->trusted && distance(a->offset_ns, b->offset_ns) <= WR_STORE_WALL_STEP_NS;
+}
+
+bool wr_walls_is_present(const struct wr_store *store, const struct wr_wall *wall) {
+    return is_same(&store->walls.present, wall);
+}
+
 void wr_walls_look(struct wr_store *store, const struct wr_now *now) {
     struct wr_walls *walls = &store->walls;
     const int64_t offset_ns = now->wall_ns - now->boot_ns;
     const struct wr_wall present = {
         .offset_ns = offset_ns, .from_boot_ns = walls->known ? now->boot_ns : 0, .to_boot_ns = now->boot_ns, .trusted = now->wall_trusted};
-    const bool same = walls->known && walls->present.trusted == now->wall_trusted &&
-                      distance(walls->present.offset_ns, offset_ns) <= WR_STORE_WALL_STEP_NS;
+    const bool same = walls->known && is_same(&walls->present, &present);
     if (same || !walls->known) {
         walls->present = same ? walls->present : present;
         walls->present.to_boot_ns = now->boot_ns;

@@ -42,8 +42,11 @@ static void make_segment(struct receive_message *message, unsigned index, struct
     assert_true(message->records <= 64);
     for (unsigned k = 0; k < message->records; k++)
         records[k] = aggregate_of(index, k, keys[k]);
-    struct wr_codec_header header = {
-        .kind = WR_SEGMENT_AGGREGATES, .lane = WR_LANE_WINDOWS, .epoch = RECEIVE_BED_EPOCH, .seq = (int64_t)index + 1};
+    struct wr_codec_header header = {.kind = WR_SEGMENT_AGGREGATES,
+                                     .lane = WR_LANE_WINDOWS,
+                                     .epoch = RECEIVE_BED_EPOCH,
+                                     .seq = (int64_t)index + 1,
+                                     .wall_trusted = true};
     assert_int_equal(wr_encode_aggregates(encoder, &header, records, message->records, symbols, &body, &len), WR_OK);
     assert_int_equal(wr_buf_append(&message->payload, body, len), WR_OK);
     message->content_type = WR_CONTENT_SEGMENT;

@@ -1,8 +1,6 @@
 """The byte budget of the uplink: windows wait once it is tight, alarms do not; the count outlives a kill and a reload; the next day goes on."""
 import json
-import mmap
 import pathlib
-import struct
 import sys
 import threading
 import time
@@ -11,6 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support
 import harness  # noqa: E402
 import lab as laboratory  # noqa: E402
 from lab import wait_for  # noqa: E402
+from wall import Wall  # noqa: E402
 
 LIMIT = 60_000  # a handshake of 5 KB, and some seconds of windows
 DAY_S = 86400
@@ -32,22 +31,6 @@ weir: 1
 rules:
   - {rule: hot, severity: low, when: "oven > 90", respond: "Look at it"}
 """
-
-
-class Wall:
-    """The wall clock of the agent, which the test owns."""
-
-    def __init__(self, path, wall_s):
-        path.write_bytes(bytes(8))
-        self.path = path
-        with open(path, "r+b") as file:
-            self.map = mmap.mmap(file.fileno(), 8)
-        self.offset_ns = int((wall_s - time.time()) * 1e9)
-        self.forward(0)
-
-    def forward(self, seconds):
-        self.offset_ns += int(seconds * 1e9)
-        self.map[:] = struct.pack("=q", self.offset_ns)
 
 
 class Feeder(threading.Thread):
@@ -92,8 +75,7 @@ class Metered:
         self.feeder.start()
 
     def start(self):
-        shim = next(self.lab.build.rglob("libweir_shim.so"))
-        self.agent.start(env={"LD_PRELOAD": str(shim), "WEIR_SHIM_WALL": str(self.wall.path)})
+        self.agent.start(env=self.wall.env(self.lab.build))
 
     def reconfigure(self, more):
         self.fields["more"] = more

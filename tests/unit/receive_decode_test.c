@@ -26,6 +26,10 @@ static enum wr_result note_begin(void *self, const struct wr_message_origin *ori
     (void)err;
     snprintf(notes->text, sizeof notes->text, "%s/%s %s %016llx/%lld", origin->site, origin->key.node, wr_message_kind_name(origin->kind),
              (unsigned long long)origin->key.epoch, (long long)origin->key.seq);
+    if (origin->time_quality != WR_TIME_TRUSTED) {
+        const size_t used = strlen(notes->text);
+        snprintf(notes->text + used, sizeof notes->text - used, " %s", wr_time_quality_name(origin->time_quality));
+    }
     return WR_OK;
 }
 
@@ -123,6 +127,52 @@ static void test_ledger_records(void **state) {
     refuses("weir/1/-/gw-1/gap", "", ENVELOPE("7", "{\"ledger\":1}"), WR_INVALID, "no list");
 }
 
+/* In the flags of a segment's header, and in the envelope. A word that is not known is no trust. */
+static void test_time_quality(void **state) {
+    (void)state;
+    static const struct {
+        const char *member;
+        const char *expected;
+    } cases[] = {{"", ""},
+                 {",\"time_quality\":\"trusted\"", ""},
+                 {",\"time_quality\":\"corrected\"", " corrected"},
+                 {",\"time_quality\":\"untrusted\"", " untrusted"},
+                 {",\"time_quality\":\"guessed\"", " untrusted"},
+                 {",\"time_quality\":7", " untrusted"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char payload[600];
+        char expected[80];
+        snprintf(payload, sizeof payload, "{\"node\":\"gw-1\",\"epoch\":\"00000000000000aa\",\"seq\":7%s,\"records\":[" RECORD "]}",
+                 cases[i].member);
+        snprintf(expected, sizeof expected, "riga/gw-1 agg 00000000000000aa/7%s", cases[i].expected);
+        assert_int_equal(decode_text("weir/1/riga/gw-1/agg", "", payload), WR_OK);
+        assert_string_equal(notes.text, expected);
+    }
+    static const struct {
+        bool trusted, moved;
+        const char *expected;
+    } flags[] = {{true, false, ""}, {true, true, " corrected"}, {false, false, " untrusted"}, {false, true, " untrusted"}};
+    struct wr_encoder *encoder;
+    struct wr_buf packed;
+    wr_buf_init(&packed, 0);
+    assert_int_equal(wr_encoder_new(&encoder), WR_OK);
+    assert_int_equal(wr_encode_pack_text(&packed, "{}", 2), WR_OK);
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        struct wr_codec_header header = {
+            .kind = WR_SEGMENT_ALARMS, .epoch = 0xaa, .seq = 7, .wall_trusted = flags[i].trusted, .times_moved = flags[i].moved};
+        const uint8_t *body;
+        size_t len;
+        char expected[80];
+        assert_int_equal(wr_encode_texts(encoder, &header, packed.data, packed.len, 1, &body, &len), WR_OK);
+        const struct wr_subscriber_message message = {.topic = word("weir/1/riga/gw-1/alarm"), .payload = {(const char *)body, len}};
+        assert_int_equal(decode(&message), WR_OK);
+        snprintf(expected, sizeof expected, "riga/gw-1 alarm 00000000000000aa/7%s {}", flags[i].expected);
+        assert_string_equal(notes.text, expected);
+    }
+    wr_encoder_free(encoder);
+    wr_buf_fini(&packed);
+}
+
 static void test_states(void **state) {
     (void)state;
     assert_int_equal(decode_text("weir/1/riga/gw-1/state", "", "{\"state\": \"online\"}"), WR_OK);
@@ -197,7 +247,7 @@ static void test_a_damaged_segment(void **state) {
 static enum wr_result decode_alarm(const char *text) {
     struct wr_encoder *encoder;
     struct wr_buf packed;
-    struct wr_codec_header header = {.kind = WR_SEGMENT_ALARMS, .lane = WR_LANE_ALARMS, .epoch = 0xaa, .seq = 7};
+    struct wr_codec_header header = {.kind = WR_SEGMENT_ALARMS, .lane = WR_LANE_ALARMS, .epoch = 0xaa, .seq = 7, .wall_trusted = true};
     const uint8_t *body;
     size_t len;
     wr_buf_init(&packed, 0);
@@ -351,6 +401,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_segments_and_envelopes),
         cmocka_unit_test(test_ledger_records),
+        cmocka_unit_test(test_time_quality),
         cmocka_unit_test(test_states),
         cmocka_unit_test(test_topics_that_are_none),
         cmocka_unit_test(test_keys_that_contradict_each_other),

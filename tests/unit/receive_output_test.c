@@ -23,9 +23,16 @@ static struct wr_error err;
 
 /* -- lines ----------------------------------------------------------------------------------------------------------------------------------- */
 
+static enum wr_time_quality quality; /* of the next message */
+
 static struct wr_message_origin origin_of(enum wr_message_kind kind) {
-    struct wr_message_origin origin = {
-        .site = "riga", .kind = kind, .key = {.epoch = 1, .seq = 2, .node = "gw-1"}, .t0_ns = 7, .t1_ns = 9, .arrival_ns = 8};
+    struct wr_message_origin origin = {.site = "riga",
+                                       .kind = kind,
+                                       .key = {.epoch = 1, .seq = 2, .node = "gw-1"},
+                                       .t0_ns = 7,
+                                       .t1_ns = 9,
+                                       .arrival_ns = 8,
+                                       .time_quality = quality};
     return origin;
 }
 
@@ -117,6 +124,31 @@ static void test_texts(void **state) {
         "{\"taken\":9,\"dropped(late)\":1}},{\"source\":\"s\",\"window\":\"none\",\"books\":{}}]}",
         "weir_ledger,site=riga,node=gw-1,source=a\\ b,window=m1 taken=9i,dropped(late)=1i 5\n"
         "weir_ledger,site=riga,node=gw-1,source=s,window=none taken=0i 5\n");
+}
+
+/* Where nobody knew the time, each row says so. What was corrected is marked where that costs nothing. */
+static void test_time_quality(void **state) {
+    (void)state;
+    static const char key[] = "m\0value";
+    const struct wr_aggregate change = {
+        .key = key, .key_len = sizeof key, .type = WR_TYPE_BOOL, .start_ns = 5, .bad = 1, .sum = wr_sum_zero()};
+    quality = WR_TIME_UNTRUSTED;
+    renders(WR_RENDER_JSON, &change,
+            "{\"site\":\"riga\",\"node\":\"gw-1\",\"time_quality\":\"untrusted\",\"measurement\":\"m\",\"field\":\"value\",\"tags\":{},"
+            "\"time_ns\":5,"
+            "\"window_ns\":0,\"n\":0,\"sum\":null,\"min\":null,\"max\":null,\"first\":null,\"last\":null,\"bad\":1}\n");
+    renders(WR_RENDER_CSV, &change, "5,riga,gw-1,m,value,,0,0,,,,,,1,untrusted\n");
+    renders(WR_RENDER_LINE, &change, "m,node=gw-1,site=riga,time_quality=untrusted n=0i,bad=1i 5\n");
+    renders_text(WR_RENDER_JSON, WR_MESSAGE_GAP, "{\"reason\":\"late\"}",
+                 "{\"site\":\"riga\",\"node\":\"gw-1\",\"time_quality\":\"untrusted\",\"record\":\"gap\",\"reason\":\"late\"}\n");
+    renders_text(WR_RENDER_CSV, WR_MESSAGE_ALARM, "{\"alarm\":\"hot\"}",
+                 "riga,gw-1,,,hot,,,,,,,,,,,,,untrusted,\"{\"\"alarm\"\":\"\"hot\"\"}\"\n");
+    renders_text(WR_RENDER_LINE, WR_MESSAGE_GAP, "{\"reason\":\"late\"}",
+                 "weir_gap,site=riga,node=gw-1,time_quality=untrusted reason=\"late\" 7\n");
+    quality = WR_TIME_CORRECTED;
+    renders(WR_RENDER_CSV, &change, "5,riga,gw-1,m,value,,0,0,,,,,,1,corrected\n");
+    renders(WR_RENDER_LINE, &change, "m,node=gw-1,site=riga n=0i,bad=1i 5\n");
+    quality = WR_TIME_TRUSTED;
 }
 
 static void test_members(void **state) {
@@ -409,6 +441,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_aggregates),
         cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_time_quality),
         cmocka_unit_test(test_members),
         cmocka_unit_test_setup_teardown(test_quarantine, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(test_quarantine_of_several_instances, make_directory, remove_directory),

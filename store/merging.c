@@ -32,6 +32,7 @@ struct batch {
     int64_t skipped; /* the oldest that would have made it too large; 0: none */
     int64_t last;    /* that was looked at */
     bool exact;      /* the account of each aggregate is certain */
+    bool moved;      /* some times in it were (walls.c) */
     struct wr_merge *merge;
     struct wr_decoder *decoder;
 };
@@ -177,6 +178,7 @@ static enum wr_result add_body(struct wr_store *store, struct batch *batch, int6
         result = WR_FULL;
     if (result == WR_OK) {
         batch->exact &= exact;
+        batch->moved |= header.times_moved;
         return WR_OK;
     }
     wr_merge_take_back(batch->merge);
@@ -265,6 +267,7 @@ static void book_exactly(void *user, uint32_t account, uint64_t readings, bool i
 static enum wr_result put_row(struct wr_store *store, struct batch *batch, const struct wr_aggregate *records, uint32_t from, uint32_t n,
                               const struct wr_now *now, uint64_t *bytes, struct wr_error *err) {
     struct wr_codec_header header = wr_outbox_header(store, WR_LANE_WINDOWS, WR_SEGMENT_AGGREGATES, now);
+    header.times_moved = batch->moved;
     const uint8_t *body;
     size_t len;
     enum wr_result result = wr_encode_aggregates(store->encoder, &header, records + from, n, wr_merge_texts(batch->merge), &body, &len);

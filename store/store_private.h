@@ -23,6 +23,7 @@
 #include "store/space.h"
 #include "store/store.h"
 #include "store/thrift.h"
+#include "store/walls.h"
 #include "store/written.h"
 
 #define WR_STORE_SCHEMA_VERSION 2
@@ -150,22 +151,6 @@ struct wr_gaps {
     int64_t told_boot_ns;   /* WR_NEVER_NS: never */
     int64_t wait_ns;
     int64_t due_ns; /* WR_NEVER_NS: nothing waits */
-};
-
-/* A wall clock as it was set from one boot time to another: those that could not be trusted, and the present one. */
-#define WR_STORE_WALLS 8
-#define WR_STORE_WALL_STEP_NS (1 * WR_NS_PER_S) /* less is how a clock is slewed */
-struct wr_wall {
-    int64_t offset_ns; /* wall - boot time */
-    int64_t from_boot_ns;
-    int64_t to_boot_ns;
-    bool trusted;
-};
-struct wr_walls {
-    bool known;
-    uint32_t n;
-    struct wr_wall present;
-    struct wr_wall before[WR_STORE_WALLS]; /* oldest first */
 };
 
 /* What a transaction changes in memory once it is committed. */
@@ -311,19 +296,6 @@ WR_MUST_USE enum wr_result wr_boots_trust(struct wr_store *store, const struct w
 /* What the wall clock of a boot is off. WR_EMPTY: nobody knows. */
 WR_MUST_USE enum wr_result wr_boots_offset(struct wr_store *store, const uint8_t boot_id[16], const struct wr_now *now,
                                            int64_t *ret_offset_ns, struct wr_error *err);
-
-/* walls.c */
-/* At the start, at each tick, and before anything is taken or committed: whether the clock was set. */
-void wr_walls_look(struct wr_store *store, const struct wr_now *now);
-/* Moves what a former clock has stamped to the present one: true. */
-bool wr_walls_start(const struct wr_store *store, int64_t *start_ns, int64_t window_ns);
-bool wr_walls_is_present(const struct wr_store *store, const struct wr_wall *wall);
-bool wr_walls_alarm(const struct wr_store *store, struct wr_alarm *alarm);
-
-/* correct.c */
-/* Moves the times of a segment that was cut while the clock could not be trusted, if it is known what that was off. WR_NO_MEMORY; the segment is unchanged then. */
-WR_MUST_USE enum wr_result wr_correct_segment(struct wr_store *store, const struct wr_now *now, struct wr_segment *segment,
-                                              struct wr_error *err);
 
 /* *ret_newer: a later version made it. Asked before anything is changed in it. */
 WR_MUST_USE enum wr_result wr_schema_is_newer(sqlite3 *db, bool *ret_newer, struct wr_error *err);

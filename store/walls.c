@@ -1,8 +1,3 @@
-/* Walls: which wall clock has stamped what comes in.
- *
- * A segment has one clock, that of its header. While a clock cannot be trusted it may be set at any time, and what it has stamped is still on its way: in open windows, in
- * handovers, in the open segments here. All that is moved to the present clock before it is in a segment; what already is in one stays, and is corrected when it is
- * sent (correct.c). What a trusted clock has stamped is never moved: it was the truth of then. */
 #include "store/store_private.h"
 
 static int64_t distance(int64_t a, int64_t b) {

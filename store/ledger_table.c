@@ -100,7 +100,7 @@ void wr_store_lengths(struct wr_store *store, const int64_t *length_ns, uint32_t
             continue;
         account->length_ns = length_ns[i];
         account->length_known = true;
-        wr_merge_lengths_add(&store->lengths, length_ns[i]);
+        wr_lengths_add(&store->lengths, length_ns[i]);
     }
 }
 

@@ -10,56 +10,6 @@
 #define SLOTS ((size_t)4 * GROUPS)
 #define KEYS (2 * WR_MERGE_RECORDS) /* also of what is taken back; and texts: two a record */
 
-/* Lengths */
-
-/* Multiples to try: the usual one, then those whose grid meets the full hour, then others. */
-static const int8_t multiples[] = {WR_MERGE_TIMES, 6, 10, 4, 12, 3, 15, 20, 30, 7, 8, 9, 11, 13, 14};
-
-/* The place of a length, or that where it belongs. */
-static uint32_t place(const struct wr_merge_lengths *lengths, int64_t length_ns) {
-    uint32_t at = 0;
-    while (at < lengths->n && lengths->length_ns[at] < length_ns)
-        at++;
-    return at;
-}
-
-static int64_t times(int64_t length_ns, int64_t k) {
-    return length_ns > INT64_MAX / k ? 0 : length_ns * k;
-}
-
-/* Whether another window than number `own` has this length, or may get it; shorter ones have chosen theirs. */
-static bool is_taken(const struct wr_merge_lengths *lengths, uint32_t own, int64_t longer_ns) {
-    for (uint32_t i = 0; i < lengths->n; i++)
-        if (lengths->length_ns[i] == longer_ns || (i != own && times(lengths->length_ns[i], WR_MERGE_TIMES) == longer_ns) ||
-            (i < own && lengths->longer_ns[i] == longer_ns))
-            return true;
-    return false;
-}
-
-static void choose(struct wr_merge_lengths *lengths, uint32_t own) {
-    lengths->longer_ns[own] = 0;
-    for (size_t i = 0; i < sizeof multiples && lengths->longer_ns[own] == 0; i++) {
-        const int64_t longer_ns = times(lengths->length_ns[own], multiples[i]);
-        if (longer_ns > 0 && !is_taken(lengths, own, longer_ns))
-            lengths->longer_ns[own] = longer_ns;
-    }
-}
-
-void wr_merge_lengths_add(struct wr_merge_lengths *lengths, int64_t length_ns) {
-    const uint32_t at = place(lengths, length_ns);
-    if (length_ns <= 0 || (at < lengths->n && lengths->length_ns[at] == length_ns))
-        return;
-    if (lengths->n == WR_MERGE_LENGTHS) {
-        lengths->too_many = true;
-        return;
-    }
-    memmove(&lengths->length_ns[at + 1], &lengths->length_ns[at], (lengths->n - at) * sizeof lengths->length_ns[0]);
-    lengths->length_ns[at] = length_ns;
-    lengths->n++;
-    for (uint32_t i = 0; i < lengths->n; i++)
-        choose(lengths, i);
-}
-
 /* Groups: what becomes one aggregate */
 
 struct group {
@@ -74,14 +24,15 @@ struct group {
 };
 
 struct wr_merge {
-    struct wr_merge_lengths *lengths;
+    const struct wr_lengths *lengths;
     struct wr_intern keys;
     struct wr_symbol_table *texts;
     uint32_t n; /* records */
     uint32_t n_groups;
     uint32_t begun_n; /* when the segment at hand began */
     uint32_t begun_groups;
-    uint16_t slots[SLOTS]; /* number of a group and 1 */
+    uint64_t lost[WR_LENGTHS_MAX]; /* by the run: readings of windows of this length that are in longer ones now */
+    uint16_t slots[SLOTS];         /* number of a group and 1 */
     struct group groups[GROUPS];
     uint16_t group_of[WR_MERGE_RECORDS];
     uint16_t order[WR_MERGE_RECORDS]; /* records by group, in each by start */
@@ -95,7 +46,7 @@ static void made(void *entry, uint32_t id, uint64_t hash) {
     (void)entry, (void)id, (void)hash;
 }
 
-enum wr_result wr_merge_new(struct wr_merge_lengths *lengths, struct wr_merge **ret_merge) {
+enum wr_result wr_merge_new(const struct wr_lengths *lengths, struct wr_merge **ret_merge) {
     struct wr_merge *merge = malloc(sizeof *merge);
     if (!merge)
         return WR_NO_MEMORY;
@@ -167,14 +118,14 @@ static int64_t grid_start(int64_t at_ns, int64_t length_ns) {
 
 /* The group that the aggregate belongs to. longer_ns 0: it passes as it is. */
 static struct group group_for(const struct wr_merge *merge, const struct wr_aggregate *aggregate, const char *key) {
-    const struct wr_merge_lengths *lengths = merge->lengths;
-    const uint32_t at = place(lengths, aggregate->window_ns);
+    const struct wr_lengths *lengths = merge->lengths;
+    uint32_t number;
     struct group group = {.key = key, .start_ns = aggregate->start_ns, .type = aggregate->type};
-    if ((aggregate->flags & WR_AGGREGATE_WIDENED) != 0 || at == lengths->n || lengths->length_ns[at] != aggregate->window_ns ||
+    if ((aggregate->flags & WR_AGGREGATE_WIDENED) != 0 || !wr_lengths_find(lengths, aggregate->window_ns, &number) ||
         aggregate->start_ns % aggregate->window_ns != 0 || aggregate->start_ns < INT64_MIN / 2 || aggregate->start_ns > INT64_MAX / 2)
         return group;
-    group.length = at;
-    group.longer_ns = lengths->longer_ns[at];
+    group.length = number;
+    group.longer_ns = lengths->longer_ns[number];
     group.late = (aggregate->flags & WR_AGGREGATE_LATE) != 0;
     if (group.longer_ns > 0)
         group.start_ns = grid_start(aggregate->start_ns, group.longer_ns);
@@ -271,11 +222,11 @@ static void fold(struct wr_merge *merge, struct group *group, uint16_t *order, s
     result->window_ns = group->longer_ns;
     result->flags |= WR_AGGREGATE_WIDENED;
     group->is_longer = true;
-    merge->lengths->lost[group->length] += wr_aggregate_readings(result);
+    merge->lost[group->length] += wr_aggregate_readings(result);
 }
 
 void wr_merge_run(struct wr_merge *merge, const struct wr_aggregate **ret_records, uint32_t *ret_n) {
-    memset(merge->lengths->lost, 0, sizeof merge->lengths->lost);
+    memset(merge->lost, 0, sizeof merge->lost);
     sort_records(merge);
     uint32_t at = 0;
     for (uint32_t i = 0; i < merge->n_groups; i++) {
@@ -284,6 +235,10 @@ void wr_merge_run(struct wr_merge *merge, const struct wr_aggregate **ret_record
     }
     *ret_records = merge->results;
     *ret_n = merge->n_groups;
+}
+
+uint64_t wr_merge_lost(const struct wr_merge *merge, uint32_t length) {
+    return merge->lost[length];
 }
 
 uint32_t wr_merge_results(const struct wr_merge *merge) {

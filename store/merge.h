@@ -8,7 +8,7 @@
  * aggregate is of, before and after:
  *   - only aggregates of exactly a known length, which are not widened, are merged: those are certainly of a window with that length
  *   - only with others of the same series and length; so a reading that two windows took never counts twice in one aggregate
- *   - into the one longer length that belongs to it, which no other window has, or gets by being merged, or by the engine's widening under pressure
+ *   - into the one longer length that belongs to it (core/lengths.h), the same that the engine's widening under pressure gives it
  *   - late ones only with late ones: so that first and last stay those of the readings that came in time, and of those that came late
  *   - each once at most: what is widened already passes as it is
  * Sources are not told apart: they are not by receivers either, which merge equal (series, window, start).
@@ -24,31 +24,18 @@
 #include <stdint.h>
 
 #include "core/aggregate.h"
+#include "core/lengths.h"
 #include "core/result.h"
 #include "core/segment.h"
 #include "core/symbol.h"
 
-#define WR_MERGE_TIMES 5 /* as long as before, where nothing speaks against it; the engine's widening has the same */
 #define WR_MERGE_RECORDS (5 * WR_SEGMENT_RECORDS) /* at once */
 #define WR_MERGE_RESULTS (2 * WR_SEGMENT_RECORDS)
-#define WR_MERGE_LENGTHS 64
-
-/* The lengths of windows, ascending, and what each becomes. All zero: none is known, nothing is merged. */
-struct wr_merge_lengths {
-    uint32_t n;
-    bool too_many; /* more than WR_MERGE_LENGTHS: nothing is merged */
-    int64_t length_ns[WR_MERGE_LENGTHS];
-    int64_t longer_ns[WR_MERGE_LENGTHS]; /* 0: it stays */
-    uint64_t lost[WR_MERGE_LENGTHS];     /* by the last wr_merge_run: readings of windows of this length that are in longer ones now */
-};
-
-/* A window of this length is known from now on; what known ones become may change. 0 and less is none. */
-void wr_merge_lengths_add(struct wr_merge_lengths *lengths, int64_t length_ns);
 
 struct wr_merge;
 
 /* The lengths must live as long. WR_NO_MEMORY. */
-WR_MUST_USE enum wr_result wr_merge_new(struct wr_merge_lengths *lengths, struct wr_merge **ret_merge);
+WR_MUST_USE enum wr_result wr_merge_new(const struct wr_lengths *lengths, struct wr_merge **ret_merge);
 size_t wr_merge_bytes(void);
 void wr_merge_free(struct wr_merge *merge);
 
@@ -59,8 +46,10 @@ void wr_merge_take_back(struct wr_merge *merge);
  * one of its texts is too long; WR_NO_MEMORY. After an error take the segment back. */
 WR_MUST_USE enum wr_result wr_merge_add(struct wr_merge *merge, const struct wr_aggregate *aggregate);
 
-/* What has become of all of them, in memory of the merge, and in lengths->lost. Once. */
+/* What has become of all of them, in memory of the merge. Once. */
 void wr_merge_run(struct wr_merge *merge, const struct wr_aggregate **ret_records, uint32_t *ret_n);
+/* After the run: readings of windows of length number `length` that are in longer ones now. */
+uint64_t wr_merge_lost(const struct wr_merge *merge, uint32_t length);
 /* How many there will be. */
 uint32_t wr_merge_results(const struct wr_merge *merge);
 /* Of those added since the last begin, how many may have partners. */

@@ -304,7 +304,7 @@ static enum wr_result replace(struct wr_store *store, struct batch *batch, const
     for (uint32_t i = 0; i < batch->n && result == WR_OK; i++)
         result = remove_source(store, batch->sources[i].seq, !batch->exact, err);
     for (uint32_t i = 0; i < store->lengths.n && result == WR_OK && !batch->exact; i++)
-        book_by_length(store, store->lengths.length_ns[i], store->lengths.lost[i]);
+        book_by_length(store, store->lengths.length_ns[i], wr_merge_lost(batch->merge, i));
     const uint32_t rows = (n + WR_SEGMENT_RECORDS - 1) / WR_SEGMENT_RECORDS;
     for (uint32_t i = 0; i < rows && result == WR_OK; i++)
         result = put_row(store, batch, records, n * i / rows, n * (i + 1) / rows - n * i / rows, now, &bytes, err);

@@ -227,7 +227,7 @@ struct wr_store {
     int64_t counts_since_boot_ns; /* of the first change that is not on disk; WR_NEVER_NS: none */
     bool counts_urgent;
 
-    struct wr_merge_lengths lengths; /* of all windows that this process ever knew */
+    struct wr_lengths lengths; /* of all windows that this process ever knew */
     struct wr_walls walls;
     struct wr_gaps gaps;
     int64_t totals_due_ns; /* of the next ledger record; WR_NEVER_NS: none is wanted */

@@ -188,16 +188,15 @@ static int64_t next_deadline(const struct wr_engine_loop *loop, int64_t boot_ns)
 static void feel_pressure(struct wr_engine_loop *loop) {
     const uint64_t why = loop->high_water ? atomic_load_explicit(loop->high_water, memory_order_relaxed) : 0;
     const bool high = why != 0;
-    wr_engine_widen(loop->engine, high ? WR_ENGINE_PRESSURE_WIDENS : 1);
+    wr_engine_widen(loop->engine, high);
     if (high == loop->widens)
         return;
     loop->widens = high;
     if (high)
-        WR_LOG_WITH(WR_LOG_WARN, "engine",
-                    (why & WR_STORE_PRESSURE_ROOM) != 0
-                        ? "the outbox is above its high-water mark: windows that open are longer until it has drained"
-                        : "the write budget of the store is tight: windows that open are longer until it is not",
-                    WR_LOG_INT("times", WR_ENGINE_PRESSURE_WIDENS));
+        WR_LOG(WR_LOG_WARN, "engine",
+               (why & WR_STORE_PRESSURE_ROOM) != 0
+                   ? "the outbox is above its high-water mark: windows that open are longer until it has drained"
+                   : "the write budget of the store is tight: windows that open are longer until it is not");
     else
         WR_LOG(WR_LOG_INFO, "engine", "the pressure on the store is over: windows are as configured again");
 }

@@ -28,7 +28,6 @@
 #define WR_ENGINE_INPUTS_MAX 64
 #define WR_ENGINE_ALARM_ROOM 64
 #define WR_ENGINE_TIMER_SLICE 256
-#define WR_ENGINE_PRESSURE_WIDENS 5 /* so many times as long are windows while the outbox is above its high-water mark: 1m becomes 5m */
 #define WR_ENGINE_HANDOVER_AGE_NS (100 * WR_NS_PER_MS) /* a part-filled handover goes to the store after this */
 #define WR_ENGINE_COUNTS_AGE_NS (1 * WR_NS_PER_S)      /* counts without aggregates: bounds what a crash leaves unbooked */
 #define WR_ENGINE_SNAPSHOT_AGE_NS (60 * WR_NS_PER_S)   /* the states of all alarms are journalled this often */

@@ -301,8 +301,8 @@ bool wr_engine_timers(struct wr_engine *engine, const struct wr_now *now, uint32
     return more_windows || more_rules;
 }
 
-void wr_engine_widen(struct wr_engine *engine, uint32_t times) {
-    engine->widening = times;
+void wr_engine_widen(struct wr_engine *engine, bool widens) {
+    engine->widens = widens;
 }
 
 int64_t wr_engine_next_timer(const struct wr_engine *engine) {

@@ -73,9 +73,9 @@ bool wr_engine_timers(struct wr_engine *engine, const struct wr_now *now, uint32
 /* Boot time at which wr_engine_timers has something to do (perhaps only to sort its timers); WR_NEVER_NS. */
 int64_t wr_engine_next_timer(const struct wr_engine *engine);
 
-/* From now on windows that open are so many times as long as configured, on the grid of that length, and are marked as widened; 1: as they
+/* From now on windows that open are longer than configured (core/lengths.h), on the grid of that length, and are marked as widened; false: as they
  * are configured. Those that are open stay as they are. For a store that fills up. */
-void wr_engine_widen(struct wr_engine *engine, uint32_t times);
+void wr_engine_widen(struct wr_engine *engine, bool widens);
 
 /* Clean stop, or reload of windows: writes open windows as partials into the handover; true: more to come, with another handover. The
  * engine may go on afterwards: what comes then for the same windows makes further partials. */

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/lengths.h"
 #include "rules/engine/engine_private.h"
 
 /* States in all, if the caller sets no ceiling: for each series and window that which is open, that which waits for late readings, and one
@@ -84,6 +85,17 @@ static void free_memory(struct wr_engine *engine) {
     free(engine);
 }
 
+/* How long they become under pressure. */
+static void lengthen(struct wr_engine *engine) {
+    struct wr_lengths lengths = {0};
+    uint32_t number;
+    for (uint32_t i = 0; i < engine->n_windows; i++)
+        wr_lengths_add(&lengths, engine->every_ns[i]);
+    for (uint32_t i = 0; i < engine->n_windows; i++)
+        if (wr_lengths_find(&lengths, engine->every_ns[i], &number))
+            engine->longer_ns[i] = lengths.longer_ns[number];
+}
+
 enum wr_result wr_engine_new(const struct wr_engine_options *options, struct wr_engine **ret_engine, struct wr_error *err) {
     WR_TRY(check(options, err));
     struct wr_engine *engine = calloc(1, sizeof *engine);
@@ -96,7 +108,6 @@ enum wr_result wr_engine_new(const struct wr_engine_options *options, struct wr_
     engine->series_table = options->series;
     engine->stats.skewed_series = WR_SERIES_NONE;
     engine->old_max_ns = WR_PACE_OLD_NS;
-    engine->widening = 1;
     engine->evaluator = options->evaluator;
     engine->windows = options->windows;
     engine->n_windows = options->n_windows;
@@ -109,6 +120,7 @@ enum wr_result wr_engine_new(const struct wr_engine_options *options, struct wr_
         engine->changes |= (uint32_t)changes << i;
         engine->keeps |= (uint32_t)(options->windows[i].keep_ns > 0) << i;
     }
+    lengthen(engine);
     memcpy(engine->account_ids, options->accounts, n_accounts(options) * sizeof *engine->account_ids);
     wr_wheel_init(&engine->wheel, &engine->streams, offsetof(struct wr_stream, timer));
     *ret_engine = engine;

@@ -82,9 +82,10 @@ struct wr_engine {
     uint32_t attached;  /* series known to the evaluator */
     uint32_t changes;   /* windows that forward changes, one bit each */
     uint32_t keeps;     /* windows that keep raw readings */
-    uint32_t widening;  /* a new window is so many times as long as `every` */
+    bool widens;        /* a new window is as long as longer_ns */
     uint32_t flush_at;  /* next stream to flush */
     int64_t every_ns[WR_WINDOWS_MAX];
+    int64_t longer_ns[WR_WINDOWS_MAX]; /* under pressure; 0: as it is */
     struct wr_slab streams;
     struct wr_slab cells;
     struct wr_slab states;

@@ -17,8 +17,9 @@ struct span {
 /* The span under pressure: that of the longer window around it, as far as it was not closed yet and no other window is open in it. */
 static struct span widen_span(const struct wr_engine *engine, const struct wr_cell_walk *at, uint32_t before, struct span span) {
     const int64_t every_ns = engine->every_ns[at->window];
-    struct span wide = {.start_ns = window_start(span.start_ns, every_ns * engine->widening)};
-    wide.end_ns = wide.start_ns + every_ns * engine->widening;
+    const int64_t longer_ns = engine->longer_ns[at->window];
+    struct span wide = {.start_ns = window_start(span.start_ns, longer_ns)};
+    wide.end_ns = wide.start_ns + longer_ns;
     const struct wr_window_state *prior = before == WR_SLAB_NONE ? NULL : wr_state_at(engine, before);
     const uint32_t after = prior ? prior->next : at->cell->oldest;
     const int64_t taken_ns = prior ? wr_state_end(engine, at->window, prior) : INT64_MIN;
@@ -146,7 +147,7 @@ void wr_window_put(struct wr_step *step, uint32_t index, const struct wr_cell_wa
         put_late(step, index, at, reading, span.start_ns, arrival_boot_ns);
         return;
     }
-    if (engine->widening > 1)
+    if (engine->widens && engine->longer_ns[at->window] > 0)
         span = widen_span(engine, at, before, span);
     int64_t wait_ns = span.end_ns - reading->event_ns + lateness_ns; /* at most its length, since the event lies in its window */
     uint32_t due = (uint32_t)wr_wheel_tick_after(wr_clock_add_ns(arrival_boot_ns, wait_ns));

@@ -309,7 +309,7 @@ static void disturb(void) {
     if (chance(10))
         test.room = !test.room;
     if (chance(5))
-        wr_engine_widen(test.engine, chance(50) ? 1 : 2 + (uint32_t)below(9));
+        wr_engine_widen(test.engine, chance(50));
     if (chance(2))
         wr_test_engine_flush(&test);
     if (chance(1)) /* the clock is set */

@@ -37,7 +37,7 @@ struct input {
 };
 
 struct bed {
-    struct wr_merge_lengths lengths;
+    struct wr_lengths lengths;
     struct wr_merge *merge;
     uint32_t n;
     struct input inputs[INPUTS];
@@ -234,7 +234,7 @@ static void check_lost(const struct bed *bed, const struct wr_aggregate *results
         for (uint32_t k = 0; k < n; k++)
             if (results[k].window_ns == bed->lengths.longer_ns[i] && (results[k].flags & WR_AGGREGATE_WIDENED) != 0)
                 lost += wr_aggregate_readings(&results[k]);
-        assert_int_equal(bed->lengths.lost[i], lost);
+        assert_int_equal(wr_merge_lost(bed->merge, i), lost);
     }
 }
 
@@ -271,11 +271,11 @@ static void test_longer_windows_say_what_their_readings_say(void **state) {
     uint64_t in = 0, out = 0;
     for (int round = 0; round < ROUNDS; round++) {
         memset(&bed.lengths, 0, sizeof bed.lengths);
-        wr_merge_lengths_add(&bed.lengths, MINUTE_NS);
+        wr_lengths_add(&bed.lengths, MINUTE_NS);
         if (below(2))
-            wr_merge_lengths_add(&bed.lengths, 5 * MINUTE_NS);
+            wr_lengths_add(&bed.lengths, 5 * MINUTE_NS);
         if (below(2))
-            wr_merge_lengths_add(&bed.lengths, 60 * MINUTE_NS);
+            wr_lengths_add(&bed.lengths, 60 * MINUTE_NS);
         assert_int_equal(wr_merge_new(&bed.lengths, &bed.merge), WR_OK);
         fill(&bed);
         if (bed.n > 0) {
@@ -311,8 +311,8 @@ static void test_what_lost_resolution_is_counted(void **state) {
         const struct wr_aggregate *results;
         uint32_t n;
         memset(&bed.lengths, 0, sizeof bed.lengths);
-        wr_merge_lengths_add(&bed.lengths, MINUTE_NS);
-        wr_merge_lengths_add(&bed.lengths, 5 * MINUTE_NS);
+        wr_lengths_add(&bed.lengths, MINUTE_NS);
+        wr_lengths_add(&bed.lengths, 5 * MINUTE_NS);
         assert_int_equal(wr_merge_new(&bed.lengths, &bed.merge), WR_OK);
         bed.n = 0;
         wr_merge_begin(bed.merge);
@@ -333,9 +333,9 @@ static void test_what_lost_resolution_is_counted(void **state) {
 static void test_a_length_tells_the_window(void **state) {
     (void)state;
     for (int round = 0; round < ROUNDS; round++) {
-        struct wr_merge_lengths lengths = {0};
-        for (uint32_t i = below(WR_MERGE_LENGTHS + 10); i > 0; i--)
-            wr_merge_lengths_add(&lengths, (int64_t)(1 + below(90)) * (below(2) ? WR_NS_PER_S : MINUTE_NS));
+        struct wr_lengths lengths = {0};
+        for (uint32_t i = below(WR_LENGTHS_MAX + 10); i > 0; i--)
+            wr_lengths_add(&lengths, (int64_t)(1 + below(90)) * (below(2) ? WR_NS_PER_S : MINUTE_NS));
         for (uint32_t i = 0; i < lengths.n; i++) {
             assert_true(i == 0 || lengths.length_ns[i] > lengths.length_ns[i - 1]);
             if (lengths.longer_ns[i] == 0)
@@ -344,34 +344,33 @@ static void test_a_length_tells_the_window(void **state) {
             for (uint32_t k = 0; k < lengths.n; k++) {
                 assert_true(lengths.longer_ns[i] != lengths.length_ns[k]);
                 assert_true(i == k || lengths.longer_ns[i] != lengths.longer_ns[k]);
-                assert_true(i == k || lengths.longer_ns[i] != WR_MERGE_TIMES * lengths.length_ns[k]);
             }
         }
     }
-    struct wr_merge_lengths few = {0};
-    wr_merge_lengths_add(&few, 5 * MINUTE_NS);
-    wr_merge_lengths_add(&few, 0);
-    wr_merge_lengths_add(&few, MINUTE_NS);
-    wr_merge_lengths_add(&few, MINUTE_NS);
+    struct wr_lengths few = {0};
+    wr_lengths_add(&few, 5 * MINUTE_NS);
+    wr_lengths_add(&few, 0);
+    wr_lengths_add(&few, MINUTE_NS);
+    wr_lengths_add(&few, MINUTE_NS);
     assert_int_equal(few.n, 2);
     assert_true(few.longer_ns[0] == 6 * MINUTE_NS && few.longer_ns[1] == 25 * MINUTE_NS);
-    struct wr_merge_lengths one = {0};
-    wr_merge_lengths_add(&one, MINUTE_NS);
+    struct wr_lengths one = {0};
+    wr_lengths_add(&one, MINUTE_NS);
     assert_true(one.longer_ns[0] == 5 * MINUTE_NS);
-    wr_merge_lengths_add(&one, INT64_MAX / 2);
+    wr_lengths_add(&one, INT64_MAX / 2);
     assert_true(one.longer_ns[1] == 0);
 }
 
 static void test_changes_and_nonsense_are_refused(void **state) {
     (void)state;
-    struct wr_merge_lengths lengths = {0};
+    struct wr_lengths lengths = {0};
     struct wr_merge *merge;
     struct input input = {.series = 0, .window_ns = 0, .n = 1};
     char key[16];
     char text[WR_SYMBOL_BYTES + 2];
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = 0;
-    wr_merge_lengths_add(&lengths, MINUTE_NS);
+    wr_lengths_add(&lengths, MINUTE_NS);
     assert_int_equal(wr_merge_new(&lengths, &merge), WR_OK);
     struct wr_aggregate aggregate = aggregate_of(&input, input.values, 1, key);
     wr_merge_begin(merge);

@@ -279,7 +279,7 @@ static void under_pressure_windows_open_wider(void **state) {
     uint32_t temp = wr_test_engine_series(&test, "temp");
     test.now.wall_ns = T0 + 200 * S;
     wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 1 * S, 1));
-    wr_engine_widen(test.engine, 5);
+    wr_engine_widen(test.engine, true);
     wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 9 * S, 2));
     wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 21 * S, 3)); /* closes the first */
     expect_window(0, T0, 10 * S, 2, 0);
@@ -287,13 +287,29 @@ static void under_pressure_windows_open_wider(void **state) {
     assert_int_equal(test.n_got, 1);
     wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 60 * S, 5));
     expect_window(1, T0 + 10 * S, 50 * S, 2, WR_AGGREGATE_WIDENED); /* from where the last ended to the next whole 50 s */
-    wr_engine_widen(test.engine, 1);
+    wr_engine_widen(test.engine, false);
     wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 85 * S, 6)); /* still in the window that is open */
     wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 111 * S, 7));
     expect_window(2, T0 + 60 * S, 50 * S, 2, WR_AGGREGATE_WIDENED);
     wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 121 * S, 8));
     expect_window(3, T0 + 110 * S, 10 * S, 1, 0);
     assert_int_equal(wr_test_engine_book(&test, 0, 0, WR_BOOK_WIDENED), 4);
+}
+
+/* A receiver tells windows apart by their length: none becomes as long as another one is, or becomes. */
+static void under_pressure_lengths_still_tell_windows_apart(void **state) {
+    (void)state;
+    wr_test_engine_window(&test, 10 * S, 0, NULL);
+    wr_test_engine_window(&test, 50 * S, 0, NULL);
+    wr_test_engine_start(&test);
+    uint32_t temp = wr_test_engine_series(&test, "temp");
+    test.now.wall_ns = T0 + 1000 * S;
+    wr_engine_widen(test.engine, true);
+    wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 1 * S, 1));
+    wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 900 * S, 2)); /* closes both */
+    assert_int_equal(test.n_got, 2);
+    const int64_t short_ns = test.got[0].window_ns < test.got[1].window_ns ? test.got[0].window_ns : test.got[1].window_ns;
+    assert_true(short_ns == 60 * S && test.got[0].window_ns + test.got[1].window_ns == 60 * S + 250 * S);
 }
 
 /* ... and without readings they close at their own end, not earlier. */
@@ -303,7 +319,7 @@ static void under_pressure_windows_close_by_time(void **state) {
     wr_test_engine_start(&test);
     uint32_t temp = wr_test_engine_series(&test, "temp");
     test.now.wall_ns = T0 + 10 * S;
-    wr_engine_widen(test.engine, 5);
+    wr_engine_widen(test.engine, true);
     wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 10 * S, 1)); /* the window of 50 s around it began at T0 + 10 s */
     wr_test_engine_advance(&test, 49 * S);
     assert_int_equal(test.n_got, 0);
@@ -632,6 +648,7 @@ int main(void) {
         TEST(without_room_windows_widen_by_watermark),
         TEST(without_room_a_gap_is_covered),
         TEST(under_pressure_windows_open_wider),
+        TEST(under_pressure_lengths_still_tell_windows_apart),
         TEST(under_pressure_windows_close_by_time),
         TEST(without_room_late_readings_share_one_state),
         TEST(late_readings_too_far_apart_are_dropped_late),

@@ -44,6 +44,8 @@ static enum wr_result add(struct wr_store *store, const struct books *books, str
     }
     for (uint32_t i = 0; i < books->n_accounts; i++) {
         struct wr_stored_account *account = &store->accounts[index[i]];
+        account->length_ns = books->accounts[i].length_ns;
+        account->length_known = books->accounts[i].length_known;
         for (unsigned book = 0; book < WR_BOOKS; book++) {
             account->kept[book] += books->accounts[i].kept[book];
             account->counted[book] += books->accounts[i].counted[book];

@@ -254,6 +254,25 @@ static void only_where_all_lengths_are_known(void **state) {
     assert_true(evicted_readings(fixture) > 0);
 }
 
+/* As an agent does: it is told before there is a database. */
+static void also_what_was_known_before_there_was_a_database(void **state) {
+    struct store_fixture *fixture = *state;
+    must(fixture, store_fixture_open(fixture)); /* the accounts are on the disk already */
+    fixture->tells_lengths = false;
+    one_segment(fixture);
+    must(fixture, wr_store_close(fixture->store, &fixture->now, &fixture->err));
+    fixture->store = NULL;
+    must(fixture,
+         wr_store_open_without(fixture->directory, &fixture->options, &fixture->now, fixture->symbols, &fixture->store, &fixture->err));
+    static const int64_t lengths_ns[STORE_ACCOUNTS] = {0, MINUTE_NS, 0};
+    must(fixture, wr_store_accounts(fixture->store, store_accounts, STORE_ACCOUNTS, false, &fixture->err));
+    wr_store_lengths(fixture->store, lengths_ns, STORE_ACCOUNTS);
+    must(fixture, wr_store_attach(fixture->store, &fixture->now, &fixture->report, &fixture->err));
+    fill_until_merged(fixture, 1);
+    assert_true(merged_segments(fixture) > 0);
+    assert_int_equal(evicted_readings(fixture), 0);
+}
+
 static void only_by_a_clock_that_is_right(void **state) {
     struct store_fixture *fixture = *state;
     must(fixture, store_fixture_open(fixture));
@@ -431,6 +450,7 @@ int main(void) {
         TEST(what_the_uplink_was_given_is_not),
         TEST(what_was_salvaged_is_not),
         TEST(only_where_all_lengths_are_known),
+        TEST(also_what_was_known_before_there_was_a_database),
         TEST(only_by_a_clock_that_is_right),
         TEST(it_ends_by_itself),
         TEST(memory_fails_at_each_allocation),

@@ -285,6 +285,8 @@ static enum wr_result add_store(struct wr_agent *agent) {
         {WR_METRIC_GAUGE, "weir_store_budget_bytes", "Limit of the store", .value = &s->budget_bytes},
         {WR_METRIC_GAUGE, "weir_store_free_bytes", "Free within the limit", .value = &s->free_bytes},
         {WR_METRIC_GAUGE, "weir_store_high_water", "1: more than 80 % of the limit waits for the broker", .value = &s->high_water},
+        {WR_METRIC_GAUGE, "weir_store_ladder", "What is done for room: 0 nothing, 1 windows are widened, 2 merged, 3 the oldest is evicted",
+         .value = &agent->store.ladder},
         {WR_METRIC_GAUGE, "weir_store_parked_segments", "Segments that the broker refuses", .value = &s->parked_segments},
         {WR_METRIC_COUNTER, "weir_store_bad_segments_total", "Segments with a wrong checksum", .value = &s->bad_segments},
         {WR_METRIC_COUNTER, "weir_store_merged_segments_total", "Segments merged into others for space", .value = &s->merged_segments},

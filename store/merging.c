@@ -60,26 +60,36 @@ static int64_t first_unseen(const struct wr_lane_state *lane) {
     return lane->handed > after ? lane->handed : after;
 }
 
-/* The oldest segments that may be merged, never the newest: what comes next may be its neighbour. WR_EMPTY: not enough to make it worth while. */
-static enum wr_result find(struct wr_store *store, struct batch *batch, struct wr_error *err) {
+/* Those of the next rows after *after that may be merged. WR_EMPTY: there are no more rows. */
+static enum wr_result find_some(struct wr_store *store, int64_t *after, struct batch *batch, uint32_t *records, struct wr_error *err) {
     const struct wr_lane_state *lane = &store->lanes[WR_LANE_WINDOWS];
-    uint32_t records = 0;
+    const int64_t began = *after;
     sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_WALK);
-    sqlite3_bind_int64(row, 1, wr_row_id(WR_LANE_WINDOWS, first_unseen(lane)));
+    sqlite3_bind_int64(row, 1, wr_row_id(WR_LANE_WINDOWS, began));
     sqlite3_bind_int64(row, 2, wr_row_id(WR_LANE_WINDOWS, lane->newest - 1));
-    sqlite3_bind_int(row, 3, WR_STORE_MERGE_SEGMENTS);
+    sqlite3_bind_int(row, 3, (int)(WR_STORE_MERGE_SEGMENTS - batch->n));
     enum wr_result result;
     while ((result = wr_sql_row(store, row, err)) == WR_OK) {
         const struct source source = {wr_row_seq(sqlite3_column_int64(row, 0)), (uint32_t)sqlite3_column_int64(row, 2)};
         const bool is_windows = sqlite3_column_int(row, 1) == WR_SEGMENT_AGGREGATES;
+        *after = source.seq;
         if (is_windows && !wr_ranges_find(&lane->acks, source.seq) && !wr_outbox_is_parked(store, source.seq)) {
             batch->sources[batch->n++] = source;
-            records += source.n;
+            *records += source.n;
         }
     }
     if (result != WR_EMPTY)
         return result;
-    return batch->n == WR_STORE_MERGE_SEGMENTS || records >= WR_MERGE_RECORDS ? WR_OK : WR_EMPTY;
+    return *after == began ? WR_EMPTY : WR_OK;
+}
+
+/* The oldest segments that may be merged, never the newest: what comes next may be its neighbour. WR_EMPTY: not enough to make it worth while. */
+static enum wr_result find(struct wr_store *store, struct batch *batch, struct wr_error *err) {
+    int64_t after = first_unseen(&store->lanes[WR_LANE_WINDOWS]);
+    uint32_t records = 0;
+    while (batch->n < WR_STORE_MERGE_SEGMENTS && records < WR_MERGE_RECORDS)
+        WR_TRY(find_some(store, &after, batch, &records, err));
+    return WR_OK;
 }
 
 /* The only account in the list at hand that an aggregate can be of. */
@@ -301,6 +311,7 @@ static enum wr_result replace(struct wr_store *store, struct batch *batch, const
     uint64_t bytes = 0;
     enum wr_result result = WR_OK;
     wr_merge_run(batch->merge, &records, &n);
+    WR_TRY(wr_space_drop_history(store, err)); /* the little that is left of it */
     for (uint32_t i = 0; i < batch->n && result == WR_OK; i++)
         result = remove_source(store, batch->sources[i].seq, !batch->exact, err);
     for (uint32_t i = 0; i < store->lengths.n && result == WR_OK && !batch->exact; i++)
@@ -343,8 +354,8 @@ void wr_merging_make_room(struct wr_store *store, const struct wr_now *now) {
     for (int i = 0; i < WR_STORE_MERGES; i++) {
         struct batch batch = {0};
         int64_t spare = 0;
-        if (!store->db || !now->wall_trusted || store->history.segments > 0 || !knows_all_lengths(store) ||
-            wr_space_free_pages(store, &spare, NULL) != WR_OK || spare >= enough)
+        if (!store->db || !now->wall_trusted || !knows_all_lengths(store) || wr_space_free_pages(store, &spare, NULL) != WR_OK ||
+            spare + (int64_t)(store->history.bytes / WR_STORE_PAGE_BYTES) >= enough)
             return;
         enum wr_result result = merge_batch(store, &batch, now, NULL);
         wr_merge_free(batch.merge);

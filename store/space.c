@@ -233,6 +233,14 @@ enum wr_result wr_space_give_up(struct wr_store *store, int lane, sqlite3_stmt *
     return delete_row(store, lane, seq, err);
 }
 
+enum wr_result wr_space_drop_history(struct wr_store *store, struct wr_error *err) {
+    enum wr_result result;
+    do
+        result = evict_finished(store, err);
+    while (result == WR_OK);
+    return result == WR_EMPTY ? WR_OK : result;
+}
+
 /* The oldest unfinished segment of the lowest lane; alarms last. Only called when nothing finished is left. Without `must` only one that can be
  * spared: no alarms, nothing in flight, nothing of this transaction. */
 static enum wr_result evict_unfinished(struct wr_store *store, bool must, struct wr_error *err) {

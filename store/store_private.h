@@ -334,6 +334,8 @@ WR_MUST_USE enum wr_result wr_space_make_room(struct wr_store *store, size_t bod
 void wr_space_measure(struct wr_store *store);
 /* What lay aside is gone: its bytes may be used. */
 void wr_space_regain(struct wr_store *store);
+/* Inside a transaction: all that is finished goes. */
+WR_MUST_USE enum wr_result wr_space_drop_history(struct wr_store *store, struct wr_error *err);
 /* Pages that an insert finds without an eviction. */
 WR_MUST_USE enum wr_result wr_space_free_pages(struct wr_store *store, int64_t *ret_free, struct wr_error *err);
 

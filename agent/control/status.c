@@ -290,6 +290,7 @@ static enum wr_result print_json(struct wr_agent *agent, const struct outbox *ou
     else
         wr_json_null(&json, "readings");
     wr_json_bool(&json, "high_water", (agent->store.high_water & WR_STORE_PRESSURE_ROOM) != 0);
+    wr_json_string(&json, "ladder", wr_ladder_step_name((enum wr_ladder_step)agent->store.ladder));
     wr_json_uint(&json, "merged_readings", agent->store.stats ? agent->store.stats->merged_readings : 0);
     wr_status_store_json(agent, &json);
     outbox_trouble_json(agent, &json);
@@ -385,6 +386,10 @@ static enum wr_result raw_text(const struct wr_agent *agent, struct wr_buf *into
 }
 
 static enum wr_result outbox_text(struct wr_agent *agent, const struct outbox *outbox, struct wr_buf *into) {
+    static const char *const ladder[] = {[WR_LADDER_NONE] = "\n",
+                                         [WR_LADDER_WIDENS] = "; above the high-water mark, windows are widened\n",
+                                         [WR_LADDER_MERGES] = "; full, windows are widened and merged\n",
+                                         [WR_LADDER_EVICTS] = "; FULL, the oldest is evicted\n"};
     char bytes[32], trouble[512];
     wr_quantity_format_size(bytes, sizeof bytes, outbox->bytes);
     if (wr_store_loop_trouble(&agent->store, trouble, sizeof trouble)[0]) {
@@ -395,7 +400,7 @@ static enum wr_result outbox_text(struct wr_agent *agent, const struct outbox *o
     WR_TRY(wr_buf_printf(into, "outbox   %s; %" PRIu64 " segments wait, %s", store_state(agent), outbox->segments, bytes));
     if (outbox->known)
         WR_TRY(wr_buf_printf(into, ", %" PRIu64 " readings", outbox->readings));
-    WR_TRY(wr_buf_printf(into, "%s\n", wr_status_store_pressure(agent)));
+    WR_TRY(wr_buf_text(into, ladder[agent->store.ladder]));
     WR_TRY(wr_status_store_text(agent, into));
     return salvage_text(agent, into);
 }

@@ -88,7 +88,3 @@ enum wr_result wr_status_store_text(const struct wr_agent *agent, struct wr_buf 
                          wr_quantity_format_size(spent, sizeof spent, agent->store.stats->write_spent_bytes),
                          wr_quantity_format_size(limit, sizeof limit, budget), level_of(agent), level_text(agent));
 }
-
-const char *wr_status_store_pressure(const struct wr_agent *agent) {
-    return (agent->store.high_water & WR_STORE_PRESSURE_ROOM) != 0 ? "; above the high-water mark, windows are widened" : "";
-}

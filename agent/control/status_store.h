@@ -14,6 +14,5 @@ struct wr_agent;
 void wr_status_store_json(const struct wr_agent *agent, struct wr_json *json);
 WR_MUST_USE enum wr_result wr_status_store_text(const struct wr_agent *agent, struct wr_buf *into);
 /* "; ..., windows are widened" for the line of the outbox; "" while they are not. */
-const char *wr_status_store_pressure(const struct wr_agent *agent);
 
 #endif

@@ -241,21 +241,6 @@ static void log_salvage(struct wr_store_loop *loop) {
                 WR_LOG_INT("damaged", (int64_t)loop->stats->salvage_damaged));
 }
 
-/* Step 3 of the ladder of backpressure, told at its begin and at its end. */
-static void log_merging(struct wr_store_loop *loop) {
-    const struct wr_store_stats *stats = loop->stats;
-    if (stats->merged_segments != loop->merged_segments && !loop->merges) {
-        loop->merges = true;
-        WR_LOG(WR_LOG_WARN, "store", "the store is full: the oldest windows that wait are merged into longer ones until it has drained");
-    } else if (loop->merges && stats->high_water == 0) {
-        loop->merges = false;
-        WR_LOG_WITH(WR_LOG_INFO, "store", "the store has drained: nothing is merged any more",
-                    WR_LOG_INT("merged_segments", (int64_t)stats->merged_segments),
-                    WR_LOG_INT("merged_readings", (int64_t)stats->merged_readings));
-    }
-    loop->merged_segments = stats->merged_segments;
-}
-
 /* Does what waits or is due. Nothing is tried while the disk refuses, before its time. */
 static void work(struct wr_store_loop *loop, const struct wr_now *now) {
     if (now->boot_ns < loop->retry_boot_ns)
@@ -276,7 +261,7 @@ static void work(struct wr_store_loop *loop, const struct wr_now *now) {
     wr_store_loop_raw_turn(loop, now);
     log_commits(loop, counted_before);
     log_salvage(loop);
-    log_merging(loop);
+    wr_store_loop_climb(loop, now);
     show_journalled(loop);
     wr_store_loop_look_for_fresh_store(loop);
     wr_store_loop_tell_available(loop);

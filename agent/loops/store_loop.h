@@ -53,6 +53,15 @@ struct wr_store_received {
     struct wr_request *request;
 };
 
+/* The steps of the ladder of backpressure that the store takes part in; each goes on with those before it. */
+enum wr_ladder_step {
+    WR_LADDER_NONE,   /* what waits has room, or only what was acknowledged goes */
+    WR_LADDER_WIDENS, /* above the high-water mark: the engine's windows are longer */
+    WR_LADDER_MERGES, /* the oldest windows that wait are merged */
+    WR_LADDER_EVICTS, /* the oldest that waits is lost */
+};
+const char *wr_ladder_step_name(enum wr_ladder_step step);
+
 struct wr_store_loop {
     /* Set by the agent before the start. */
     const struct wr_clock *clock;
@@ -76,6 +85,7 @@ struct wr_store_loop {
     _Atomic int state;             /* enum wr_store_state */
     _Atomic uint64_t journalled;   /* number of the last journal entry on disk */
     _Atomic uint64_t high_water;   /* WR_STORE_PRESSURE_*: why windows that open are to be longer; 0: they are not, or there is no store */
+    _Atomic uint64_t ladder;       /* enum wr_ladder_step */
     _Atomic uint64_t fresh_stores; /* times that the running store was replaced: snapshots have to be put again */
     struct wr_store_report report; /* once the state is WR_STORE_OPEN */
     struct wr_error open_error;    /* of the first attempt, once `opened` is closed */
@@ -110,9 +120,11 @@ struct wr_store_loop {
     uint64_t write_level;     /* as the log knows it */
     uint64_t salvage_logged;  /* enum wr_salvage_state */
     uint64_t merged_segments; /* when it was looked at last */
-    bool merges;              /* it was said that windows are merged */
-    int64_t counted_wall_ns;  /* up to when the books are complete that the next commit writes */
-    int64_t reopen_boot_ns;   /* while it is without: the next attempt, and how long after the last one */
+    uint64_t evicted_segments;
+    int64_t climbed_boot_ns; /* the last time that something was merged or evicted */
+    bool ladder_high;        /* since it left the ground, it was above the high-water mark */
+    int64_t counted_wall_ns; /* up to when the books are complete that the next commit writes */
+    int64_t reopen_boot_ns;  /* while it is without: the next attempt, and how long after the last one */
     int64_t reopen_after_ns;
     bool final_seen;
     enum wr_store_phase phase;

@@ -1,4 +1,4 @@
-/* What the files of the store's loop share: store_loop.c (turns, and the thread), store_uplink.c (the uplink's side).
+/* What the files of the store's loop share: store_loop.c (turns, and the thread), store_uplink.c (the uplink's side), store_ladder.c.
  *
  * Threads: all of it runs on the store's thread.
  */
@@ -13,6 +13,9 @@ void wr_store_loop_disk_result(struct wr_store_loop *loop, enum wr_result result
 /* Who the accounts are, and how long their windows. */
 WR_MUST_USE enum wr_result wr_store_loop_tell_accounts(struct wr_store_loop *loop, const struct wr_accounts *accounts,
                                                        struct wr_error *err);
+
+/* After commits: which step of the ladder it is on now. */
+void wr_store_loop_climb(struct wr_store_loop *loop, const struct wr_now *now);
 
 /* READY makes void whatever was answered and asked before it. */
 void wr_store_loop_tell_ready(struct wr_store_loop *loop);

@@ -138,6 +138,19 @@ static void before_anything_is_evicted(void **state) {
     assert_int_equal(atomic_load(&wr_store_stats(fixture->store)->unacked_segments[WR_LANE_WINDOWS]), content.segments);
 }
 
+/* Also when there is less of it than is needed: it goes, and nothing that waits is evicted for the rest. */
+static void what_is_left_of_history_goes_first(void **state) {
+    struct store_fixture *fixture = *state;
+    must(fixture, store_fixture_open(fixture));
+    for (int i = 0; i < 3; i++)
+        one_segment(fixture);
+    must(fixture, wr_store_ack(fixture->store, WR_LANE_WINDOWS, 1, 3, &fixture->now, &fixture->err));
+    fill_until_merged(fixture, 1);
+    assert_int_equal(evicted_readings(fixture), 0);
+    assert_true(merged_segments(fixture) > 0);
+    assert_int_equal(atomic_load(&wr_store_stats(fixture->store)->history_segments), 0);
+}
+
 /* It is a step, not the end: when all is merged, the oldest goes. */
 static void what_cannot_be_merged_any_more_is_evicted(void **state) {
     struct store_fixture *fixture = *state;
@@ -445,6 +458,7 @@ static void memory_fails_at_each_allocation(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(before_anything_is_evicted),
+        TEST(what_is_left_of_history_goes_first),
         TEST(what_cannot_be_merged_any_more_is_evicted),
         TEST(what_the_broker_may_have_is_not),
         TEST(what_the_uplink_was_given_is_not),

@@ -116,9 +116,10 @@ static void fill_disk(const char *directory) {
 }
 
 /* In a child, because a mount namespace is for the rest of a process's life. */
-static void live_on_a_full_disk(void) {
+static void live_on_a_full_disk(bool merges) {
     struct store_fixture fixture;
     store_fixture_init(&fixture);
+    fixture.tells_lengths = merges;
     if (!mount_small(fixture.directory)) {
         store_fixture_fini(&fixture);
         _exit(77);
@@ -138,7 +139,7 @@ static void live_on_a_full_disk(void) {
         }
     }
     assert_int_equal(atomic_load(&stats->commit_failures), 0);
-    assert_true(atomic_load(&stats->evicted_segments) > 100);
+    assert_true(merges ? atomic_load(&stats->merged_segments) > 100 : atomic_load(&stats->evicted_segments) > 100);
     struct wr_account_balance balance = store_fixture_balance(&fixture, 1);
     must(&fixture, wr_store_close(fixture.store, &fixture.now, &fixture.err));
     fixture.store = NULL;
@@ -151,13 +152,12 @@ static void live_on_a_full_disk(void) {
     _exit(0);
 }
 
-static void test_a_full_disk_stops_nothing(void **state) {
-    (void)state;
+static void on_a_full_disk(bool merges) {
     fflush(NULL);
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0)
-        live_on_a_full_disk();
+        live_on_a_full_disk(merges);
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
@@ -165,6 +165,16 @@ static void test_a_full_disk_stops_nothing(void **state) {
         skip();
     }
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void test_a_full_disk_stops_nothing(void **state) {
+    (void)state;
+    on_a_full_disk(false);
+}
+
+static void test_on_a_full_disk_windows_are_merged(void **state) {
+    (void)state;
+    on_a_full_disk(true);
 }
 
 static void test_no_room_from_the_start(void **state) {
@@ -191,6 +201,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_committed_is_lost_by_kill),
         cmocka_unit_test(test_a_full_disk_stops_nothing),
+        cmocka_unit_test(test_on_a_full_disk_windows_are_merged),
         cmocka_unit_test(test_no_room_from_the_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

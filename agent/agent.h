@@ -140,8 +140,8 @@ WR_MUST_USE enum wr_result wr_agent_remote_start(struct wr_agent *agent, const s
 /* Before the uplink. None is fine. */
 void wr_agent_remote_stop(struct wr_agent *agent);
 
-/* Quotas, times to live, write budget. */
-void wr_agent_limit_store(struct wr_store_options *options, const struct wr_config_store *config);
+/* All that the config says of it; the boot id is not there. */
+struct wr_store_options wr_agent_store_options(const struct wr_config *config);
 
 /* Metrics of all parts. */
 WR_MUST_USE enum wr_result wr_agent_metrics(struct wr_agent *agent);

@@ -105,13 +105,7 @@ static enum wr_result start_store(struct wr_agent *agent, struct wr_error *err) 
     store->symbols = agent->symbols;
     store->accounts = &agent->accounts;
     wr_store_loop_keep_raw(store, agent->series, config->raw_budget_bytes, wr_config_keep_ns(agent->config));
-    store->options = (struct wr_store_options){.budget_bytes = config->budget_bytes,
-                                               .free_floor_bytes = config->free_floor_bytes,
-                                               .max_loss_ns = config->max_loss_ns,
-                                               .ledger_every_ns = agent->config->uplink ? config->ledger_every_ns
-                                                                                        : 0}; /* without an uplink nobody reads them */
-    wr_agent_limit_store(&store->options, config);
-    strncpy(store->options.node, agent->config->node->id, sizeof store->options.node - 1);
+    store->options = wr_agent_store_options(agent->config);
     wr_boot_id_read(WR_BOOT_ID_FILE, agent->clock, store->options.boot_id);
     WR_TRY(wr_store_loop_init(store, WR_AGENT_HANDOVERS, WR_UPLINK_WINDOW_MAX, err)); /* a reload may widen the window */
     WR_TRY(wr_store_loop_start(store, err));

@@ -236,7 +236,7 @@ enum wr_result wr_space_give_up(struct wr_store *store, int lane, sqlite3_stmt *
 enum wr_result wr_space_drop_history(struct wr_store *store, struct wr_error *err) {
     enum wr_result result;
     do
-        result = evict_finished(store, err);
+        result = wr_space_evict_finished(store, ~0U, err);
     while (result == WR_OK);
     return result == WR_EMPTY ? WR_OK : result;
 }

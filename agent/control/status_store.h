@@ -13,6 +13,5 @@ struct wr_agent;
 /* Members of the object `outbox`: `lanes`, `write_budget`. */
 void wr_status_store_json(const struct wr_agent *agent, struct wr_json *json);
 WR_MUST_USE enum wr_result wr_status_store_text(const struct wr_agent *agent, struct wr_buf *into);
-/* "; ..., windows are widened" for the line of the outbox; "" while they are not. */
 
 #endif

@@ -312,9 +312,11 @@ static void test_nothing_waits_for_ever(void **state) {
     }
     postgres_bed_query("ROLLBACK", NULL, 0);
     assert_string_equal(left, "0");
-    options.stop_fd = eventfd(1, EFD_CLOEXEC);
     options.statement_timeout_ns = 30 * WR_NS_PER_S;
-    assert_int_equal(wr_postgres_connect(&connection, &err), WR_CANCELED);
+    assert_int_equal(wr_postgres_connect(&connection, &err), WR_OK);
+    options.stop_fd = eventfd(1, EFD_CLOEXEC); /* not before the connect: an answer that is there goes before a stop */
+    assert_int_equal(wr_postgres_exec(&connection, "SELECT pg_sleep(30)", NULL, 0, NULL, &err), WR_CANCELED);
+    assert_null(connection.conn);
     close(options.stop_fd);
     options.stop_fd = -1;
     options.url = "postgresql://weir@/weir?host=/nowhere";

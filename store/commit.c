@@ -103,7 +103,7 @@ static bool any_lane_goes(const struct wr_store *store, unsigned what) {
 static enum wr_result fill(struct wr_store *store, unsigned what, bool journal, const struct wr_now *now, struct wr_error *err) {
     if (store->txn.next_seq == 1)
         WR_TRY(wr_totals_put(store, now, err)); /* what the books had before this epoch */
-    if (any_lane_goes(store, what)) /* not for alarms alone: they do not wait for it */
+    if (any_lane_goes(store, what))             /* not for alarms alone: they do not wait for it */
         WR_TRY(wr_keep_expire(store, now, err));
     for (int lane = 0; lane < WR_LANES; lane++)
         if (lane_goes(store, what, lane))

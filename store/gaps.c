@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/gap.h"
+#include "store/records.h"
 #include "store/store_private.h"
 
 static uint64_t untold(const struct wr_stored_account *account, unsigned book) {

@@ -1,4 +1,6 @@
 /* Records as JSON, packed into as few lane-0 segments as they fit: gap records (gaps.c) and those of the ledger (totals.c). */
+#include "store/records.h"
+
 #include "store/store_private.h"
 
 void wr_records_begin(struct wr_records *records, struct wr_store *store, const struct wr_now *now) {

@@ -476,21 +476,6 @@ void wr_totals_start(struct wr_store *store);
 WR_MUST_USE enum wr_result wr_totals_put(struct wr_store *store, const struct wr_now *now, struct wr_error *err);
 void wr_totals_committed(struct wr_store *store, const struct wr_now *now);
 
-/* records.c */
-struct wr_records {
-    struct wr_store *store;
-    const struct wr_now *now;
-    struct wr_buf texts;
-    uint32_t n;
-    int64_t t0_ns;
-    int64_t t1_ns;
-};
-/* Inside a transaction: begin, put, end; the end puts the last segment if the result so far is WR_OK, and frees. */
-void wr_records_begin(struct wr_records *records, struct wr_store *store, const struct wr_now *now);
-WR_MUST_USE enum wr_result wr_records_put(struct wr_records *records, const struct wr_buf *text, int64_t t0_ns, int64_t t1_ns,
-                                          struct wr_error *err);
-WR_MUST_USE enum wr_result wr_records_end(struct wr_records *records, enum wr_result result, struct wr_error *err);
-
 /* store.c */
 /* The database as it is in the directory, or a fresh one, with the books that stand in it; a broken or later one is renamed aside. */
 WR_MUST_USE enum wr_result wr_store_take_up(struct wr_store *store, const struct wr_now *now, struct wr_error *err);

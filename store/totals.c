@@ -5,6 +5,7 @@
  * the readings of all segments of the epoch can be told from it. A stop writes none: nothing would send it before the next start, which writes one. */
 #include "core/ledger_record.h"
 
+#include "store/records.h"
 #include "store/store_private.h"
 
 static bool is_empty(const struct wr_stored_account *account) {

@@ -142,7 +142,8 @@ static void add_store(struct wr_ceiling *ceiling) {
     uint64_t open = (uint64_t)OPEN_SEGMENT_LANES * WR_SEGMENT_RECORDS * sizeof(struct wr_aggregate);
     uint64_t correction = WR_SEGMENT_RECORDS * (sizeof(struct wr_aggregate) + 2 * WR_CEILING_SYMBOL_BYTES) + CODEC_BYTES;
     add(ceiling, "store", open + SQLITE_BYTES + CODEC_BYTES + correction + WR_SALVAGE_MEMORY_BYTES + wr_merge_bytes() + MERGE_TEXTS_BYTES,
-        "segments being filled, their codec, one whose times are corrected, SQLite, the salvage of a broken store; windows being merged when it is full");
+        "segments being filled, their codec, one whose times are corrected, SQLite, the salvage of a broken store; windows being merged "
+        "when it is full");
 }
 
 static void add_kept(struct wr_ceiling *ceiling, const struct wr_config *config) {

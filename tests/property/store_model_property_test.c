@@ -193,6 +193,7 @@ static void check_rows(struct model *model, struct store_fixture *copy, int64_t 
         uint64_t readings = 0;
         uint64_t segments = 0;
         uint64_t bytes = 0;
+        bool corrected = false;
         for (int64_t after = 0;
              wr_store_next(copy->store, (enum wr_lane)lane, after, INT64_MAX, &copy->now, &segment, &copy->err) == WR_OK;) {
             after = segment.seq;
@@ -200,12 +201,14 @@ static void check_rows(struct model *model, struct store_fixture *copy, int64_t 
             if (lane != WR_LANE_ALARMS)
                 readings += readings_on_disk(model, &segment);
             bytes += segment.body_len;
+            corrected |= segment.time_quality == WR_TIME_CORRECTED;
             wr_segment_free(&segment);
         }
         if (lane != WR_LANE_ALARMS) /* gap records hold no readings */
             assert_int_equal(held_by(copy, (uint32_t)lane - 1), readings);
         assert_int_equal(atomic_load(&stats->unacked_segments[lane]), segments);
-        assert_int_equal(atomic_load(&stats->unacked_bytes[lane]), bytes);
+        if (!corrected) /* else its body is another than that of the row */
+            assert_int_equal(atomic_load(&stats->unacked_bytes[lane]), bytes);
         unacked += segments;
     }
     for (int64_t seq = 1; seq <= highest + 64; seq++)

@@ -13,24 +13,34 @@
 
 #define PATH_BYTES 4096
 #define HEADER_BYTES 100
+#define PAGE_BYTES_AT 16 /* the high byte first */
 #define SIZE_AT 28       /* pages of the database: 0, as the length of the file says */
 #define FREE_PAGES_AT 32 /* the first one, and how many: none */
 static const char magic[16] = "SQLite format 3";
 
-static bool read_page(const char *path, uint8_t page[WR_STORE_PAGE_BYTES]) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    const ssize_t got = pread(fd, page, WR_STORE_PAGE_BYTES, 0);
-    close(fd);
-    return got == WR_STORE_PAGE_BYTES && memcmp(page, magic, sizeof magic) == 0;
+/* 0: no page of ours. */
+static uint32_t size_of(const uint8_t page[WR_STORE_PAGE_BYTES_MAX]) {
+    const uint32_t bytes = (uint32_t)page[PAGE_BYTES_AT] << 8 | page[PAGE_BYTES_AT + 1];
+    const bool good = memcmp(page, magic, sizeof magic) == 0 && (bytes == WR_STORE_PAGE_BYTES || bytes == WR_STORE_PAGE_BYTES_MAX);
+    return good ? bytes : 0;
 }
 
-static bool write_page(const char *path, int flags, const uint8_t page[WR_STORE_PAGE_BYTES]) {
+/* Returns its size; 0: it cannot be read. */
+static uint32_t read_page(const char *path, uint8_t page[WR_STORE_PAGE_BYTES_MAX]) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    const ssize_t got = pread(fd, page, WR_STORE_PAGE_BYTES_MAX, 0);
+    close(fd);
+    const uint32_t bytes = got >= HEADER_BYTES ? size_of(page) : 0;
+    return got >= (ssize_t)bytes ? bytes : 0;
+}
+
+static bool write_page(const char *path, int flags, const uint8_t *page, uint32_t bytes) {
     int fd = open(path, O_WRONLY | O_CLOEXEC | flags, 0640);
     if (fd < 0)
         return false;
-    const bool good = pwrite(fd, page, WR_STORE_PAGE_BYTES, 0) == WR_STORE_PAGE_BYTES && fdatasync(fd) == 0;
+    const bool good = pwrite(fd, page, bytes, 0) == (ssize_t)bytes && fdatasync(fd) == 0;
     return (close(fd) == 0) & good;
 }
 
@@ -39,28 +49,36 @@ static bool copy_of(const char *file, char path[PATH_BYTES]) {
 }
 
 /* What a schema says, and where its tables begin. A page without tables is one whose WAL has not reached the file yet. */
-static bool is_worth_keeping(const uint8_t page[WR_STORE_PAGE_BYTES]) {
+static bool is_worth_keeping(const uint8_t *page) {
     return page[HEADER_BYTES + 3] != 0 || page[HEADER_BYTES + 4] != 0;
 }
 
 /* Through SQLite's own descriptor: to close another one of the same file would end its locks (POSIX). */
-static bool read_from(sqlite3 *db, uint8_t page[WR_STORE_PAGE_BYTES]) {
+static bool read_from(const struct wr_store *store, uint8_t page[WR_STORE_PAGE_BYTES_MAX]) {
     sqlite3_file *file = NULL;
-    return sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file) == SQLITE_OK && file && file->pMethods &&
-           file->pMethods->xRead(file, page, WR_STORE_PAGE_BYTES, 0) == SQLITE_OK && memcmp(page, magic, sizeof magic) == 0;
+    return sqlite3_file_control(store->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) == SQLITE_OK && file && file->pMethods &&
+           file->pMethods->xRead(file, page, (int)store->page_bytes, 0) == SQLITE_OK && size_of(page) == store->page_bytes;
 }
 
 void wr_page_one_save(const struct wr_store *store) {
-    uint8_t page[WR_STORE_PAGE_BYTES];
-    uint8_t kept[WR_STORE_PAGE_BYTES];
+    uint8_t page[WR_STORE_PAGE_BYTES_MAX];
+    uint8_t kept[WR_STORE_PAGE_BYTES_MAX];
     char path[PATH_BYTES];
-    if (!copy_of(store->file, path) || !read_from(store->db, page) || !is_worth_keeping(page))
+    if (!copy_of(store->file, path) || !read_from(store, page) || !is_worth_keeping(page))
         return;
     memset(page + SIZE_AT, 0, FREE_PAGES_AT + 8 - SIZE_AT);
-    if (read_page(path, kept) && memcmp(kept + HEADER_BYTES, page + HEADER_BYTES, WR_STORE_PAGE_BYTES - HEADER_BYTES) == 0)
+    if (read_page(path, kept) == store->page_bytes &&
+        memcmp(kept + HEADER_BYTES, page + HEADER_BYTES, store->page_bytes - HEADER_BYTES) == 0)
         return;
-    if (!write_page(path, O_CREAT, page))
+    if (!write_page(path, O_CREAT | O_TRUNC, page, store->page_bytes))
         (void)unlink(path); /* half a page is worse than none */
+}
+
+uint32_t wr_page_one_size(const char *file) {
+    uint8_t page[WR_STORE_PAGE_BYTES_MAX];
+    char path[PATH_BYTES];
+    const uint32_t bytes = read_page(file, page);
+    return bytes > 0 || !copy_of(file, path) ? bytes : read_page(path, page);
 }
 
 bool wr_page_one_is_missed(const char *file) {
@@ -70,9 +88,10 @@ bool wr_page_one_is_missed(const char *file) {
 }
 
 enum wr_result wr_page_one_restore(const char *file) {
-    uint8_t page[WR_STORE_PAGE_BYTES];
+    uint8_t page[WR_STORE_PAGE_BYTES_MAX];
     char path[PATH_BYTES];
-    if (!copy_of(file, path) || !read_page(path, page))
+    const uint32_t bytes = copy_of(file, path) ? read_page(path, page) : 0;
+    if (bytes == 0)
         return WR_NOT_FOUND;
-    return write_page(file, 0, page) ? WR_OK : WR_IO;
+    return write_page(file, 0, page, bytes) ? WR_OK : WR_IO;
 }

@@ -8,9 +8,6 @@
 #define LEAF 0x0D
 #define LEAF_HEADER_BYTES 8
 #define FIRST_PAGE_HEADER_BYTES 100
-#define LOCAL_MAX (WR_PAGE_BYTES - 35) /* a record up to here has no overflow pages */
-#define LOCAL_MIN ((WR_PAGE_BYTES - 12) * 32 / 255 - 23)
-#define OVERFLOW_BYTES (WR_PAGE_BYTES - 4)
 #define COLUMNS_MAX 16
 #define ACCOUNT_COLUMNS 3
 
@@ -38,12 +35,14 @@ static size_t get_varint(const uint8_t *at, const uint8_t *end, uint64_t *ret_va
     return 0;
 }
 
-/* How much of a record lies in its cell. */
-static size_t local_bytes(size_t len) {
-    if (len <= LOCAL_MAX)
+/* How much of a record lies in its cell; one that is small enough lies there whole. */
+static size_t local_bytes(size_t len, uint32_t page_bytes) {
+    const size_t most = page_bytes - 35;
+    const size_t least = (page_bytes - 12) * 32 / 255 - 23;
+    if (len <= most)
         return len;
-    const size_t local = LOCAL_MIN + (len - LOCAL_MIN) % OVERFLOW_BYTES;
-    return local <= LOCAL_MAX ? local : LOCAL_MIN;
+    const size_t local = least + (len - least) % (page_bytes - 4);
+    return local <= most ? local : least;
 }
 
 static enum wr_result make_room(struct wr_page_scan *scan, size_t len, struct wr_error *err) {
@@ -64,7 +63,7 @@ static enum wr_result follow(struct wr_page_scan *scan, uint32_t next, size_t ha
         if (next == 0 || scan->chain_pages++ == WR_PAGE_CHAIN_MAX)
             return WR_EMPTY;
         WR_TRY(visitor->read(visitor->user, next, scan->overflow, err));
-        const size_t more = len - have < OVERFLOW_BYTES ? len - have : OVERFLOW_BYTES;
+        const size_t more = len - have < scan->page_bytes - 4 ? len - have : scan->page_bytes - 4;
         memcpy(scan->record + have, scan->overflow + 4, more);
         have += more;
         next = get_big(scan->overflow, 4);
@@ -150,7 +149,7 @@ static enum wr_result show(int64_t id, const uint8_t *record, size_t len, const 
 
 static enum wr_result show_cell(struct wr_page_scan *scan, const uint8_t *cell, const struct wr_page_visitor *visitor,
                                 struct wr_error *err) {
-    const uint8_t *const end = scan->page + WR_PAGE_BYTES;
+    const uint8_t *const end = scan->page + scan->page_bytes;
     uint64_t len;
     uint64_t id;
     size_t step = get_varint(cell, end, &len);
@@ -159,7 +158,7 @@ static enum wr_result show_cell(struct wr_page_scan *scan, const uint8_t *cell, 
         return WR_OK;
     step = get_varint(cell, end, &id);
     cell += step;
-    const size_t local = local_bytes((size_t)len);
+    const size_t local = local_bytes((size_t)len, scan->page_bytes);
     if (step == 0 || local + (local < len ? 4 : 0) > (size_t)(end - cell))
         return WR_OK;
     if (local == len)
@@ -179,9 +178,9 @@ enum wr_result wr_page_scan_page(struct wr_page_scan *scan, uint32_t page, const
     if (header[0] != LEAF)
         return WR_OK;
     const uint8_t *pointer = header + LEAF_HEADER_BYTES;
-    for (uint32_t n = get_big(header + 3, 2); n > 0 && pointer + 2 <= scan->page + WR_PAGE_BYTES; n--, pointer += 2) {
+    for (uint32_t n = get_big(header + 3, 2); n > 0 && pointer + 2 <= scan->page + scan->page_bytes; n--, pointer += 2) {
         const uint32_t at = get_big(pointer, 2);
-        if (at < WR_PAGE_BYTES)
+        if (at < scan->page_bytes)
             WR_TRY(show_cell(scan, scan->page + at, visitor, err));
     }
     return WR_OK;

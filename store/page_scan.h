@@ -6,7 +6,7 @@
  * Any bytes are taken for an answer; nothing outside of them is read, and a chain that leads in a circle ends with the length of its record.
  *
  * Threads: one. Ownership: what is handed to the visitor is lent until it returns.
- * Limits: records of WR_PAGE_RECORD_BYTES; pages of 4096 bytes, all of them used (what store/schema.c makes).
+ * Limits: records of WR_PAGE_RECORD_BYTES; pages of 512 to WR_PAGE_BYTES_MAX bytes, all of them used (store/schema.c).
  * Source: "Database File Format", sections 1.6 and 2.1, sqlite.org/fileformat2.html.
  */
 #ifndef WEIR_STORE_PAGE_SCAN_H
@@ -19,8 +19,8 @@
 #include "core/result.h"
 #include "store/codec.h"
 
-#define WR_PAGE_BYTES 4096
-#define WR_PAGE_CHAIN_MAX 2048 /* overflow pages that are read for one leaf: its rows never have so many, noise may claim any number */
+#define WR_PAGE_BYTES_MAX 4096
+#define WR_PAGE_CHAIN_MAX 4096 /* overflow pages that are read for one leaf: its rows never have so many, noise may claim any number */
 #define WR_PAGE_RECORD_BYTES (WR_SEGMENT_BODY_MAX + (64 << 10))
 
 /* A segment that is whole. */
@@ -35,8 +35,8 @@ struct wr_page_row {
 
 struct wr_page_visitor {
     void *user;
-    /* Page number `page`, from 1. WR_EMPTY: it lies behind the end. Any other error ends the scan. */
-    enum wr_result (*read)(void *user, uint32_t page, uint8_t bytes[WR_PAGE_BYTES], struct wr_error *err);
+    /* Page number `page`, from 1: page_bytes of it. WR_EMPTY: it lies behind the end. Any other error ends the scan. */
+    enum wr_result (*read)(void *user, uint32_t page, uint8_t *bytes, struct wr_error *err);
     enum wr_result (*row)(void *user, const struct wr_page_row *row, struct wr_error *err);
     /* A body that is not what was written. */
     enum wr_result (*damaged)(void *user);
@@ -44,10 +44,11 @@ struct wr_page_visitor {
     enum wr_result (*account)(void *user, int64_t id, const struct wr_account *name, struct wr_error *err);
 };
 
-/* Room for one record: grows with the largest. */
+/* Begins as zero but for page_bytes. The room for a record grows with the largest. */
 struct wr_page_scan {
-    uint8_t page[WR_PAGE_BYTES];
-    uint8_t overflow[WR_PAGE_BYTES];
+    uint32_t page_bytes;
+    uint8_t page[WR_PAGE_BYTES_MAX];
+    uint8_t overflow[WR_PAGE_BYTES_MAX];
     uint32_t chain_pages; /* read for the present page */
     uint8_t *record;
     size_t record_bytes;

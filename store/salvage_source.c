@@ -6,6 +6,8 @@
 
 #include "store/store_private.h"
 
+#define GUESS_BYTES (1U << 20)
+
 struct wr_salvage_source {
     struct wr_store old; /* only its database, books and acknowledgements */
     sqlite3_stmt *next;  /* NULL: its rows cannot be asked for */
@@ -45,9 +47,11 @@ static void take_in_wal(struct wr_salvage_source *source) {
     sqlite3_file *file = file_of(source);
     sqlite3_int64 bytes = 0;
     int64_t pages = 0;
+    int64_t page_bytes = 0;
     if (file && file->pMethods->xFileSize(file, &bytes) == SQLITE_OK &&
-        wr_sql_integer(source->old.db, "PRAGMA page_count", &pages, NULL) == WR_OK && pages * WR_PAGE_BYTES > bytes)
-        (void)file->pMethods->xTruncate(file, pages * WR_PAGE_BYTES);
+        wr_sql_integer(source->old.db, "PRAGMA page_size", &page_bytes, NULL) == WR_OK &&
+        wr_sql_integer(source->old.db, "PRAGMA page_count", &pages, NULL) == WR_OK && pages * page_bytes > bytes)
+        (void)file->pMethods->xTruncate(file, pages * page_bytes);
     (void)sqlite3_wal_checkpoint_v2(source->old.db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
@@ -79,11 +83,12 @@ static enum wr_result prepare(struct wr_salvage_source *source, struct wr_error 
     return code == SQLITE_OK ? WR_OK : wr_sql_failed(source->old.db, code, sql, err);
 }
 
-static void measure(struct wr_salvage_source *source) {
+static void measure(struct wr_salvage_source *source, uint32_t page_bytes) {
     sqlite3_file *file = file_of(source);
     sqlite3_int64 bytes = 0;
+    source->scan.page_bytes = page_bytes;
     if (file && file->pMethods->xFileSize(file, &bytes) == SQLITE_OK)
-        source->pages = (uint32_t)((bytes + WR_PAGE_BYTES - 1) / WR_PAGE_BYTES);
+        source->pages = (uint32_t)((bytes + page_bytes - 1) / page_bytes);
 }
 
 /* With the first page in its place, if that helps. */
@@ -99,29 +104,6 @@ static enum wr_result read_what_is_known(struct wr_salvage_source *source, struc
     if (result == WR_OK)
         result = read_books(source, err);
     return result == WR_OK ? prepare(source, err) : result;
-}
-
-enum wr_result wr_salvage_source_open(const char *file, const char *vfs, struct wr_salvage_source **ret_source, struct wr_error *err) {
-    struct wr_salvage_source *source = calloc(1, sizeof *source);
-    if (!source || !(source->old.file = strdup(file))) {
-        free(source);
-        return wr_error_set(err, WR_NO_MEMORY, "no memory to salvage %s", file);
-    }
-    source->old.options.vfs = vfs;
-    if (wr_page_one_is_missed(file))
-        (void)!wr_page_one_restore(file); /* before SQLite sees an empty file, and throws its WAL away */
-    enum wr_result result = connect(source, err);
-    if (result == WR_OK)
-        result = unless_damaged(read_what_is_known(source, err));
-    if (result != WR_OK) {
-        wr_salvage_source_close(source);
-        return result == WR_NO_MEMORY
-                   ? result
-                   : wr_error_set(err, WR_IO, "%s cannot be opened", file); /* never corrupt: that is said of the present store */
-    }
-    measure(source);
-    *ret_source = source;
-    return WR_OK;
 }
 
 void wr_salvage_source_close(struct wr_salvage_source *source) {
@@ -205,16 +187,17 @@ struct looking {
 };
 
 /* What cannot be read is as good as empty. */
-static enum wr_result read_page(void *user, uint32_t page, uint8_t bytes[WR_PAGE_BYTES], struct wr_error *err) {
+static enum wr_result read_page(void *user, uint32_t page, uint8_t *bytes, struct wr_error *err) {
     struct looking *looking = user;
     sqlite3_file *file = file_of(looking->source);
     if (!file || page == 0 || page > looking->source->pages)
         return WR_EMPTY;
-    const int code = file->pMethods->xRead(file, bytes, WR_PAGE_BYTES, (sqlite3_int64)(page - 1) * WR_PAGE_BYTES);
+    const uint32_t page_bytes = looking->source->scan.page_bytes;
+    const int code = file->pMethods->xRead(file, bytes, (int)page_bytes, (sqlite3_int64)(page - 1) * page_bytes);
     if (code == SQLITE_IOERR_NOMEM)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for a page");
     if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ)
-        memset(bytes, 0, WR_PAGE_BYTES);
+        memset(bytes, 0, page_bytes);
     return WR_OK;
 }
 
@@ -262,6 +245,62 @@ static enum wr_result show_by_page(struct wr_salvage_source *source, struct wr_s
         position->at++;
     }
     return WR_OK;
+}
+
+/* Accounts are asked for when it is known how. */
+static enum wr_result pass_account(void *user, int64_t id, const struct wr_account *name, struct wr_error *err) {
+    (void)user, (void)id, (void)name, (void)err;
+    return WR_OK;
+}
+
+/* Where the first page and its copy are gone: the size that shows more whole rows. Both may show some: those that begin early on a page. */
+static enum wr_result guess_page_bytes(struct wr_salvage_source *source, struct wr_error *err) {
+    static const uint32_t sizes[] = {WR_STORE_PAGE_BYTES, WR_STORE_PAGE_BYTES_MAX};
+    uint32_t best = sizes[0];
+    uint32_t most = 0;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct looking looking = {.source = source};
+        const struct wr_page_visitor pages = {&looking, read_page, found_row, found_damaged, pass_account};
+        source->shown = 0;
+        measure(source, sizes[i]);
+        for (uint32_t page = 1; page <= GUESS_BYTES / sizes[i] && page <= source->pages; page++)
+            WR_TRY(wr_page_scan_page(&source->scan, page, &pages, err));
+        if (source->shown > most) {
+            most = source->shown;
+            best = sizes[i];
+        }
+    }
+    measure(source, best);
+    return WR_OK;
+}
+
+enum wr_result wr_salvage_source_open(const char *file, const char *vfs, struct wr_salvage_source **ret_source, struct wr_error *err) {
+    struct wr_salvage_source *source = calloc(1, sizeof *source);
+    if (!source || !(source->old.file = strdup(file))) {
+        free(source);
+        return wr_error_set(err, WR_NO_MEMORY, "no memory to salvage %s", file);
+    }
+    source->old.options.vfs = vfs;
+    if (wr_page_one_is_missed(file))
+        (void)!wr_page_one_restore(file); /* before SQLite sees an empty file, and throws its WAL away */
+    enum wr_result result = connect(source, err);
+    if (result == WR_OK)
+        result = unless_damaged(read_what_is_known(source, err));
+    if (result != WR_OK) {
+        wr_salvage_source_close(source);
+        return result == WR_NO_MEMORY
+                   ? result
+                   : wr_error_set(err, WR_IO, "%s cannot be opened", file); /* never corrupt: that is said of the present store */
+    }
+    const uint32_t page_bytes = wr_page_one_size(file);
+    measure(source, page_bytes > 0 ? page_bytes : WR_STORE_PAGE_BYTES);
+    if (page_bytes == 0)
+        result = guess_page_bytes(source, err);
+    if (result != WR_OK)
+        wr_salvage_source_close(source);
+    else
+        *ret_source = source;
+    return result;
 }
 
 enum wr_result wr_salvage_source_show(struct wr_salvage_source *source, struct wr_salvage_position *position,

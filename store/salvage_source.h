@@ -18,7 +18,7 @@
 
 #define WR_SALVAGE_ROWS 16           /* one call shows so many, ... */
 #define WR_SALVAGE_BYTES (64U << 10) /* ... or bodies of so many bytes, each with what else is on the same page, ... */
-#define WR_SALVAGE_PAGES 64          /* ... or looks at so many pages */
+#define WR_SALVAGE_PAGES 128         /* ... or looks at so many pages */
 
 struct wr_salvage_source;
 

@@ -1,7 +1,10 @@
 /* The database: how it is opened, and its tables: docs/store-format.md says what stands in them. */
+#include <stdio.h>
 #include <string.h>
 
 #include "store/store_private.h"
+
+#define WAL_BYTES (1 << 20) /* then it is written into the file */
 
 /* In this order: locking_mode before anything looks at the file, because a WAL database that is touched without it makes a shared memory
  * file, and on a full disk cannot; page_size and auto_vacuum before the file has pages; the rest at will. Each is read back: a library
@@ -13,12 +16,11 @@ static const struct {
     const char *text; /* instead of the number */
 } pragmas[] = {
     {"PRAGMA locking_mode = EXCLUSIVE", "PRAGMA locking_mode", 0, "exclusive"},
-    {"PRAGMA page_size = 4096", "PRAGMA page_size", WR_STORE_PAGE_BYTES, NULL},
+    {"PRAGMA page_size = 2048", NULL, 0, NULL}, /* one that is there keeps its own */
     {"PRAGMA auto_vacuum = NONE", "PRAGMA auto_vacuum", 0, NULL},
     {"PRAGMA journal_mode = WAL", "PRAGMA journal_mode", 0, "wal"},
     {"PRAGMA synchronous = FULL", "PRAGMA synchronous", 2, NULL},
     {"PRAGMA secure_delete = OFF", "PRAGMA secure_delete", 0, NULL},
-    {"PRAGMA wal_autocheckpoint = 256", "PRAGMA wal_autocheckpoint", 256, NULL},
     {"PRAGMA journal_size_limit = -1", "PRAGMA journal_size_limit", -1, NULL},
     {"PRAGMA cache_size = -256", "PRAGMA cache_size", -256, NULL},
     {"PRAGMA mmap_size = 0", NULL, 0, NULL}, /* a library without mmap gives no answer */
@@ -80,12 +82,29 @@ static enum wr_result read_back(sqlite3 *db, size_t i, struct wr_error *err) {
     return result;
 }
 
-enum wr_result wr_schema_configure(sqlite3 *db, struct wr_error *err) {
+/* What goes by pages: the database has those it was made with. */
+static enum wr_result configure_pages(sqlite3 *db, uint32_t *ret_page_bytes, struct wr_error *err) {
+    char sql[64];
+    int64_t bytes = 0;
+    int64_t got = 0;
+    WR_TRY(wr_sql_integer(db, "PRAGMA page_size", &bytes, err));
+    if (bytes != WR_STORE_PAGE_BYTES && bytes != WR_STORE_PAGE_BYTES_MAX)
+        return wr_error_set(err, WR_CORRUPT, "pages of %lld bytes: not a store", (long long)bytes);
+    const int64_t pages = WAL_BYTES / bytes;
+    snprintf(sql, sizeof sql, "PRAGMA wal_autocheckpoint = %lld", (long long)pages);
+    WR_TRY(wr_sql_integer(db, sql, &got, err));
+    if (got != pages)
+        return wr_error_set(err, WR_UNSUPPORTED, "%s: SQLite answers %lld", sql, (long long)got);
+    *ret_page_bytes = (uint32_t)bytes;
+    return WR_OK;
+}
+
+enum wr_result wr_schema_configure(sqlite3 *db, uint32_t *ret_page_bytes, struct wr_error *err) {
     for (size_t i = 0; i < sizeof pragmas / sizeof pragmas[0]; i++) {
         WR_TRY(wr_sql_exec(db, pragmas[i].set, err));
         WR_TRY(read_back(db, i, err));
     }
-    return WR_OK;
+    return configure_pages(db, ret_page_bytes, err);
 }
 
 enum wr_result wr_schema_is_newer(sqlite3 *db, bool *ret_newer, struct wr_error *err) {

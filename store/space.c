@@ -33,13 +33,13 @@ static enum wr_result set_limit(struct wr_store *store, uint64_t limit, struct w
 }
 
 static uint64_t full_limit(const struct wr_store *store) {
-    return (store->options.budget_bytes - store->options.wal_reserve_bytes) / WR_STORE_PAGE_BYTES;
+    return (store->options.budget_bytes - store->options.wal_reserve_bytes) / store->page_bytes;
 }
 
 /* What lies aside counts in the budget, but leaves a quarter of it. */
 static uint64_t present_limit(const struct wr_store *store) {
     uint64_t limit = full_limit(store);
-    uint64_t aside = wr_aside_bytes(store) / WR_STORE_PAGE_BYTES;
+    uint64_t aside = wr_aside_bytes(store) / store->page_bytes;
     return aside < limit - limit / 4 ? limit - aside : limit / 4;
 }
 
@@ -52,7 +52,7 @@ static bool above_floor(const struct wr_store *store, uint64_t bytes) {
 }
 
 static enum wr_result grow_step(struct wr_store *store, int64_t missing, struct wr_error *err) {
-    int64_t bytes = (missing - 2) * (WR_STORE_PAGE_BYTES - 4);
+    int64_t bytes = (missing - 2) * ((int64_t)store->page_bytes - 4);
     if (bytes > STEP_BYTES)
         bytes = STEP_BYTES;
     char sql[96];
@@ -94,7 +94,7 @@ static enum wr_result grow_wal(struct wr_store *store, struct wr_error *err) {
     const int64_t want = (int64_t)store->options.wal_reserve_bytes - WAL_SPARE_BYTES;
     int64_t spare = 0;
     WR_TRY(pages(store, WR_SQL_FREELIST_COUNT, &spare, err));
-    int64_t bytes = (spare - 8) * (WR_STORE_PAGE_BYTES - 4);
+    int64_t bytes = (spare - 8) * ((int64_t)store->page_bytes - 4);
     if (bytes > want + CACHE_BYTES)
         bytes = want + CACHE_BYTES;
     if (want <= 0 || wr_wal_bytes(store->db) >= bytes - CACHE_BYTES || !above_floor(store, store->options.wal_reserve_bytes))
@@ -141,8 +141,8 @@ void wr_space_regain(struct wr_store *store) {
 void wr_space_measure(struct wr_store *store) {
     int64_t value = 0;
     if (wr_space_free_pages(store, &value, NULL) == WR_OK)
-        atomic_store_explicit(&store->stats.free_bytes, (uint64_t)value * WR_STORE_PAGE_BYTES, memory_order_relaxed);
-    atomic_store_explicit(&store->stats.reserved_bytes, store->page_limit * WR_STORE_PAGE_BYTES + store->options.wal_reserve_bytes,
+        atomic_store_explicit(&store->stats.free_bytes, (uint64_t)value * store->page_bytes, memory_order_relaxed);
+    atomic_store_explicit(&store->stats.reserved_bytes, store->page_limit * store->page_bytes + store->options.wal_reserve_bytes,
                           memory_order_relaxed);
 }
 
@@ -266,7 +266,7 @@ int64_t wr_space_batch_pages(const struct wr_store *store) {
 }
 
 enum wr_result wr_space_make_room(struct wr_store *store, size_t body_bytes, struct wr_error *err) {
-    const int64_t need = (int64_t)(body_bytes / (WR_STORE_PAGE_BYTES - 4)) + WR_STORE_PAGES_SPARE;
+    const int64_t need = (int64_t)(body_bytes / (store->page_bytes - 4)) + WR_STORE_PAGES_SPARE;
     int64_t target = need;
     bool lost = false; /* what nobody has is only evicted for the batch where some had to go in any case */
     for (;;) {

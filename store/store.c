@@ -36,7 +36,7 @@ static uint64_t oldest_unacked(struct wr_store *store) {
 
 /* By what the file really has in use, of which what waits has its share: a page is seldom full, so bodies alone would never come so far. */
 unsigned wr_store_waiting_percent(const struct wr_store *store) {
-    const uint64_t limit = store->page_limit * WR_STORE_PAGE_BYTES;
+    const uint64_t limit = store->page_limit * store->page_bytes;
     const uint64_t unused = atomic_load_explicit(&store->stats.free_bytes, memory_order_relaxed);
     uint64_t waiting_bytes = 0;
     for (int lane = 0; lane < WR_LANES; lane++)
@@ -195,7 +195,7 @@ static enum wr_result open_database(struct wr_store *store, bool keep_books, con
     WR_TRY(wr_schema_is_newer(store->db, &report->newer, err));
     if (report->newer)
         return wr_error_set(err, WR_UNSUPPORTED, "a later version of this program made it");
-    WR_TRY(wr_schema_configure(store->db, err));
+    WR_TRY(wr_schema_configure(store->db, &store->page_bytes, err));
     WR_TRY(wr_wal_refresh(store->db, err));
     WR_TRY(wr_schema_ensure(store->db, &fresh, &version, err));
     if (!fresh)

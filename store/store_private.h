@@ -27,11 +27,12 @@
 #include "store/written.h"
 
 #define WR_STORE_SCHEMA_VERSION 2
-#define WR_STORE_PAGE_BYTES 4096
-#define WR_STORE_PAGES_SPARE 24 /* free pages that an insert finds, beyond those for its body */
+#define WR_STORE_PAGE_BYTES 2048     /* of a fresh store: a commit of 64 aggregates changes few bytes on several pages */
+#define WR_STORE_PAGE_BYTES_MAX 4096 /* of one that an earlier version made */
+#define WR_STORE_PAGES_SPARE 48 /* free pages that an insert finds, beyond those for its body */
 #define WR_STORE_OFFER_STRIDE 16
 #define WR_STORE_OUT 256        /* what may be in flight: the uplink's largest window */
-#define WR_STORE_EVICT_PAGES 64 /* what an eviction frees beyond the need: whole leaves go, none is rewritten half empty */
+#define WR_STORE_EVICT_PAGES 128 /* what an eviction frees beyond the need: whole leaves go, none is rewritten half empty */
 #define WR_STORE_ACKS_BATCH 256 /* acknowledgements go with every commit; so many, or ... */
 #define WR_STORE_ACKS_AGE_NS                                                                                                               \
     (60 * WR_NS_PER_S) /* ... so old, they get one of their own: if lost, they cost repetitions, which receivers know by the key */
@@ -239,6 +240,7 @@ struct wr_store {
     struct wr_thrift thrift;
     struct wr_written *written; /* what all files are reached by */
     int64_t opened_boot_ns;
+    uint32_t page_bytes; /* of the database that is open */
     uint64_t page_limit;
     int64_t retry_ns;             /* after a failed commit: not before */
     int64_t last_wall_ns;         /* of the last commit before it was opened */
@@ -272,7 +274,7 @@ WR_MUST_USE enum wr_result wr_sql_meta_get(struct wr_store *store, const char *k
 
 /* schema.c */
 WR_MUST_USE enum wr_result wr_schema_open(const char *file, const char *vfs, int flags, sqlite3 **ret_db, struct wr_error *err);
-WR_MUST_USE enum wr_result wr_schema_configure(sqlite3 *db, struct wr_error *err);
+WR_MUST_USE enum wr_result wr_schema_configure(sqlite3 *db, uint32_t *ret_page_bytes, struct wr_error *err);
 /* Makes the tables if there are none. *ret_fresh tells. *ret_version: 1 is to be migrated. WR_UNSUPPORTED: a later version made it. */
 WR_MUST_USE enum wr_result wr_schema_ensure(sqlite3 *db, bool *ret_fresh, int64_t *ret_version, struct wr_error *err);
 
@@ -283,6 +285,8 @@ WR_MUST_USE enum wr_result wr_migrate(sqlite3 *db, int64_t version, struct wr_er
 /* page_one.c */
 /* Keeps a copy of the first page beside the database. */
 void wr_page_one_save(const struct wr_store *store);
+/* The size of a page, by what the first one or the copy of it says; 0: neither can be read. */
+uint32_t wr_page_one_size(const char *file);
 /* Puts the copy that lies beside this database in its place. WR_NOT_FOUND, WR_IO. */
 WR_MUST_USE enum wr_result wr_page_one_restore(const char *file);
 /* The database has no page at all, but there is a copy of its first. */

@@ -13,7 +13,7 @@ from bench import DATA, NO_RULES, cpu_ns, equal, outbox
 
 def pages_used(directory):
     with contextlib.closing(sqlite3.connect(directory / "outbox.db")) as database:
-        return [database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count")]
+        return [database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")]
 
 
 def pages(bench):
@@ -22,7 +22,7 @@ def pages(bench):
     before = pages_used(directory)
     result = outbox(bench, "fill", directory, bench.pick(5, 10), 1024, 64)
     after = pages_used(directory)
-    used = (after[0] - after[1] - before[0] + before[1]) * 4096
+    used = (after[0] - after[1] - before[0] + before[1]) * after[2]
     files = "occupancy, NAB (4 files), air quality; windows of ten samples, interleaved"
     bench.table.add("disk pages per aggregate", used / result["aggregates"], "B", f"{files}; 1024 a segment", 12.0)
     bench.table.add("  body of a segment", result["body_bytes"] / result["aggregates"], "B/aggregate", "the same")

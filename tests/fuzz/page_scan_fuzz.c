@@ -10,6 +10,7 @@ struct input {
     const uint8_t *data;
     size_t size;
     unsigned reads;
+    uint32_t page_bytes;
 };
 
 static volatile uint64_t sink;
@@ -19,16 +20,16 @@ static void touch(const uint8_t *bytes, size_t len) {
         sink += bytes[i];
 }
 
-static enum wr_result read_page(void *user, uint32_t page, uint8_t bytes[WR_PAGE_BYTES], struct wr_error *err) {
+static enum wr_result read_page(void *user, uint32_t page, uint8_t *bytes, struct wr_error *err) {
     struct input *input = user;
     (void)err;
-    if (page == 0 || (size_t)(page - 1) * WR_PAGE_BYTES >= input->size)
+    if (page == 0 || (size_t)(page - 1) * input->page_bytes >= input->size)
         return WR_EMPTY;
     if (input->reads++ > 4096)
         return WR_LIMIT; /* many cells, one long chain: slow, not endless */
-    const size_t at = (size_t)(page - 1) * WR_PAGE_BYTES;
-    const size_t len = input->size - at < WR_PAGE_BYTES ? input->size - at : WR_PAGE_BYTES;
-    memset(bytes, 0, WR_PAGE_BYTES);
+    const size_t at = (size_t)(page - 1) * input->page_bytes;
+    const size_t len = input->size - at < input->page_bytes ? input->size - at : input->page_bytes;
+    memset(bytes, 0, input->page_bytes);
     memcpy(bytes, input->data + at, len);
     return WR_OK;
 }
@@ -51,15 +52,20 @@ static enum wr_result on_account(void *user, int64_t id, const struct wr_account
     return WR_OK;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    struct input input = {data, size, 0};
+static void scan(const uint8_t *data, size_t size, uint32_t page_bytes) {
+    struct input input = {data, size, 0, page_bytes};
     const struct wr_page_visitor visitor = {&input, read_page, on_row, on_damaged, on_account};
-    struct wr_page_scan scan = {.record = NULL};
+    struct wr_page_scan scan = {.page_bytes = page_bytes};
     enum wr_result result = WR_OK;
     for (uint32_t page = 1; result == WR_OK; page++)
         result = wr_page_scan_page(&scan, page, &visitor, NULL);
     if (result != WR_EMPTY && result != WR_LIMIT)
         abort();
     wr_page_scan_fini(&scan);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    scan(data, size, 2048);
+    scan(data, size, 4096);
     return 0;
 }

@@ -22,7 +22,7 @@ http: {{listen: "127.0.0.1:{http}"}}
 control: {{socket: weir.sock}}
 log: {{format: json}}
 """
-PAGE = 4096
+PAGE = 2048
 
 
 def is_empty(audit):

@@ -39,7 +39,8 @@ class LoopDisk:
         self.mount.mkdir()
         try:
             self.device = subprocess.run(["losetup", "-f", "--show", self.image], check=True, capture_output=True, text=True).stdout.strip()
-            subprocess.run(["mkfs.ext4", "-q", self.device], check=True, capture_output=True)
+            now = "lazy_itable_init=0,lazy_journal_init=0"  # not some seconds later, while we count
+            subprocess.run(["mkfs.ext4", "-q", "-E", now, self.device], check=True, capture_output=True)
             subprocess.run(["mount", self.device, self.mount], check=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError):
             self.close()

@@ -146,7 +146,7 @@ static enum wr_result trim(struct wr_store *store, int lane, uint64_t more_bytes
     const uint64_t quota = options_of(store, lane)->quota_bytes;
     if (quota == 0 || store->keep[lane].counted_to != INT64_MAX || bytes_then(store, lane) + more_bytes <= quota)
         return WR_OK;
-    uint64_t batch = (uint64_t)wr_space_batch_pages(store) * WR_STORE_PAGE_BYTES;
+    uint64_t batch = (uint64_t)wr_space_batch_pages(store) * store->page_bytes;
     batch = batch < quota / 32 ? batch : quota / 32;
     bool lost = false;
     enum wr_result result = WR_OK;

@@ -355,7 +355,7 @@ void wr_merging_make_room(struct wr_store *store, const struct wr_now *now) {
         struct batch batch = {0};
         int64_t spare = 0;
         if (!store->db || !now->wall_trusted || !knows_all_lengths(store) || wr_space_free_pages(store, &spare, NULL) != WR_OK ||
-            spare + (int64_t)(store->history.bytes / WR_STORE_PAGE_BYTES) >= enough)
+            spare + (int64_t)(store->history.bytes / store->page_bytes) >= enough)
             return;
         enum wr_result result = merge_batch(store, &batch, now, NULL);
         wr_merge_free(batch.merge);

@@ -17,7 +17,7 @@
 #define FEW 20
 #define MANY 2000
 #define LARGE 200 /* aggregates of a segment that fills a page and more */
-#define BURST 2000
+#define BURST 4000
 #define LOG_BYTES (1 << 20)
 
 static int setup(void **state) {

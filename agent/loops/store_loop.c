@@ -315,6 +315,16 @@ static void end(struct wr_store_loop *loop, const struct wr_now *now) {
     loop->phase = WR_STORE_ENDED;
 }
 
+#define STUCK_REFUSALS 3
+
+/* The requests are closed last. A disk that refused is tried once more, and at once: it may be well again, and what is on its way is lost without it. */
+static void begin_stop(struct wr_store_loop *loop) {
+    loop->phase = WR_STORE_STOPS;
+    loop->retry_boot_ns = 0;
+    if (loop->refusals > STUCK_REFUSALS)
+        loop->refusals = STUCK_REFUSALS;
+}
+
 /* What is in the channels at a stop, until nothing is left in two turns, or the disk goes on refusing. */
 static int64_t stop_turn(struct wr_store_loop *loop, const struct wr_now *now) {
     work(loop, now);
@@ -322,7 +332,7 @@ static int64_t stop_turn(struct wr_store_loop *loop, const struct wr_now *now) {
     wr_channel_stats(loop->journal, &journal);
     wr_channel_stats(loop->from_engine, &handovers);
     wr_channel_stats(loop->from_uplink, &uplink);
-    bool stuck = loop->refusals > 3;
+    bool stuck = loop->refusals > STUCK_REFUSALS;
     bool empty = journal.depth + handovers.depth + uplink.depth == 0 && !loop->handover && !loop->n_alarms && !loop->asked_waits;
     if (!empty && !stuck)
         return loop->refusals ? loop->retry_boot_ns : 0;
@@ -337,7 +347,7 @@ int64_t wr_store_loop_turn(struct wr_store_loop *loop, const struct wr_now *now,
         return loop->phase == WR_STORE_RUNS ? next_deadline(loop) : 0;
     }
     if (received->from == WR_STORE_REQUEST && received->closed)
-        loop->phase = WR_STORE_STOPS; /* the requests are closed last */
+        begin_stop(loop);
     if (!received->closed)
         take(loop, now, received);
     if (loop->phase == WR_STORE_STOPS)

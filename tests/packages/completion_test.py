@@ -45,7 +45,7 @@ def test_bash_options_and_values(lab):
     assert complete(lab, "decode", "--precision", "u") == ["us"]
     assert complete(lab, "alarms", "a") == ["ack"]
     assert complete(lab, "audit", "--st") == ["--store"]
-    assert sorted(complete(lab, "enroll", "--")) == ["--ca", "--help", "--install"]
+    assert sorted(complete(lab, "enroll", "--")) == ["--ca", "--help", "--install", "--no-try"]
     assert complete(lab, "sign", "unsh") == ["unshelve"]
     assert complete(lab, "sign", "--percen") == ["--percent"]
     assert complete(lab, "sign", "--key-f") == ["--key-file"]

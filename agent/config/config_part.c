@@ -1,6 +1,8 @@
 #include "agent/config/config_part.h"
 
+#include <assert.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,7 +167,8 @@ void wr_config_part_free(struct wr_config_part *part) {
 /* -- merged --------------------------------------------------------------------------------------------------------------------------------- */
 
 static void swap(void *a, void *b, size_t bytes) {
-    char kept[sizeof(void *)];
+    char kept[sizeof(uint64_t)]; /* the longest of bytes_of, and a pointer: that is shorter on some machines */
+    static_assert(sizeof(void *) <= sizeof kept && sizeof(double) <= sizeof kept, "no room for a value");
     memcpy(kept, a, bytes);
     memcpy(a, b, bytes);
     memcpy(b, kept, bytes);
@@ -186,9 +189,11 @@ static void overlay(const struct wr_config_part *part, const struct wr_yaml_fiel
         snprintf(at, sizeof at, "%s.%s", path, field->key);
         if (!wr_yaml_present(&part->yaml, at) || field->kind == WR_YAML_RECORDS) /* these only at the top */
             continue;
-        void *record, *other;
-        memcpy(&record, own, sizeof record);
-        memcpy(&other, given, sizeof other);
+        void *record = NULL, *other = NULL;
+        if (field->kind == WR_YAML_RECORD) { /* others may be shorter than a pointer */
+            memcpy(&record, own, sizeof record);
+            memcpy(&other, given, sizeof other);
+        }
         if (field->kind == WR_YAML_RECORD && record && other)
             overlay(part, field->fields, at, record, other);
         else if (field->kind == WR_YAML_STRING || field->kind == WR_YAML_RECORD || field->kind == WR_YAML_STRINGS)

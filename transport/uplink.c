@@ -289,6 +289,19 @@ bool wr_uplink_act(struct wr_uplink_action *action, enum wr_uplink_action_kind k
     return true;
 }
 
+/* What the broker never answers would end one session after the other: each time counts as a refusal. The pause before the next session is pause enough. */
+static void blame_left_out(struct wr_uplink *uplink, const struct wr_now *now) {
+    struct item *item = wr_uplink_item_by_id(uplink, uplink->overtaken_id);
+    struct direct *direct = direct_by_id(uplink, uplink->overtaken_id);
+    if (item != NULL) {
+        wr_uplink_item_refuse(uplink, item, WR_UPLINK_UNANSWERED, now->boot_ns);
+        item->retry_boot_ns = now->boot_ns;
+    } else if (direct != NULL) {
+        direct->refusals++;
+        direct->state = direct->refusals >= WR_UPLINK_REFUSALS_TO_PARK ? DIRECT_DROPPED : DIRECT_WAITING;
+    }
+}
+
 /* Whatever time alone decides. */
 static void expire(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random) {
     bool open = uplink->state == WR_UPLINK_ONLINE || uplink->state == WR_UPLINK_DRAINING;
@@ -319,6 +332,7 @@ static void expire(struct wr_uplink *uplink, const struct wr_now *now, uint64_t 
         char cause[WR_UPLINK_CAUSE_BYTES];
         (void)snprintf(cause, sizeof cause, "the broker acknowledged later messages, and for %" PRId64 " ms not the one before them",
                        uplink->config.ack_timeout_ns / WR_NS_PER_MS);
+        blame_left_out(uplink, now);
         close_session(uplink, false);
         session_over(uplink, now, random, cause, NULL);
     }

@@ -23,7 +23,7 @@
  * What goes wrong, and what happens then: the link is down or breaks: full-jitter backoff, reset only after a stable session; a reason that somebody has to do
  * something about (transport/reason.h): at least half of a longer pause; several brokers: the route says which is next, and the pause grows with each round; the broker
  * stops acknowledging, or leaves a message out while it acknowledges later ones: after ack_timeout the session is closed ("connected" proves nothing), so that
- * what was left out is sent again; one segment is refused (reason >= 0x80):
+ * what was left out is sent again, and this counts as a refusal of it; one segment is refused (reason >= 0x80):
  * retried after a backoff of its own while others pass, parked after five refusals; a message above the server's maximum packet size: parked
  * at once; commands are not granted: the data goes all the same, and they are asked for again after subscribe_retry_ns and with the next connection; the connection
  * ends before a subscription is answered (there are brokers that close it instead of refusing), three times in a row: the next one asks only after

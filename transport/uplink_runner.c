@@ -35,6 +35,8 @@ static void request(struct wr_uplink_runner *runner, const struct wr_uplink_requ
     char text[128];
     if (what->reason == 0)
         (void)snprintf(text, sizeof text, "cannot be encoded");
+    else if (what->reason == WR_UPLINK_UNANSWERED)
+        (void)snprintf(text, sizeof text, "sent %d times, and never acknowledged by the broker", WR_UPLINK_REFUSALS_TO_PARK);
     else
         (void)snprintf(text, sizeof text,
                        what->reason == 0x95 ? "larger than the broker accepts (0x%02X)" : "refused by the broker (0x%02X)", what->reason);

@@ -192,6 +192,33 @@ static void a_message_that_is_left_out_ends_the_session(void **state) {
     wr_uplink_free(bench.uplink);
 }
 
+/* The same message each time: it is given up as one that was refused, and the sessions stay. */
+static void a_message_that_is_never_answered_is_given_up(void **state) {
+    (void)state;
+    struct bench bench;
+    bench_open(&bench);
+    assert_true(give(&bench, 1));
+    for (uint64_t i = 0; i < WR_UPLINK_REFUSALS_TO_PARK; i++) {
+        online(&bench);
+        expect(&bench, WR_UPLINK_ACT_DIRECT);
+        assert_int_equal(bench.action.direct->id, 1);
+        for (uint64_t later = 0; later < 2; later++) {
+            assert_true(give(&bench, 100 + 2 * i + later));
+            expect(&bench, WR_UPLINK_ACT_DIRECT);
+            session(&bench, WR_SESSION_DELIVERED, bench.action.id, 0);
+            expect(&bench, WR_UPLINK_ACT_DIRECT_DONE);
+            bench.now.boot_ns += later == 0 ? 29 * WR_NS_PER_S : WR_NS_PER_S;
+        }
+        expect(&bench, WR_UPLINK_ACT_CLOSE);
+    }
+    expect(&bench, WR_UPLINK_ACT_DIRECT_DONE);
+    assert_int_equal(bench.action.id, 1);
+    assert_false(bench.action.delivered);
+    online(&bench);
+    assert_false(next(&bench));
+    wr_uplink_free(bench.uplink);
+}
+
 static void a_stop_says_goodbye(void **state) {
     (void)state;
     struct bench bench;
@@ -920,6 +947,7 @@ int main(void) {
         cmocka_unit_test(direct_messages_keep_their_order),
         cmocka_unit_test(silence_ends_a_session_only_with_something_in_flight),
         cmocka_unit_test(a_message_that_is_left_out_ends_the_session),
+        cmocka_unit_test(a_message_that_is_never_answered_is_given_up),
         cmocka_unit_test(a_stop_says_goodbye),
         cmocka_unit_test(lanes_and_cursors_take_turns),
         cmocka_unit_test(a_salvaged_segment_is_known_by_its_place),

@@ -81,7 +81,7 @@ uint32_t wr_uplink_budget_allows(struct wr_uplink *uplink, const struct wr_now *
 }
 
 void wr_uplink_budget_fetched(struct wr_uplink *uplink, const struct wr_now *now, uint8_t lane, uint32_t bytes) {
-    if (is_patient(lane))
+    if (is_patient(lane) && uplink->budget_level == WR_BUDGET_SLOW) /* where all is spent that rate is none: it would be owed for days */
         wr_pace_rate_sent(&uplink->even, bytes, now->boot_ns);
 }
 

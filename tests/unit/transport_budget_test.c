@@ -188,6 +188,29 @@ static void the_next_day_goes_on(void **state) {
     wr_uplink_free(bench.uplink);
 }
 
+/* What was under way when a day's budget ran out is not owed at the rate of that budget, which is none. */
+static void a_spent_day_owes_nothing_to_the_next(void **state) {
+    (void)state;
+    struct bench bench;
+    bench_open(&bench, 100 * LIMIT, LIMIT);
+    tell(&bench, (struct wr_uplink_reply){.kind = WR_UPLINK_COUNTED, .lane = WR_BUDGET_MONTH, .count = {.spent = 80 * LIMIT}});
+    tell(&bench, (struct wr_uplink_reply){.kind = WR_UPLINK_COUNTED, .lane = WR_BUDGET_DAY});
+    tell(&bench, (struct wr_uplink_reply){.kind = WR_UPLINK_READY, .epoch = EPOCH, .seq = 100});
+    struct asked asked = gets(&bench, true);
+    assert_int_equal(level(&bench), WR_BUDGET_SLOW);
+    assert_int_equal(asked.most, 1);
+    wr_uplink_on_wire(bench.uplink, &bench.now, LIMIT);
+    assert_int_equal(level(&bench), WR_BUDGET_SPENT);
+    give_window(&bench, &asked.window, 101, 200000); /* at a byte a second: more than two days */
+    asked = gets(&bench, true);
+    assert_int_equal(asked.most, 0);
+    pass(&bench, DAY_NS);
+    asked = gets(&bench, true);
+    assert_int_equal(level(&bench), WR_BUDGET_SLOW);
+    assert_int_equal(asked.most, 1);
+    wr_uplink_free(bench.uplink);
+}
+
 /* Either budget alone may be the tighter one. */
 static void the_tighter_of_both_counts(void **state) {
     (void)state;
@@ -380,6 +403,7 @@ int main(void) {
         cmocka_unit_test(the_least_urgent_waits_first),
         cmocka_unit_test(windows_go_at_an_even_rate),
         cmocka_unit_test(the_next_day_goes_on),
+        cmocka_unit_test(a_spent_day_owes_nothing_to_the_next),
         cmocka_unit_test(the_tighter_of_both_counts),
         cmocka_unit_test(counts_are_kept_in_time),
         cmocka_unit_test(without_a_budget_nobody_counts),

@@ -96,6 +96,7 @@ void wr_uplink_load(const struct wr_uplink *uplink, struct wr_uplink_load *ret_l
 static void on_ready(struct wr_uplink *uplink, const struct wr_uplink_reply *reply) {
     for (size_t i = 0; i < uplink->n_items; i++)
         wr_uplink_item_free(&uplink->items[i]);
+    uplink->overtaken_id = 0; /* it may be one of those; the next answer says more */
     uplink->store_ready = true;
     uplink->epoch = reply->epoch;
     uplink->start_seq = reply->seq;

@@ -340,6 +340,51 @@ static void segment_comes(struct bench *bench, int64_t seq) {
     wr_uplink_on_store(bench->uplink, &bench->now, &reply, 1000, WR_OK);
 }
 
+/* Two windows, once, of which the broker answers the second alone. */
+static void serve(struct bench *bench, int64_t *seq, uint64_t *left_out) {
+    while (next(bench)) {
+        const struct wr_uplink_request request = bench->action.request;
+        const uint64_t id = bench->action.id;
+        if (bench->action.kind == WR_UPLINK_ACT_PUBLISH && *left_out == 0) {
+            *left_out = id;
+        } else if (bench->action.kind == WR_UPLINK_ACT_PUBLISH) {
+            session(bench, WR_SESSION_DELIVERED, id, 0);
+        } else if (request.kind == WR_UPLINK_GET) {
+            while (*seq < 2 && request.lane == WR_LANE_WINDOWS)
+                segment_comes(bench, ++*seq);
+            struct wr_uplink_reply done = {
+                .kind = WR_UPLINK_DONE, .lane = request.lane, .cursor = request.cursor, .ticket = request.ticket};
+            wr_uplink_on_store(bench->uplink, &bench->now, &done, 0, WR_OK);
+        } else if (request.kind == WR_UPLINK_OFFER) {
+            struct wr_uplink_reply offered = {.kind = WR_UPLINK_OFFERED, .lane = request.lane, .seq = request.last};
+            wr_uplink_on_store(bench->uplink, &bench->now, &offered, 0, WR_OK);
+        }
+    }
+}
+
+/* What was left out is in flight no more: nobody waits for it, and nobody spins. */
+static void a_fresh_store_forgets_what_was_left_out(void **state) {
+    (void)state;
+    struct bench bench;
+    int64_t seq = 0;
+    uint64_t left_out = 0;
+    bench_open(&bench);
+    online(&bench);
+    struct wr_uplink_reply ready = {.kind = WR_UPLINK_READY, .epoch = 1};
+    wr_uplink_on_store(bench.uplink, &bench.now, &ready, 0, WR_OK);
+    serve(&bench, &seq, &left_out);
+    assert_true(seq == 2 && left_out > 0);
+    assert_int_equal(delay(&bench), 30 * WR_NS_PER_S);
+    ready.epoch = 2;
+    wr_uplink_on_store(bench.uplink, &bench.now, &ready, 0, WR_OK);
+    serve(&bench, &seq, &left_out);
+    bench.now.boot_ns += 31 * WR_NS_PER_S;
+    serve(&bench, &seq, &left_out);
+    assert_true(wr_uplink_wake_ns(bench.uplink) > bench.now.boot_ns);
+    assert_int_equal(wr_uplink_state(bench.uplink), WR_UPLINK_ONLINE);
+    wr_uplink_free(bench.uplink);
+}
+
 /* Runs a drain of windows, without end unless seq is NULL, all acknowledged at once. Returns how many went until then. */
 static unsigned drains(struct bench *bench, int64_t until_boot_ns, int64_t *seq) {
     unsigned published = 0;
@@ -948,6 +993,7 @@ int main(void) {
         cmocka_unit_test(silence_ends_a_session_only_with_something_in_flight),
         cmocka_unit_test(a_message_that_is_left_out_ends_the_session),
         cmocka_unit_test(a_message_that_is_never_answered_is_given_up),
+        cmocka_unit_test(a_fresh_store_forgets_what_was_left_out),
         cmocka_unit_test(a_stop_says_goodbye),
         cmocka_unit_test(lanes_and_cursors_take_turns),
         cmocka_unit_test(a_salvaged_segment_is_known_by_its_place),

@@ -74,7 +74,8 @@ bool wr_shadow_prepare(struct wr_shadow *shadow, const struct wr_evaluator *in_f
 }
 
 void wr_shadow_take(struct wr_shadow *shadow, const struct wr_reading *seen, int64_t arrival_boot_ns, const struct wr_now *now) {
-    if (seen->series >= shadow->attached)
+    /* New ones, here and there; many at once come with wr_shadow_prepare, between two looks at the clock. */
+    if (seen->series >= shadow->attached && seen->series - shadow->attached < WR_SHADOW_SLICE_SERIES)
         (void)attach(shadow, now);
     if (seen->series >= shadow->attached) {
         shadow->skipped++;

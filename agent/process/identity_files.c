@@ -9,6 +9,7 @@
 #include "transport/tls.h"
 
 #define KEY_BYTES 16384
+#define SHOWN ".shown" /* behind the name of the certificate, while it is shown. Not .new: that may be the very file which is installed, and it is removed */
 
 static const struct wr_file_form PUBLIC = {.mode = 0644, .uid = WR_FILE_KEEP, .gid = (gid_t)WR_FILE_KEEP};
 
@@ -146,7 +147,7 @@ static enum wr_result prove(const struct wr_identity_files *files, const struct 
     char path[PATH_MAX];
     if (!proof)
         return WR_OK;
-    if (snprintf(path, sizeof path, "%s" WR_TLS_NEXT_KEY, files->cert) >= (int)sizeof path)
+    if (snprintf(path, sizeof path, "%s" SHOWN, files->cert) >= (int)sizeof path)
         return wr_error_set(err, WR_LIMIT, "%s: the path is too long", files->cert);
     WR_TRY(wr_file_write(path, cert->data, cert->len, &PUBLIC, err));
     const enum wr_result result = proof->prove(proof->user, path, err);

@@ -182,7 +182,7 @@ def test_shown_to_a_broker_first(lab):
     reconnects(agent, lambda: cluster.moves_to(cluster.first))
     enroll(agent, "--install", authority.sign(agent.directory / "foreign.csr", agent.directory / "again.pem", by="other-ca"), "--no-try")
     assert (agent.directory / "node.pem").read_bytes() == (agent.directory / "again.pem").read_bytes()
-    assert not (agent.directory / "node.pem.new").exists()
+    assert not (agent.directory / "node.pem.shown").exists()
 
 
 def test_what_is_refused(lab):

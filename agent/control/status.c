@@ -88,6 +88,11 @@ static uint64_t dropped_readings(const struct wr_agent *agent) {
     return state == WR_STORE_OPEN || state == WR_STORE_WITHOUT ? (uint64_t)agent->store.stats->dropped_readings : 0;
 }
 
+/* Also looked at while the store opens: its numbers are not there yet. */
+static uint64_t merged_readings(const struct wr_agent *agent) {
+    return agent->store.state == WR_STORE_OPEN ? (uint64_t)agent->store.stats->merged_readings : 0;
+}
+
 /* Of a broken store; NULL: there is none. */
 static const struct wr_store_stats *salvage_of(const struct wr_agent *agent) {
     const bool open = agent->store.state == WR_STORE_OPEN;
@@ -291,7 +296,7 @@ static enum wr_result print_json(struct wr_agent *agent, const struct outbox *ou
         wr_json_null(&json, "readings");
     wr_json_bool(&json, "high_water", (agent->store.high_water & WR_STORE_PRESSURE_ROOM) != 0);
     wr_json_string(&json, "ladder", wr_ladder_step_name((enum wr_ladder_step)agent->store.ladder));
-    wr_json_uint(&json, "merged_readings", agent->store.stats ? agent->store.stats->merged_readings : 0);
+    wr_json_uint(&json, "merged_readings", merged_readings(agent));
     wr_status_store_json(agent, &json);
     outbox_trouble_json(agent, &json);
     salvage_json(agent, &json);

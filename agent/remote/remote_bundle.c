@@ -123,7 +123,7 @@ static uint64_t add(uint64_t so_far, uint64_t number) {
 /* A number that is another one when there is something new to tell: the counts of readings are not. */
 static uint64_t told(const struct wr_agent *agent) {
     const struct wr_engine_shadow_shown *shown = &agent->engine.shadow.shown;
-    uint64_t number = add(WR_FINGERPRINT_START, agent->shadow.pair);
+    uint64_t number = add(add(WR_FINGERPRINT_START, agent->shadow.pair), agent->shadow.version); /* the same rules may come again */
     number = add(add(number, shown->raised), shown->cleared);
     number = add(add(number, shown->differ), shown->active);
     number = add(add(number, shown->in_force_active), shown->skipped != 0);

@@ -120,7 +120,7 @@ static const struct wr_yaml_field commands_fields[] = {
      .kind = WR_YAML_BOOL,
      AT(wr_config_commands, bundles),
      .fallback = "false",
-     .help = "bundles of rules that this key has signed are taken and put in force beside `rules`; see `docs/bundles.md`"},
+     .help = "bundles of rules and config that this key has signed are taken and put in force beside those here; see `docs/bundles.md`"},
     {.key = "health",
      .kind = WR_YAML_DURATION,
      AT(wr_config_commands, health_ns),

@@ -81,7 +81,8 @@ const char *const wr_postgres_audit_views[] = {
     "    LEFT JOIN told AS t ON t.site = n.site AND t.node = n.node CROSS JOIN LATERAL (\n"
     "        SELECT coalesce(sum(CASE key WHEN 'recovered' THEN -value::numeric ELSE value::numeric END), 0) AS lost,\n"
     "               coalesce(jsonb_object_agg(key, value::numeric), '{}') AS reasons\n"
-    "        FROM jsonb_each_text(a.books) WHERE key LIKE 'dropped(%' OR key = 'recovered') AS b;\n",
+    "        FROM jsonb_each_text(a.books)\n"
+    "        WHERE (key LIKE 'dropped(%' AND key <> 'dropped(unwanted)') OR key = 'recovered') AS b;\n",
     NULL};
 
 /* Epochs without a whole record come too: of them nothing can be said but how many segments there are. */
@@ -93,10 +94,10 @@ static const char epochs_sql[] =
     "UNION ALL SELECT '-', k.node, k.epoch, 0, 0, 0, 0, 0, 0, 0, sum(k.n), 0, 0, '{}' FROM k "
     "WHERE NOT EXISTS (SELECT FROM a WHERE a.node = k.node AND a.epoch = k.epoch) GROUP BY k.node, k.epoch "
     "ORDER BY 2, 6, 3";
-static const char losses_sql[] =
-    "SELECT node, coalesce(reason, ''), coalesce(source, ''), coalesce(window_name, ''), abs(sum(readings))::bigint, "
-    "(extract(epoch FROM min(since)) * 1000000)::bigint, (extract(epoch FROM max(until)) * 1000000)::bigint "
-    "FROM @.lost GROUP BY 1, 2, 3, 4 ORDER BY 1, 6";
+static const char losses_sql[] = "SELECT node, coalesce(reason, ''), coalesce(source, ''), coalesce(window_name, ''), "
+                                 "least(abs(sum(readings)), 9223372036854775807)::bigint, "
+                                 "(extract(epoch FROM min(since)) * 1000000)::bigint, (extract(epoch FROM max(until)) * 1000000)::bigint "
+                                 "FROM @.lost GROUP BY 1, 2, 3, 4 ORDER BY 1, 6";
 static const char holes_sql[] =
     "SELECT last + 1, next - 1 FROM (SELECT last, lead(first) OVER (ORDER BY first) AS next FROM (SELECT seq AS first, seq AS last FROM "
     "@.segment WHERE node = $1 AND epoch = $2::bigint UNION ALL SELECT first, last FROM @.segment_range WHERE node = $1 AND epoch = "

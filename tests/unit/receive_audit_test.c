@@ -171,6 +171,7 @@ static void from_files(void **state) {
     assert_false(wr_audit_balances(&audit));
     wr_audit_fini(&audit);
     put("segment-b-000002.jsonl", SEGMENT(3, 20));
+    put("segment-c-000001.jsonl", SEGMENT(2, 40)); /* of another directory that has all, gathered here */
     wr_buf_clear(&text);
     assert_int_equal(wr_audit_files(directory, NULL, &audit, &err), WR_OK);
     assert_true(wr_audit_balances(&audit));

@@ -33,7 +33,7 @@ _weir() {
         return
     fi
     if [[ $command == alarms || $command == sign ]] && [ "$COMP_CWORD" -eq 2 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "$(_weir_values "$command" "weir $command")" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "$(_weir_values "$command" "weir $command") $([ "$command" = sign ] && echo bundle)" -- "$word")
         return
     fi
     mapfile -t COMPREPLY < <(compgen -f -- "$word")

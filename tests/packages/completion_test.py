@@ -47,6 +47,7 @@ def test_bash_options_and_values(lab):
     assert complete(lab, "audit", "--st") == ["--store"]
     assert sorted(complete(lab, "enroll", "--")) == ["--ca", "--help", "--install", "--no-try"]
     assert complete(lab, "sign", "unsh") == ["unshelve"]
+    assert complete(lab, "sign", "bun") == ["bundle"]
     assert complete(lab, "sign", "--percen") == ["--percent"]
     assert complete(lab, "sign", "--key-f") == ["--key-file"]
     (lab.directory / "config.yaml").write_text("")

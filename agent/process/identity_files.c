@@ -9,7 +9,8 @@
 #include "transport/tls.h"
 
 #define KEY_BYTES 16384
-#define SHOWN ".shown" /* behind the name of the certificate, while it is shown. Not .new: that may be the very file which is installed, and it is removed */
+#define SHOWN                                                                                                                              \
+    ".shown" /* behind the name of the certificate, while it is shown. Not .new: that may be the very file which is installed, and it is removed */
 
 static const struct wr_file_form PUBLIC = {.mode = 0644, .uid = WR_FILE_KEEP, .gid = (gid_t)WR_FILE_KEEP};
 

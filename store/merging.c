@@ -6,6 +6,9 @@
  *
  * Nor what was salvaged: the broker may have had it before that store broke, and only its own key tells a receiver so.
  *
+ * What was merged away is overwritten with zeros: a page that is free keeps what it held, and a salvage by pages (page_scan.c) would find there, under keys that no receiver
+ * knows, readings that are in longer windows now.
+ *
  * Whose is it? Where each aggregate's account is certain (the segment's list has no other, or no other with windows of this length), all accounts are exact. Else
  * the segments become a single one, whose list is the sum of theirs.
  *
@@ -312,6 +315,7 @@ static enum wr_result replace(struct wr_store *store, struct batch *batch, const
     enum wr_result result = WR_OK;
     wr_merge_run(batch->merge, &records, &n);
     WR_TRY(wr_space_drop_history(store, err)); /* the little that is left of it */
+    WR_TRY(wr_sql_exec(store->db, "PRAGMA secure_delete = ON", err));
     for (uint32_t i = 0; i < batch->n && result == WR_OK; i++)
         result = remove_source(store, batch->sources[i].seq, !batch->exact, err);
     for (uint32_t i = 0; i < store->lengths.n && result == WR_OK && !batch->exact; i++)
@@ -334,6 +338,15 @@ static void go_on(struct wr_store *store, const struct batch *batch, bool merged
         *after = merged ? batch->skipped - 1 : batch->first;
 }
 
+/* A transaction in which no source that is deleted can be read any more. Where the last line finds no memory others pay for that until the next one, with some pages more. */
+static enum wr_result replace_for_good(struct wr_store *store, struct batch *batch, const struct wr_now *now, struct wr_error *err) {
+    enum wr_result result = wr_commit_begin(store, err);
+    if (result == WR_OK)
+        result = wr_commit_end(store, replace(store, batch, now, err), err);
+    (void)!wr_sql_exec(store->db, "PRAGMA secure_delete = OFF", NULL);
+    return result;
+}
+
 /* WR_EMPTY: nothing came of it. */
 static enum wr_result merge_batch(struct wr_store *store, struct batch *batch, const struct wr_now *now, struct wr_error *err) {
     WR_TRY(find(store, batch, err));
@@ -341,9 +354,7 @@ static enum wr_result merge_batch(struct wr_store *store, struct batch *batch, c
         return wr_error_set(err, WR_NO_MEMORY, "no memory for merging segments");
     enum wr_result result = read_all(store, batch, now, err);
     if (result == WR_OK)
-        result = wr_commit_begin(store, err);
-    if (result == WR_OK)
-        result = wr_commit_end(store, replace(store, batch, now, err), err);
+        result = replace_for_good(store, batch, now, err);
     if (result == WR_OK || result == WR_EMPTY)
         go_on(store, batch, result == WR_OK);
     return result;

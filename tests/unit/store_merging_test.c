@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -250,6 +251,74 @@ static void what_was_salvaged_is_not(void **state) {
     assert_int_equal(of_another_epoch(fixture), SALVAGED);
 }
 
+/* The first page, its copy, and each inner one of a table: what is left can be read page by page only. */
+static void lose_the_structure(struct store_fixture *fixture) {
+    enum { PAGE = 2048 };
+    static const uint8_t zeros[PAGE];
+    uint8_t page[PAGE];
+    char path[512];
+    unsigned lost = 0;
+    snprintf(path, sizeof path, "%s/" WR_STORE_FILE ".page1", fixture->directory);
+    assert_int_equal(unlink(path), 0);
+    snprintf(path, sizeof path, "%s/" WR_STORE_FILE, fixture->directory);
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    for (long at = 0; fseek(file, at, SEEK_SET) == 0 && fread(page, 1, PAGE, file) == PAGE; at += PAGE) {
+        if (at > 0 && page[0] != 0x05)
+            continue;
+        assert_true(fseek(file, at, SEEK_SET) == 0 && fwrite(zeros, 1, PAGE, file) == PAGE);
+        lost++;
+    }
+    fclose(file);
+    assert_true(lost > 1);
+}
+
+/* Sends what waits; the readings in it. */
+static uint64_t deliver(struct store_fixture *fixture) {
+    struct wr_segment segment;
+    struct wr_decoder *decoder;
+    uint64_t readings = 0;
+    int64_t after = 0;
+    assert_int_equal(wr_decoder_new(&decoder), WR_OK);
+    while (wr_store_next(fixture->store, WR_LANE_WINDOWS, after, INT64_MAX, &fixture->now, &segment, &fixture->err) == WR_OK) {
+        struct wr_codec_header header;
+        struct wr_aggregate aggregate;
+        must(fixture, wr_decode_begin(decoder, segment.body, segment.body_len, &header, &fixture->err));
+        while (wr_decode_aggregate(decoder, &aggregate, &fixture->err) == WR_OK)
+            readings += wr_aggregate_readings(&aggregate);
+        after = wr_segment_place(&segment);
+        must(fixture, wr_store_offer(fixture->store, WR_LANE_WINDOWS, after, &fixture->now, &fixture->err));
+        must(fixture, wr_store_ack(fixture->store, WR_LANE_WINDOWS, after, after, &fixture->now, &fixture->err));
+        wr_segment_free(&segment);
+    }
+    wr_decoder_free(decoder);
+    return readings;
+}
+
+/* Pages that are free keep what they held: a salvage must not find there what was merged, each reading would come twice. */
+static void what_was_merged_does_not_come_back(void **state) {
+    struct store_fixture *fixture = *state;
+    must(fixture, store_fixture_open(fixture));
+    fill_until_merged(fixture, 400);
+    assert_int_equal(evicted_readings(fixture), 0);
+    const uint64_t taken = fixture->taken[1];
+    must(fixture, wr_store_close(fixture->store, &fixture->now, &fixture->err));
+    fixture->store = NULL;
+    store_fixture_forget_wal(fixture);
+    lose_the_structure(fixture);
+    must(fixture, store_fixture_open(fixture));
+    assert_true(fixture->report.quarantined);
+    uint64_t readings = 0;
+    const _Atomic uint64_t *salvage = &wr_store_stats(fixture->store)->salvage;
+    for (int i = 0; i < 20000 && atomic_load(salvage) != WR_SALVAGE_DONE; i++) {
+        store_fixture_advance(fixture, 100 * WR_NS_PER_MS);
+        must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
+        readings += deliver(fixture);
+    }
+    assert_int_equal(atomic_load(salvage), WR_SALVAGE_DONE);
+    assert_int_equal(readings, taken);
+}
+
 static void only_where_all_lengths_are_known(void **state) {
     struct store_fixture *fixture = *state;
     static const struct wr_account other[STORE_ACCOUNTS] = {{"floor", "states"}, {"floor", "m5"}, {"floor", WR_LEDGER_INTAKE}};
@@ -463,6 +532,7 @@ int main(void) {
         TEST(what_the_broker_may_have_is_not),
         TEST(what_the_uplink_was_given_is_not),
         TEST(what_was_salvaged_is_not),
+        TEST(what_was_merged_does_not_come_back),
         TEST(only_where_all_lengths_are_known),
         TEST(also_what_was_known_before_there_was_a_database),
         TEST(only_by_a_clock_that_is_right),

@@ -49,7 +49,7 @@ static bool knows_all_lengths(const struct wr_store *store) {
         if (account->length_known)
             continue;
         const uint64_t left = wr_ledger_value(account, WR_BOOK_DELIVERED) + wr_ledger_value(account, WR_BOOK_DROPPED_EVICTED) +
-                              wr_ledger_value(account, WR_BOOK_DROPPED_CORRUPT);
+                              wr_ledger_value(account, WR_BOOK_DROPPED_CORRUPT) + wr_ledger_value(account, WR_BOOK_DROPPED_EXPIRED);
         if (wr_ledger_value(account, WR_BOOK_STORED) > left)
             return false;
     }

@@ -336,6 +336,31 @@ static void only_where_all_lengths_are_known(void **state) {
     assert_true(evicted_readings(fixture) > 0);
 }
 
+/* What has left the store, by its age too, is of no length any more. */
+static void an_unknown_length_that_has_expired_is_none(void **state) {
+    struct store_fixture *fixture = *state;
+    static const struct wr_account other[STORE_ACCOUNTS] = {{"floor", "states"}, {"floor", "m1 of today"}, {"floor", WR_LEDGER_INTAKE}};
+    static const int64_t lengths_ns[STORE_ACCOUNTS] = {0, MINUTE_NS, 0};
+    const int64_t ttl_ns = 100 * 24 * 60 * MINUTE_NS;
+    fixture->options.lanes[WR_LANE_WINDOWS].ttl_ns = ttl_ns;
+    must(fixture, store_fixture_open(fixture));
+    one_segment(fixture);
+    must(fixture, wr_store_close(fixture->store, &fixture->now, &fixture->err));
+    fixture->store = NULL;
+    fixture->tells_lengths = false;
+    must(fixture, store_fixture_open(fixture));
+    must(fixture, wr_store_accounts(fixture->store, other, STORE_ACCOUNTS, false, &fixture->err));
+    wr_store_lengths(fixture->store, lengths_ns, STORE_ACCOUNTS);
+    store_fixture_advance(fixture, 2 * ttl_ns);
+    for (int i = 0; i < 100 && wr_store_due(fixture->store) <= fixture->now.boot_ns; i++)
+        must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
+    assert_int_equal(atomic_load(&wr_store_stats(fixture->store)->expired_segments), 1);
+    fixture->tells_lengths = true; /* so that starts lie on the grid */
+    fill_until_merged(fixture, 1);
+    assert_true(merged_segments(fixture) > 0);
+    assert_int_equal(evicted_readings(fixture), 0);
+}
+
 /* As an agent does: it is told before there is a database. */
 static void also_what_was_known_before_there_was_a_database(void **state) {
     struct store_fixture *fixture = *state;
@@ -534,6 +559,7 @@ int main(void) {
         TEST(what_was_salvaged_is_not),
         TEST(what_was_merged_does_not_come_back),
         TEST(only_where_all_lengths_are_known),
+        TEST(an_unknown_length_that_has_expired_is_none),
         TEST(also_what_was_known_before_there_was_a_database),
         TEST(only_by_a_clock_that_is_right),
         TEST(it_ends_by_itself),

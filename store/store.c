@@ -221,8 +221,8 @@ static enum wr_result open_database(struct wr_store *store, bool keep_books, con
     wr_totals_start(store);
     store->opened_boot_ns = now->boot_ns;
     wr_keep_start(store);
+    wr_thrift_start(store, now); /* before the first commit: what that counts is no reserve any more */
     WR_TRY(mark(store, false, now, err));
-    wr_thrift_start(store, now);
     wr_page_one_save(store);
     wr_salvage_look(store, now);
     return WR_OK;

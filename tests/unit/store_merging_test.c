@@ -355,7 +355,6 @@ static void an_unknown_length_that_has_expired_is_none(void **state) {
     for (int i = 0; i < 100 && wr_store_due(fixture->store) <= fixture->now.boot_ns; i++)
         must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
     assert_int_equal(atomic_load(&wr_store_stats(fixture->store)->expired_segments), 1);
-    fixture->tells_lengths = true; /* so that starts lie on the grid */
     fill_until_merged(fixture, 1);
     assert_true(merged_segments(fixture) > 0);
     assert_int_equal(evicted_readings(fixture), 0);

@@ -165,6 +165,27 @@ static void the_reserve_is_no_part_of_it(void **state) {
     assert_int_equal(level(fixture), WR_BUDGET_FREE);
 }
 
+/* Nor is that of a fresh store which takes the place of one that broke. */
+static void nor_is_the_reserve_of_another_store(void **state) {
+    struct store_fixture *fixture = *state;
+    fixture->options.write_budget_bytes = 1000 * (uint64_t)BUDGET;
+    open_store(fixture);
+    for (int i = 0; i < 300; i++)
+        store_fixture_segment(fixture, 1, 200, 10);
+    close_store(fixture);
+    store_fixture_forget_wal(fixture);
+    open_store(fixture);
+    const uint64_t epoch = wr_store_epoch(fixture->store);
+    store_fixture_scribble(fixture, 4096, 2 << 20);
+    uint64_t before = spent(fixture);
+    for (int i = 0; i < 400 && wr_store_epoch(fixture->store) == epoch; i++) {
+        before = spent(fixture);
+        store_fixture_segment(fixture, 1, 200, 10);
+    }
+    assert_true(wr_store_epoch(fixture->store) != epoch);
+    assert_true(spent(fixture) - before < 400000); /* a segment, and a checkpoint perhaps; the reserve is 4 MB */
+}
+
 static void it_outlives_a_restart_and_most_of_it_a_kill(void **state) {
     struct store_fixture *fixture = *state;
     open_store(fixture);
@@ -330,6 +351,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_is_counted_is_what_the_disk_gets, setup, teardown),
         cmocka_unit_test_setup_teardown(writes_are_counted_in_whole_pages, setup, teardown),
         cmocka_unit_test_setup_teardown(the_reserve_is_no_part_of_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(nor_is_the_reserve_of_another_store, setup, teardown),
         cmocka_unit_test_setup_teardown(it_outlives_a_restart_and_most_of_it_a_kill, setup, teardown),
         cmocka_unit_test_setup_teardown(counting_alone_makes_no_commit, setup, teardown),
         cmocka_unit_test_setup_teardown(without_a_budget_nothing_is_spared, setup, teardown),

@@ -110,14 +110,27 @@ static enum wr_result insert(struct wr_salvage *salvage, const struct wr_page_ro
     return result;
 }
 
+/* It would be deleted at once, if it stood at its place: among younger rows it would live on, and rows that were deleted for their age would come back. */
+static enum wr_result is_too_old(struct wr_salvage *salvage, const struct wr_page_row *row, bool *ret_too_old, struct wr_error *err) {
+    struct wr_store *store = salvage->store;
+    const int64_t ttl_ns = store->options.lanes[row->header.lane].ttl_ns;
+    int64_t age_ns = 0;
+    if (ttl_ns > 0)
+        WR_TRY(wr_age_at_least(store, store->txn.next_seq, row->body, row->body_len, salvage->now, &age_ns, err));
+    *ret_too_old = ttl_ns > 0 && age_ns >= ttl_ns;
+    return WR_OK;
+}
+
 static enum wr_result take(void *user, const struct wr_page_row *row, struct wr_error *err) {
     struct wr_salvage *salvage = user;
-    bool known = false;
+    bool not_wanted = false;
     salvage->whole++;
     if (row->header.epoch == salvage->store->epoch || wr_salvage_source_is_finished(salvage->source, row))
         return WR_OK;
-    WR_TRY(is_known(salvage, &row->header, &known, err));
-    if (known)
+    WR_TRY(is_known(salvage, &row->header, &not_wanted, err));
+    if (!not_wanted)
+        WR_TRY(is_too_old(salvage, row, &not_wanted, err));
+    if (not_wanted)
         return WR_OK;
     WR_TRY(insert(salvage, row, err));
     wr_gaps_span(salvage->store, WR_BOOK_RECOVERED, row->header.t0_ns, row->header.t1_ns);

@@ -4,6 +4,7 @@
  * a row of the present store, once. Its body stays as it is, so it goes upstream under its own key; its row has a seq of this store, under which it is
  * offered, acknowledged, evicted and kept as history like any other: the invariants S1 to S6 know nothing of it. Its readings are booked
  * as recovered and stored, in the same transaction, and gap records tell of them (store/gaps.c).
+ * What is older than its lane keeps anything (store/keep.h) is not taken: it stays dropped(store).
  * A receiver that drops known keys has each reading once, also where an acknowledgement could not be read.
  *
  * How far it is stands in `meta` (`salvage` the name, `salvage_at`, `salvage_whole`) and, as long as it is under way, in the rows of `salvaged`: the keys that

@@ -636,6 +636,23 @@ static void one_slice_is_short(void **state) {
 }
 
 /* As when space is needed for what comes. */
+/* It would be deleted as soon as its turn came, and until then live among younger ones. */
+static void what_is_too_old_is_not_taken(void **state) {
+    (void)state;
+    const int64_t ttl_ns = 3600 * WR_NS_PER_S;
+    fixture.options.lanes[WR_LANE_WINDOWS].ttl_ns = ttl_ns;
+    make_store();
+    close_store();
+    put_aside();
+    store_fixture_advance(&fixture, 2 * ttl_ns);
+    must(store_fixture_open(&fixture));
+    salvage_all();
+    assert_int_equal(salvage_state(), WR_SALVAGE_DONE);
+    assert_int_equal(distinct(), 0);
+    assert_int_equal(store_fixture_balance(&fixture, 1).books[WR_BOOK_RECOVERED], 0);
+    assert_false(exists(ASIDE));
+}
+
 static void the_file_may_go_meanwhile(void **state) {
     (void)state;
     make_store();
@@ -742,6 +759,7 @@ int main(void) {
         TEST(a_kill_costs_nothing),
         TEST(a_kill_costs_nothing_by_pages),
         TEST(what_cannot_be_read_is_kept),
+        TEST(what_is_too_old_is_not_taken),
         TEST(the_file_may_go_meanwhile),
         TEST(it_waits_for_room),
         TEST(without_memory_it_goes_on_later),

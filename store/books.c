@@ -258,6 +258,27 @@ static enum wr_result find_newest(struct wr_store *store, int64_t below, int64_t
     return WR_OK;
 }
 
+static int64_t get64(const void *blob) {
+    int64_t value;
+    memcpy(&value, blob, sizeof value);
+    return (int64_t)le64toh((uint64_t)value);
+}
+
+/* When the last commit was: as the newest row says, if it was cut then and not salvaged; else as the tables do, which are a little older. Second and third column of the
+ * row: epoch and wall time of its body, docs/segment-format.md. */
+static enum wr_result load_wall(struct wr_store *store, sqlite3_stmt *row, struct wr_error *err) {
+    int64_t epoch = 0;
+    enum wr_result result = wr_sql_integer(store->db, "SELECT value FROM meta WHERE key = 'epoch'", &epoch, err);
+    const bool whole = row && sqlite3_column_bytes(row, 1) == sizeof epoch && sqlite3_column_bytes(row, 2) == sizeof epoch;
+    if (result == WR_OK && whole && get64(sqlite3_column_blob(row, 1)) == epoch) {
+        store->last_wall_ns = get64(sqlite3_column_blob(row, 2));
+        return WR_OK;
+    }
+    if (result == WR_OK)
+        result = wr_sql_integer(store->db, "SELECT value FROM meta WHERE key = 'wall_ns'", &store->last_wall_ns, err);
+    return result == WR_NOT_FOUND ? WR_OK : result;
+}
+
 /* As if there were no rows from `below` on. *ret_newest: the row whose books were asked for. */
 static enum wr_result load_below(struct wr_store *store, int64_t below, int64_t *ret_newest, struct wr_error *err) {
     int64_t next_seq = 0;
@@ -267,22 +288,18 @@ static enum wr_result load_below(struct wr_store *store, int64_t below, int64_t 
     WR_TRY(find_newest(store, below, &newest, err));
     *ret_newest = newest;
     store->next_seq = next_seq;
-    if (newest < 0 || wr_row_seq(newest) < next_seq) {
-        enum wr_result result = wr_sql_integer(store->db, "SELECT value FROM meta WHERE key = 'wall_ns'", &store->last_wall_ns, err);
-        return result == WR_NOT_FOUND ? WR_OK : result;
-    }
+    if (newest < 0 || wr_row_seq(newest) < next_seq)
+        return load_wall(store, NULL, err);
     store->next_seq = wr_row_seq(newest) + 1;
     sqlite3_stmt *row = NULL;
-    int code = sqlite3_prepare_v2(store->db, "SELECT state, substr(body, 65, 8) FROM seg WHERE id = ?1", -1, &row, NULL);
+    int code =
+        sqlite3_prepare_v2(store->db, "SELECT state, substr(body, 17, 8), substr(body, 65, 8) FROM seg WHERE id = ?1", -1, &row, NULL);
     if (code != SQLITE_OK)
         return wr_sql_failed(store->db, code, "reading the books", err);
     sqlite3_bind_int64(row, 1, newest);
     enum wr_result result = wr_sql_row(store, row, err);
-    if (result == WR_OK &&
-        sqlite3_column_bytes(row, 1) == sizeof store->last_wall_ns) { /* docs/segment-format.md: the wall time of the cut */
-        memcpy(&store->last_wall_ns, sqlite3_column_blob(row, 1), sizeof store->last_wall_ns);
-        store->last_wall_ns = (int64_t)le64toh((uint64_t)store->last_wall_ns);
-    }
+    if (result == WR_OK)
+        result = load_wall(store, row, err);
     if (result == WR_OK)
         result = get_difference(store, newest, sqlite3_column_blob(row, 0), (size_t)sqlite3_column_bytes(row, 0), err);
     sqlite3_finalize(row);

@@ -636,6 +636,23 @@ static void one_slice_is_short(void **state) {
 }
 
 /* As when space is needed for what comes. */
+/* Its row may be the newest, and was cut long before the commit that brought it in. */
+static void the_last_commit_is_not_that_of_the_broken_store(void **state) {
+    (void)state;
+    make_store();
+    close_store();
+    put_aside();
+    store_fixture_advance(&fixture, 86400 * WR_NS_PER_S);
+    const int64_t opened_wall_ns = fixture.now.wall_ns;
+    must(store_fixture_open(&fixture));
+    for (int i = 0; i < 16; i++)
+        tick();
+    assert_true(stat_of(&wr_store_stats(fixture.store)->salvaged_segments) > 0);
+    abandon();
+    must(store_fixture_open(&fixture));
+    assert_true(fixture.report.last_wall_ns >= opened_wall_ns);
+}
+
 /* It would be deleted as soon as its turn came, and until then live among younger ones. */
 static void what_is_too_old_is_not_taken(void **state) {
     (void)state;
@@ -759,6 +776,7 @@ int main(void) {
         TEST(a_kill_costs_nothing),
         TEST(a_kill_costs_nothing_by_pages),
         TEST(what_cannot_be_read_is_kept),
+        TEST(the_last_commit_is_not_that_of_the_broken_store),
         TEST(what_is_too_old_is_not_taken),
         TEST(the_file_may_go_meanwhile),
         TEST(it_waits_for_room),

@@ -19,6 +19,8 @@ struct file {
     uint32_t number;
     uint64_t bytes;
     int64_t newest_wall_ns; /* when it was appended to last */
+    int64_t newest_boot_ns; /* the same; INT64_MAX: in an earlier run */
+    bool undated;           /* newest_wall_ns is of a clock that was not trusted: it is dated as soon as one is */
 };
 
 struct wr_raw_log {
@@ -83,6 +85,26 @@ static void end_file(struct wr_raw_log *log) {
     log->fd = -1;
 }
 
+static bool is_undated(const char *path) {
+    struct wr_codec_header header;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const bool undated = fd >= 0 && wr_raw_files_head(fd, 0, &header) && !header.wall_trusted;
+    if (fd >= 0)
+        close(fd);
+    return undated;
+}
+
+/* By a clock that is trusted: what was written before it was. Nobody knows when that was in an earlier run: not later than now. */
+static void date_files(struct wr_raw_log *log, const struct wr_now *now) {
+    for (uint32_t i = 0; i < log->n_files; i++) {
+        struct file *file = &log->files[i];
+        if (!file->undated)
+            continue;
+        file->newest_wall_ns = file->newest_boot_ns == INT64_MAX ? now->wall_ns : now->wall_ns - (now->boot_ns - file->newest_boot_ns);
+        file->undated = false;
+    }
+}
+
 /* What earlier runs have left. Their ends may be torn: nothing is appended to them. */
 static void list_files(struct wr_raw_log *log) {
     uint32_t numbers[WR_RAW_FILES];
@@ -96,7 +118,9 @@ static void list_files(struct wr_raw_log *log) {
             continue;
         log->files[log->n_files++] = (struct file){.number = numbers[i],
                                                    .bytes = (uint64_t)status.st_size,
-                                                   .newest_wall_ns = (int64_t)status.st_mtim.tv_sec * WR_NS_PER_S + status.st_mtim.tv_nsec};
+                                                   .newest_wall_ns = (int64_t)status.st_mtim.tv_sec * WR_NS_PER_S + status.st_mtim.tv_nsec,
+                                                   .newest_boot_ns = INT64_MAX,
+                                                   .undated = is_undated(path)};
         add(&log->stats.bytes, (uint64_t)status.st_size);
     }
     log->listed = true;
@@ -145,6 +169,7 @@ void wr_raw_log_expire(struct wr_raw_log *log, int64_t age_ns, const struct wr_n
             return;
     if (age_ns > 0 && !now->wall_trusted)
         return;
+    date_files(log, now);
     while (log->n_files > 0 && (age_ns == 0 || log->files[0].newest_wall_ns < now->wall_ns - age_ns))
         if (!remove_oldest(log, &log->stats.expired))
             return;
@@ -235,6 +260,8 @@ static enum wr_result put_some(struct wr_raw_log *log, const struct wr_reading *
     wr_raw_encode_seal(log->encoder, &header);
     WR_TRY(append(log, body, len, err));
     file->newest_wall_ns = now->wall_ns;
+    file->newest_boot_ns = now->boot_ns;
+    file->undated = !now->wall_trusted;
     add(&log->stats.readings, n);
     *ret_put += n;
     return WR_OK;

@@ -48,7 +48,7 @@ WR_MUST_USE enum wr_result wr_raw_log_put(struct wr_raw_log *log, const struct w
                                           const struct wr_now *now, struct wr_error *err);
 /* Counts readings that never came here. */
 void wr_raw_log_missed(struct wr_raw_log *log, uint64_t readings);
-/* Removes files whose newest readings are older than age_ns (0: all), not by a clock that is not trusted; and the oldest while the file system is below its floor. */
+/* Removes files whose newest readings are older than age_ns (0: all), not by a clock that is not trusted, nor one that was not when they were written; and the oldest while the file system is below its floor. */
 void wr_raw_log_expire(struct wr_raw_log *log, int64_t age_ns, const struct wr_now *now);
 
 const struct wr_raw_log_stats *wr_raw_log_stats(const struct wr_raw_log *log);

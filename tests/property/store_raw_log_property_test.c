@@ -195,6 +195,30 @@ static void they_go_at_their_age(void **state) {
     end();
 }
 
+/* What was kept in 1970, before the clock was set, was kept a moment ago; after a restart too. */
+static void a_clock_that_is_set_makes_nothing_old(void **state) {
+    (void)state;
+    for (int restarts = 0; restarts < 2; restarts++) {
+        memset(&model, 0, sizeof model);
+        model.now = (struct wr_now){.boot_ns = HOUR_NS, .wall_ns = HOUR_NS};
+        begin();
+        readings[0] = (struct wr_reading){.event_ns = 5, .series = ids[0], .type = WR_TYPE_INT};
+        assert_int_equal(wr_raw_log_put(model.log, readings, 1, AGE_NS, &model.now, NULL), WR_OK);
+        if (restarts) {
+            end();
+            begin();
+        }
+        model.now = (struct wr_now){.boot_ns = 2 * HOUR_NS, .wall_ns = (int64_t)1770000000 * WR_NS_PER_S, .wall_trusted = true};
+        wr_raw_log_expire(model.log, AGE_NS, &model.now);
+        assert_int_equal(gone(), 0);
+        model.now.boot_ns += AGE_NS - HOUR_NS / 2 + (restarts ? HOUR_NS : 0);
+        model.now.wall_ns += AGE_NS - HOUR_NS / 2 + (restarts ? HOUR_NS : 0);
+        wr_raw_log_expire(model.log, AGE_NS, &model.now);
+        assert_int_equal(gone(), 1);
+        end();
+    }
+}
+
 static void a_disk_below_its_floor_has_none(void **state) {
     (void)state;
     struct wr_raw_log *log;
@@ -250,7 +274,8 @@ int main(void) {
             return 1;
     }
     const struct CMUnitTest tests[] = {cmocka_unit_test(what_can_be_read_is_the_newest_of_what_was_put),
-                                       cmocka_unit_test(they_go_at_their_age), cmocka_unit_test(a_disk_below_its_floor_has_none),
+                                       cmocka_unit_test(they_go_at_their_age), cmocka_unit_test(a_clock_that_is_set_makes_nothing_old),
+                                       cmocka_unit_test(a_disk_below_its_floor_has_none),
                                        cmocka_unit_test(any_allocation_may_fail)};
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     char command[128];

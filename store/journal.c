@@ -150,6 +150,8 @@ static enum wr_result write_snaps(struct wr_store *store, struct wr_error *err) 
 }
 
 enum wr_result wr_journal_put(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
+    if (store->snaps.len > 0) /* they may be more than the spare pages hold; a page is seldom full of them */
+        WR_TRY(wr_space_make_room(store, store->journal.len + store->snaps.len + store->snaps.len / 4, err));
     if (store->journal_records > 0) {
         struct wr_codec_header header = wr_outbox_header(store, WR_LANE_ALARMS, WR_SEGMENT_ALARMS, now);
         header.t0_ns = store->journal_t0_ns;
@@ -164,8 +166,6 @@ enum wr_result wr_journal_put(struct wr_store *store, const struct wr_now *now, 
         if (result != WR_OK)
             return wr_error_set(err, result, "encoding %u alarms: %s", store->journal_records, wr_result_name(result));
         WR_TRY(wr_outbox_put_row(store, &header, NULL, body, len, err));
-    } else {
-        WR_TRY(wr_space_make_room(store, store->snaps.len, err));
     }
     return write_snaps(store, err);
 }

@@ -81,6 +81,7 @@ enum wr_result wr_counts_save(struct wr_store *store, bool must, const struct wr
 void wr_counts_committed(struct wr_store *store) {
     store->counts_since_boot_ns = WR_NEVER_NS;
     store->counts_urgent = false;
+    wr_thrift_saved(store);
 }
 
 static void read_blob(struct wr_store *store, const uint8_t *blob) {

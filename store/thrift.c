@@ -57,8 +57,9 @@ bool wr_thrift_save(struct wr_store *store, bool must, const struct wr_now *now)
         return false;
     wr_thrift_look(store, now);
     store->counts[WR_STORE_COUNT_WRITTEN] = thrift->budget.count;
-    if (!must && now->boot_ns < wr_clock_add_ns(thrift->saved_boot_ns, WR_THRIFT_SAVE_NS))
-        return false;
-    thrift->saved_boot_ns = now->boot_ns;
-    return true;
+    return must || now->boot_ns >= wr_clock_add_ns(thrift->saved_boot_ns, WR_THRIFT_SAVE_NS);
+}
+
+void wr_thrift_saved(struct wr_store *store) {
+    store->thrift.saved_boot_ns = store->thrift.budget.looked_boot_ns; /* by wr_thrift_save */
 }

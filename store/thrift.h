@@ -40,5 +40,7 @@ bool wr_thrift_spares(const struct wr_store *store);
 int64_t wr_thrift_due(const struct wr_store *store);
 /* Whether the count goes with the commit at hand; it stands in its place of the store's counts then. */
 bool wr_thrift_save(struct wr_store *store, bool must, const struct wr_now *now);
+/* That commit is on disk. */
+void wr_thrift_saved(struct wr_store *store);
 
 #endif

@@ -15,6 +15,7 @@ enum wr_result wr_commit_begin(struct wr_store *store, struct wr_error *err) {
     if (!sqlite3_get_autocommit(store->db))
         roll_back(store); /* what the last one could not */
     store->txn = (struct wr_transaction){.next_seq = store->next_seq};
+    memcpy(store->spans_before, store->gaps.spans, sizeof store->spans_before);
     for (int lane = 0; lane < WR_LANES; lane++) {
         store->txn.newest[lane] = store->lanes[lane].newest;
         store->txn.offered[lane] = store->lanes[lane].offered;
@@ -80,6 +81,7 @@ enum wr_result wr_commit_end(struct wr_store *store, enum wr_result result, stru
     roll_back(store);
     wr_ledger_rolled_back(store);
     wr_keep_ended(store, false);
+    memcpy(store->gaps.spans, store->spans_before, sizeof store->spans_before); /* nothing was lost or recovered then */
     for (int lane = 0; lane < WR_LANES; lane++)
         store->lanes[lane].evict_from = 0;
     return result;

@@ -231,6 +231,7 @@ struct wr_store {
     struct wr_lengths lengths; /* of all windows that this process ever knew */
     struct wr_walls walls;
     struct wr_gaps gaps;
+    struct wr_gap_span spans_before[WR_GAP_BOOKS]; /* the transaction at hand */
     int64_t totals_due_ns; /* of the next ledger record; WR_NEVER_NS: none is wanted */
     int64_t parked[WR_STORE_PARKED];
     uint8_t parked_lane[WR_STORE_PARKED];

@@ -228,7 +228,7 @@ static enum wr_result begin_new(struct wr_salvage *salvage, struct wr_error *err
     return wr_commit_end(salvage->store, put_begin(salvage, err), err);
 }
 
-/* *ret_at says where it goes on. */
+/* *ret_at says where it goes on. WR_BUSY: the old one cannot be opened now, which is no trouble of the present one. */
 static enum wr_result begin(struct wr_salvage *salvage, int64_t *ret_at, struct wr_error *err) {
     struct wr_store *store = salvage->store;
     bool begun = false;
@@ -238,7 +238,9 @@ static enum wr_result begin(struct wr_salvage *salvage, int64_t *ret_at, struct 
     if (!begun)
         WR_TRY(begin_new(salvage, err));
     salvage->position = decoded(*ret_at);
-    WR_TRY(wr_salvage_source_open(salvage->path, store->options.vfs, &salvage->source, err));
+    const enum wr_result opened = wr_salvage_source_open(salvage->path, store->options.vfs, &salvage->source, err);
+    if (opened != WR_OK)
+        return opened == WR_NO_MEMORY ? opened : WR_BUSY;
     WR_TRY(prepare(salvage, "SELECT 1 FROM salvaged WHERE epoch = ?1 AND seq = ?2", &salvage->find, err));
     return prepare(salvage, "INSERT INTO salvaged(epoch, seq) VALUES(?1, ?2)", &salvage->put, err);
 }
@@ -363,6 +365,8 @@ enum wr_result wr_salvage_step(struct wr_store *store, const struct wr_now *now,
     if (result == WR_OK)
         return WR_OK;
     store->salvage_due_ns = wr_clock_add_ns(now->boot_ns, WR_SALVAGE_ROOM_NS);
+    if (result == WR_BUSY)
+        return WR_OK; /* alarms must not wait for it, as they would for a disk that refuses */
     if (result != WR_FULL)
         return result;
     show(store, WR_SALVAGE_WAITS);

@@ -275,8 +275,7 @@ int main(void) {
     }
     const struct CMUnitTest tests[] = {cmocka_unit_test(what_can_be_read_is_the_newest_of_what_was_put),
                                        cmocka_unit_test(they_go_at_their_age), cmocka_unit_test(a_clock_that_is_set_makes_nothing_old),
-                                       cmocka_unit_test(a_disk_below_its_floor_has_none),
-                                       cmocka_unit_test(any_allocation_may_fail)};
+                                       cmocka_unit_test(a_disk_below_its_floor_has_none), cmocka_unit_test(any_allocation_may_fail)};
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     char command[128];
     snprintf(command, sizeof command, "rm -r %s", directory);

@@ -324,7 +324,8 @@ static void shown_first(void **state) {
     (void)state;
     begin_rotation();
     const struct wr_now now = wr_clock_now(wr_clock_real());
-    shell("mkdir node.d && cp -p node.pem node.key node.key.new node.d && cp node.second node.pem.new"); /* as it came, beside node.key.new */
+    shell(
+        "mkdir node.d && cp -p node.pem node.key node.key.new node.d && cp node.second node.pem.new"); /* as it came, beside node.key.new */
     struct wr_credential cert = read_file("node.pem.new");
     proven = WR_DENIED;
     assert_int_equal(wr_identity_files_install(&files, &cert, &ca, &now, &proof, &facts, &err), WR_DENIED);

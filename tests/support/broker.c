@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -90,10 +91,23 @@ static int listen_on(uint16_t *port, int backlog) {
     return fd;
 }
 
+/* Below those that the kernel gives to whoever connects: of these another test may have taken it before the server listens. */
 uint16_t wr_test_free_port(void) {
-    uint16_t port = 0;
-    (void)close(listen_on(&port, 1));
-    return port;
+    for (;;) {
+        uint16_t random;
+        if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+            die("getrandom");
+        const struct sockaddr_in address = {
+            .sin_family = AF_INET, .sin_port = htons((uint16_t)(10000 + random % 22000)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        const int reuse = 1;
+        const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse) != 0)
+            die("a socket");
+        const bool is_free = bind(fd, (const struct sockaddr *)&address, sizeof address) == 0;
+        (void)close(fd);
+        if (is_free)
+            return ntohs(address.sin_port);
+    }
 }
 
 static bool connects(uint16_t port) {

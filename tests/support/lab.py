@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import secrets
 import select
 import signal
 import socket
@@ -28,15 +29,20 @@ GIVEN_PORTS = set()
 
 
 def free_port():
-    """A port that is free now, and that was not given to anybody before by this process."""
+    """A port that is free now, and that was not given to anybody before by this process. Below those that the kernel gives to whoever connects: of these
+    another test may have taken it before the server listens."""
     while True:
+        port = secrets.choice(range(10000, 32000))
+        if port in GIVEN_PORTS:
+            continue
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-        if port not in GIVEN_PORTS:
-            GIVEN_PORTS.add(port)
-            return port
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        GIVEN_PORTS.add(port)
+        return port
 
 
 def wait_for(what, condition, seconds=20.0, step=0.02):

@@ -28,6 +28,7 @@ struct wr_salvage {
     struct wr_store *store;
     const struct wr_now *now;
     uint64_t taken;
+    uint64_t noted; /* keys of rows that were not taken */
     uint64_t readings;
     uint64_t damaged;
 };
@@ -121,12 +122,26 @@ static enum wr_result is_too_old(struct wr_salvage *salvage, const struct wr_pag
     return WR_OK;
 }
 
+/* What that store had salvaged itself and delivered: the one that it came out of may lie aside as well, and knows nothing of that. */
+static enum wr_result note_finished(struct wr_salvage *salvage, const struct wr_page_row *row, struct wr_error *err) {
+    bool known = false;
+    if (wr_salvage_source_is_own(salvage->source, row))
+        return WR_OK;
+    WR_TRY(is_known(salvage, &row->header, &known, err));
+    if (known)
+        return WR_OK;
+    salvage->noted++;
+    return remember(salvage, &row->header, err);
+}
+
 static enum wr_result take(void *user, const struct wr_page_row *row, struct wr_error *err) {
     struct wr_salvage *salvage = user;
     bool not_wanted = false;
     salvage->whole++;
-    if (row->header.epoch == salvage->store->epoch || wr_salvage_source_is_finished(salvage->source, row))
+    if (row->header.epoch == salvage->store->epoch)
         return WR_OK;
+    if (wr_salvage_source_is_finished(salvage->source, row))
+        return note_finished(salvage, row, err);
     WR_TRY(is_known(salvage, &row->header, &not_wanted, err));
     if (!not_wanted)
         WR_TRY(is_too_old(salvage, row, &not_wanted, err));
@@ -187,9 +202,8 @@ static enum wr_result put_begin(struct wr_salvage *salvage, struct wr_error *err
     sqlite3_bind_text(statement, 2, salvage->name, -1, SQLITE_STATIC);
     WR_TRY(wr_sql_run(store, statement, err));
     WR_TRY(save_position(salvage, 0, err));
-    WR_TRY(wr_sql_exec(store->db, "CREATE TABLE IF NOT EXISTS salvaged(epoch INTEGER, seq INTEGER, PRIMARY KEY(epoch, seq)) WITHOUT ROWID",
-                       err));
-    return wr_sql_exec(store->db, "DELETE FROM salvaged", err);
+    return wr_sql_exec(store->db, "CREATE TABLE IF NOT EXISTS salvaged(epoch INTEGER, seq INTEGER, PRIMARY KEY(epoch, seq)) WITHOUT ROWID",
+                       err);
 }
 
 /* -- begin and end --------------------------------------------------------------------------------------------------------------------------- */
@@ -245,13 +259,16 @@ static enum wr_result begin(struct wr_salvage *salvage, int64_t *ret_at, struct 
     return prepare(salvage, "INSERT INTO salvaged(epoch, seq) VALUES(?1, ?2)", &salvage->put, err);
 }
 
-/* A piece of the file that is done with. When it is gone: an older one may be left. */
+/* A piece of the file that is done with. When it is gone: an older one may be left. Until none is the keys stay: it may hold the same. */
 static void remove_piece(struct wr_store *store, const char *name, const struct wr_now *now) {
+    char other[WR_ASIDE_NAME_BYTES];
     if (wr_aside_shrink(store, name)) {
         show(store, WR_SALVAGE_RUNS);
         return;
     }
     wr_space_regain(store);
+    if (!wr_aside_newest(store, other))
+        (void)!wr_sql_exec(store->db, "DELETE FROM salvaged", NULL); /* else they only take room */
     show(store, WR_SALVAGE_DONE);
     wr_salvage_look(store, now);
 }
@@ -282,11 +299,6 @@ static enum wr_result take_up(struct wr_store *store, const struct wr_now *now, 
     return result == WR_EMPTY ? WR_OK : result;
 }
 
-static enum wr_result put_end(struct wr_salvage *salvage, int64_t at, struct wr_error *err) {
-    WR_TRY(save_position(salvage, at, err));
-    return wr_sql_exec(salvage->store->db, "DELETE FROM salvaged", err);
-}
-
 /* First the store knows that the file is done with, then it goes: a kill in between leaves that to the next start. */
 static enum wr_result finish(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
     struct wr_salvage *salvage = store->salvage;
@@ -294,7 +306,7 @@ static enum wr_result finish(struct wr_store *store, const struct wr_now *now, s
     sqlite3_reset(salvage->find);
     sqlite3_reset(salvage->put);
     WR_TRY(wr_commit_begin(store, err));
-    WR_TRY(wr_commit_end(store, put_end(salvage, in_vain ? AT_KEPT : AT_REMOVED, err), err));
+    WR_TRY(wr_commit_end(store, save_position(salvage, in_vain ? AT_KEPT : AT_REMOVED, err), err));
     wr_salvage_end(store);
     if (in_vain)
         show(store, WR_SALVAGE_KEPT);
@@ -311,7 +323,7 @@ static enum wr_result fill(struct wr_salvage *salvage, struct wr_error *err) {
     salvage->is_over = result == WR_EMPTY;
     if (result != WR_OK && result != WR_EMPTY)
         return result;
-    if (salvage->taken == 0)
+    if (salvage->taken == 0 && salvage->noted == 0)
         return WR_EMPTY; /* nothing to commit */
     WR_TRY(save_position(salvage, coded(&salvage->position), err));
     return wr_books_finish(salvage->store, false, salvage->now, err);
@@ -321,7 +333,7 @@ static enum wr_result slice(struct wr_salvage *salvage, const struct wr_now *now
     struct wr_store *store = salvage->store;
     const struct wr_salvage before = *salvage;
     salvage->now = now;
-    salvage->taken = salvage->readings = salvage->damaged = 0;
+    salvage->taken = salvage->noted = salvage->readings = salvage->damaged = 0;
     WR_TRY(wr_commit_begin(store, err));
     enum wr_result result = wr_commit_end(store, fill(salvage, err), err);
     if (result == WR_OK) {

@@ -69,6 +69,9 @@ static enum wr_result probe(struct wr_salvage_source *source, struct wr_error *e
 
 /* What the books and the acknowledgements say, as far as they can be read. */
 static enum wr_result read_books(struct wr_salvage_source *source, struct wr_error *err) {
+    int64_t epoch = 0;
+    if (wr_sql_integer(source->old.db, "SELECT value FROM meta WHERE key = 'epoch'", &epoch, NULL) == WR_OK)
+        source->old.epoch = (uint64_t)epoch;
     enum wr_result result = wr_ledger_load(&source->old, err);
     if (unless_damaged(result) == WR_OK)
         result = wr_acks_load(&source->old, err);
@@ -121,6 +124,10 @@ void wr_salvage_source_close(struct wr_salvage_source *source) {
 
 bool wr_salvage_source_is_finished(const struct wr_salvage_source *source, const struct wr_page_row *row) {
     return wr_ranges_find(&source->old.lanes[row->header.lane].acks, wr_row_seq(row->id)) != NULL;
+}
+
+bool wr_salvage_source_is_own(const struct wr_salvage_source *source, const struct wr_page_row *row) {
+    return source->old.epoch == 0 || row->header.epoch == source->old.epoch;
 }
 
 const struct wr_account *wr_salvage_source_account(const struct wr_salvage_source *source, uint64_t id) {

@@ -42,6 +42,8 @@ WR_MUST_USE enum wr_result wr_salvage_source_show(struct wr_salvage_source *sour
                                                   const struct wr_salvage_visitor *visitor, struct wr_error *err);
 /* Whether it is known that nobody needs this row any more. */
 bool wr_salvage_source_is_finished(const struct wr_salvage_source *source, const struct wr_page_row *row);
+/* Whether it was cut there: not salvaged out of another one. Where that is not known it was. */
+bool wr_salvage_source_is_own(const struct wr_salvage_source *source, const struct wr_page_row *row);
 /* NULL: nobody knows whose number it is. */
 const struct wr_account *wr_salvage_source_account(const struct wr_salvage_source *source, uint64_t id);
 void wr_salvage_source_close(struct wr_salvage_source *source);

@@ -31,7 +31,7 @@ static enum wr_result deliver(struct wr_store *store, enum wr_lane lane, int64_t
         store->history.segments++;
         store->history.bytes += bytes;
         store->acks_waiting++;
-        wr_keep_finished(store, lane, *reached, bytes);
+        wr_keep_finished(store, (int)lane, *reached, bytes);
         wr_outbox_unpark(store, *reached);
     }
     return result == WR_EMPTY ? WR_OK : result;

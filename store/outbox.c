@@ -376,7 +376,7 @@ enum wr_result wr_outbox_mark_bad(struct wr_store *store, enum wr_lane lane, int
         state->acks_changed = changed;
         return result == WR_CORRUPT ? wr_store_quarantine(store, now, err) : result;
     }
-    wr_keep_finished(store, lane, seq, store->txn.history_added.bytes);
+    wr_keep_finished(store, (int)lane, seq, store->txn.history_added.bytes);
     wr_outbox_unpark(store, seq);
     wr_gaps_look(store, now);
     atomic_fetch_add_explicit(&store->stats.bad_segments, 1, memory_order_relaxed);

@@ -306,6 +306,29 @@ def test_fluent_bit_1950_damaged_segments_end_nothing(lab):
     gateway.stop()
 
 
+def test_fluent_bit_2933_a_damaged_head_holds_up_no_backlog(lab):
+    """There, by the reports around this one, a start met one damaged chunk, loaded none of those behind it, and met the same chunk again at each start; here the oldest segment,
+    the one that all others wait behind, is damaged before each of three starts: it alone is lost, it is told and booked once, and no later start finds it again."""
+    gateway = Gateway(lab).offline()
+    gateway.fill(6)
+    corrupt = 0
+    for damage in DAMAGES[:3]:
+        gateway.agent.kill()
+        with sqlite3.connect(gateway.database) as store:
+            row, readings = store.execute("select id, n from seg where id >= 1 << 56 and id - (1 << 56) not in (select seq from badseg) "
+                                          "order by id limit 1").fetchone()
+            store.execute(f"update seg set body = {damage} where id = ?", (row,))
+        store.close()
+        corrupt += readings
+        gateway.start()
+        wait_for("the damage to be booked", lambda: gateway.dropped("corrupt") == corrupt)
+        assert gateway.metric("weir_store_bad_segments_total") == 1, "only the new one"
+        assert gateway.sum("held") == gateway.sent - corrupt > 0
+    gateway.link.restore()
+    gateway.drains("corrupt")
+    gateway.stop()
+
+
 def test_fluent_bit_10192_a_backlog_survives_that_its_route_is_gone(lab):
     """There a version crashed at each start at which chunks of before lay on the disk, while it worked out where they go, and lived only once they were deleted; here a
     backlog goes up under its own names, whatever the configuration has become since."""

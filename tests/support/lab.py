@@ -25,23 +25,24 @@ RELOADED = re.compile(r'"component":"reload","msg":"(done|refused)')
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
-GIVEN_PORTS = set()
+CLAIMS = []
 
 
 def free_port():
-    """A port that is free now, and that was not given to anybody before by this process. Below those that the kernel gives to whoever connects: of these
-    another test may have taken it before the server listens."""
+    """A port that is free now, and that nobody else is given as long as this process lives, not even a test beside it that looks for one before the server
+    listens: a name for it, which the kernel keeps, is claimed. Below those that the kernel gives to whoever connects."""
     while True:
         port = secrets.choice(range(10000, 32000))
-        if port in GIVEN_PORTS:
-            continue
-        with socket.socket() as s:
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0weir-test-port-{port}")
+            with socket.socket() as s:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 s.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        GIVEN_PORTS.add(port)
+        except OSError:
+            claim.close()
+            continue
+        CLAIMS.append(claim)
         return port
 
 

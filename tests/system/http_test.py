@@ -90,8 +90,12 @@ def test_http(lab):
     assert code == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
     typed = check_exposition(text)
     print(f"{len(typed)} metrics")
-    wait_for("the alarm's metric", lambda: agent.metrics(ports["http"])["weir_alarms_active"] == 1, 5)
-    metrics = agent.metrics(ports["http"])
+
+    def shown():  # the engine counts the alarm, and the thread of the actions, a moment later, its latency
+        metrics = agent.metrics(ports["http"])
+        return metrics if metrics["weir_alarms_active"] == 1 and metrics["weir_alarm_latency_seconds_count"] > 0 else None
+
+    metrics = wait_for("the alarm's metrics", shown, 5)
     assert metrics['weir_source_received_total{source="floor"}'] == 1
     assert metrics['weir_source_received_total{source="second"}'] == 0
     assert sum(value for name, value in metrics.items() if name.startswith('weir_source_rejected_total{source="floor"')) == 1

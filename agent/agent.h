@@ -120,7 +120,7 @@ void wr_agent_source_stop(struct wr_agent *agent, uint32_t slot, int64_t deadlin
 /* Frees it; every batch must be back. */
 void wr_agent_source_close(struct wr_agent *agent, uint32_t slot);
 
-/* The options of an engine for this config, with the accounts' map in agent->account_map. */
+/* An engine for this config. Its accounts and lengths stay in agent->accounts, also where it is not used: put back what was there. */
 WR_MUST_USE enum wr_result wr_agent_make_engine(struct wr_agent *agent, const struct wr_config *config, struct wr_evaluator *evaluator,
                                                 struct wr_engine **ret_engine, uint32_t **ret_map, struct wr_error *err);
 

@@ -133,6 +133,7 @@ enum wr_result wr_agent_make_engine(struct wr_agent *agent, const struct wr_conf
                                               .n_sources = agent->n_slots,
                                               .windows = config->windows,
                                               .n_windows = config->n_windows,
+                                              .lengths = &agent->accounts.lengths,
                                               .accounts = map,
                                               .evaluator = evaluator};
     enum wr_result result = wr_engine_new(&options, ret_engine, err);

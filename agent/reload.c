@@ -132,13 +132,14 @@ static enum wr_result call_engine(struct wr_agent *agent, struct exchange *excha
     return result;
 }
 
-static enum wr_result tell_store(struct wr_agent *agent, struct wr_error *err) {
+/* run: wr_store_loop_expect before the exchange, wr_store_loop_accounts behind it. */
+static enum wr_result tell_store(struct wr_agent *agent, wr_request_run *run, struct wr_error *err) {
     struct wr_accounts *accounts = malloc(sizeof *accounts);
     struct wr_request *request;
     if (!accounts)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for a reload");
     *accounts = agent->accounts;
-    WR_TRY(wr_request_new(wr_store_loop_accounts, accounts, free, &request, err));
+    WR_TRY(wr_request_new(run, accounts, free, &request, err));
     enum wr_result result = wr_request_call(request, agent->store.requests, wr_clock_boot_ns(agent->clock) + WR_AGENT_REQUEST_NS, err);
     wr_request_release(request);
     return result;
@@ -304,15 +305,14 @@ static bool sources_or_windows_differ(const struct wr_config_diff *diff) {
 }
 
 /* Everything that can fail without trace, then the exchange, then what cannot be undone but only be reported. */
-static enum wr_result apply(struct wr_agent *agent, struct wr_loaded *loaded, const struct wr_config_diff *diff, struct wr_error *err) {
+static enum wr_result try_to_apply(struct wr_agent *agent, struct wr_loaded *loaded, const struct wr_config_diff *diff,
+                                   struct wr_error *err) {
     uint32_t opened[WR_CONFIG_SOURCES_MAX], n_opened = 0;
     bool leaves[WR_CONFIG_SOURCES_MAX] = {false};
     struct exchange *exchange = calloc(1, sizeof *exchange);
     if (!exchange)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for a reload");
-    exchange->agent = agent;
-    exchange->config = loaded->config;
-    exchange->rules = loaded->rules;
+    *exchange = (struct exchange){.agent = agent, .config = loaded->config, .rules = loaded->rules};
     enum wr_result result = wr_evaluator_new(loaded->rules, agent->series, agent->symbols, &exchange->evaluator, err);
     bool engine_too = sources_or_windows_differ(diff);
     pthread_mutex_lock(&agent->lock);
@@ -322,7 +322,7 @@ static enum wr_result apply(struct wr_agent *agent, struct wr_loaded *loaded, co
         result = wr_agent_make_engine(agent, loaded->config, exchange->evaluator, &exchange->engine, &exchange->map, err);
     pthread_mutex_unlock(&agent->lock);
     if (result == WR_OK && engine_too)
-        result = tell_store(agent, err);
+        result = tell_store(agent, wr_store_loop_expect, err);
     if (result != WR_OK) {
         close_sources(agent, opened, n_opened);
         free_exchange(exchange);
@@ -348,6 +348,26 @@ static enum wr_result apply(struct wr_agent *agent, struct wr_loaded *loaded, co
         if (leaves[slot])
             wr_agent_source_close(agent, slot);
     return WR_OK;
+}
+
+/* Engine and store have the same accounts and lengths before and behind it; in between the store merges nothing. Of a config that is refused none stays. */
+static enum wr_result apply(struct wr_agent *agent, struct wr_loaded *loaded, const struct wr_config_diff *diff, struct wr_error *err) {
+    if (!sources_or_windows_differ(diff))
+        return try_to_apply(agent, loaded, diff, err);
+    struct wr_accounts *before = malloc(sizeof *before);
+    if (!before)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for a reload");
+    *before = agent->accounts;
+    const enum wr_result result = try_to_apply(agent, loaded, diff, err);
+    if (result != WR_OK) {
+        pthread_mutex_lock(&agent->lock);
+        agent->accounts = *before;
+        pthread_mutex_unlock(&agent->lock);
+    }
+    free(before);
+    if (tell_store(agent, wr_store_loop_accounts, NULL) != WR_OK)
+        WR_LOG(WR_LOG_WARN, "reload", "the store does not say that it knows the windows: it may merge none before the next reload");
+    return result;
 }
 
 /* Starts what is configured and does not run: what this reload brought, and what an earlier one could not start. False: some part still does

@@ -93,14 +93,14 @@ enum wr_result wr_store_accounts(struct wr_store *store, const struct wr_account
     return WR_OK;
 }
 
-void wr_store_lengths(struct wr_store *store, const int64_t *length_ns, uint32_t n) {
-    for (uint32_t i = 0; i < n; i++) {
+void wr_store_lengths(struct wr_store *store, const int64_t *length_ns, uint32_t n, const struct wr_lengths *all) {
+    store->lengths = all ? *all : (struct wr_lengths){0};
+    for (uint32_t i = 0; i < n && all; i++) {
         struct wr_stored_account *account = wr_ledger_account(store, i);
         if (!account)
             continue;
         account->length_ns = length_ns[i];
         account->length_known = true;
-        wr_lengths_add(&store->lengths, length_ns[i]);
     }
 }
 

@@ -30,6 +30,7 @@
 #include "core/clock.h"
 #include "core/handover.h"
 #include "core/ledger.h"
+#include "core/lengths.h"
 #include "core/result.h"
 #include "core/segment.h"
 #include "core/symbol.h"
@@ -113,8 +114,9 @@ WR_MUST_USE enum wr_result wr_store_accounts(struct wr_store *store, const struc
                                              struct wr_error *err);
 
 /* How long the windows of the accounts are: length_ns[i] of number i; 0: it has none (changes, intake). To be told again with the accounts. A store that does
- * not know all its windows merges none: which window an aggregate is of would no longer be certain (store/merge.h). */
-void wr_store_lengths(struct wr_store *store, const int64_t *length_ns, uint32_t n);
+ * not know all its windows merges none: which window an aggregate is of would no longer be certain (store/merge.h). `all`: what they are told apart by, the same that
+ * the engine was given; NULL: the engine is about to be given others, and until they are told nothing is merged. */
+void wr_store_lengths(struct wr_store *store, const int64_t *length_ns, uint32_t n, const struct wr_lengths *all);
 
 /* Takes a handover's counts and aggregates; commits what is full. With an error other than WR_OK some aggregates are not in the store yet:
  * *ret_taken of them are, call again with the rest by `from`. Everything else about the handover stays the caller's. */

@@ -228,7 +228,7 @@ struct wr_store {
     int64_t counts_since_boot_ns; /* of the first change that is not on disk; WR_NEVER_NS: none */
     bool counts_urgent;
 
-    struct wr_lengths lengths; /* of all windows that this process ever knew */
+    struct wr_lengths lengths; /* of all windows that this process ever knew; none: see wr_store_lengths */
     struct wr_walls walls;
     struct wr_gaps gaps;
     struct wr_gap_span spans_before[WR_GAP_BOOKS]; /* the transaction at hand */

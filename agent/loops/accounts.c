@@ -25,11 +25,17 @@ static const char *window_name(const struct wr_window_spec *windows, uint32_t n_
     return window < n_windows ? windows[window].name : window == n_windows ? WR_LEDGER_NONE : WR_LEDGER_INTAKE;
 }
 
+static int64_t length_of(const struct wr_window_spec *window) {
+    return window->forward == WR_FORWARD_WINDOWS ? window->every_ns : 0;
+}
+
 enum wr_result wr_accounts_map(struct wr_accounts *accounts, const char *const *names, uint32_t n_slots,
                                const struct wr_window_spec *windows, uint32_t n_windows, uint32_t **ret_map, struct wr_error *err) {
     uint32_t *map = calloc((size_t)n_slots * (n_windows + 2) + 1, sizeof *map);
     if (!map)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for the ledger accounts");
+    for (uint32_t window = 0; window < n_windows; window++)
+        wr_lengths_add(&accounts->lengths, length_of(&windows[window]));
     for (uint32_t slot = 0; slot < n_slots; slot++) {
         for (uint32_t window = 0; names[slot] && window < n_windows + 2; window++) {
             uint32_t *number = &map[slot * (n_windows + 2) + window];
@@ -38,8 +44,7 @@ enum wr_result wr_accounts_map(struct wr_accounts *accounts, const char *const *
                 free(map);
                 return result;
             }
-            const bool has_length = window < n_windows && windows[window].forward == WR_FORWARD_WINDOWS;
-            accounts->length_ns[*number] = has_length ? windows[window].every_ns : 0;
+            accounts->length_ns[*number] = window < n_windows ? length_of(&windows[window]) : 0;
         }
     }
     *ret_map = map;

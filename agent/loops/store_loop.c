@@ -143,8 +143,15 @@ static void run_request(struct wr_store_loop *loop, struct wr_request *request) 
 
 enum wr_result wr_store_loop_tell_accounts(struct wr_store_loop *loop, const struct wr_accounts *accounts, struct wr_error *err) {
     WR_TRY(wr_store_accounts(loop->store, accounts->list, accounts->n, false, err));
-    wr_store_lengths(loop->store, accounts->length_ns, accounts->n);
+    wr_store_lengths(loop->store, accounts->length_ns, accounts->n, &accounts->lengths);
     return WR_OK;
+}
+
+void wr_store_loop_expect(struct wr_request *request, void *owner) {
+    struct wr_store_loop *loop = owner;
+    const struct wr_accounts *accounts = request->input;
+    wr_store_lengths(loop->store, NULL, 0, NULL); /* before anything can fail */
+    wr_request_finish(request, wr_store_accounts(loop->store, accounts->list, accounts->n, false, &request->error));
 }
 
 void wr_store_loop_accounts(struct wr_request *request, void *owner) {

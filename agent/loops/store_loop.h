@@ -150,7 +150,10 @@ WR_MUST_USE int64_t wr_store_loop_turn(struct wr_store_loop *loop, const struct 
 
 /* A new uplink begins: it is told READY again. Runs on the store's thread, as a request. */
 wr_request_run wr_store_loop_new_uplink;
-/* Tells the store of new accounts: input is a struct wr_accounts * of the request. */
+/* Tells the store of accounts that another engine may fill: input is a struct wr_accounts * of the request. Until wr_store_loop_accounts it merges nothing: which lengths
+ * hold is open until then. */
+wr_request_run wr_store_loop_expect;
+/* These are the accounts, and their lengths: those of the engine that runs. Input likewise. */
 wr_request_run wr_store_loop_accounts;
 
 #endif

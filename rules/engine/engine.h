@@ -19,6 +19,7 @@
 #include "core/handover.h"
 #include "core/kept.h"
 #include "core/ledger.h"
+#include "core/lengths.h"
 #include "core/result.h"
 #include "core/series.h"
 #include "core/symbol.h"
@@ -36,6 +37,8 @@ struct wr_engine_options {
     uint32_t n_sources;   /* indexes of batches are below this */
     const struct wr_window_spec *windows; /* must outlive the engine */
     uint32_t n_windows;
+    /* What windows are told apart by, also from those of former configurations; NULL, or too many of them: from each other only. */
+    const struct wr_lengths *lengths;
     /* account of (source, window): accounts[source * (n_windows + 2) + window]; window n_windows is "none", n_windows + 1 is "intake". */
     const uint32_t *accounts;
     struct wr_evaluator *evaluator; /* may be NULL: no rules */

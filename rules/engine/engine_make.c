@@ -1,7 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/lengths.h"
 #include "rules/engine/engine_private.h"
 
 /* States in all, if the caller sets no ceiling: for each series and window that which is open, that which waits for late readings, and one
@@ -86,9 +85,11 @@ static void free_memory(struct wr_engine *engine) {
 }
 
 /* How long they become under pressure. */
-static void lengthen(struct wr_engine *engine) {
+static void lengthen(struct wr_engine *engine, const struct wr_lengths *known) {
     struct wr_lengths lengths = {0};
     uint32_t number;
+    if (known && !known->too_many) /* else the store merges nothing, and nobody has another idea of them */
+        lengths = *known;
     for (uint32_t i = 0; i < engine->n_windows; i++)
         wr_lengths_add(&lengths, engine->every_ns[i]);
     for (uint32_t i = 0; i < engine->n_windows; i++)
@@ -120,7 +121,7 @@ enum wr_result wr_engine_new(const struct wr_engine_options *options, struct wr_
         engine->changes |= (uint32_t)changes << i;
         engine->keeps |= (uint32_t)(options->windows[i].keep_ns > 0) << i;
     }
-    lengthen(engine);
+    lengthen(engine, options->lengths);
     memcpy(engine->account_ids, options->accounts, n_accounts(options) * sizeof *engine->account_ids);
     wr_wheel_init(&engine->wheel, &engine->streams, offsetof(struct wr_stream, timer));
     *ret_engine = engine;

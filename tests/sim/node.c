@@ -33,7 +33,8 @@ struct sim_node {
     struct wr_store_loop store;
     struct wr_uplink_runner *uplink;
     enum { RUNS, STOPS_ENGINE, STOPS_UPLINK, STOPS_STORE } stop;
-    struct wr_request *told;     /* reload: the store is told of the accounts */
+    struct wr_accounts before;   /* reload: what a refusal puts back */
+    struct wr_request *told;     /* the store is told of the accounts */
     struct wr_request *exchange; /* then the engine exchanges */
     struct wr_request *new_uplink;
     struct wr_request *audit;
@@ -83,6 +84,7 @@ static struct wr_engine *make_engine(struct sim_node *node, uint32_t layout, str
                                               .n_sources = 1,
                                               .windows = node->windows[layout],
                                               .n_windows = node->n_windows[layout],
+                                              .lengths = &node->accounts.lengths,
                                               .accounts = *ret_map,
                                               .evaluator = evaluator};
     SIM_MUST(wr_engine_new(&options, &engine, NULL));
@@ -357,22 +359,39 @@ static void run_exchange(struct wr_request *request, void *owner) {
     wr_request_finish(request, result);
 }
 
+static struct wr_accounts *copy_of_accounts(const struct sim_node *node) {
+    struct wr_accounts *accounts = malloc(sizeof *accounts);
+    SIM_ASSERT(accounts, "no memory");
+    *accounts = node->accounts;
+    return accounts;
+}
+
+/* The store is told what holds. Nobody looks for the answer: without one it merges nothing. */
+static void settle(struct sim_node *node, bool refused) {
+    struct wr_request *request;
+    if (refused)
+        node->accounts = node->before;
+    SIM_MUST(wr_request_new(wr_store_loop_accounts, copy_of_accounts(node), free, &request, NULL));
+    (void)!wr_request_post(request, node->store.requests, NULL);
+    wr_request_release(request);
+}
+
 bool sim_node_begin_reload(struct sim_node *node, uint32_t layout) {
     struct exchange *exchange = calloc(1, sizeof *exchange);
     SIM_ASSERT(exchange, "no memory");
     exchange->node = node;
+    node->before = node->accounts;
     exchange->layout = layout;
     exchange->engine = make_engine(node, layout, NULL, &exchange->map);
-    struct wr_accounts *accounts = malloc(sizeof *accounts);
-    SIM_ASSERT(accounts, "no memory");
-    *accounts = node->accounts;
+    struct wr_accounts *accounts = copy_of_accounts(node);
     SIM_MUST(wr_request_new(run_exchange, exchange, free_exchange, &node->exchange, NULL));
-    SIM_MUST(wr_request_new(wr_store_loop_accounts, accounts, free, &node->told, NULL));
+    SIM_MUST(wr_request_new(wr_store_loop_expect, accounts, free, &node->told, NULL));
     if (wr_request_post(node->told, node->store.requests, NULL) == WR_OK)
         return true;
     wr_request_release(node->told);
     wr_request_release(node->exchange);
     node->told = node->exchange = NULL;
+    node->accounts = node->before;
     return false;
 }
 
@@ -398,10 +417,13 @@ static void go_on_reloading(struct sim_node *node) {
         if (told != WR_OK || wr_request_post(node->exchange, node->engine.requests, NULL) != WR_OK) {
             wr_request_release(node->exchange);
             node->exchange = NULL;
+            settle(node, true);
             return;
         }
     }
-    (void)look(&node->exchange); /* refused: everything goes on as it was */
+    const enum wr_result exchanged = look(&node->exchange);
+    if (exchanged != WR_EMPTY)
+        settle(node, exchanged != WR_OK); /* refused: everything goes on as it was */
 }
 
 void sim_node_renew_uplink(struct sim_node *node) {

@@ -48,6 +48,7 @@ enum wr_result wr_test_engine_try_start(struct wr_test_engine *test) {
                                               .n_sources = test->n_sources,
                                               .windows = test->windows,
                                               .n_windows = test->n_windows,
+                                              .lengths = test->lengths,
                                               .accounts = accounts,
                                               .evaluator = test->evaluator};
     WR_TRY(wr_engine_new(&options, &test->engine, NULL));

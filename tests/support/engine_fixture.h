@@ -27,6 +27,7 @@ struct wr_test_engine {
     uint32_t max_series; /* 64 */
     uint32_t max_open_windows;
     struct wr_evaluator *evaluator;
+    const struct wr_lengths *lengths;
 
     struct wr_engine *engine;
     struct wr_series_table *series;

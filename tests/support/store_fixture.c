@@ -44,13 +44,20 @@ void store_fixture_fini(struct store_fixture *fixture) {
     nftw(fixture->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+void store_fixture_lengths(struct store_fixture *fixture, const int64_t *length_ns) {
+    for (int i = 0; i < STORE_ACCOUNTS; i++)
+        wr_lengths_add(&fixture->lengths, length_ns[i]);
+    wr_store_lengths(fixture->store, length_ns, STORE_ACCOUNTS, &fixture->lengths);
+}
+
 enum wr_result store_fixture_open(struct store_fixture *fixture) {
     memset(fixture->taken, 0, sizeof fixture->taken);
+    fixture->lengths = (struct wr_lengths){0};
     WR_TRY(wr_store_open(fixture->directory, &fixture->options, &fixture->now, fixture->symbols, &fixture->store, &fixture->report,
                          &fixture->err));
     WR_TRY(wr_store_accounts(fixture->store, store_accounts, STORE_ACCOUNTS, false, &fixture->err));
     if (fixture->tells_lengths)
-        wr_store_lengths(fixture->store, lengths_ns, STORE_ACCOUNTS);
+        store_fixture_lengths(fixture, lengths_ns);
     return WR_OK;
 }
 

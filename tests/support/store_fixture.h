@@ -16,6 +16,7 @@ struct store_fixture {
     char directory[256];
     struct wr_store_options options;
     bool tells_lengths; /* of the accounts' windows: the store may merge */
+    struct wr_lengths lengths; /* that were told since the opening */
     struct wr_now now;
     struct wr_symbol_table *symbols;
     struct wr_store *store;
@@ -46,6 +47,8 @@ void store_fixture_init(struct store_fixture *fixture);
 void store_fixture_fini(struct store_fixture *fixture);
 /* Opens the store and tells it the accounts; counts begin at zero. */
 enum wr_result store_fixture_open(struct store_fixture *fixture);
+/* Tells it how long the windows of the accounts are, as a process that has known no others since the opening but those that this told. */
+void store_fixture_lengths(struct store_fixture *fixture, const int64_t *length_ns);
 /* Puts n aggregates of `readings` readings each into the handover, of account 0 (changes) or 1, at the time of the fixture. */
 void store_fixture_fill(struct store_fixture *fixture, uint32_t account, uint32_t n, uint64_t readings);
 /* Hands it over; fails the test unless all were taken. */

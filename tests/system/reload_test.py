@@ -122,8 +122,15 @@ def test_what_is_refused_changes_nothing(lab):
     assert gateway.reload(good)["msg"] == "done"
     assert gateway.metric("weir_reload_failures_total") == 9 and gateway.metric("weir_reloads_total") == 1
     assert "high{room=A1}" in gateway.agent.alarms()
+    # Refused late, for its many accounts: those that it had been given by then are free again.
+    sources, windows = dict(gateway.parts["sources"]), dict(gateway.parts["windows"])
+    gateway.parts["sources"] = {i: f'{{name: many{i}, kind: line, listen: "unix://many{i}.sock"}}' for i in range(32)}
+    gateway.parts["windows"] = {i: f'{{name: w{i}, every: {i + 2}s, of: "*"}}' for i in range(30)}
+    gateway.refuses("more than 1024 ledger accounts", gateway.text())
+    gateway.parts["sources"], gateway.parts["windows"] = {**sources, "one more": '{name: more, kind: line, listen: "unix://more.sock"}'}, windows
+    gateway.takes("source")
     generator.stop()
-    gateway.balance()
+    assert {account["source"] for account in gateway.balance()["accounts"]} == {"floor", "more"}
     wait_for("all readings", lambda: gateway.cluster.total() == generator.sent + 1, 5)
     assert gateway.agent.stop() == 0
 

@@ -392,6 +392,31 @@ static void a_tight_write_budget_is_felt(void **state) {
     assert_int_equal(store_fixture_open(&fixture), WR_OK);
 }
 
+/* What engine and store are told after a reload: also what a dropped window was, and after a refused one what was put back. */
+static void lengths_of_dropped_windows_stay(void **state) {
+    (void)state;
+    static struct wr_accounts all, before;
+    static const struct wr_window_spec both[] = {{.name = "m1", .every_ns = 60 * WR_NS_PER_S},
+                                                 {.name = "m5", .every_ns = 300 * WR_NS_PER_S},
+                                                 {.name = "states", .forward = WR_FORWARD_CHANGES}};
+    static const struct wr_window_spec other = {.name = "m1", .every_ns = 360 * WR_NS_PER_S};
+    const char *const names[] = {"floor"};
+    uint32_t *map, number;
+    assert_int_equal(wr_accounts_map(&all, names, 1, both, 3, &map, NULL), WR_OK);
+    free(map);
+    assert_int_equal(wr_accounts_map(&all, names, 1, both, 1, &map, NULL), WR_OK);
+    assert_true(all.lengths.n == 2 && wr_lengths_find(&all.lengths, 60 * WR_NS_PER_S, &number));
+    assert_true(all.lengths.longer_ns[number] == 360 * WR_NS_PER_S && all.length_ns[map[0]] == 60 * WR_NS_PER_S);
+    before = all;
+    free(map);
+    assert_int_equal(wr_accounts_map(&all, names, 1, &other, 1, &map, NULL), WR_OK);
+    assert_true(all.lengths.n == 3 && all.length_ns[map[0]] == 360 * WR_NS_PER_S);
+    free(map);
+    assert_int_equal(wr_accounts_map(&before, NULL, 0, &other, 1, &map, NULL), WR_OK); /* also of one that no source has yet */
+    assert_true(memcmp(&before.lengths, &all.lengths, sizeof all.lengths) == 0);
+    free(map);
+}
+
 int main(void) {
     wr_waiting_watchdog(60);
     const struct CMUnitTest tests[] = {
@@ -403,6 +428,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(turns_need_no_thread_and_no_real_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(counts_of_budgets_come_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_tight_write_budget_is_felt, set_up, tear_down),
+        cmocka_unit_test(lengths_of_dropped_windows_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -312,6 +312,41 @@ static void under_pressure_lengths_still_tell_windows_apart(void **state) {
     assert_true(short_ns == 60 * S && test.got[0].window_ns + test.got[1].window_ns == 60 * S + 250 * S);
 }
 
+/* ... nor as long as one was that a reload has dropped: the store may hold some of it, and becomes as long. Where there were too many the store merges nothing. */
+static void under_pressure_former_lengths_count_too(void **state) {
+    (void)state;
+    struct wr_lengths lengths = {0};
+    wr_lengths_add(&lengths, 50 * S);
+    wr_lengths_add(&lengths, 10 * S);
+    test.lengths = &lengths;
+    wr_test_engine_window(&test, 10 * S, 0, NULL);
+    wr_test_engine_start(&test);
+    uint32_t temp = wr_test_engine_series(&test, "temp");
+    test.now.wall_ns = T0 + 1000 * S;
+    wr_engine_widen(test.engine, true);
+    wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 1 * S, 1));
+    wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 900 * S, 2));
+    assert_int_equal(test.n_got, 1);
+    assert_int_equal(test.got[0].window_ns, 60 * S);
+}
+
+static void under_pressure_too_many_former_lengths_do_not(void **state) {
+    (void)state;
+    struct wr_lengths lengths = {0};
+    for (int64_t i = 0; i <= WR_LENGTHS_MAX; i++)
+        wr_lengths_add(&lengths, (50 + i) * S);
+    assert_true(lengths.too_many);
+    test.lengths = &lengths;
+    wr_test_engine_window(&test, 10 * S, 0, NULL);
+    wr_test_engine_start(&test);
+    uint32_t temp = wr_test_engine_series(&test, "temp");
+    test.now.wall_ns = T0 + 1000 * S;
+    wr_engine_widen(test.engine, true);
+    wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 1 * S, 1));
+    wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 900 * S, 2));
+    assert_int_equal(test.got[0].window_ns, 50 * S);
+}
+
 /* ... and without readings they close at their own end, not earlier. */
 static void under_pressure_windows_close_by_time(void **state) {
     (void)state;
@@ -649,6 +684,8 @@ int main(void) {
         TEST(without_room_a_gap_is_covered),
         TEST(under_pressure_windows_open_wider),
         TEST(under_pressure_lengths_still_tell_windows_apart),
+        TEST(under_pressure_former_lengths_count_too),
+        TEST(under_pressure_too_many_former_lengths_do_not),
         TEST(under_pressure_windows_close_by_time),
         TEST(without_room_late_readings_share_one_state),
         TEST(late_readings_too_far_apart_are_dropped_late),

@@ -330,10 +330,25 @@ static void only_where_all_lengths_are_known(void **state) {
     fixture->tells_lengths = false;
     must(fixture, store_fixture_open(fixture)); /* with a configuration that has no m1: how long was it? */
     must(fixture, wr_store_accounts(fixture->store, other, STORE_ACCOUNTS, false, &fixture->err));
-    wr_store_lengths(fixture->store, lengths_ns, STORE_ACCOUNTS);
+    store_fixture_lengths(fixture, lengths_ns);
     fill_until_merged(fixture, 1);
     assert_int_equal(merged_segments(fixture), 0);
     assert_true(evicted_readings(fixture) > 0);
+}
+
+/* A reload is under way: whether its lengths hold is open. Then they are told, or those that held before. */
+static void not_while_the_lengths_are_about_to_change(void **state) {
+    struct store_fixture *fixture = *state;
+    must(fixture, store_fixture_open(fixture));
+    wr_store_lengths(fixture->store, NULL, 0, NULL);
+    fill_until_merged(fixture, 1);
+    assert_int_equal(merged_segments(fixture), 0);
+    assert_true(evicted_readings(fixture) > 0);
+    static const int64_t lengths_ns[STORE_ACCOUNTS] = {0, MINUTE_NS, 0};
+    store_fixture_lengths(fixture, lengths_ns);
+    for (int i = 0; i < 100 && merged_segments(fixture) == 0; i++)
+        one_segment(fixture);
+    assert_true(merged_segments(fixture) > 0);
 }
 
 /* What has left the store, by its age too, is of no length any more. */
@@ -350,7 +365,7 @@ static void an_unknown_length_that_has_expired_is_none(void **state) {
     fixture->tells_lengths = false;
     must(fixture, store_fixture_open(fixture));
     must(fixture, wr_store_accounts(fixture->store, other, STORE_ACCOUNTS, false, &fixture->err));
-    wr_store_lengths(fixture->store, lengths_ns, STORE_ACCOUNTS);
+    store_fixture_lengths(fixture, lengths_ns);
     store_fixture_advance(fixture, 2 * ttl_ns);
     for (int i = 0; i < 100 && wr_store_due(fixture->store) <= fixture->now.boot_ns; i++)
         must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
@@ -372,7 +387,7 @@ static void also_what_was_known_before_there_was_a_database(void **state) {
          wr_store_open_without(fixture->directory, &fixture->options, &fixture->now, fixture->symbols, &fixture->store, &fixture->err));
     static const int64_t lengths_ns[STORE_ACCOUNTS] = {0, MINUTE_NS, 0};
     must(fixture, wr_store_accounts(fixture->store, store_accounts, STORE_ACCOUNTS, false, &fixture->err));
-    wr_store_lengths(fixture->store, lengths_ns, STORE_ACCOUNTS);
+    store_fixture_lengths(fixture, lengths_ns);
     must(fixture, wr_store_attach(fixture->store, &fixture->now, &fixture->report, &fixture->err));
     fill_until_merged(fixture, 1);
     assert_true(merged_segments(fixture) > 0);
@@ -472,18 +487,7 @@ static void sort_by_length(const struct wr_aggregate *aggregate, uint64_t found[
     longer[minutes == 6] += minutes == 6 || minutes == 25 ? wr_aggregate_readings(aggregate) : 0;
 }
 
-static void accounts_stay_exact(void **state) {
-    struct store_fixture *fixture = *state;
-    static const int64_t lengths_ns[STORE_ACCOUNTS] = {5 * MINUTE_NS, MINUTE_NS, 0};
-    uint64_t given[2] = {0}, found[2] = {0}, longer[2] = {0};
-    fixture->tells_lengths = false;
-    must(fixture, store_fixture_open(fixture));
-    must(fixture, wr_store_accounts(fixture->store, two, STORE_ACCOUNTS, false, &fixture->err));
-    wr_store_lengths(fixture->store, lengths_ns, STORE_ACCOUNTS);
-    for (int i = 0; merged_segments(fixture) < 400; i++) {
-        one_segment_of_two(fixture, i % 3 > 0, given);
-        assert_int_equal(evicted_readings(fixture), 0);
-    }
+static void sort_all_by_length(struct store_fixture *fixture, uint64_t found[2], uint64_t longer[2]) {
     struct wr_decoder *decoder;
     assert_int_equal(wr_decoder_new(&decoder), WR_OK);
     for (int64_t seq = 1; seq <= wr_store_newest(fixture->store, WR_LANE_WINDOWS); seq++) {
@@ -498,6 +502,21 @@ static void accounts_stay_exact(void **state) {
         wr_segment_free(&segment);
     }
     wr_decoder_free(decoder);
+}
+
+static void accounts_stay_exact(void **state) {
+    struct store_fixture *fixture = *state;
+    static const int64_t lengths_ns[STORE_ACCOUNTS] = {5 * MINUTE_NS, MINUTE_NS, 0};
+    uint64_t given[2] = {0}, found[2] = {0}, longer[2] = {0};
+    fixture->tells_lengths = false;
+    must(fixture, store_fixture_open(fixture));
+    must(fixture, wr_store_accounts(fixture->store, two, STORE_ACCOUNTS, false, &fixture->err));
+    store_fixture_lengths(fixture, lengths_ns);
+    for (int i = 0; merged_segments(fixture) < 400; i++) {
+        one_segment_of_two(fixture, i % 3 > 0, given);
+        assert_int_equal(evicted_readings(fixture), 0);
+    }
+    sort_all_by_length(fixture, found, longer);
     struct wr_account_balance *balances;
     uint32_t n;
     assert_int_equal(wr_store_balances(fixture->store, &balances, &n), WR_OK);
@@ -546,6 +565,25 @@ static void memory_fails_at_each_allocation(void **state) {
     assert_int_equal(wr_balance_held(&balance), content.readings);
 }
 
+/* A reload has dropped m5, of which the store may hold some: m1 becomes what it became before, and what the engine makes of it. */
+static void a_dropped_window_keeps_its_length(void **state) {
+    struct store_fixture *fixture = *state;
+    static const int64_t both_ns[STORE_ACCOUNTS] = {5 * MINUTE_NS, MINUTE_NS, 0};
+    static const struct wr_account one[STORE_ACCOUNTS] = {{"", ""}, {"floor", "m1"}, {"floor", WR_LEDGER_INTAKE}};
+    uint64_t given[2] = {0}, found[2] = {0}, longer[2] = {0};
+    fixture->tells_lengths = false;
+    must(fixture, store_fixture_open(fixture));
+    must(fixture, wr_store_accounts(fixture->store, two, STORE_ACCOUNTS, false, &fixture->err));
+    store_fixture_lengths(fixture, both_ns);
+    must(fixture, wr_store_accounts(fixture->store, one, STORE_ACCOUNTS, false, &fixture->err));
+    static const int64_t one_ns[STORE_ACCOUNTS] = {0, MINUTE_NS, 0};
+    store_fixture_lengths(fixture, one_ns);
+    while (merged_segments(fixture) < 50 && evicted_readings(fixture) == 0)
+        one_segment_of_two(fixture, false, given);
+    sort_all_by_length(fixture, found, longer);
+    assert_true(found[0] == 0 && found[1] == given[1] && longer[1] > 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
@@ -558,12 +596,14 @@ int main(void) {
         TEST(what_was_salvaged_is_not),
         TEST(what_was_merged_does_not_come_back),
         TEST(only_where_all_lengths_are_known),
+        TEST(not_while_the_lengths_are_about_to_change),
         TEST(an_unknown_length_that_has_expired_is_none),
         TEST(also_what_was_known_before_there_was_a_database),
         TEST(only_by_a_clock_that_is_right),
         TEST(it_ends_by_itself),
         TEST(memory_fails_at_each_allocation),
         TEST(accounts_stay_exact),
+        TEST(a_dropped_window_keeps_its_length),
         TEST(also_where_a_minute_fills_many_segments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

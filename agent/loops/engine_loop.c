@@ -83,7 +83,7 @@ static bool take_waiting(struct wr_engine_loop *loop, uint32_t input, const stru
         uint32_t taken = wr_engine_take(loop->engine, batch, loop->waiting_from[input], now, &loop->out);
         loop->waiting_from[input] += taken;
         wr_engine_loop_drain_alarms(loop);
-        wr_engine_shadow_feed(&loop->shadow, loop->clock, batch->arrival_boot_ns, now); /* behind the rules in force */
+        wr_engine_shadow_feed(loop, wr_engine_evaluator(loop->engine), batch->arrival_boot_ns, now); /* behind the rules in force */
         if (loop->handover && loop->handover->n == WR_HANDOVER_AGGREGATES)
             (void)wr_engine_loop_handover(loop);
         if (taken == 0 && (loop->out.alarms.n > 0 || (loop->handover && loop->handover->n == WR_HANDOVER_AGGREGATES)))
@@ -215,7 +215,7 @@ static int64_t do_what_is_due(struct wr_engine_loop *loop, const struct wr_now *
     if (loop->out.alarms.n == 0)
         wr_engine_figures_turn(&loop->figures, loop->engine, now, &loop->out.alarms);
     wr_engine_loop_drain_alarms(loop);
-    const int64_t shadow_due_ns = wr_engine_shadow_turn(&loop->shadow, loop->clock, wr_engine_evaluator(loop->engine), now);
+    const int64_t shadow_due_ns = wr_engine_shadow_turn(loop, wr_engine_evaluator(loop->engine), now);
     show_stats(loop, now->boot_ns);
     loop->clear = loop->out.alarms.n == 0 && wr_engine_loop_finish_waiting(loop);
     bool room = loop->handover && loop->handover->n < WR_HANDOVER_AGGREGATES;

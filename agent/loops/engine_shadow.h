@@ -3,6 +3,9 @@
  * Promise: the rules in force come first: their transitions have left before the shadow sees the readings that caused them. The shadow takes at most a WR_SHADOW_SHAREth of the
  * time, WR_SHADOW_STRETCH_NS at a stretch (and one more slice), after a pause WR_SHADOW_BURST_NS: what does not fit is skipped and counted, and nobody waits for it. Its cost is
  * measured by the loop's clock, so a machine that is busy with other things shortens it too.
+ * An alarm waits for it WR_SHADOW_LOOK_NS, a slice, and a share of what it waits for others, in all, however many batches are before it: so often the shadow looks whether
+ * something waits for the engine (readings, a timer of a rule), and while it does, it has no more in advance than that. With the slice that is a half of the millisecond that an
+ * alarm may take.
  * Threads: the engine's; `shown` from any. Ownership: the shadow is whoever exchanged it in; all zero at first: none.
  */
 #ifndef WEIR_AGENT_LOOPS_ENGINE_SHADOW_H
@@ -15,6 +18,7 @@
 
 #define WR_SHADOW_SHARE 5
 #define WR_SHADOW_STRETCH_NS (2 * WR_NS_PER_MS)
+#define WR_SHADOW_LOOK_NS (WR_NS_PER_MS / 5)
 #define WR_SHADOW_BURST_NS (50 * WR_NS_PER_MS)
 #define WR_SHADOW_SLICE 16   /* readings between two looks at the clock */
 #define WR_SHADOW_TIMERS 256 /* likewise; as many as the rules in force run at once: of those due at one instant the order may decide */
@@ -45,14 +49,13 @@ struct wr_engine_shadow {
 
 struct wr_engine_loop;
 
-/* Behind wr_engine_take, with what it was shown. */
-void wr_engine_shadow_feed(struct wr_engine_shadow *shadow, const struct wr_clock *clock, int64_t arrival_boot_ns,
+/* Behind wr_engine_take, with what it was shown. in_force: NULL, or the rules in force. */
+void wr_engine_shadow_feed(struct wr_engine_loop *loop, const struct wr_evaluator *in_force, int64_t arrival_boot_ns,
                            const struct wr_now *now);
 /* A reading of the agent's own, for the rules alone. */
 void wr_engine_shadow_tell(struct wr_engine_shadow *shadow, const struct wr_reading *reading, const struct wr_now *now);
 /* What is due, in a turn of the loop; returns when it wants the next. */
-int64_t wr_engine_shadow_turn(struct wr_engine_shadow *shadow, const struct wr_clock *clock, const struct wr_evaluator *in_force,
-                              const struct wr_now *now);
+int64_t wr_engine_shadow_turn(struct wr_engine_loop *loop, const struct wr_evaluator *in_force, const struct wr_now *now);
 /* Its numbers for others; says at most once a minute that there are new differences. */
 void wr_engine_shadow_show(struct wr_engine_shadow *shadow, int64_t boot_ns);
 

@@ -36,6 +36,7 @@ static struct rules_fixture fixture;
 static struct wr_ruleset *in_shadow;
 static struct wr_engine_loop loop;
 static struct wr_engine_shadow *const own = &loop.shadow;
+static const struct wr_evaluator *in_force; /* NULL: that of the fixture */
 
 static enum wr_result make(struct wr_shadow **ret_shadow) {
     return wr_shadow_new(in_shadow, fixture.rules, fixture.table, fixture.symbols, &fixture.now, ret_shadow, NULL);
@@ -48,6 +49,7 @@ static int begin(void **state) {
     in_shadow = fixture_load(warm);
     boot_ns = fixture.now.boot_ns;
     look_ns = 0;
+    in_force = NULL;
     memset(&loop, 0, sizeof loop);
     loop.clock = &look_clock;
     assert_int_equal(make(&shadow), WR_OK);
@@ -71,14 +73,14 @@ static void show(uint32_t series, double value, uint32_t n) {
     for (uint32_t i = 0; i < n; i++)
         own->tap.readings[i] =
             (struct wr_reading){.series = series, .event_ns = fixture.now.wall_ns, .value.f = value, .type = WR_TYPE_FLOAT};
-    wr_engine_shadow_feed(own, &look_clock, fixture.now.boot_ns, &fixture.now);
+    wr_engine_shadow_feed(&loop, in_force ? in_force : fixture.evaluator, fixture.now.boot_ns, &fixture.now);
 }
 
 static int64_t turn(int64_t pass_ns) {
     fixture.now.boot_ns += pass_ns;
     fixture.now.wall_ns += pass_ns;
     boot_ns = boot_ns > fixture.now.boot_ns ? boot_ns : fixture.now.boot_ns;
-    const int64_t due_ns = wr_engine_shadow_turn(own, &look_clock, fixture.evaluator, &fixture.now);
+    const int64_t due_ns = wr_engine_shadow_turn(&loop, fixture.evaluator, &fixture.now);
     assert_true(due_ns > fixture.now.boot_ns);
     wr_engine_shadow_show(own, boot_ns);
     return due_ns;
@@ -173,6 +175,74 @@ static void its_share(void **state) {
     assert_true(longest_ns <= WR_SHADOW_STRETCH_NS + 2 * look_ns);
 }
 
+/* Batches one behind the other, each with a tenth of a millisecond of the engine's own work, and a slice that takes 20 us: what the shadow takes of a time in which something
+ * waits all along. Returns that of it which it took. */
+static int64_t took_of(int batches, int64_t *ret_passed_ns) {
+    const uint32_t x = fixture_series(&fixture, "x", "");
+    const int64_t began_ns = boot_ns;
+    int64_t took_ns = 0;
+    look_ns = WR_NS_PER_MS / 50;
+    for (int i = 0; i < batches; i++) {
+        const int64_t before_ns = boot_ns;
+        show(x, i % 2 ? 60 : 1, WR_BATCH_READINGS);
+        took_ns += boot_ns - before_ns - look_ns; /* the first look is no work */
+        fixture.now.boot_ns = boot_ns += WR_NS_PER_MS / 10;
+        if (i + 1 < batches && i % 2)
+            (void)turn(0);
+    }
+    look_ns = 0;
+    *ret_passed_ns = boot_ns - began_ns;
+    fixture.now.boot_ns = boot_ns += WR_NS_PER_S; /* everything is paid for */
+    return took_ns;
+}
+
+/* However many batches are before it, an alarm waits for the shadow a fifth of a millisecond, a slice, and its share of the time: be it in a batch, behind others, or of a timer. */
+static void what_waits_waits_no_longer(void **state) {
+    (void)state;
+    const struct wr_channel_options options = {.name = "batches", .capacity = 1, .element_bytes = sizeof(struct wr_batch *)};
+    static struct wr_batch batch;
+    struct wr_batch *one = &batch;
+    struct wr_channel *batches;
+    int64_t passed_ns;
+    assert_int_equal(wr_channel_new(&options, &batches, NULL), WR_OK);
+    loop.inputs[0].batches = batches;
+    loop.n_inputs = 1;
+    show(fixture_series(&fixture, "x", ""), 1, 1);
+    (void)turn(0);
+    const int64_t alone_ns = took_of(40, &passed_ns); /* nothing waits: all are seen */
+    assert_true(own->shown.skipped == 0 && alone_ns > 20 * WR_NS_PER_MS);
+    for (int what = 0; what < 3; what++) {
+        struct wr_evaluator *delayed = NULL;
+        if (what == 0)
+            assert_int_equal(wr_channel_try_send(batches, &one), WR_OK);
+        loop.waiting[0] = what == 1 ? &batch : NULL;
+        batch.n = 2;
+        loop.waiting_from[0] = 1;
+        if (what == 2) { /* `late` is raised at once, if somebody looked */
+            struct wr_reading reading = {.series = fixture_series(&fixture, "x", ""), .value.f = 40, .type = WR_TYPE_FLOAT};
+            struct wr_alarm_entry room[4];
+            struct wr_alarm_out out = {.entries = room, .cap = 4};
+            assert_int_equal(wr_evaluator_new(in_shadow, fixture.table, fixture.symbols, &delayed, NULL), WR_OK);
+            assert_true(wr_evaluator_attach(delayed, wr_series_count(fixture.table), &fixture.now) > 0);
+            reading.event_ns = fixture.now.wall_ns;
+            assert_int_equal(wr_evaluator_take(delayed, &reading, boot_ns, &fixture.now, &out), WR_OK);
+            fixture.now.boot_ns = boot_ns += 11 * FIXTURE_SECOND;
+            in_force = delayed;
+        }
+        const uint64_t seen = own->shown.readings;
+        const int64_t took_ns = took_of(40, &passed_ns);
+        assert_true(took_ns <= WR_SHADOW_LOOK_NS + WR_NS_PER_MS / 50 + passed_ns / WR_SHADOW_SHARE);
+        assert_true(own->shown.readings > seen); /* but it is not starved */
+        struct wr_batch *back;
+        (void)!wr_channel_try_recv(batches, &back);
+        in_force = NULL;
+        wr_evaluator_free(delayed);
+    }
+    wr_channel_free(batches);
+    loop.inputs[0].batches = NULL;
+    loop.n_inputs = 0;
+}
+
 /* The engine shows what the rules in force were shown, and as it was before they found it bad. */
 static void the_tap(void **state) {
     (void)state;
@@ -238,7 +308,8 @@ static void no_memory(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(told_as_it_is), TEST(what_was_active_before), TEST(slices), TEST(its_share), TEST(the_tap), TEST(no_memory),
+        TEST(told_as_it_is), TEST(what_was_active_before), TEST(slices), TEST(its_share), TEST(what_waits_waits_no_longer), TEST(the_tap),
+        TEST(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

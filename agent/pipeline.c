@@ -83,7 +83,7 @@ static enum wr_result make_engine(struct wr_agent *agent, struct wr_error *err) 
     agent->engine.clock = agent->clock;
     agent->engine.figures.table = agent->series;
     WR_TRY(wr_engine_loop_init(&agent->engine, WR_AGENT_HANDOVERS, max_counts, err));
-    (void)!wr_agent_shadow_renew(agent, NULL); /* logged: no reason not to start */
+    (void)!wr_agent_shadow_renew(agent, NULL, NULL); /* logged: no reason not to start */
     return WR_OK;
 }
 

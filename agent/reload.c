@@ -414,7 +414,7 @@ static void take_over(struct wr_agent *agent, struct wr_loaded *loaded, const st
     wr_agent_retire_configs(agent, false);
     pthread_mutex_unlock(&agent->lock);
     pthread_mutex_unlock(&agent->shadow.lock);
-    (void)!wr_agent_shadow_renew(agent, NULL); /* logged: no reason not to reload */
+    (void)!wr_agent_shadow_renew(agent, NULL, NULL); /* logged: no reason not to reload */
     if (wr_agent_metrics(agent) != WR_OK)
         WR_LOG(WR_LOG_WARN, "reload", "no memory: some metrics are missing");
     wr_ruleset_free(old_rules);

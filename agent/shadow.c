@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "agent/agent.h"
 #include "agent/config/load.h"
@@ -23,31 +24,66 @@ void wr_agent_shadow_fini(struct wr_agent *agent) {
 
 /* -- exchanged ------------------------------------------------------------------------------------------------------------------------------ */
 
-/* In: the new one; out: the old one. Only the asker touches it afterwards: it waits for the end. */
+/* What is to be put in; once it was, what was taken out. Who claims it first decides: the engine that it is done, an asker who is out of patience that it is not. */
+struct exchange {
+    _Atomic bool claimed;
+    struct wr_shadow *shadow; /* NULL: none */
+    struct wr_ruleset *rules; /* its own */
+};
+
+static void free_exchange(void *input) {
+    struct exchange *exchange = input;
+    wr_shadow_free(exchange->shadow);
+    wr_ruleset_free(exchange->rules);
+    free(exchange);
+}
+
 static void run_exchange(struct wr_request *request, void *owner) {
-    struct wr_shadow **shadow = request->input;
-    *shadow = wr_engine_loop_exchange_shadow(owner, *shadow);
+    struct exchange *exchange = request->input;
+    if (atomic_exchange(&exchange->claimed, true)) {
+        wr_request_finish(request, WR_CANCELED);
+        return;
+    }
+    exchange->shadow = wr_engine_loop_exchange_shadow(owner, exchange->shadow);
     wr_request_finish(request, WR_OK);
 }
 
-/* No deadline, as of a reload: the rules of the old one are freed behind it. */
-static enum wr_result exchange(struct wr_agent *agent, struct wr_shadow **shadow, struct wr_error *err) {
+/* The engine has just begun with it, and does not wait in it. */
+static enum wr_result await_end(struct wr_request *request, struct wr_error *err) {
+    const struct timespec pause = {0, WR_NS_PER_MS};
+    enum wr_result result;
+    while ((result = wr_request_look(request, err)) == WR_EMPTY)
+        (void)nanosleep(&pause, NULL);
+    return result;
+}
+
+/* exchange: taken over. WR_TIMEOUT, WR_CANCELED: that which runs goes on, with its rules. */
+static enum wr_result put_in(struct wr_agent *agent, struct exchange *exchange, struct wr_context *context, struct wr_error *err) {
+    struct wr_ruleset *const old_rules = agent->shadow.rules;
+    struct wr_ruleset *const new_rules = exchange->rules;
     struct wr_request *request;
-    if (!agent->engine.thread) {
-        *shadow = wr_engine_loop_exchange_shadow(&agent->engine, *shadow);
-        return WR_OK;
+    WR_TRY(wr_request_new(run_exchange, exchange, free_exchange, &request, err));
+    enum wr_result result = WR_OK;
+    if (agent->engine.thread) {
+        result = wr_request_call_within(request, agent->engine.requests, context, WR_AGENT_REQUEST_NS, err);
+        if (result != WR_OK && atomic_exchange(&exchange->claimed, true))
+            result = await_end(request, err);
+    } else {
+        exchange->shadow = wr_engine_loop_exchange_shadow(&agent->engine, exchange->shadow);
     }
-    WR_TRY(wr_request_new(run_exchange, shadow, NULL, &request, err));
-    const enum wr_result result = wr_request_call(request, agent->engine.requests, WR_NEVER_NS, err);
+    if (result == WR_OK) {
+        exchange->rules = old_rules;
+        agent->shadow.rules = new_rules;
+    }
     wr_request_release(request);
     return result;
 }
 
 /* -- made ----------------------------------------------------------------------------------------------------------------------------------- */
 
-static uint64_t number_of(const struct wr_ruleset *rules, const struct wr_ruleset *in_force) {
-    const uint64_t one = wr_ruleset_fingerprint(rules), other = wr_ruleset_fingerprint(in_force);
-    const uint64_t number = wr_fingerprint_add(wr_fingerprint_add(WR_FINGERPRINT_START, &one, sizeof one), &other, sizeof other);
+static uint64_t number_of(const struct wr_ruleset *rules, const struct wr_agent *agent) {
+    const uint64_t of[] = {wr_ruleset_fingerprint(rules), wr_ruleset_fingerprint(agent->rules), agent->config->limits->max_instances};
+    const uint64_t number = wr_fingerprint_add(WR_FINGERPRINT_START, of, sizeof of);
     return number != 0 ? number : 1;
 }
 
@@ -59,41 +95,50 @@ static void log_problems(const struct wr_buf *problems, const struct wr_error *e
     WR_LOG_WITH(WR_LOG_WARN, "shadow", "shadow rules do not run; those in force do", WR_LOG_STR("problem", line[0] ? line : err->text));
 }
 
-/* rules: taken over. */
-static enum wr_result replace(struct wr_agent *agent, struct wr_ruleset *rules, uint64_t version, struct wr_error *err) {
-    struct wr_agent_shadow *own = &agent->shadow;
-    const struct wr_now now = wr_clock_now(agent->clock);
-    struct wr_shadow *shadow = NULL;
-    enum wr_result result = WR_OK;
-    const uint64_t pair = rules ? number_of(rules, agent->rules) : 0;
-    own->version = rules ? version : 0;
-    if (pair == own->pair) {
-        wr_ruleset_free(rules);
-        return WR_OK;
-    }
-    if (rules)
-        result = wr_shadow_new(rules, agent->rules, agent->series, agent->symbols, &now, &shadow, err);
-    const enum wr_result exchanged = exchange(agent, &shadow, err);
-    wr_shadow_free(shadow); /* the one that came out, or the one that did not get in */
-    if (exchanged != WR_OK) {
-        wr_ruleset_free(rules);
-        return exchanged;
-    }
-    wr_ruleset_free(own->rules);
-    if (result != WR_OK)
-        wr_ruleset_free(rules);
-    own->rules = result == WR_OK ? rules : NULL;
-    own->pair = result == WR_OK ? pair : 0;
-    own->told = 0;
+static void log_what_runs(const struct wr_agent_shadow *own) {
     if (own->rules)
-        WR_LOG_WITH(WR_LOG_INFO, "shadow", "shadow rules run beside those in force", WR_LOG_INT("rules", wr_ruleset_count(rules)),
-                    WR_LOG_INT("bundle", (int64_t)version));
+        WR_LOG_WITH(WR_LOG_INFO, "shadow", "shadow rules run beside those in force", WR_LOG_INT("rules", wr_ruleset_count(own->rules)),
+                    WR_LOG_INT("bundle", (int64_t)own->version));
     else
         WR_LOG(WR_LOG_INFO, "shadow", "no shadow rules run any more");
-    return result;
 }
 
-enum wr_result wr_agent_shadow_renew(struct wr_agent *agent, struct wr_error *err) {
+/* rules: taken over. */
+static enum wr_result replace(struct wr_agent *agent, struct wr_ruleset *rules, uint64_t version, struct wr_context *context,
+                              struct wr_error *err) {
+    struct wr_agent_shadow *own = &agent->shadow;
+    const struct wr_now now = wr_clock_now(agent->clock);
+    struct wr_error why = {0};
+    const uint64_t pair = rules ? number_of(rules, agent) : 0;
+    struct exchange *exchange = pair == own->pair ? NULL : calloc(1, sizeof *exchange);
+    if (!exchange)
+        wr_ruleset_free(rules);
+    if (pair == own->pair) {
+        own->version = pair != 0 ? version : 0;
+        return WR_OK;
+    }
+    if (!exchange)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for shadow rules");
+    enum wr_result made = WR_OK;
+    if (rules)
+        made = wr_shadow_new(rules, agent->rules, agent->series, agent->symbols, &now, &exchange->shadow, err);
+    if (made == WR_OK)
+        exchange->rules = rules;
+    else
+        wr_ruleset_free(rules);
+    const enum wr_result put = put_in(agent, exchange, context, &why);
+    if (put != WR_OK) {
+        WR_LOG_WITH(WR_LOG_WARN, "shadow", "the engine took no other shadow rules: what ran before goes on", WR_LOG_ERR(&why));
+        return wr_error_set(err, put, "%s", why.text);
+    }
+    own->pair = own->rules ? pair : 0;
+    own->version = own->rules ? version : 0;
+    own->told = 0;
+    log_what_runs(own);
+    return made;
+}
+
+enum wr_result wr_agent_shadow_renew(struct wr_agent *agent, struct wr_context *context, struct wr_error *err) {
     struct wr_ruleset *rules = NULL;
     struct wr_buf problems;
     struct wr_error why = {0};
@@ -106,7 +151,7 @@ enum wr_result wr_agent_shadow_renew(struct wr_agent *agent, struct wr_error *er
         if (err)
             *err = why;
     }
-    const enum wr_result replaced = replace(agent, rules, version, err);
+    const enum wr_result replaced = replace(agent, rules, version, context, err);
     pthread_mutex_unlock(&agent->shadow.lock);
     wr_buf_fini(&problems);
     return loaded != WR_OK && loaded != WR_NOT_FOUND ? loaded : replaced;

@@ -52,7 +52,7 @@ static void health(void *user, struct wr_rollout_health *ret_health) {
 }
 
 static enum wr_result shadow(void *user, struct wr_error *err) {
-    return wr_agent_shadow_renew(user, err);
+    return wr_agent_shadow_renew(user, NULL, err);
 }
 
 enum wr_result wr_remote_bundle_open(struct wr_agent *agent, const struct wr_config *config, struct wr_error *err) {

@@ -23,8 +23,8 @@ static bool snapshot_rest(struct wr_engine_loop *loop, int64_t boot_ns) {
 }
 
 int64_t wr_engine_loop_end_turn(struct wr_engine_loop *loop, int64_t boot_ns) {
+    wr_engine_loop_send_kept(loop);
     if (loop->phase == WR_ENGINE_RUNS) {
-        wr_engine_loop_send_kept(loop);
         loop->phase = WR_ENGINE_SNAPSHOTS;
         loop->snapshot_cursor = 0;
         loop->end_due_boot_ns = wr_clock_add_ns(boot_ns, JOURNAL_NS);
@@ -37,6 +37,7 @@ int64_t wr_engine_loop_end_turn(struct wr_engine_loop *loop, int64_t boot_ns) {
     enum wr_result flushed = wr_engine_loop_flush_some(loop, true);
     if (flushed == WR_EMPTY)
         return wr_clock_add_ns(boot_ns, STORE_LOOK_NS);
+    wr_engine_loop_give_up_kept(loop);
     loop->flushed = flushed == WR_OK;
     loop->phase = WR_ENGINE_ENDED;
     return 0;

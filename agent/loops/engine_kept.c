@@ -1,15 +1,29 @@
 /* Raw readings that windows keep: what leaves the engine for the store beside handovers. Nobody waits for them. */
 #include "agent/loops/engine_loop_private.h"
 
-/* What finds no room in the channel stays in hand, and is sent next time. */
+static void let_go(struct wr_engine_loop *loop) {
+    loop->kept = NULL;
+    loop->out.kept = NULL;
+}
+
+/* What finds no room in the channel stays in hand, and is sent next time. Behind a closed one nobody keeps it. */
 void wr_engine_loop_send_kept(struct wr_engine_loop *loop) {
     if (!loop->kept || loop->kept->n == 0)
         return;
     const struct wr_store_message message = {.kept = loop->kept};
-    if (wr_channel_try_send(loop->to_store, &message) != WR_OK)
+    const enum wr_result sent = wr_channel_try_send(loop->to_store, &message);
+    if (sent == WR_OK)
+        let_go(loop);
+    else if (sent != WR_FULL)
+        wr_engine_loop_give_up_kept(loop);
+}
+
+void wr_engine_loop_give_up_kept(struct wr_engine_loop *loop) {
+    if (!loop->kept)
         return;
-    loop->kept = NULL;
-    loop->out.kept = NULL;
+    loop->unkept_before += loop->kept->n;
+    wr_kept_return(loop->kept);
+    let_go(loop);
 }
 
 void wr_engine_loop_kept_due(struct wr_engine_loop *loop, int64_t boot_ns) {

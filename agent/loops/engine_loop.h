@@ -124,7 +124,7 @@ struct wr_engine_loop {
     int64_t counts_due_boot_ns;
     uint64_t counted_taken; /* readings at the last handover */
     struct wr_kept *kept;   /* being filled, or NULL */
-    uint64_t unkept_before; /* of engines that a reload has ended */
+    uint64_t unkept_before; /* of engines that a reload has ended, and what was in hand and nobody took */
     struct wr_alarm_entry alarm_room[WR_ENGINE_ALARM_ROOM];
     struct wr_engine_out out;
     struct wr_batch *waiting[WR_ENGINE_INPUTS_MAX]; /* taken from the channel, not yet (wholly) taken by the engine: oldest of a list */

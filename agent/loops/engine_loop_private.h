@@ -29,7 +29,9 @@ WR_MUST_USE int64_t wr_engine_loop_end_turn(struct wr_engine_loop *loop, int64_t
 void wr_engine_loop_want_kept(struct wr_engine_loop *loop, int64_t boot_ns);
 /* Sends kept readings that have waited long enough. */
 void wr_engine_loop_kept_due(struct wr_engine_loop *loop, int64_t boot_ns);
-/* Sends all that there are. */
+/* Sends all that there are; counts them as unkept where the store has ended. */
 void wr_engine_loop_send_kept(struct wr_engine_loop *loop);
+/* What is still in hand goes unkept. */
+void wr_engine_loop_give_up_kept(struct wr_engine_loop *loop);
 
 #endif

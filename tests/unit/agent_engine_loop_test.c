@@ -356,6 +356,31 @@ static void a_stop_with_a_store_that_stands_still_has_an_end(void **state) {
     end();
 }
 
+static void kept_readings_that_nobody_takes_are_counted(void **state) {
+    (void)state;
+    for (int is_closed = 0; is_closed < 2; is_closed++) { /* else it is full, and stays so */
+        const struct wr_store_message other = {0};
+        const struct wr_engine_received nothing = {0};
+        begin(WR_NS_PER_MS, 1, 1024, 1024);
+        assert_int_equal(wr_kept_take(&bed.loop.kept_pool, &bed.loop.kept), WR_OK);
+        bed.loop.kept->n = 7;
+        while (!is_closed && wr_channel_try_send(bed.loop.to_store, &other) == WR_OK) {
+        }
+        if (is_closed)
+            wr_channel_close(bed.loop.to_store);
+        let_it_end();
+        while (bed.loop.phase != WR_ENGINE_ENDED) {
+            const struct wr_now now = wr_clock_now(wr_clock_real());
+            struct wr_engine_received received = nothing;
+            wr_engine_loop_receive(&bed.loop, now.boot_ns, &received);
+            (void)!wr_engine_loop_turn(&bed.loop, &now, &received);
+        }
+        assert_int_equal(bed.loop.shown.unkept, 7);
+        assert_null(bed.loop.kept);
+        end();
+    }
+}
+
 static void a_fresh_store_is_given_all_states(void **state) {
     (void)state;
     static _Atomic uint64_t fresh_stores;
@@ -578,6 +603,7 @@ int main(void) {
         cmocka_unit_test(without_handovers_windows_widen_and_the_ledger_balances),
         cmocka_unit_test(above_the_high_water_mark_windows_are_longer),
         cmocka_unit_test(a_stop_with_a_store_that_stands_still_has_an_end),
+        cmocka_unit_test(kept_readings_that_nobody_takes_are_counted),
         cmocka_unit_test(a_fresh_store_is_given_all_states),
         cmocka_unit_test(turns_need_no_thread_and_no_real_time),
         cmocka_unit_test(the_end_waits_for_the_journal_and_then_for_the_store),

@@ -95,6 +95,20 @@ static void nobody_waits_for_room(void **state) {
     assert_ptr_equal(sent(), last);
 }
 
+/* The store has ended: what would be kept is counted, and the pool goes round. */
+static void behind_a_closed_channel_they_are_counted(void **state) {
+    (void)state;
+    wr_channel_close(engine.to_store);
+    for (int i = 1; i < 2 * WR_KEPT_POOL; i++) {
+        wr_engine_loop_want_kept(&engine, i);
+        assert_non_null(engine.out.kept);
+        engine.out.kept->n = 3;
+        wr_engine_loop_kept_due(&engine, i + WR_ENGINE_KEPT_AGE_NS);
+        assert_null(engine.out.kept);
+        assert_int_equal(engine.unkept_before, 3 * i);
+    }
+}
+
 static struct wr_kept *filled(uint32_t series, uint32_t n, int64_t t0_ns) {
     struct wr_kept *kept;
     assert_int_equal(wr_kept_take(&engine.kept_pool, &kept), WR_OK);
@@ -188,6 +202,7 @@ static void without_memory_there_is_no_pool(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {TEST(they_are_sent_when_full_or_old), TEST(nobody_waits_for_room),
-                                       TEST(the_store_keeps_them_while_it_is_open), TEST(without_memory_there_is_no_pool)};
+                                       TEST(behind_a_closed_channel_they_are_counted), TEST(the_store_keeps_them_while_it_is_open),
+                                       TEST(without_memory_there_is_no_pool)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

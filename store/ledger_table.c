@@ -93,6 +93,10 @@ enum wr_result wr_store_accounts(struct wr_store *store, const struct wr_account
     return WR_OK;
 }
 
+size_t wr_store_accounts_bytes(uint32_t n) {
+    return n * (sizeof(struct wr_stored_account) + sizeof(uint32_t) + sizeof(struct wr_store_loss));
+}
+
 void wr_store_lengths(struct wr_store *store, const int64_t *length_ns, uint32_t n, const struct wr_lengths *all) {
     store->lengths = all ? *all : (struct wr_lengths){0};
     for (uint32_t i = 0; i < n && all; i++) {

@@ -113,6 +113,9 @@ int64_t wr_store_newest(const struct wr_store *store, enum wr_lane lane);
 WR_MUST_USE enum wr_result wr_store_accounts(struct wr_store *store, const struct wr_account *accounts, uint32_t n, bool counts_restart,
                                              struct wr_error *err);
 
+/* Memory that so many accounts take. */
+size_t wr_store_accounts_bytes(uint32_t n);
+
 /* How long the windows of the accounts are: length_ns[i] of number i; 0: it has none (changes, intake). To be told again with the accounts. A store that does
  * not know all its windows merges none: which window an aggregate is of would no longer be certain (store/merge.h). `all`: what they are told apart by, the same that
  * the engine was given; NULL: the engine is about to be given others, and until they are told nothing is merged. */

@@ -46,6 +46,7 @@
     (sizeof(struct wr_bundle) + 4 * WR_JWS_BYTES) /* its rules are counted with those of a reload, which comes behind their check */
 #define THREADS 8                                 /* main, engine, store, actions, uplink, control, scheduler, watcher of the workers */
 #define MERGE_TEXTS_BYTES (UINT64_C(2) << 20)     /* a decoder, and keys and texts of what is being merged */
+#define ACCOUNT_LISTS 4                           /* those of the process; to put back, and to tell, in a reload; in an audit */
 #define OPEN_SEGMENT_LANES 2                      /* changes and windows are filled as aggregates */
 #define BACKFILL_LANES WR_LANES                   /* the uplink holds one segment of each lane ready */
 
@@ -89,6 +90,15 @@ static void add_engine(struct wr_ceiling *ceiling, const struct wr_config *confi
         config->n_windows, config->n_windows == 1 ? "" : "s");
     add(ceiling, "handovers", wr_handover_pool_bytes(WR_AGENT_HANDOVERS, wr_agent_max_counts(config->n_sources, config->n_windows, 0)),
         "%d handovers of %d aggregates to the store", WR_AGENT_HANDOVERS, WR_HANDOVER_AGGREGATES);
+}
+
+/* The store keeps books of windows and sources that are configured no more. */
+static void add_accounts(struct wr_ceiling *ceiling, const struct wr_config *config) {
+    const uint32_t n = config->n_sources * (config->n_windows + 2);
+    const uint64_t books = WR_BOOKS * sizeof(uint64_t); /* of engines that a reload has ended */
+    add(ceiling, "accounts",
+        wr_store_accounts_bytes(2 * n) + 2 * n * (books + sizeof(struct wr_account_balance)) + ACCOUNT_LISTS * sizeof(struct wr_accounts),
+        "%u accounts of the ledger, with as many of before; lists of them for a reload and an audit", n);
 }
 
 /* A rule has one instance for each distinct tuple of its `by`: never more than there are series. */
@@ -203,6 +213,7 @@ void wr_ceiling_of(const struct wr_config *config, const struct wr_ruleset *rule
     add_sources(&ceiling, config);
     add_tables(&ceiling, config->limits);
     add_engine(&ceiling, config);
+    add_accounts(&ceiling, config);
     add_rules(&ceiling, config, rules);
     add_shadow(&ceiling, config, rules, shadow);
     add_alarms(&ceiling, rules);

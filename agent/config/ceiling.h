@@ -13,7 +13,7 @@
 #include "agent/config/config.h"
 #include "core/buf.h"
 
-#define WR_CEILING_ITEMS 25 /* at least one for each part that there can be, the optional ones included */
+#define WR_CEILING_ITEMS 26 /* at least one for each part that there can be, the optional ones included */
 #define WR_CEILING_KEY_BYTES 96
 #define WR_CEILING_SYMBOL_BYTES 48
 

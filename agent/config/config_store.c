@@ -95,7 +95,7 @@ static void check_write_budget(struct wr_config_load *load) {
     const size_t len = strlen(text);
     const size_t unit = strlen(A_DAY);
     if (len <= unit || len - unit >= sizeof bytes || strcmp(text + len - unit, A_DAY) != 0) {
-        wr_config_error(load, WR_CONFIG_W_LIMIT, path, "write_budget: 200MB/day", "'%s' is no size a day", text);
+        wr_config_error(load, WR_CONFIG_W_LIMIT, path, NULL, "'%s' is no size a day: write for example 200MB/day", text);
         return;
     }
     memcpy(bytes, text, len - unit);

@@ -97,6 +97,22 @@ static void test_grows(void **state) {
     }
 }
 
+/* Each source with each window is an account, with some 2 KB of books: 32 windows of 20 sources are more than a megabyte. */
+static void test_accounts(void **state) {
+    (void)state;
+    char text[8192] = "node: {id: g}\nsources:\n";
+    const struct wr_ceiling base = ceiling_of(BASE, NULL);
+    for (int i = 0; i < 20; i++)
+        (void)snprintf(text + strlen(text), sizeof text - strlen(text), "- {name: s%d, kind: line, listen: \"tcp://127.0.0.1:%d\"}\n", i,
+                       100 + i);
+    strcat(text, "windows:\n");
+    for (int i = 1; i <= 32; i++)
+        (void)snprintf(text + strlen(text), sizeof text - strlen(text), "- {name: w%d, every: %dm}\n", i, i);
+    const struct wr_ceiling many = ceiling_of(text, NULL);
+    assert_true(item(&base, "accounts") > 4 * 1700);
+    assert_true(item(&many, "accounts") > item(&base, "accounts") + 20 * (32 + 2) * 1700);
+}
+
 /* Every part that is optional, at once: each has its line, and the list has room for all. */
 static void test_all_parts(void **state) {
     (void)state;
@@ -178,10 +194,11 @@ static void test_render(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sum),    cmocka_unit_test(test_raw_readings_count_where_they_are_kept),
-        cmocka_unit_test(test_grows),  cmocka_unit_test(test_all_parts),
-        cmocka_unit_test(test_rules),  cmocka_unit_test(test_losses),
-        cmocka_unit_test(test_render), cmocka_unit_test(test_listeners),
+        cmocka_unit_test(test_sum),       cmocka_unit_test(test_raw_readings_count_where_they_are_kept),
+        cmocka_unit_test(test_grows),     cmocka_unit_test(test_accounts),
+        cmocka_unit_test(test_all_parts), cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_losses),    cmocka_unit_test(test_render),
+        cmocka_unit_test(test_listeners),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

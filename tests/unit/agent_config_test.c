@@ -600,7 +600,7 @@ static void test_limits_of_the_store(void **state) {
         const char *place;
         const char *words;
     } wrong[] = {
-        {"write_budget: 200MB", "4:23: error W511", "'200MB' is no size a day"},
+        {"write_budget: 200MB", "4:23: error W511", "'200MB' is no size a day: write for example 200MB/day"},
         {"write_budget: /day", "4:23: error W511", "no size a day"},
         {"write_budget: 200/day", "4:23: error W511", "has no unit"},
         {"write_budget: 100kB/day", "4:23: error W511", "less than 1 MB"},

@@ -12,6 +12,7 @@
 #define BACKOFF_MIN_NS WR_NS_PER_S
 #define PACKET_MAX_BYTES (1u << 20)
 #define RETURN_CODE_VERSION 1 /* of MQTT 3.1.1: unacceptable protocol version */
+#define SHARED "$share/"
 
 static int64_t now_ns(void) {
     return wr_clock_boot_ns(wr_clock_real());
@@ -160,6 +161,10 @@ static bool look_at_grants(struct wr_subscriber *subscriber, char *text, size_t 
     }
     if (warning[0] == '\0' && config->qos > 0 && config->session_expiry_s > 0 && !subscriber->subscribed.session_kept)
         (void)snprintf(warning, sizeof warning, "the broker keeps our session for a shorter time than we asked for");
+    if (warning[0] == '\0' && subscriber->version != 5 && strncmp(config->filters[0], SHARED, strlen(SHARED)) == 0)
+        (void)snprintf(warning, sizeof warning,
+                       "MQTT 3.1.1 has no shared subscriptions: unless this broker has them all the same, nothing comes for '%.128s'",
+                       config->filters[0]);
     set_warning(subscriber, warning);
     if (refused < config->n_filters)
         return true;
@@ -263,13 +268,15 @@ static void *subscriber_thread(void *user) {
         take_down(subscriber, subscriber->ending);
         if (subscriber->ending || subscriber->stopped || text[0] == '\0')
             break;
-        set_status(subscriber, text, 0);
-        subscriber->counters->failures++; /* behind its cause: who sees the count may ask for that */
+        const bool goes_on = other && !tried_other; /* with the other version, at once: an older broker is no failure */
         if (other)
             subscriber->version = subscriber->version == 5 ? 4 : 5;
-        if (!other || tried_other)
+        if (!goes_on) {
+            set_status(subscriber, text, 0);
+            subscriber->counters->failures++; /* behind its cause: who sees the count may ask for that */
             pause_between(subscriber, text, lived_ns);
-        tried_other = other && !tried_other;
+        }
+        tried_other = goes_on;
     }
     take_down(subscriber, true);
     set_status(subscriber, "", 0);

@@ -11,13 +11,26 @@ static const struct {
     const char *name;
     bool certificate; /* it is about our certificate */
 } alerts[] = {
-    {0, "close_notify", false},           {10, "unexpected_message", false}, {20, "bad_record_mac", false},
-    {40, "handshake_failure", false},     {42, "bad_certificate", true},     {43, "unsupported_certificate", true},
-    {44, "certificate_revoked", true},    {45, "certificate_expired", true}, {46, "certificate_unknown", true},
-    {47, "illegal_parameter", false},     {48, "unknown_ca", true},          {49, "access_denied", true},
-    {50, "decode_error", false},          {51, "decrypt_error", true},       {70, "protocol_version", false},
-    {71, "insufficient_security", false}, {80, "internal_error", false},     {112, "unrecognized_name", false},
+    {0, "close_notify", false},
+    {10, "unexpected_message", false},
+    {20, "bad_record_mac", false},
+    {40, "handshake_failure", false},
+    {42, "bad_certificate", true},
+    {43, "unsupported_certificate", true},
+    {44, "certificate_revoked", true},
+    {45, "certificate_expired", true},
+    {46, "certificate_unknown", true},
+    {47, "illegal_parameter", false},
+    {48, "unknown_ca", true},
+    {49, "access_denied", true},
+    {50, "decode_error", false},
+    {51, "decrypt_error", true},
+    {70, "protocol_version", false},
+    {71, "insufficient_security", false},
+    {80, "internal_error", false},
+    {112, "unrecognized_name", false},
     {116, "certificate_required", true},
+    {120, "no_application_protocol", false},
 };
 
 /* The word for the peer: a broker is the only server that we dial. */
@@ -44,6 +57,9 @@ static enum wr_result alert_cause(struct wr_tls_stream *stream, struct wr_error 
     if (number == 40 || number == 70 || number == 71)
         return wr_error_set(err, WR_PROTOCOL, "the %s accepts no TLS version or cipher that is offered (TLS alert %d, %s)",
                             peer_word(stream), number, name);
+    if (number == 120)
+        return wr_error_set(err, WR_PROTOCOL, "the %s does not speak the protocol that `alpn` names (TLS alert %d, %s)", peer_word(stream),
+                            number, name);
     return wr_error_set(err, WR_PROTOCOL, "the %s sent TLS alert %d (%s)", peer_word(stream), number, name);
 }
 

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/support/broker.h"
@@ -225,6 +226,26 @@ static void tls_port_without_tls(void **state) {
     struct wr_session_event event = attempt(&config);
     assert_int_equal(event.kind, WR_SESSION_FAILED);
     assert_true(strlen(event.text) > 0);
+}
+
+/* As a front at port 443 does that does not know what `alpn` names. */
+static void another_protocol_is_spoken(void **state) {
+    (void)state;
+    uint16_t port = 0;
+    int listener = wr_test_silent_listener(&port);
+    struct wr_session_config config = config_for(url("mqtts://127.0.0.1", port));
+    config.tls.alpn = "mqtt";
+    struct link link;
+    link_open(&link, &config);
+    assert_int_equal(wr_session_ops()->connect(link.session, 1, 0), WR_OK);
+    int peer = accept(listener, NULL, NULL);
+    assert_true(peer >= 0);
+    assert_int_equal(send(peer, (const uint8_t[]){0x15, 3, 3, 0, 2, 2, 120}, 7, MSG_NOSIGNAL), 7);
+    assert_non_null(
+        strstr(next_event(&link).text, "does not speak the protocol that `alpn` names (TLS alert 120, no_application_protocol)"));
+    link_close(&link);
+    (void)close(peer);
+    (void)close(listener);
 }
 
 static void stalled(void **state) {
@@ -470,6 +491,7 @@ int main(void) {
         cmocka_unit_test(wrong_password),
         cmocka_unit_test(plaintext_port),
         cmocka_unit_test(tls_port_without_tls),
+        cmocka_unit_test(another_protocol_is_spoken),
         cmocka_unit_test(stalled),
         cmocka_unit_test(black_hole),
         cmocka_unit_test(nobody_there),

@@ -1,4 +1,4 @@
-"""Brokers that speak MQTT 3.1.1 only: a real RabbitMQ, and mosquitto spoken to in 3.1.1. The key of a segment stands in its topic, and everything arrives
+"""Brokers that speak MQTT 3.1.1 only: a real RabbitMQ, a real NATS, and mosquitto spoken to in 3.1.1. The key of a segment stands in its topic, and everything arrives
 once by that key; a refusal is told from an old broker.
 """
 import pathlib
@@ -6,9 +6,12 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 import harness  # noqa: E402
+import central  # noqa: E402
 import lab as laboratory  # noqa: E402
+import nats  # noqa: E402
 import rabbitmq  # noqa: E402
 from lab import wait_for  # noqa: E402
+from receiver import Files, Receiver  # noqa: E402
 
 CONFIG = """
 node: {{id: {name}, site: riga}}
@@ -113,6 +116,33 @@ def test_rabbitmq(lab):
         assert topics.of(gateway.name) == {("state", 5), ("agg", 7), ("event", 7), ("alarm", 7), ("gap", 7)}, topics.seen
         assert gateway.agent.stop() == 0
         wait_for("a goodbye", lambda: [state["state"] for state in cluster.states if state["node"] == gateway.name][-1] == "offline")
+
+
+def test_nats(lab):
+    """Killed while it has the only copy of what it acknowledged to the agent: the receiver's session, and what waits for it, are on its disk."""
+    certs = laboratory.make_certs(lab.directory / "certs")
+    server = lab.add(nats.Nats(lab.directory / "nats", certs)).start()
+    out = Files(lab.directory / "out")
+    gateway = central.Gateway(lab, "gw-7", certs, server.port)
+    gateway.agent.start()
+    wait_for("the state to be there before who asks for it", lambda: gateway.agent.status()["uplink"]["acknowledged"] > 0)
+    receiver = Receiver(lab, "a", ["--broker", f"mqtts://127.0.0.1:{server.port}", "--ca", certs / "ca.pem", "--cert", certs / "client.pem",
+                                   "--key", certs / "client.key", "--to", f"file:{out.directory}"]).start()
+    gateway.generate()
+    wait_for("readings", lambda: out.total("gw-7"), 20, 0.05)
+    receiver.kill()
+    delivered = gateway.agent.status()["uplink"]["acknowledged"]
+    gateway.raise_alarm()
+    wait_for("more, which the receiver does not have", lambda: gateway.agent.status()["uplink"]["acknowledged"] > delivered, 20, 0.05)
+    server.kill()
+    server.start()
+    receiver.start()
+    sent = gateway.finish()
+    wait_for(f"all of {sent}", lambda: out.total("gw-7") >= sent, 20, 0.05)
+    assert receiver.stop() == 0 and out.total("gw-7") == sent
+    assert [record["cause"] for record in out.records("alarm") if record["record"] == "alarm"] == ["raised"]
+    assert [record["state"] for record in out.records("state")][0] == "online"
+    assert '"session":"kept"' in receiver.log() and gateway.agent.status()["uplink"]["mqtt"] == "3.1.1", receiver.log()
 
 
 def test_mosquitto_in_3_1_1(lab):

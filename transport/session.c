@@ -67,8 +67,8 @@ static enum wr_result open_link(struct wr_session *session, int64_t deadline_ns,
     struct wr_credential password;
     WR_TRY(wr_mqtt_link_password(config->password_file, &password, err));
     uint16_t port = 0;
-    enum wr_result result =
-        wr_mqtt_link_open(&session->link, &config->brokers[session->broker], config->keepalive_s, NULL, deadline_ns, &port, err);
+    enum wr_result result = wr_mqtt_link_open(&session->link, &config->brokers[session->broker], session->keepalives_s[session->broker],
+                                              NULL, deadline_ns, &port, err);
     if (result == WR_OK) {
         struct wr_session_event event = {.kind = WR_SESSION_DIALLED, .connection = session->connection};
         wr_session_emit(session, &event);
@@ -122,9 +122,9 @@ static enum wr_mqtt_answer await_connack(struct wr_session *session, int64_t dea
     }
 }
 
-/* One version. What is not accepted is taken down again. */
-static enum wr_mqtt_answer try_version(struct wr_session *session, uint8_t version, int64_t deadline_ns, struct note *ret_connack,
-                                       char *text, size_t size) {
+/* What is not accepted is taken down again. */
+static enum wr_mqtt_answer try_once(struct wr_session *session, uint8_t version, int64_t deadline_ns, struct note *ret_connack, char *text,
+                                    size_t size) {
     struct wr_error err = {0};
     session->speaks = version;
     *ret_connack = (struct note){0};
@@ -136,6 +136,21 @@ static enum wr_mqtt_answer try_version(struct wr_session *session, uint8_t versi
     if (answer != WR_MQTT_ACCEPTED)
         take_down(session, false);
     return answer;
+}
+
+/* One version. A server may want a shorter keep-alive than ours (MQTT 5.0, 3.2.2.3.14), which paho passes over: so it is asked for from the beginning, in a
+ * second CONNECT. Without that the server would end each session that is idle. */
+static enum wr_mqtt_answer try_version(struct wr_session *session, uint8_t version, int64_t deadline_ns, struct note *ret_connack,
+                                       char *text, size_t size) {
+    uint16_t *keepalive_s = &session->keepalives_s[session->broker];
+    const enum wr_mqtt_answer answer = try_once(session, version, deadline_ns, ret_connack, text, size);
+    const bool obeyed = ret_connack->keepalive_s == 0 || ret_connack->keepalive_s >= *keepalive_s;
+    if (answer != WR_MQTT_ACCEPTED || obeyed || given_up(session, session->connection))
+        return answer;
+    *keepalive_s = ret_connack->keepalive_s;
+    session->accepted = true;
+    take_down(session, true);
+    return try_once(session, version, deadline_ns, ret_connack, text, size);
 }
 
 /* MQTT 5, and 3.1.1 where that is not spoken. */
@@ -184,7 +199,8 @@ static void bring_up(struct wr_session *session, uint64_t connection, unsigned b
 static void on_end(struct wr_session *session, struct note *note) {
     char text[WR_UPLINK_CAUSE_BYTES];
     char silent[96];
-    (void)snprintf(silent, sizeof silent, "the broker did not answer the keep-alive (%u s)", (unsigned)session->config.keepalive_s);
+    (void)snprintf(silent, sizeof silent, "the broker did not answer the keep-alive (%u s)",
+                   (unsigned)session->keepalives_s[session->broker]);
     wr_session_describe(session, note, silent, text, sizeof text);
     take_down(session, false);
     emit_end(session, WR_SESSION_LOST, note, text);
@@ -331,8 +347,10 @@ enum wr_result wr_session_new(const struct wr_session_config *config, struct wr_
     if (session == NULL)
         return wr_error_set(err, WR_NO_MEMORY, "session: no memory");
     session->config = *config;
-    for (unsigned i = 0; i < WR_ROUTE_BROKERS; i++)
+    for (unsigned i = 0; i < WR_ROUTE_BROKERS; i++) {
         session->versions[i].wanted = config->version;
+        session->keepalives_s[i] = config->keepalive_s;
+    }
     session->link.wake_fd = -1;
     (void)pthread_mutex_init(&session->publish_lock, NULL);
     enum wr_result result = prepare(session, err);

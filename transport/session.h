@@ -52,7 +52,7 @@ struct wr_session_config {
     const char *client_id;
     const char *user;           /* NULL: none */
     const char *password_file;  /* NULL: none. One trailing newline is ignored */
-    uint16_t keepalive_s;       /* 30; below 10 only for tests */
+    uint16_t keepalive_s;       /* 30; below 10 only for tests. Where the server wants a shorter one, that is used */
     int64_t connect_timeout_ns; /* over name, TCP, TLS and MQTT */
     uint32_t window;
     uint8_t version;                 /* enum wr_mqtt_version; WR_MQTT_AUTO: what the broker takes */

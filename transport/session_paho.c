@@ -24,6 +24,7 @@ static void on_connect(void *user, MQTTAsync_successData5 *response) {
     MQTTProperties *properties = &response->properties;
     uint32_t receive_max = wr_paho_number(properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, UINT16_MAX);
     note.receive_max = receive_max > UINT16_MAX ? UINT16_MAX : (uint16_t)receive_max;
+    note.keepalive_s = (uint16_t)wr_paho_number(properties, MQTTPROPERTY_CODE_SERVER_KEEP_ALIVE, 0);
     note.max_packet_bytes = wr_paho_number(properties, MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE, UINT32_MAX);
     note.retain_available = wr_paho_number(properties, MQTTPROPERTY_CODE_RETAIN_AVAILABLE, 1) != 0;
     note.max_qos = (uint8_t)wr_paho_number(properties, MQTTPROPERTY_CODE_MAXIMUM_QOS, 2);
@@ -253,7 +254,7 @@ enum wr_result wr_session_paho_connect(struct wr_session *session, uint16_t port
     MQTTProperties limits = {.count = 1, .max_count = 1, .length = 5, .array = &limit}; /* paho copies them in the call */
     if (config->commands != NULL && session->speaks == WR_MQTT_5)
         options.connectProperties = &limits;
-    options.keepAliveInterval = config->keepalive_s;
+    options.keepAliveInterval = session->keepalives_s[session->broker];
     options.connectTimeout = (int)(timeout_ns / WR_NS_PER_S) + 2; /* ours comes first, and says more */
     options.maxInflight = (int)config->window;
     options.username = config->user;

@@ -29,6 +29,7 @@ struct note {
     bool retain_available;
     uint8_t max_qos;
     uint16_t receive_max;
+    uint16_t keepalive_s; /* CONNACK: what the server wants, 0: nothing said */
     uint32_t max_packet_bytes;
     int code; /* of paho, negative */
     uint64_t connection;
@@ -59,6 +60,7 @@ struct wr_session {
     _Atomic uint64_t lost;       /* the last attempt whose loss was told: each publish in flight would tell it again */
     unsigned broker;             /* the thread's: of the present connection; written before paho's handle is made, which reads it */
     struct wr_session_version versions[WR_ROUTE_BROKERS]; /* the thread's: what was learnt */
+    uint16_t keepalives_s[WR_ROUTE_BROKERS];              /* likewise: what is used with each */
     _Atomic uint8_t speaks;                               /* version of the present handle */
     MQTTAsync paho;                                       /* the thread's */
     bool accepted;                                        /* CONNACK came */

@@ -102,9 +102,9 @@ static enum wr_result open_link(struct wr_subscriber *subscriber, int64_t deadli
     WR_TRY(wr_mqtt_link_password(config->password_file, &password, err));
     const size_t whole = 4 * config->max_message_bytes; /* longer ones are refused one by one, up to here */
     const struct wr_relay_gated gated = {.packet_max_bytes = whole > PACKET_MAX_BYTES ? whole : PACKET_MAX_BYTES,
-                                         .pause_max_ns = config->keepalive_s * WR_NS_PER_S / 2};
+                                         .pause_max_ns = subscriber->keepalive_s * WR_NS_PER_S / 2};
     uint16_t port = 0;
-    enum wr_result result = wr_mqtt_link_open(&subscriber->link, &config->url, config->keepalive_s, &gated, deadline_ns, &port, err);
+    enum wr_result result = wr_mqtt_link_open(&subscriber->link, &config->url, subscriber->keepalive_s, &gated, deadline_ns, &port, err);
     if (result == WR_OK) {
         wr_subscriber_queue_renew(subscriber);
         result = wr_subscriber_paho_connect(subscriber, port, deadline_ns - now_ns(), &password, err);
@@ -200,6 +200,9 @@ static bool bring_up(struct wr_subscriber *subscriber, char *text, size_t size, 
     }
     subscriber->accepted = true;
     subscriber->subscribed = note;
+    if (note.keepalive_s > 0 && note.keepalive_s < subscriber->keepalive_s)
+        subscriber->keepalive_s =
+            note.keepalive_s; /* from the next connection on: paho takes it in the CONNECT only, and to connect twice would bring messages twice */
     if (wr_subscriber_paho_subscribe(subscriber, &err) != WR_OK) {
         (void)snprintf(text, size, "%s", err.text);
         return false;
@@ -242,8 +245,7 @@ static void stay(struct wr_subscriber *subscriber, char *text, size_t size) {
         }
         if (note.kind == WR_SUBSCRIBER_LOST || note.kind == WR_SUBSCRIBER_DISCONNECTED) {
             char silent[96];
-            (void)snprintf(silent, sizeof silent, "the broker did not answer the keep-alive (%u s)",
-                           (unsigned)subscriber->config.keepalive_s);
+            (void)snprintf(silent, sizeof silent, "the broker did not answer the keep-alive (%u s)", (unsigned)subscriber->keepalive_s);
             describe(subscriber, &note, silent, text, size);
             return;
         }
@@ -326,6 +328,7 @@ enum wr_result wr_subscriber_new(const struct wr_subscriber_config *config, stru
     subscriber->config = *config;
     subscriber->counters = config->counters != NULL ? config->counters : &subscriber->own_counters;
     subscriber->link.wake_fd = -1;
+    subscriber->keepalive_s = config->keepalive_s;
     subscriber->backoff = (struct wr_backoff){.min_ns = BACKOFF_MIN_NS < config->retry_max_ns ? BACKOFF_MIN_NS : config->retry_max_ns,
                                               .max_ns = config->retry_max_ns,
                                               .stable_ns = WR_SUBSCRIBER_STABLE_NS};

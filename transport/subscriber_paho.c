@@ -41,6 +41,7 @@ static void on_connect5(void *user, MQTTAsync_successData5 *response) {
     uint32_t asked = subscriber->config.session_expiry_s;
     struct wr_subscriber_note note = {.kind = WR_SUBSCRIBER_CONNACK, .session_present = response->alt.connect.sessionPresent != 0};
     note.session_kept = wr_paho_number(&response->properties, MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL, asked) >= asked;
+    note.keepalive_s = (uint16_t)wr_paho_number(&response->properties, MQTTPROPERTY_CODE_SERVER_KEEP_ALIVE, 0);
     wr_subscriber_tell(subscriber, &note);
 }
 
@@ -197,7 +198,7 @@ enum wr_result wr_subscriber_paho_connect(struct wr_subscriber *subscriber, uint
     MQTTAsync_connectOptions options5 = MQTTAsync_connectOptions_initializer5;
     MQTTAsync_connectOptions options4 = MQTTAsync_connectOptions_initializer;
     MQTTAsync_connectOptions *options = five ? &options5 : &options4;
-    options->keepAliveInterval = config->keepalive_s;
+    options->keepAliveInterval = subscriber->keepalive_s;
     options->connectTimeout = (int)(timeout_ns / WR_NS_PER_S) + 2; /* ours comes first, and says more */
     options->username = config->user;
     options->binarypwd.data = password->data;

@@ -32,6 +32,7 @@ struct wr_subscriber_note {
     uint8_t reason; /* MQTT reason code, or return code of 3.1.1; 0: none */
     bool session_present;
     bool session_kept; /* the broker keeps sessions as long as we asked */
+    uint16_t keepalive_s; /* CONNACK: what the server wants, 0: nothing said */
     uint64_t connection;
     char text[96];
 };
@@ -60,6 +61,7 @@ struct wr_subscriber {
     MQTTAsync paho;
     bool accepted;   /* CONNACK came */
     uint8_t version; /* of this or the next attempt: 5 or 4 */
+    uint16_t keepalive_s; /* likewise */
     struct wr_backoff backoff;
     struct wr_subscriber_note subscribed;
 

@@ -133,6 +133,7 @@ static void serve(struct wr_test_peer *peer, int fd) {
             break;
         if (header == 0x10) {
             version = len > 6 ? packet[6] : 0;
+            peer->keepalive_s = len > 9 ? (unsigned)packet[8] << 8 | packet[9] : 0;
             more = answer_connect(peer, fd, version);
             if (more && peer->disconnect_after_connack != 0)
                 give_disconnect(peer, fd, (uint8_t)peer->disconnect_after_connack);

@@ -36,6 +36,7 @@ struct wr_test_peer {
     enum wr_test_peer_old old;
     bool closes_all; /* no CONNECT is answered */
     _Atomic unsigned connects[6]; /* by version */
+    _Atomic unsigned keepalive_s; /* of the last CONNECT */
     const uint8_t *connack_properties; /* NULL: none */
     size_t connack_properties_len;
     uint8_t connack_reason;

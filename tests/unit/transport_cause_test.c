@@ -398,6 +398,25 @@ static void limits_of_the_broker_are_told(void **state) {
     wr_test_peer_stop(&peer);
 }
 
+/* The server's word counts, and is asked for from the beginning: paho goes by what it sent in its CONNECT. */
+static void a_shorter_keepalive_is_obeyed(void **state) {
+    (void)state;
+    struct wr_test_peer peer = {.connack_properties = (const uint8_t[]){0x13, 0, 7}, .connack_properties_len = 3};
+    wr_test_peer_start(&peer);
+    struct wr_session_config config = config_for(url("mqtt://127.0.0.1", peer.port));
+    struct link link;
+    link_open(&link, &config);
+    for (uint64_t connection = 1; connection <= 2; connection++) {
+        assert_int_equal(wr_session_ops()->connect(link.session, connection, 0), WR_OK);
+        assert_int_equal(next_event(&link).kind, WR_SESSION_CONNECTED);
+        assert_int_equal(peer.keepalive_s, 7);
+        assert_int_equal(peer.connects[5], 1 + connection); /* once more, the first time */
+        wr_session_ops()->close(link.session, connection, true);
+    }
+    link_close(&link);
+    wr_test_peer_stop(&peer);
+}
+
 /* The last good set serves while a rotation is half done, with a warning; a ticket shortens the second handshake. */
 static void credentials_are_read_again(void **state) {
     (void)state;
@@ -501,6 +520,7 @@ int main(void) {
         cmocka_unit_test(what_to_do_is_told),
         cmocka_unit_test(a_broker_without_qos_1_is_refused),
         cmocka_unit_test(limits_of_the_broker_are_told),
+        cmocka_unit_test(a_shorter_keepalive_is_obeyed),
         cmocka_unit_test(credentials_are_read_again),
         cmocka_unit_test(every_step_may_fail),
     };

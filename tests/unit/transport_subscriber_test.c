@@ -522,6 +522,31 @@ static void an_old_broker_is_no_failure(void **state) {
     wr_test_peer_stop(&peer);
 }
 
+static unsigned grant_the_second(void *user, const uint8_t *packet, size_t len) {
+    unsigned *asked = user;
+    (void)packet;
+    (void)len;
+    return (*asked)++ == 0 ? WR_TEST_PEER_CLOSE : 1;
+}
+
+static void a_shorter_keepalive_is_obeyed(void **state) {
+    (void)state;
+    char url[64];
+    unsigned asked = 0;
+    struct wr_test_peer peer = {
+        .connack_properties = (const uint8_t[]){0x13, 0, 7}, .connack_properties_len = 3, .on_subscribe = grant_the_second, .user = &asked};
+    wr_test_peer_start(&peer);
+    (void)snprintf(url, sizeof url, "mqtt://127.0.0.1:%u", (unsigned)peer.port);
+    struct wr_subscriber_config config = config_for(url);
+    config.protocol = WR_SUBSCRIBER_MQTT5;
+    config.retry_max_ns = 10 * WR_NS_PER_MS;
+    struct wr_subscriber *subscriber = start(&config);
+    await_connected(subscriber, 1);
+    assert_int_equal(peer.keepalive_s, 7); /* the second time */
+    wr_subscriber_free(subscriber);
+    wr_test_peer_stop(&peer);
+}
+
 static void no_memory_is_an_error_or_a_lost_attempt(void **state) {
     (void)state;
     struct wr_subscriber_config config = config_plain();
@@ -632,6 +657,7 @@ int main(void) {
         cmocka_unit_test(a_client_certificate_is_enough),
         cmocka_unit_test(odd_brokers_are_named),
         cmocka_unit_test(an_old_broker_is_no_failure),
+        cmocka_unit_test(a_shorter_keepalive_is_obeyed),
         cmocka_unit_test(no_memory_is_an_error_or_a_lost_attempt),
         cmocka_unit_test(a_failed_call_loses_no_message),
         cmocka_unit_test(a_configuration_that_cannot_be_is_refused),

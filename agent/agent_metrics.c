@@ -289,6 +289,8 @@ static enum wr_result add_store(struct wr_agent *agent) {
          .value = &agent->store.ladder},
         {WR_METRIC_GAUGE, "weir_store_parked_segments", "Segments that the broker refuses", .value = &s->parked_segments},
         {WR_METRIC_COUNTER, "weir_store_bad_segments_total", "Segments with a wrong checksum", .value = &s->bad_segments},
+        {WR_METRIC_GAUGE, "weir_store_unreadable_places", "Places in the store that the disk does not give back: passed over",
+         .value = &s->unreadable_places},
         {WR_METRIC_COUNTER, "weir_store_merged_segments_total", "Segments merged into others for space", .value = &s->merged_segments},
         {WR_METRIC_COUNTER, "weir_store_merged_readings_total", "Readings whose windows were merged into longer ones",
          .value = &s->merged_readings},

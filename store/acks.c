@@ -21,8 +21,9 @@ static enum wr_result deliver(struct wr_store *store, enum wr_lane lane, int64_t
     sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_HEADS);
     sqlite3_bind_int64(row, 1, wr_row_id((int)lane, first));
     sqlite3_bind_int64(row, 2, wr_row_id((int)lane, last));
-    enum wr_result result;
-    while ((result = wr_sql_row(store, row, err)) == WR_OK) {
+    enum wr_result result = WR_EMPTY;
+    while (*reached < last &&
+           (result = wr_sql_row(store, row, err)) == WR_OK) { /* not a row more: it may be on a page that cannot be read */
         (void)wr_ledger_ack_list(store, sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1));
         uint64_t bytes = (uint64_t)sqlite3_column_int64(row, 2);
         *reached = wr_row_seq(sqlite3_column_int64(row, 0));
@@ -34,6 +35,7 @@ static enum wr_result deliver(struct wr_store *store, enum wr_lane lane, int64_t
         wr_keep_finished(store, (int)lane, *reached, bytes);
         wr_outbox_unpark(store, *reached);
     }
+    sqlite3_reset(row);
     return result == WR_EMPTY ? WR_OK : result;
 }
 
@@ -52,12 +54,13 @@ static enum wr_result deliver_new(struct wr_store *store, enum wr_lane lane, con
     return WR_OK;
 }
 
-enum wr_result wr_store_ack(struct wr_store *store, enum wr_lane lane, int64_t first, int64_t last, const struct wr_now *now,
-                            struct wr_error *err) {
+/* *again: a part cannot be read, and is passed over from now on. */
+static enum wr_result ack(struct wr_store *store, enum wr_lane lane, int64_t first, int64_t last, const struct wr_now *now, bool *again,
+                          struct wr_error *err) {
     struct wr_lane_state *state = &store->lanes[lane];
     struct wr_acks_lane between = {store, lane};
-    if (last >= store->next_seq)
-        last = store->next_seq - 1;
+    if (last > state->newest)
+        last = state->newest;
     if (!store->db || first > last || !wr_acks_row_between(&between, first - 1, last + 1))
         return WR_OK; /* of a former epoch, or evicted meanwhile */
     const struct wr_ranges before = state->acks;
@@ -71,7 +74,9 @@ enum wr_result wr_store_ack(struct wr_store *store, enum wr_lane lane, int64_t f
     enum wr_result result = deliver_new(store, lane, &before, first, last, &reached, err);
     if (result == WR_OK)
         state->acks = after;
-    else if (reached >= first && wr_ranges_add(&state->acks, first, reached, wr_acks_row_between, &between) != WR_OK)
+    else
+        *again = wr_reach_read_failed(store, (int)lane, reached + 1, true, result, now);
+    if (result != WR_OK && reached >= first && wr_ranges_add(&state->acks, first, reached, wr_acks_row_between, &between) != WR_OK)
         result = WR_CORRUPT; /* booked, but cannot be remembered */
     if (store->acks_waiting > waiting) {
         state->acks_changed = true;
@@ -80,6 +85,25 @@ enum wr_result wr_store_ack(struct wr_store *store, enum wr_lane lane, int64_t f
         wr_store_show(store);
     }
     return result == WR_CORRUPT ? wr_store_quarantine(store, now, err) : result;
+}
+
+/* What cannot be read is not booked as delivered: it is sent again when it can be. */
+enum wr_result wr_store_ack(struct wr_store *store, enum wr_lane lane, int64_t first, int64_t last, const struct wr_now *now,
+                            struct wr_error *err) {
+    while (first <= last) {
+        first = wr_reach_skip(store, (int)lane, first);
+        const int64_t until = wr_reach_until(store, (int)lane, first);
+        const int64_t end = until < last ? until : last;
+        bool again = false;
+        const enum wr_result result = first <= end ? ack(store, lane, first, end, now, &again, err) : WR_OK;
+        if (result == WR_IO && again)
+            continue;
+        WR_TRY(result);
+        if (end == last)
+            break;
+        first = end + 1;
+    }
+    return WR_OK;
 }
 
 enum wr_result wr_acks_save(struct wr_store *store, struct wr_error *err) {

@@ -147,21 +147,34 @@ void wr_commit_done(struct wr_store *store, const struct wr_now *now) {
     wr_store_show(store);
 }
 
+/* One transaction, with as many attempts as old rows that cannot be read make necessary. */
+static enum wr_result commit(struct wr_store *store, unsigned what, const struct wr_now *now, struct wr_error *err) {
+    const bool journal = (what & WR_COMMIT_JOURNAL) != 0 && journal_waits(store);
+    struct wr_reach_tries tries;
+    enum wr_result result;
+    wr_reach_begin(store, &tries, now);
+    do {
+        result = wr_commit_begin(store, err);
+        if (result == WR_OK)
+            result = wr_commit_end(store, fill(store, what, journal, now, err), err);
+    } while (wr_reach_again(store, &tries, result));
+    wr_reach_end(store, &tries, result, now);
+    if (result != WR_OK)
+        return result;
+    done(store, what, journal, now);
+    wr_store_show(store);
+    return WR_OK;
+}
+
 enum wr_result wr_commit(struct wr_store *store, unsigned what, const struct wr_now *now, struct wr_error *err) {
     enum wr_result result = WR_OK;
     wr_walls_look(store, now);
     if (any_lane_goes(store, what)) /* not for alarms alone: they do not wait for it */
         wr_merging_make_room(store, now);
     for (int attempt = 0; attempt < 2; attempt++) {
-        bool journal = (what & WR_COMMIT_JOURNAL) != 0 && journal_waits(store);
-        result = store->db ? wr_commit_begin(store, err) : WR_CORRUPT;
+        result = store->db ? commit(store, what, now, err) : WR_CORRUPT;
         if (result == WR_OK)
-            result = wr_commit_end(store, fill(store, what, journal, now, err), err);
-        if (result == WR_OK) {
-            done(store, what, journal, now);
-            wr_store_show(store);
             return WR_OK;
-        }
         if (result != WR_CORRUPT)
             break;
         enum wr_result fresh = wr_store_quarantine(store, now, err);
@@ -204,17 +217,20 @@ static int64_t earlier(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
+/* What nobody waits for. */
+static int64_t chores_due(const struct wr_store *store) {
+    const int64_t due = store->scan_next != INT64_MAX ? 0 : earlier(wr_keep_due(store), wr_salvage_due(store));
+    return due < store->reach.rest_ns ? store->reach.rest_ns : due;
+}
+
 int64_t wr_store_due(const struct wr_store *store) {
     if (store->without)
         return WR_NEVER_NS;
     int64_t due = earlier(earlier(store->journal_due_ns, gaps_due(store)), earlier(books_due(store), acks_due(store)));
-    due = earlier(earlier(due, wr_counts_due(store)), earlier(wr_keep_due(store), wr_thrift_due(store)));
+    due = earlier(earlier(due, wr_counts_due(store)), earlier(chores_due(store), wr_thrift_due(store)));
     due = earlier(due, store->totals_due_ns);
     for (int lane = 0; lane < WR_LANES; lane++)
         due = earlier(due, lane_due(store, lane));
-    if (store->scan_next != INT64_MAX)
-        due = 0;
-    due = earlier(due, wr_salvage_due(store));
     return due != WR_NEVER_NS && due < store->retry_ns ? store->retry_ns : due;
 }
 
@@ -230,6 +246,15 @@ static unsigned lanes_due(const struct wr_store *store, int64_t now_ns) {
             soon |= WR_COMMIT_LANE(lane);
     }
     return what != 0 || books_due(store) <= now_ns ? what | soon : 0;
+}
+
+static enum wr_result do_chores(struct wr_store *store, bool idle, const struct wr_now *now, struct wr_error *err) {
+    enum wr_result result = wr_keep_due(store) <= now->boot_ns ? wr_keep_step(store, now, err) : WR_OK;
+    if (result == WR_CORRUPT)
+        result = wr_store_quarantine(store, now, err);
+    if (result == WR_OK && store->scan_next != INT64_MAX)
+        return wr_outbox_scan(store, now, err);
+    return result == WR_OK && idle ? wr_salvage_step(store, now, err) : result; /* last of all */
 }
 
 enum wr_result wr_store_tick(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
@@ -251,14 +276,12 @@ enum wr_result wr_store_tick(struct wr_store *store, const struct wr_now *now, s
     if (what != 0)
         WR_TRY(wr_commit(store, what, now, err));
     wr_thrift_look(store, now);
-    enum wr_result result = wr_keep_due(store) <= now_ns ? wr_keep_step(store, now, err) : WR_OK;
-    if (result == WR_CORRUPT)
-        result = wr_store_quarantine(store, now, err);
-    if (result == WR_OK && store->scan_next != INT64_MAX)
-        result = wr_outbox_scan(store, now, err);
-    else if (result == WR_OK && what == 0)
-        result = wr_salvage_step(store, now, err); /* last of all */
-    if (result != WR_OK)                           /* the check stays due: not at once again, on a disk that refuses */
+    const enum wr_result result = wr_reach_rests(store, now) ? WR_OK : do_chores(store, what == 0, now, err);
+    if (result == WR_IO && store->db) {
+        wr_reach_rest(store, now); /* nobody waits for it, and if the disk refuses everything the next commit says so */
+        return WR_OK;
+    }
+    if (result != WR_OK)
         store->retry_ns = wr_clock_add_ns(now_ns, WR_STORE_RETRY_NS);
     return result;
 }

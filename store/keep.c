@@ -65,20 +65,24 @@ void wr_keep_ended(struct wr_store *store, bool committed) {
 static enum wr_result count_some(struct wr_store *store, int lane, struct wr_error *err) {
     struct wr_keep *keep = &store->keep[lane];
     sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_WALK);
+    keep->counted_to = wr_reach_skip(store, lane, keep->counted_to);
     sqlite3_bind_int64(row, 1, wr_row_id(lane, keep->counted_to) - 1);
     sqlite3_bind_int64(row, 2, wr_row_id(lane, store->live_from - 1));
     sqlite3_bind_int(row, 3, WR_KEEP_COUNT_ROWS);
     enum wr_result result;
     int rows = 0;
-    while ((result = wr_sql_row(store, row, err)) == WR_OK) {
-        const int64_t seq = wr_row_seq(sqlite3_column_int64(row, 0));
-        rows++;
-        keep->counted_to = seq + 1;
-        if (is_finished(store, lane, seq))
-            wr_keep_finished(store, lane, seq, (uint64_t)sqlite3_column_int64(row, 5));
-    }
+    if (wr_reach_is_behind(store, lane, keep->counted_to))
+        result = WR_EMPTY;
+    else
+        while ((result = wr_sql_row(store, row, err)) == WR_OK) {
+            const int64_t seq = wr_row_seq(sqlite3_column_int64(row, 0));
+            rows++;
+            keep->counted_to = seq + 1;
+            if (is_finished(store, lane, seq))
+                wr_keep_finished(store, lane, seq, (uint64_t)sqlite3_column_int64(row, 5));
+        }
     if (result != WR_EMPTY)
-        return result;
+        return wr_reach_failed(store, lane, keep->counted_to, true, result);
     if (rows < WR_KEEP_COUNT_ROWS) {
         keep->counted_to = INT64_MAX;
         wr_store_show(store);
@@ -164,7 +168,7 @@ static enum wr_result trim(struct wr_store *store, int lane, uint64_t more_bytes
 
 enum wr_result wr_keep_make_room(struct wr_store *store, int lane, size_t body_bytes, struct wr_error *err) {
     uint32_t left = WR_KEEP_ROWS_ALONG;
-    return trim(store, lane, cost(1, body_bytes), &left, err);
+    return store->reach.bare ? WR_OK : trim(store, lane, cost(1, body_bytes), &left, err);
 }
 
 /* Time to live */
@@ -188,7 +192,7 @@ static enum wr_result age_of(struct wr_store *store, int lane, int64_t seq, cons
                              struct wr_error *err) {
     sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_GET);
     sqlite3_bind_int64(row, 1, wr_row_id(lane, seq));
-    WR_TRY(wr_sql_row(store, row, err));
+    WR_TRY(wr_reach_failed(store, lane, seq, false, wr_sql_row(store, row, err)));
     const uint8_t *body = sqlite3_column_blob(row, 1);
     enum wr_result result = WR_OK;
     if (!body && sqlite3_errcode(store->db) == SQLITE_NOMEM)
@@ -254,7 +258,7 @@ static enum wr_result expire(struct wr_store *store, uint32_t *left, const struc
 
 enum wr_result wr_keep_expire(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
     uint32_t left = WR_KEEP_ROWS_ALONG;
-    return expire(store, &left, now, err);
+    return store->reach.bare ? WR_OK : expire(store, &left, now, err);
 }
 
 /* Pieces of its own */
@@ -290,7 +294,7 @@ static void note_stuck(struct wr_store *store, bool nothing_went, const struct w
             store->keep[lane].stuck_ns = nothing_went && is_over(store, lane) ? wr_clock_add_ns(now->boot_ns, WR_KEEP_RETRY_NS) : 0;
 }
 
-enum wr_result wr_keep_step(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
+static enum wr_result step(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
     const int lane = uncounted_lane(store);
     if (lane >= 0)
         return count_some(store, lane, err);
@@ -307,4 +311,15 @@ enum wr_result wr_keep_step(struct wr_store *store, const struct wr_now *now, st
     note_stuck(store, false, now);
     wr_commit_done(store, now);
     return WR_OK;
+}
+
+enum wr_result wr_keep_step(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
+    struct wr_reach_tries tries;
+    enum wr_result result;
+    wr_reach_begin(store, &tries, now);
+    do
+        result = step(store, now, err);
+    while (wr_reach_again(store, &tries, result) && !store->reach.bare);
+    wr_reach_end(store, &tries, result, now);
+    return result;
 }

@@ -67,8 +67,9 @@ static int64_t first_unseen(const struct wr_lane_state *lane) {
 static enum wr_result find_some(struct wr_store *store, int64_t *after, struct batch *batch, uint32_t *records, struct wr_error *err) {
     const struct wr_lane_state *lane = &store->lanes[WR_LANE_WINDOWS];
     const int64_t began = *after;
+    *after = wr_reach_skip(store, WR_LANE_WINDOWS, began + 1) - 1;
     sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_WALK);
-    sqlite3_bind_int64(row, 1, wr_row_id(WR_LANE_WINDOWS, began));
+    sqlite3_bind_int64(row, 1, wr_row_id(WR_LANE_WINDOWS, *after));
     sqlite3_bind_int64(row, 2, wr_row_id(WR_LANE_WINDOWS, lane->newest - 1));
     sqlite3_bind_int(row, 3, (int)(WR_STORE_MERGE_SEGMENTS - batch->n));
     enum wr_result result;
@@ -76,13 +77,16 @@ static enum wr_result find_some(struct wr_store *store, int64_t *after, struct b
         const struct source source = {wr_row_seq(sqlite3_column_int64(row, 0)), (uint32_t)sqlite3_column_int64(row, 2)};
         const bool is_windows = sqlite3_column_int(row, 1) == WR_SEGMENT_AGGREGATES;
         *after = source.seq;
-        if (is_windows && !wr_ranges_find(&lane->acks, source.seq) && !wr_outbox_is_parked(store, source.seq)) {
+        const bool in_reach = wr_reach_skip(store, WR_LANE_WINDOWS, source.seq) == source.seq;
+        if (is_windows && in_reach && !wr_ranges_find(&lane->acks, source.seq) && !wr_outbox_is_parked(store, source.seq)) {
             batch->sources[batch->n++] = source;
             *records += source.n;
         }
     }
+    if (result == WR_IO && wr_reach_skip(store, WR_LANE_WINDOWS, *after + 1) != *after + 1)
+        result = WR_EMPTY; /* it is known already: go on behind it */
     if (result != WR_EMPTY)
-        return result;
+        return wr_reach_failed(store, WR_LANE_WINDOWS, *after + 1, true, result);
     return *after == began ? WR_EMPTY : WR_OK;
 }
 
@@ -121,7 +125,7 @@ static enum wr_result read_list(struct wr_store *store, int64_t seq, struct wr_e
     sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_HEADS);
     sqlite3_bind_int64(row, 1, id);
     sqlite3_bind_int64(row, 2, id);
-    WR_TRY(wr_sql_row(store, row, err));
+    WR_TRY(wr_reach_failed(store, WR_LANE_WINDOWS, seq, false, wr_sql_row(store, row, err)));
     wr_ledger_sum_list(store, sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1));
     sqlite3_reset(row);
     for (uint32_t i = 0; i < store->n_accounts; i++) {
@@ -212,7 +216,7 @@ static enum wr_result read_all(struct wr_store *store, struct batch *batch, cons
         if (bad)
             result = wr_outbox_mark_bad(store, WR_LANE_WINDOWS, source.seq, now, err);
         if (bad || result != WR_OK)
-            return result == WR_OK ? WR_BUSY : result;
+            return result == WR_OK ? WR_BUSY : wr_reach_failed(store, WR_LANE_WINDOWS, source.seq, false, result);
         result = add_body(store, batch, source.seq, &segment, err);
         const size_t len = segment.body_len;
         wr_segment_free(&segment);
@@ -235,7 +239,7 @@ static enum wr_result remove_source(struct wr_store *store, int64_t seq, bool su
     sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_HEADS);
     sqlite3_bind_int64(row, 1, id);
     sqlite3_bind_int64(row, 2, id);
-    WR_TRY(wr_sql_row(store, row, err));
+    WR_TRY(wr_reach_failed(store, WR_LANE_WINDOWS, seq, false, wr_sql_row(store, row, err)));
     if (sum)
         wr_ledger_sum_list(store, sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1));
     store->txn.removed[WR_LANE_WINDOWS]++;
@@ -244,7 +248,7 @@ static enum wr_result remove_source(struct wr_store *store, int64_t seq, bool su
     sqlite3_reset(row);
     sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_SEG_DELETE);
     sqlite3_bind_int64(statement, 1, id);
-    return wr_sql_run(store, statement, err);
+    return wr_reach_failed(store, WR_LANE_WINDOWS, seq, false, wr_sql_run(store, statement, err));
 }
 
 /* Books what lost resolution, of windows of one length, where only the lists are known: shared between the accounts as their readings are. */
@@ -360,18 +364,30 @@ static enum wr_result merge_batch(struct wr_store *store, struct batch *batch, c
     return result;
 }
 
-void wr_merging_make_room(struct wr_store *store, const struct wr_now *now) {
+/* Whether only what nobody has could be evicted for the next commit. */
+static bool is_full(struct wr_store *store) {
     const int64_t enough = WR_STORE_PAGES_SPARE + BODY_PAGES + 2 * wr_space_batch_pages(store);
-    for (int i = 0; i < WR_STORE_MERGES; i++) {
-        struct batch batch = {0};
-        int64_t spare = 0;
-        if (!store->db || !now->wall_trusted || !knows_all_lengths(store) || wr_space_free_pages(store, &spare, NULL) != WR_OK ||
-            spare + (int64_t)(store->history.bytes / store->page_bytes) >= enough)
-            return;
-        enum wr_result result = merge_batch(store, &batch, now, NULL);
-        wr_merge_free(batch.merge);
-        wr_decoder_free(batch.decoder);
-        if (result != WR_OK && result != WR_EMPTY)
-            return; /* what is wrong with the database shows at the commit that comes now, and is treated there */
+    int64_t spare = 0;
+    return wr_space_free_pages(store, &spare, NULL) == WR_OK && spare + (int64_t)(store->history.bytes / store->page_bytes) < enough;
+}
+
+void wr_merging_make_room(struct wr_store *store, const struct wr_now *now) {
+    struct wr_reach_tries tries;
+    enum wr_result result = WR_OK;
+    if (!store->db || wr_reach_rests(store, now))
+        return;
+    wr_reach_begin(store, &tries, now);
+    for (int i = 0; i < WR_STORE_MERGES && (result == WR_OK || result == WR_EMPTY); i++) {
+        if (!store->db || !now->wall_trusted || !knows_all_lengths(store) || !is_full(store))
+            break;
+        do {
+            struct batch batch = {0};
+            result = merge_batch(store, &batch, now, NULL);
+            wr_merge_free(batch.merge);
+            wr_decoder_free(batch.decoder);
+        } while (wr_reach_again(store, &tries, result) && !store->reach.bare);
     }
+    if (result == WR_IO)
+        wr_reach_rest(store, now); /* what is wrong with the database shows at the commit that comes now, and is treated there */
+    wr_reach_end(store, &tries, result == WR_EMPTY ? WR_OK : result, now);
 }

@@ -256,8 +256,16 @@ enum wr_result wr_store_next(struct wr_store *store, enum wr_lane lane, int64_t 
     for (;;) {
         int64_t seq = 0;
         bool bad = false;
+        after = wr_reach_skip(store, (int)lane, after + 1) - 1;
+        if (wr_reach_is_behind(store, (int)lane, after + 1))
+            return WR_EMPTY;
         enum wr_result result = next_seq(store, lane, after, before, &seq, err);
+        const bool search = result != WR_OK;
         if (result == WR_OK) {
+            if (wr_reach_skip(store, (int)lane, seq) != seq) {
+                after = seq - 1;
+                continue;
+            }
             const struct wr_range *finished = wr_ranges_find(&store->lanes[lane].acks, seq);
             if (finished || wr_outbox_is_parked(store, seq)) {
                 after = finished ? finished->last : seq;
@@ -274,6 +282,8 @@ enum wr_result wr_store_next(struct wr_store *store, enum wr_lane lane, int64_t 
             after = seq;
             continue;
         }
+        if (wr_reach_read_failed(store, (int)lane, search ? after + 1 : seq, search, result, now))
+            continue;
         if (result != WR_CORRUPT)
             return result;
         WR_TRY(wr_store_quarantine(store, now, err)); /* a fresh store: look there */
@@ -384,26 +394,39 @@ enum wr_result wr_outbox_mark_bad(struct wr_store *store, enum wr_lane lane, int
     return WR_OK;
 }
 
+/* The next row from store->scan_next on; *seq: that it has, or where the search for it failed. WR_EMPTY. */
+static enum wr_result next_row(struct wr_store *store, int *lane, int64_t *seq, struct wr_error *err) {
+    *seq = wr_row_seq(store->scan_next);
+    for (*lane = (int)wr_row_lane(store->scan_next); *lane < WR_LANES; ++*lane, *seq = 0) {
+        sqlite3_stmt *row;
+        const enum wr_result result = wr_space_oldest(store, *lane, *seq, &row, err);
+        if (result == WR_EMPTY)
+            continue;
+        if (result == WR_OK) {
+            *seq = wr_row_seq(sqlite3_column_int64(row, 0));
+            sqlite3_reset(row);
+        }
+        return result;
+    }
+    return WR_EMPTY;
+}
+
 enum wr_result wr_outbox_scan(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
     for (int i = 0; i < WR_STORE_SCAN_SEGMENTS && store->scan_next != INT64_MAX && store->db; i++) {
-        sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_SCAN);
-        sqlite3_bind_int64(row, 1, store->scan_next);
+        int lane;
+        int64_t seq;
         bool bad = false;
-        enum wr_result result = wr_sql_row(store, row, err);
+        enum wr_result result = next_row(store, &lane, &seq, err);
         if (result == WR_EMPTY) {
             store->scan_next = INT64_MAX;
             return WR_OK;
         }
-        int64_t seq = 0;
-        int64_t lane = 0;
         if (result == WR_OK) {
-            int64_t id = sqlite3_column_int64(row, 0);
-            sqlite3_reset(row);
-            seq = wr_row_seq(id);
-            lane = wr_row_lane(id);
-            store->scan_next = id + 1;
-            if (lane >= 0 && lane < WR_LANES && !wr_ranges_find(&store->lanes[lane].acks, seq))
+            store->scan_next = wr_row_id(lane, seq) + 1;
+            if (!wr_ranges_find(&store->lanes[lane].acks, seq))
                 result = wr_outbox_fetch(store, (enum wr_lane)lane, seq, NULL, &bad, err);
+        } else if (wr_reach_read_failed(store, lane, seq, true, result, now)) {
+            continue;
         }
         if (bad)
             result = wr_outbox_mark_bad(store, (enum wr_lane)lane, seq, now, err);

@@ -146,14 +146,22 @@ void wr_space_measure(struct wr_store *store) {
                           memory_order_relaxed);
 }
 
-/* The head of the oldest segment of a lane in first..last stands in the statement. */
+/* The head of the oldest segment of a lane in first..last that is in reach stands in the statement. */
 static enum wr_result oldest(struct wr_store *store, int lane, int64_t first, int64_t last, sqlite3_stmt **ret_row, struct wr_error *err) {
-    sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_HEADS);
-    sqlite3_bind_int64(row, 1, wr_row_id(lane, first));
-    sqlite3_bind_int64(row, 2, wr_row_id(lane, last));
-    WR_TRY(wr_sql_row(store, row, err));
-    *ret_row = row;
-    return WR_OK;
+    for (;;) {
+        first = wr_reach_skip(store, lane, first);
+        if (first > last || wr_reach_is_behind(store, lane, first))
+            return WR_EMPTY;
+        sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_HEADS);
+        sqlite3_bind_int64(row, 1, wr_row_id(lane, first));
+        sqlite3_bind_int64(row, 2, wr_row_id(lane, last));
+        WR_TRY(wr_reach_failed(store, lane, first, true, wr_sql_row(store, row, err)));
+        first = wr_row_seq(sqlite3_column_int64(row, 0));
+        *ret_row = row;
+        if (wr_reach_skip(store, lane, first) == first)
+            return WR_OK;
+        sqlite3_reset(row);
+    }
 }
 
 enum wr_result wr_space_oldest(struct wr_store *store, int lane, int64_t from, sqlite3_stmt **ret_row, struct wr_error *err) {
@@ -165,7 +173,7 @@ static enum wr_result delete_row(struct wr_store *store, int lane, int64_t seq, 
     sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_SEG_DELETE);
     sqlite3_bind_int64(statement, 1, wr_row_id(lane, seq));
     store->txn.evicted++;
-    return wr_sql_run(store, statement, err);
+    return wr_reach_failed(store, lane, seq, false, wr_sql_run(store, statement, err));
 }
 
 enum wr_result wr_space_drop_finished(struct wr_store *store, int lane, int64_t seq, uint64_t bytes, struct wr_error *err) {
@@ -275,7 +283,7 @@ enum wr_result wr_space_make_room(struct wr_store *store, size_t body_bytes, str
         if (spare >= target)
             return WR_OK;
         const bool must = spare < need;
-        if (must)
+        if (must && !store->reach.bare)
             target = need + wr_space_batch_pages(store);
         enum wr_result result = wr_space_evict_finished(store, ~0U, err);
         if (result == WR_EMPTY && must && store->page_limit < full_limit(store) && above_floor(store, 0) &&

@@ -21,10 +21,9 @@ static uint64_t oldest_unacked(struct wr_store *store) {
         const struct wr_ranges *acks = &store->lanes[lane].acks;
         if (store->lanes[lane].unacked == 0)
             continue;
-        sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_HEADS);
-        sqlite3_bind_int64(row, 1, wr_row_id(lane, acks->n > 0 && acks->at[0].first <= store->live_from ? acks->at[0].last + 1 : 0));
-        sqlite3_bind_int64(row, 2, wr_row_id(lane, INT64_MAX));
-        if (wr_sql_row(store, row, NULL) == WR_OK) {
+        const int64_t from = acks->n > 0 && acks->at[0].first <= store->live_from ? acks->at[0].last + 1 : 0;
+        sqlite3_stmt *row = NULL;
+        if (wr_space_oldest(store, lane, from, &row, NULL) == WR_OK) {
             int64_t t1_ns = sqlite3_column_int64(row, 3);
             if (t1_ns > 0 && (oldest == 0 || (uint64_t)t1_ns < oldest))
                 oldest = (uint64_t)t1_ns;
@@ -221,6 +220,7 @@ static enum wr_result open_database(struct wr_store *store, bool keep_books, con
     wr_totals_start(store);
     store->opened_boot_ns = now->boot_ns;
     wr_keep_start(store);
+    wr_reach_start(store);
     wr_thrift_start(store, now); /* before the first commit: what that counts is no reserve any more */
     WR_TRY(mark(store, false, now, err));
     wr_page_one_save(store);

@@ -213,6 +213,7 @@ struct wr_store_stats {
         high_water; /* 1: unacknowledged segments take more than 80 % of the reservation, or windows of their quota, until it is less than 60 % */
     _Atomic uint64_t parked_segments;
     _Atomic uint64_t bad_segments;
+    _Atomic uint64_t unreadable_places; /* in the database, passed over: store/reach.h */
     _Atomic uint64_t evicted_segments; /* all of these since the start */
     _Atomic uint64_t evicted_unacked_segments;
     _Atomic uint64_t evicted_readings;

@@ -19,6 +19,7 @@
 #include "store/keep.h"
 #include "store/merge.h"
 #include "store/ranges.h"
+#include "store/reach.h"
 #include "store/salvage.h"
 #include "store/space.h"
 #include "store/store.h"
@@ -70,7 +71,6 @@ enum wr_statement {
     WR_SQL_SEG_HEADS,
     WR_SQL_SEG_WALK,
     WR_SQL_SEG_DELETE,
-    WR_SQL_SEG_SCAN,
     WR_SQL_LANE_PUT,
     WR_SQL_LANE_OFFER,
     WR_SQL_BOOT_FIND,
@@ -238,6 +238,7 @@ struct wr_store {
     uint32_t n_parked;
     struct wr_counts history; /* finished segments of all lanes */
     struct wr_keep keep[WR_LANES];
+    struct wr_reach reach;
     struct wr_thrift thrift;
     struct wr_written *written; /* what all files are reached by */
     int64_t opened_boot_ns;

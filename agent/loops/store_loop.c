@@ -248,6 +248,14 @@ static void log_salvage(struct wr_store_loop *loop) {
                 WR_LOG_INT("damaged", (int64_t)loop->stats->salvage_damaged));
 }
 
+static void log_unreadable(struct wr_store_loop *loop) {
+    if (loop->unreadable_logged || loop->stats->unreadable_places == 0)
+        return;
+    loop->unreadable_logged = true;
+    WR_LOG_WITH(WR_LOG_ERROR, "store", "a part of the store cannot be read: it is passed over, and tried again each hour",
+                WR_LOG_STR("todo", "look at the disk (dmesg), and replace it"));
+}
+
 /* Does what waits or is due. Nothing is tried while the disk refuses, before its time. */
 static void work(struct wr_store_loop *loop, const struct wr_now *now) {
     if (now->boot_ns < loop->retry_boot_ns)
@@ -268,6 +276,7 @@ static void work(struct wr_store_loop *loop, const struct wr_now *now) {
     wr_store_loop_raw_turn(loop, now);
     log_commits(loop, counted_before);
     log_salvage(loop);
+    log_unreadable(loop);
     wr_store_loop_climb(loop, now);
     show_journalled(loop);
     wr_store_loop_look_for_fresh_store(loop);

@@ -24,6 +24,13 @@ struct wr_fault_vfs {
     long syncs;
     uint64_t limit_bytes;
     uint64_t written_bytes;
+    const struct wr_fault_file *bad; /* has bad bytes; NULL: none has */
+    uint64_t bad_from;
+    uint64_t bad_to;
+    const struct wr_fault_file *watched; /* NULL: none is */
+    bool *seen;                          /* its pages */
+    uint64_t n_seen;
+    uint64_t page_bytes;
 };
 
 /* An open file: what SQLite sees. */
@@ -90,11 +97,27 @@ static int do_close(sqlite3_file *base) {
     return SQLITE_OK;
 }
 
+static void watch(const struct handle *handle, uint64_t at) {
+    const struct wr_fault_vfs *owner = handle->owner;
+    if (handle->file == owner->watched && at / owner->page_bytes < owner->n_seen)
+        owner->seen[at / owner->page_bytes] = true;
+}
+
+static bool is_bad(const struct handle *handle, uint64_t at, uint64_t len) {
+    struct wr_fault_vfs *owner = handle->owner;
+    const bool bad = handle->file == owner->bad && at < owner->bad_to && at + len > owner->bad_from;
+    owner->hit |= bad;
+    return bad;
+}
+
 static int do_read(sqlite3_file *base, void *into, int len, sqlite3_int64 at) {
     struct handle *handle = (struct handle *)base;
     if (stale(handle))
         return SQLITE_IOERR_READ;
     FAIL_AS(handle->owner, WR_FAULT_READ, SQLITE_IOERR_READ);
+    watch(handle, (uint64_t)at);
+    if (is_bad(handle, (uint64_t)at, (uint64_t)len))
+        return SQLITE_IOERR_READ;
     return wr_fault_disk_read(handle->file, into, (uint64_t)len, (uint64_t)at) ? SQLITE_OK : SQLITE_IOERR_SHORT_READ;
 }
 
@@ -368,6 +391,19 @@ void wr_fault_vfs_lie(struct wr_fault_vfs *owner, long every) {
 
 void wr_fault_vfs_cut(struct wr_fault_vfs *owner) {
     owner->dark = true;
+}
+
+void wr_fault_vfs_bad(struct wr_fault_vfs *owner, const char *ending, uint64_t from, uint64_t len) {
+    owner->bad = ending ? wr_fault_disk_find_ending(&owner->disk, ending) : NULL;
+    owner->bad_from = from;
+    owner->bad_to = from + len;
+}
+
+void wr_fault_vfs_watch(struct wr_fault_vfs *owner, const char *ending, bool *seen, uint64_t n_pages, uint64_t page_bytes) {
+    owner->watched = wr_fault_disk_find_ending(&owner->disk, ending);
+    owner->seen = seen;
+    owner->n_seen = n_pages;
+    owner->page_bytes = page_bytes;
 }
 
 bool wr_fault_vfs_is_dark(const struct wr_fault_vfs *owner) {

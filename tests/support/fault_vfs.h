@@ -85,6 +85,12 @@ uint64_t wr_fault_vfs_bytes(const struct wr_fault_vfs *disk);
 /* Every nth sync from now on says yes and does nothing; 0: none. A test that expects nothing lost must fail with it. */
 void wr_fault_vfs_lie(struct wr_fault_vfs *disk, long every);
 
+/* A bad sector: from now on each read that touches one of these bytes of the file fails, and nothing else. The name is matched at the end; NULL: all sectors are good. */
+void wr_fault_vfs_bad(struct wr_fault_vfs *disk, const char *ending, uint64_t from, uint64_t len);
+
+/* From now on seen[page] is set for each page of the file that is read. The name is matched at the end. */
+void wr_fault_vfs_watch(struct wr_fault_vfs *disk, const char *ending, bool *seen, uint64_t n_pages, uint64_t page_bytes);
+
 /* The power goes now. */
 void wr_fault_vfs_cut(struct wr_fault_vfs *disk);
 bool wr_fault_vfs_is_dark(const struct wr_fault_vfs *disk);

@@ -1,0 +1,159 @@
+#include "store/reach.h"
+
+#include <string.h>
+
+#include "store/store_private.h"
+
+static void show(struct wr_store *store) {
+    uint64_t places = 0;
+    for (int lane = 0; lane < WR_LANES; lane++)
+        places += store->reach.lost[lane].n;
+    atomic_store_explicit(&store->stats.unreadable_places, places, memory_order_relaxed);
+}
+
+/* Tries everything again. */
+static void forget(struct wr_store *store) {
+    memset(store->reach.lost, 0, sizeof store->reach.lost);
+    for (int lane = 0; lane < WR_LANES; lane++)
+        store->lanes[lane].evict_from = 0;
+    show(store);
+}
+
+void wr_reach_start(struct wr_store *store) {
+    store->reach = (struct wr_reach){0};
+    forget(store);
+}
+
+int64_t wr_reach_skip(const struct wr_store *store, int lane, int64_t seq) {
+    const struct wr_range *range = wr_ranges_find(&store->reach.lost[lane], seq);
+    return range ? range->last + 1 : seq;
+}
+
+int64_t wr_reach_until(const struct wr_store *store, int lane, int64_t seq) {
+    const struct wr_ranges *lost = &store->reach.lost[lane];
+    for (uint32_t i = 0; i < lost->n; i++)
+        if (lost->at[i].last >= seq)
+            return lost->at[i].first - 1;
+    return INT64_MAX;
+}
+
+bool wr_reach_is_behind(const struct wr_store *store, int lane, int64_t seq) {
+    return seq > store->lanes[lane].newest && seq > store->txn.newest[lane];
+}
+
+enum wr_result wr_reach_failed(struct wr_store *store, int lane, int64_t seq, bool search, enum wr_result result) {
+    if (result == WR_IO) {
+        store->reach.failed = true;
+        store->reach.at = (struct wr_reach_place){lane, seq, search};
+    }
+    return result;
+}
+
+static bool can_search(struct wr_store *store, int lane, int64_t seq) {
+    sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_HEADS);
+    sqlite3_bind_int64(row, 1, wr_row_id(lane, seq));
+    sqlite3_bind_int64(row, 2, wr_row_id(lane, INT64_MAX));
+    const enum wr_result result = wr_sql_row(store, row, NULL);
+    sqlite3_reset(row);
+    return result == WR_OK || result == WR_EMPTY;
+}
+
+/* Where a search fails: the last seq from which it does, if behind it all can be read (R2). */
+static int64_t end_of(struct wr_store *store, int lane, int64_t first) {
+    int64_t last = first;
+    int64_t good = store->lanes[lane].newest + 1;
+    while (good - last > 1) {
+        const int64_t middle = last + (good - last) / 2;
+        if (can_search(store, lane, middle))
+            good = middle;
+        else
+            last = middle;
+    }
+    return last;
+}
+
+static bool never_touch(void *user, int64_t a, int64_t b) {
+    (void)user, (void)a, (void)b;
+    return true;
+}
+
+/* False: there are too many places already. */
+static bool pass_over(struct wr_store *store, const struct wr_reach_place *place) {
+    if (wr_reach_is_behind(store, place->lane, place->seq))
+        return true;
+    const int64_t last = place->search ? end_of(store, place->lane, place->seq) : place->seq;
+    return wr_ranges_add(&store->reach.lost[place->lane], place->seq, last, never_touch, NULL) == WR_OK;
+}
+
+void wr_reach_begin(struct wr_store *store, struct wr_reach_tries *tries, const struct wr_now *now) {
+    struct wr_reach *reach = &store->reach;
+    if (reach->again_ns != 0 && now->boot_ns >= reach->again_ns) {
+        reach->again_ns = 0;
+        forget(store);
+    }
+    memcpy(tries->before, reach->lost, sizeof tries->before);
+    tries->n = 0;
+    reach->failed = false;
+    reach->bare = wr_reach_rests(store, now);
+}
+
+bool wr_reach_again(struct wr_store *store, struct wr_reach_tries *tries, enum wr_result result) {
+    struct wr_reach *reach = &store->reach;
+    const bool at_row = result == WR_IO && reach->failed && store->db;
+    const bool was_bare = reach->bare;
+    reach->failed = false;
+    if (!at_row || ++tries->n > 2 * WR_REACH_TRIES)
+        return false;
+    reach->bare |= tries->n >= WR_REACH_TRIES;
+    if (pass_over(store, &reach->at))
+        return true;
+    reach->bare = true;
+    return !was_bare;
+}
+
+static void remember(struct wr_store *store, const struct wr_now *now) {
+    if (store->reach.again_ns == 0)
+        store->reach.again_ns = wr_clock_add_ns(now->boot_ns, WR_REACH_AGAIN_NS);
+    show(store);
+}
+
+void wr_reach_end(struct wr_store *store, const struct wr_reach_tries *tries, enum wr_result result, const struct wr_now *now) {
+    struct wr_reach *reach = &store->reach;
+    const bool tired = reach->bare && !wr_reach_rests(store, now);
+    reach->bare = false;
+    if (tries->n == 0)
+        return;
+    if (result == WR_OK)
+        remember(store, now);
+    else
+        memcpy(reach->lost, tries->before, sizeof reach->lost);
+    if (tired)
+        wr_reach_rest(store, now);
+}
+
+bool wr_reach_read_failed(struct wr_store *store, int lane, int64_t seq, bool search, enum wr_result result, const struct wr_now *now) {
+    struct wr_reach *reach = &store->reach;
+    const struct wr_reach_place place = {lane, seq, search};
+    const uint64_t commits = atomic_load_explicit(&store->stats.commits, memory_order_relaxed);
+    if (result != WR_IO || !store->db)
+        return false;
+    const bool same = reach->read.lane == lane && reach->read.seq == seq && reach->read.search == search && reach->read_commits > 0;
+    if (!same || reach->read_commits == commits + 1) {
+        reach->read = place;
+        reach->read_commits = commits + 1; /* 0: nothing failed yet */
+        return false;
+    }
+    reach->read_commits = 0;
+    if (!pass_over(store, &place))
+        return false;
+    remember(store, now);
+    return true;
+}
+
+void wr_reach_rest(struct wr_store *store, const struct wr_now *now) {
+    store->reach.rest_ns = wr_clock_add_ns(now->boot_ns, WR_REACH_REST_NS);
+}
+
+bool wr_reach_rests(const struct wr_store *store, const struct wr_now *now) {
+    return now->boot_ns < store->reach.rest_ns;
+}

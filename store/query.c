@@ -104,18 +104,13 @@ static enum wr_result failed(struct wr_query *query, int code, struct wr_error *
 }
 
 static enum wr_result open_tables(struct wr_query *query, struct wr_error *err) {
-    static const struct {
-        const char *name;
-        const sqlite3_module *module;
-    } tables[] = {
-        {"readings", &wr_query_readings}, {"raw", &wr_query_raw}, {"journal", &wr_query_journal}, {"segments", &wr_query_segments}};
     int code = sqlite3_open_v2(":memory:", &query->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY | SQLITE_OPEN_NOMUTEX, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_exec(query->db, "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF", NULL, NULL, NULL);
     if (code == SQLITE_OK)
         code = wr_query_time_register(query);
-    for (size_t i = 0; i < sizeof tables / sizeof tables[0] && code == SQLITE_OK; i++)
-        code = sqlite3_create_module_v2(query->db, tables[i].name, tables[i].module, query, NULL);
+    if (code == SQLITE_OK)
+        code = wr_query_table_register(query);
     if (code == SQLITE_OK)
         code = sqlite3_exec(query->db, wr_query_views, NULL, NULL, NULL);
     if (code == SQLITE_OK) /* a table is declared when it is first named, which the authorizer would refuse */

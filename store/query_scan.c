@@ -82,10 +82,10 @@ static enum wr_result fetch(struct wr_query_scan *scan) {
     return result;
 }
 
-enum wr_result wr_query_scan_segment(struct wr_query_scan *scan, enum wr_segment_kind kind, const struct wr_segment_head **ret_head) {
+enum wr_result wr_query_scan_segment(struct wr_query_scan *scan, unsigned kinds, const struct wr_segment_head **ret_head) {
     for (;;) {
         WR_TRY(wr_query_scan_head(scan, ret_head));
-        if ((*ret_head)->kind != kind)
+        if ((*ret_head)->kind >= 32 || !(kinds & 1U << (*ret_head)->kind))
             continue;
         if (wr_query_has_to_end(scan->query))
             return scan->query->ended;
@@ -99,4 +99,9 @@ enum wr_result wr_query_scan_segment(struct wr_query_scan *scan, enum wr_segment
             return result;
         scan->query->report->damaged++;
     }
+}
+
+const char *wr_query_scan_run(const struct wr_query_scan *scan, uint32_t run, size_t *ret_key_len) {
+    return scan->heads[scan->at].kind == WR_SEGMENT_RAW ? wr_raw_decode_run(scan->raw, run, ret_key_len)
+                                                        : wr_decode_run(scan->decoder, run, ret_key_len);
 }

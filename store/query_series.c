@@ -32,25 +32,107 @@ static bool is_displayed(const char *key, size_t len, const char *text) {
     return strcmp(text, has_tags ? "}" : "") == 0;
 }
 
-bool wr_query_series_wanted(const struct wr_query_bounds *bounds, const char *key, size_t len) {
+static bool is_wanted(const struct wr_query_bounds *bounds, const char *key, size_t len) {
     const char *const *texts = bounds->texts;
     return (!texts[WR_QUERY_BOUND_NAME] || strcmp(texts[WR_QUERY_BOUND_NAME], wr_series_measurement(key)) == 0) &&
            (!texts[WR_QUERY_BOUND_FIELD] || strcmp(texts[WR_QUERY_BOUND_FIELD], wr_series_field(key)) == 0) &&
            (!texts[WR_QUERY_BOUND_SERIES] || is_displayed(key, len, texts[WR_QUERY_BOUND_SERIES]));
 }
 
-enum wr_result wr_query_series_tags(struct wr_buf *into, const char *key, size_t len) {
+/* A segment begins: which of its runs are wanted. Behind the last of them nothing has to be decoded. */
+bool wr_query_series_begin(struct wr_query_cursor *cursor) {
+    struct wr_query_series *series = (struct wr_query_series *)cursor;
+    size_t len;
+    const char *key;
+    series->key = NULL;
+    series->run = 0;
+    series->n_runs = 0;
+    for (uint32_t i = 0; i < WR_SEGMENT_READINGS && (key = wr_query_scan_run(&cursor->scan, i, &len)); i++) {
+        series->wanted[i] = is_wanted(&cursor->bounds, key, len);
+        if (series->wanted[i])
+            series->n_runs = i + 1;
+    }
+    return series->n_runs > 0;
+}
+
+static void begin_run(struct wr_query_series *series, const char *key, size_t key_len) {
+    series->run += series->key != NULL;
+    series->key = key;
+    series->key_len = key_len;
+    series->tags_known = false;
+    series->cursor.is_wanted = series->run < series->n_runs && series->wanted[series->run];
+    if (series->cursor.is_wanted)
+        wr_series_display(series->name, sizeof series->name, key, key_len);
+}
+
+enum wr_result wr_query_series_take(struct wr_query_series *series, const char *key, size_t key_len) {
+    if (key != series->key)
+        begin_run(series, key, key_len);
+    return series->run < series->n_runs ? WR_OK : WR_EMPTY;
+}
+
+void wr_query_series_fini(struct wr_query_cursor *cursor) {
+    wr_buf_fini(&((struct wr_query_series *)cursor)->tags);
+}
+
+/* -- columns ------------------------------------------------------------------------------------------------------------------------------- */
+
+/* The tags of the run at hand, as JSON. */
+static enum wr_result make_tags(struct wr_query_series *series) {
     struct wr_json json;
     const char *at = NULL;
     const char *name;
     const char *value;
-    wr_buf_clear(into);
-    wr_json_begin(&json, into);
+    if (series->tags_known)
+        return WR_OK;
+    if (!series->tags.data)
+        wr_buf_init(&series->tags, 0);
+    wr_buf_clear(&series->tags);
+    wr_json_begin(&json, &series->tags);
     wr_json_object(&json, NULL);
-    while (wr_series_next_tag(key, len, &at, &name, &value))
+    while (wr_series_next_tag(series->key, series->key_len, &at, &name, &value))
         wr_json_string(&json, name, value);
     wr_json_object_end(&json);
-    return wr_json_end(&json);
+    WR_TRY(wr_json_end(&json));
+    series->tags_known = true;
+    return WR_OK;
+}
+
+int wr_query_series_column(struct wr_query_series *series, sqlite3_context *context, int column, enum wr_type type) {
+    switch ((enum wr_query_series_column)column) {
+    case WR_QUERY_TIME:
+        wr_query_put_time(context, series->cursor.time_ns);
+        break;
+    case WR_QUERY_SERIES:
+        wr_query_put_text(context, series->name);
+        break;
+    case WR_QUERY_TIME_NS:
+        sqlite3_result_int64(context, series->cursor.time_ns);
+        break;
+    case WR_QUERY_NAME:
+        wr_query_put_text(context, wr_series_measurement(series->key));
+        break;
+    case WR_QUERY_FIELD:
+        wr_query_put_text(context, wr_series_field(series->key));
+        break;
+    case WR_QUERY_TAGS:
+        if (make_tags(series) != WR_OK)
+            return SQLITE_NOMEM;
+        wr_query_put_text(context, wr_buf_str(&series->tags));
+        break;
+    case WR_QUERY_TYPE:
+        wr_query_put_text(context, wr_type_name(type));
+        break;
+    case WR_QUERY_SEQ:
+        sqlite3_result_int64(context, series->cursor.head->seq);
+        break;
+    case WR_QUERY_KEY:
+        sqlite3_result_blob(context, series->key, (int)series->key_len, SQLITE_TRANSIENT);
+        break;
+    case WR_QUERY_SERIES_COLUMNS:
+        break;
+    }
+    return SQLITE_OK;
 }
 
 void wr_query_put_text(sqlite3_context *context, const char *text) {

@@ -1,34 +1,34 @@
-/* What the tables of a query have in common: their declaration, what conditions they look at before they make rows, their cursors' ends. */
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
+/* The tables of a query as SQLite sees them: their declaration, and which conditions they look at before they make rows. */
 #include <string.h>
 
 #include "core/buf.h"
 #include "store/query_private.h"
 
-int wr_query_table_connect(sqlite3 *db, struct wr_query *query, const struct wr_query_column *columns, unsigned n,
-                           sqlite3_vtab **ret_table) {
+static enum wr_result declare(const struct wr_query_table *table, struct wr_buf *sql) {
+    WR_TRY(wr_buf_text(sql, "CREATE TABLE t("));
+    for (unsigned i = 0; i < table->n_columns; i++)
+        WR_TRY(wr_buf_printf(sql, "%s%s %s", i > 0 ? ", " : "", table->columns[i].name, table->columns[i].declared));
+    return wr_buf_text(sql, ")");
+}
+
+static int connect(sqlite3 *db, void *user, int argc, const char *const *argv, sqlite3_vtab **ret_vtab, char **ret_error) {
+    const struct wr_query_vtab *template = user;
     struct wr_buf sql;
+    (void)argc, (void)argv, (void)ret_error;
     wr_buf_init(&sql, 0);
-    enum wr_result result = wr_buf_text(&sql, "CREATE TABLE t(");
-    for (unsigned i = 0; i < n && result == WR_OK; i++)
-        result = wr_buf_printf(&sql, "%s%s %s", i > 0 ? ", " : "", columns[i].name, columns[i].declared);
-    if (result == WR_OK)
-        result = wr_buf_text(&sql, ")");
-    int code = result == WR_OK ? sqlite3_declare_vtab(db, wr_buf_str(&sql)) : SQLITE_NOMEM;
+    const int code = declare(template->table, &sql) == WR_OK ? sqlite3_declare_vtab(db, wr_buf_str(&sql)) : SQLITE_NOMEM;
     wr_buf_fini(&sql);
-    struct wr_query_table *table = code == SQLITE_OK ? sqlite3_malloc64(sizeof *table) : NULL;
-    if (!table)
+    struct wr_query_vtab *vtab = code == SQLITE_OK ? sqlite3_malloc64(sizeof *vtab) : NULL;
+    if (!vtab)
         return code == SQLITE_OK ? SQLITE_NOMEM : code;
-    *table = (struct wr_query_table){.query = query, .columns = columns, .n_columns = n};
+    *vtab = *template;
     sqlite3_vtab_config(db, SQLITE_VTAB_INNOCUOUS);
-    *ret_table = &table->base;
+    *ret_vtab = &vtab->base;
     return SQLITE_OK;
 }
 
-int wr_query_table_disconnect(sqlite3_vtab *table) {
-    sqlite3_free(table);
+static int disconnect(sqlite3_vtab *vtab) {
+    sqlite3_free(vtab);
     return SQLITE_OK;
 }
 
@@ -69,8 +69,8 @@ static char bound_of(const struct wr_query_table *table, sqlite3_index_info *inf
     return text;
 }
 
-int wr_query_table_best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
-    const struct wr_query_table *table = (const struct wr_query_table *)base;
+static int best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
+    const struct wr_query_table *table = ((const struct wr_query_vtab *)base)->table;
     char *plan = sqlite3_malloc64(2 * (sqlite3_uint64)info->nConstraint + 1);
     if (!plan)
         return SQLITE_NOMEM;
@@ -96,104 +96,24 @@ int wr_query_table_best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
     return SQLITE_OK;
 }
 
-static int wrong(struct wr_query_cursor *cursor, const char *message) {
-    sqlite3_free(cursor->base.pVtab->zErrMsg);
-    cursor->base.pVtab->zErrMsg = sqlite3_mprintf("%s", message);
-    return SQLITE_ERROR;
-}
-
-/* A value that bounds ns, widened where it lies between two. */
-static int ns_of(struct wr_query_cursor *cursor, sqlite3_value *value, char op, int64_t *ret_ns) {
-    if (sqlite3_value_type(value) == SQLITE_INTEGER) {
-        *ret_ns = sqlite3_value_int64(value);
-        return SQLITE_OK;
+int wr_query_table_register(struct wr_query *query) {
+    static const sqlite3_module module = {.iVersion = 1,
+                                          .xConnect = connect,
+                                          .xBestIndex = best_index,
+                                          .xDisconnect = disconnect,
+                                          .xOpen = wr_query_cursor_open,
+                                          .xClose = wr_query_cursor_close,
+                                          .xFilter = wr_query_cursor_filter,
+                                          .xNext = wr_query_cursor_next,
+                                          .xEof = wr_query_cursor_eof,
+                                          .xColumn = wr_query_cursor_column,
+                                          .xRowid = wr_query_cursor_rowid};
+    static const struct wr_query_table *const tables[WR_QUERY_TABLES] = {&wr_query_readings, &wr_query_raw, &wr_query_journal,
+                                                                         &wr_query_segments};
+    int code = SQLITE_OK;
+    for (unsigned i = 0; i < WR_QUERY_TABLES && code == SQLITE_OK; i++) {
+        query->tables[i] = (struct wr_query_vtab){.query = query, .table = tables[i]};
+        code = sqlite3_create_module_v2(query->db, tables[i]->name, &module, &query->tables[i], NULL);
     }
-    if (sqlite3_value_type(value) != SQLITE_FLOAT)
-        return wrong(cursor, "time_ns is a number of ns since 1970: compare it with time_ns('2026-03-02T08:00Z'), or time with a text");
-    const double real = sqlite3_value_double(value);
-    if (real >= 9.2e18 || real <= -9.2e18)
-        *ret_ns = real > 0 ? INT64_MAX : INT64_MIN;
-    else
-        *ret_ns = (int64_t)(op == '<' ? ceil(real) : floor(real));
-    return SQLITE_OK;
-}
-
-static int time_of(struct wr_query_cursor *cursor, sqlite3_value *value, int64_t *ret_ns) {
-    const char *text = sqlite3_value_type(value) == SQLITE_TEXT ? (const char *)sqlite3_value_text(value) : NULL;
-    if (text && wr_query_time_read(text, (size_t)sqlite3_value_bytes(value), ret_ns))
-        return SQLITE_OK;
-    return wrong(cursor,
-                 "time is compared with what is no time: write it as '2026-03-02T08:00Z', or ago('2h'); numbers of ns go with time_ns");
-}
-
-static int bound_time(struct wr_query_cursor *cursor, char bound, char op, sqlite3_value *value) {
-    struct wr_query_bounds *bounds = &cursor->bounds;
-    int64_t ns = 0;
-    const int code = bound == 't' ? time_of(cursor, value, &ns) : ns_of(cursor, value, op, &ns);
-    if (code != SQLITE_OK)
-        return code;
-    if (op != '<' && ns > bounds->from_ns)
-        bounds->from_ns = ns;
-    if (op != '>' && ns < bounds->to_ns)
-        bounds->to_ns = ns;
-    return SQLITE_OK;
-}
-
-static int bound_text(struct wr_query_cursor *cursor, unsigned i, sqlite3_value *value) {
-    struct wr_query_bounds *bounds = &cursor->bounds;
-    const char *text = (const char *)sqlite3_value_text(value); /* a number, too: the columns have the affinity of texts */
-    if (!text)
-        return SQLITE_NOMEM;
-    if (bounds->texts[i]) {
-        bounds->is_empty |= strcmp(bounds->texts[i], text) != 0;
-        return SQLITE_OK;
-    }
-    bounds->texts[i] = cursor->bound_texts[i] = strdup(text);
-    return bounds->texts[i] ? SQLITE_OK : SQLITE_NOMEM;
-}
-
-static void forget_bounds(struct wr_query_cursor *cursor) {
-    for (unsigned i = 0; i < WR_QUERY_TEXTS; i++) {
-        free(cursor->bound_texts[i]);
-        cursor->bound_texts[i] = NULL;
-    }
-    cursor->bounds = (struct wr_query_bounds){.from_ns = INT64_MIN, .to_ns = INT64_MAX};
-}
-
-int wr_query_cursor_bounds(struct wr_query_cursor *cursor, const char *plan, int argc, sqlite3_value **argv) {
-    forget_bounds(cursor);
-    cursor->is_over = false;
-    for (int i = 0; i < argc; i++) {
-        const char bound = plan[2 * i];
-        if (sqlite3_value_type(argv[i]) == SQLITE_NULL) { /* nothing compares with NULL */
-            cursor->bounds.is_empty = true;
-            continue;
-        }
-        const int code = bound == 't' || bound == 'n' ? bound_time(cursor, bound, plan[2 * i + 1], argv[i])
-                                                      : bound_text(cursor, (unsigned)(bound - '0'), argv[i]);
-        if (code != SQLITE_OK)
-            return code;
-    }
-    cursor->bounds.is_empty |= cursor->bounds.from_ns > cursor->bounds.to_ns;
-    return SQLITE_OK;
-}
-
-void wr_query_cursor_fini(struct wr_query_cursor *cursor) {
-    forget_bounds(cursor);
-    wr_query_scan_fini(&cursor->scan);
-}
-
-int wr_query_cursor_result(struct wr_query_cursor *cursor, enum wr_result result) {
-    if (result == WR_OK)
-        return SQLITE_OK;
-    cursor->is_over = true;
-    if (result == WR_EMPTY)
-        return SQLITE_OK;
-    if (cursor->query->ended == WR_OK)
-        cursor->query->ended = result;
-    return result == WR_NO_MEMORY ? SQLITE_NOMEM : SQLITE_INTERRUPT;
-}
-
-int wr_query_cursor_eof(sqlite3_vtab_cursor *base) {
-    return ((struct wr_query_cursor *)base)->is_over;
+    return code;
 }

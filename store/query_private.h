@@ -170,8 +170,13 @@ struct wr_query_series {
 /* For `begin` and `fini` of such a table. */
 bool wr_query_series_begin(struct wr_query_cursor *cursor);
 void wr_query_series_fini(struct wr_query_cursor *cursor);
+void wr_query_series_begin_run(struct wr_query_series *series, const char *key, size_t key_len);
 /* The last step of its `decode`: the key of the record. */
-WR_MUST_USE enum wr_result wr_query_series_take(struct wr_query_series *series, const char *key, size_t key_len);
+WR_MUST_USE static inline enum wr_result wr_query_series_take(struct wr_query_series *series, const char *key, size_t key_len) {
+    if (key != series->key)
+        wr_query_series_begin_run(series, key, key_len);
+    return series->run < series->n_runs ? WR_OK : WR_EMPTY;
+}
 /* One of the first columns. */
 int wr_query_series_column(struct wr_query_series *series, sqlite3_context *context, int column, enum wr_type type);
 

@@ -55,7 +55,7 @@ bool wr_query_series_begin(struct wr_query_cursor *cursor) {
     return series->n_runs > 0;
 }
 
-static void begin_run(struct wr_query_series *series, const char *key, size_t key_len) {
+void wr_query_series_begin_run(struct wr_query_series *series, const char *key, size_t key_len) {
     series->run += series->key != NULL;
     series->key = key;
     series->key_len = key_len;
@@ -63,12 +63,6 @@ static void begin_run(struct wr_query_series *series, const char *key, size_t ke
     series->cursor.is_wanted = series->run < series->n_runs && series->wanted[series->run];
     if (series->cursor.is_wanted)
         wr_series_display(series->name, sizeof series->name, key, key_len);
-}
-
-enum wr_result wr_query_series_take(struct wr_query_series *series, const char *key, size_t key_len) {
-    if (key != series->key)
-        begin_run(series, key, key_len);
-    return series->run < series->n_runs ? WR_OK : WR_EMPTY;
 }
 
 void wr_query_series_fini(struct wr_query_cursor *cursor) {

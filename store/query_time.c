@@ -1,5 +1,4 @@
 /* Times in SQL: a text that people read, which compares as a time in any of its forms, and functions on it. */
-#include <stdio.h>
 #include <string.h>
 
 #include "core/calendar.h"
@@ -10,18 +9,20 @@
 #define YEAR_FIRST 1678 /* whole years of an int64_t of ns */
 #define YEAR_LAST 2261
 
+/* As wr_clock_format, with as many digits of the fraction as it has. */
 size_t wr_query_time_print(char *text, int64_t wall_ns) {
-    char whole[32];
     const int64_t ns = wall_ns - wr_calendar_floor(wall_ns, WR_NS_PER_S) * WR_NS_PER_S;
-    wr_clock_format(whole, sizeof whole, wall_ns);
-    const int len = (int)(strchr(whole, '.') - whole);
-    if (ns == 0)
-        return (size_t)snprintf(text, WR_QUERY_TIME_BYTES, "%.*sZ", len, whole);
-    if (ns % WR_NS_PER_MS == 0)
-        return (size_t)snprintf(text, WR_QUERY_TIME_BYTES, "%.*s.%03dZ", len, whole, (int)(ns / WR_NS_PER_MS));
-    if (ns % WR_NS_PER_US == 0)
-        return (size_t)snprintf(text, WR_QUERY_TIME_BYTES, "%.*s.%06dZ", len, whole, (int)(ns / WR_NS_PER_US));
-    return (size_t)snprintf(text, WR_QUERY_TIME_BYTES, "%.*s.%09dZ", len, whole, (int)ns);
+    const int digits = ns == 0 ? 0 : ns % WR_NS_PER_MS == 0 ? 3 : ns % WR_NS_PER_US == 0 ? 6 : 9;
+    wr_clock_format(text, WR_QUERY_TIME_BYTES, wall_ns);
+    char *at = strchr(text, '.');
+    int64_t unit = WR_NS_PER_S;
+    for (int i = 0; i < digits; i++) {
+        unit /= 10;
+        *++at = (char)('0' + ns / unit % 10);
+    }
+    at += digits > 0;
+    memcpy(at, "Z", 2);
+    return (size_t)(at + 1 - text);
 }
 
 /* -- reading ------------------------------------------------------------------------------------------------------------------------------- */

@@ -2,7 +2,8 @@
  *
  * Within one boot of the machine boot time says it. Of another boot two things are known: it was before this one began, which is as long ago as boot time
  * says; and, while the wall clock is trusted, when it was cut: by its own wall clock if that was trusted then, else by the offset that its boot turned out to
- * have (boots.c), else not later than the beginning of the next boot whose offset is known. */
+ * have (boots.c), else not later than the beginning of the next boot whose offset is known. Boots that only a broken store saw
+ * have ids below zero, in no order: they say when something was cut in them, and nothing else. */
 #include <string.h>
 
 #include "store/store_private.h"
@@ -29,7 +30,7 @@ static enum wr_result cut_before(struct wr_store *store, const struct wr_codec_h
             behind_ns = wr_clock_add_ns(offset_ns, header->boot_ns);
         else if (found && known)
             behind_ns = offset_ns;
-        if (known && first_ns == INT64_MAX)
+        if (known && first_ns == INT64_MAX && sqlite3_column_int64(row, 2) > 0)
             first_ns = offset_ns;
         found |= is_it;
     }

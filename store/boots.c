@@ -1,7 +1,10 @@
 /* Boots of the machine: which there were, and what their wall clocks were off once that was known.
  *
  * A segment says in its header which boot it was cut in, at which boot time. So times that were taken before the clock could be trusted can be put
- * right later, also after a restart of the agent. */
+ * right later, also after a restart of the agent.
+ *
+ * What a broken store knew of former boots comes over with its segments (salvage.c), in rows with ids below zero. In which order those were nobody asks:
+ * of each the offset is known. */
 #include <stdio.h>
 #include <string.h>
 
@@ -47,6 +50,26 @@ enum wr_result wr_boots_trust(struct wr_store *store, const struct wr_now *now, 
     sqlite3_bind_int64(statement, 2, now->wall_ns - now->boot_ns);
     sqlite3_bind_int64(statement, 3, now->boot_ns);
     store->txn.boot_trusted = true;
+    return wr_sql_run(store, statement, err);
+}
+
+enum wr_result wr_boots_adopt(struct wr_store *store, const struct wr_page_boot *boot, struct wr_error *err) {
+    sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_BOOT_FIND);
+    sqlite3_bind_blob(statement, 1, boot->id, sizeof boot->id, SQLITE_STATIC);
+    const enum wr_result found = wr_sql_row(store, statement, err);
+    const int64_t row = found == WR_OK ? sqlite3_column_int64(statement, 0) : 0;
+    const bool trusted = found == WR_OK && sqlite3_column_type(statement, 1) != SQLITE_NULL;
+    sqlite3_reset(statement);
+    if (trusted || (found != WR_OK && found != WR_EMPTY))
+        return found;
+    statement = wr_sql_use(store, found == WR_OK ? WR_SQL_BOOT_TRUST : WR_SQL_BOOT_ADOPT);
+    if (found == WR_OK)
+        sqlite3_bind_int64(statement, 1, row);
+    else
+        sqlite3_bind_blob(statement, 1, boot->id, sizeof boot->id, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 2, boot->offset_ns);
+    sqlite3_bind_int64(statement, 3, boot->trusted_ns);
+    store->txn.boot_trusted |= found == WR_OK && row == store->boot;
     return wr_sql_run(store, statement, err);
 }
 

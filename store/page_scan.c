@@ -10,6 +10,7 @@
 #define FIRST_PAGE_HEADER_BYTES 100
 #define COLUMNS_MAX 16
 #define ACCOUNT_COLUMNS 3
+#define BOOT_COLUMNS 4
 
 static uint32_t get_big(const uint8_t *at, unsigned bytes) {
     uint32_t value = 0;
@@ -122,6 +123,31 @@ static enum wr_result show_account(int64_t id, const struct column columns[], co
     return visitor->account(visitor->user, id, &name, err);
 }
 
+static bool is_integer(const struct column *column) {
+    return (column->type >= 1 && column->type <= 6) || column->type == 8 || column->type == 9;
+}
+
+/* The high byte first, with a sign; the types 8 and 9 are the numbers 0 and 1. */
+static int64_t get_integer(const struct column *column) {
+    if (column->len == 0)
+        return column->type == 9;
+    uint64_t value = column->at[0] >= 0x80 ? UINT64_MAX : 0;
+    for (size_t i = 0; i < column->len; i++)
+        value = value << 8 | column->at[i];
+    return (int64_t)value;
+}
+
+static enum wr_result show_boot(const struct column columns[], const struct wr_page_visitor *visitor, struct wr_error *err) {
+    struct wr_page_boot boot;
+    if (columns[0].type != 0 || !is_blob(&columns[1]) || columns[1].len != sizeof boot.id || !is_integer(&columns[2]) ||
+        !is_integer(&columns[3]))
+        return WR_OK;
+    memcpy(boot.id, columns[1].at, sizeof boot.id);
+    boot.offset_ns = get_integer(&columns[2]);
+    boot.trusted_ns = get_integer(&columns[3]);
+    return visitor->boot(visitor->user, &boot, err);
+}
+
 /* The accounts are the first blob of the row, the body is the one with the magic. */
 static enum wr_result show(int64_t id, const uint8_t *record, size_t len, const struct wr_page_visitor *visitor, struct wr_error *err) {
     struct column columns[COLUMNS_MAX];
@@ -129,6 +155,8 @@ static enum wr_result show(int64_t id, const uint8_t *record, size_t len, const 
     const size_t n = get_columns(record, len, columns);
     if (n == ACCOUNT_COLUMNS)
         return show_account(id, columns, visitor, err);
+    if (n == BOOT_COLUMNS)
+        return show_boot(columns, visitor, err);
     for (size_t i = 0; i < n; i++) {
         if (!is_blob(&columns[i]))
             continue;

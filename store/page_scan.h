@@ -33,6 +33,13 @@ struct wr_page_row {
     size_t accounts_len;
 };
 
+/* A boot of the machine whose clock could be trusted: store/boots.c. */
+struct wr_page_boot {
+    uint8_t id[WR_CODEC_BOOT_ID_BYTES];
+    int64_t offset_ns;
+    int64_t trusted_ns; /* boot time */
+};
+
 struct wr_page_visitor {
     void *user;
     /* Page number `page`, from 1: page_bytes of it. WR_EMPTY: it lies behind the end. Any other error ends the scan. */
@@ -42,6 +49,8 @@ struct wr_page_visitor {
     enum wr_result (*damaged)(void *user);
     /* A row of the table `account`. */
     enum wr_result (*account)(void *user, int64_t id, const struct wr_account *name, struct wr_error *err);
+    /* A row of the table `boot`. */
+    enum wr_result (*boot)(void *user, const struct wr_page_boot *boot, struct wr_error *err);
 };
 
 /* Begins as zero but for page_bytes. The room for a record grows with the largest. */

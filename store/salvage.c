@@ -9,6 +9,7 @@
 #include "store/salvage_source.h"
 #include "store/store_private.h"
 
+#define DAY_NS (86400 * WR_NS_PER_S)
 #define AT_KEPT (INT64_MIN + 1)    /* read to its end in vain */
 #define AT_REMOVED (INT64_MIN + 2) /* read to its end: the file can go. Other values below zero: the next page */
 #define LIST_BYTES (WR_LEDGER_ACCOUNTS_MAX * 2 * WR_VARINT_MAX)
@@ -195,6 +196,21 @@ static enum wr_result load_position(struct wr_salvage *salvage, bool *ret_begun,
     return result;
 }
 
+/* Whether a clock can have been set like that: in the past, and not before there were such clocks. */
+static bool is_likely(const struct wr_page_boot *boot, const struct wr_now *now) {
+    const int64_t wall_ns = wr_clock_add_ns(boot->offset_ns, boot->trusted_ns);
+    return boot->trusted_ns >= 0 && wall_ns > 0 && (!now->wall_trusted || wall_ns - DAY_NS <= now->wall_ns);
+}
+
+static enum wr_result take_boots(struct wr_salvage *salvage, const struct wr_now *now, struct wr_error *err) {
+    uint32_t n;
+    const struct wr_page_boot *boots = wr_salvage_source_boots(salvage->source, &n);
+    for (uint32_t i = 0; i < n; i++)
+        if (is_likely(&boots[i], now))
+            WR_TRY(wr_boots_adopt(salvage->store, &boots[i], err));
+    return WR_OK;
+}
+
 static enum wr_result put_begin(struct wr_salvage *salvage, struct wr_error *err) {
     struct wr_store *store = salvage->store;
     sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_META_PUT);
@@ -237,24 +253,27 @@ static enum wr_result prepare(struct wr_salvage *salvage, const char *sql, sqlit
     return code == SQLITE_OK ? WR_OK : wr_sql_failed(salvage->store->db, code, sql, err);
 }
 
-static enum wr_result begin_new(struct wr_salvage *salvage, struct wr_error *err) {
+static enum wr_result begin_new(struct wr_salvage *salvage, const struct wr_now *now, struct wr_error *err) {
     WR_TRY(wr_commit_begin(salvage->store, err));
-    return wr_commit_end(salvage->store, put_begin(salvage, err), err);
+    enum wr_result result = put_begin(salvage, err);
+    if (result == WR_OK)
+        result = take_boots(salvage, now, err);
+    return wr_commit_end(salvage->store, result, err);
 }
 
 /* *ret_at says where it goes on. WR_BUSY: the old one cannot be opened now, which is no trouble of the present one. */
-static enum wr_result begin(struct wr_salvage *salvage, int64_t *ret_at, struct wr_error *err) {
+static enum wr_result begin(struct wr_salvage *salvage, const struct wr_now *now, int64_t *ret_at, struct wr_error *err) {
     struct wr_store *store = salvage->store;
     bool begun = false;
     WR_TRY(load_position(salvage, &begun, ret_at, err));
     if (*ret_at == AT_KEPT || *ret_at == AT_REMOVED)
         return WR_OK;
-    if (!begun)
-        WR_TRY(begin_new(salvage, err));
     salvage->position = decoded(*ret_at);
     const enum wr_result opened = wr_salvage_source_open(salvage->path, store->options.vfs, &salvage->source, err);
     if (opened != WR_OK)
         return opened == WR_NO_MEMORY ? opened : WR_BUSY;
+    if (!begun)
+        WR_TRY(begin_new(salvage, now, err));
     WR_TRY(prepare(salvage, "SELECT 1 FROM salvaged WHERE epoch = ?1 AND seq = ?2", &salvage->find, err));
     return prepare(salvage, "INSERT INTO salvaged(epoch, seq) VALUES(?1, ?2)", &salvage->put, err);
 }
@@ -283,7 +302,7 @@ static enum wr_result take_up(struct wr_store *store, const struct wr_now *now, 
     enum wr_result result = WR_EMPTY;
     if (wr_aside_newest(store, salvage->name) &&
         (size_t)snprintf(salvage->path, sizeof salvage->path, "%s/%s", store->directory, salvage->name) < sizeof salvage->path)
-        result = begin(salvage, &at, err);
+        result = begin(salvage, now, &at, err);
     if (result == WR_OK && at != AT_KEPT && at != AT_REMOVED) {
         store->salvage = salvage;
         show(store, WR_SALVAGE_RUNS);

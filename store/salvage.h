@@ -4,6 +4,7 @@
  * a row of the present store, once. Its body stays as it is, so it goes upstream under its own key; its row has a seq of this store, under which it is
  * offered, acknowledged, evicted and kept as history like any other: the invariants S1 to S6 know nothing of it. Its readings are booked
  * as recovered and stored, in the same transaction, and gap records tell of them (store/gaps.c).
+ * What it knew of the clocks of former boots comes first (store/boots.c): so what an unset clock stamped leaves corrected, as it would have done there.
  * What is older than its lane keeps anything (store/keep.h) is not taken: it stays dropped(store).
  * A receiver that drops known keys has each reading once, also where an acknowledgement could not be read. Nor can it be read of what the broken store
  * had itself salvaged, delivered and evicted: that comes once more, out of the one that it came from, if this still lies aside.

@@ -7,6 +7,7 @@
 #include "store/store_private.h"
 
 #define GUESS_BYTES (1U << 20)
+#define BOOTS_MAX 256
 
 struct wr_salvage_source {
     struct wr_store old; /* only its database, books and acknowledgements */
@@ -15,7 +16,10 @@ struct wr_salvage_source {
     uint32_t pages; /* of the file */
     uint32_t shown; /* by the call at hand: rows, and bytes of their bodies */
     size_t shown_bytes;
-    bool looked_for_accounts;
+    struct wr_page_boot boots[BOOTS_MAX]; /* each once, with its offset */
+    uint32_t n_boots;
+    bool knows_boots;
+    bool looked_for_tables;
 };
 
 /* -- through SQLite ------------------------------------------------------------------------------------------------------------------------ */
@@ -80,6 +84,31 @@ static enum wr_result read_books(struct wr_salvage_source *source, struct wr_err
     return unless_damaged(result);
 }
 
+static void note_boot(struct wr_salvage_source *source, const struct wr_page_boot *boot) {
+    for (uint32_t i = 0; i < source->n_boots; i++)
+        if (memcmp(source->boots[i].id, boot->id, sizeof boot->id) == 0)
+            return;
+    if (source->n_boots < BOOTS_MAX)
+        source->boots[source->n_boots++] = *boot;
+}
+
+static enum wr_result read_boots(struct wr_salvage_source *source, struct wr_error *err) {
+    static const char sql[] = "SELECT uuid, offset_ns, trusted_at FROM boot WHERE offset_ns NOT NULL ORDER BY id DESC";
+    sqlite3_stmt *row = NULL;
+    const int code = sqlite3_prepare_v2(source->old.db, sql, -1, &row, NULL);
+    enum wr_result result = code == SQLITE_OK ? WR_OK : wr_sql_failed(source->old.db, code, sql, err);
+    while (result == WR_OK && (result = wr_sql_row(&source->old, row, err)) == WR_OK) {
+        struct wr_page_boot boot = {.offset_ns = sqlite3_column_int64(row, 1), .trusted_ns = sqlite3_column_int64(row, 2)};
+        if ((size_t)sqlite3_column_bytes(row, 0) != sizeof boot.id)
+            continue;
+        memcpy(boot.id, sqlite3_column_blob(row, 0), sizeof boot.id);
+        note_boot(source, &boot);
+    }
+    sqlite3_finalize(row);
+    source->knows_boots = result == WR_EMPTY;
+    return unless_damaged(result);
+}
+
 static enum wr_result prepare(struct wr_salvage_source *source, struct wr_error *err) {
     static const char sql[] = "SELECT id, accounts, body FROM seg WHERE id > ?1 ORDER BY id LIMIT 1";
     int code = sqlite3_prepare_v2(source->old.db, sql, -1, &source->next, NULL);
@@ -106,6 +135,8 @@ static enum wr_result read_what_is_known(struct wr_salvage_source *source, struc
     }
     if (result == WR_OK)
         result = read_books(source, err);
+    if (result == WR_OK)
+        result = read_boots(source, err);
     return result == WR_OK ? prepare(source, err) : result;
 }
 
@@ -135,6 +166,11 @@ const struct wr_account *wr_salvage_source_account(const struct wr_salvage_sourc
         if ((uint64_t)source->old.accounts[i].id == id)
             return &source->old.accounts[i].name;
     return NULL;
+}
+
+const struct wr_page_boot *wr_salvage_source_boots(const struct wr_salvage_source *source, uint32_t *ret_n) {
+    *ret_n = source->n_boots;
+    return source->boots;
 }
 
 /* Whoever waits for the disk, as an alarm may, waits for no more than one call. */
@@ -231,20 +267,26 @@ static enum wr_result found_account(void *user, int64_t id, const struct wr_acco
     return WR_OK;
 }
 
-/* The table is made with the store, so it begins in its first pages: before the first row is shown, and again after a restart. */
-static enum wr_result look_for_accounts(struct wr_salvage_source *source, struct wr_error *err) {
+static enum wr_result found_boot(void *user, const struct wr_page_boot *boot, struct wr_error *err) {
+    (void)err;
+    note_boot(((struct looking *)user)->source, boot);
+    return WR_OK;
+}
+
+/* Those that SQLite cannot show are made with the store, so they begin in its first pages: before the first row is shown, and again after a restart. */
+static enum wr_result look_for_tables(struct wr_salvage_source *source, struct wr_error *err) {
     struct looking looking = {.source = source};
-    const struct wr_page_visitor pages = {&looking, read_page, found_row, found_damaged, found_account};
-    for (uint32_t page = 1; page <= WR_SALVAGE_PAGES && page <= source->pages && !source->looked_for_accounts; page++)
+    const struct wr_page_visitor pages = {&looking, read_page, found_row, found_damaged, found_account, found_boot};
+    for (uint32_t page = 1; page <= WR_SALVAGE_PAGES && page <= source->pages && !source->looked_for_tables; page++)
         WR_TRY(wr_page_scan_page(&source->scan, page, &pages, err));
-    source->looked_for_accounts = true;
+    source->looked_for_tables = true;
     return WR_OK;
 }
 
 static enum wr_result show_by_page(struct wr_salvage_source *source, struct wr_salvage_position *position,
                                    const struct wr_salvage_visitor *visitor, struct wr_error *err) {
     struct looking looking = {.source = source, .visitor = visitor};
-    const struct wr_page_visitor pages = {&looking, read_page, found_row, found_damaged, found_account};
+    const struct wr_page_visitor pages = {&looking, read_page, found_row, found_damaged, found_account, found_boot};
     for (int i = 0; i < WR_SALVAGE_PAGES && !has_shown_enough(source); i++) {
         if (position->at >= source->pages)
             return WR_EMPTY;
@@ -254,9 +296,14 @@ static enum wr_result show_by_page(struct wr_salvage_source *source, struct wr_s
     return WR_OK;
 }
 
-/* Accounts are asked for when it is known how. */
+/* Accounts and boots are asked for when it is known how. */
 static enum wr_result pass_account(void *user, int64_t id, const struct wr_account *name, struct wr_error *err) {
     (void)user, (void)id, (void)name, (void)err;
+    return WR_OK;
+}
+
+static enum wr_result pass_boot(void *user, const struct wr_page_boot *boot, struct wr_error *err) {
+    (void)user, (void)boot, (void)err;
     return WR_OK;
 }
 
@@ -267,7 +314,7 @@ static enum wr_result guess_page_bytes(struct wr_salvage_source *source, struct 
     uint32_t most = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         struct looking looking = {.source = source};
-        const struct wr_page_visitor pages = {&looking, read_page, found_row, found_damaged, pass_account};
+        const struct wr_page_visitor pages = {&looking, read_page, found_row, found_damaged, pass_account, pass_boot};
         source->shown = 0;
         measure(source, sizes[i]);
         for (uint32_t page = 1; page <= GUESS_BYTES / sizes[i] && page <= source->pages; page++)
@@ -303,6 +350,8 @@ enum wr_result wr_salvage_source_open(const char *file, const char *vfs, struct 
     measure(source, page_bytes > 0 ? page_bytes : WR_STORE_PAGE_BYTES);
     if (page_bytes == 0)
         result = guess_page_bytes(source, err);
+    if (result == WR_OK && !source->knows_boots)
+        result = look_for_tables(source, err);
     if (result != WR_OK)
         wr_salvage_source_close(source);
     else
@@ -322,6 +371,6 @@ enum wr_result wr_salvage_source_show(struct wr_salvage_source *source, struct w
     }
     if (!position->by_page)
         *position = (struct wr_salvage_position){.by_page = true};
-    WR_TRY(look_for_accounts(source, err));
+    WR_TRY(look_for_tables(source, err));
     return show_by_page(source, position, visitor, err);
 }

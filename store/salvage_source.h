@@ -1,7 +1,7 @@
 /* A broken store as a source: what can still be read of it.
  *
- * First by the ids of its rows, through SQLite, as long as that says nothing of damage; then by its pages (page_scan.h). What was acknowledged, and whose
- * accounts its numbers are, is asked of SQLite too, and where it cannot tell that is not known: then everything counts as not acknowledged.
+ * First by the ids of its rows, through SQLite, as long as that says nothing of damage; then by its pages (page_scan.h). What was acknowledged, whose
+ * accounts its numbers are, and what it knew of clocks is asked of SQLite too, and where it cannot tell that is not known: then everything counts as not acknowledged.
  * Where the first page is gone, the copy of it that lies beside it is put in its place before, and what its WAL holds follows. But for that nothing is
  * written into the database.
  *
@@ -46,6 +46,8 @@ bool wr_salvage_source_is_finished(const struct wr_salvage_source *source, const
 bool wr_salvage_source_is_own(const struct wr_salvage_source *source, const struct wr_page_row *row);
 /* NULL: nobody knows whose number it is. */
 const struct wr_account *wr_salvage_source_account(const struct wr_salvage_source *source, uint64_t id);
+/* What it knew of clocks of former boots. */
+const struct wr_page_boot *wr_salvage_source_boots(const struct wr_salvage_source *source, uint32_t *ret_n);
 void wr_salvage_source_close(struct wr_salvage_source *source);
 
 #endif

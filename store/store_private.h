@@ -18,6 +18,7 @@
 #include "store/codec.h"
 #include "store/keep.h"
 #include "store/merge.h"
+#include "store/page_scan.h"
 #include "store/ranges.h"
 #include "store/reach.h"
 #include "store/salvage.h"
@@ -77,6 +78,7 @@ enum wr_statement {
     WR_SQL_BOOT_PUT,
     WR_SQL_BOOT_TRUST,
     WR_SQL_BOOT_LIST,
+    WR_SQL_BOOT_ADOPT,
     WR_SQL_ACK_CLEAR,
     WR_SQL_ACK_PUT,
     WR_SQL_BAD_PUT,
@@ -299,6 +301,8 @@ bool wr_page_one_is_missed(const char *file);
 WR_MUST_USE enum wr_result wr_boots_note(struct wr_store *store, struct wr_error *err);
 /* Inside a transaction: its offset, as soon as the wall clock can be trusted. */
 WR_MUST_USE enum wr_result wr_boots_trust(struct wr_store *store, const struct wr_now *now, struct wr_error *err);
+/* Inside a transaction: what a broken store knew of a boot, which may be the present one. */
+WR_MUST_USE enum wr_result wr_boots_adopt(struct wr_store *store, const struct wr_page_boot *boot, struct wr_error *err);
 /* What the wall clock of a boot is off. WR_EMPTY: nobody knows. */
 WR_MUST_USE enum wr_result wr_boots_offset(struct wr_store *store, const uint8_t boot_id[16], const struct wr_now *now,
                                            int64_t *ret_offset_ns, struct wr_error *err);

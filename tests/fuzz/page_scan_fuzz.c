@@ -52,9 +52,16 @@ static enum wr_result on_account(void *user, int64_t id, const struct wr_account
     return WR_OK;
 }
 
+static enum wr_result on_boot(void *user, const struct wr_page_boot *boot, struct wr_error *err) {
+    (void)user, (void)err;
+    touch(boot->id, sizeof boot->id);
+    sink += (uint64_t)boot->offset_ns + (uint64_t)boot->trusted_ns;
+    return WR_OK;
+}
+
 static void scan(const uint8_t *data, size_t size, uint32_t page_bytes) {
     struct input input = {data, size, 0, page_bytes};
-    const struct wr_page_visitor visitor = {&input, read_page, on_row, on_damaged, on_account};
+    const struct wr_page_visitor visitor = {&input, read_page, on_row, on_damaged, on_account, on_boot};
     struct wr_page_scan scan = {.page_bytes = page_bytes};
     enum wr_result result = WR_OK;
     for (uint32_t page = 1; result == WR_OK; page++)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -11,6 +12,7 @@
 #include "tests/support/store_fixture.h"
 
 #define S WR_NS_PER_S
+#define PAGE 2048
 #define LEAP_DAY_NS (INT64_C(1835438400) * S) /* 2028-02-29T12:00:00Z */
 #define YEAR_NS (INT64_C(365) * 86400 * S)
 
@@ -105,6 +107,69 @@ static void comes(struct bed *bed, enum wr_lane lane, int64_t start_ns, enum wr_
 static void comes_again(struct bed *bed, int64_t start_ns, enum wr_time_quality quality) {
     bed->seen[WR_LANE_WINDOWS] = 0;
     comes(bed, WR_LANE_WINDOWS, start_ns, quality);
+}
+
+/* The first page is gone; `by_page`: and its copy. */
+static void breaks(struct bed *bed, bool by_page) {
+    struct wr_store *store = bed->fixture.store;
+    char path[512];
+    bed->fixture.store = NULL;
+    must(bed, wr_store_close(store, &bed->fixture.now, &bed->fixture.err));
+    store_fixture_forget_wal(&bed->fixture);
+    store_fixture_scribble(&bed->fixture, 0, PAGE);
+    snprintf(path, sizeof path, "%s/" WR_STORE_FILE ".page1", bed->fixture.directory);
+    if (by_page)
+        assert_int_equal(unlink(path), 0);
+}
+
+static void salvage(struct bed *bed) {
+    const _Atomic uint64_t *salvaged = &wr_store_stats(bed->fixture.store)->salvage;
+    for (int i = 0; i < 100 && atomic_load(salvaged) != WR_SALVAGE_DONE; i++) {
+        store_fixture_advance(&bed->fixture, S);
+        must(bed, wr_store_tick(bed->fixture.store, &bed->fixture.now, &bed->fixture.err));
+    }
+    assert_int_equal(atomic_load(salvaged), WR_SALVAGE_DONE);
+}
+
+/* A boot in 1970 leaves segments in a store that breaks later, when that boot is over: the fresh store has never seen it. */
+static void out_of_a_broken_store(struct bed *bed, bool by_page) {
+    take_now(bed);
+    flush(bed);
+    set_clock(bed, LEAP_DAY_NS, true);
+    take_now(bed); /* its commit says what the clock was off */
+    flush(bed);
+    reboot(bed, 2);
+    breaks(bed, by_page);
+    must(bed, store_fixture_open(&bed->fixture));
+    assert_true(bed->fixture.report.quarantined);
+    salvage(bed);
+    comes(bed, WR_LANE_WINDOWS, LEAP_DAY_NS, WR_TIME_CORRECTED);
+    restart(bed); /* it stays known */
+    comes_again(bed, LEAP_DAY_NS, WR_TIME_CORRECTED);
+}
+
+static void also_out_of_a_broken_store(void **state) {
+    out_of_a_broken_store(*state, false);
+}
+
+static void also_page_by_page(void **state) {
+    out_of_a_broken_store(*state, true);
+}
+
+/* In the same boot, after a restart with a clock that nobody has set again: what the broken store knew of it holds for what is cut now as well. */
+static void also_of_the_present_boot(void **state) {
+    struct bed *bed = *state;
+    set_clock(bed, LEAP_DAY_NS, true);
+    take_now(bed);
+    flush(bed);
+    breaks(bed, false);
+    set_clock(bed, bed->fixture.now.boot_ns, false);
+    must(bed, store_fixture_open(&bed->fixture));
+    take_now(bed);
+    flush(bed);
+    comes(bed, WR_LANE_WINDOWS, 60 * S, WR_TIME_UNTRUSTED);
+    salvage(bed);
+    comes_again(bed, LEAP_DAY_NS, WR_TIME_CORRECTED);
 }
 
 static void a_boot_in_1970(void **state) {
@@ -340,6 +405,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_suspend, setup, teardown),
         cmocka_unit_test_setup_teardown(restarts_and_boots, setup, teardown),
         cmocka_unit_test_setup_teardown(an_unknown_boot, setup, teardown),
+        cmocka_unit_test_setup_teardown(also_out_of_a_broken_store, setup, teardown),
+        cmocka_unit_test_setup_teardown(also_page_by_page, setup, teardown),
+        cmocka_unit_test_setup_teardown(also_of_the_present_boot, setup, teardown),
         cmocka_unit_test_setup_teardown(alarms, setup, teardown),
         cmocka_unit_test_setup_teardown(gaps, setup, teardown),
         cmocka_unit_test_setup_teardown(without_memory, setup, teardown),

@@ -140,6 +140,7 @@ static void done(struct wr_store *store, unsigned what, bool journal, const stru
     if (store->txn.history_removed.segments > 0)
         wr_acks_prune(store);
     wr_thrift_look(store, now);
+    wr_page_one_look(store);
 }
 
 void wr_commit_done(struct wr_store *store, const struct wr_now *now) {

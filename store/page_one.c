@@ -2,7 +2,8 @@
  *
  * Without it SQLite knows neither the tables nor where they begin, though all of them may be whole. What changes in it with use is told by the file
  * itself (its length), or not needed for reading (free pages); the rest changes with the schema only. So the copy is written when there is none that
- * has the same tables: with a fresh store, and after a later version has changed it. It is no promise: where it cannot be written there is none. */
+ * has the same tables: with a fresh store, and after they have changed. As long as such a page is in the write-ahead log only it is due, and looked for after
+ * each commit. It is no promise: where it cannot be written there is none. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,11 +61,10 @@ static bool read_from(const struct wr_store *store, uint8_t page[WR_STORE_PAGE_B
            file->pMethods->xRead(file, page, (int)store->page_bytes, 0) == SQLITE_OK && size_of(page) == store->page_bytes;
 }
 
-void wr_page_one_save(const struct wr_store *store) {
-    uint8_t page[WR_STORE_PAGE_BYTES_MAX];
+static void keep(const struct wr_store *store, uint8_t page[WR_STORE_PAGE_BYTES_MAX]) {
     uint8_t kept[WR_STORE_PAGE_BYTES_MAX];
     char path[PATH_BYTES];
-    if (!copy_of(store->file, path) || !read_from(store, page) || !is_worth_keeping(page))
+    if (!copy_of(store->file, path))
         return;
     memset(page + SIZE_AT, 0, FREE_PAGES_AT + 8 - SIZE_AT);
     if (read_page(path, kept) == store->page_bytes &&
@@ -72,6 +72,23 @@ void wr_page_one_save(const struct wr_store *store) {
         return;
     if (!write_page(path, O_CREAT | O_TRUNC, page, store->page_bytes))
         (void)unlink(path); /* half a page is worse than none */
+}
+
+void wr_page_one_save(struct wr_store *store) {
+    uint8_t page[WR_STORE_PAGE_BYTES_MAX];
+    store->page_one_due = !read_from(store, page) || !is_worth_keeping(page);
+    if (!store->page_one_due)
+        keep(store, page);
+}
+
+void wr_page_one_look(struct wr_store *store) {
+    int in_wal = 0;
+    int in_file = 0;
+    if (!store->page_one_due)
+        return;
+    const int code = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, &in_wal, &in_file);
+    if (code == SQLITE_OK && in_wal == in_file)
+        wr_page_one_save(store);
 }
 
 uint32_t wr_page_one_size(const char *file) {

@@ -53,18 +53,24 @@ static void add(_Atomic uint64_t *number, uint64_t more) {
 
 /* -- one row --------------------------------------------------------------------------------------------------------------------------------- */
 
-static enum wr_result is_known(struct wr_salvage *salvage, const struct wr_codec_header *header, bool *ret_known, struct wr_error *err) {
-    sqlite3_bind_int64(salvage->find, 1, (int64_t)header->epoch);
-    sqlite3_bind_int64(salvage->find, 2, header->seq);
+static struct wr_salvage_key key_of(const struct wr_page_row *row) {
+    return (struct wr_salvage_key){row->header.epoch, row->header.seq};
+}
+
+static enum wr_result is_known(struct wr_salvage *salvage, const struct wr_salvage_key *key, bool *ret_known, struct wr_error *err) {
+    sqlite3_bind_int64(salvage->find, 1, (int64_t)key->epoch);
+    sqlite3_bind_int64(salvage->find, 2, key->seq);
     const enum wr_result result = wr_sql_row(salvage->store, salvage->find, err);
     sqlite3_reset(salvage->find);
     *ret_known = result == WR_OK;
     return result == WR_EMPTY ? WR_OK : result;
 }
 
-static enum wr_result remember(struct wr_salvage *salvage, const struct wr_codec_header *header, struct wr_error *err) {
-    sqlite3_bind_int64(salvage->put, 1, (int64_t)header->epoch);
-    sqlite3_bind_int64(salvage->put, 2, header->seq);
+/* place: id of its row here; 0: none. */
+static enum wr_result remember(struct wr_salvage *salvage, const struct wr_salvage_key *key, int64_t place, struct wr_error *err) {
+    sqlite3_bind_int64(salvage->put, 1, (int64_t)key->epoch);
+    sqlite3_bind_int64(salvage->put, 2, key->seq);
+    sqlite3_bind_int64(salvage->put, 3, place);
     return wr_sql_run(salvage->store, salvage->put, err);
 }
 
@@ -124,34 +130,36 @@ static enum wr_result is_too_old(struct wr_salvage *salvage, const struct wr_pag
 }
 
 /* What that store had salvaged itself and delivered: the one that it came out of may lie aside as well, and knows nothing of that. */
-static enum wr_result note_finished(struct wr_salvage *salvage, const struct wr_page_row *row, struct wr_error *err) {
+static enum wr_result note_finished(void *user, const struct wr_salvage_key *key, struct wr_error *err) {
+    struct wr_salvage *salvage = user;
     bool known = false;
-    if (wr_salvage_source_is_own(salvage->source, row))
-        return WR_OK;
-    WR_TRY(is_known(salvage, &row->header, &known, err));
+    WR_TRY(is_known(salvage, key, &known, err));
     if (known)
         return WR_OK;
     salvage->noted++;
-    return remember(salvage, &row->header, err);
+    return remember(salvage, key, 0, err);
 }
 
 static enum wr_result take(void *user, const struct wr_page_row *row, struct wr_error *err) {
     struct wr_salvage *salvage = user;
+    const struct wr_salvage_key key = key_of(row);
     bool not_wanted = false;
     salvage->whole++;
     if (row->header.epoch == salvage->store->epoch)
         return WR_OK;
-    if (wr_salvage_source_is_finished(salvage->source, row))
-        return note_finished(salvage, row, err);
-    WR_TRY(is_known(salvage, &row->header, &not_wanted, err));
+    WR_TRY(wr_salvage_source_is_finished(salvage->source, row, &not_wanted, err));
+    if (not_wanted)
+        return wr_salvage_source_is_own(salvage->source, row) ? WR_OK : note_finished(salvage, &key, err);
+    WR_TRY(is_known(salvage, &key, &not_wanted, err));
     if (!not_wanted)
         WR_TRY(is_too_old(salvage, row, &not_wanted, err));
     if (not_wanted)
         return WR_OK;
+    const int64_t place = wr_row_id(row->header.lane, salvage->store->txn.next_seq);
     WR_TRY(insert(salvage, row, err));
     wr_gaps_span(salvage->store, WR_BOOK_RECOVERED, row->header.t0_ns, row->header.t1_ns);
     salvage->taken++;
-    return remember(salvage, &row->header, err);
+    return remember(salvage, &key, place, err);
 }
 
 static enum wr_result see_damaged(void *user) {
@@ -167,7 +175,7 @@ static int64_t coded(const struct wr_salvage_position *position) {
 }
 
 static struct wr_salvage_position decoded(int64_t at) {
-    return at < 0 ? (struct wr_salvage_position){true, -1 - at} : (struct wr_salvage_position){false, at};
+    return (struct wr_salvage_position){.by_page = at < 0, .at = at < 0 ? -1 - at : at};
 }
 
 static enum wr_result save_position(struct wr_salvage *salvage, int64_t at, struct wr_error *err) {
@@ -218,8 +226,9 @@ static enum wr_result put_begin(struct wr_salvage *salvage, struct wr_error *err
     sqlite3_bind_text(statement, 2, salvage->name, -1, SQLITE_STATIC);
     WR_TRY(wr_sql_run(store, statement, err));
     WR_TRY(save_position(salvage, 0, err));
-    return wr_sql_exec(store->db, "CREATE TABLE IF NOT EXISTS salvaged(epoch INTEGER, seq INTEGER, PRIMARY KEY(epoch, seq)) WITHOUT ROWID",
-                       err);
+    return wr_sql_exec(
+        store->db, "CREATE TABLE IF NOT EXISTS salvaged(epoch INTEGER, seq INTEGER, place INTEGER, PRIMARY KEY(epoch, seq)) WITHOUT ROWID",
+        err);
 }
 
 /* -- begin and end --------------------------------------------------------------------------------------------------------------------------- */
@@ -258,7 +267,10 @@ static enum wr_result begin_new(struct wr_salvage *salvage, const struct wr_now 
     enum wr_result result = put_begin(salvage, err);
     if (result == WR_OK)
         result = take_boots(salvage, now, err);
-    return wr_commit_end(salvage->store, result, err);
+    WR_TRY(wr_commit_end(salvage->store, result, err));
+    salvage->store->page_one_due = true; /* there may be a table more */
+    wr_page_one_look(salvage->store);
+    return WR_OK;
 }
 
 /* *ret_at says where it goes on. WR_BUSY: the old one cannot be opened now, which is no trouble of the present one. */
@@ -274,8 +286,9 @@ static enum wr_result begin(struct wr_salvage *salvage, const struct wr_now *now
         return opened == WR_NO_MEMORY ? opened : WR_BUSY;
     if (!begun)
         WR_TRY(begin_new(salvage, now, err));
+    (void)!wr_sql_exec(store->db, "ALTER TABLE salvaged ADD COLUMN place INTEGER", NULL); /* there were builds that made none */
     WR_TRY(prepare(salvage, "SELECT 1 FROM salvaged WHERE epoch = ?1 AND seq = ?2", &salvage->find, err));
-    return prepare(salvage, "INSERT INTO salvaged(epoch, seq) VALUES(?1, ?2)", &salvage->put, err);
+    return prepare(salvage, "INSERT INTO salvaged(epoch, seq, place) VALUES(?1, ?2, ?3)", &salvage->put, err);
 }
 
 /* A piece of the file that is done with. When it is gone: an older one may be left. Until none is the keys stay: it may hold the same. */
@@ -337,7 +350,7 @@ static enum wr_result finish(struct wr_store *store, const struct wr_now *now, s
 /* -- slices ---------------------------------------------------------------------------------------------------------------------------------- */
 
 static enum wr_result fill(struct wr_salvage *salvage, struct wr_error *err) {
-    const struct wr_salvage_visitor visitor = {salvage, take, see_damaged};
+    const struct wr_salvage_visitor visitor = {salvage, take, see_damaged, note_finished};
     enum wr_result result = wr_salvage_source_show(salvage->source, &salvage->position, &visitor, err);
     salvage->is_over = result == WR_EMPTY;
     if (result != WR_OK && result != WR_EMPTY)

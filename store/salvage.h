@@ -6,11 +6,11 @@
  * as recovered and stored, in the same transaction, and gap records tell of them (store/gaps.c).
  * What it knew of the clocks of former boots comes first (store/boots.c): so what an unset clock stamped leaves corrected, as it would have done there.
  * What is older than its lane keeps anything (store/keep.h) is not taken: it stays dropped(store).
- * A receiver that drops known keys has each reading once, also where an acknowledgement could not be read. Nor can it be read of what the broken store
- * had itself salvaged, delivered and evicted: that comes once more, out of the one that it came from, if this still lies aside.
+ * A receiver that drops known keys has each reading once, also where an acknowledgement could not be read.
  *
  * How far it is stands in `meta` (`salvage` the name, `salvage_at`, `salvage_whole`) and, as long as a broken store lies aside, in the rows of `salvaged`:
- * the keys that were taken, or that it had salvaged itself and delivered. Both are written in the transaction of the rows. So a kill costs nothing, and
+ * the keys that were taken, each with the id of its row, and those that it had salvaged itself and was done with. Where this store breaks as well, so tells
+ * the next one what need not come again out of the one that still lies aside. Both are written in the transaction of the rows. So a kill costs nothing, and
  * takes nothing twice.
  * When all is read the database is removed; where nothing of it could be, it is kept for somebody with better tools, and not tried again.
  * It may be evicted before (store/space.c): data that nobody has goes before data that a broken file may still hold.

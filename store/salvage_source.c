@@ -12,13 +12,18 @@
 struct wr_salvage_source {
     struct wr_store old; /* only its database, books and acknowledgements */
     sqlite3_stmt *next;  /* NULL: its rows cannot be asked for */
+    sqlite3_stmt *below; /* the nearest row, from an id on downwards */
+    sqlite3_stmt *above;
+    sqlite3_stmt *keys; /* NULL: it never salvaged anything */
     struct wr_page_scan scan;
+    uint64_t rows;  /* that it should have; UINT64_MAX: nobody knows */
     uint32_t pages; /* of the file */
     uint32_t shown; /* by the call at hand: rows, and bytes of their bodies */
     size_t shown_bytes;
     struct wr_page_boot boots[BOOTS_MAX]; /* each once, with its offset */
     uint32_t n_boots;
     bool knows_boots;
+    bool by_page; /* the row at hand was found there */
     bool looked_for_tables;
 };
 
@@ -81,6 +86,9 @@ static enum wr_result read_books(struct wr_salvage_source *source, struct wr_err
         result = wr_acks_load(&source->old, err);
     if (result == WR_OK) /* the difference in the newest row is one to the tables */
         result = wr_books_rescue(&source->old, err);
+    source->rows = result == WR_OK ? source->old.history.segments : UINT64_MAX;
+    for (int lane = 0; lane < WR_LANES && result == WR_OK; lane++)
+        source->rows += source->old.lanes[lane].unacked;
     return unless_damaged(result);
 }
 
@@ -110,9 +118,21 @@ static enum wr_result read_boots(struct wr_salvage_source *source, struct wr_err
 }
 
 static enum wr_result prepare(struct wr_salvage_source *source, struct wr_error *err) {
-    static const char sql[] = "SELECT id, accounts, body FROM seg WHERE id > ?1 ORDER BY id LIMIT 1";
-    int code = sqlite3_prepare_v2(source->old.db, sql, -1, &source->next, NULL);
-    return code == SQLITE_OK ? WR_OK : wr_sql_failed(source->old.db, code, sql, err);
+    const struct {
+        const char *sql;
+        sqlite3_stmt **statement;
+    } all[] = {
+        {"SELECT id, accounts, body FROM seg WHERE id > ?1 ORDER BY id LIMIT 1", &source->next},
+        {"SELECT id FROM seg WHERE id <= ?1 ORDER BY id DESC LIMIT 1", &source->below},
+        {"SELECT id FROM seg WHERE id >= ?1 ORDER BY id LIMIT 1", &source->above},
+        {"SELECT epoch, seq, place FROM salvaged WHERE (epoch, seq) > (?1, ?2) ORDER BY epoch, seq LIMIT 1", &source->keys},
+    };
+    enum wr_result result = WR_OK;
+    for (size_t i = 0; i < sizeof all / sizeof all[0] && result == WR_OK; i++) {
+        const int code = sqlite3_prepare_v2(source->old.db, all[i].sql, -1, all[i].statement, NULL);
+        result = code == SQLITE_OK ? WR_OK : wr_sql_failed(source->old.db, code, all[i].sql, err);
+    }
+    return unless_damaged(result); /* what is NULL then is not asked */
 }
 
 static void measure(struct wr_salvage_source *source, uint32_t page_bytes) {
@@ -144,6 +164,9 @@ void wr_salvage_source_close(struct wr_salvage_source *source) {
     if (!source)
         return;
     sqlite3_finalize(source->next);
+    sqlite3_finalize(source->below);
+    sqlite3_finalize(source->above);
+    sqlite3_finalize(source->keys);
     sqlite3_close(source->old.db);
     wr_page_scan_fini(&source->scan);
     free(source->old.accounts);
@@ -153,8 +176,38 @@ void wr_salvage_source_close(struct wr_salvage_source *source) {
 
 /* -- what is known --------------------------------------------------------------------------------------------------------------------------- */
 
-bool wr_salvage_source_is_finished(const struct wr_salvage_source *source, const struct wr_page_row *row) {
-    return wr_ranges_find(&source->old.lanes[row->header.lane].acks, wr_row_seq(row->id)) != NULL;
+/* *ret_id: the nearest row. WR_EMPTY: there is none. */
+static enum wr_result nearest(struct wr_salvage_source *source, sqlite3_stmt *statement, int64_t id, int64_t *ret_id,
+                              struct wr_error *err) {
+    if (!statement)
+        return WR_CORRUPT;
+    sqlite3_bind_int64(statement, 1, id);
+    const enum wr_result result = wr_sql_row(&source->old, statement, err);
+    if (result == WR_OK)
+        *ret_id = sqlite3_column_int64(statement, 0);
+    sqlite3_reset(statement);
+    return result;
+}
+
+/* Whether it is certain that there is no row of this id. An inner page that leads to the wrong leaf gives itself away there: a neighbour is on the wrong side. */
+static enum wr_result is_gone(struct wr_salvage_source *source, int64_t id, bool *ret_gone, struct wr_error *err) {
+    int64_t low = INT64_MIN;
+    int64_t high = INT64_MAX;
+    *ret_gone = false;
+    const enum wr_result below = nearest(source, source->below, id, &low, err);
+    if (below != WR_OK && below != WR_EMPTY)
+        return unless_damaged(below);
+    const enum wr_result above = nearest(source, source->above, id, &high, err);
+    if (above != WR_OK && above != WR_EMPTY)
+        return unless_damaged(above);
+    *ret_gone = low < id && id < high && (below == WR_OK || above == WR_OK); /* no row at all is hard to believe */
+    return WR_OK;
+}
+
+enum wr_result wr_salvage_source_is_finished(struct wr_salvage_source *source, const struct wr_page_row *row, bool *ret_finished,
+                                             struct wr_error *err) {
+    *ret_finished = wr_ranges_find(&source->old.lanes[row->header.lane].acks, wr_row_seq(row->id)) != NULL;
+    return *ret_finished || !source->by_page ? WR_OK : is_gone(source, row->id, ret_finished, err);
 }
 
 bool wr_salvage_source_is_own(const struct wr_salvage_source *source, const struct wr_page_row *row) {
@@ -183,6 +236,41 @@ static void count_shown(struct wr_salvage_source *source, const struct wr_page_r
     source->shown_bytes += row->body_len;
 }
 
+/* -- keys ------------------------------------------------------------------------------------------------------------------------------------ */
+
+/* The next one. WR_EMPTY: there is none, or none that can be read. */
+static enum wr_result next_key(struct wr_salvage_source *source, struct wr_salvage_key *key, int64_t *ret_place, struct wr_error *err) {
+    sqlite3_bind_int64(source->keys, 1, (int64_t)key->epoch);
+    sqlite3_bind_int64(source->keys, 2, key->seq);
+    const enum wr_result result = wr_sql_row(&source->old, source->keys, err);
+    if (result == WR_OK) {
+        *key = (struct wr_salvage_key){(uint64_t)sqlite3_column_int64(source->keys, 0), sqlite3_column_int64(source->keys, 1)};
+        *ret_place = sqlite3_column_int64(source->keys, 2);
+    }
+    sqlite3_reset(source->keys);
+    return result == WR_OK || result == WR_NO_MEMORY ? result : WR_EMPTY;
+}
+
+static enum wr_result show_keys(struct wr_salvage_source *source, struct wr_salvage_position *position,
+                                const struct wr_salvage_visitor *visitor, struct wr_error *err) {
+    if (!position->keys_begun)
+        position->key = (struct wr_salvage_key){(uint64_t)INT64_MIN, INT64_MIN};
+    position->keys_begun = true;
+    for (int i = 0; i < WR_SALVAGE_KEYS; i++) {
+        int64_t place = 0;
+        bool gone = true;
+        const enum wr_result result = source->keys ? next_key(source, &position->key, &place, err) : WR_EMPTY;
+        position->keys_shown = result == WR_EMPTY;
+        if (result != WR_OK)
+            return result == WR_EMPTY ? WR_OK : result;
+        if (place != 0)
+            WR_TRY(is_gone(source, place, &gone, err));
+        if (gone)
+            WR_TRY(visitor->gone(visitor->user, &position->key, err));
+    }
+    return WR_OK;
+}
+
 /* -- rows ------------------------------------------------------------------------------------------------------------------------------------ */
 
 static enum wr_result show_row(struct wr_salvage_source *source, const struct wr_salvage_visitor *visitor, struct wr_error *err) {
@@ -207,13 +295,22 @@ static enum wr_result show_by_id(struct wr_salvage_source *source, struct wr_sal
         struct wr_error why = {0};
         sqlite3_bind_int64(source->next, 1, position->at);
         enum wr_result result = wr_sql_row(&source->old, source->next, &why);
-        if (result == WR_EMPTY)
+        if (result == WR_EMPTY) {
+            *ret_damaged = position->rows < source->rows; /* a wrong number in an inner page passes rows by */
             return WR_EMPTY;
+        }
         if (result != WR_OK) {
             *ret_damaged = result != WR_NO_MEMORY;
             return *ret_damaged ? WR_OK : wr_error_set(err, result, "%s", why.text);
         }
-        position->at = sqlite3_column_int64(source->next, 0);
+        const int64_t id = sqlite3_column_int64(source->next, 0);
+        if (id <= position->at) { /* an inner page leads the wrong way: so it would go on for ever */
+            sqlite3_reset(source->next);
+            *ret_damaged = true;
+            return WR_OK;
+        }
+        position->at = id;
+        position->rows++;
         result = show_row(source, visitor, err);
         sqlite3_reset(source->next);
         if (result != WR_OK)
@@ -363,14 +460,20 @@ enum wr_result wr_salvage_source_show(struct wr_salvage_source *source, struct w
                                       const struct wr_salvage_visitor *visitor, struct wr_error *err) {
     source->shown = 0;
     source->shown_bytes = 0;
+    source->by_page = position->by_page;
+    if (!position->keys_shown)
+        return show_keys(source, position, visitor, err);
     if (!position->by_page && source->next) {
         bool damaged = false;
         const enum wr_result result = show_by_id(source, position, visitor, &damaged, err);
         if (!damaged)
             return result;
     }
-    if (!position->by_page)
-        *position = (struct wr_salvage_position){.by_page = true};
+    source->by_page = true;
+    if (!position->by_page) {
+        position->by_page = true;
+        position->at = 0;
+    }
     WR_TRY(look_for_tables(source, err));
     return show_by_page(source, position, visitor, err);
 }

@@ -224,6 +224,7 @@ static enum wr_result open_database(struct wr_store *store, bool keep_books, con
     wr_thrift_start(store, now); /* before the first commit: what that counts is no reserve any more */
     WR_TRY(mark(store, false, now, err));
     wr_page_one_save(store);
+    wr_page_one_look(store);
     wr_salvage_look(store, now);
     return WR_OK;
 }

@@ -251,6 +251,7 @@ struct wr_store {
     int64_t scan_next;            /* check after an unclean stop: next row; INT64_MAX: none under way */
     struct wr_salvage *salvage;   /* under way; NULL: none */
     int64_t salvage_due_ns;       /* WR_NEVER_NS: nothing is left to salvage */
+    bool page_one_due;            /* the copy of the first page is not what it should be */
     bool rename_due;              /* a broken store still has the name of the good one */
     bool without;                 /* there has been no database since wr_store_open_without */
     struct wr_store_report found; /* by attempts to open; what was put aside stays in it until one succeeds */
@@ -287,8 +288,10 @@ WR_MUST_USE enum wr_result wr_schema_ensure(sqlite3 *db, bool *ret_fresh, int64_
 WR_MUST_USE enum wr_result wr_migrate(sqlite3 *db, int64_t version, struct wr_error *err);
 
 /* page_one.c */
-/* Keeps a copy of the first page beside the database. */
-void wr_page_one_save(const struct wr_store *store);
+/* Keeps a copy of the first page beside the database; where it is not in the file yet that is due. */
+void wr_page_one_save(struct wr_store *store);
+/* If it is due. */
+void wr_page_one_look(struct wr_store *store);
 /* The size of a page, by what the first one or the copy of it says; 0: neither can be read. */
 uint32_t wr_page_one_size(const char *file);
 /* Puts the copy that lies beside this database in its place. WR_NOT_FOUND, WR_IO. */

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "tests/support/fault_vfs.h"
 #include "tests/support/store_fixture.h"
 
 #define KILLS 25
@@ -197,12 +198,47 @@ static void test_no_room_from_the_start(void **state) {
     store_fixture_fini(&fixture);
 }
 
+static bool has_copy_of_page_one(const struct store_fixture *fixture) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/" WR_STORE_FILE ".page1", fixture->directory);
+    return access(path, F_OK) == 0;
+}
+
+/* Also where nothing could be reserved, so that nothing brought the first page into the file; and where the disk refuses just then, with the next commit. */
+static void test_a_fresh_store_has_a_copy_of_its_first_page(void **state) {
+    (void)state;
+    unsigned later = 0;
+    bool hit = true;
+    for (long n = -1; hit || n <= 0; n++) {
+        struct store_fixture fixture;
+        store_fixture_init(&fixture);
+        struct wr_fault_vfs *disk = wr_fault_vfs_new(1);
+        fixture.options.vfs = wr_fault_vfs_name(disk);
+        fixture.options.free_floor_bytes = UINT64_MAX / 2;
+        wr_fault_vfs_plan(disk, &(struct wr_fault_plan){WR_FAULT_EIO, WR_FAULT_WRITE | WR_FAULT_SYNC, n, false});
+        const enum wr_result opened = store_fixture_open(&fixture);
+        hit = wr_fault_vfs_hit(disk);
+        if (opened == WR_OK && !has_copy_of_page_one(&fixture)) {
+            assert_true(hit);
+            later++;
+            fixture.counts[0] = (struct wr_account_count){1, WR_BOOK_TAKEN, 1};
+            fixture.counts[1] = (struct wr_account_count){1, WR_BOOK_DROPPED_LATE, 1};
+            fixture.handover.n_counts = 2;
+            store_fixture_take(&fixture);
+            must(&fixture, wr_store_flush(fixture.store, &fixture.now, &fixture.err));
+        }
+        assert_true(opened != WR_OK || has_copy_of_page_one(&fixture));
+        store_fixture_fini(&fixture);
+        wr_fault_vfs_free(disk);
+    }
+    assert_true(later > 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_committed_is_lost_by_kill),
-        cmocka_unit_test(test_a_full_disk_stops_nothing),
-        cmocka_unit_test(test_on_a_full_disk_windows_are_merged),
-        cmocka_unit_test(test_no_room_from_the_start),
+        cmocka_unit_test(test_nothing_committed_is_lost_by_kill),          cmocka_unit_test(test_a_full_disk_stops_nothing),
+        cmocka_unit_test(test_on_a_full_disk_windows_are_merged),          cmocka_unit_test(test_no_room_from_the_start),
+        cmocka_unit_test(test_a_fresh_store_has_a_copy_of_its_first_page),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -76,19 +76,17 @@ enum wr_result wr_boots_adopt(struct wr_store *store, const struct wr_page_boot 
 /* Of the present boot, before a commit has noted it: what the clock says now. */
 enum wr_result wr_boots_offset(struct wr_store *store, const uint8_t boot_id[16], const struct wr_now *now, int64_t *ret_offset_ns,
                                struct wr_error *err) {
-    const bool present = memcmp(boot_id, store->options.boot_id, sizeof store->options.boot_id) == 0;
     if (is_unknown(boot_id))
         return WR_EMPTY;
-    if (present && !store->boot_trusted) {
-        *ret_offset_ns = now->wall_ns - now->boot_ns;
-        return now->wall_trusted ? WR_OK : WR_EMPTY;
-    }
     sqlite3_stmt *row = wr_sql_use(store, WR_SQL_BOOT_FIND);
     sqlite3_bind_blob(row, 1, boot_id, sizeof store->options.boot_id, SQLITE_STATIC);
-    WR_TRY(wr_sql_row(store, row, err));
-    const bool trusted = sqlite3_column_type(row, 1) != SQLITE_NULL;
-    *ret_offset_ns = sqlite3_column_int64(row, 1);
+    const enum wr_result result = wr_sql_row(store, row, err);
+    if (result != WR_OK && result != WR_EMPTY)
+        return result;
+    bool trusted = result == WR_OK && sqlite3_column_type(row, 1) != SQLITE_NULL;
+    *ret_offset_ns = trusted ? sqlite3_column_int64(row, 1) : now->wall_ns - now->boot_ns;
     sqlite3_reset(row);
+    trusted |= now->wall_trusted && memcmp(boot_id, store->options.boot_id, sizeof store->options.boot_id) == 0;
     return trusted ? WR_OK : WR_EMPTY;
 }
 

@@ -111,6 +111,11 @@ static enum wr_result move_all(struct correcting *correcting, struct wr_segment 
     return replace_body(segment, header, body, len);
 }
 
+struct wr_correction wr_correction_of(const struct wr_codec_header *header, int64_t offset_ns) {
+    const int64_t wrong_ns = header->wall_ns - header->boot_ns;
+    return (struct wr_correction){.from_ns = wrong_ns, .to_ns = header->wall_ns, .move_ns = offset_ns - wrong_ns};
+}
+
 enum wr_result wr_correct_segment(struct wr_store *store, const struct wr_now *now, struct wr_segment *segment, struct wr_error *err) {
     struct wr_codec_header header;
     int64_t offset_ns;
@@ -119,10 +124,7 @@ enum wr_result wr_correct_segment(struct wr_store *store, const struct wr_now *n
     const enum wr_result found = wr_boots_offset(store, header.boot_id, now, &offset_ns, err);
     if (found != WR_OK)
         return found == WR_EMPTY ? WR_OK : found;
-    struct correcting correcting = {.store = store};
-    correcting.correction.from_ns = header.wall_ns - header.boot_ns;
-    correcting.correction.to_ns = header.wall_ns;
-    correcting.correction.move_ns = offset_ns - correcting.correction.from_ns;
+    struct correcting correcting = {.store = store, .correction = wr_correction_of(&header, offset_ns)};
     wr_buf_init(&correcting.texts, WR_CODEC_RAW_MAX);
     const enum wr_result result = move_all(&correcting, segment);
     wr_decoder_free(correcting.decoder);

@@ -9,41 +9,6 @@
 #include "store/raw_files.h"
 #include "store/store_private.h"
 
-enum wr_result wr_store_heads(struct wr_store *store, struct wr_history_walk *walk, struct wr_segment_head *heads, uint32_t *ret_n,
-                              struct wr_error *err) {
-    if (walk->lane == WR_LANE_RAW)
-        return wr_raw_files_heads(store->directory, walk, heads, ret_n, err);
-    if (!store->db)
-        return wr_error_set(err, WR_IO, "the store is not open");
-    sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_WALK);
-    sqlite3_bind_int64(row, 1, wr_row_id((int)walk->lane, walk->after));
-    sqlite3_bind_int64(row, 2, wr_row_id((int)walk->lane, INT64_MAX));
-    sqlite3_bind_int(row, 3, WR_HISTORY_HEADS);
-    uint32_t n = 0;
-    uint32_t looked = 0;
-    enum wr_result result;
-    while ((result = wr_sql_row(store, row, err)) == WR_OK) {
-        const int64_t seq = wr_row_seq(sqlite3_column_int64(row, 0));
-        const struct wr_segment_head head = {.seq = seq,
-                                             .kind = (uint8_t)sqlite3_column_int(row, 1),
-                                             .n = (uint32_t)sqlite3_column_int64(row, 2),
-                                             .t0_ns = sqlite3_column_int64(row, 3),
-                                             .t1_ns = sqlite3_column_int64(row, 4),
-                                             .body_bytes = (uint32_t)sqlite3_column_int64(row, 5),
-                                             .lane = (uint8_t)walk->lane,
-                                             .delivered = wr_ranges_find(&store->lanes[walk->lane].acks, seq)};
-        walk->after = head.seq;
-        looked++;
-        if (head.t1_ns >= walk->from_ns && head.t0_ns <= walk->to_ns)
-            heads[n++] = head;
-    }
-    if (result != WR_EMPTY)
-        return result;
-    walk->is_over = looked < WR_HISTORY_HEADS;
-    *ret_n = n;
-    return WR_OK;
-}
-
 /* -- a store that nobody has open ---------------------------------------------------------------------------------------------------------- */
 
 static enum wr_result heads_of(void *user, struct wr_history_walk *walk, struct wr_segment_head *heads, uint32_t *ret_n,

@@ -1,6 +1,7 @@
 /* History: what the store holds, for whoever asks: the heads of its segments, and one body at a time.
  *
  * Promise: a store that nobody has open is read without changing it. A running agent's is asked over the same struct wr_history: whoever asks does not see which.
+ * What a clock has stamped that could not be trusted is found at the right time, as far as it is known by now (store/correct.c); bodies stay as they were cut.
  * Heads are found by a scan over rows, so many at a call that an alarm's commit never waits long; bodies come one by one for the same reason.
  * A segment may go (evicted for its space) between its head and its body: that is WR_NOT_FOUND, and no error.
  *
@@ -13,16 +14,18 @@
 
 #define WR_HISTORY_HEADS 256 /* rows that one call looks at */
 
-/* What the row of a segment says, without its body. */
+/* What is known of a segment without its body. */
 struct wr_segment_head {
     int64_t seq;
-    int64_t t0_ns; /* smallest start and largest end of its records */
+    int64_t t0_ns; /* none of its records begins before, none ends behind: with their times as they are by now */
     int64_t t1_ns;
     uint32_t n;
     uint32_t body_bytes;
-    uint8_t lane; /* enum wr_lane */
-    uint8_t kind; /* enum wr_segment_kind */
+    uint8_t lane;         /* enum wr_lane */
+    uint8_t kind;         /* enum wr_segment_kind */
+    uint8_t time_quality; /* enum wr_time_quality, by now */
     bool delivered;
+    struct wr_correction correction; /* of the times that stand in its body; it moves nothing where they are right */
 };
 
 /* A walk over the heads of one lane, in the order of their seqs. */
@@ -47,6 +50,9 @@ struct wr_history {
 /* The next WR_HISTORY_HEADS rows of the walk, or fewer. */
 WR_MUST_USE enum wr_result wr_store_heads(struct wr_store *store, struct wr_history_walk *walk, struct wr_segment_head *heads,
                                           uint32_t *ret_n, struct wr_error *err);
+
+/* Moves the ends t0..t1 of a segment to where its records are once they are corrected: those that the clock cannot have stamped stay where they were. */
+void wr_history_move(const struct wr_correction *correction, int64_t *t0_ns, int64_t *t1_ns);
 
 /* Opens the store in a directory to look at its history, until wr_store_abandon. WR_BUSY: an agent has it open; WR_NOT_FOUND, WR_CORRUPT, WR_UNSUPPORTED. */
 WR_MUST_USE enum wr_result wr_history_open(const char *path, struct wr_store **ret_store, struct wr_error *err);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "store/column.h"
+#include "store/heads.h"
 #include "store/store_private.h"
 
 struct wr_codec_header wr_outbox_header(const struct wr_store *store, enum wr_lane lane, enum wr_segment_kind kind,
@@ -54,7 +55,7 @@ enum wr_result wr_outbox_put_row(struct wr_store *store, const struct wr_codec_h
     sqlite3_bind_int64(statement, 4, header->t0_ns);
     sqlite3_bind_int64(statement, 5, header->t1_ns);
     sqlite3_bind_blob(statement, 6, list_len > 0 ? (const void *)accounts->data : "", (int)list_len, SQLITE_STATIC);
-    sqlite3_bind_int64(statement, 7, header->crc);
+    sqlite3_bind_int64(statement, 7, wr_row_crc(header));
     sqlite3_bind_blob(statement, 8, state.bytes, (int)state.len, SQLITE_STATIC);
     sqlite3_bind_blob(statement, 9, body, (int)len, SQLITE_STATIC);
     return wr_sql_run(store, statement, err);

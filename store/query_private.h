@@ -140,6 +140,7 @@ enum wr_query_series_column {
     WR_QUERY_FIELD,
     WR_QUERY_TAGS,
     WR_QUERY_TYPE,
+    WR_QUERY_TIME_QUALITY,
     WR_QUERY_SEQ,
     WR_QUERY_KEY, /* as core/series.h has it */
     WR_QUERY_SERIES_COLUMNS,
@@ -153,6 +154,7 @@ enum wr_query_series_bound { WR_QUERY_BOUND_SERIES, WR_QUERY_BOUND_NAME, WR_QUER
     [WR_QUERY_FIELD] = {"field", "TEXT HIDDEN", WR_BOUND_TEXT},                                                                            \
     [WR_QUERY_TAGS] = {"tags", "TEXT HIDDEN", WR_BOUND_NONE},                                                                              \
     [WR_QUERY_TYPE] = {"type", "TEXT HIDDEN", WR_BOUND_NONE},                                                                              \
+    [WR_QUERY_TIME_QUALITY] = {"time_quality", "TEXT HIDDEN", WR_BOUND_NONE},                                                              \
     [WR_QUERY_SEQ] = {"seq", "INTEGER HIDDEN", WR_BOUND_NONE},                                                                             \
     [WR_QUERY_KEY] = {"key", "BLOB HIDDEN", WR_BOUND_NONE}
 
@@ -183,6 +185,7 @@ int wr_query_series_column(struct wr_query_series *series, sqlite3_context *cont
 /* query_time.c, query_series.c: results. A text that is NULL is NULL. */
 void wr_query_put_time(sqlite3_context *context, int64_t wall_ns);
 void wr_query_put_text(sqlite3_context *context, const char *text);
+void wr_query_put_time_quality(sqlite3_context *context, const struct wr_segment_head *head); /* NULL: trusted, as in CSV and PostgreSQL */
 void wr_query_put_unsigned(sqlite3_context *context, uint64_t value);
 void wr_query_put_value(sqlite3_context *context, enum wr_type type, union wr_value value, const char *text);
 

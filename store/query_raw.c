@@ -19,6 +19,7 @@ static enum wr_result decode(struct wr_query_cursor *base) {
     struct cursor *cursor = (struct cursor *)base;
     WR_TRY(wr_raw_decode(base->scan.raw, &cursor->reading, &base->query->error));
     base->time_ns = cursor->reading.time_ns;
+    (void)wr_correction_time(&base->head->correction, &base->time_ns);
     return wr_query_series_take(&cursor->series, cursor->reading.key, cursor->reading.key_len);
 }
 

@@ -34,6 +34,7 @@ static enum wr_result decode(struct wr_query_cursor *base) {
     struct cursor *cursor = (struct cursor *)base;
     WR_TRY(wr_decode_aggregate(base->scan.decoder, &cursor->aggregate, &base->query->error));
     base->time_ns = cursor->aggregate.start_ns;
+    (void)wr_correction_start(&base->head->correction, &base->time_ns, cursor->aggregate.window_ns);
     return wr_query_series_take(&cursor->series, cursor->aggregate.key, cursor->aggregate.key_len);
 }
 

@@ -50,8 +50,12 @@ enum wr_result wr_query_scan_head(struct wr_query_scan *scan, const struct wr_se
 
 /* A salvaged body has a seq of its own, but all else stands in the row too. */
 static bool is_of(const struct wr_segment_head *head, const struct wr_codec_header *header) {
+    int64_t t0_ns = header->t0_ns;
+    int64_t t1_ns = header->t1_ns;
+    if (head->correction.move_ns != 0)
+        wr_history_move(&head->correction, &t0_ns, &t1_ns);
     return header->kind == head->kind &&
-           (header->seq == head->seq || (header->n == head->n && header->t0_ns == head->t0_ns && header->t1_ns == head->t1_ns));
+           (header->seq == head->seq || (header->n == head->n && t0_ns == head->t0_ns && t1_ns == head->t1_ns));
 }
 
 static enum wr_result make_decoder(struct wr_query_scan *scan, bool is_raw) {

@@ -1,7 +1,7 @@
 /* The table `segments`: a row a stored segment, of its head alone: what there is, how much, and whether the broker has it. */
 #include "store/query_private.h"
 
-enum { LANE, SEQ, KIND, N, BYTES, FIRST_TIME, LAST_TIME, DELIVERED, FIRST_NS, LAST_NS };
+enum { LANE, SEQ, KIND, N, BYTES, FIRST_TIME, LAST_TIME, DELIVERED, FIRST_NS, LAST_NS, TIME_QUALITY };
 
 static const struct wr_query_column columns[] = {
     [LANE] = {"lane", "TEXT", WR_BOUND_NONE},
@@ -14,6 +14,7 @@ static const struct wr_query_column columns[] = {
     [DELIVERED] = {"delivered", "INTEGER", WR_BOUND_NONE},
     [FIRST_NS] = {"first_ns", "INTEGER HIDDEN", WR_BOUND_NONE},
     [LAST_NS] = {"last_ns", "INTEGER HIDDEN", WR_BOUND_NONE},
+    [TIME_QUALITY] = {"time_quality", "TEXT HIDDEN", WR_BOUND_NONE},
 };
 
 static int column(struct wr_query_cursor *cursor, sqlite3_context *context, int column) {
@@ -46,8 +47,11 @@ static int column(struct wr_query_cursor *cursor, sqlite3_context *context, int 
     case FIRST_NS:
         sqlite3_result_int64(context, head->t0_ns);
         break;
-    default:
+    case LAST_NS:
         sqlite3_result_int64(context, head->t1_ns);
+        break;
+    default:
+        wr_query_put_time_quality(context, head);
         break;
     }
     return SQLITE_OK;

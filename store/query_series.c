@@ -117,6 +117,9 @@ int wr_query_series_column(struct wr_query_series *series, sqlite3_context *cont
     case WR_QUERY_TYPE:
         wr_query_put_text(context, wr_type_name(type));
         break;
+    case WR_QUERY_TIME_QUALITY:
+        wr_query_put_time_quality(context, series->cursor.head);
+        break;
     case WR_QUERY_SEQ:
         sqlite3_result_int64(context, series->cursor.head->seq);
         break;
@@ -132,6 +135,11 @@ int wr_query_series_column(struct wr_query_series *series, sqlite3_context *cont
 void wr_query_put_text(sqlite3_context *context, const char *text) {
     if (text)
         sqlite3_result_text(context, text, -1, SQLITE_TRANSIENT);
+}
+
+void wr_query_put_time_quality(sqlite3_context *context, const struct wr_segment_head *head) {
+    if (head->time_quality != WR_TIME_TRUSTED)
+        wr_query_put_text(context, wr_time_quality_name((enum wr_time_quality)head->time_quality));
 }
 
 void wr_query_put_unsigned(sqlite3_context *context, uint64_t value) {

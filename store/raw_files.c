@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/heads.h"
+
 #define NAME_BYTES 13 /* 01234567.weir */
 
 bool wr_raw_files_path(char path[WR_RAW_PATH_BYTES], const char *directory, uint32_t number) {
@@ -75,51 +77,70 @@ static int open_file(const char *directory, uint32_t number) {
 
 /* -- heads --------------------------------------------------------------------------------------------------------------------------------- */
 
-/* The heads of a file from walk->after on. False: enough were looked at. */
-static bool walk_file(int fd, uint32_t number, struct wr_history_walk *walk, struct wr_segment_head *heads, uint32_t *n, uint32_t *looked) {
+struct walking {
+    struct wr_heads *times;
+    struct wr_history_walk *walk;
+    struct wr_segment_head *heads;
+    uint32_t n;
+    uint32_t looked;
+};
+
+static enum wr_result take_head(struct walking *walking, const struct wr_codec_header *header, struct wr_error *err) {
+    struct wr_segment_head *head = &walking->heads[walking->n];
+    *head = (struct wr_segment_head){.seq = walking->walk->after,
+                                     .t0_ns = header->t0_ns,
+                                     .t1_ns = header->t1_ns,
+                                     .n = header->n,
+                                     .body_bytes = header->length,
+                                     .lane = WR_LANE_RAW,
+                                     .kind = WR_SEGMENT_RAW,
+                                     .time_quality = (uint8_t)wr_codec_time_quality(header)};
+    if (walking->times)
+        WR_TRY(wr_heads_correct(walking->times, header, head, err));
+    walking->n += head->t1_ns >= walking->walk->from_ns && head->t0_ns <= walking->walk->to_ns;
+    return WR_OK;
+}
+
+/* The heads of a file from walk->after on. WR_FULL: enough were looked at. */
+static enum wr_result walk_file(struct walking *walking, int fd, uint32_t number, struct wr_error *err) {
+    struct wr_history_walk *walk = walking->walk;
     struct wr_codec_header header;
     uint64_t offset = 0;
     if (walk->after >= wr_raw_seq(number, 0)) { /* in this file: behind the one that was looked at last */
         offset = wr_raw_seq_offset(walk->after);
         if (!wr_raw_files_head(fd, offset, &header))
-            return true;
+            return WR_OK;
         offset += header.length;
     }
     for (; wr_raw_files_head(fd, offset, &header); offset += header.length) {
-        if (*looked == WR_HISTORY_HEADS)
-            return false;
-        ++*looked;
+        if (walking->looked == WR_HISTORY_HEADS)
+            return WR_FULL;
+        walking->looked++;
         walk->after = wr_raw_seq(number, offset);
-        if (header.t1_ns >= walk->from_ns && header.t0_ns <= walk->to_ns)
-            heads[(*n)++] = (struct wr_segment_head){.seq = walk->after,
-                                                     .t0_ns = header.t0_ns,
-                                                     .t1_ns = header.t1_ns,
-                                                     .n = header.n,
-                                                     .body_bytes = header.length,
-                                                     .lane = WR_LANE_RAW,
-                                                     .kind = WR_SEGMENT_RAW};
+        WR_TRY(take_head(walking, &header, err));
     }
-    return true;
+    return WR_OK;
 }
 
-enum wr_result wr_raw_files_heads(const char *directory, struct wr_history_walk *walk, struct wr_segment_head *heads, uint32_t *ret_n,
-                                  struct wr_error *err) {
+enum wr_result wr_raw_files_heads(const char *directory, struct wr_heads *times, struct wr_history_walk *walk,
+                                  struct wr_segment_head *heads, uint32_t *ret_n, struct wr_error *err) {
     uint32_t numbers[WR_RAW_FILES];
     const uint32_t n_files = wr_raw_files_list(directory, numbers);
-    uint32_t looked = 0;
-    bool more = false;
-    (void)err;
-    *ret_n = 0;
-    for (uint32_t i = 0; i < n_files && !more; i++) {
+    struct walking walking = {.times = times, .walk = walk, .heads = heads};
+    enum wr_result result = WR_OK;
+    for (uint32_t i = 0; i < n_files && result == WR_OK; i++) {
         if (walk->after > 0 && numbers[i] < wr_raw_seq_number(walk->after))
             continue;
         const int fd = open_file(directory, numbers[i]);
         if (fd < 0)
             continue; /* it went meanwhile */
-        more = !walk_file(fd, numbers[i], walk, heads, ret_n, &looked);
+        result = walk_file(&walking, fd, numbers[i], err);
         close(fd);
     }
-    walk->is_over = !more;
+    if (result != WR_OK && result != WR_FULL)
+        return result;
+    walk->is_over = result == WR_OK;
+    *ret_n = walking.n;
     return WR_OK;
 }
 

@@ -40,9 +40,11 @@ uint32_t wr_raw_files_list(const char *directory, uint32_t numbers[WR_RAW_FILES]
 /* The header of the segment that begins at this byte of a file; false: there is none. */
 bool wr_raw_files_head(int fd, uint64_t offset, struct wr_codec_header *ret_header);
 
-/* As wr_store_heads and wr_store_get, of the readings kept in the store of this directory. */
-WR_MUST_USE enum wr_result wr_raw_files_heads(const char *directory, struct wr_history_walk *walk, struct wr_segment_head *heads,
-                                              uint32_t *ret_n, struct wr_error *err);
+struct wr_heads; /* store/heads.h */
+
+/* As wr_store_heads and wr_store_get, of the readings kept in the store of this directory. times NULL: they stay as they stand in the bodies. */
+WR_MUST_USE enum wr_result wr_raw_files_heads(const char *directory, struct wr_heads *times, struct wr_history_walk *walk,
+                                              struct wr_segment_head *heads, uint32_t *ret_n, struct wr_error *err);
 WR_MUST_USE enum wr_result wr_raw_files_body(const char *directory, int64_t seq, struct wr_segment *ret_segment, struct wr_error *err);
 
 #endif

@@ -29,6 +29,7 @@ struct wr_raw_log {
     bool listed;
     int fd; /* of the last file; -1: none is open, the next put begins one */
     int64_t since_wall_ns;
+    bool times_moved; /* of what is put */
     uint32_t next_number;
     uint32_t n_files;
     struct file files[WR_RAW_FILES]; /* oldest first */
@@ -242,8 +243,11 @@ static enum wr_result append(struct wr_raw_log *log, const uint8_t *body, size_t
 /* The seq says where it lies, which depends on its length: so it is set last. */
 static enum wr_result put_some(struct wr_raw_log *log, const struct wr_reading *readings, size_t n, int64_t age_ns,
                                const struct wr_now *now, size_t *ret_put, struct wr_error *err) {
-    struct wr_codec_header header = {
-        .wall_trusted = now->wall_trusted, .boot_ns = now->boot_ns, .wall_ns = now->wall_ns, .seq = WR_RAW_SEQ};
+    struct wr_codec_header header = {.wall_trusted = now->wall_trusted,
+                                     .times_moved = log->times_moved,
+                                     .boot_ns = now->boot_ns,
+                                     .wall_ns = now->wall_ns,
+                                     .seq = WR_RAW_SEQ};
     const uint8_t *body;
     size_t len;
     memcpy(header.boot_id, log->options.boot_id, sizeof header.boot_id);
@@ -267,12 +271,13 @@ static enum wr_result put_some(struct wr_raw_log *log, const struct wr_reading *
     return WR_OK;
 }
 
-enum wr_result wr_raw_log_put(struct wr_raw_log *log, const struct wr_reading *readings, size_t n, int64_t age_ns, const struct wr_now *now,
-                              struct wr_error *err) {
+enum wr_result wr_raw_log_put(struct wr_raw_log *log, const struct wr_reading *readings, size_t n, bool times_moved, int64_t age_ns,
+                              const struct wr_now *now, struct wr_error *err) {
     size_t put = 0;
     enum wr_result result = WR_OK;
     if (!log->listed)
         list_files(log);
+    log->times_moved = times_moved;
     if (!log->encoder && wr_raw_encoder_new(&log->encoder) != WR_OK)
         result = wr_error_set(err, WR_NO_MEMORY, "no memory for the codec of raw readings");
     if (result == WR_OK)

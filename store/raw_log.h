@@ -43,9 +43,10 @@ struct wr_raw_log_stats {
 WR_MUST_USE enum wr_result wr_raw_log_new(const struct wr_raw_log_options *options, struct wr_raw_log **ret_log, struct wr_error *err);
 void wr_raw_log_free(struct wr_raw_log *log);
 
-/* Appends n >= 1 readings, at most WR_SEGMENT_READINGS, in one write for most. age_ns: how long they are kept. */
-WR_MUST_USE enum wr_result wr_raw_log_put(struct wr_raw_log *log, const struct wr_reading *readings, size_t n, int64_t age_ns,
-                                          const struct wr_now *now, struct wr_error *err);
+/* Appends n >= 1 readings, at most WR_SEGMENT_READINGS, in one write for most. times_moved: of some, to the present clock (store/walls.h). age_ns: how long they are
+ * kept. */
+WR_MUST_USE enum wr_result wr_raw_log_put(struct wr_raw_log *log, const struct wr_reading *readings, size_t n, bool times_moved,
+                                          int64_t age_ns, const struct wr_now *now, struct wr_error *err);
 /* Counts readings that never came here. */
 void wr_raw_log_missed(struct wr_raw_log *log, uint64_t readings);
 /* Removes files whose newest readings are older than age_ns (0: all), not by a clock that is not trusted, nor one that was not when they were written; and the oldest while the file system is below its floor. */

@@ -12,6 +12,7 @@
 #include "core/alarm.h"
 #include "core/clock.h"
 #include "core/segment.h"
+#include "store/codec.h"
 
 struct wr_store;
 
@@ -38,6 +39,8 @@ bool wr_walls_start(const struct wr_store *store, int64_t *start_ns, int64_t win
 bool wr_walls_is_present(const struct wr_store *store, const struct wr_wall *wall);
 bool wr_walls_alarm(const struct wr_store *store, struct wr_alarm *alarm);
 
+/* What moves the times of a segment with this header, which could not trust its clock, if the right one was so far ahead of boot time. */
+struct wr_correction wr_correction_of(const struct wr_codec_header *header, int64_t offset_ns);
 /* Moves the times of a segment that was cut while the clock could not be trusted, if it is known what that was off. WR_NO_MEMORY; the segment is unchanged then. */
 WR_MUST_USE enum wr_result wr_correct_segment(struct wr_store *store, const struct wr_now *now, struct wr_segment *segment,
                                               struct wr_error *err);

@@ -16,14 +16,23 @@ struct wanted {
 
 /* -- on the store's thread ----------------------------------------------------------------------------------------------------------------------- */
 
+/* Most need no correction. */
+static enum wr_result print_head(const struct wr_segment_head *head, struct wr_buf *text) {
+    const struct wr_correction *correction = &head->correction;
+    WR_TRY(wr_buf_printf(text, "%" PRId64 " %d %" PRIu32 " %" PRId64 " %" PRId64 " %" PRIu32 " %d %d", head->seq, head->kind, head->n,
+                         head->t0_ns, head->t1_ns, head->body_bytes, head->delivered, head->time_quality));
+    if (correction->move_ns != 0)
+        WR_TRY(wr_buf_printf(text, " %" PRId64 " %" PRId64 " %" PRId64, correction->from_ns, correction->to_ns, correction->move_ns));
+    return wr_buf_text(text, "\n");
+}
+
 static enum wr_result print_heads(struct wr_store *store, struct wr_history_walk *walk, struct wr_buf *text, struct wr_error *err) {
     struct wr_segment_head heads[WR_HISTORY_HEADS];
     uint32_t n = 0;
     WR_TRY(wr_store_heads(store, walk, heads, &n, err));
     WR_TRY(wr_buf_printf(text, "%" PRId64 " %d\n", walk->after, walk->is_over));
     for (uint32_t i = 0; i < n; i++)
-        WR_TRY(wr_buf_printf(text, "%" PRId64 " %d %" PRIu32 " %" PRId64 " %" PRId64 " %" PRIu32 " %d\n", heads[i].seq, heads[i].kind,
-                             heads[i].n, heads[i].t0_ns, heads[i].t1_ns, heads[i].body_bytes, heads[i].delivered));
+        WR_TRY(print_head(&heads[i], text));
     return WR_OK;
 }
 

@@ -3,6 +3,7 @@
 
 #include "agent/loops/store_loop_private.h"
 #include "core/log.h"
+#include "store/walls.h"
 
 #define LOOK_NS (60 * WR_NS_PER_S) /* at their age */
 
@@ -41,6 +42,15 @@ static void tell(struct wr_store_loop *loop, enum wr_result result, const struct
     loop->raw_refuses = result != WR_OK;
 }
 
+/* What a clock has stamped that could not be trusted, and that was set since: as of windows. True: some of it was. */
+static bool move_times(struct wr_store_loop *loop, struct wr_kept *kept, const struct wr_now *now) {
+    bool moved = false;
+    wr_walls_look(loop->store, now);
+    for (uint32_t i = 0; i < kept->n; i++)
+        moved |= wr_walls_start(loop->store, &kept->readings[i].event_ns, 0);
+    return moved;
+}
+
 void wr_store_loop_keep(struct wr_store_loop *loop, struct wr_kept *kept, const struct wr_now *now) {
     const int64_t keep_ns = loop->keep_ns;
     struct wr_error err = {0};
@@ -50,7 +60,8 @@ void wr_store_loop_keep(struct wr_store_loop *loop, struct wr_kept *kept, const 
     }
     enum wr_result result;
     if (loop->state == WR_STORE_OPEN) {
-        result = wr_raw_log_put(loop->raw, kept->readings, kept->n, keep_ns, now, &err);
+        const bool moved = move_times(loop, kept, now);
+        result = wr_raw_log_put(loop->raw, kept->readings, kept->n, moved, keep_ns, now, &err);
     } else {
         result = wr_error_set(&err, WR_IO, "there is no store");
         wr_raw_log_missed(loop->raw, kept->n);

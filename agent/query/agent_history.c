@@ -34,17 +34,25 @@ static bool take(const char **at, int64_t low, int64_t high, int64_t *ret_number
     return found;
 }
 
+static bool take_correction(const char **at, struct wr_correction *ret_correction) {
+    return take(at, INT64_MIN, INT64_MAX, &ret_correction->from_ns) && take(at, INT64_MIN, INT64_MAX, &ret_correction->to_ns) &&
+           take(at, INT64_MIN, INT64_MAX, &ret_correction->move_ns);
+}
+
 static bool take_head(const char **at, enum wr_lane lane, struct wr_segment_head *ret_head) {
-    int64_t kind, n, bytes, delivered;
-    ret_head->lane = (uint8_t)lane;
+    int64_t kind, n, bytes, delivered, quality;
+    *ret_head = (struct wr_segment_head){.lane = (uint8_t)lane};
     if (!take(at, 1, INT64_MAX, &ret_head->seq) || !take(at, 0, UINT8_MAX, &kind) || !take(at, 0, UINT32_MAX, &n) ||
         !take(at, INT64_MIN, INT64_MAX, &ret_head->t0_ns) || !take(at, INT64_MIN, INT64_MAX, &ret_head->t1_ns) ||
-        !take(at, 0, UINT32_MAX, &bytes) || !take(at, 0, 1, &delivered))
+        !take(at, 0, UINT32_MAX, &bytes) || !take(at, 0, 1, &delivered) || !take(at, WR_TIME_TRUSTED, WR_TIME_UNTRUSTED, &quality))
+        return false;
+    if ((*at)[-1] == ' ' && !take_correction(at, &ret_head->correction))
         return false;
     ret_head->kind = (uint8_t)kind;
     ret_head->n = (uint32_t)n;
     ret_head->body_bytes = (uint32_t)bytes;
     ret_head->delivered = delivered;
+    ret_head->time_quality = (uint8_t)quality;
     return true;
 }
 

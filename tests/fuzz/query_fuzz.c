@@ -30,11 +30,16 @@ static void make_segment(void) {
 }
 
 static enum wr_result heads(void *user, struct wr_history_walk *walk, struct wr_segment_head *into, uint32_t *ret_n, struct wr_error *err) {
-    (void)user, (void)err;
+    const uint8_t *damage = user;
+    (void)err;
     walk->is_over = true;
     *ret_n = walk->lane == WR_LANE_WINDOWS;
     if (*ret_n)
-        into[0] = (struct wr_segment_head){.seq = 1, .n = 2, .lane = WR_LANE_WINDOWS, .kind = WR_SEGMENT_AGGREGATES};
+        into[0] = (struct wr_segment_head){.seq = 1,
+                                           .n = 2,
+                                           .lane = WR_LANE_WINDOWS,
+                                           .kind = WR_SEGMENT_AGGREGATES,
+                                           .correction = {.to_ns = *damage == 3, .move_ns = *damage == 3 ? INT64_MAX : 0}};
     return WR_OK;
 }
 

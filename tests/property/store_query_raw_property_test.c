@@ -54,7 +54,7 @@ static int setup(void **state) {
                                              .value.i = below(1000),
                                              .series = rooms[below(ROOMS)],
                                              .type = WR_TYPE_INT};
-        assert_int_equal(wr_raw_log_put(log, kept[s], EACH, 3600 * WR_NS_PER_S, &store.now, NULL), WR_OK);
+        assert_int_equal(wr_raw_log_put(log, kept[s], EACH, false, 3600 * WR_NS_PER_S, &store.now, NULL), WR_OK);
     }
     wr_raw_log_free(log);
     return 0;

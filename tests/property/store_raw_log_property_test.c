@@ -76,7 +76,7 @@ static void put(void) {
     const bool fails = below(6) == 0;
     if (fails)
         wr_failing_io(0, below(2) ? EIO : EFBIG);
-    const enum wr_result result = wr_raw_log_put(model.log, readings, n, AGE_NS, &model.now, &err);
+    const enum wr_result result = wr_raw_log_put(model.log, readings, n, false, AGE_NS, &model.now, &err);
     wr_failing_off();
     assert_int_equal(result, fails ? WR_IO : WR_OK);
     assert_int_equal(wr_raw_log_stats(model.log)->missed - missed, fails ? n : 0);
@@ -130,7 +130,7 @@ static void check(void) {
     while (!walk.is_over) {
         struct wr_segment_head heads[WR_HISTORY_HEADS];
         uint32_t some;
-        assert_int_equal(wr_raw_files_heads(directory, &walk, heads, &some, NULL), WR_OK);
+        assert_int_equal(wr_raw_files_heads(directory, NULL, &walk, heads, &some, NULL), WR_OK);
         for (uint32_t i = 0; i < some; i++)
             all[n++] = heads[i];
     }
@@ -181,7 +181,7 @@ static void they_go_at_their_age(void **state) {
     begin();
     for (size_t i = 0; i < 10; i++)
         readings[i] = (struct wr_reading){.event_ns = (int64_t)i, .series = ids[0], .type = WR_TYPE_INT};
-    assert_int_equal(wr_raw_log_put(model.log, readings, 10, AGE_NS, &model.now, NULL), WR_OK);
+    assert_int_equal(wr_raw_log_put(model.log, readings, 10, false, AGE_NS, &model.now, NULL), WR_OK);
     model.now.wall_ns += AGE_NS - 1;
     wr_raw_log_expire(model.log, AGE_NS, &model.now);
     assert_int_equal(gone(), 0);
@@ -203,7 +203,7 @@ static void a_clock_that_is_set_makes_nothing_old(void **state) {
         model.now = (struct wr_now){.boot_ns = HOUR_NS, .wall_ns = HOUR_NS};
         begin();
         readings[0] = (struct wr_reading){.event_ns = 5, .series = ids[0], .type = WR_TYPE_INT};
-        assert_int_equal(wr_raw_log_put(model.log, readings, 1, AGE_NS, &model.now, NULL), WR_OK);
+        assert_int_equal(wr_raw_log_put(model.log, readings, 1, false, AGE_NS, &model.now, NULL), WR_OK);
         if (restarts) {
             end();
             begin();
@@ -229,12 +229,12 @@ static void a_disk_below_its_floor_has_none(void **state) {
     assert_int_equal(wr_raw_log_new(&options, &log, NULL), WR_OK);
     readings[0] = (struct wr_reading){.event_ns = 5, .series = ids[0], .type = WR_TYPE_INT};
     begin();
-    assert_int_equal(wr_raw_log_put(model.log, readings, 1, AGE_NS, &now, &err), WR_OK); /* it had room before */
+    assert_int_equal(wr_raw_log_put(model.log, readings, 1, false, AGE_NS, &now, &err), WR_OK); /* it had room before */
     end();
     wr_raw_log_expire(log, AGE_NS, &now);
     assert_int_equal(wr_raw_log_stats(log)->dropped, 1);
     assert_int_equal(wr_raw_log_stats(log)->bytes, 0);
-    assert_int_equal(wr_raw_log_put(log, readings, 1, AGE_NS, &now, &err), WR_FULL);
+    assert_int_equal(wr_raw_log_put(log, readings, 1, false, AGE_NS, &now, &err), WR_FULL);
     assert_int_equal(wr_raw_log_stats(log)->missed, 1);
     wr_raw_log_free(log);
 }
@@ -250,7 +250,7 @@ static void any_allocation_may_fail(void **state) {
         wr_failing_allocations(n);
         enum wr_result result = wr_raw_log_new(&options, &log, &err);
         if (result == WR_OK) {
-            result = wr_raw_log_put(log, readings, 1, AGE_NS, &now, &err);
+            result = wr_raw_log_put(log, readings, 1, false, AGE_NS, &now, &err);
             assert_int_equal(wr_raw_log_stats(log)->missed, result == WR_OK ? 0 : 1);
             wr_raw_log_free(log);
         }

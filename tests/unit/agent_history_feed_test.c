@@ -205,7 +205,7 @@ static void keep(struct bed *bed, const double *seconds, size_t n) {
                                           .series = id,
                                           .type = WR_TYPE_FLOAT,
                                           .quality = seconds[i] == 7 ? WR_QUALITY_BAD : WR_QUALITY_GOOD};
-    assert_int_equal(wr_raw_log_put(log, readings, n, 3600 * WR_NS_PER_S, &bed->store.now, NULL), WR_OK);
+    assert_int_equal(wr_raw_log_put(log, readings, n, false, 3600 * WR_NS_PER_S, &bed->store.now, NULL), WR_OK);
     wr_raw_log_free(log);
     wr_series_table_free(table);
 }

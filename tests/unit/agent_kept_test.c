@@ -123,7 +123,7 @@ static uint64_t on_disk(const char *directory) {
     struct wr_segment_head heads[WR_HISTORY_HEADS];
     uint64_t readings = 0;
     uint32_t n;
-    assert_int_equal(wr_raw_files_heads(directory, &walk, heads, &n, NULL), WR_OK);
+    assert_int_equal(wr_raw_files_heads(directory, NULL, &walk, heads, &n, NULL), WR_OK);
     for (uint32_t i = 0; i < n; i++)
         readings += heads[i].n;
     return readings;
@@ -150,6 +150,8 @@ static void the_store_keeps_them_while_it_is_open(void **state) {
     wr_store_loop_keep(&store, filled(series, 10, now.wall_ns), &now);
     assert_int_equal(store.raw_stats->missed, 10);
     assert_int_equal(on_disk(fixture.directory), 0);
+    assert_int_equal(store_fixture_open(&fixture), WR_OK);
+    store.store = fixture.store;
     store.state = WR_STORE_OPEN;
     wr_store_loop_keep(&store, filled(series, 20, now.wall_ns), &now);
     assert_int_equal(on_disk(fixture.directory), 20);
@@ -176,6 +178,46 @@ static void the_store_keeps_them_while_it_is_open(void **state) {
     assert_int_equal(store.raw_stats->missed, 40);
     for (int i = 0; i < WR_KEPT_POOL; i++)
         (void)filled(series, 1, 0); /* all are back */
+    store.store = NULL;             /* the fixture's */
+    wr_store_loop_fini(&store);
+    wr_series_table_free(table);
+    store_fixture_fini(&fixture);
+}
+
+/* Kept in 1970, put when the clock has been set: at the right time, and said to be corrected. */
+static void their_clock_is_set_on_the_way(void **state) {
+    (void)state;
+    struct store_fixture fixture;
+    static struct wr_store_loop store;
+    uint32_t series;
+    struct wr_series_table *table;
+    const struct wr_now now = {.boot_ns = 70 * WR_NS_PER_S, .wall_ns = (int64_t)1770000000 * WR_NS_PER_S, .wall_trusted = true};
+    store_fixture_init(&fixture);
+    fixture.now = (struct wr_now){.boot_ns = 60 * WR_NS_PER_S, .wall_ns = 60 * WR_NS_PER_S};
+    assert_int_equal(store_fixture_open(&fixture), WR_OK);
+    assert_int_equal(wr_series_table_new(10, &table, NULL), WR_OK);
+    assert_int_equal(wr_series_intern(table, "a\0value", 8, &series), WR_OK);
+    memset(&store, 0, sizeof store);
+    store.path = fixture.directory;
+    store.series = table;
+    store.symbols = fixture.symbols;
+    store.raw_budget_bytes = 2000000;
+    store.keep_ns = 3600 * WR_NS_PER_S;
+    assert_int_equal(wr_store_loop_init(&store, 4, 16, NULL), WR_OK);
+    store.store = fixture.store;
+    store.state = WR_STORE_OPEN;
+    wr_store_loop_keep(&store, filled(series, 3, 65 * WR_NS_PER_S), &now);
+    wr_store_loop_keep(&store, filled(series, 3, now.wall_ns), &now);
+    struct wr_history_walk walk = {.lane = WR_LANE_RAW, .from_ns = INT64_MIN, .to_ns = INT64_MAX};
+    struct wr_segment_head heads[WR_HISTORY_HEADS];
+    uint32_t n;
+    assert_int_equal(wr_store_heads(fixture.store, &walk, heads, &n, NULL), WR_OK);
+    assert_int_equal(n, 2);
+    assert_int_equal(heads[0].t0_ns, now.wall_ns - 5 * WR_NS_PER_S);
+    assert_int_equal(heads[0].time_quality, WR_TIME_CORRECTED);
+    assert_int_equal(heads[1].t0_ns, now.wall_ns);
+    assert_int_equal(heads[1].time_quality, WR_TIME_TRUSTED);
+    store.store = NULL;
     wr_store_loop_fini(&store);
     wr_series_table_free(table);
     store_fixture_fini(&fixture);
@@ -201,8 +243,8 @@ static void without_memory_there_is_no_pool(void **state) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {TEST(they_are_sent_when_full_or_old), TEST(nobody_waits_for_room),
-                                       TEST(behind_a_closed_channel_they_are_counted), TEST(the_store_keeps_them_while_it_is_open),
-                                       TEST(without_memory_there_is_no_pool)};
+    const struct CMUnitTest tests[] = {
+        TEST(they_are_sent_when_full_or_old),        TEST(nobody_waits_for_room),         TEST(behind_a_closed_channel_they_are_counted),
+        TEST(the_store_keeps_them_while_it_is_open), TEST(their_clock_is_set_on_the_way), TEST(without_memory_there_is_no_pool)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

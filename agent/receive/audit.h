@@ -18,6 +18,9 @@
  * before the first cut may come behind it (carried). What is salvaged out of a broken store comes under the epoch and seq that it had there, and counts
  * there: what was gone with that store becomes less. The row that it took in the new store is a seq that never comes.
  *
+ * Which epoch is the node's newest, with its totals? That of the latest record, as long as the clocks were right. One that has only records of a clock that nobody had set
+ * stands behind those whose books it goes on from: a node's books never become less, whichever store they stand in.
+ *
  * Threads: one at a time. Ownership: init/fini. Limits: WR_AUDIT_HOLES ranges of absent segments are named.
  */
 #ifndef WEIR_AGENT_RECEIVE_AUDIT_H
@@ -44,6 +47,8 @@ struct wr_audit_epoch {
     int64_t first_cut;
     int64_t last_cut;         /* 0: no ledger record came, nothing can be said */
     int64_t time_ns;          /* of the last record */
+    int64_t known_ns;         /* of the last whose clock was not untrusted; INT64_MIN: there is none */
+    int64_t place_ns;         /* the same, or where it stands instead among the node's */
     uint64_t books[WR_BOOKS]; /* at the last cut, of all accounts but intakes */
     uint64_t stored;          /* these: between the cuts; without what was recovered */
     uint64_t recovered;       /* out of a store before this one */
@@ -70,7 +75,7 @@ struct wr_audit_loss {
 };
 
 struct wr_audit {
-    struct wr_audit_epoch *epochs; /* by node, then time */
+    struct wr_audit_epoch *epochs; /* by node, then as they followed on each other */
     size_t n;
     struct wr_audit_loss *losses; /* by node */
     size_t n_losses;

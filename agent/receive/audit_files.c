@@ -20,6 +20,7 @@
 /* The books at a cut, of the records that were found of it. */
 struct cut {
     size_t epoch; /* index in the audit */
+    bool known;   /* its time */
     struct wr_receive_ledger ledger;
 };
 
@@ -62,6 +63,7 @@ static struct wr_audit_epoch *epoch_of(struct reading *reading, const char *node
     struct wr_audit_epoch *epoch = find_epoch(reading->audit, node, number);
     if (!epoch && (epoch = wr_audit_add_epoch(reading->audit)) != NULL) {
         epoch->epoch = number;
+        epoch->known_ns = INT64_MIN;
         (void)snprintf(epoch->node, sizeof epoch->node, "%s", node);
         if (!member_name(json, len, "site", epoch->site, sizeof epoch->site))
             (void)snprintf(epoch->site, sizeof epoch->site, "-");
@@ -70,7 +72,7 @@ static struct wr_audit_epoch *epoch_of(struct reading *reading, const char *node
 }
 
 /* Records of one cut come together, so the search begins at the end. Mostly one has all accounts, and none is searched for. */
-static enum wr_result add_cut(struct reading *reading, size_t epoch, const struct wr_receive_ledger *ledger) {
+static enum wr_result add_cut(struct reading *reading, size_t epoch, const struct wr_receive_ledger *ledger, bool known) {
     for (size_t i = ledger->n < ledger->of ? reading->n_cuts : 0; i-- > 0;) {
         struct cut *cut = &reading->cuts[i];
         if (cut->epoch != epoch || cut->ledger.cut != ledger->cut)
@@ -88,7 +90,7 @@ static enum wr_result add_cut(struct reading *reading, size_t epoch, const struc
         reading->cuts = grown;
         reading->cap_cuts = cap;
     }
-    reading->cuts[reading->n_cuts++] = (struct cut){epoch, *ledger};
+    reading->cuts[reading->n_cuts++] = (struct cut){epoch, known, *ledger};
     return WR_OK;
 }
 
@@ -122,7 +124,10 @@ static enum wr_result take_gap(struct reading *reading, const char *node, const 
         return add_losses(reading, node, json, len);
     WR_TRY(read);
     const struct wr_audit_epoch *epoch = epoch_of(reading, node, ledger.epoch, json, len);
-    return epoch ? add_cut(reading, (size_t)(epoch - reading->audit->epochs), &ledger) : no_memory(reading->err);
+    char quality[16];
+    const bool known =
+        !member_name(json, len, "time_quality", quality, sizeof quality) || strcmp(quality, wr_time_quality_name(WR_TIME_UNTRUSTED)) != 0;
+    return epoch ? add_cut(reading, (size_t)(epoch - reading->audit->epochs), &ledger, known) : no_memory(reading->err);
 }
 
 static enum wr_result take_segment(struct reading *reading, const char *node, const char *json, size_t len) {
@@ -280,6 +285,8 @@ static void choose_cuts(struct reading *reading) {
                 continue;
             if (!first || ledger->cut < first->cut)
                 first = ledger;
+            if (reading->cuts[i].known && ledger->time_ns > epoch->known_ns)
+                epoch->known_ns = ledger->time_ns;
             if (ledger->cut <= epoch->last_cut)
                 continue;
             epoch->last_cut = ledger->cut;
@@ -307,11 +314,45 @@ static void find_holes(const struct wr_key_set *here, struct wr_audit_epoch *epo
     }
 }
 
-static int by_node(const void *a, const void *b) {
+static bool is_same_node(const struct wr_audit_epoch *one, const struct wr_audit_epoch *two) {
+    return strcmp(one->node, two->node) == 0;
+}
+
+/* Where an epoch without a time of its own stands: behind those whose books it goes on from. */
+static int64_t place_of(const struct wr_audit *audit, const struct wr_audit_epoch *epoch) {
+    int64_t place_ns = INT64_MIN;
+    for (size_t i = 0; i < audit->n; i++) {
+        const struct wr_audit_epoch *other = &audit->epochs[i];
+        if (is_same_node(other, epoch) && other->known_ns > place_ns && other->books[WR_BOOK_TAKEN] <= epoch->books[WR_BOOK_TAKEN])
+            place_ns = other->known_ns;
+    }
+    return place_ns;
+}
+
+static int compare(int64_t one, int64_t two) {
+    return (one > two) - (one < two);
+}
+
+static int in_order(const void *a, const void *b) {
     const struct wr_audit_epoch *one = a;
     const struct wr_audit_epoch *two = b;
-    const int node = strcmp(one->node, two->node);
-    return node != 0 ? node : one->time_ns < two->time_ns ? -1 : one->time_ns > two->time_ns;
+    int order = strcmp(one->node, two->node);
+    if (order == 0)
+        order = compare(one->place_ns, two->place_ns);
+    if (order == 0)
+        order = compare(one->known_ns == INT64_MIN, two->known_ns == INT64_MIN);
+    if (order == 0)
+        order = (one->books[WR_BOOK_TAKEN] > two->books[WR_BOOK_TAKEN]) - (one->books[WR_BOOK_TAKEN] < two->books[WR_BOOK_TAKEN]);
+    return order;
+}
+
+static void sort(struct wr_audit *audit) {
+    for (size_t i = 0; i < audit->n; i++) {
+        struct wr_audit_epoch *epoch = &audit->epochs[i];
+        epoch->place_ns = epoch->known_ns != INT64_MIN ? epoch->known_ns : place_of(audit, epoch);
+    }
+    if (audit->n > 1)
+        qsort(audit->epochs, audit->n, sizeof *audit->epochs, in_order);
 }
 
 static enum wr_result read_all(struct reading *reading) {
@@ -322,8 +363,7 @@ static enum wr_result read_all(struct reading *reading) {
     for (size_t i = 0; i < reading->audit->n; i++)
         if (wr_audit_judge(&reading->audit->epochs[i]).off > 0)
             find_holes(&reading->here, &reading->audit->epochs[i]);
-    if (reading->audit->n > 1)
-        qsort(reading->audit->epochs, reading->audit->n, sizeof *reading->audit->epochs, by_node);
+    sort(reading->audit);
     return WR_OK;
 }
 

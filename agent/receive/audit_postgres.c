@@ -20,13 +20,17 @@ const char *const wr_postgres_audit_views[] = {
     "    FROM @.gap AS g CROSS JOIN LATERAL jsonb_array_elements(\n"
     "        CASE jsonb_typeof(g.record->'accounts') WHEN 'array' THEN g.record->'accounts' ELSE '[]'::jsonb END) AS a;\n"
     "\n",
-    "-- The audit: for each epoch of a node, from its first cut to its last: stored = arrived + on the way + lost, or it is off.\n"
+    "-- The audit: for each epoch of a node, from its first cut to its last: stored = arrived + on the way + lost, or it is off. `nth`: "
+    "which of "
+    "the node's.\n"
     "CREATE OR REPLACE VIEW @.audit AS\n"
     "    WITH whole AS (\n"
-    "        SELECT node, epoch, cut, max(site) AS site, max(time) AS time FROM @.ledger GROUP BY node, epoch, cut\n"
+    "        SELECT node, epoch, cut, max(site) AS site, max(time) AS time,\n"
+    "               max(time) FILTER (WHERE time_quality IS DISTINCT FROM 'untrusted') AS known FROM @.ledger GROUP BY node, epoch, cut\n"
     "        HAVING sum(jsonb_array_length(record->'ledger')) >= max(accounts)),\n"
     "    ends AS (\n"
-    "        SELECT node, epoch, min(cut) AS first_cut, max(cut) AS last_cut, max(time) AS time,\n"
+    "        SELECT node, epoch, min(cut) AS first_cut, max(cut) AS last_cut, (array_agg(time ORDER BY cut DESC))[1] AS time,\n"
+    "               max(known) AS known,\n"
     "               (array_agg(site ORDER BY cut DESC))[1] AS site FROM whole GROUP BY node, epoch),\n"
     "    sums AS (\n"
     "        SELECT e.node, e.epoch, l.cut = e.last_cut AS at_last, l.cut = e.first_cut AS at_first, b.key AS book,\n"
@@ -49,14 +53,21 @@ const char *const wr_postgres_audit_views[] = {
     "    totals AS (\n"
     "        SELECT e.node, e.epoch, coalesce(g.books, '{}') AS books, coalesce(g.stored - g.recovered, 0) AS stored,\n"
     "               coalesce(g.recovered, 0) AS recovered, coalesce(g.lost, 0) AS lost, coalesce(g.held, 0) AS held,\n"
-    "               CASE WHEN g.merged > 0 THEN greatest(g.held_first, 0) ELSE 0 END AS carried\n"
-    "        FROM ends AS e LEFT JOIN grown AS g ON g.node = e.node AND g.epoch = e.epoch)\n"
+    "               CASE WHEN g.merged > 0 THEN greatest(g.held_first, 0) ELSE 0 END AS carried, e.known,\n"
+    "               coalesce((g.books->>'taken')::numeric, 0) AS taken\n"
+    "        FROM ends AS e LEFT JOIN grown AS g ON g.node = e.node AND g.epoch = e.epoch),\n"
+    "    placed AS (\n"
+    "        SELECT t.node, t.epoch, row_number() OVER (PARTITION BY t.node ORDER BY coalesce(t.known, (SELECT max(o.known)\n"
+    "               FROM totals AS o WHERE o.node = t.node AND o.taken <= t.taken), '-infinity'), t.known IS NULL, t.taken, t.epoch) AS "
+    "nth\n"
+    "        FROM totals AS t)\n",
     "    SELECT e.site, e.node, e.epoch, e.time, e.first_cut, e.last_cut, t.stored, k.arrived, t.lost, t.held,\n"
     "           e.last_cut - e.first_cut + 1 - k.segments AS absent, k.newer,\n"
     "           greatest(k.arrived - t.stored - t.carried, 0) + CASE WHEN e.last_cut - e.first_cut + 1 = k.segments\n"
     "               THEN greatest(t.stored - k.arrived, 0) ELSE greatest(t.stored - k.arrived - t.lost - t.held, 0) END AS off,\n"
-    "           t.recovered, t.carried, t.books\n"
-    "    FROM ends AS e JOIN totals AS t ON t.node = e.node AND t.epoch = e.epoch CROSS JOIN LATERAL (\n"
+    "           t.recovered, t.carried, t.books, p.nth\n"
+    "    FROM ends AS e JOIN totals AS t ON t.node = e.node AND t.epoch = e.epoch\n"
+    "    JOIN placed AS p ON p.node = e.node AND p.epoch = e.epoch CROSS JOIN LATERAL (\n"
     "        SELECT coalesce(sum(k.readings) FILTER (WHERE k.last <= e.last_cut), 0) AS arrived,\n"
     "               coalesce(sum(k.last - k.first + 1) FILTER (WHERE k.last <= e.last_cut), 0) AS segments,\n"
     "               coalesce(sum(k.last - k.first + 1) FILTER (WHERE k.first > e.last_cut), 0) AS newer\n"
@@ -70,8 +81,8 @@ const char *const wr_postgres_audit_views[] = {
     "-- view lost), what it still holds, and what is missing that nobody knows of (`off`).\n"
     "CREATE OR REPLACE VIEW @.standing AS\n"
     "    WITH audited AS (\n"
-    "        SELECT node, sum(off) AS off, max(time) AS as_of, (array_agg(books ORDER BY time DESC))[1] AS books,\n"
-    "               (array_agg(held ORDER BY time DESC))[1] AS held FROM @.audit GROUP BY node),\n"
+    "        SELECT node, sum(off) AS off, max(time) AS as_of, (array_agg(books ORDER BY nth DESC))[1] AS books,\n"
+    "               (array_agg(held ORDER BY nth DESC))[1] AS held FROM @.audit GROUP BY node),\n"
     "    told AS (SELECT site, node, sum(readings) AS told, max(until) AS last_loss FROM @.lost GROUP BY site, node),\n"
     "    names AS (SELECT site, node FROM @.node UNION SELECT site, node FROM @.ledger UNION SELECT site, node FROM @.gap)\n"
     "    SELECT n.site, n.node, s.state, s.cause, s.received AS since, a.as_of, b.lost, b.reasons, coalesce(t.told, 0) AS told, "
@@ -90,10 +101,10 @@ static const char epochs_sql[] =
     "WITH a AS (SELECT * FROM @.audit), k AS (SELECT node, epoch, 1 AS n FROM @.segment "
     "UNION ALL SELECT node, epoch, last - first + 1 FROM @.segment_range) "
     "SELECT site, node, epoch, first_cut, last_cut, (extract(epoch FROM time) * 1000000)::bigint, stored, lost, arrived, absent, newer, "
-    "recovered, carried, books FROM a "
-    "UNION ALL SELECT '-', k.node, k.epoch, 0, 0, 0, 0, 0, 0, 0, sum(k.n), 0, 0, '{}' FROM k "
+    "recovered, carried, books, nth FROM a "
+    "UNION ALL SELECT '-', k.node, k.epoch, 0, 0, 0, 0, 0, 0, 0, sum(k.n), 0, 0, '{}', 0 FROM k "
     "WHERE NOT EXISTS (SELECT FROM a WHERE a.node = k.node AND a.epoch = k.epoch) GROUP BY k.node, k.epoch "
-    "ORDER BY 2, 6, 3";
+    "ORDER BY 2, 15, 3";
 static const char losses_sql[] = "SELECT node, coalesce(reason, ''), coalesce(source, ''), coalesce(window_name, ''), "
                                  "least(abs(sum(readings)), 9223372036854775807)::bigint, "
                                  "(extract(epoch FROM min(since)) * 1000000)::bigint, (extract(epoch FROM max(until)) * 1000000)::bigint "
@@ -185,11 +196,13 @@ static enum wr_result find_holes(struct wr_postgres_connection *connection, stru
 
 static enum wr_result read_all(struct wr_postgres_connection *connection, struct wr_audit *audit, struct wr_error *err) {
     PGresult *found = NULL;
-    WR_TRY(ask(connection, "SELECT to_regclass('@.audit') IS NOT NULL", NULL, 0, &found, err));
+    WR_TRY(ask(connection, "SELECT count(*) > 0 FROM pg_attribute WHERE attrelid = to_regclass('@.audit') AND attname = 'nth'", NULL, 0,
+               &found, err));
     const bool made = PQntuples(found) == 1 && PQgetvalue(found, 0, 0)[0] == 't';
     PQclear(found);
     if (!made)
-        return wr_error_set(err, WR_NOT_FOUND, "schema %s has no view `audit`: run weir-receive --init", connection->options->schema);
+        return wr_error_set(err, WR_NOT_FOUND, "schema %s has no view `audit` of this version: run weir-receive --init",
+                            connection->options->schema);
     /* One moment for all questions: receivers go on writing. */
     WR_TRY(ask(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", NULL, 0, NULL, err));
     WR_TRY(take_rows(connection, epochs_sql, take_epoch, audit, err));

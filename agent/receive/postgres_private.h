@@ -57,7 +57,7 @@ extern const uint8_t wr_postgres_copy_tail[2];
     "time, site, node, alarm, rule, instance, id, transition, severity, cause, from_state, to_state, value, limit_value, unit, message, "  \
     "time_quality, record"
 #define WR_POSTGRES_GAP_COLUMNS "time, until, site, node, reason, time_quality, record"
-#define WR_POSTGRES_LEDGER_COLUMNS "time, site, node, epoch, cut, accounts, record"
+#define WR_POSTGRES_LEDGER_COLUMNS "time, site, node, epoch, cut, accounts, time_quality, record"
 WR_MUST_USE enum wr_result wr_postgres_put_aggregate(struct wr_buf *into, const struct wr_postgres_row *row, int32_t series,
                                                      const char *texts);
 WR_MUST_USE enum wr_result wr_postgres_put_alarm(struct wr_buf *into, const struct wr_message_origin *origin, const char *json, size_t len);

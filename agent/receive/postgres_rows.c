@@ -179,12 +179,13 @@ static enum wr_result put_int64_column(struct wr_buf *into, int64_t value) {
 
 enum wr_result wr_postgres_put_ledger(struct wr_buf *into, const struct wr_message_origin *origin, const struct wr_receive_ledger *ledger,
                                       const char *json, size_t len) {
-    WR_TRY(put_count(into, 7));
+    WR_TRY(put_count(into, 8));
     WR_TRY(put_time_column(into, ledger->time_ns));
     WR_TRY(put_text(into, origin->site, strlen(origin->site), ""));
     WR_TRY(put_text(into, origin->key.node, strlen(origin->key.node), ""));
     WR_TRY(put_int64_column(into, (int64_t)ledger->epoch));
     WR_TRY(put_int64_column(into, ledger->cut));
     WR_TRY(put_int64_column(into, ledger->of));
+    WR_TRY(put_quality(into, origin->time_quality));
     return put_text(into, json, len, "\x01");
 }

@@ -170,8 +170,8 @@ static enum wr_result connect_if_need_be(struct wr_postgres_sink *sink, struct w
     WR_TRY(wr_postgres_connect(&sink->connection, err));
     wr_postgres_series_forget(&sink->series);
     enum wr_result result = wr_postgres_statement(
-        sink, "SELECT count(*) > 0 FROM pg_attribute WHERE attrelid = to_regclass('@.gap') AND attname = 'time_quality'", NULL, 0, &found,
-        err);
+        sink, "SELECT count(*) > 0 FROM pg_attribute WHERE attrelid = to_regclass('@.ledger') AND attname = 'time_quality'", NULL, 0,
+        &found, err);
     const bool made = result == WR_OK && PQntuples(found) == 1 && PQgetvalue(found, 0, 0)[0] == 't';
     PQclear(found);
     if (result == WR_OK && !made) {

@@ -279,6 +279,47 @@ static void test_what_was_lost_when_whose_and_why(void **state) {
     wr_audit_fini(&audit);
 }
 
+/* A record of an epoch of a node of its own, with nothing but what was taken. */
+static void send_epoch(uint64_t epoch, enum wr_time_quality quality, int64_t time_ns, uint64_t taken) {
+    const struct wr_message_origin origin = {
+        .site = "riga", .kind = WR_MESSAGE_GAP, .keyed = true, .key = {.epoch = epoch, .seq = 1, .node = "gw-2"}, .time_quality = quality};
+    static const struct wr_account account = {.source = "floor", .window = "m1"};
+    const uint64_t books[WR_BOOKS] = {[WR_BOOK_TAKEN] = taken};
+    struct wr_buf text;
+    struct wr_json json;
+    wr_buf_init(&text, 0);
+    wr_ledger_record_begin(&json, &text, 1, epoch, time_ns, 1);
+    wr_ledger_record_account(&json, &account, books);
+    must(wr_ledger_record_end(&json));
+    must(sink.ops->begin(sink.self, &origin, &err));
+    must(sink.ops->text(sink.self, wr_buf_str(&text), text.len, &err));
+    sink.ops->end(sink.self, true);
+    wr_buf_fini(&text);
+}
+
+/* As in receive_audit_test.c: a broken store, and a boot in 1970. */
+static void test_the_newest_epoch(void **state) {
+    static const uint64_t order[] = {5, 2, 1, 4, 3};
+    char taken[32];
+    struct wr_audit audit;
+    (void)state;
+    postgres_bed_query("TRUNCATE weir.aggregate, weir.segment, weir.segment_range, weir.ledger, weir.gap", NULL, 0);
+    send_epoch(3, WR_TIME_UNTRUSTED, 7 * WR_NS_PER_S, 90);
+    send_epoch(1, WR_TIME_TRUSTED, INT64_C(1000000000) * WR_NS_PER_S, 80);
+    send_epoch(2, WR_TIME_TRUSTED, INT64_C(900000000) * WR_NS_PER_S, 70);
+    send_epoch(4, WR_TIME_CORRECTED, INT64_C(1100000000) * WR_NS_PER_S, 85);
+    send_epoch(5, WR_TIME_UNTRUSTED, 9 * WR_NS_PER_S, 10);
+    commit();
+    wr_audit_init(&audit);
+    must(wr_audit_postgres(&postgres_bed, &audit, &err));
+    assert_int_equal(audit.n, 5);
+    for (size_t i = 0; i < audit.n; i++)
+        assert_true(audit.epochs[i].epoch == order[i]);
+    postgres_bed_query("SELECT books->>'taken' FROM weir.audit WHERE nth = 5", taken, sizeof taken);
+    assert_string_equal(taken, "90");
+    wr_audit_fini(&audit);
+}
+
 static int start(void **state) {
     if (postgres_bed_start(state) != 0)
         return 1;
@@ -296,6 +337,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_audit_says_what_the_model_knows),
         cmocka_unit_test(test_what_was_lost_when_whose_and_why),
+        cmocka_unit_test(test_the_newest_epoch),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -196,6 +196,32 @@ static void from_files(void **state) {
     wr_buf_fini(&text);
 }
 
+#define BOOT_1970(epoch, quality, time, taken)                                                                                             \
+    "{\"site\":\"riga\",\"node\":\"gw-1\"," quality "\"record\":\"gap\",\"cut\":1,\"epoch\":\"c0ffee000000000" #epoch                      \
+    "\",\"time_ns\":" #time ",\"of\":1,\"ledger\":[{\"source\":\"floor\",\"window\":\"m1\",\"books\":{\"taken\":" #taken "}}]}\n"
+#define UNTRUSTED "\"time_quality\":\"untrusted\","
+
+/* The store broke, and then the machine was started without a clock: the newest books are those of 1970. */
+static void the_newest_epoch(void **state) {
+    static const uint64_t order[] = {5, 2, 1, 4, 3};
+    struct wr_audit audit;
+    struct wr_buf text;
+    (void)state;
+    put("gap-a-000001.jsonl",
+        BOOT_1970(3, UNTRUSTED, 7000000000, 90) BOOT_1970(1, "", 1000000000000000000, 80) BOOT_1970(2, "", 900000000000000000, 70)
+            BOOT_1970(4, "\"time_quality\":\"corrected\",", 1100000000000000000, 85) BOOT_1970(5, UNTRUSTED, 9000000000, 10));
+    wr_audit_init(&audit);
+    wr_buf_init(&text, 0);
+    assert_int_equal(wr_audit_files(directory, NULL, &audit, &err), WR_OK);
+    assert_int_equal(audit.n, 5);
+    for (size_t i = 0; i < 5; i++)
+        assert_true(audit.epochs[i].epoch == UINT64_C(0xc0ffee0000000000) + order[i]);
+    assert_int_equal(wr_audit_print(&audit, &text), WR_OK);
+    assert_non_null(strstr(wr_buf_str(&text), "riga/gw-1: took 90 "));
+    wr_audit_fini(&audit);
+    wr_buf_fini(&text);
+}
+
 /* Receivers go on while their files are read: what they wrote and finished since the key log was read is for the next audit. */
 static void as_of_the_key_log(void **state) {
     static const char record[] = RECORD(1, 100, 1, "\"taken\":50");
@@ -256,6 +282,7 @@ int main(void) {
         cmocka_unit_test(merged_and_recovered),
         cmocka_unit_test(expired),
         cmocka_unit_test_setup_teardown(from_files, make_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(the_newest_epoch, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(as_of_the_key_log, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(no_memory_is_said, make_directory, remove_directory),
     };

@@ -301,17 +301,26 @@ static void choose_cuts(struct reading *reading) {
     }
 }
 
+static void add_hole(struct wr_audit_epoch *epoch, int64_t first, int64_t last) {
+    if (first > last || epoch->n_holes == WR_AUDIT_HOLES)
+        return;
+    epoch->holes[epoch->n_holes].first = first;
+    epoch->holes[epoch->n_holes++].last = last;
+}
+
+/* From the first cut to the last: what lies between the ranges that are here. */
 static void find_holes(const struct wr_key_set *here, struct wr_audit_epoch *epoch) {
+    int64_t next = epoch->first_cut;
     for (size_t i = 0; i < here->n; i++) {
         const struct wr_key_stream *stream = &here->streams[i];
         if (stream->epoch != epoch->epoch || strcmp(stream->node, epoch->node) != 0)
             continue;
-        for (size_t r = 1; r < stream->n && epoch->n_holes < WR_AUDIT_HOLES; r++)
-            if (stream->ranges[r - 1].last >= epoch->first_cut && stream->ranges[r - 1].last < epoch->last_cut) {
-                epoch->holes[epoch->n_holes].first = stream->ranges[r - 1].last + 1;
-                epoch->holes[epoch->n_holes++].last = stream->ranges[r].first - 1;
-            }
+        for (size_t r = 0; r < stream->n && stream->ranges[r].first <= epoch->last_cut; r++) {
+            add_hole(epoch, next, stream->ranges[r].first - 1);
+            next = stream->ranges[r].last >= next ? stream->ranges[r].last + 1 : next;
+        }
     }
+    add_hole(epoch, next, epoch->last_cut);
 }
 
 static bool is_same_node(const struct wr_audit_epoch *one, const struct wr_audit_epoch *two) {

@@ -109,10 +109,13 @@ static const char losses_sql[] = "SELECT node, coalesce(reason, ''), coalesce(so
                                  "least(abs(sum(readings)), 9223372036854775807)::bigint, "
                                  "(extract(epoch FROM min(since)) * 1000000)::bigint, (extract(epoch FROM max(until)) * 1000000)::bigint "
                                  "FROM @.lost GROUP BY 1, 2, 3, 4 ORDER BY 1, 6";
+/* Between the keys that are here, the cuts' neighbours among them. */
 static const char holes_sql[] =
     "SELECT last + 1, next - 1 FROM (SELECT last, lead(first) OVER (ORDER BY first) AS next FROM (SELECT seq AS first, seq AS last FROM "
-    "@.segment WHERE node = $1 AND epoch = $2::bigint UNION ALL SELECT first, last FROM @.segment_range WHERE node = $1 AND epoch = "
-    "$2::bigint) AS k WHERE last BETWEEN $3::bigint AND $4::bigint) AS h WHERE next > last + 1 ORDER BY 1 LIMIT 8";
+    "@.segment WHERE node = $1 AND epoch = $2::bigint AND seq BETWEEN $3::bigint AND $4::bigint UNION ALL SELECT greatest(first, "
+    "$3::bigint), least(last, $4::bigint) FROM @.segment_range WHERE node = $1 AND epoch = $2::bigint AND last >= $3::bigint AND first <= "
+    "$4::bigint UNION ALL VALUES ($3::bigint - 1, $3::bigint - 1), ($4::bigint + 1, $4::bigint + 1)) AS k) AS h WHERE next > last + 1 "
+    "ORDER BY 1 LIMIT 8";
 _Static_assert(WR_AUDIT_HOLES == 8, "the limit of holes_sql");
 
 static enum wr_result ask(struct wr_postgres_connection *connection, const char *statement, const char *const *params, int n,

@@ -205,9 +205,14 @@ static void check(void) {
     assert_memory_equal(epoch->books, model.last_books, sizeof epoch->books);
     postgres_bed_query("SELECT off FROM weir.audit", off, sizeof off);
     assert_int_equal(strtoll(off, NULL, 10), wr_audit_judge(epoch).off); /* one verdict, written twice */
-    for (unsigned i = 0; i < epoch->n_holes; i++)
+    uint64_t named = 0;
+    for (unsigned i = 0; i < epoch->n_holes; i++) {
+        named += (uint64_t)(epoch->holes[i].last - epoch->holes[i].first + 1);
         for (int64_t seq = epoch->holes[i].first; seq <= epoch->holes[i].last; seq++)
             assert_int_not_equal(model.fates[seq], ARRIVED);
+    }
+    if (epoch->n_holes > 0 && epoch->n_holes < WR_AUDIT_HOLES)
+        assert_int_equal(named, absent);
     wr_audit_fini(&audit);
 }
 
@@ -279,6 +284,37 @@ static void test_what_was_lost_when_whose_and_why(void **state) {
     wr_audit_fini(&audit);
 }
 
+/* Somebody takes away segments at both ends, the cuts among them. */
+static void test_holes_at_the_cuts(void **state) {
+    struct wr_audit audit;
+    (void)state;
+    postgres_bed_query("TRUNCATE weir.aggregate, weir.segment, weir.segment_range, weir.ledger, weir.gap", NULL, 0);
+    model = (struct model){.next = 1};
+    cut();
+    for (int64_t seq = 2; seq < 9; seq++) {
+        store();
+        arrive(seq);
+    }
+    cut();
+    store();
+    arrive(10); /* behind it */
+    commit();
+    for (int folded = 0; folded < 2; folded++) {
+        postgres_bed_query("DELETE FROM weir.segment WHERE seq IN (1, 2, 5, 8, 9)", NULL, 0);
+        wr_audit_init(&audit);
+        must(wr_audit_postgres(&postgres_bed, &audit, &err));
+        assert_int_equal(audit.epochs[0].n_holes, 3);
+        assert_int_equal(audit.epochs[0].holes[0].first, 1);
+        assert_int_equal(audit.epochs[0].holes[0].last, 2);
+        assert_int_equal(audit.epochs[0].holes[1].first, 5);
+        assert_int_equal(audit.epochs[0].holes[1].last, 5);
+        assert_int_equal(audit.epochs[0].holes[2].first, 8);
+        assert_int_equal(audit.epochs[0].holes[2].last, 9);
+        wr_audit_fini(&audit);
+        postgres_bed_query("SELECT weir.compact('0 seconds')", NULL, 0);
+    }
+}
+
 /* A record of an epoch of a node of its own, with nothing but what was taken. */
 static void send_epoch(uint64_t epoch, enum wr_time_quality quality, int64_t time_ns, uint64_t taken) {
     const struct wr_message_origin origin = {
@@ -337,6 +373,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_audit_says_what_the_model_knows),
         cmocka_unit_test(test_what_was_lost_when_whose_and_why),
+        cmocka_unit_test(test_holes_at_the_cuts),
         cmocka_unit_test(test_the_newest_epoch),
     };
     return cmocka_run_group_tests(tests, start, stop);

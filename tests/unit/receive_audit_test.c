@@ -196,6 +196,23 @@ static void from_files(void **state) {
     wr_buf_fini(&text);
 }
 
+/* The record of the last cut is here, its segment and the one before it are not; nor are those behind the first cut. */
+static void holes_at_the_cuts(void **state) {
+    struct wr_audit audit;
+    struct wr_buf text;
+    (void)state;
+    put("gap-a-000001.jsonl", RECORD(1, 100, 1, "\"taken\":50,\"stored\":50,\"delivered\":50")
+                                  RECORD(9, 200, 1, "\"taken\":150,\"stored\":150,\"delivered\":150"));
+    put("segment-a-000001.jsonl", SEGMENT(3, 10) SEGMENT(4, 10) SEGMENT(6, 10) SEGMENT(7, 10) SEGMENT(11, 5));
+    wr_audit_init(&audit);
+    wr_buf_init(&text, 0);
+    assert_int_equal(wr_audit_files(directory, NULL, &audit, &err), WR_OK);
+    assert_int_equal(wr_audit_print(&audit, &text), WR_OK);
+    assert_non_null(strstr(wr_buf_str(&text), "; not here: segments 1 to 2, 5 to 5, 8 to 9\n"));
+    wr_audit_fini(&audit);
+    wr_buf_fini(&text);
+}
+
 #define BOOT_1970(epoch, quality, time, taken)                                                                                             \
     "{\"site\":\"riga\",\"node\":\"gw-1\"," quality "\"record\":\"gap\",\"cut\":1,\"epoch\":\"c0ffee000000000" #epoch                      \
     "\",\"time_ns\":" #time ",\"of\":1,\"ledger\":[{\"source\":\"floor\",\"window\":\"m1\",\"books\":{\"taken\":" #taken "}}]}\n"
@@ -282,6 +299,7 @@ int main(void) {
         cmocka_unit_test(merged_and_recovered),
         cmocka_unit_test(expired),
         cmocka_unit_test_setup_teardown(from_files, make_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(holes_at_the_cuts, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(the_newest_epoch, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(as_of_the_key_log, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(no_memory_is_said, make_directory, remove_directory),

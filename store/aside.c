@@ -80,7 +80,7 @@ static unsigned look(const struct wr_store *store, const char *spared, char olde
     return n;
 }
 
-bool wr_aside_remove(const struct wr_store *store, const char *name) {
+static bool remove_all(const struct wr_store *store, const char *name) {
     static const char *const parts[] = {"-wal", WR_PAGE_ONE};
     char path[PATH_BYTES];
     if (!join(store, name, "", path) || unlink(path) != 0)
@@ -91,19 +91,25 @@ bool wr_aside_remove(const struct wr_store *store, const char *name) {
     return true;
 }
 
-bool wr_aside_shrink(const struct wr_store *store, const char *name) {
+/* The end of a file, or what is left of it: *ret_gone. False: it cannot be removed. */
+static bool remove_piece(const struct wr_store *store, const char *name, bool *ret_gone) {
     char path[PATH_BYTES];
     struct stat status;
-    if (join(store, name, "", path) && stat(path, &status) == 0 && status.st_size > PIECE_BYTES &&
-        truncate(path, status.st_size - PIECE_BYTES) == 0)
-        return true;
-    (void)wr_aside_remove(store, name);
-    return false;
+    const bool cut = join(store, name, "", path) && stat(path, &status) == 0 && status.st_size > PIECE_BYTES &&
+                     truncate(path, status.st_size - PIECE_BYTES) == 0;
+    *ret_gone = !cut && remove_all(store, name);
+    return cut || *ret_gone;
 }
 
-static bool remove_oldest(const struct wr_store *store, unsigned keep, const char *spared) {
+bool wr_aside_shrink(const struct wr_store *store, const char *name) {
+    bool gone;
+    return remove_piece(store, name, &gone) && !gone;
+}
+
+static bool shrink_oldest(const struct wr_store *store, unsigned keep, const char *spared) {
     char oldest[256];
-    return look(store, spared, oldest) > keep && oldest[0] != 0 && wr_aside_remove(store, oldest);
+    bool gone;
+    return look(store, spared, oldest) > keep && oldest[0] != 0 && remove_piece(store, oldest, &gone);
 }
 
 bool wr_aside_newest(const struct wr_store *store, char ret_name[WR_ASIDE_NAME_BYTES]) {
@@ -119,8 +125,8 @@ bool wr_aside_newest(const struct wr_store *store, char ret_name[WR_ASIDE_NAME_B
     return ret_name[0] != 0;
 }
 
-bool wr_aside_remove_oldest(const struct wr_store *store, unsigned keep) {
-    return remove_oldest(store, keep, "");
+bool wr_aside_shrink_oldest(const struct wr_store *store, unsigned keep) {
+    return shrink_oldest(store, keep, "");
 }
 
 /* A name that nobody has, and that is later than those of the same second. */
@@ -156,7 +162,7 @@ enum wr_result wr_aside_put(const struct wr_store *store, bool newer, const stru
         (void)unlink(from); /* a WAL must never be applied to another database */
     if (join(store, WR_STORE_FILE, WR_PAGE_ONE, from) && (!join(store, name, WR_PAGE_ONE, to) || rename(from, to) != 0))
         (void)unlink(from);                                       /* nor a first page */
-    while (!newer && remove_oldest(store, WR_ASIDE_KEEP, name)) { /* not this one, though the clock may say that it is the oldest */
+    while (!newer && shrink_oldest(store, WR_ASIDE_KEEP, name)) { /* not this one, though the clock may say that it is the oldest */
     }
     snprintf(ret_name, WR_ASIDE_NAME_BYTES, "%s", name);
     return WR_OK;

@@ -287,7 +287,7 @@ enum wr_result wr_space_make_room(struct wr_store *store, size_t body_bytes, str
             target = need + wr_space_batch_pages(store);
         enum wr_result result = wr_space_evict_finished(store, ~0U, err);
         if (result == WR_EMPTY && must && store->page_limit < full_limit(store) && above_floor(store, 0) &&
-            wr_aside_remove_oldest(store, 0)) {
+            wr_aside_shrink_oldest(store, 0)) {
             WR_TRY(set_limit(store, present_limit(store), err)); /* data that nobody has, before data that a broken file may still hold */
             continue;
         }

@@ -366,7 +366,7 @@ enum wr_result wr_store_take_up(struct wr_store *store, const struct wr_now *now
         WR_TRY(put_aside(store, now, err));
         result = open_database(store, true, now, &store->found, err);
     }
-    while (result == WR_FULL && store->found.quarantined && wr_aside_remove_oldest(store, 1)) {
+    while (result == WR_FULL && store->found.quarantined && wr_aside_shrink_oldest(store, 1)) {
         close_database(store); /* rather room for what comes than the older of two that nobody fetched */
         result = open_database(store, true, now, &store->found, err);
     }

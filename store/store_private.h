@@ -319,12 +319,11 @@ WR_MUST_USE enum wr_result wr_schema_is_newer(sqlite3 *db, bool *ret_newer, stru
 #define WR_PAGE_ONE ".page1" /* behind the name of a database: the copy of its first page */
 /* Of all that lies aside. */
 uint64_t wr_aside_bytes(const struct wr_store *store);
-/* Removes the oldest broken one where there are more than `keep`; false: there are not. */
-bool wr_aside_remove_oldest(const struct wr_store *store, unsigned keep);
+/* Removes a piece of the oldest broken one where there are more than `keep`, all of it in the end; false: there are not, or it cannot be removed. */
+bool wr_aside_shrink_oldest(const struct wr_store *store, unsigned keep);
 /* The last one that broke. False: there is none. */
 bool wr_aside_newest(const struct wr_store *store, char ret_name[WR_ASIDE_NAME_BYTES]);
-bool wr_aside_remove(const struct wr_store *store, const char *name);
-/* The same in pieces: a large file that goes at once holds up the disk for a second. False: that was the last, or it cannot be removed. */
+/* A piece of this one: a large file that goes at once holds up the disk for a second. False: that was the last, or it cannot be removed. */
 bool wr_aside_shrink(const struct wr_store *store, const char *name);
 /* Renames the database, which is closed, with its WAL and first page. WR_IO. */
 WR_MUST_USE enum wr_result wr_aside_put(const struct wr_store *store, bool newer, const struct wr_now *now,

@@ -7,7 +7,8 @@
  * Nor what was salvaged: the broker may have had it before that store broke, and only its own key tells a receiver so.
  *
  * What was merged away is overwritten with zeros: a page that is free keeps what it held, and a salvage by pages (page_scan.c) would find there, under keys that no receiver
- * knows, readings that are in longer windows now.
+ * knows, readings that are in longer windows now. That reaches the pages where a row lies then. Others have held it before if rows beside it were evicted, since what is left on
+ * a page moves to the next one, and nothing overwrites the page: so of the first EDGE_ROWS rows that nobody has seen those stay that lie wholly on one page.
  *
  * Whose is it? Where each aggregate's account is certain (the segment's list has no other, or no other with windows of this length), all accounts are exact. Else
  * the segments become a single one, whose list is the sum of theirs.
@@ -21,6 +22,7 @@
 
 #define BODY_PAGES (WR_SEGMENT_BODY_BYTES / WR_STORE_PAGE_BYTES + 1)
 #define NOBODY UINT32_MAX
+#define EDGE_ROWS 64 /* on three pages, the most that are put in order together, lie less */
 
 struct source {
     int64_t seq;
@@ -31,6 +33,7 @@ struct batch {
     struct source sources[WR_STORE_MERGE_SEGMENTS];
     uint32_t n; /* as they were found; then those that are merged */
     uint64_t bytes;
+    int64_t edge;    /* up to this seq small rows are not merged */
     int64_t first;   /* the one it began with */
     int64_t skipped; /* the oldest that would have made it too large; 0: none */
     int64_t last;    /* that was looked at */
@@ -56,11 +59,22 @@ static bool knows_all_lengths(const struct wr_store *store) {
     return true;
 }
 
-static int64_t first_unseen(const struct wr_lane_state *lane) {
-    int64_t after = lane->merge_after;
-    after = lane->offered > after ? lane->offered : after;
-    after = lane->asked > after ? lane->asked : after;
-    return lane->handed > after ? lane->handed : after;
+static int64_t last_seen(const struct wr_lane_state *lane) {
+    const int64_t last = lane->offered > lane->asked ? lane->offered : lane->asked;
+    return lane->handed > last ? lane->handed : last;
+}
+
+static enum wr_result find_edge(struct wr_store *store, int64_t *ret_edge, struct wr_error *err) {
+    sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_WALK);
+    *ret_edge = last_seen(&store->lanes[WR_LANE_WINDOWS]);
+    sqlite3_bind_int64(row, 1, wr_row_id(WR_LANE_WINDOWS, *ret_edge));
+    sqlite3_bind_int64(row, 2, wr_row_id(WR_LANE_WINDOWS, INT64_MAX));
+    sqlite3_bind_int(row, 3, EDGE_ROWS);
+    enum wr_result result;
+    while ((result = wr_sql_row(store, row, err)) == WR_OK)
+        *ret_edge = wr_row_seq(sqlite3_column_int64(row, 0));
+    const bool known = result == WR_IO && wr_reach_skip(store, WR_LANE_WINDOWS, *ret_edge + 1) != *ret_edge + 1;
+    return result == WR_EMPTY || known ? WR_OK : wr_reach_failed(store, WR_LANE_WINDOWS, *ret_edge + 1, true, result);
 }
 
 /* Those of the next rows after *after that may be merged. WR_EMPTY: there are no more rows. */
@@ -76,9 +90,11 @@ static enum wr_result find_some(struct wr_store *store, int64_t *after, struct b
     while ((result = wr_sql_row(store, row, err)) == WR_OK) {
         const struct source source = {wr_row_seq(sqlite3_column_int64(row, 0)), (uint32_t)sqlite3_column_int64(row, 2)};
         const bool is_windows = sqlite3_column_int(row, 1) == WR_SEGMENT_AGGREGATES;
+        const bool is_small = sqlite3_column_int64(row, 5) < store->page_bytes;
         *after = source.seq;
         const bool in_reach = wr_reach_skip(store, WR_LANE_WINDOWS, source.seq) == source.seq;
-        if (is_windows && in_reach && !wr_ranges_find(&lane->acks, source.seq) && !wr_outbox_is_parked(store, source.seq)) {
+        if (is_windows && in_reach && !(is_small && source.seq <= batch->edge) && !wr_ranges_find(&lane->acks, source.seq) &&
+            !wr_outbox_is_parked(store, source.seq)) {
             batch->sources[batch->n++] = source;
             *records += source.n;
         }
@@ -92,8 +108,10 @@ static enum wr_result find_some(struct wr_store *store, int64_t *after, struct b
 
 /* The oldest segments that may be merged, never the newest: what comes next may be its neighbour. WR_EMPTY: not enough to make it worth while. */
 static enum wr_result find(struct wr_store *store, struct batch *batch, struct wr_error *err) {
-    int64_t after = first_unseen(&store->lanes[WR_LANE_WINDOWS]);
+    const struct wr_lane_state *lane = &store->lanes[WR_LANE_WINDOWS];
+    int64_t after = last_seen(lane) > lane->merge_after ? last_seen(lane) : lane->merge_after;
     uint32_t records = 0;
+    WR_TRY(find_edge(store, &batch->edge, err));
     while (batch->n < WR_STORE_MERGE_SEGMENTS && records < WR_MERGE_RECORDS)
         WR_TRY(find_some(store, &after, batch, &records, err));
     return WR_OK;

@@ -221,10 +221,10 @@ static enum wr_result open_database(struct wr_store *store, bool keep_books, con
     store->opened_boot_ns = now->boot_ns;
     wr_keep_start(store);
     wr_reach_start(store);
+    wr_page_one_save(store);
+    wr_page_one_look(store);     /* of a fresh one it brings the reserve into the file */
     wr_thrift_start(store, now); /* before the first commit: what that counts is no reserve any more */
     WR_TRY(mark(store, false, now, err));
-    wr_page_one_save(store);
-    wr_page_one_look(store);
     wr_salvage_look(store, now);
     return WR_OK;
 }

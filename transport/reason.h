@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#define WR_REASON_TOO_LARGE 0x95
+
 enum wr_reason_cure {
     WR_REASON_RETRY,  /* may be gone in a moment */
     WR_REASON_WAIT,   /* will not be gone in a moment: somebody has to do something, or the broker wants less of us */

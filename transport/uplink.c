@@ -104,6 +104,8 @@ static void session_over(struct wr_uplink *uplink, const struct wr_now *now, uin
     bool was_online = uplink->state == WR_UPLINK_ONLINE || uplink->state == WR_UPLINK_DRAINING;
     wr_uplink_retry_plan(uplink, now, random, was_online ? now->boot_ns - uplink->online_since_boot_ns : -1, event);
     (void)snprintf(uplink->stats.cause, sizeof uplink->stats.cause, "%s", cause);
+    if (was_online)
+        wr_uplink_suspect_ended(uplink, now, now->boot_ns - uplink->online_since_boot_ns, event);
     wr_uplink_rewind(uplink);
     for (size_t i = 0; i < DIRECTS; i++) {
         if (uplink->directs[i].state == DIRECT_IN_FLIGHT)
@@ -144,6 +146,7 @@ static void on_connected(struct wr_uplink *uplink, const struct wr_now *now, uin
     uplink->birth_due = true;
     wr_route_up(&uplink->route, now->boot_ns, random);
     wr_pace_drain_begin(&uplink->pace, uplink->window, now->boot_ns);
+    wr_uplink_suspect_begin(uplink);
     wr_uplink_commands_begin(uplink, now);
 }
 
@@ -170,6 +173,7 @@ static void on_delivered(struct wr_uplink *uplink, const struct wr_now *now, con
     uplink->stats.last_ack_boot_ns = now->boot_ns;
     struct item *item = wr_uplink_item_by_id(uplink, event->id);
     struct direct *direct = direct_by_id(uplink, event->id);
+    uplink->delivered += item != NULL || direct != NULL;
     if (item != NULL) { /* U1 */
         wr_pace_drain_acknowledged(&uplink->pace, item->published_boot_ns, is_pace_used(uplink), now->boot_ns);
         item->state = ITEM_ACKED;
@@ -194,7 +198,8 @@ static void on_refused(struct wr_uplink *uplink, const struct wr_now *now, const
         wr_uplink_item_refuse(uplink, item, event->reason, now->boot_ns);
     } else if (direct != NULL) {
         direct->refusals++;
-        direct->state = direct->refusals >= WR_UPLINK_REFUSALS_TO_PARK ? DIRECT_DROPPED : DIRECT_WAITING;
+        const bool hopeless = direct->refusals >= WR_UPLINK_REFUSALS_TO_PARK || event->reason == WR_REASON_TOO_LARGE;
+        direct->state = hopeless ? DIRECT_DROPPED : DIRECT_WAITING;
         direct->retry_boot_ns = wr_clock_add_ns(now->boot_ns, uplink->config.refusal_backoff_ns << (direct->refusals - 1u));
     } else if (event->id == uplink->birth_id) {
         uplink->birth_id = 0; /* a broker may forbid retained messages: the data goes all the same */
@@ -366,7 +371,7 @@ static bool next_direct_done(struct wr_uplink *uplink, struct wr_uplink_action *
 static bool next_goodbye(struct wr_uplink *uplink, const struct wr_now *now, uint64_t random, struct wr_uplink_action *action) {
     struct wr_uplink_load load;
     wr_uplink_load(uplink, &load);
-    struct direct *direct = wr_uplink_next_direct(uplink, now);
+    struct direct *direct = wr_uplink_next_direct(uplink, &load, now);
     if (direct != NULL && !uplink->goodbye_sent && load.in_flight < uplink->window)
         return wr_uplink_send_direct(uplink, direct, action);
     if (load.in_flight > 0)
@@ -476,7 +481,7 @@ int64_t wr_uplink_wake_ns(const struct wr_uplink *uplink) {
             wake = or_retry(uplink, wake, uplink->items[i].retry_boot_ns);
     }
     for (size_t i = 0; i < DIRECTS; i++) {
-        if (uplink->directs[i].state == DIRECT_WAITING && uplink->directs[i].refusals > 0)
+        if (uplink->directs[i].state == DIRECT_WAITING && uplink->directs[i].retry_boot_ns > 0)
             wake = or_retry(uplink, wake, uplink->directs[i].retry_boot_ns);
     }
     return wake;

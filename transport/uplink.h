@@ -19,13 +19,16 @@
  *   U13 no count of a budget leaves for the store before the store has told what it keeps
  *   U14 while the wall clock cannot be trusted no windows and raw readings are fetched, for clock_wait_ns from the first connection on: the store corrects them once it
  *       can be. Alarms, gaps and changes do not wait
+ *   U15 where the other side ends sessions, soon and one after the other, over messages that it has not answered, one goes at a time until a window of them was answered.
+ *       What such a session ends over is as if refused, and goes alone from then on; it is parked only where no session ended over another one meanwhile, and others
+ *       were acknowledged
  *
  * What goes wrong, and what happens then: the link is down or breaks: full-jitter backoff, reset only after a stable session; a reason that somebody has to do
  * something about (transport/reason.h): at least half of a longer pause; several brokers: the route says which is next, and the pause grows with each round; the broker
  * stops acknowledging, or leaves a message out while it acknowledges later ones: after ack_timeout the session is closed ("connected" proves nothing), so that
  * what was left out is sent again, and this counts as a refusal of it; one segment is refused (reason >= 0x80):
- * retried after a backoff of its own while others pass, parked after five refusals; a message above the server's maximum packet size: parked
- * at once; commands are not granted: the data goes all the same, and they are asked for again after subscribe_retry_ns and with the next connection; the connection
+ * retried after a backoff of its own while others pass, parked after five refusals, but not for a reason that is about the node (not authorised, quota exceeded):
+ * somebody will do something about that, and then it goes; a message above the server's maximum packet size: parked at once; commands are not granted: the data goes all the same, and they are asked for again after subscribe_retry_ns and with the next connection; the connection
  * ends before a subscription is answered (there are brokers that close it instead of refusing), three times in a row: the next one asks only after
  * subscribe_retry_ns; a stop: nothing new is fetched, what is in flight may finish until the deadline.
  *
@@ -187,6 +190,7 @@ struct wr_uplink_stats {
     uint32_t in_flight;
     uint32_t in_flight_bytes;
     uint32_t window; /* what the broker left of it */
+    uint32_t max_packet_bytes; /* what it takes; UINT32_MAX: anything */
     uint32_t pace;         /* how much of the window is used */
     int64_t latency_ns;    /* from publish to PUBACK, smoothed; 0: none yet */
     uint64_t pace_cuts;

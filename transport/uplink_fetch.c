@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "transport/reason.h"
 #include "transport/uplink_private.h"
 
-#define REASON_TOO_LARGE 0x95
 #define GET_MAX 8             /* segments a GET asks for, so that lanes and cursors take turns */
 #define ESTIMATE_START 65536u /* of a lane from which nothing came yet */
 #define OFFER_NONE INT64_C(-1)
@@ -52,17 +52,23 @@ static struct item *item_new(struct wr_uplink *uplink) {
     return NULL;
 }
 
+static bool is_put_off(const struct item *item) {
+    return item->refusals > 0 || item->suspicion.stands;
+}
+
 void wr_uplink_load(const struct wr_uplink *uplink, struct wr_uplink_load *ret_load) {
     struct wr_uplink_load load = {0};
     for (size_t i = 0; i < uplink->n_items; i++) {
         const struct item *item = &uplink->items[i];
         bool waits = item->state == ITEM_REFUSED || item->state == ITEM_ASKED || item->state == ITEM_HELD || item->state == ITEM_IN_FLIGHT;
-        if (waits && item->refusals > 0)
+        if (waits && is_put_off(item))
             load.refused[item->lane != WR_LANE_ALARMS]++;
         if (item->state == ITEM_IN_FLIGHT) {
+            load.suspect |= item->suspicion.stands;
             load.in_flight++;
             load.in_flight_bytes += item->bytes;
         } else if (item->state == ITEM_HELD || item->state == ITEM_ASKED) {
+            load.alarms += item->lane == WR_LANE_ALARMS;
             load.occupied++;
             load.occupied_bytes += item->bytes;
         }
@@ -70,6 +76,7 @@ void wr_uplink_load(const struct wr_uplink *uplink, struct wr_uplink_load *ret_l
     for (size_t i = 0; i < DIRECTS; i++) {
         const struct direct *direct = &uplink->directs[i];
         if (direct->state == DIRECT_IN_FLIGHT) {
+            load.suspect |= direct->suspicion.stands;
             load.in_flight++;
             load.in_flight_bytes += (uint32_t)direct->message.payload_len;
         } else if (direct->state == DIRECT_WAITING) {
@@ -82,6 +89,7 @@ void wr_uplink_load(const struct wr_uplink *uplink, struct wr_uplink_load *ret_l
         for (size_t lane = 0; lane < WR_LANES; lane++) {
             const struct cursor *cursor = &uplink->cursors[c][lane];
             if (cursor->asked) {
+                load.alarms += lane == WR_LANE_ALARMS;
                 load.occupied += cursor->asked_left;
                 load.occupied_bytes += (uint64_t)cursor->asked_left * uplink->estimate_bytes[lane];
             }
@@ -158,7 +166,7 @@ static void on_segment(struct wr_uplink *uplink, const struct wr_now *now, struc
         return;
     }
     if (encoded != WR_OK || too_large) {
-        item->reason = encoded == WR_OK ? REASON_TOO_LARGE : 0;
+        item->reason = encoded == WR_OK ? WR_REASON_TOO_LARGE : 0;
         item->state = ITEM_PARKING;
         return;
     }
@@ -213,12 +221,22 @@ void wr_uplink_on_store(struct wr_uplink *uplink, const struct wr_now *now, stru
     wr_segment_free(&reply->segment);
 }
 
+/* A reason that is about the node is gone for all of them once somebody has done something; that memory is short, with time. Of a few others the fifth time is enough,
+ * and a size does not change. */
+static bool is_hopeless(const struct item *item) {
+    const enum wr_reason_cure cure = wr_reason_cure(item->reason);
+    if (item->reason == 0 || (item->reason >= 0x80 && (cure == WR_REASON_WAIT || cure == WR_REASON_SLOWER)))
+        return false;
+    return item->refusals >= WR_UPLINK_REFUSALS_TO_PARK || item->reason == WR_REASON_TOO_LARGE;
+}
+
 void wr_uplink_item_refuse(struct wr_uplink *uplink, struct item *item, uint8_t reason, int64_t now_boot_ns) {
     wr_segment_free(&item->segment);
-    item->refusals++;
+    if (item->refusals < WR_UPLINK_REFUSALS_TO_PARK)
+        item->refusals++;
     item->reason = reason;
     uplink->stats.refused++;
-    if (item->refusals >= WR_UPLINK_REFUSALS_TO_PARK) {
+    if (is_hopeless(item)) {
         item->state = ITEM_PARKING;
         return;
     }
@@ -232,7 +250,7 @@ void wr_uplink_rewind(struct wr_uplink *uplink) {
         if (item->state != ITEM_HELD && item->state != ITEM_IN_FLIGHT && item->state != ITEM_ASKED)
             continue;
         uplink->stats.resent += item->state == ITEM_IN_FLIGHT;
-        if (item->refusals > 0) { /* its refusals must not be forgotten */
+        if (is_put_off(item)) { /* its refusals must not be forgotten */
             wr_segment_free(&item->segment);
             item->state = ITEM_REFUSED;
             continue;
@@ -267,14 +285,15 @@ static void request_get(struct wr_uplink *uplink, struct wr_uplink_request *requ
     };
 }
 
-static bool cursor_wants(const struct wr_uplink *uplink, enum wr_cursor which, size_t lane) {
+bool wr_uplink_cursor_wants(const struct wr_uplink *uplink, const struct wr_uplink_load *load, enum wr_cursor which, size_t lane) {
     const struct cursor *cursor = &uplink->cursors[which][lane];
     return cursor->maybe_more && !cursor->asked && (which == WR_CURSOR_LIVE || cursor->position < uplink->start_seq) &&
-           !wr_uplink_budget_bars(uplink, which, lane) && !wr_uplink_clock_bars(uplink, lane);
+           load->refused[lane != WR_LANE_ALARMS] < WR_UPLINK_REFUSED && !wr_uplink_budget_bars(uplink, which, lane) &&
+           !wr_uplink_clock_bars(uplink, lane);
 }
 
 /* How many segments of a lane the window has room for. A part of it is kept for lane 0 (U5). */
-static uint32_t room_for(const struct wr_uplink *uplink, const struct wr_uplink_load *load, uint8_t lane) {
+static uint32_t room_in_window(const struct wr_uplink *uplink, const struct wr_uplink_load *load, uint8_t lane) {
     uint32_t messages = uplink->window;
     uint64_t bytes = uplink->config.window_bytes;
     if (lane != WR_LANE_ALARMS && messages > 1) {
@@ -297,9 +316,15 @@ static uint32_t room_for(const struct wr_uplink *uplink, const struct wr_uplink_
     return n == 0 && load->occupied == 0 ? 1 : n; /* one that is larger than the window still goes, alone */
 }
 
+/* What is held for its rate, or its turn, must not keep an alarm out where the window has no part to keep for it. */
+static uint32_t room_for(const struct wr_uplink *uplink, const struct wr_uplink_load *load, uint8_t lane) {
+    const uint32_t n = room_in_window(uplink, load, lane);
+    return n == 0 && lane == WR_LANE_ALARMS && load->alarms == 0 && load->in_flight < uplink->window ? 1 : n;
+}
+
 static bool get_cursor(struct wr_uplink *uplink, const struct wr_uplink_load *load, const struct wr_now *now, enum wr_cursor which,
                        uint8_t lane, struct wr_uplink_request *request) {
-    if (!cursor_wants(uplink, which, lane) || load->refused[lane != WR_LANE_ALARMS] >= WR_UPLINK_REFUSED)
+    if (!wr_uplink_cursor_wants(uplink, load, which, lane))
         return false;
     uint32_t n = wr_uplink_budget_allows(uplink, now, lane, room_for(uplink, load, lane));
     if (n == 0)
@@ -313,16 +338,27 @@ static bool get_cursor(struct wr_uplink *uplink, const struct wr_uplink_load *lo
     return true;
 }
 
-/* Segments that were refused and may be tried again; lane 0 before the others. */
+/* Lane 0, then what is no suspect, by age; of suspects the one that has waited longest: the same one first, each time, would end the session before any other is tried. */
+static bool goes_before(const struct item *one, const struct item *other) {
+    const bool alarm = one->lane == WR_LANE_ALARMS;
+    if (alarm != (other->lane == WR_LANE_ALARMS))
+        return alarm;
+    if (one->suspicion.stands != other->suspicion.stands)
+        return !one->suspicion.stands;
+    return one->suspicion.stands ? one->retry_boot_ns < other->retry_boot_ns : one->seq < other->seq;
+}
+
+/* Segments that were refused and may be tried again. */
 static bool get_retry(struct wr_uplink *uplink, const struct wr_uplink_load *load, const struct wr_now *now,
                       struct wr_uplink_request *request) {
+    const bool suspects[] = {wr_uplink_suspect_turn(uplink, load, false), wr_uplink_suspect_turn(uplink, load, true)};
     struct item *due = NULL;
     for (size_t i = 0; i < uplink->n_items; i++) {
         struct item *item = &uplink->items[i];
-        if (item->state != ITEM_REFUSED || item->retry_boot_ns > now->boot_ns)
+        if (item->state != ITEM_REFUSED || item->retry_boot_ns > now->boot_ns ||
+            (item->suspicion.stands && !suspects[item->lane == WR_LANE_ALARMS]))
             continue;
-        bool before = due == NULL || (item->lane == WR_LANE_ALARMS) > (due->lane == WR_LANE_ALARMS) ||
-                      ((item->lane == WR_LANE_ALARMS) == (due->lane == WR_LANE_ALARMS) && item->seq < due->seq);
+        bool before = due == NULL || goes_before(item, due);
         if (before)
             due = item;
     }
@@ -334,9 +370,9 @@ static bool get_retry(struct wr_uplink *uplink, const struct wr_uplink_load *loa
     return true;
 }
 
-static bool wants_any(const struct wr_uplink *uplink, enum wr_cursor which) {
+static bool wants_any(const struct wr_uplink *uplink, const struct wr_uplink_load *load, enum wr_cursor which) {
     for (size_t lane = WR_LANE_CHANGES; lane < WR_LANES; lane++) {
-        if (cursor_wants(uplink, which, lane))
+        if (wr_uplink_cursor_wants(uplink, load, which, lane))
             return true;
     }
     return false;
@@ -354,7 +390,7 @@ static bool get_any(struct wr_uplink *uplink, const struct wr_uplink_load *load,
 /* Live before backfill, but backfill keeps its share while both want. */
 static bool get_fair(struct wr_uplink *uplink, const struct wr_uplink_load *load, const struct wr_now *now,
                      struct wr_uplink_request *request) {
-    bool both = wants_any(uplink, WR_CURSOR_LIVE) && wants_any(uplink, WR_CURSOR_BACKFILL);
+    bool both = wants_any(uplink, load, WR_CURSOR_LIVE) && wants_any(uplink, load, WR_CURSOR_BACKFILL);
     enum wr_cursor first = both && uplink->balance < 0 ? WR_CURSOR_BACKFILL : WR_CURSOR_LIVE;
     bool found = get_any(uplink, load, now, first, request) ||
                  get_any(uplink, load, now, first == WR_CURSOR_LIVE ? WR_CURSOR_BACKFILL : WR_CURSOR_LIVE, request);

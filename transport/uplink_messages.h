@@ -44,6 +44,7 @@ enum wr_cursor {
     WR_CURSOR_RETRY,
 };
 
+#define WR_UPLINK_HANGUP 0x02     /* likewise: it ended each session in which this one came */
 #define WR_UPLINK_UNANSWERED 0x01 /* no MQTT reason: the broker answered later messages, and never this one */
 
 enum wr_uplink_request_kind {
@@ -58,7 +59,7 @@ struct wr_uplink_request {
     uint8_t kind;   /* enum wr_uplink_request_kind */
     uint8_t lane;   /* enum wr_lane; COUNT: enum wr_budget_period */
     uint8_t cursor; /* GET: enum wr_cursor */
-    uint8_t reason; /* PARK: the MQTT reason code of the last refusal; 0x95: too large; 0: cannot be encoded; WR_UPLINK_UNANSWERED */
+    uint8_t reason; /* PARK: the MQTT reason code of the last refusal; 0x95: too large; 0: cannot be encoded; WR_UPLINK_UNANSWERED, WR_UPLINK_HANGUP */
     bool urgent;    /* COUNT: on disk within a second */
     uint32_t max_segments; /* GET */
     uint64_t epoch;

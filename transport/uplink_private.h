@@ -1,5 +1,5 @@
 /* Shared by uplink.c (states, session, what is due), uplink_fetch.c (cursors, segments under way), uplink_send.c (what goes next), uplink_retry.c (which broker next,
- * and when) uplink_schedule.c (whether to be connected), uplink_budget.c (what may be spent), uplink_clock.c (what waits for the clock) and uplink_commands.c (the subscription). Nobody else
+ * and when) uplink_schedule.c (whether to be connected), uplink_budget.c (what may be spent), uplink_clock.c (what waits for the clock), uplink_suspect.c (what sessions end over) and uplink_commands.c (the subscription). Nobody else
  * includes it. */
 #ifndef WEIR_TRANSPORT_UPLINK_PRIVATE_H
 #define WEIR_TRANSPORT_UPLINK_PRIVATE_H
@@ -22,12 +22,20 @@ enum item_state {
     ITEM_PARKING,   /* the PARK has not left yet */
 };
 
+/* Whether a session ended over a message (U15): then it goes alone. */
+struct suspicion {
+    bool stands;
+    uint8_t times;         /* so often, and none over another message meanwhile */
+    uint64_t delivered;    /* by the uplink, when it began */
+    uint64_t elsewhere;    /* hang-ups over others, when it was confirmed last */
+};
+
 struct item {
     uint8_t state;
     uint8_t lane;
     uint8_t cursor; /* that found it first */
     uint8_t reason;
-    uint8_t refusals; /* above 0: fetched again by a GET of its own, not by a cursor */
+    uint8_t refusals; /* above 0, or suspicion: fetched again by a GET of its own, not by a cursor */
     uint32_t bytes;   /* payload */
     int64_t seq;
     uint64_t id;     /* of the publish */
@@ -35,6 +43,7 @@ struct item {
     uint64_t ticket; /* ASKED */
     int64_t retry_boot_ns;
     int64_t published_boot_ns; /* IN_FLIGHT */
+    struct suspicion suspicion;
     struct wr_segment segment;
 };
 
@@ -57,6 +66,7 @@ struct direct {
     uint8_t refusals;
     uint64_t id; /* of the publish */
     uint64_t order;
+    struct suspicion suspicion;
     int64_t retry_boot_ns;
     struct wr_uplink_direct message;
 };
@@ -74,6 +84,11 @@ struct wr_uplink {
     uint64_t answered_id;      /* of the present session: the newest publish that was answered */
     uint64_t overtaken_id;     /* the oldest publish in flight, if it is older than that; 0: none */
     int64_t overtaken_boot_ns; /* since when */
+    uint8_t hangups;  /* U15: sessions in a row that the other side ended, soon, over what it had not answered */
+    uint64_t delivered;         /* segments and direct messages, in all */
+    uint64_t delivered_before;  /* the present session */
+    uint64_t hangups_elsewhere; /* in all, while no suspect was in flight */
+    uint32_t careful; /* of the present session: so many answers to come until more than one message goes at a time */
     bool close_due;
     bool close_clean;
     uint64_t close_connection;
@@ -135,6 +150,8 @@ struct wr_uplink_load {
     uint64_t occupied_bytes;
     uint32_t refused[2]; /* waiting after a refusal: lane 0, other lanes */
     uint32_t direct_waiting;
+    uint32_t alarms;  /* of lane 0, held or asked for */
+    bool suspect;     /* one is in flight */
 };
 void wr_uplink_load(const struct wr_uplink *uplink, struct wr_uplink_load *ret_load);
 
@@ -147,11 +164,18 @@ void wr_uplink_answered(struct wr_uplink *uplink, const struct wr_now *now, uint
 void wr_uplink_item_refuse(struct wr_uplink *uplink, struct item *item, uint8_t reason, int64_t now_boot_ns);
 /* The connection is gone: everything unacknowledged goes back to its cursor (U6). */
 void wr_uplink_rewind(struct wr_uplink *uplink);
+/* Whoever ends session after session (U15): one ended after lasted_ns; one begins; a message was answered; whether it is the turn of suspects;
+ * whether a message may go now. */
+void wr_uplink_suspect_ended(struct wr_uplink *uplink, const struct wr_now *now, int64_t lasted_ns, const struct wr_session_event *event);
+void wr_uplink_suspect_begin(struct wr_uplink *uplink);
+void wr_uplink_suspect_answered(struct wr_uplink *uplink);
+bool wr_uplink_suspect_turn(const struct wr_uplink *uplink, const struct wr_uplink_load *load, bool urgent);
+bool wr_uplink_suspect_lets(const struct wr_uplink *uplink, const struct wr_uplink_load *load, bool suspect);
 /* Begins an action of the present connection. True. */
 bool wr_uplink_act(struct wr_uplink_action *action, enum wr_uplink_action_kind kind, const struct wr_uplink *uplink);
 /* What goes next while online; the direct message whose turn it is, NULL: none; publishes it. */
 bool wr_uplink_next_publish(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_action *action);
-struct direct *wr_uplink_next_direct(struct wr_uplink *uplink, const struct wr_now *now);
+struct direct *wr_uplink_next_direct(struct wr_uplink *uplink, const struct wr_uplink_load *load, const struct wr_now *now);
 bool wr_uplink_send_direct(struct wr_uplink *uplink, struct direct *direct, struct wr_uplink_action *action);
 /* Whether to be connected now: sets `open` and `look_boot_ns`. */
 void wr_uplink_look(struct wr_uplink *uplink, const struct wr_now *now);
@@ -172,6 +196,8 @@ int64_t wr_uplink_budget_wake_ns(const struct wr_uplink *uplink);
 void wr_uplink_clock_look(struct wr_uplink *uplink, const struct wr_now *now);
 bool wr_uplink_clock_bars(const struct wr_uplink *uplink, size_t lane);
 int64_t wr_uplink_clock_wake_ns(const struct wr_uplink *uplink);
+/* Whether a cursor has something to ask for, and may. */
+bool wr_uplink_cursor_wants(const struct wr_uplink *uplink, const struct wr_uplink_load *load, enum wr_cursor which, size_t lane);
 /* The next request to the store that is due while online. */
 bool wr_uplink_next_request(struct wr_uplink *uplink, const struct wr_now *now, struct wr_uplink_request *ret_request);
 /* Commands (U7): a session begins, ends; the SUBACK comes; whether to ask now, which counts as asked; when time alone makes that due. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "transport/reason.h"
 #include "transport/trace.h"
 #include "transport/uplink_runner_private.h"
 
@@ -64,12 +65,24 @@ static void wrap(const struct wr_uplink_runner *runner, const struct wr_segment 
     };
 }
 
+/* What is larger than the broker takes would end the session, each time: it counts as refused by it (a segment does not come so far). */
+static bool is_too_large(struct wr_uplink_runner *runner, const struct wr_now *now, const struct wr_session_publish *what) {
+    if (wr_session_packet_bytes(what, version_of(runner)) <= runner->snapshot.max_packet_bytes)
+        return false;
+    const struct wr_session_event event = {
+        .kind = WR_SESSION_REFUSED, .reason = WR_REASON_TOO_LARGE, .connection = what->connection, .id = what->id};
+    wr_uplink_on_session(runner->uplink, now, wr_clock_random_u64(runner->config.clock), &event);
+    return true;
+}
+
 /* WR_CLOSED is no failure: the session tells the loss itself, with its cause. */
 static void publish(struct wr_uplink_runner *runner, const struct wr_now *now, const struct wr_uplink_action *action,
                     struct wr_session_publish *what) {
     struct wr_error err = {0};
     what->connection = action->connection;
     what->id = action->id;
+    if (is_too_large(runner, now, what))
+        return;
     enum wr_result result = runner->config.ops->publish(runner->config.self, what, &err);
     if (result != WR_OK && result != WR_CLOSED)
         wr_uplink_on_publish_failed(runner->uplink, now, wr_clock_random_u64(runner->config.clock), err.text);

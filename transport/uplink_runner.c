@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "transport/paho.h"
+#include "transport/reason.h"
 #include "transport/uplink_runner_private.h"
 
 #define TURN 64 /* messages taken from a channel before actions are carried out */
@@ -35,6 +37,9 @@ static void request(struct wr_uplink_runner *runner, const struct wr_uplink_requ
     char text[128];
     if (what->reason == 0)
         (void)snprintf(text, sizeof text, "cannot be encoded");
+    else if (what->reason == WR_UPLINK_HANGUP)
+        (void)snprintf(text, sizeof text, "the broker ended the session each of the last %d times that it came",
+                       WR_UPLINK_REFUSALS_TO_PARK);
     else if (what->reason == WR_UPLINK_UNANSWERED)
         (void)snprintf(text, sizeof text, "sent %d times, and never acknowledged by the broker", WR_UPLINK_REFUSALS_TO_PARK);
     else
@@ -102,7 +107,19 @@ static void tell_link(struct wr_uplink_runner *runner, const struct wr_uplink_st
     struct wr_uplink_notice notice = {
         .kind = WR_UPLINK_NOTICE_STATE, .from = (uint8_t)runner->told, .to = (uint8_t)state, .text = failed ? stats->cause : ""};
     runner->told = state;
+    if (failed)
+        runner->told_refusal = 0;
     notify(runner, notice);
+}
+
+static void tell_refusal(struct wr_uplink_runner *runner, uint8_t reason) {
+    if (reason == runner->told_refusal)
+        return;
+    runner->told_refusal = reason;
+    char text[160];
+    const char *advice = wr_reason_advice(reason);
+    (void)snprintf(text, sizeof text, "%s (0x%02X)%s%s", wr_paho_reason_name(reason), reason, advice[0] != '\0' ? ": " : "", advice);
+    notify(runner, (struct wr_uplink_notice){.kind = WR_UPLINK_NOTICE_REFUSED, .text = text});
 }
 
 /* Told when it is known: a subscription under way is no news. */
@@ -152,6 +169,8 @@ static void act_all(struct wr_uplink_runner *runner, const struct wr_now *now) {
 
 static void take_event(struct wr_uplink_runner *runner, const struct wr_now *now, const struct wr_session_event *event) {
     wr_uplink_on_session(runner->uplink, now, random_of(runner), event);
+    if (event->kind == WR_SESSION_REFUSED)
+        tell_refusal(runner, event->reason);
     if (event->kind != WR_SESSION_DELIVERED && event->kind != WR_SESSION_REFUSED)
         tell_state(runner);
 }

@@ -31,6 +31,7 @@ enum wr_uplink_notice_kind {
     WR_UPLINK_NOTICE_STATE,       /* state changed from `from` to `to`; text: why, where something failed */
     WR_UPLINK_NOTICE_DIRECT_DONE, /* direct message `id`: delivered, or given up */
     WR_UPLINK_NOTICE_PARKED,      /* segment (lane, seq) was parked; text says why */
+    WR_UPLINK_NOTICE_REFUSED,     /* the broker refuses messages, for a reason that was not told in this session: text */
     WR_UPLINK_NOTICE_COMMANDS,    /* commands are heard on this connection (`granted`); or they are not: text says why */
     WR_UPLINK_NOTICE_BUDGET,      /* the byte budget is tighter (enum wr_budget_level `to`) than it was since it was free last; or free again */
 };

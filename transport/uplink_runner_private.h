@@ -23,6 +23,7 @@ struct wr_uplink_runner {
     uint64_t answer; /* number of the last one taken */
     enum wr_uplink_state told; /* the state of the last notice */
     enum wr_uplink_commands told_commands;
+    uint8_t told_refusal;  /* the reason told last in this session; 0: none */
     uint8_t told_budget;   /* the tightest level told since it was free last */
     int64_t wire_boot_ns;  /* when the wire's count is read next */
     pthread_mutex_t lock;      /* over snapshot */

@@ -9,9 +9,12 @@ static bool alarm_waits(const struct wr_uplink *uplink) {
         return false;
     if (live->maybe_more || (backfill->maybe_more && backfill->position < uplink->start_seq))
         return true;
-    for (size_t i = 0; i < uplink->n_items; i++)
-        if (uplink->items[i].state != ITEM_FREE && uplink->items[i].lane == WR_LANE_ALARMS)
-            return true;
+    for (size_t i = 0; i < uplink->n_items; i++) {
+        const struct item *item = &uplink->items[i];
+        if (item->state != ITEM_FREE && item->lane == WR_LANE_ALARMS && item->refusals < WR_UPLINK_REFUSALS_TO_PARK &&
+            item->suspicion.times < WR_UPLINK_REFUSALS_TO_PARK)
+            return true; /* one that the broker refuses until somebody does something does not hold the link open */
+    }
     return false;
 }
 

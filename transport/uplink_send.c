@@ -16,11 +16,21 @@ static struct item *next_segment(struct wr_uplink *uplink) {
     return next;
 }
 
-struct direct *wr_uplink_next_direct(struct wr_uplink *uplink, const struct wr_now *now) {
+/* As of segments: in the order in which they came, suspects last, and of these the one that has waited longest. */
+static bool goes_before(const struct direct *one, const struct direct *other) {
+    if (one->suspicion.stands != other->suspicion.stands)
+        return !one->suspicion.stands;
+    return one->suspicion.stands ? one->retry_boot_ns < other->retry_boot_ns : one->order < other->order;
+}
+
+struct direct *wr_uplink_next_direct(struct wr_uplink *uplink, const struct wr_uplink_load *load, const struct wr_now *now) {
     struct direct *next = NULL;
+    const bool suspects = wr_uplink_suspect_turn(uplink, load, true);
     for (size_t i = 0; i < DIRECTS; i++) {
         struct direct *direct = &uplink->directs[i];
-        if (direct->state == DIRECT_WAITING && direct->retry_boot_ns <= now->boot_ns && (next == NULL || direct->order < next->order))
+        if (direct->state != DIRECT_WAITING || direct->retry_boot_ns > now->boot_ns || (direct->suspicion.stands && !suspects))
+            continue;
+        if (next == NULL || goes_before(direct, next))
             next = direct;
     }
     return next;
@@ -78,9 +88,11 @@ bool wr_uplink_next_publish(struct wr_uplink *uplink, const struct wr_now *now, 
         return true;
     }
     struct item *item = next_segment(uplink);
-    struct direct *direct = wr_uplink_next_direct(uplink, now);
+    struct direct *direct = wr_uplink_next_direct(uplink, &load, now);
     bool direct_first = direct != NULL && (item == NULL || item->lane != WR_LANE_ALARMS);
     if (!direct_first && item == NULL)
+        return false;
+    if (!wr_uplink_suspect_lets(uplink, &load, direct_first ? direct->suspicion.stands : item->suspicion.stands))
         return false;
     size_t bytes = direct_first ? direct->message.payload_len : item->bytes;
     if (load.in_flight_bytes > 0 && load.in_flight_bytes + bytes > uplink->config.window_bytes)
@@ -103,6 +115,7 @@ static uint64_t oldest_in_flight(const struct wr_uplink *uplink) {
 
 /* A broker answers in the order of the publishes (MQTT 5.0 and 3.1.1, 4.6), or nearly so (where its queues are in a cluster). */
 void wr_uplink_answered(struct wr_uplink *uplink, const struct wr_now *now, uint64_t id) {
+    wr_uplink_suspect_answered(uplink);
     if (id > uplink->answered_id)
         uplink->answered_id = id;
     const uint64_t oldest = oldest_in_flight(uplink);

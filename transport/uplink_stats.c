@@ -19,6 +19,7 @@ void wr_uplink_stats(const struct wr_uplink *uplink, struct wr_uplink_stats *ret
     ret_stats->commands = (uint8_t)uplink->commands;
     ret_stats->in_flight_bytes = load.in_flight_bytes;
     ret_stats->window = uplink->window;
+    ret_stats->max_packet_bytes = uplink->max_packet_bytes;
     ret_stats->pace = uplink->pace.limit;
     ret_stats->latency_ns = uplink->pace.latency_ns;
     ret_stats->pace_cuts = uplink->pace.cuts;

@@ -104,6 +104,9 @@ static void notify(void *user, const struct wr_uplink_notice *notice) {
     case WR_UPLINK_NOTICE_BUDGET:
         say_budget(link, (enum wr_budget_level)notice->to);
         break;
+    case WR_UPLINK_NOTICE_REFUSED:
+        WR_LOG_WITH(WR_LOG_WARN, "uplink", "the broker refuses messages", WR_LOG_STR("error", notice->text));
+        break;
     case WR_UPLINK_NOTICE_PARKED:
         WR_LOG_WITH(WR_LOG_ERROR, "uplink", "segment parked: the broker does not take it", WR_LOG_INT("lane", notice->lane),
                     WR_LOG_INT("seq", notice->seq), WR_LOG_STR("error", notice->text));

@@ -33,6 +33,7 @@ static void on_notice(void *user, const struct wr_uplink_notice *notice) {
     struct uplink_bench *bench = user;
     if (notice->kind == WR_UPLINK_NOTICE_DIRECT_DONE)
         bench->directs_delivered += notice->delivered;
+    bench->refusals += notice->kind == WR_UPLINK_NOTICE_REFUSED;
     if (notice->kind == WR_UPLINK_NOTICE_STATE && notice->to == WR_UPLINK_OFFLINE) {
         (void)snprintf(bench->cause, sizeof bench->cause, "%s", notice->text);
         bench->offline++;

@@ -35,6 +35,7 @@ struct uplink_bench {
     size_t body_bytes;
     _Atomic unsigned directs_delivered;
     _Atomic unsigned offline;          /* notices */
+    _Atomic unsigned refusals;         /* likewise */
     char cause[WR_UPLINK_CAUSE_BYTES]; /* of the last offline notice; read when the runner is stopped */
 };
 

@@ -160,6 +160,7 @@ static void refused_segments_do_not_block(void **state) {
     assert_true(bench.acked[8]);
     assert_true(bench.acked[9]);
     assert_int_equal(bench.offline, 0);
+    assert_in_range(bench.refusals, 2, 7); /* told: each reason, not each message */
     wr_test_peer_stop(&peer);
 }
 
@@ -170,7 +171,19 @@ static void a_segment_above_the_packet_size_is_parked(void **state) {
     struct wr_uplink_runner_config config = uplink_bench_config(dir, peer.port, false);
     struct uplink_bench bench;
     uplink_bench_open(&bench, &config, 20);
+    for (uint64_t id = 1; id <= 2; id++) {
+        const size_t len = id == 1 ? 600 : 10;
+        assert_int_equal(
+            wr_channel_try_send(
+                bench.directs, &(struct wr_uplink_direct){.id = id, .topic = "t", .payload = calloc(1, len), .payload_len = len, .qos = 1}),
+            WR_OK);
+    }
     uplink_bench_serve(&bench, 20); /* bodies of 500 bytes; alarms and changes are JSON of 12 */
+    while (bench.directs_delivered == 0)
+        (void)uplink_bench_turn(&bench, wr_clock_boot_ns(wr_clock_real()) + 10 * WR_NS_PER_MS);
+    struct wr_uplink_status status;
+    wr_uplink_runner_status(bench.runner, &status);
+    assert_int_equal(status.uplink.direct_dropped, 1); /* it would end each session */
     uplink_bench_close(&bench);
     for (int64_t seq = 1; seq <= 20; seq++)
         assert_int_equal(bench.parked[seq], uplink_bench_lane(seq) == WR_LANE_WINDOWS);

@@ -547,6 +547,224 @@ static void a_refused_segment_that_finds_no_room_is_waited_for(void **state) {
     wr_uplink_free(bench.uplink);
 }
 
+/* ---- what a broker does not take ---- */
+
+/* A store with windows 1 to n, one more each second, and a broker that closes the connection whenever it sees `poison`. */
+struct suspects {
+    struct bench bench;
+    int64_t n;
+    int64_t poison;   /* 0: each of them */
+    int64_t sent[64]; /* in the order of publishing: seq, 0: anything else */
+    uint64_t ids[64];
+    unsigned n_sent;
+    bool acked[200];
+    int64_t parked; /* 0: none */
+    uint8_t park_reason;
+    unsigned sessions;
+};
+
+static void suspects_open(struct suspects *suspects, int64_t n, int64_t poison) {
+    *suspects = (struct suspects){.n = n, .poison = poison};
+    bench_open(&suspects->bench);
+    struct wr_uplink_reply ready = {.kind = WR_UPLINK_READY, .epoch = 1};
+    wr_uplink_on_store(suspects->bench.uplink, &suspects->bench.now, &ready, 0, WR_OK);
+}
+
+static void suspects_get(struct suspects *suspects, const struct wr_uplink_request *get) {
+    uint32_t given = 0;
+    for (int64_t seq = get->first; get->lane == WR_LANE_WINDOWS && seq <= suspects->n && seq <= get->last && given < get->max_segments;
+         seq++)
+        if (!suspects->acked[seq] && seq != suspects->parked) {
+            segment_comes(&suspects->bench, seq);
+            given++;
+        }
+    struct wr_uplink_reply done = {.kind = WR_UPLINK_DONE, .lane = get->lane, .cursor = get->cursor, .ticket = get->ticket};
+    wr_uplink_on_store(suspects->bench.uplink, &suspects->bench.now, &done, 0, WR_OK);
+}
+
+/* Everything that is due; true: something was published. */
+static bool suspects_act(struct suspects *suspects) {
+    struct bench *bench = &suspects->bench;
+    suspects->n_sent = 0;
+    while (next(bench)) {
+        const struct wr_uplink_request request = bench->action.request;
+        if (bench->action.kind == WR_UPLINK_ACT_CONNECT) {
+            suspects->sessions++;
+            session(bench, WR_SESSION_CONNECTED, 0, 0);
+        } else if (bench->action.kind == WR_UPLINK_ACT_PUBLISH || bench->action.kind == WR_UPLINK_ACT_BIRTH ||
+                   bench->action.kind == WR_UPLINK_ACT_DIRECT) {
+            assert_true(suspects->n_sent < 64);
+            suspects->ids[suspects->n_sent] = bench->action.id;
+            suspects->sent[suspects->n_sent++] = bench->action.kind == WR_UPLINK_ACT_PUBLISH ? bench->action.segment->seq : 0;
+        } else if (bench->action.kind == WR_UPLINK_ACT_REQUEST && request.kind == WR_UPLINK_GET) {
+            suspects_get(suspects, &request);
+        } else if (bench->action.kind == WR_UPLINK_ACT_REQUEST && request.kind == WR_UPLINK_OFFER) {
+            struct wr_uplink_reply offered = {.kind = WR_UPLINK_OFFERED, .lane = request.lane, .seq = request.last};
+            wr_uplink_on_store(bench->uplink, &bench->now, &offered, 0, WR_OK);
+        } else if (bench->action.kind == WR_UPLINK_ACT_REQUEST && request.kind == WR_UPLINK_ACK) {
+            suspects->acked[request.first] = true;
+        } else if (bench->action.kind == WR_UPLINK_ACT_REQUEST && request.kind == WR_UPLINK_PARK) {
+            assert_int_equal(suspects->parked, 0);
+            suspects->parked = request.first;
+            suspects->park_reason = request.reason;
+        }
+    }
+    assert_true(wr_uplink_is_valid(bench->uplink));
+    return suspects->n_sent > 0;
+}
+
+/* Runs until there is nothing left, or so long. The broker takes what comes before the poison, and is never heard of what is behind it. */
+static void suspects_run(struct suspects *suspects, int64_t for_ns) {
+    struct bench *bench = &suspects->bench;
+    const int64_t until_ns = bench->now.boot_ns + for_ns;
+    while (bench->now.boot_ns < until_ns && suspects->parked == 0) {
+        while (suspects_act(suspects)) {
+            bool broken = false;
+            for (unsigned i = 0; i < suspects->n_sent && !broken; i++) {
+                broken = suspects->sent[i] > 0 && (suspects->poison == 0 || suspects->sent[i] == suspects->poison);
+                if (!broken)
+                    session(bench, WR_SESSION_DELIVERED, suspects->ids[i], 0);
+            }
+            if (broken)
+                session(bench, WR_SESSION_LOST, 0, (uint64_t)WR_NS_PER_S);
+        }
+        bench->now.boot_ns += WR_NS_PER_S;
+        if (bench->now.boot_ns % (4 * WR_NS_PER_S) == 0 && suspects->n < 150) {
+            struct wr_uplink_reply available = {.kind = WR_UPLINK_AVAILABLE, .lane = WR_LANE_WINDOWS, .seq = ++suspects->n};
+            wr_uplink_on_store(bench->uplink, &bench->now, &available, 0, WR_OK);
+        }
+    }
+}
+
+/* MQTT 3.1.1 has no word for it: what ends each session that it comes in is found among others, put aside, and parked while they go on. */
+static void what_each_session_ends_over_is_parked(void **state) {
+    (void)state;
+    for (int64_t poison = 1; poison <= 40; poison += 13) {
+        struct suspects suspects;
+        suspects_open(&suspects, 40, poison);
+        suspects_run(&suspects, 1800 * WR_NS_PER_S);
+        assert_int_equal(suspects.parked, poison);
+        assert_int_equal(suspects.park_reason, WR_UPLINK_HANGUP);
+        assert_true(suspects.sessions <= 12);
+        for (int64_t seq = 1; seq <= 40; seq++)
+            assert_int_equal(suspects.acked[seq], seq != poison);
+        wr_uplink_free(suspects.bench.uplink);
+    }
+}
+
+/* The same with an action's message, without any store: it is given up, and those behind it go at once. */
+static void a_message_that_sessions_end_over_is_given_up(void **state) {
+    (void)state;
+    struct suspects suspects = {0};
+    struct bench *bench = &suspects.bench;
+    struct wr_uplink_stats stats;
+    bench_open(bench);
+    unsigned sessions = 0;
+    uint64_t given = 0;
+    unsigned delivered = 0;
+    bool given_up = false;
+    for (int64_t second = 0; second < 1800 && !given_up; second++) {
+        if (second % 10 == 0)
+            (void)give(bench, ++given); /* the first is the one */
+        while (next(bench)) {
+            const uint64_t id = bench->action.id;
+            if (bench->action.kind == WR_UPLINK_ACT_CONNECT) {
+                sessions++;
+                session(bench, WR_SESSION_CONNECTED, 0, 0);
+            } else if (bench->action.kind == WR_UPLINK_ACT_DIRECT && bench->action.direct->id == 1) {
+                session(bench, WR_SESSION_LOST, 0, (uint64_t)WR_NS_PER_S);
+            } else if (bench->action.kind == WR_UPLINK_ACT_DIRECT || bench->action.kind == WR_UPLINK_ACT_BIRTH) {
+                session(bench, WR_SESSION_DELIVERED, id, 0);
+            } else if (bench->action.kind == WR_UPLINK_ACT_DIRECT_DONE) {
+                delivered += bench->action.delivered;
+                given_up |= id == 1 && !bench->action.delivered;
+            }
+        }
+        bench->now.boot_ns += WR_NS_PER_S;
+    }
+    wr_uplink_stats(bench->uplink, &stats);
+    assert_true(given_up && sessions <= 12);
+    assert_int_equal(delivered, given - 1);
+    wr_uplink_free(bench->uplink);
+}
+
+/* A link that always breaks, or a broker that is ill, ends sessions over anything: it all goes when that is over. */
+static void a_broken_link_parks_nothing(void **state) {
+    (void)state;
+    struct suspects suspects;
+    suspects_open(&suspects, 40, 0);
+    suspects_run(&suspects, 3600 * WR_NS_PER_S);
+    assert_int_equal(suspects.parked, 0);
+    assert_true(suspects.sessions >= 20);
+    suspects.poison = -1;
+    suspects_run(&suspects, 300 * WR_NS_PER_S);
+    for (int64_t seq = 1; seq <= suspects.n; seq++)
+        assert_true(suspects.acked[seq]);
+    wr_uplink_free(suspects.bench.uplink);
+}
+
+/* How often the only segment is refused for this reason until it is parked, at most 20 times. */
+static unsigned refusals_until_parked(uint8_t reason) {
+    struct suspects suspects;
+    unsigned refused = 0;
+    suspects_open(&suspects, 1, -1);
+    while (suspects.parked == 0 && refused < 20) {
+        (void)suspects_act(&suspects);
+        for (unsigned i = 0; i < suspects.n_sent; i++) {
+            struct wr_session_event event = {.kind = suspects.sent[i] > 0 ? WR_SESSION_REFUSED : WR_SESSION_DELIVERED,
+                                             .reason = suspects.sent[i] > 0 ? reason : 0,
+                                             .connection = 1,
+                                             .id = suspects.ids[i]};
+            refused += suspects.sent[i] > 0;
+            wr_uplink_on_session(suspects.bench.uplink, &suspects.bench.now, 0, &event);
+        }
+        (void)suspects_act(&suspects);
+        suspects.bench.now.boot_ns += 100 * WR_NS_PER_S;
+    }
+    if (suspects.parked == 0) { /* then it goes */
+        suspects_run(&suspects, 100 * WR_NS_PER_S);
+        assert_true(suspects.acked[1]);
+    }
+    wr_uplink_free(suspects.bench.uplink);
+    return refused;
+}
+
+/* What is about the node is none of the segment's fault: somebody gives it the right, or a larger quota, and then it goes. */
+static void only_what_is_about_a_segment_parks_it(void **state) {
+    (void)state;
+    assert_int_equal(refusals_until_parked(0x80), WR_UPLINK_REFUSALS_TO_PARK);
+    assert_int_equal(refusals_until_parked(0x99), WR_UPLINK_REFUSALS_TO_PARK);
+    assert_int_equal(refusals_until_parked(0x95), 1); /* its size stays */
+    assert_int_equal(refusals_until_parked(0x87), 20);
+    assert_int_equal(refusals_until_parked(0x97), 20);
+}
+
+/* A window of one has no part to keep for alarms: what is held in it for its rate must not keep them out. */
+static void what_waits_for_its_rate_keeps_no_alarm_out(void **state) {
+    (void)state;
+    struct wr_uplink_config config = wr_uplink_defaults();
+    struct suspects suspects = {.n = 50, .poison = -1};
+    config.window = 1;
+    config.rate_bytes_per_s = 100;
+    bench_open_with(&suspects.bench, &config);
+    struct wr_uplink_reply ready = {.kind = WR_UPLINK_READY, .epoch = 1};
+    wr_uplink_on_store(suspects.bench.uplink, &suspects.bench.now, &ready, 0, WR_OK);
+    suspects_run(&suspects, 15 * WR_NS_PER_S);
+    assert_true(suspects.acked[1] && !suspects.acked[10]);
+    struct wr_uplink_reply alarm = {.kind = WR_UPLINK_AVAILABLE, .lane = WR_LANE_ALARMS, .seq = 100};
+    wr_uplink_on_store(suspects.bench.uplink, &suspects.bench.now, &alarm, 0, WR_OK);
+    get(&suspects.bench, WR_CURSOR_LIVE, WR_LANE_ALARMS);
+    segment_comes(&suspects.bench, 100);
+    do
+        assert_true(next(&suspects.bench));
+    while (suspects.bench.action.kind != WR_UPLINK_ACT_REQUEST || suspects.bench.action.request.kind != WR_UPLINK_OFFER);
+    struct wr_uplink_reply offered = {.kind = WR_UPLINK_OFFERED, .lane = WR_LANE_ALARMS, .seq = suspects.bench.action.request.last};
+    wr_uplink_on_store(suspects.bench.uplink, &suspects.bench.now, &offered, 0, WR_OK);
+    expect(&suspects.bench, WR_UPLINK_ACT_PUBLISH);
+    assert_int_equal(suspects.bench.action.segment->seq, 100);
+    wr_uplink_free(suspects.bench.uplink);
+}
+
 /* ---- commands ---- */
 
 static void listening_open(struct bench *bench) {
@@ -1001,6 +1219,11 @@ int main(void) {
         cmocka_unit_test(segments_keep_to_the_rate),
         cmocka_unit_test(a_quota_slows_down),
         cmocka_unit_test(a_refused_segment_that_finds_no_room_is_waited_for),
+        cmocka_unit_test(what_each_session_ends_over_is_parked),
+        cmocka_unit_test(a_message_that_sessions_end_over_is_given_up),
+        cmocka_unit_test(a_broken_link_parks_nothing),
+        cmocka_unit_test(only_what_is_about_a_segment_parks_it),
+        cmocka_unit_test(what_waits_for_its_rate_keeps_no_alarm_out),
         cmocka_unit_test(commands_are_asked_for_before_the_birth),
         cmocka_unit_test(a_refused_subscription_is_asked_for_again),
         cmocka_unit_test(a_broker_that_hangs_up_is_not_asked_each_time),

@@ -30,7 +30,7 @@ static void give(int fd, const uint8_t *bytes, size_t len) {
 }
 
 static void give_connack(const struct wr_test_peer *peer, int fd) {
-    uint8_t packet[128] = {0x20, (uint8_t)(3 + peer->connack_properties_len), 0, peer->connack_reason,
+    uint8_t packet[128] = {0x20, (uint8_t)(3 + peer->connack_properties_len), peer->connack_flags, peer->connack_reason,
                            (uint8_t)peer->connack_properties_len};
     if (peer->connack_properties_len > 0)
         memcpy(packet + 5, peer->connack_properties, peer->connack_properties_len);
@@ -75,6 +75,8 @@ static bool answer_publish(const struct wr_test_peer *peer, int fd, uint8_t vers
         give(fd, (const uint8_t[]){0x40, 2, packet[id_at], packet[id_at + 1]}, 4);
     else if ((answer & (WR_TEST_PEER_SILENT | WR_TEST_PEER_CLOSE)) == 0)
         give(fd, (const uint8_t[]){0x40, 3, packet[id_at], packet[id_at + 1], (uint8_t)answer}, 5);
+    if (answer & WR_TEST_PEER_BABBLE)
+        give(fd, (const uint8_t[]){0x40, 2, packet[id_at], packet[id_at + 1], 0x40, 2, 0xEE, 0xEE}, 8);
     return (answer & (WR_TEST_PEER_DISCONNECT | WR_TEST_PEER_CLOSE)) == 0;
 }
 

@@ -15,6 +15,7 @@
 #define WR_TEST_PEER_SILENT 0x100      /* no PUBACK */
 #define WR_TEST_PEER_DISCONNECT 0x200  /* instead of a PUBACK: DISCONNECT with the low byte as its reason */
 #define WR_TEST_PEER_CLOSE 0x400       /* instead of a PUBACK: close the socket */
+#define WR_TEST_PEER_BABBLE 0x800      /* the PUBACK twice, and one for what was never published */
 
 /* How a peer that speaks 3.1.1 only answers a CONNECT of MQTT 5. */
 enum wr_test_peer_old {
@@ -40,6 +41,7 @@ struct wr_test_peer {
     const uint8_t *connack_properties; /* NULL: none */
     size_t connack_properties_len;
     uint8_t connack_reason;
+    uint8_t connack_flags; /* 1: it says that it has kept a session */
     int disconnect_after_connack; /* its reason; 0: none */
     const uint8_t *disconnect_properties; /* of that one; NULL: none */
     size_t disconnect_properties_len;

@@ -191,6 +191,27 @@ static void a_segment_above_the_packet_size_is_parked(void **state) {
     wr_test_peer_stop(&peer);
 }
 
+static unsigned babble(void *user, const uint8_t *packet, size_t len) {
+    (void)user;
+    (void)packet;
+    (void)len;
+    return WR_TEST_PEER_BABBLE;
+}
+
+/* It claims a session that was not asked for, acknowledges twice, and what it was never sent: each segment is booked once (the bench looks at that), by its own answer. */
+static void a_broker_that_babbles_acknowledges_nothing_twice(void **state) {
+    (void)state;
+    struct wr_test_peer peer = {.connack_flags = 1, .on_publish = babble};
+    wr_test_peer_start(&peer);
+    struct wr_uplink_runner_config config = uplink_bench_config(dir, peer.port, false);
+    struct uplink_bench bench;
+    uplink_bench_open(&bench, &config, 60);
+    uplink_bench_serve(&bench, 60);
+    assert_int_equal(bench.offline, 0);
+    uplink_bench_close(&bench);
+    wr_test_peer_stop(&peer);
+}
+
 static unsigned moody(void *user, const uint8_t *packet, size_t len) {
     _Atomic unsigned *n = user;
     (void)packet;
@@ -262,6 +283,7 @@ int main(void) {
         cmocka_unit_test(a_frozen_broker_is_noticed),
         cmocka_unit_test(refused_segments_do_not_block),
         cmocka_unit_test(a_segment_above_the_packet_size_is_parked),
+        cmocka_unit_test(a_broker_that_babbles_acknowledges_nothing_twice),
         cmocka_unit_test(a_broker_that_hangs_up_again_and_again_gets_everything),
         cmocka_unit_test(a_stop_while_offline_is_quick),
         cmocka_unit_test(no_memory_at_the_start),

@@ -1046,6 +1046,38 @@ static void a_schedule_is_kept_and_an_alarm_overrides_it(void **state) {
     wr_uplink_free(bench.uplink);
 }
 
+/* An alarm that comes while what is in flight at the schedule's end has no answer yet: the goodbye is said, and the next connection is at once. */
+static void an_alarm_in_the_last_moment_connects_again(void **state) {
+    (void)state;
+    const int64_t minute_ns = 60 * WR_NS_PER_S;
+    struct wr_uplink_config config = wr_uplink_defaults();
+    struct bench bench;
+    int64_t seq = 0;
+    uint64_t left_out = 0;
+    config.schedule = (struct wr_link_schedule){
+        .every_ns = 60 * minute_ns, .open_ns = 10 * minute_ns, .place_ns = 30 * minute_ns, .start_boot_ns = WR_NS_PER_S};
+    bench_open_with(&bench, &config);
+    online(&bench);
+    struct wr_uplink_reply ready = {.kind = WR_UPLINK_READY, .epoch = 1};
+    wr_uplink_on_store(bench.uplink, &bench.now, &ready, 0, WR_OK);
+    bench.now.boot_ns = 10 * minute_ns + WR_NS_PER_S - 1;
+    serve(&bench, &seq, &left_out);
+    bench.now.boot_ns++;
+    assert_false(next(&bench)); /* waits for the answer */
+    assert_int_equal(wr_uplink_state(bench.uplink), WR_UPLINK_DRAINING);
+    struct wr_uplink_reply alarm = {.kind = WR_UPLINK_AVAILABLE, .lane = WR_LANE_ALARMS, .seq = 100};
+    wr_uplink_on_store(bench.uplink, &bench.now, &alarm, 0, WR_OK);
+    session(&bench, WR_SESSION_DELIVERED, left_out, 0);
+    do
+        assert_true(next(&bench));
+    while (bench.action.kind != WR_UPLINK_ACT_BIRTH);
+    session(&bench, WR_SESSION_DELIVERED, bench.action.id, 0);
+    expect(&bench, WR_UPLINK_ACT_CLOSE);
+    online(&bench);
+    get(&bench, WR_CURSOR_LIVE, WR_LANE_ALARMS);
+    wr_uplink_free(bench.uplink);
+}
+
 /* ---- several brokers ---- */
 
 static void bench_open_three(struct bench *bench) {
@@ -1180,6 +1212,21 @@ static void a_broker_may_send_us_to_another_of_the_list(void **state) {
     wr_uplink_free(bench.uplink);
 }
 
+/* Two brokers that send us to each other: each round waits longer, up to the cap. */
+static void a_circle_of_redirects_is_not_run_round(void **state) {
+    (void)state;
+    struct bench bench;
+    bench_open_three(&bench);
+    unsigned hops = 0;
+    for (; bench.now.boot_ns < 3600 * WR_NS_PER_S; hops++) {
+        bench.now.boot_ns = wr_uplink_wake_ns(bench.uplink) > bench.now.boot_ns ? wr_uplink_wake_ns(bench.uplink) : bench.now.boot_ns;
+        expect(&bench, WR_UPLINK_ACT_CONNECT);
+        ends_with(&bench, WR_SESSION_FAILED, 0x9C, place_of(bench.action.broker) == 0, UINT64_MAX / 2);
+    }
+    assert_in_range(hops, 10, 100);
+    wr_uplink_free(bench.uplink);
+}
+
 /* Where a second is of no use, at least half of a longer pause goes by: two agents with one id do not throw each other out all the time. */
 static void reasons_that_stay_are_not_run_against(void **state) {
     static const uint8_t reasons[] = {0x8E, 0x87, 0x86, 0x97, 0x9F, 4, 5};
@@ -1230,6 +1277,8 @@ int main(void) {
         cmocka_unit_test(a_subscription_without_an_answer_ends_an_idle_session),
         cmocka_unit_test(answers_have_places_of_their_own),
         cmocka_unit_test(a_schedule_is_kept_and_an_alarm_overrides_it),
+        cmocka_unit_test(an_alarm_in_the_last_moment_connects_again),
+        cmocka_unit_test(a_circle_of_redirects_is_not_run_round),
         cmocka_unit_test(a_dead_broker_gives_way_to_the_next),
         cmocka_unit_test(it_goes_home_after_a_stable_hour),
         cmocka_unit_test(a_stop_overtakes_a_move),

@@ -142,7 +142,8 @@ def test_one_alarm_does_all_five(lab):
     wait_for("three lines", lambda: [json.loads(line)["cause"] for line in output.read_text().splitlines()] == ["raised", "acknowledged", "cleared"])
     assert len(told.read_text().splitlines()) == 1, "a program at raised only"
     assert sum(gateway.count("dead_total", kind) for kind in ("log", "exec", "mqtt", "webhook", "file")) == 0
-    assert gateway.count("done_total", "webhook") == 2 and gateway.agent.metrics(gateway.http)['weir_action_seconds_count{kind="webhook"}'] == 2
+    wait_for("both answers to be counted", lambda: gateway.agent.metrics(gateway.http)['weir_action_seconds_count{kind="webhook"}'] == 2)
+    assert gateway.count("done_total", "webhook") == 2
     assert gateway.agent.stop() == 0
 
 

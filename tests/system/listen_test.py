@@ -94,7 +94,7 @@ def test_openssl(lab):
     gateway.received("open", 3)
     refused = gateway.s_client("tls", "m v=1\n")
     assert "handshake failure" in refused.stderr, refused.stderr
-    assert any("shows no certificate" in cause for cause in gateway.causes())
+    wait_for("the cause", lambda: any("shows no certificate" in cause for cause in gateway.causes()))
     session = lab.directory / "session"
     gateway.s_client("open", "m v=1\n", "-sess_out", session)
     before = gateway.metric("handshakes_resumed_total", "open")
@@ -209,8 +209,8 @@ def test_datagrams(lab):
     wait_for("all datagrams to be counted", lambda: gateway.metric("datagrams_total", "grams") + gateway.metric("datagrams_lost_total", "grams")
              == datagrams + 3)
     seen = int(gateway.metric("datagrams_total", "grams")) - 3
+    gateway.received("grams", 2 + seen * 40)  # a datagram is counted before its lines are
     intake = gateway.intake("grams")
-    assert intake["received"] == 2 + seen * 40, (intake, seen)
     assert intake["books"]["rejected(syntax)"] == 1, intake
     print(f"{seen} of {datagrams} datagrams read, {intake['books'].get('dropped(overflow)', 0)} readings dropped")
     gateway.balanced()

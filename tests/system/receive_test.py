@@ -1,5 +1,6 @@
 """The central side: agents, a real broker with TLS, weir-receive one and several side by side, files and a real PostgreSQL; receivers killed, the
 broker restarted, PostgreSQL killed, links cut. What arrived is compared with the generator's own count, and with each key once."""
+import csv as csv_module
 import json
 import os
 import pathlib
@@ -277,23 +278,33 @@ def test_formats(lab):
     wait_for("some", lambda: Files(lab.directory / "old-out").total("gw-1") > 2 * RATE, 30, 0.1)
     gateway.raise_alarm()
     sent = gateway.finish()
-    wait_for("all", lambda: Files(lab.directory / "old-out").total("gw-1") >= sent, 30, 0.1)
+
+    def rows(kind):
+        """Of the CSV files of a kind, finished or not."""
+        found = []
+        for path in sorted((lab.directory / "csv-out").glob(f"{kind}-*.csv*")):
+            with open(path, encoding="utf-8", newline="") as file:
+                found += list(csv_module.DictReader(file))
+        return found
+
+    def fields():
+        lines = "".join(path.read_text() for path in (lab.directory / "line-out").glob("*-line-*.lp*"))
+        decoded = subprocess.run([str(lab.weir), "decode", "--format", "influx"], input=lines, capture_output=True, text=True, check=False)
+        return [json.loads(text) for text in decoded.stdout.splitlines()]
+
+    totals = {  # each receiver has its own copy, in its own time
+        "JSON": lambda: Files(lab.directory / "old-out").total("gw-1"),
+        "CSV": lambda: sum(int(row["n"] or 0) + int(row["bad"] or 0) for row in rows("agg")),
+        "line protocol": lambda: sum(f["value"] for f in fields() if f["field"] in ("n", "bad")),
+    }
+    for name, total in totals.items():
+        wait_for(f"all in {name}", lambda total=total: total() >= sent, 30, 0.1)
     for receiver in (old, csv, line):
         assert receiver.stop() == 0, receiver.log()
-    assert Files(lab.directory / "old-out").total("gw-1") == sent
-    import csv as csv_module
-    rows = []
-    for path in sorted((lab.directory / "csv-out").glob("agg-*.csv")):
-        with open(path, encoding="utf-8", newline="") as file:
-            rows += list(csv_module.DictReader(file))
-    assert sum(int(row["n"]) + int(row["bad"]) for row in rows) == sent
-    alarms = list(csv_module.DictReader(open(next((lab.directory / "csv-out").glob("alarm-*.csv")), encoding="utf-8", newline="")))
+    assert {name: total() for name, total in totals.items()} == dict.fromkeys(totals, sent)
+    alarms = rows("alarm")
     assert json.loads(alarms[0]["record"])["rule"] == alarms[0]["rule"] == "high"
-    lines = "".join(path.read_text() for path in (lab.directory / "line-out").glob("*-line-*.lp"))
-    decoded = subprocess.run([str(lab.weir), "decode", "--format", "influx"], input=lines, capture_output=True, text=True, check=True)
-    fields = [json.loads(text) for text in decoded.stdout.splitlines()]
-    assert sum(f["value"] for f in fields if f["field"] in ("n", "bad")) == sent
-    assert any(f["measurement"] == "weir_alarm" and f["tags"]["rule"] == "high" for f in fields)
+    assert any(f["measurement"] == "weir_alarm" and f["tags"]["rule"] == "high" for f in fields())
 
 
 def test_words_and_files(lab):

@@ -239,7 +239,7 @@ rules:
     wait_for("the program that hangs to be killed", lambda: gateway.metric("weir_action_programs_killed_total") == 1, 20, 0.2)
     wait_for("it to be gone", lambda: not os.path.exists(f"/proc/{program}"), 5)
     wait_for("it to be counted", lambda: gateway.metric("weir_action_programs_failed_total") == 1, 5)
-    assert gateway.metric("weir_action_programs_total") == 2 + len(received) - 2
+    wait_for("each program to be counted", lambda: gateway.metric("weir_action_programs_total") == 2 + len(received) - 2, 5)
     assert gateway.agent.stop() == 0
 
     other = Gateway(lab, rules.replace("PROGRAM", "/bin/rm"), certs=certs, name="other", allowed=f'"{ring}", "{hang}"')

@@ -32,7 +32,7 @@ static bool every(void) {
 }
 
 static long stride_of(long calls) {
-    const long samples = WR_TEST_SANITIZED || getenv("WEIR_EMULATED") || getenv("WEIR_SHORT") ? 1 : SAMPLES;
+    const long samples = wr_test_is_slow() ? 1 : SAMPLES;
     return every() || calls < samples ? 1 : calls / samples;
 }
 

@@ -476,7 +476,7 @@ static void run(bool limited) {
     model.fixture.tells_lengths = true;
     assert_int_equal(wr_decoder_new(&model.decoder), WR_OK);
     must(&model, store_fixture_open(&model.fixture));
-    const int steps = WR_TEST_SANITIZED || getenv("WEIR_EMULATED") || limited ? STEPS / 4 : STEPS;
+    const int steps = wr_test_is_slow() || limited ? STEPS / 4 : STEPS;
     for (int i = 0; i < steps && model.highest < SEGMENTS - 100; i++) {
         const int phase = i * PHASES / steps;
         model.offline = phase % 2 == 1;

@@ -91,7 +91,7 @@ static long stride_of(enum wr_socket_fault fault) {
         return 1;
     wr_failing_sockets(-1, fault);
     run();
-    const long samples = WR_TEST_SANITIZED || getenv("WEIR_EMULATED") || getenv("WEIR_SHORT") ? 2 : SAMPLES;
+    const long samples = wr_test_is_slow() ? 2 : SAMPLES;
     const long calls = wr_failing_sockets_count();
     return calls < samples ? 1 : calls / samples;
 }

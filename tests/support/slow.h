@@ -1,8 +1,9 @@
-/* How long a property test may run here: a sanitizer takes ten times as long for a step, an emulator thirty. What they look for shows in fewer steps; the
- * plain builds take all of them. */
+/* How long a property test may run here: a sanitizer takes ten times as long for a step, an emulator thirty; and where lines are counted (WEIR_SHORT), more
+ * steps reach no other line. What they look for shows in fewer steps; the plain builds take all of them. */
 #ifndef WEIR_TESTS_SUPPORT_SLOW_H
 #define WEIR_TESTS_SUPPORT_SLOW_H
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #if defined(__has_feature)
@@ -17,8 +18,12 @@
 #define WR_TEST_SANITIZED 0
 #endif
 
+static inline bool wr_test_is_slow(void) {
+    return WR_TEST_SANITIZED || getenv("WEIR_EMULATED") || getenv("WEIR_SHORT");
+}
+
 static inline int wr_test_steps(int steps) {
-    return WR_TEST_SANITIZED || getenv("WEIR_EMULATED") ? steps / 10 : steps;
+    return wr_test_is_slow() ? steps / 10 : steps;
 }
 
 #endif

@@ -4,7 +4,7 @@
  * difference to what was expected, into a column of bytes that compresses well; the bits below the leading one go into a string of bits as
  * they are. What is expected is the average of the widths before.
  *
- * Threads: none. Limits: bits are written without checks; their caller reserves the room before. They are read with checks.
+ * Threads: none. Limits: bits are written without checks; their caller reserves the room before, and WR_BITS_BEHIND bytes behind it. They are read with checks.
  */
 #ifndef WEIR_STORE_BITS_H
 #define WEIR_STORE_BITS_H
@@ -30,12 +30,17 @@ struct wr_bits {
     unsigned n_held; /* < 8 between calls */
 };
 
+#define WR_BITS_BEHIND 8 /* written over, whatever stands there */
+
 /* n <= 56; bits of value above n must be zero. */
 static inline void wr_put_bits56(struct wr_bits *bits, uint64_t value, unsigned n) {
     bits->held |= value << bits->n_held;
     bits->n_held += n;
-    for (; bits->n_held >= 8; bits->n_held -= 8, bits->held >>= 8)
-        *bits->at++ = (uint8_t)bits->held;
+    const uint64_t bytes = htole64(bits->held);
+    memcpy(bits->at, &bytes, sizeof bytes);
+    bits->at += bits->n_held / 8;
+    bits->held >>= bits->n_held / 8 * 8;
+    bits->n_held %= 8;
 }
 
 /* The bits of value below its leading one; `width` is wr_width128(value). */

@@ -27,6 +27,7 @@
 #include "core/symbol.h"
 
 #define WR_CODEC_VERSION 1
+#define WR_CODEC_RAW_VERSION 2 /* of raw readings; those of version 1 are read */
 #define WR_CODEC_HEADER_BYTES 96
 #define WR_CODEC_RAW_MAX (8U << 20)
 #define WR_CODEC_BOOT_ID_BYTES 16

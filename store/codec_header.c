@@ -42,7 +42,7 @@ static uint32_t body_crc(const uint8_t *body, size_t len) {
 }
 
 void wr_codec_header_write(uint8_t *body, size_t len, struct wr_codec_header *header) {
-    header->version = WR_CODEC_VERSION;
+    header->version = header->kind == WR_SEGMENT_RAW ? WR_CODEC_RAW_VERSION : WR_CODEC_VERSION;
     header->length = (uint32_t)len;
     memset(body, 0, WR_CODEC_HEADER_BYTES);
     memcpy(body, WR_CODEC_MAGIC, 4);
@@ -71,11 +71,17 @@ enum wr_time_quality wr_codec_time_quality(const struct wr_codec_header *header)
     return header->times_moved ? WR_TIME_CORRECTED : WR_TIME_TRUSTED;
 }
 
+static enum wr_result check_version(const uint8_t *head, struct wr_error *err) {
+    const unsigned most = head[5] == WR_SEGMENT_RAW ? WR_CODEC_RAW_VERSION : WR_CODEC_VERSION;
+    if (head[4] >= WR_CODEC_VERSION && head[4] <= most)
+        return WR_OK;
+    return wr_error_set(err, WR_UNSUPPORTED, "segment format version %u, this program reads %u", head[4], most);
+}
+
 enum wr_result wr_codec_peek(const uint8_t *head, struct wr_codec_header *ret_header, struct wr_error *err) {
     if (memcmp(head, WR_CODEC_MAGIC, 4) != 0)
         return wr_error_set(err, WR_CORRUPT, "not a segment: its magic is missing");
-    if (head[4] != WR_CODEC_VERSION)
-        return wr_error_set(err, WR_UNSUPPORTED, "segment format version %u, this program reads %u", head[4], WR_CODEC_VERSION);
+    WR_TRY(check_version(head, err));
     struct wr_codec_header header = {
         .version = head[4],
         .kind = head[5],
@@ -108,8 +114,7 @@ enum wr_result wr_codec_check(const uint8_t *body, size_t len, struct wr_codec_h
     struct wr_codec_header header;
     if (len < WR_CODEC_HEADER_BYTES || len > WR_SEGMENT_BODY_MAX || memcmp(body, WR_CODEC_MAGIC, 4) != 0)
         return wr_error_set(err, WR_CORRUPT, "not a segment: %zu bytes without its magic", len);
-    if (body[4] != WR_CODEC_VERSION)
-        return wr_error_set(err, WR_UNSUPPORTED, "segment format version %u, this program reads %u", body[4], WR_CODEC_VERSION);
+    WR_TRY(check_version(body, err));
     const uint32_t length = get32(body + 8);
     const int64_t seq = (int64_t)get64(body + 24);
     if (length != len)

@@ -11,7 +11,7 @@
 #define RUN_SLOTS ((size_t)4 * WR_SEGMENT_RECORDS)
 #define TEXT_SLOTS ((size_t)4 * WR_SEGMENT_RECORDS)
 #define COLUMN_BYTES (WR_SEGMENT_RECORDS * 2 * WR_VARINT_MAX) /* at most two varints a record */
-#define BITS_BYTES (WR_SEGMENT_RECORDS * 56)                  /* four numbers of 64 bits and one of 128 a record */
+#define BITS_BYTES (WR_SEGMENT_RECORDS * 56 + WR_BITS_BEHIND) /* four numbers of 64 bits and one of 128 a record */
 
 /* Records of one series and window. */
 struct wr_run {

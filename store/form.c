@@ -83,15 +83,18 @@ static bool fraction_code(const struct wr_grid *grid, double value, struct wr_co
     return wr_ordered64(fraction_value(grid, ret_code->code, ret_code->fine)) == wr_ordered64(value);
 }
 
-bool wr_form_code(const struct wr_grid *grid, unsigned form, double value, struct wr_code *ret_code) {
+bool wr_form_code_near(unsigned form, double value, int below, struct wr_code *ret_code) {
     int64_t ulps = 0;
-    if (form <= WR_FORM_DECIMALS_MAX) {
-        if (!nearest_decimal(form, value, &ret_code->code, &ulps) || ulps < -2 || ulps > 1)
-            return false;
-        ret_code->ulps = (int8_t)ulps;
-        ret_code->fine = 0;
-        return true;
-    }
+    if (!nearest_decimal(form, value, &ret_code->code, &ulps) || ulps < -below || ulps >= below)
+        return false;
+    ret_code->ulps = (int8_t)ulps;
+    ret_code->fine = 0;
+    return true;
+}
+
+bool wr_form_code(const struct wr_grid *grid, unsigned form, double value, struct wr_code *ret_code) {
+    if (form <= WR_FORM_DECIMALS_MAX)
+        return wr_form_code_near(form, value, 2, ret_code);
     if (form == WR_FORM_FRACTION)
         return fraction_code(grid, value, ret_code);
     *ret_code = (struct wr_code){.code = wr_ordered64(value)};

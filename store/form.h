@@ -63,7 +63,7 @@ struct wr_grid {
 
 struct wr_code {
     int64_t code;
-    int8_t ulps; /* -2 .. 1 */
+    int8_t ulps; /* -2 .. 1, but from wr_form_code_near */
     int8_t fine;
 };
 
@@ -114,6 +114,8 @@ static inline bool wr_form_steps(const struct wr_grid *grid, unsigned form) { re
 
 /* The code of a double, not divided by the step. False if it does not come back bit for bit. */
 bool wr_form_code(const struct wr_grid *grid, unsigned form, double value, struct wr_code *ret_code);
+/* The same of a decimal form; the double may be up to `below` neighbours below it and one less above it. below <= 128 */
+bool wr_form_code_near(unsigned form, double value, int below, struct wr_code *ret_code);
 /* The double that an undivided code stands for. form <= WR_FORM_DOUBLE; fractions only where the grid has them. */
 double wr_form_value(const struct wr_grid *grid, unsigned form, struct wr_code code);
 

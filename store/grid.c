@@ -3,7 +3,6 @@
 #include <float.h>
 #include <math.h>
 
-#define DIGITS_MIN 13     /* a value with fewer digits was not cut off */
 #define PLAIN_PARTS 10000 /* largest denominator that is looked for */
 #define COARSE_PARTS 300  /* the same in a sensor that computes in floats: less is known about each value */
 #define FAILURES_MAX 8    /* values that are no fractions, until the run is taken to have none */
@@ -29,25 +28,12 @@ bool wr_grid_codes(const struct wr_grid *grid, unsigned form, const struct wr_ag
     return true;
 }
 
-static uint64_t divisor(uint64_t a, uint64_t b) {
-    while (b != 0) {
-        uint64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
-static uint64_t size_of(int64_t code) {
-    return code < 0 ? 0 - (uint64_t)code : (uint64_t)code;
-}
-
 int64_t wr_grid_step(const struct wr_grid *grid, const struct wr_codes *codes, uint32_t n) {
     uint64_t step = 0;
     for (uint32_t i = 0; i < n && step != 1; i++)
         if (wr_form_steps(grid, codes[i].form)) {
-            step = divisor(divisor(step, size_of(codes[i].min)), size_of(codes[i].max));
-            step = divisor(divisor(step, size_of(codes[i].first)), size_of(codes[i].last));
+            step = wr_grid_divisor(wr_grid_divisor(step, codes[i].min), codes[i].max);
+            step = wr_grid_divisor(wr_grid_divisor(step, codes[i].first), codes[i].last);
         }
     return step == 0 || step > INT64_MAX ? 1 : (int64_t)step;
 }
@@ -91,13 +77,13 @@ static uint32_t denominator(double x, double tolerance, double limit) {
     return (uint32_t)q;
 }
 
-/* The fewest significant digits, from DIGITS_MIN on, with which a value can be written, and half a unit of the last one. */
+/* The fewest significant digits, from WR_GRID_DIGITS_MIN on, with which a value can be written, and half a unit of the last one. */
 static bool count_digits(double size, uint8_t *ret_digits, double *ret_tolerance) {
     uint8_t before_point = 0;
     while (before_point <= WR_GRID_DIGITS_MAX && size >= wr_decimal_powers[before_point])
-        if (++before_point > DIGITS_MIN)
+        if (++before_point > WR_GRID_DIGITS_MIN)
             return false;
-    for (uint8_t digits = DIGITS_MIN; digits <= WR_GRID_DIGITS_MAX; digits++) {
+    for (uint8_t digits = WR_GRID_DIGITS_MIN; digits <= WR_GRID_DIGITS_MAX; digits++) {
         int64_t mantissa;
         uint8_t decimals = (uint8_t)(digits - before_point);
         if (!wr_decimal_scale(size, decimals, &mantissa))
@@ -119,8 +105,7 @@ static uint8_t binary_places(double size, double tolerance) {
     return 0;
 }
 
-/* Makes the grid finer, so that it has this value too. */
-static bool refine(struct wr_grid *grid, double value) {
+bool wr_grid_refine(struct wr_grid *grid, double value) {
     double size = fabs(value);
     uint8_t digits;
     double tolerance;
@@ -135,7 +120,7 @@ static bool refine(struct wr_grid *grid, double value) {
     }
     if (parts == 0)
         return false;
-    uint64_t common = grid->parts == 0 ? parts : grid->parts / divisor(grid->parts, parts) * (uint64_t)parts;
+    uint64_t common = grid->parts == 0 ? parts : grid->parts / wr_grid_divisor(grid->parts, parts) * parts;
     if (common > WR_GRID_PARTS_MAX)
         return false;
     grid->parts = (uint32_t)common;
@@ -155,7 +140,7 @@ static void find_fraction(struct wr_grid *grid, const struct wr_aggregate *recor
         const double values[] = {record->min.f, record->max.f, record->first.f, record->last.f};
         for (size_t k = 0; k < sizeof values / sizeof values[0]; k++) {
             struct wr_code code;
-            if (!wr_form_code(grid, WR_FORM_FRACTION, values[k], &code) && !refine(grid, values[k]))
+            if (!wr_form_code(grid, WR_FORM_FRACTION, values[k], &code) && !wr_grid_refine(grid, values[k]))
                 failures++;
         }
     }
@@ -180,7 +165,7 @@ void wr_grid_find(struct wr_grid *grid, const struct wr_aggregate *records, cons
         if (!wr_grid_is_long(record) && record->decimals > most_short)
             most_short = record->decimals;
     }
-    *grid = (struct wr_grid){.step = 1, .digits = DIGITS_MIN};
+    *grid = (struct wr_grid){.step = 1, .digits = WR_GRID_DIGITS_MIN};
     if (most < 0)
         grid->decimals = (uint8_t)(first ? detect_decimals(grid, first) : 0);
     else

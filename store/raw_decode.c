@@ -13,6 +13,10 @@ struct run {
     uint32_t count;
     uint32_t at; /* of its first reading */
     struct wr_grid grid;
+    uint8_t has;  /* WR_RAW_HAS_... */
+    uint8_t form; /* the usual one */
+    uint8_t scale;
+    uint64_t constant;
 };
 
 struct wr_raw_decoder {
@@ -30,6 +34,12 @@ struct wr_raw_decoder {
     uint32_t given;
     int64_t times_start_ns;
     struct wr_raw_before before;
+    struct wr_raw_scale scale;
+    unsigned step;        /* the step before: which column has the next value */
+    unsigned n_ulps;      /* of this run, given out */
+    uint8_t two_ulps;     /* the byte at hand */
+    union wr_value first; /* the first one that had a number of the last run that had any, and its type */
+    uint8_t first_type;
     struct run runs[WR_SEGMENT_READINGS];
     int64_t times_ns[WR_SEGMENT_READINGS]; /* of the runs up to the one at hand */
 };
@@ -64,6 +74,10 @@ static enum wr_result corrupt(const struct wr_raw_decoder *decoder, struct wr_er
     return wr_error_set(err, WR_CORRUPT, "segment %lld: %s", (long long)decoder->header.seq, what);
 }
 
+static bool is_old(const struct wr_raw_decoder *decoder) {
+    return decoder->header.version == 1;
+}
+
 /* -- begin --------------------------------------------------------------------------------------------------------------------------------- */
 
 /* What was compressed, a NUL, the bits. */
@@ -88,9 +102,10 @@ static enum wr_result unpack(struct wr_raw_decoder *decoder, const uint8_t *pack
 }
 
 static enum wr_result split_columns(struct wr_raw_decoder *decoder, struct wr_error *err) {
+    const unsigned n = is_old(decoder) ? WR_RAW_COLUMNS_1 : WR_RAW_COLUMNS;
     struct wr_cursor raw = {decoder->raw.data, decoder->raw.data + decoder->raw.len, false};
-    uint64_t len[WR_RAW_COLUMNS];
-    for (unsigned i = 0; i < WR_RAW_COLUMNS; i++)
+    uint64_t len[WR_RAW_COLUMNS] = {0};
+    for (unsigned i = 0; i < n; i++)
         len[i] = wr_get_varint(&raw);
     for (unsigned i = 0; i < WR_RAW_COLUMNS; i++) {
         if (raw.bad || len[i] > (size_t)(raw.end - raw.at))
@@ -159,6 +174,16 @@ static bool get_grid(struct wr_cursor *column, struct run *run) {
     return run->grid.digits > 0 && run->grid.digits <= WR_GRID_DIGITS_MAX && run->grid.fine_bits <= WR_GRID_FINE_MAX;
 }
 
+/* What version 2 has behind the grid. */
+static bool get_form(struct wr_cursor *column, struct run *run) {
+    run->has = wr_get_byte(column);
+    for (unsigned shift = 0; shift < 64 && run->has & WR_RAW_HAS_CONSTANT; shift += 8)
+        run->constant |= (uint64_t)wr_get_byte(column) << shift;
+    run->form = run->type == WR_TYPE_FLOAT ? wr_get_byte(column) : WR_FORM_INTEGER;
+    run->scale = wr_get_byte(column);
+    return run->has <= WR_RAW_HAS_MAX && run->scale <= WR_RAW_ADAPTS;
+}
+
 static enum wr_result read_runs(struct wr_raw_decoder *decoder, struct wr_error *err) {
     struct wr_cursor *types = &decoder->columns[WR_RAW_RUN_TYPE];
     uint32_t readings = 0;
@@ -172,7 +197,8 @@ static enum wr_result read_runs(struct wr_raw_decoder *decoder, struct wr_error 
         if (run->type < WR_TYPE_FLOAT || run->type > WR_TYPE_SYMBOL || count == 0 || count > decoder->header.n - readings)
             return corrupt(decoder, err, "a series has no sensible type or count");
         run->count = (uint32_t)count;
-        if (run->type != WR_TYPE_SYMBOL && !get_grid(&decoder->columns[WR_RAW_RUN_GRID], run))
+        struct wr_cursor *grid = &decoder->columns[WR_RAW_RUN_GRID];
+        if (run->type != WR_TYPE_SYMBOL && (!get_grid(grid, run) || (!is_old(decoder) && !get_form(grid, run))))
             return corrupt(decoder, err, "a series has no sensible grid");
         readings += run->count;
     }
@@ -214,6 +240,7 @@ enum wr_result wr_raw_decode_begin(struct wr_raw_decoder *decoder, const uint8_t
     decoder->run = 0;
     decoder->in_run = 0;
     decoder->times_start_ns = 0;
+    decoder->first_type = 0;
     enum wr_result result = unpack(decoder, body + WR_CODEC_HEADER_BYTES, len - WR_CODEC_HEADER_BYTES, err);
     if (result == WR_OK)
         result = split_columns(decoder, err);
@@ -232,10 +259,50 @@ enum wr_result wr_raw_decode_begin(struct wr_raw_decoder *decoder, const uint8_t
 
 /* -- readings ------------------------------------------------------------------------------------------------------------------------------ */
 
-static uint64_t get_number(struct wr_raw_decoder *decoder, enum wr_raw_column widths, unsigned expected_width, unsigned *ret_width) {
-    const uint8_t width = (uint8_t)(wr_get_byte(&decoder->columns[widths]) + expected_width);
-    *ret_width = width;
+/* Version 1: the width as a difference to the expected one. */
+static uint64_t get_old_number(struct wr_raw_decoder *decoder, enum wr_raw_column column, struct wr_average *widths, bool learns) {
+    const uint8_t width = (uint8_t)(wr_get_byte(&decoder->columns[column]) + wr_average_expect(widths));
+    if (learns)
+        wr_average_learn(widths, width);
     return wr_get_number(&decoder->bits, width);
+}
+
+/* What the byte of a number stands for. */
+static uint64_t get_number(struct wr_raw_decoder *decoder, uint8_t byte, struct wr_raw_scale *scale) {
+    uint64_t number;
+    if (byte < WR_RAW_PLAIN) {
+        const unsigned below = wr_raw_scale_now(scale);
+        number = (uint64_t)byte << below | (wr_get_number(&decoder->bits, below + 1) ^ UINT64_C(1) << below);
+    } else {
+        number = wr_get_number(&decoder->bits, byte - WR_RAW_PLAIN); /* one that is too wide is told as bits that are missing */
+    }
+    wr_raw_scale_learn(scale, number);
+    return number;
+}
+
+/* The first one, and what is between two others, in units. */
+static enum wr_result read_steps(struct wr_raw_decoder *decoder, const struct run *run, int64_t unit, int64_t *times_ns,
+                                 struct wr_error *err) {
+    struct wr_cursor *column = &decoder->columns[WR_RAW_RUN_TIMES];
+    struct wr_raw_scale scale = {0};
+    int64_t start = is_old(decoder) ? wr_get_zigzag(column) : 0;
+    const int64_t period = wr_get_zigzag(column);
+    if (!is_old(decoder)) {
+        scale.scale = wr_get_byte(column);
+        start = wr_get_zigzag(column);
+    }
+    if (scale.scale > WR_RAW_ADAPTS)
+        return corrupt(decoder, err, "its times have no sensible scale");
+    int64_t at = wr_plus(start, decoder->times_start_ns / unit);
+    for (uint32_t i = 0; i < run->count; i++) {
+        if (i > 0) {
+            const uint64_t off = is_old(decoder) ? get_old_number(decoder, WR_RAW_TIME, &scale.widths, true)
+                                                 : get_number(decoder, wr_get_byte(&decoder->columns[WR_RAW_TIME]), &scale);
+            at = wr_plus(wr_plus(at, period), wr_unzigzag(off));
+        }
+        times_ns[i] = (int64_t)((uint64_t)at * (uint64_t)unit);
+    }
+    return WR_OK;
 }
 
 /* All times of a run, when its first reading is asked for. */
@@ -255,41 +322,80 @@ static enum wr_result read_times(struct wr_raw_decoder *decoder, const struct ru
     const uint8_t unit_index = wr_get_byte(column);
     if (unit_index >= WR_TIME_UNITS)
         return corrupt(decoder, err, "its times have an unknown unit");
-    const int64_t unit = wr_time_units[unit_index];
-    int64_t at = wr_plus(wr_get_zigzag(column), decoder->times_start_ns / unit);
-    const int64_t period = wr_get_zigzag(column);
-    struct wr_average widths = {0};
-    for (uint32_t i = 0; i < run->count; i++) {
-        if (i > 0) {
-            unsigned width;
-            const uint64_t off = get_number(decoder, WR_RAW_TIME_WIDTH, wr_average_expect(&widths), &width);
-            wr_average_learn(&widths, width);
-            at = wr_plus(wr_plus(at, period), wr_unzigzag(off));
-        }
-        times_ns[i] = (int64_t)((uint64_t)at * (uint64_t)unit);
-    }
+    WR_TRY(read_steps(decoder, run, wr_time_units[unit_index], times_ns, err));
     decoder->times_start_ns = times_ns[0];
     return WR_OK;
+}
+
+static enum wr_result begin_run(struct wr_raw_decoder *decoder, const struct run *run, struct wr_error *err) {
+    WR_TRY(read_times(decoder, run, err));
+    decoder->scale = (struct wr_raw_scale){.scale = run->scale};
+    decoder->step = 0;
+    decoder->n_ulps = 0;
+    decoder->before = (struct wr_raw_before){
+        .known = !is_old(decoder) && decoder->first_type == run->type, .form = WR_RAW_FORM_NONE, .value = decoder->first};
+    return WR_OK;
+}
+
+/* Two stand in a byte, from the lower half. */
+static int8_t get_ulps(struct wr_raw_decoder *decoder) {
+    if (decoder->n_ulps++ % 2 == 0)
+        decoder->two_ulps = wr_get_byte(&decoder->columns[WR_RAW_ULPS]);
+    else
+        decoder->two_ulps >>= 4;
+    return (int8_t)((decoder->two_ulps & 15) - WR_RAW_ULPS_BELOW);
+}
+
+/* Version 1: a form and a number. */
+static void get_old_value(struct wr_raw_decoder *decoder, const struct run *run, unsigned *ret_form, struct wr_code *code,
+                          uint64_t *ret_off) {
+    const unsigned byte = run->type == WR_TYPE_FLOAT ? wr_get_byte(&decoder->columns[WR_RAW_FORM]) : WR_FORM_INTEGER;
+    const bool has_ulps = (byte & WR_FORM_ULPS) != 0;
+    *ret_form = byte & ~(unsigned)WR_FORM_ULPS;
+    if (has_ulps)
+        code->ulps = (int8_t)((wr_get_byte(&decoder->columns[WR_RAW_ULPS]) & 3) - 2);
+    *ret_off = get_old_number(decoder, WR_RAW_VALUE, &decoder->before.widths, decoder->before.known);
+}
+
+/* False: it is the constant. */
+static bool get_coded_value(struct wr_raw_decoder *decoder, const struct run *run, unsigned *ret_form, struct wr_code *code,
+                            uint64_t *ret_off) {
+    struct wr_cursor *column = &decoder->columns[WR_RAW_VALUE + decoder->step];
+    uint8_t byte = wr_get_byte(column);
+    if (byte == WR_RAW_CONSTANT && run->has & WR_RAW_HAS_CONSTANT)
+        return false;
+    *ret_form = run->form;
+    if (byte == WR_RAW_OTHER) {
+        *ret_form = wr_get_byte(&decoder->columns[WR_RAW_FORM]);
+        byte = wr_get_byte(column);
+    }
+    if (run->has & WR_RAW_HAS_ULPS && *ret_form <= WR_FORM_DECIMALS_MAX)
+        code->ulps = get_ulps(decoder);
+    const unsigned below = wr_raw_scale_now(&decoder->scale);
+    *ret_off = get_number(decoder, byte, &decoder->scale);
+    if (run->has & WR_RAW_HAS_STEPS)
+        decoder->step = wr_raw_step(*ret_off, below);
+    return true;
 }
 
 static enum wr_result get_value(struct wr_raw_decoder *decoder, const struct run *run, struct wr_raw_reading *reading,
                                 struct wr_error *err) {
     const struct wr_grid *grid = &run->grid;
-    unsigned form = WR_FORM_INTEGER;
+    struct wr_raw_before *before = &decoder->before;
+    unsigned form;
     struct wr_code code = {0};
-    if (run->type == WR_TYPE_FLOAT) {
-        const uint8_t byte = wr_get_byte(&decoder->columns[WR_RAW_FORM]);
-        form = byte & (uint8_t)~WR_FORM_ULPS;
-        if (form > WR_FORM_DOUBLE || (byte != form && form > WR_FORM_DECIMALS_MAX) || (form == WR_FORM_FRACTION && grid->parts == 0))
-            return corrupt(decoder, err, "a value has an unknown form");
-        if (byte != form)
-            code.ulps = (int8_t)((wr_get_byte(&decoder->columns[WR_RAW_ULPS]) & 3) - 2);
-        if (form == WR_FORM_FRACTION && grid->fine_bits > 0)
-            code.fine = (int8_t)wr_get_byte(&decoder->columns[WR_RAW_FINE]);
+    uint64_t off;
+    if (is_old(decoder)) {
+        get_old_value(decoder, run, &form, &code, &off);
+    } else if (!get_coded_value(decoder, run, &form, &code, &off)) {
+        reading->value.u = run->constant;
+        return WR_OK;
     }
-    unsigned width;
-    const uint64_t off = get_number(decoder, WR_RAW_VALUE_WIDTH, wr_average_expect(&decoder->before.widths), &width);
-    const int64_t divided = wr_plus(wr_raw_before_code(&decoder->before, grid, form), wr_unzigzag(off));
+    if (run->type == WR_TYPE_FLOAT ? form > WR_FORM_DOUBLE || (form == WR_FORM_FRACTION && grid->parts == 0) : form != WR_FORM_INTEGER)
+        return corrupt(decoder, err, "a value has an unknown form");
+    if (form == WR_FORM_FRACTION && grid->fine_bits > 0)
+        code.fine = (int8_t)wr_get_byte(&decoder->columns[WR_RAW_FINE]);
+    const int64_t divided = wr_plus(wr_raw_before_code(before, grid, form), wr_unzigzag(off));
     code.code = wr_form_steps(grid, form) ? (int64_t)((uint64_t)divided * (uint64_t)grid->step) : divided;
     if (form == WR_FORM_INTEGER)
         reading->value.i = code.code;
@@ -297,7 +403,11 @@ static enum wr_result get_value(struct wr_raw_decoder *decoder, const struct run
         reading->value.f = wr_form_value(grid, form, code);
     if (form <= WR_DECIMALS_MAX && code.ulps == 0)
         reading->decimals = (uint8_t)form;
-    wr_raw_before_learn(&decoder->before, form, divided, reading->value, width);
+    if (before->form == WR_RAW_FORM_NONE) {
+        decoder->first = reading->value;
+        decoder->first_type = run->type;
+    }
+    wr_raw_before_learn(before, form, divided, reading->value);
     return WR_OK;
 }
 
@@ -312,10 +422,8 @@ enum wr_result wr_raw_decode(struct wr_raw_decoder *decoder, struct wr_raw_readi
     if (decoder->given == decoder->header.n)
         return WR_EMPTY;
     const struct run *run = &decoder->runs[decoder->run];
-    if (decoder->in_run == 0) {
-        WR_TRY(read_times(decoder, run, err));
-        decoder->before = (struct wr_raw_before){0};
-    }
+    if (decoder->in_run == 0)
+        WR_TRY(begin_run(decoder, run, err));
     struct wr_raw_reading reading = {.key = run->key,
                                      .key_len = run->key_len,
                                      .type = run->type,

@@ -1,5 +1,5 @@
 /* Raw readings to a segment body. In order: group the readings into runs (one series), sort the runs by key, write every run into the columns (its
- * times and values: raw_encode_run.c), join the columns, compress, put the header in front. */
+ * times: raw_encode_run.c, its values: raw_encode_values.c), join the columns, compress, put the header in front. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,13 +9,18 @@
 
 #define ZSTD_LEVEL 1
 #define MIN_MATCH_USUAL 5
-#define MIN_MATCH_SKEWED 7 /* short matches in columns without repetitions are chance, and cost more than they save */
+#define MIN_MATCH_SKEWED 7
+#define NO_MATCHES 131072 /* the largest target length: zstd hardly looks for any */
+#define SHORT_FRAME 32    /* it cannot be made much shorter */
+
+#define LITERALS                                                                                                                           \
+    ZSTD_c_experimentalParam5 /* "literalCompressionMode": Huffman, also where no matches are looked for. If a zstd has it no more, such frames lose the comparison */
 
 /* The most bytes that a reading, or its run, has in a column; those with none are buffers that grow. */
 static const uint8_t column_bytes[WR_RAW_COLUMNS] = {
-    [WR_RAW_RUN_SHARED] = 2, [WR_RAW_RUN_SUFFIX] = 2, [WR_RAW_RUN_TYPE] = 1,   [WR_RAW_RUN_COUNT] = 2, [WR_RAW_RUN_TIMES] = 24,
-    [WR_RAW_RUN_GRID] = 16,  [WR_RAW_TEXT_INDEX] = 2, [WR_RAW_QUALITY] = 1,    [WR_RAW_FORM] = 1,      [WR_RAW_ULPS] = 1,
-    [WR_RAW_FINE] = 1,       [WR_RAW_TIME_WIDTH] = 1, [WR_RAW_VALUE_WIDTH] = 1}; /* 55 */
+    [WR_RAW_RUN_SHARED] = 2, [WR_RAW_RUN_SUFFIX] = 2, [WR_RAW_RUN_TYPE] = 1, [WR_RAW_RUN_COUNT] = 2, [WR_RAW_RUN_TIMES] = 25,
+    [WR_RAW_RUN_GRID] = 27,  [WR_RAW_TEXT_INDEX] = 2, [WR_RAW_QUALITY] = 1,  [WR_RAW_FORM] = 1,      [WR_RAW_ULPS] = 1,
+    [WR_RAW_FINE] = 1,       [WR_RAW_TIME] = 1,       [WR_RAW_VALUE] = 2,    [WR_RAW_VALUE_UP] = 2,  [WR_RAW_VALUE_DOWN] = 2}; /* 72 */
 
 enum wr_result wr_raw_encoder_new(struct wr_raw_encoder **ret_encoder) {
     struct wr_raw_encoder *encoder = malloc(sizeof *encoder);
@@ -31,6 +36,7 @@ enum wr_result wr_raw_encoder_new(struct wr_raw_encoder **ret_encoder) {
         return WR_NO_MEMORY;
     }
     (void)ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL);
+    (void)ZSTD_CCtx_setParameter(encoder->zstd, LITERALS, 1);
     uint8_t *at = encoder->columns;
     for (unsigned i = 0; i < WR_RAW_COLUMNS; i++) {
         encoder->begin[i] = at;
@@ -166,6 +172,9 @@ static enum wr_result put_runs(struct wr_raw_encoder *encoder, const struct wr_r
         encoder->end[i] = encoder->begin[i];
     encoder->bits = (struct wr_bits){.at = encoder->bit_column};
     encoder->times_start_ns = 0;
+    encoder->period = 0;
+    encoder->scale = 0;
+    encoder->first_type = 0;
     encoder->n_texts = 0;
     wr_buf_clear(&encoder->names);
     wr_buf_clear(&encoder->texts);
@@ -181,8 +190,13 @@ static enum wr_result put_runs(struct wr_raw_encoder *encoder, const struct wr_r
 
 /* -- the body ------------------------------------------------------------------------------------------------------------------------------ */
 
-/* Joins the columns that are compressed: the length of each, then all bytes. *ret_skewed_at is where those with skewed distributions begin. */
-static enum wr_result join_columns(struct wr_raw_encoder *encoder, size_t *ret_skewed_at) {
+/* The first column of each frame: what has a distribution of its own. */
+static const uint8_t frames[] = {WR_RAW_RUN_SHARED, WR_RAW_ULPS,       WR_RAW_TIME,   WR_RAW_VALUE,
+                                 WR_RAW_VALUE_UP,   WR_RAW_VALUE_DOWN, WR_RAW_COLUMNS};
+#define FRAMES (sizeof frames / sizeof frames[0] - 1)
+
+/* Joins the columns that are compressed: the length of each, then all bytes. frame_at: where each frame begins, and the last one ends. */
+static enum wr_result join_columns(struct wr_raw_encoder *encoder, size_t frame_at[FRAMES + 1]) {
     struct wr_buf *raw = &encoder->raw;
     const uint8_t *data[WR_RAW_COLUMNS];
     size_t len[WR_RAW_COLUMNS];
@@ -196,23 +210,26 @@ static enum wr_result join_columns(struct wr_raw_encoder *encoder, size_t *ret_s
     }
     wr_buf_clear(raw);
     WR_TRY(wr_buf_append(raw, head, (size_t)(end - head)));
+    size_t frame = 0;
     for (unsigned i = 0; i < WR_RAW_COLUMNS; i++) {
-        if (i == WR_RAW_SKEWED)
-            *ret_skewed_at = raw->len;
+        if (i == frames[frame]) {
+            frame_at[frame] = frame == 0 ? 0 : raw->len;
+            frame++;
+        }
         if (len[i] > 0)
             WR_TRY(wr_buf_append(raw, data[i], len[i]));
     }
+    frame_at[FRAMES] = raw->len;
     return WR_OK;
 }
 
 /* Appends one zstd frame to the body. */
-static enum wr_result compress(struct wr_raw_encoder *encoder, const uint8_t *raw, size_t raw_len, int min_match) {
+static enum wr_result compress(struct wr_raw_encoder *encoder, const uint8_t *raw, size_t raw_len) {
     struct wr_buf *body = &encoder->body;
     size_t room = ZSTD_compressBound(raw_len);
     if (room > WR_SEGMENT_BODY_MAX - body->len)
         room = WR_SEGMENT_BODY_MAX - body->len; /* zstd says so if it is not enough */
     WR_TRY(wr_buf_reserve(body, room));
-    (void)ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_minMatch, min_match);
     const size_t packed = ZSTD_compress2(encoder->zstd, body->data + body->len, room, raw, raw_len);
     if (ZSTD_isError(packed))
         return ZSTD_getErrorCode(packed) == ZSTD_error_memory_allocation ? WR_NO_MEMORY : WR_LIMIT;
@@ -220,16 +237,42 @@ static enum wr_result compress(struct wr_raw_encoder *encoder, const uint8_t *ra
     return WR_OK;
 }
 
+/* A column that has only a skewed distribution: without a look for matches, which mostly are chance there and cost more than they save; and with one. The shorter
+ * frame stays. */
+static enum wr_result compress_skewed(struct wr_raw_encoder *encoder, const uint8_t *raw, size_t raw_len) {
+    struct wr_buf *body = &encoder->body;
+    const size_t begin = body->len;
+    (void)ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_targetLength, NO_MATCHES);
+    const enum wr_result result = compress(encoder, raw, raw_len);
+    (void)ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_targetLength, 0);
+    const size_t middle = body->len;
+    if (result != WR_OK || middle - begin <= SHORT_FRAME)
+        return result;
+    WR_TRY(compress(encoder, raw, raw_len));
+    const size_t with_matches = body->len - middle;
+    if (with_matches < middle - begin) {
+        memmove(body->data + begin, body->data + middle, with_matches);
+        body->len = begin + with_matches;
+    } else {
+        body->len = middle;
+    }
+    return WR_OK;
+}
+
 static enum wr_result pack(struct wr_raw_encoder *encoder, struct wr_codec_header *header) {
     struct wr_buf *body = &encoder->body;
     const struct wr_buf *raw = &encoder->raw;
-    size_t skewed_at = 0;
-    WR_TRY(join_columns(encoder, &skewed_at));
+    size_t frame_at[FRAMES + 1] = {0};
+    WR_TRY(join_columns(encoder, frame_at));
     wr_buf_clear(body);
     WR_TRY(wr_buf_reserve(body, WR_CODEC_HEADER_BYTES));
     body->len = WR_CODEC_HEADER_BYTES;
-    WR_TRY(compress(encoder, raw->data, skewed_at, MIN_MATCH_USUAL));
-    WR_TRY(compress(encoder, raw->data + skewed_at, raw->len - skewed_at, MIN_MATCH_SKEWED));
+    (void)ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_minMatch, MIN_MATCH_USUAL);
+    WR_TRY(compress(encoder, raw->data, frame_at[1]));
+    (void)ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_minMatch, MIN_MATCH_SKEWED);
+    for (size_t i = 1; i < FRAMES; i++)
+        if (frame_at[i + 1] > frame_at[i])
+            WR_TRY(compress_skewed(encoder, raw->data + frame_at[i], frame_at[i + 1] - frame_at[i]));
     const size_t bits_len = (size_t)(wr_end_bits(&encoder->bits) - encoder->bit_column);
     WR_TRY(wr_buf_append(body, encoder->bit_column, bits_len));
     header->raw_len = (uint32_t)raw->len;

@@ -1,11 +1,13 @@
-/* Any bytes as the body of a segment of raw readings: as tests/fuzz/segment_fuzz.c does it. Seeds begin with records and length of the bits, two bytes each;
+/* Any bytes as the body of a segment of raw readings, of both versions: as tests/fuzz/segment_fuzz.c does it. Seeds begin with records and length of the bits, two bytes each;
  * then come the columns, then the bits; or they are whole bodies. */
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <zstd.h>
 
 #include "store/codec_format.h"
+#include "store/crc32c.h"
 #include "store/raw_codec.h"
 
 #define HEAD_BYTES 4
@@ -23,6 +25,14 @@ static void decode(struct wr_raw_decoder *decoder, const uint8_t *body, size_t l
     while (wr_raw_decode(decoder, &reading, &err) == WR_OK)
         sink += (uint8_t)reading.key[reading.key_len - 1] + reading.value.u + (uint64_t)reading.time_ns +
                 (reading.text ? strlen(reading.text) : 0);
+}
+
+/* The same body as version 1. */
+static void make_old(uint8_t *body, size_t len) {
+    body[4] = 1;
+    memset(body + WR_CODEC_CRC_AT, 0, 4);
+    const uint32_t crc = htole32(wr_crc32c(0, body, len));
+    memcpy(body + WR_CODEC_CRC_AT, &crc, sizeof crc);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -47,6 +57,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!ZSTD_isError(packed)) {
         memcpy(body + WR_CODEC_HEADER_BYTES + packed, payload + raw_len, bits_len);
         wr_codec_header_write(body, WR_CODEC_HEADER_BYTES + packed + bits_len, &header);
+        decode(decoder, body, WR_CODEC_HEADER_BYTES + packed + bits_len);
+        make_old(body, WR_CODEC_HEADER_BYTES + packed + bits_len);
         decode(decoder, body, WR_CODEC_HEADER_BYTES + packed + bits_len);
     }
     decode(decoder, data, size);

@@ -47,7 +47,7 @@ static void make_tables(void) {
         size_t len = (size_t)snprintf(key, sizeof key, "m%u%cf%u%croom%cr%u", below(4), 0, i, 0, 0, below(9)) + 1;
         assert_int_equal(wr_series_intern(table, key, len, &series[i].id), WR_OK);
         series[i].type = (uint8_t)(WR_TYPE_FLOAT + (below(2) ? 0 : below(5)));
-        series[i].habit = (uint8_t)below(9);
+        series[i].habit = (uint8_t)below(12);
         series[i].rhythm = (uint8_t)below(6);
         series[i].at_ns = INT64_C(1770000000) * 1000000000 + (series[i].rhythm == 5 ? (int64_t)below(1000000000) : 0);
     }
@@ -102,6 +102,17 @@ static double next_float(uint32_t i, uint8_t *decimals) {
         return (double)walk / 4;
     case 7:
         return sin((double)walk);
+    case 8: /* a sensor that often fails */
+        *decimals = 1;
+        return below(5) ? (double)(200 + walk) / 10 : -200;
+    case 9: { /* what was computed from decimals */
+        union wr_value value = {.f = (double)(2000 + walk) / 1000};
+        value.i += (int64_t)below(40) / 4 - 5;
+        return value.f;
+    }
+    case 10: /* single peaks */
+        *decimals = (uint8_t)(below(100) ? 3 : 4);
+        return (double)(31000 + walk + (below(3) ? 0 : 100000 + (int64_t)below(9000))) / wr_decimal_powers[*decimals];
     default:
         return extremes[below(sizeof extremes / sizeof extremes[0])];
     }
@@ -126,6 +137,8 @@ static struct wr_reading next_reading(uint32_t i, int64_t shared_ns) {
         break;
     default:
         reading.value.u = series[i].habit < 4 ? (uint64_t)(series[i].walk += below(5)) * 25 : wr_random_u64(&dice);
+        if (series[i].habit % 4 == 1 && below(4) == 0)
+            reading.value.u = 65535;
     }
     return reading;
 }
@@ -258,6 +271,91 @@ static void damage_is_noticed(void **state) {
     wr_raw_decoder_free(decoder);
 }
 
+/* -- version 1 ----------------------------------------------------------------------------------------------------------------------------- */
+
+#define OLD 900
+
+static double old_float(uint32_t i, uint8_t *decimals) {
+    const int k = (int)(i * 7919 % 401) - 200;
+    char text[40];
+    *decimals = WR_DECIMALS_UNKNOWN;
+    switch (i % 9) {
+    case 0: /* decimals, now and then one that is far off */
+        *decimals = 1;
+        return i % 5 ? (double)(200 + k / 7) / 10 : -200;
+    case 1:
+        *decimals = (uint8_t)(i % 4);
+        return (double)(2000 + k) / wr_decimal_powers[i % 4];
+    case 2: /* neighbours of decimals */
+        return (2000 + k) * 0.1;
+    case 3: /* fractions */
+        snprintf(text, sizeof text, "%.12f", (double)(3000 + k) / 6);
+        *decimals = 12;
+        return strtod(text, NULL);
+    case 4: /* means of floats, printed */
+        snprintf(text, sizeof text, "%.14g", (double)((float)(150 + k) / 10) / 2 + 0.025);
+        *decimals = (uint8_t)strlen(strchr(text, '.') + 1);
+        return strtod(text, NULL);
+    case 5:
+        return (double)((float)k * 0.37f);
+    case 6:
+        return 1.0 / (double)(k * 2 + 1);
+    case 7:
+        return i % 10 == 7 ? NAN : i % 10 == 1 ? INFINITY : i % 10 == 3 ? -0.0 : 1e300;
+    default:
+        *decimals = 2;
+        return (double)k / 4;
+    }
+}
+
+/* What tests/data/store/raw-v1.weir was made from, by the last program that wrote version 1. */
+static void old_readings(void) {
+    static uint32_t ids[18];
+    for (uint32_t i = 0; i < 18; i++) {
+        char key[64];
+        size_t len = (size_t)snprintf(key, sizeof key, "old%c%s%u%croom%cr%u", 0, "f", i, 0, 0, i % 4) + 1;
+        assert_int_equal(wr_series_intern(table, key, len, &ids[i]), WR_OK);
+    }
+    for (uint32_t i = 0; i < OLD; i++) {
+        const uint32_t of = i % 18;
+        const int64_t round = (int64_t)(i / 18);
+        const int64_t at_ns = INT64_C(1770000000) * 1000000000 + round * 1000000000;
+        struct wr_reading *reading = &readings[i];
+        *reading = (struct wr_reading){.series = ids[of], .type = WR_TYPE_FLOAT, .quality = (uint8_t)(i % 31 == 0 ? i % 3 : 0)};
+        reading->event_ns = of < 9 ? at_ns : of == 9 ? at_ns + (int64_t)(i * 7919 % 5) * 1000000 : at_ns + (int64_t)(i * 7919 % 2000003);
+        reading->flags = i % 47 == 0 ? WR_READING_HISTORIC : 0;
+        if (of < 9) {
+            reading->value.f = old_float(i, &reading->decimals);
+        } else if (of == 9 || of == 10) {
+            reading->type = of == 9 ? WR_TYPE_INT : WR_TYPE_UINT;
+            reading->value.i = (of == 9 ? -25 : INT64_MAX / 50) * (int64_t)(i % 50);
+        } else if (of == 11) {
+            reading->type = WR_TYPE_BOOL;
+            reading->value.u = i % 7 < 3;
+        } else if (of == 12) {
+            reading->type = WR_TYPE_SYMBOL;
+            reading->value.symbol = texts[i * 31 % 20];
+        } else {
+            reading->value.f = old_float(i + of, &reading->decimals);
+        }
+    }
+}
+
+static void version_1_is_read(void **state) {
+    (void)state;
+    static uint8_t body[65536];
+    struct wr_raw_decoder *decoder;
+    FILE *file = fopen(WEIR_TEST_DATA "/store/raw-v1.weir", "rb");
+    assert_non_null(file);
+    const size_t len = fread(body, 1, sizeof body, file);
+    fclose(file);
+    assert_int_equal(body[4], 1);
+    old_readings();
+    assert_int_equal(wr_raw_decoder_new(&decoder), WR_OK);
+    assert_decodes(decoder, body, len, readings, OLD);
+    wr_raw_decoder_free(decoder);
+}
+
 static enum wr_result once(const struct wr_reading *some, size_t n) {
     struct wr_raw_encoder *encoder = NULL;
     struct wr_raw_decoder *decoder = NULL;
@@ -302,7 +400,7 @@ int main(void) {
     dice = wr_random_begin();
     make_tables();
     const struct CMUnitTest tests[] = {cmocka_unit_test(readings_come_back), cmocka_unit_test(damage_is_noticed),
-                                       cmocka_unit_test(any_allocation_may_fail)};
+                                       cmocka_unit_test(version_1_is_read), cmocka_unit_test(any_allocation_may_fail)};
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     wr_series_table_free(table);
     wr_symbol_table_free(symbols);

@@ -6,6 +6,7 @@ import struct
 from segment_format import AS_INTEGER, BOOL, FLOAT, FRACTION, INT, SYMBOL, UINT, Average, Decoder, Run, signed, zigzag
 
 (RUN_SHARED, RUN_SUFFIX, RUN_TYPE, RUN_COUNT, RUN_TIMES, RUN_GRID, NAMES, TEXTS, TEXT_INDEX, QUALITY, FORM, ULPS, FINE, TIME, VALUE) = range(15)
+CONSTANT, NEIGHBOURS, STEPS = 1, 2, 4
 UNITS = (1, 10**3, 10**6, 10**9)
 TYPES = {FLOAT: "float", INT: "int", UINT: "uint", BOOL: "bool", SYMBOL: "string"}
 
@@ -24,12 +25,36 @@ def bodies(store):
             at += length
 
 
+def as_kind(kind, bits):
+    return bits % 2**64 if kind in (UINT, BOOL) else signed(bits)
+
+
 def cut(a, b):
     return -(-a // b) if a < 0 else a // b
 
 
+class Scale:
+    def __init__(self, byte):
+        self.byte, self.widths = byte, Average()
+
+    def now(self):
+        return self.byte if self.byte < 64 else max(0, self.widths.expects() - 2)
+
+
 class RawDecoder(Decoder):
-    COLUMNS = 15
+    COLUMNS = 17
+
+    def scaled(self, byte, scale):
+        """The number of a byte, and the scale that it had."""
+        below = scale.now()
+        number = byte << below | self.take(below) if byte < 128 else byte - 128 and 1 << byte - 129 | self.take(byte - 129)
+        scale.widths.learn(number.bit_length())
+        return number, below
+
+    def take(self, n):
+        value = self.bits & (1 << n) - 1
+        self.bits >>= n
+        return value
 
     def times(self, count, i, before):
         """All times of run number i; `before` has those of the runs before it."""
@@ -38,32 +63,56 @@ class RawDecoder(Decoder):
         if back:
             return before[i - back]
         unit = UNITS[column.byte()]
-        at = column.zigzag() + cut(self.start, unit)
-        period, widths, times = column.zigzag(), Average(), []
+        period, scale = column.zigzag(), Scale(column.byte())
+        at, times = column.zigzag() + cut(self.start, unit), []
         for k in range(count):
             if k > 0:
-                off, width = self.number(TIME, widths.expects())
-                widths.learn(width)
-                at += period + zigzag(off)
+                at += period + zigzag(self.scaled(self.columns[TIME].byte(), scale)[0])
             times.append(signed(at * unit))
         self.start = times[0]
         return times
 
-    def value(self, run, before, widths):
-        form = self.columns[FORM].byte() if run.kind == FLOAT else AS_INTEGER
-        ulps = self.columns[ULPS].byte() if form & 32 else 2
-        form &= ~32
-        fine = signed(self.columns[FINE].byte(), 8) if form == FRACTION and run.fine_bits else 0
-        run.before = before
-        off, width = self.number(VALUE, widths.expects())
-        if before:
-            widths.learn(width)
-        code = signed(run.last_before(form) + zigzag(off))
-        value = run.value(form, code, fine, ulps)
-        return value % 2**64 if run.kind in (UINT, BOOL) else value, (form, code, 0, value)
+    def values(self, run, count):
+        """Of a run of numbers, one by one."""
+        grid, neighbours = self.columns[RUN_GRID], self.neighbours()
+        has = grid.byte()
+        constant = int.from_bytes(grid.take(8), "little") if has & CONSTANT else 0
+        usual = grid.byte() if run.kind == FLOAT else AS_INTEGER
+        scale, step = Scale(grid.byte()), 0
+        first = self.first if self.first and self.first[0] == run.kind else None
+        run.before = first and (None, 0, 0, first[1])
+        for _ in range(count):
+            column = self.columns[VALUE + step]
+            byte = column.byte()
+            if byte == 255 and has & CONSTANT:
+                yield struct.unpack("<d", struct.pack("<Q", constant))[0] if run.kind == FLOAT else as_kind(run.kind, constant)
+                continue
+            form = self.columns[FORM].byte() if byte == 254 else usual
+            byte = column.byte() if byte == 254 else byte
+            ulps = next(neighbours) if has & NEIGHBOURS and form <= 22 else 0
+            fine = signed(self.columns[FINE].byte(), 8) if form == FRACTION and run.fine_bits else 0
+            number, below = self.scaled(byte, scale)
+            if has & STEPS:
+                step = 0 if number >> below < 4 else 1 + number % 2
+            if form == AS_INTEGER and first and run.before[0] is None:
+                before = cut(signed(first[1]), run.step)
+            else:
+                before = run.last_before(form)
+            code = signed(before + zigzag(number))
+            value = run.value(form, code, fine, ulps + 2)
+            if run.before is None or run.before[0] is None:
+                self.first = (run.kind, value)
+            run.before = (form, code, 0, value)
+            yield value if run.kind == FLOAT else as_kind(run.kind, value)
+
+    def neighbours(self):
+        while True:
+            byte = self.columns[ULPS].byte()
+            yield (byte & 15) - 8
+            yield (byte >> 4) - 8
 
     def decode(self):
-        self.start = 0
+        self.start, self.first = 0, None
         texts, column = [], self.columns[TEXTS]
         while column.at < len(column.data):
             texts.append(column.take(column.varint()).decode())
@@ -73,13 +122,10 @@ class RawDecoder(Decoder):
             run = Run(key, kind, 0, self.columns[RUN_GRID])
             before_times.append(self.times(self.columns[RUN_COUNT].varint(), i, before_times))
             measurement, field, *tags = key[:-1].decode().split("\0")
-            before, widths = None, Average()
+            values = self.values(run, len(before_times[-1])) if kind != SYMBOL else None
             for time_ns in before_times[-1]:
                 quality = self.columns[QUALITY].byte()
-                if kind == SYMBOL:
-                    value = texts[self.columns[TEXT_INDEX].varint()]
-                else:
-                    value, before = self.value(run, before, widths)
+                value = next(values) if values else texts[self.columns[TEXT_INDEX].varint()]
                 yield {"time_ns": time_ns, "name": measurement, "field": field, "tags": json.dumps(dict(zip(tags[::2], tags[1::2])), separators=(",", ":")),
                        "type": TYPES[kind], "value": None if value != value else value, "quality": ("good", "uncertain", "bad")[quality & 3],
                        "historic": quality >> 2}

@@ -1,5 +1,6 @@
 """`keep: raw 24h`: the readings themselves are on the device for `weir query` and `weir replay`, go to no broker, and are in no book a second time."""
 import json
+import math
 import pathlib
 import re
 import sys
@@ -93,14 +94,16 @@ def test_the_page_is_enough(lab):
     """A decoder written from docs/segment-format.md alone reads the files as `weir query` does: all types, times of all sorts."""
     gateway = Gateway(lab)
     lines = []
-    for i in range(3000):
+    for i in range(1800):
         stamp = (BEGIN + i // 5) * 10**9 + i % 5 * 123456789
+        lines += [f"temp_peak value={31 + j * j % 7919 / 1000 + (40 + j % 11 if j % 3 == 0 else 0):.3f} {stamp + j % 2}" for j in (2 * i, 2 * i + 1)]
         lines += [f"temp,room=A value={20 + i % 37 / 8} {stamp}", f"temp,room=A third={i / 3},register={i * 0.1!r},noise={(i * 0.618) % 1!r} {stamp}",
-                  f"temp_count,room=B value={i * 25}i {stamp + i * i}", f"temp_mean value={(3000 + i) / 6:.15g} {stamp // 10**6 * 10**6}"]
+                  f"temp_fails value={-200 if i % 50 < 5 else 20 + i % 7 / 10} {stamp}",
+                  f"temp_count,room=B value={i * 25}i {stamp + i * i}", f"temp_computed value={math.nextafter((31000 + i * 37 % 1000) / 1000, i % 3)!r} {stamp}", f"temp_mean value={(3000 + i) / 6:.15g} {stamp // 10**6 * 10**6}"]
         if i % 10 == 0:
             lines += [f'temp_state,room=B value="state {i % 70}" {stamp}', f"temp_on value={'true' if i % 20 else 'false'} {stamp}", f"temp_u value={2**62 + i}u {stamp}"]
     gateway.sensor.send("\n".join(lines) + "\n")
-    readings = 3000 * 6 + 300 * 3
+    readings = 1800 * 10 + 180 * 3
     wait_for("all readings to be taken", lambda: gateway.metric("weir_engine_taken_total") >= readings)
     assert gateway.agent.stop() == 0
     rows = gateway.rows("SELECT time_ns, name, field, tags, type, value, quality, historic FROM raw")

@@ -1,32 +1,13 @@
 /* A segment body to records. Everything in the body is checked before it is used: the CRC keeps out accidents, not forgeries. */
 #include <stdlib.h>
-#include <zstd.h>
 
-#include "core/series.h"
 #include "store/before.h"
-#include "store/codec_format.h"
+#include "store/unpack.h"
 
 #define RECORDS WR_SEGMENT_RECORDS
 
-/* Records of one series and window. */
-struct run {
-    const char *key;
-    uint16_t key_len;
-    uint8_t type;
-    int64_t window_ns;
-    uint32_t count;
-    struct wr_grid grid;
-};
-
 struct wr_decoder {
-    ZSTD_DCtx *zstd;
-    struct wr_buf raw;
-    struct wr_buf keys;
-    const char **texts; /* of symbols: into raw */
-    size_t n_texts;
-    struct wr_codec_header header;
-    struct wr_cursor columns[WR_COLUMNS_PACKED];
-    struct wr_bit_cursor bits;
+    struct wr_unpack unpack;
     struct wr_cursor packed; /* texts of alarms and gaps */
     struct wr_buf text;      /* the one given out */
     uint32_t n_runs;
@@ -40,19 +21,16 @@ struct wr_decoder {
     int64_t step;
     uint64_t n;
     struct wr_before before;
-    struct run runs[RECORDS];
+    struct wr_run runs[RECORDS];
+    struct wr_grid grids[RECORDS];
 };
 
 enum wr_result wr_decoder_new(struct wr_decoder **ret_decoder) {
     struct wr_decoder *decoder = calloc(1, sizeof *decoder);
     if (!decoder)
         return WR_NO_MEMORY;
-    wr_buf_init(&decoder->raw, WR_CODEC_RAW_MAX);
-    wr_buf_init(&decoder->keys, (size_t)RECORDS * WR_SERIES_KEY_BYTES);
     wr_buf_init(&decoder->text, WR_CODEC_RAW_MAX);
-    decoder->texts = calloc((size_t)2 * RECORDS, sizeof *decoder->texts);
-    decoder->zstd = ZSTD_createDCtx();
-    if (!decoder->texts || !decoder->zstd) {
+    if (wr_unpack_init(&decoder->unpack, RECORDS, (size_t)2 * RECORDS) != WR_OK) {
         wr_decoder_free(decoder);
         return WR_NO_MEMORY;
     }
@@ -63,198 +41,83 @@ enum wr_result wr_decoder_new(struct wr_decoder **ret_decoder) {
 void wr_decoder_free(struct wr_decoder *decoder) {
     if (!decoder)
         return;
-    ZSTD_freeDCtx(decoder->zstd);
-    wr_buf_fini(&decoder->raw);
-    wr_buf_fini(&decoder->keys);
+    wr_unpack_fini(&decoder->unpack);
     wr_buf_fini(&decoder->text);
-    free(decoder->texts);
     free(decoder);
 }
 
 static enum wr_result corrupt(const struct wr_decoder *decoder, struct wr_error *err, const char *what) {
-    return wr_error_set(err, WR_CORRUPT, "segment %lld: %s", (long long)decoder->header.seq, what);
-}
-
-/* What was compressed, a NUL, the bits. */
-static enum wr_result unpack(struct wr_decoder *decoder, const uint8_t *packed, size_t len, struct wr_error *err) {
-    size_t raw_len = decoder->header.raw_len;
-    size_t bits_len = decoder->header.bits_len;
-    if (bits_len > len)
-        return corrupt(decoder, err, "its bits are not all there");
-    wr_buf_clear(&decoder->raw);
-    if (wr_buf_reserve(&decoder->raw, raw_len + 1 + bits_len) != WR_OK)
-        return wr_error_set(err, WR_NO_MEMORY, "no memory for a segment of %zu bytes", raw_len);
-    size_t got = ZSTD_decompressDCtx(decoder->zstd, decoder->raw.data, raw_len, packed, len - bits_len);
-    if (ZSTD_isError(got) || got != raw_len)
-        return corrupt(decoder, err, "its payload does not unpack");
-    decoder->raw.len = raw_len;
-    decoder->raw.data[raw_len] = 0;
-    uint8_t *bits = decoder->raw.data + raw_len + 1;
-    if (bits_len > 0)
-        memcpy(bits, packed + len - bits_len, bits_len);
-    decoder->bits = (struct wr_bit_cursor){.bytes = bits, .n_bytes = bits_len};
-    return WR_OK;
-}
-
-/* The front-coded keys: each is a prefix of the one before and a suffix of its own. */
-static enum wr_result read_keys(struct wr_decoder *decoder, struct wr_error *err) {
-    size_t total = 0;
-    struct wr_cursor shared = decoder->columns[WR_COLUMN_RUN_SHARED];
-    struct wr_cursor suffix = decoder->columns[WR_COLUMN_RUN_SUFFIX];
-    for (uint32_t i = 0; i < decoder->n_runs; i++) {
-        uint64_t a = wr_get_varint(&shared);
-        uint64_t b = wr_get_varint(&suffix);
-        if (a > WR_SERIES_KEY_BYTES || b > WR_SERIES_KEY_BYTES || a + b > WR_SERIES_KEY_BYTES)
-            return corrupt(decoder, err, "a series key is too long");
-        total += (size_t)(a + b);
-    }
-    wr_buf_clear(&decoder->keys);
-    if (wr_buf_reserve(&decoder->keys, total + 1) != WR_OK)
-        return wr_error_set(err, WR_NO_MEMORY, "no memory for %zu bytes of series keys", total);
-    struct wr_cursor *names = &decoder->columns[WR_COLUMN_NAMES];
-    char *to = (char *)decoder->keys.data;
-    const char *before = NULL;
-    size_t before_len = 0;
-    for (uint32_t i = 0; i < decoder->n_runs; i++) {
-        size_t a = (size_t)wr_get_varint(&decoder->columns[WR_COLUMN_RUN_SHARED]);
-        size_t b = (size_t)wr_get_varint(&decoder->columns[WR_COLUMN_RUN_SUFFIX]);
-        if (a > before_len || b > (size_t)(names->end - names->at))
-            return corrupt(decoder, err, "a series key is not all there");
-        if (a > 0)
-            memcpy(to, before, a);
-        memcpy(to + a, names->at, b);
-        names->at += b;
-        if (!wr_series_key_valid(to, a + b))
-            return corrupt(decoder, err, "a series key is not canonical");
-        decoder->runs[i].key = to;
-        decoder->runs[i].key_len = (uint16_t)(a + b);
-        before = to;
-        before_len = a + b;
-        to += a + b;
-    }
-    return WR_OK;
-}
-
-static bool get_grid(struct wr_cursor *column, struct run *run) {
-    uint64_t step = wr_get_varint(column);
-    run->grid = (struct wr_grid){.step = (int64_t)step, .decimals = WR_FORM_DOUBLE};
-    if (step == 0 || step > INT64_MAX)
-        return false;
-    if (run->type != WR_TYPE_FLOAT)
-        return true;
-    run->grid.decimals = wr_get_byte(column);
-    uint64_t parts = wr_get_varint(column);
-    if (run->grid.decimals > WR_FORM_DOUBLE || parts > WR_GRID_PARTS_MAX)
-        return false;
-    run->grid.parts = (uint32_t)parts;
-    if (parts == 0)
-        return true;
-    run->grid.digits = wr_get_byte(column);
-    run->grid.fine_bits = wr_get_byte(column);
-    return run->grid.digits > 0 && run->grid.digits <= WR_GRID_DIGITS_MAX && run->grid.fine_bits <= WR_GRID_FINE_MAX;
+    return wr_unpack_corrupt(&decoder->unpack, err, what);
 }
 
 static enum wr_result read_runs(struct wr_decoder *decoder, struct wr_error *err) {
-    struct wr_cursor *types = &decoder->columns[WR_COLUMN_RUN_TYPE];
+    struct wr_cursor *types = &decoder->unpack.columns[WR_COLUMN_RUN_TYPE];
     int64_t window_ns = 0;
     uint32_t records = 0;
     decoder->n_runs = 0;
     while (types->at < types->end) {
-        if (decoder->n_runs == decoder->header.n)
+        if (decoder->n_runs == decoder->unpack.header.n)
             return corrupt(decoder, err, "it has more series than records");
-        struct run *run = &decoder->runs[decoder->n_runs++];
+        struct wr_grid *grid = &decoder->grids[decoder->n_runs];
+        struct wr_run *run = &decoder->runs[decoder->n_runs++];
         run->type = wr_get_byte(types);
-        window_ns = wr_plus(window_ns, wr_get_zigzag(&decoder->columns[WR_COLUMN_RUN_WINDOW]));
+        window_ns = wr_plus(window_ns, wr_get_zigzag(&decoder->unpack.columns[WR_COLUMN_RUN_WINDOW]));
         run->window_ns = window_ns;
-        uint64_t count = wr_get_varint(&decoder->columns[WR_COLUMN_RUN_COUNT]);
-        if (run->type < WR_TYPE_FLOAT || run->type > WR_TYPE_SYMBOL || window_ns < 0 || count == 0 || count > decoder->header.n - records)
+        uint64_t count = wr_get_varint(&decoder->unpack.columns[WR_COLUMN_RUN_COUNT]);
+        if (run->type < WR_TYPE_FLOAT || run->type > WR_TYPE_SYMBOL || window_ns < 0 || count == 0 ||
+            count > decoder->unpack.header.n - records)
             return corrupt(decoder, err, "a series has no sensible type, window or count");
         run->count = (uint32_t)count;
-        if (run->type != WR_TYPE_SYMBOL && !get_grid(&decoder->columns[WR_COLUMN_RUN_GRID], run))
+        if (run->type != WR_TYPE_SYMBOL && !wr_unpack_grid(&decoder->unpack.columns[WR_COLUMN_RUN_GRID], run->type, grid))
             return corrupt(decoder, err, "a series has no sensible grid");
         records += run->count;
     }
-    if (records != decoder->header.n)
+    if (records != decoder->unpack.header.n)
         return corrupt(decoder, err, "it has fewer records than its header says");
-    return read_keys(decoder, err);
-}
-
-/* Texts of symbols are NUL-terminated where they stand: each moves down over the length in front of it. */
-static enum wr_result read_texts(struct wr_decoder *decoder, struct wr_error *err) {
-    struct wr_cursor *texts = &decoder->columns[WR_COLUMN_TEXTS];
-    uint8_t *base = decoder->raw.data;
-    decoder->n_texts = 0;
-    while (texts->at < texts->end) {
-        size_t head = (size_t)(texts->at - base);
-        uint64_t len = wr_get_varint(texts);
-        if (texts->bad || len > (size_t)(texts->end - texts->at) || decoder->n_texts == (size_t)2 * RECORDS)
-            return corrupt(decoder, err, "a text is not all there");
-        memmove(base + head, texts->at, (size_t)len);
-        base[head + len] = 0;
-        if (memchr(base + head, 0, (size_t)len))
-            return corrupt(decoder, err, "a text contains a NUL");
-        decoder->texts[decoder->n_texts++] = (const char *)base + head;
-        texts->at += len;
-    }
-    return WR_OK;
-}
-
-static enum wr_result split_columns(struct wr_decoder *decoder, struct wr_error *err) {
-    struct wr_cursor raw = {decoder->raw.data, decoder->raw.data + decoder->raw.len, false};
-    uint64_t len[WR_COLUMNS_PACKED];
-    for (unsigned i = 0; i < WR_COLUMNS_PACKED; i++)
-        len[i] = wr_get_varint(&raw);
-    for (unsigned i = 0; i < WR_COLUMNS_PACKED; i++) {
-        if (raw.bad || len[i] > (size_t)(raw.end - raw.at))
-            return corrupt(decoder, err, "a column is not all there");
-        decoder->columns[i] = (struct wr_cursor){raw.at, raw.at + len[i], false};
-        raw.at += len[i];
-    }
-    if (raw.at != raw.end)
-        return corrupt(decoder, err, "there are bytes after its last column");
-    uint8_t unit = wr_get_byte(&decoder->columns[WR_COLUMN_START]);
-    if (unit >= WR_TIME_UNITS)
-        return corrupt(decoder, err, "its times have an unknown unit");
-    decoder->unit_ns = wr_time_units[unit];
-    return WR_OK;
+    return wr_unpack_keys(&decoder->unpack, decoder->runs, decoder->n_runs, WR_COLUMN_RUN_SHARED, WR_COLUMN_RUN_SUFFIX, WR_COLUMN_NAMES,
+                          err);
 }
 
 enum wr_result wr_decode_begin(struct wr_decoder *decoder, const uint8_t *body, size_t len, struct wr_codec_header *ret_header,
                                struct wr_error *err) {
     decoder->given = 0;
-    decoder->header.n = 0; /* nothing to give if what follows fails */
+    decoder->unpack.header.n = 0; /* nothing to give if what follows fails */
     struct wr_codec_header header;
     WR_TRY(wr_codec_check(body, len, &header, err));
     if (header.kind == WR_SEGMENT_RAW)
         return wr_error_set(err, WR_UNSUPPORTED, "segment %lld has raw readings", (long long)header.seq);
-    decoder->header = header;
-    decoder->header.n = 0;
-    WR_TRY(unpack(decoder, body + WR_CODEC_HEADER_BYTES, len - WR_CODEC_HEADER_BYTES, err));
+    decoder->unpack.header = header;
+    decoder->unpack.header.n = 0;
+    WR_TRY(wr_unpack_body(&decoder->unpack, body + WR_CODEC_HEADER_BYTES, len - WR_CODEC_HEADER_BYTES, err));
     decoder->run = 0;
     decoder->in_run = 0;
     decoder->run_start = 0;
     decoder->n = 0;
-    decoder->packed = (struct wr_cursor){decoder->raw.data, decoder->raw.data + decoder->raw.len, false};
+    decoder->packed = (struct wr_cursor){decoder->unpack.raw.data, decoder->unpack.raw.data + decoder->unpack.raw.len, false};
     if (header.kind == WR_SEGMENT_AGGREGATES) {
-        WR_TRY(split_columns(decoder, err));
-        decoder->header.n = header.n;
+        WR_TRY(wr_unpack_columns(&decoder->unpack, WR_COLUMNS_PACKED, err));
+        const uint8_t unit = wr_get_byte(&decoder->unpack.columns[WR_COLUMN_START]);
+        if (unit >= WR_TIME_UNITS)
+            return corrupt(decoder, err, "its times have an unknown unit");
+        decoder->unit_ns = wr_time_units[unit];
+        decoder->unpack.header.n = header.n;
         enum wr_result result = read_runs(decoder, err);
         if (result == WR_OK)
-            result = read_texts(decoder, err);
+            result = wr_unpack_texts(&decoder->unpack, WR_COLUMN_TEXTS, err);
         if (result != WR_OK) {
-            decoder->header.n = 0;
+            decoder->unpack.header.n = 0;
             return result;
         }
     }
-    decoder->header.n = header.n;
+    decoder->unpack.header.n = header.n;
     *ret_header = header;
     return WR_OK;
 }
 
 /* Records */
 
-static void get_common(struct wr_decoder *decoder, const struct run *run, struct wr_aggregate *record) {
-    int64_t difference = wr_get_zigzag(&decoder->columns[WR_COLUMN_START]);
+static void get_common(struct wr_decoder *decoder, const struct wr_run *run, struct wr_aggregate *record) {
+    int64_t difference = wr_get_zigzag(&decoder->unpack.columns[WR_COLUMN_START]);
     if (decoder->in_run == 0) {
         decoder->start = wr_plus(decoder->run_start, difference);
         decoder->run_start = decoder->start;
@@ -265,27 +128,27 @@ static void get_common(struct wr_decoder *decoder, const struct run *run, struct
         decoder->start = wr_plus(decoder->start, decoder->step);
     }
     record->start_ns = (int64_t)((uint64_t)decoder->start * (uint64_t)decoder->unit_ns);
-    record->n = decoder->n = decoder->n + (uint64_t)wr_get_zigzag(&decoder->columns[WR_COLUMN_N]);
-    record->bad = wr_get_varint(&decoder->columns[WR_COLUMN_BAD]);
-    record->flags = wr_get_byte(&decoder->columns[WR_COLUMN_FLAGS]);
-    record->quality = wr_get_byte(&decoder->columns[WR_COLUMN_QUALITY]);
+    record->n = decoder->n = decoder->n + (uint64_t)wr_get_zigzag(&decoder->unpack.columns[WR_COLUMN_N]);
+    record->bad = wr_get_varint(&decoder->unpack.columns[WR_COLUMN_BAD]);
+    record->flags = wr_get_byte(&decoder->unpack.columns[WR_COLUMN_FLAGS]);
+    record->quality = wr_get_byte(&decoder->unpack.columns[WR_COLUMN_QUALITY]);
 }
 
 /* *ret_width is the width of the number. */
 static int64_t get_number(struct wr_decoder *decoder, enum wr_column widths, unsigned expected_width, unsigned *ret_width) {
-    uint8_t width = (uint8_t)(wr_get_byte(&decoder->columns[widths]) + expected_width);
+    uint8_t width = (uint8_t)(wr_get_byte(&decoder->unpack.columns[widths]) + expected_width);
     *ret_width = width;
-    return (int64_t)wr_get_number(&decoder->bits, width);
+    return (int64_t)wr_get_number(&decoder->unpack.bits, width);
 }
 
 static int8_t get_fine(struct wr_decoder *decoder, bool fine) {
-    return fine ? (int8_t)wr_get_byte(&decoder->columns[WR_COLUMN_FINE]) : 0;
+    return fine ? (int8_t)wr_get_byte(&decoder->unpack.columns[WR_COLUMN_FINE]) : 0;
 }
 
 static void get_codes(struct wr_decoder *decoder, const struct wr_grid *grid, struct wr_codes *codes) {
     struct wr_before *before = &decoder->before;
     bool fine = codes->form == WR_FORM_FRACTION && grid->fine_bits > 0;
-    uint8_t ends = wr_get_byte(&decoder->columns[WR_COLUMN_ENDS]);
+    uint8_t ends = wr_get_byte(&decoder->unpack.columns[WR_COLUMN_ENDS]);
     unsigned first = ends & 3;
     unsigned last = ends >> 2 & 3;
     unsigned width;
@@ -315,7 +178,7 @@ static void get_codes(struct wr_decoder *decoder, const struct wr_grid *grid, st
 
 static enum wr_result get_fraction_sum(struct wr_decoder *decoder, const struct wr_grid *grid, wr_u128 code, uint8_t decimals,
                                        struct wr_sum *sum, struct wr_error *err) {
-    struct wr_cursor *column = &decoder->columns[WR_COLUMN_SUM_FINE];
+    struct wr_cursor *column = &decoder->unpack.columns[WR_COLUMN_SUM_FINE];
     int64_t fine = grid->fine_bits > 0 ? wr_get_zigzag(column) : 0;
     int64_t rest = wr_get_zigzag(column);
     if (decimals > WR_DECIMALS_MAX)
@@ -328,13 +191,13 @@ static enum wr_result get_fraction_sum(struct wr_decoder *decoder, const struct 
 
 static enum wr_result get_sum(struct wr_decoder *decoder, struct wr_aggregate *record, const struct wr_grid *grid,
                               const struct wr_codes *codes, struct wr_error *err) {
-    uint8_t form = wr_get_byte(&decoder->columns[WR_COLUMN_SUM_FORM]);
+    uint8_t form = wr_get_byte(&decoder->unpack.columns[WR_COLUMN_SUM_FORM]);
     bool integer = codes->form == WR_FORM_INTEGER;
     bool fraction = codes->form == WR_FORM_FRACTION;
     bool has_extra = form == WR_SUM_OTHER || form == WR_SUM_DECIMAL || (form == WR_SUM_EXACT && fraction);
-    uint8_t extra = has_extra ? wr_get_byte(&decoder->columns[WR_COLUMN_SUM_EXTRA]) : 0;
-    uint8_t width = (uint8_t)(wr_get_byte(&decoder->columns[WR_COLUMN_SUM_WIDTH]) + wr_width(wr_span(codes)));
-    wr_u128 coded = width > 57 ? wr_get_wide(&decoder->bits, width) : wr_u128_of(wr_get_number(&decoder->bits, width));
+    uint8_t extra = has_extra ? wr_get_byte(&decoder->unpack.columns[WR_COLUMN_SUM_EXTRA]) : 0;
+    uint8_t width = (uint8_t)(wr_get_byte(&decoder->unpack.columns[WR_COLUMN_SUM_WIDTH]) + wr_width(wr_span(codes)));
+    wr_u128 coded = width > 57 ? wr_get_wide(&decoder->unpack.bits, width) : wr_u128_of(wr_get_number(&decoder->unpack.bits, width));
     wr_u128 difference = wr_i128_unsigned(wr_unzigzag128(coded));
     wr_u128 whole = wr_u128_add(wr_i128_unsigned(wr_sum_expected(codes, record->n)), difference);
     struct wr_sum *sum = &record->sum;
@@ -375,14 +238,14 @@ static enum wr_result get_sum(struct wr_decoder *decoder, struct wr_aggregate *r
 }
 
 static enum wr_result get_form(struct wr_decoder *decoder, const struct wr_grid *grid, struct wr_codes *codes, struct wr_error *err) {
-    uint8_t form = wr_get_byte(&decoder->columns[WR_COLUMN_FORM]);
+    uint8_t form = wr_get_byte(&decoder->unpack.columns[WR_COLUMN_FORM]);
     bool ulps = (form & WR_FORM_ULPS) != 0;
     codes->form = form & (uint8_t)~WR_FORM_ULPS;
     if (codes->form > WR_FORM_DOUBLE || (ulps && codes->form > WR_FORM_DECIMALS_MAX) ||
         (codes->form == WR_FORM_FRACTION && grid->parts == 0))
         return corrupt(decoder, err, "a value has an unknown form");
     if (ulps)
-        codes->ulps = wr_get_byte(&decoder->columns[WR_COLUMN_ULPS]);
+        codes->ulps = wr_get_byte(&decoder->unpack.columns[WR_COLUMN_ULPS]);
     return WR_OK;
 }
 
@@ -397,7 +260,7 @@ static union wr_value value_of(const struct wr_grid *grid, const struct wr_codes
 }
 
 static enum wr_result get_values(struct wr_decoder *decoder, struct wr_aggregate *record, struct wr_error *err) {
-    const struct wr_grid *grid = &decoder->runs[decoder->run].grid;
+    const struct wr_grid *grid = &decoder->grids[decoder->run];
     struct wr_codes codes = {.form = WR_FORM_INTEGER, .ulps = WR_ULPS_NONE};
     if (record->type == WR_TYPE_FLOAT)
         WR_TRY(get_form(decoder, grid, &codes, err));
@@ -412,28 +275,21 @@ static enum wr_result get_values(struct wr_decoder *decoder, struct wr_aggregate
 }
 
 static enum wr_result get_texts(struct wr_decoder *decoder, struct wr_aggregate *record, struct wr_error *err) {
-    uint64_t first = wr_get_varint(&decoder->columns[WR_COLUMN_TEXT_INDEX]);
-    uint64_t last = wr_get_varint(&decoder->columns[WR_COLUMN_TEXT_INDEX]);
-    if (first >= decoder->n_texts || last >= decoder->n_texts)
+    uint64_t first = wr_get_varint(&decoder->unpack.columns[WR_COLUMN_TEXT_INDEX]);
+    uint64_t last = wr_get_varint(&decoder->unpack.columns[WR_COLUMN_TEXT_INDEX]);
+    if (first >= decoder->unpack.n_texts || last >= decoder->unpack.n_texts)
         return corrupt(decoder, err, "a text is missing");
-    record->first_text = decoder->texts[first];
-    record->last_text = decoder->texts[last];
+    record->first_text = decoder->unpack.texts[first];
+    record->last_text = decoder->unpack.texts[last];
     return WR_OK;
 }
 
-static bool read_past_end(const struct wr_decoder *decoder) {
-    bool bad = decoder->bits.bad;
-    for (unsigned i = 0; i < WR_COLUMNS_PACKED; i++)
-        bad |= decoder->columns[i].bad;
-    return bad;
-}
-
 enum wr_result wr_decode_aggregate(struct wr_decoder *decoder, struct wr_aggregate *ret_aggregate, struct wr_error *err) {
-    if (decoder->given == decoder->header.n)
+    if (decoder->given == decoder->unpack.header.n)
         return WR_EMPTY;
-    if (decoder->header.kind != WR_SEGMENT_AGGREGATES)
-        return wr_error_set(err, WR_INVALID, "segment %lld has no aggregates", (long long)decoder->header.seq);
-    const struct run *run = &decoder->runs[decoder->run];
+    if (decoder->unpack.header.kind != WR_SEGMENT_AGGREGATES)
+        return wr_error_set(err, WR_INVALID, "segment %lld has no aggregates", (long long)decoder->unpack.header.seq);
+    const struct wr_run *run = &decoder->runs[decoder->run];
     struct wr_aggregate record = {.key = run->key,
                                   .key_len = run->key_len,
                                   .type = run->type,
@@ -445,7 +301,7 @@ enum wr_result wr_decode_aggregate(struct wr_decoder *decoder, struct wr_aggrega
         WR_TRY(run->type == WR_TYPE_SYMBOL ? get_texts(decoder, &record, err) : get_values(decoder, &record, err));
     if (record.quality > WR_QUALITY_BAD)
         return corrupt(decoder, err, "a record has an unknown quality");
-    if (read_past_end(decoder))
+    if (wr_unpack_past_end(&decoder->unpack))
         return corrupt(decoder, err, "a column ends too early");
     decoder->given++;
     if (++decoder->in_run == run->count) {
@@ -464,10 +320,10 @@ const char *wr_decode_run(const struct wr_decoder *decoder, uint32_t run, size_t
 }
 
 enum wr_result wr_decode_text(struct wr_decoder *decoder, const char **ret_text, size_t *ret_len, struct wr_error *err) {
-    if (decoder->given == decoder->header.n)
+    if (decoder->given == decoder->unpack.header.n)
         return WR_EMPTY;
-    if (decoder->header.kind == WR_SEGMENT_AGGREGATES)
-        return wr_error_set(err, WR_INVALID, "segment %lld has aggregates, not texts", (long long)decoder->header.seq);
+    if (decoder->unpack.header.kind == WR_SEGMENT_AGGREGATES)
+        return wr_error_set(err, WR_INVALID, "segment %lld has aggregates, not texts", (long long)decoder->unpack.header.seq);
     uint64_t len = wr_get_varint(&decoder->packed);
     if (decoder->packed.bad || len > (size_t)(decoder->packed.end - decoder->packed.at))
         return corrupt(decoder, err, "a text is not all there");

@@ -3,29 +3,17 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zstd_errors.h>
 
 #include "store/encode_private.h"
 
 #define RECORDS WR_SEGMENT_RECORDS
-#define ZSTD_LEVEL 1
-#define MIN_MATCH_USUAL 5
-#define MIN_MATCH_SKEWED 7 /* short matches in columns without repetitions are chance, and cost more than they save */
 
 enum wr_result wr_encoder_new(struct wr_encoder **ret_encoder) {
     struct wr_encoder *encoder = malloc(sizeof *encoder);
-    if (!encoder)
-        return WR_NO_MEMORY;
-    encoder->zstd = ZSTD_createCCtx();
-    wr_buf_init(&encoder->names, WR_CODEC_RAW_MAX);
-    wr_buf_init(&encoder->texts, WR_CODEC_RAW_MAX);
-    wr_buf_init(&encoder->raw, WR_CODEC_RAW_MAX);
-    wr_buf_init(&encoder->body, WR_SEGMENT_BODY_MAX);
-    if (!encoder->zstd) {
-        wr_encoder_free(encoder);
+    if (!encoder || wr_pack_init(&encoder->pack) != WR_OK) {
+        free(encoder);
         return WR_NO_MEMORY;
     }
-    (void)ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL);
     *ret_encoder = encoder;
     return WR_OK;
 }
@@ -33,11 +21,7 @@ enum wr_result wr_encoder_new(struct wr_encoder **ret_encoder) {
 void wr_encoder_free(struct wr_encoder *encoder) {
     if (!encoder)
         return;
-    ZSTD_freeCCtx(encoder->zstd);
-    wr_buf_fini(&encoder->names);
-    wr_buf_fini(&encoder->texts);
-    wr_buf_fini(&encoder->raw);
-    wr_buf_fini(&encoder->body);
+    wr_pack_fini(&encoder->pack);
     free(encoder);
 }
 
@@ -86,74 +70,23 @@ static void find_runs(struct wr_encoder *encoder, const struct wr_aggregate *rec
     }
 }
 
-static int compare_runs(const void *left, const void *right, void *user) {
-    const struct wr_run *runs = user;
-    const struct wr_run *a = &runs[*(const uint16_t *)left];
-    const struct wr_run *b = &runs[*(const uint16_t *)right];
-    size_t shorter = a->key_len < b->key_len ? a->key_len : b->key_len;
-    int difference = memcmp(a->key, b->key, shorter);
-    if (difference == 0)
-        difference = (a->key_len > b->key_len) - (a->key_len < b->key_len);
-    if (difference == 0)
-        difference = (a->window_ns > b->window_ns) - (a->window_ns < b->window_ns);
-    return difference != 0 ? difference : (a > b) - (a < b);
-}
-
-static void sort_records(struct wr_encoder *encoder, size_t n) {
-    for (uint32_t i = 0; i < encoder->n_runs; i++)
-        encoder->sorted[i] = (uint16_t)i;
-    qsort_r(encoder->sorted, encoder->n_runs, sizeof encoder->sorted[0], compare_runs, encoder->runs);
-    uint32_t at = 0;
-    for (uint32_t i = 0; i < encoder->n_runs; i++) {
-        struct wr_run *run = &encoder->runs[encoder->sorted[i]];
-        run->at = at;
-        at += run->count;
-        run->count = 0; /* counts up again below */
-    }
-    for (size_t i = 0; i < n; i++) {
-        struct wr_run *run = &encoder->runs[encoder->run_of[i]];
-        encoder->order[run->at + run->count++] = (uint16_t)i;
-    }
-}
-
 /* Columns */
 
-static size_t shared_prefix(const struct wr_run *previous, const struct wr_run *run) {
-    if (!previous)
-        return 0;
-    size_t shorter = previous->key_len < run->key_len ? previous->key_len : run->key_len;
-    size_t shared = 0;
-    while (shared < shorter && previous->key[shared] == run->key[shared])
-        shared++;
-    return shared;
-}
-
 static enum wr_result put_run_head(struct wr_encoder *encoder, const struct wr_run *run, const struct wr_run *previous) {
-    size_t shared = shared_prefix(previous, run);
+    size_t shared = wr_runs_shared(previous, run);
     wr_column_varint(encoder, WR_COLUMN_RUN_SHARED, shared);
     wr_column_varint(encoder, WR_COLUMN_RUN_SUFFIX, run->key_len - shared);
     wr_column_byte(encoder, WR_COLUMN_RUN_TYPE, run->type);
     wr_column_zigzag(encoder, WR_COLUMN_RUN_WINDOW, wr_minus(run->window_ns, previous ? previous->window_ns : 0));
     wr_column_varint(encoder, WR_COLUMN_RUN_COUNT, run->count);
-    return wr_buf_append(&encoder->names, run->key + shared, run->key_len - shared);
+    return wr_buf_append(&encoder->pack.names, run->key + shared, run->key_len - shared);
 }
 
 static enum wr_result put_text(struct wr_encoder *encoder, uint32_t symbol, const struct wr_symbol_table *symbols) {
-    if (encoder->n_texts == 0)
-        memset(encoder->text_slots, 0, sizeof encoder->text_slots);
-    size_t slot = (symbol * UINT32_C(0x9E3779B1) >> 16) % TEXT_SLOTS;
-    while (encoder->text_slots[slot] != 0 && encoder->text_symbols[encoder->text_slots[slot] - 1] != symbol)
-        slot = (slot + 1) % TEXT_SLOTS;
-    if (encoder->text_slots[slot] == 0) {
-        size_t len = 0;
-        const char *text = wr_symbol_text(symbols, symbol, &len);
-        uint8_t head[WR_VARINT_MAX];
-        WR_TRY(wr_buf_append(&encoder->texts, head, (size_t)(wr_put_varint(head, len) - head)));
-        WR_TRY(wr_buf_append(&encoder->texts, text, len));
-        encoder->text_symbols[encoder->n_texts++] = symbol;
-        encoder->text_slots[slot] = (uint16_t)encoder->n_texts;
-    }
-    wr_column_varint(encoder, WR_COLUMN_TEXT_INDEX, encoder->text_slots[slot] - 1U);
+    const struct wr_pack_texts texts = {encoder->text_slots, TEXT_SLOTS, encoder->text_symbols};
+    uint32_t index;
+    WR_TRY(wr_pack_text(&encoder->pack, &texts, symbol, symbols, &index));
+    wr_column_varint(encoder, WR_COLUMN_TEXT_INDEX, index);
     return WR_OK;
 }
 
@@ -207,75 +140,27 @@ static unsigned common_unit(const struct wr_aggregate *records, size_t n) {
     return unit;
 }
 
-/* Joins the columns that are compressed: the length of each, then all bytes. *ret_skewed_at is where those with skewed distributions begin. */
-static enum wr_result join_columns(struct wr_encoder *encoder, size_t *ret_skewed_at) {
-    struct wr_buf *raw = &encoder->raw;
-    const uint8_t *data[WR_COLUMNS_PACKED];
-    size_t len[WR_COLUMNS_PACKED];
-    size_t total = 0;
-    uint8_t head[WR_COLUMNS_PACKED * WR_VARINT_MAX];
-    uint8_t *end = head;
-    for (unsigned i = 0; i < WR_COLUMNS_PACKED; i++) {
-        const struct wr_buf *buf = i == WR_COLUMN_NAMES ? &encoder->names : i == WR_COLUMN_TEXTS ? &encoder->texts : NULL;
-        data[i] = buf ? buf->data : encoder->columns[i];
-        len[i] = buf ? buf->len : (size_t)(encoder->end[i] - data[i]);
-        total += len[i];
-        end = wr_put_varint(end, len[i]);
-    }
-    wr_buf_clear(raw);
-    WR_TRY(wr_buf_reserve(raw, (size_t)(end - head) + total));
-    WR_TRY(wr_buf_append(raw, head, (size_t)(end - head)));
-    for (unsigned i = 0; i < WR_COLUMNS_PACKED; i++) {
-        if (i == WR_COLUMN_SKEWED)
-            *ret_skewed_at = raw->len;
-        if (len[i] > 0)
-            WR_TRY(wr_buf_append(raw, data[i], len[i]));
-    }
-    return WR_OK;
-}
-
-/* Appends one zstd frame to the body. */
-static enum wr_result compress(struct wr_encoder *encoder, const uint8_t *raw, size_t raw_len, int min_match) {
-    struct wr_buf *body = &encoder->body;
-    size_t room = ZSTD_compressBound(raw_len);
-    if (room > WR_SEGMENT_BODY_MAX - body->len)
-        room = WR_SEGMENT_BODY_MAX - body->len; /* zstd says so if it is not enough */
-    WR_TRY(wr_buf_reserve(body, room));
-    (void)ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_minMatch, min_match);
-    size_t packed = ZSTD_compress2(encoder->zstd, body->data + body->len, room, raw, raw_len);
-    if (ZSTD_isError(packed))
-        return ZSTD_getErrorCode(packed) == ZSTD_error_memory_allocation ? WR_NO_MEMORY : WR_LIMIT;
-    body->len += packed;
-    return WR_OK;
-}
-
-/* An empty body with room for its header. */
-static enum wr_result begin_body(struct wr_encoder *encoder) {
-    wr_buf_clear(&encoder->body);
-    WR_TRY(wr_buf_reserve(&encoder->body, WR_CODEC_HEADER_BYTES));
-    encoder->body.len = WR_CODEC_HEADER_BYTES;
-    return WR_OK;
-}
-
 static void end_body(struct wr_encoder *encoder, struct wr_codec_header *header, const uint8_t **ret_body, size_t *ret_len) {
-    wr_codec_header_write(encoder->body.data, encoder->body.len, header);
-    *ret_body = encoder->body.data;
-    *ret_len = encoder->body.len;
+    wr_codec_header_write(encoder->pack.body.data, encoder->pack.body.len, header);
+    *ret_body = encoder->pack.body.data;
+    *ret_len = encoder->pack.body.len;
 }
 
 /* Two frames, because they are compressed differently, then the noise as it is. */
 static enum wr_result pack_columns(struct wr_encoder *encoder, struct wr_codec_header *header) {
-    size_t skewed_at = 0;
-    WR_TRY(join_columns(encoder, &skewed_at));
-    WR_TRY(begin_body(encoder));
-    const struct wr_buf *raw = &encoder->raw;
-    WR_TRY(compress(encoder, raw->data, skewed_at, MIN_MATCH_USUAL));
-    WR_TRY(compress(encoder, raw->data + skewed_at, raw->len - skewed_at, MIN_MATCH_SKEWED));
-    size_t bits_len = (size_t)(wr_end_bits(&encoder->bits) - encoder->bit_column);
-    WR_TRY(wr_buf_append(&encoder->body, encoder->bit_column, bits_len));
-    header->raw_len = (uint32_t)raw->len;
-    header->bits_len = (uint32_t)bits_len;
-    return WR_OK;
+    static const uint8_t frames[] = {WR_COLUMN_RUN_SHARED, WR_COLUMN_SKEWED};
+    struct wr_pack *pack = &encoder->pack;
+    struct wr_pack_column columns[WR_COLUMNS_PACKED];
+    size_t frame_at[3];
+    for (unsigned i = 0; i < WR_COLUMNS_PACKED; i++)
+        columns[i] = (struct wr_pack_column){encoder->columns[i], (size_t)(encoder->end[i] - encoder->columns[i])};
+    columns[WR_COLUMN_NAMES] = wr_pack_buf_column(&pack->names);
+    columns[WR_COLUMN_TEXTS] = wr_pack_buf_column(&pack->texts);
+    WR_TRY(wr_pack_join(pack, columns, WR_COLUMNS_PACKED, frames, 2, frame_at));
+    WR_TRY(wr_pack_begin_body(pack));
+    WR_TRY(wr_pack_frame(pack, pack->raw.data, frame_at[1], WR_PACK_MATCH_USUAL));
+    WR_TRY(wr_pack_frame(pack, pack->raw.data + frame_at[1], frame_at[2] - frame_at[1], WR_PACK_MATCH_SKEWED));
+    return wr_pack_bits(pack, &encoder->bits, encoder->bit_column, header);
 }
 
 static void time_range(struct wr_codec_header *header, const struct wr_aggregate *records, size_t n) {
@@ -296,11 +181,9 @@ enum wr_result wr_encode_aggregates(struct wr_encoder *encoder, struct wr_codec_
     for (unsigned i = 0; i < WR_COLUMNS_PACKED; i++)
         encoder->end[i] = encoder->columns[i];
     encoder->bits = (struct wr_bits){.at = encoder->bit_column};
-    wr_buf_clear(&encoder->names);
-    wr_buf_clear(&encoder->texts);
-    encoder->n_texts = 0;
+    wr_pack_begin(&encoder->pack);
     find_runs(encoder, records, n);
-    sort_records(encoder, n);
+    wr_runs_sort(encoder->runs, encoder->n_runs, encoder->run_of, n, encoder->sorted, encoder->order);
     unsigned unit = common_unit(records, n);
     wr_column_byte(encoder, WR_COLUMN_START, (uint8_t)unit);
     struct before before = {0};
@@ -334,8 +217,8 @@ enum wr_result wr_encode_texts(struct wr_encoder *encoder, struct wr_codec_heade
     header->n = (uint32_t)n;
     header->raw_len = (uint32_t)len;
     header->bits_len = 0;
-    WR_TRY(begin_body(encoder));
-    WR_TRY(compress(encoder, packed, len, MIN_MATCH_USUAL));
+    WR_TRY(wr_pack_begin_body(&encoder->pack));
+    WR_TRY(wr_pack_frame(&encoder->pack, packed, len, WR_PACK_MATCH_USUAL));
     end_body(encoder, header, ret_body, ret_len);
     return WR_OK;
 }

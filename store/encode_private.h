@@ -2,35 +2,17 @@
 #ifndef WEIR_STORE_ENCODE_PRIVATE_H
 #define WEIR_STORE_ENCODE_PRIVATE_H
 
-#include <zstd.h>
-
-#include "store/bits.h"
-#include "store/codec_format.h"
 #include "store/form.h"
+#include "store/pack.h"
 
 #define RUN_SLOTS ((size_t)4 * WR_SEGMENT_RECORDS)
 #define TEXT_SLOTS ((size_t)4 * WR_SEGMENT_RECORDS)
 #define COLUMN_BYTES (WR_SEGMENT_RECORDS * 2 * WR_VARINT_MAX) /* at most two varints a record */
 #define BITS_BYTES (WR_SEGMENT_RECORDS * 56 + WR_BITS_BEHIND) /* four numbers of 64 bits and one of 128 a record */
 
-/* Records of one series and window. */
-struct wr_run {
-    const char *key;
-    uint16_t key_len;
-    uint8_t type;
-    int64_t window_ns;
-    uint32_t count;
-    uint32_t at; /* where its records begin in order[] */
-};
-
 struct wr_encoder {
-    ZSTD_CCtx *zstd;
-    struct wr_buf names;
-    struct wr_buf texts;
-    struct wr_buf raw;
-    struct wr_buf body;
+    struct wr_pack pack;
     uint32_t n_runs;
-    uint32_t n_texts;
     uint8_t *end[WR_COLUMNS_PACKED]; /* where the next byte of each column goes */
     struct wr_run runs[WR_SEGMENT_RECORDS];
     uint16_t run_of[WR_SEGMENT_RECORDS]; /* record -> run */

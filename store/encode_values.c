@@ -184,18 +184,6 @@ static void put_values(struct wr_encoder *encoder, const struct wr_grid *grid, c
     wr_before_learn(before, codes, record->last);
 }
 
-static void put_grid(struct wr_encoder *encoder, const struct wr_grid *grid, bool is_float) {
-    wr_column_varint(encoder, WR_COLUMN_RUN_GRID, (uint64_t)grid->step);
-    if (!is_float)
-        return;
-    wr_column_byte(encoder, WR_COLUMN_RUN_GRID, grid->decimals);
-    wr_column_varint(encoder, WR_COLUMN_RUN_GRID, grid->parts);
-    if (grid->parts > 0) {
-        wr_column_byte(encoder, WR_COLUMN_RUN_GRID, grid->digits);
-        wr_column_byte(encoder, WR_COLUMN_RUN_GRID, grid->fine_bits);
-    }
-}
-
 void wr_encode_values(struct wr_encoder *encoder, const struct wr_run *run, const struct wr_aggregate *records) {
     const uint16_t *order = &encoder->order[run->at];
     struct wr_grid grid = {.step = 1, .decimals = WR_FORM_DOUBLE};
@@ -222,7 +210,7 @@ void wr_encode_values(struct wr_encoder *encoder, const struct wr_run *run, cons
         }
     }
     grid.step = wr_grid_step(&grid, encoder->codes, n);
-    put_grid(encoder, &grid, is_float);
+    encoder->end[WR_COLUMN_RUN_GRID] = wr_grid_put(encoder->end[WR_COLUMN_RUN_GRID], &grid, is_float);
     before = (struct wr_before){0};
     n = 0;
     for (uint32_t i = 0; i < run->count; i++)

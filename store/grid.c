@@ -173,3 +173,16 @@ void wr_grid_find(struct wr_grid *grid, const struct wr_aggregate *records, cons
     if (most > WR_GRID_SHORT)
         find_fraction(grid, records, order, count);
 }
+
+uint8_t *wr_grid_put(uint8_t *at, const struct wr_grid *grid, bool is_float) {
+    at = wr_put_varint(at, (uint64_t)grid->step);
+    if (!is_float)
+        return at;
+    *at++ = grid->decimals;
+    at = wr_put_varint(at, grid->parts);
+    if (grid->parts > 0) {
+        *at++ = grid->digits;
+        *at++ = grid->fine_bits;
+    }
+    return at;
+}

@@ -43,4 +43,7 @@ int64_t wr_grid_step(const struct wr_grid *grid, const struct wr_codes *codes, u
 /* The codes of a record in a form. False if one of its values does not come back from it. */
 bool wr_grid_codes(const struct wr_grid *grid, unsigned form, const struct wr_aggregate *record, struct wr_codes *codes);
 
+/* Writes a grid as a run of floats, or of integers, has it in a body; behind its last byte. wr_unpack_grid reads it. */
+uint8_t *wr_grid_put(uint8_t *at, const struct wr_grid *grid, bool is_float);
+
 #endif

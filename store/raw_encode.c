@@ -1,20 +1,15 @@
 /* Raw readings to a segment body. In order: group the readings into runs (one series), sort the runs by key, write every run into the columns (its
- * times: raw_encode_run.c, its values: raw_encode_values.c), join the columns, compress, put the header in front. */
+ * times: raw_encode_run.c, its values: raw_encode_forms.c, raw_encode_values.c), join the columns, compress, put the header in front. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zstd_errors.h>
 
 #include "store/raw_encode_private.h"
 
-#define ZSTD_LEVEL 1
-#define MIN_MATCH_USUAL 5
-#define MIN_MATCH_SKEWED 7
 #define NO_MATCHES 131072 /* the largest target length: zstd hardly looks for any */
 #define SHORT_FRAME 32    /* it cannot be made much shorter */
-
-#define LITERALS                                                                                                                           \
-    ZSTD_c_experimentalParam5 /* "literalCompressionMode": Huffman, also where no matches are looked for. If a zstd has it no more, such frames lose the comparison */
+/* "literalCompressionMode" of zstd: Huffman also where no matches are looked for. Should a zstd not have it, such frames are long, and lose to those with matches. */
+#define LITERALS ZSTD_c_experimentalParam5
 
 /* The most bytes that a reading, or its run, has in a column; those with none are buffers that grow. */
 static const uint8_t column_bytes[WR_RAW_COLUMNS] = {
@@ -24,19 +19,11 @@ static const uint8_t column_bytes[WR_RAW_COLUMNS] = {
 
 enum wr_result wr_raw_encoder_new(struct wr_raw_encoder **ret_encoder) {
     struct wr_raw_encoder *encoder = malloc(sizeof *encoder);
-    if (!encoder)
-        return WR_NO_MEMORY;
-    encoder->zstd = ZSTD_createCCtx();
-    wr_buf_init(&encoder->names, WR_CODEC_RAW_MAX);
-    wr_buf_init(&encoder->texts, WR_CODEC_RAW_MAX);
-    wr_buf_init(&encoder->raw, WR_CODEC_RAW_MAX);
-    wr_buf_init(&encoder->body, WR_SEGMENT_BODY_MAX);
-    if (!encoder->zstd) {
-        wr_raw_encoder_free(encoder);
+    if (!encoder || wr_pack_init(&encoder->pack) != WR_OK) {
+        free(encoder);
         return WR_NO_MEMORY;
     }
-    (void)ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL);
-    (void)ZSTD_CCtx_setParameter(encoder->zstd, LITERALS, 1);
+    (void)ZSTD_CCtx_setParameter(encoder->pack.zstd, LITERALS, 1);
     uint8_t *at = encoder->columns;
     for (unsigned i = 0; i < WR_RAW_COLUMNS; i++) {
         encoder->begin[i] = at;
@@ -50,11 +37,7 @@ enum wr_result wr_raw_encoder_new(struct wr_raw_encoder **ret_encoder) {
 void wr_raw_encoder_free(struct wr_raw_encoder *encoder) {
     if (!encoder)
         return;
-    ZSTD_freeCCtx(encoder->zstd);
-    wr_buf_fini(&encoder->names);
-    wr_buf_fini(&encoder->texts);
-    wr_buf_fini(&encoder->raw);
-    wr_buf_fini(&encoder->body);
+    wr_pack_fini(&encoder->pack);
     free(encoder);
 }
 
@@ -64,15 +47,16 @@ size_t wr_raw_encoder_bytes(void) {
 
 /* -- runs ---------------------------------------------------------------------------------------------------------------------------------- */
 
-static struct wr_raw_run *run_of(struct wr_raw_encoder *encoder, const struct wr_reading *reading) {
+static struct wr_run *run_of(struct wr_raw_encoder *encoder, const struct wr_reading *reading) {
     size_t slot = (reading->series * UINT32_C(0x9E3779B1) >> 16) % WR_RAW_SLOTS;
     for (; encoder->slots[slot] != 0; slot = (slot + 1) % WR_RAW_SLOTS) {
-        struct wr_raw_run *run = &encoder->runs[encoder->slots[slot] - 1];
-        if (run->series == reading->series && run->type == reading->type)
-            return run;
+        const size_t i = encoder->slots[slot] - 1U;
+        if (encoder->series[i] == reading->series && encoder->runs[i].type == reading->type)
+            return &encoder->runs[i];
     }
-    struct wr_raw_run *run = &encoder->runs[encoder->n_runs++];
-    *run = (struct wr_raw_run){.series = reading->series, .type = reading->type};
+    struct wr_run *run = &encoder->runs[encoder->n_runs];
+    *run = (struct wr_run){.type = reading->type};
+    encoder->series[encoder->n_runs++] = reading->series;
     encoder->slots[slot] = (uint16_t)encoder->n_runs;
     return run;
 }
@@ -80,81 +64,41 @@ static struct wr_raw_run *run_of(struct wr_raw_encoder *encoder, const struct wr
 static void find_runs(struct wr_raw_encoder *encoder, const struct wr_reading *readings, size_t n, const struct wr_series_table *table) {
     memset(encoder->slots, 0, sizeof encoder->slots);
     encoder->n_runs = 0;
-    struct wr_raw_run *run = NULL;
+    struct wr_run *run = NULL;
     for (size_t i = 0; i < n; i++) {
-        if (!run || run->series != readings[i].series || run->type != readings[i].type)
+        if (!run || readings[i].series != readings[i - 1].series || run->type != readings[i].type)
             run = run_of(encoder, &readings[i]);
         run->count++;
         encoder->run_of[i] = (uint16_t)(run - encoder->runs);
     }
     for (uint32_t i = 0; i < encoder->n_runs; i++) {
-        const struct wr_series *series = wr_series_get(table, encoder->runs[i].series);
+        const struct wr_series *series = wr_series_get(table, encoder->series[i]);
         encoder->runs[i].key = series->key;
         encoder->runs[i].key_len = series->key_len;
     }
 }
 
-static int compare_runs(const void *left, const void *right, void *user) {
-    const struct wr_raw_run *runs = user;
-    const struct wr_raw_run *a = &runs[*(const uint16_t *)left];
-    const struct wr_raw_run *b = &runs[*(const uint16_t *)right];
-    const size_t shorter = a->key_len < b->key_len ? a->key_len : b->key_len;
-    int difference = memcmp(a->key, b->key, shorter);
-    if (difference == 0)
-        difference = (a->key_len > b->key_len) - (a->key_len < b->key_len);
-    return difference != 0 ? difference : (a > b) - (a < b);
-}
-
-static void sort_readings(struct wr_raw_encoder *encoder, size_t n) {
-    for (uint32_t i = 0; i < encoder->n_runs; i++)
-        encoder->sorted[i] = (uint16_t)i;
-    qsort_r(encoder->sorted, encoder->n_runs, sizeof encoder->sorted[0], compare_runs, encoder->runs);
-    uint32_t at = 0;
-    for (uint32_t i = 0; i < encoder->n_runs; i++) {
-        struct wr_raw_run *run = &encoder->runs[encoder->sorted[i]];
-        run->at = at;
-        at += run->count;
-        run->count = 0; /* counts up again below */
-    }
-    for (size_t i = 0; i < n; i++) {
-        struct wr_raw_run *run = &encoder->runs[encoder->run_of[i]];
-        encoder->order[run->at + run->count++] = (uint16_t)i;
-    }
-}
-
 /* -- columns ------------------------------------------------------------------------------------------------------------------------------- */
 
-static enum wr_result put_run_head(struct wr_raw_encoder *encoder, const struct wr_raw_run *run, const struct wr_raw_run *previous) {
-    const size_t shorter = !previous ? 0 : previous->key_len < run->key_len ? previous->key_len : run->key_len;
-    size_t shared = 0;
-    while (shared < shorter && previous->key[shared] == run->key[shared])
-        shared++;
+static enum wr_result put_run_head(struct wr_raw_encoder *encoder, const struct wr_run *run, const struct wr_run *previous) {
+    const size_t shared = wr_runs_shared(previous, run);
     wr_raw_varint(encoder, WR_RAW_RUN_SHARED, shared);
     wr_raw_varint(encoder, WR_RAW_RUN_SUFFIX, run->key_len - shared);
     wr_raw_byte(encoder, WR_RAW_RUN_TYPE, run->type);
     wr_raw_varint(encoder, WR_RAW_RUN_COUNT, run->count);
-    return wr_buf_append(&encoder->names, run->key + shared, run->key_len - shared);
+    return wr_buf_append(&encoder->pack.names, run->key + shared, run->key_len - shared);
 }
 
 static enum wr_result put_text(struct wr_raw_encoder *encoder, uint32_t symbol) {
-    size_t slot = (symbol * UINT32_C(0x9E3779B1) >> 16) % WR_RAW_SLOTS;
-    while (encoder->text_slots[slot] != 0 && encoder->text_symbols[encoder->text_slots[slot] - 1] != symbol)
-        slot = (slot + 1) % WR_RAW_SLOTS;
-    if (encoder->text_slots[slot] == 0) {
-        size_t len = 0;
-        const char *text = wr_symbol_text(encoder->symbols, symbol, &len);
-        uint8_t head[WR_VARINT_MAX];
-        WR_TRY(wr_buf_append(&encoder->texts, head, (size_t)(wr_put_varint(head, len) - head)));
-        WR_TRY(wr_buf_append(&encoder->texts, text, len));
-        encoder->text_symbols[encoder->n_texts++] = symbol;
-        encoder->text_slots[slot] = (uint16_t)encoder->n_texts;
-    }
-    wr_raw_varint(encoder, WR_RAW_TEXT_INDEX, encoder->text_slots[slot] - 1U);
+    const struct wr_pack_texts texts = {encoder->text_slots, WR_RAW_SLOTS, encoder->text_symbols};
+    uint32_t index;
+    WR_TRY(wr_pack_text(&encoder->pack, &texts, symbol, encoder->symbols, &index));
+    wr_raw_varint(encoder, WR_RAW_TEXT_INDEX, index);
     return WR_OK;
 }
 
 static enum wr_result put_run(struct wr_raw_encoder *encoder, uint32_t place, const struct wr_reading *readings) {
-    const struct wr_raw_run *run = &encoder->runs[encoder->sorted[place]];
+    const struct wr_run *run = &encoder->runs[encoder->sorted[place]];
     wr_raw_encode_times(encoder, place, readings);
     for (uint32_t i = 0; i < run->count; i++) {
         const struct wr_reading *reading = &readings[encoder->order[run->at + i]];
@@ -175,13 +119,10 @@ static enum wr_result put_runs(struct wr_raw_encoder *encoder, const struct wr_r
     encoder->period = 0;
     encoder->scale = 0;
     encoder->first_type = 0;
-    encoder->n_texts = 0;
-    wr_buf_clear(&encoder->names);
-    wr_buf_clear(&encoder->texts);
+    wr_pack_begin(&encoder->pack);
     memset(encoder->slots, 0, sizeof encoder->slots);
-    memset(encoder->text_slots, 0, sizeof encoder->text_slots);
     for (uint32_t i = 0; i < encoder->n_runs; i++) {
-        const struct wr_raw_run *previous = i > 0 ? &encoder->runs[encoder->sorted[i - 1]] : NULL;
+        const struct wr_run *previous = i > 0 ? &encoder->runs[encoder->sorted[i - 1]] : NULL;
         WR_TRY(put_run_head(encoder, &encoder->runs[encoder->sorted[i]], previous));
         WR_TRY(put_run(encoder, i, readings));
     }
@@ -190,98 +131,44 @@ static enum wr_result put_runs(struct wr_raw_encoder *encoder, const struct wr_r
 
 /* -- the body ------------------------------------------------------------------------------------------------------------------------------ */
 
-/* The first column of each frame: what has a distribution of its own. */
-static const uint8_t frames[] = {WR_RAW_RUN_SHARED, WR_RAW_ULPS,       WR_RAW_TIME,   WR_RAW_VALUE,
-                                 WR_RAW_VALUE_UP,   WR_RAW_VALUE_DOWN, WR_RAW_COLUMNS};
-#define FRAMES (sizeof frames / sizeof frames[0] - 1)
-
-/* Joins the columns that are compressed: the length of each, then all bytes. frame_at: where each frame begins, and the last one ends. */
-static enum wr_result join_columns(struct wr_raw_encoder *encoder, size_t frame_at[FRAMES + 1]) {
-    struct wr_buf *raw = &encoder->raw;
-    const uint8_t *data[WR_RAW_COLUMNS];
-    size_t len[WR_RAW_COLUMNS];
-    uint8_t head[WR_RAW_COLUMNS * WR_VARINT_MAX];
-    uint8_t *end = head;
-    for (unsigned i = 0; i < WR_RAW_COLUMNS; i++) {
-        const struct wr_buf *buf = i == WR_RAW_NAMES ? &encoder->names : i == WR_RAW_TEXTS ? &encoder->texts : NULL;
-        data[i] = buf ? buf->data : encoder->begin[i];
-        len[i] = buf ? buf->len : (size_t)(encoder->end[i] - encoder->begin[i]);
-        end = wr_put_varint(end, len[i]);
-    }
-    wr_buf_clear(raw);
-    WR_TRY(wr_buf_append(raw, head, (size_t)(end - head)));
-    size_t frame = 0;
-    for (unsigned i = 0; i < WR_RAW_COLUMNS; i++) {
-        if (i == frames[frame]) {
-            frame_at[frame] = frame == 0 ? 0 : raw->len;
-            frame++;
-        }
-        if (len[i] > 0)
-            WR_TRY(wr_buf_append(raw, data[i], len[i]));
-    }
-    frame_at[FRAMES] = raw->len;
-    return WR_OK;
-}
-
-/* Appends one zstd frame to the body. */
-static enum wr_result compress(struct wr_raw_encoder *encoder, const uint8_t *raw, size_t raw_len) {
-    struct wr_buf *body = &encoder->body;
-    size_t room = ZSTD_compressBound(raw_len);
-    if (room > WR_SEGMENT_BODY_MAX - body->len)
-        room = WR_SEGMENT_BODY_MAX - body->len; /* zstd says so if it is not enough */
-    WR_TRY(wr_buf_reserve(body, room));
-    const size_t packed = ZSTD_compress2(encoder->zstd, body->data + body->len, room, raw, raw_len);
-    if (ZSTD_isError(packed))
-        return ZSTD_getErrorCode(packed) == ZSTD_error_memory_allocation ? WR_NO_MEMORY : WR_LIMIT;
-    body->len += packed;
-    return WR_OK;
-}
-
-/* A column that has only a skewed distribution: without a look for matches, which mostly are chance there and cost more than they save; and with one. The shorter
- * frame stays. */
-static enum wr_result compress_skewed(struct wr_raw_encoder *encoder, const uint8_t *raw, size_t raw_len) {
-    struct wr_buf *body = &encoder->body;
-    const size_t begin = body->len;
-    (void)ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_targetLength, NO_MATCHES);
-    const enum wr_result result = compress(encoder, raw, raw_len);
-    (void)ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_targetLength, 0);
-    const size_t middle = body->len;
+/* A frame of what has only a skewed distribution: without a look for matches, and with one. The shorter frame stays. */
+static enum wr_result put_skewed(struct wr_pack *pack, const uint8_t *raw, size_t len) {
+    const size_t begin = pack->body.len;
+    (void)ZSTD_CCtx_setParameter(pack->zstd, ZSTD_c_targetLength, NO_MATCHES);
+    const enum wr_result result = wr_pack_frame(pack, raw, len, WR_PACK_MATCH_SKEWED);
+    (void)ZSTD_CCtx_setParameter(pack->zstd, ZSTD_c_targetLength, 0);
+    const size_t middle = pack->body.len;
     if (result != WR_OK || middle - begin <= SHORT_FRAME)
         return result;
-    WR_TRY(compress(encoder, raw, raw_len));
-    const size_t with_matches = body->len - middle;
-    if (with_matches < middle - begin) {
-        memmove(body->data + begin, body->data + middle, with_matches);
-        body->len = begin + with_matches;
-    } else {
-        body->len = middle;
-    }
+    WR_TRY(wr_pack_frame(pack, raw, len, WR_PACK_MATCH_SKEWED));
+    const size_t with_matches = pack->body.len - middle;
+    if (with_matches < middle - begin)
+        memmove(pack->body.data + begin, pack->body.data + middle, with_matches);
+    pack->body.len = begin + (with_matches < middle - begin ? with_matches : middle - begin);
     return WR_OK;
 }
 
-static enum wr_result pack(struct wr_raw_encoder *encoder, struct wr_codec_header *header) {
-    struct wr_buf *body = &encoder->body;
-    const struct wr_buf *raw = &encoder->raw;
-    size_t frame_at[FRAMES + 1] = {0};
-    WR_TRY(join_columns(encoder, frame_at));
-    wr_buf_clear(body);
-    WR_TRY(wr_buf_reserve(body, WR_CODEC_HEADER_BYTES));
-    body->len = WR_CODEC_HEADER_BYTES;
-    (void)ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_minMatch, MIN_MATCH_USUAL);
-    WR_TRY(compress(encoder, raw->data, frame_at[1]));
-    (void)ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_minMatch, MIN_MATCH_SKEWED);
-    for (size_t i = 1; i < FRAMES; i++)
+static enum wr_result pack_columns(struct wr_raw_encoder *encoder, struct wr_codec_header *header) {
+    static const uint8_t frames[] = {WR_RAW_RUN_SHARED, WR_RAW_ULPS,     WR_RAW_TIME,
+                                     WR_RAW_VALUE,      WR_RAW_VALUE_UP, WR_RAW_VALUE_DOWN}; /* what has a distribution of its own */
+    struct wr_pack *pack = &encoder->pack;
+    struct wr_pack_column columns[WR_RAW_COLUMNS];
+    size_t frame_at[sizeof frames + 1];
+    for (unsigned i = 0; i < WR_RAW_COLUMNS; i++)
+        columns[i] = (struct wr_pack_column){encoder->begin[i], (size_t)(encoder->end[i] - encoder->begin[i])};
+    columns[WR_RAW_NAMES] = wr_pack_buf_column(&pack->names);
+    columns[WR_RAW_TEXTS] = wr_pack_buf_column(&pack->texts);
+    WR_TRY(wr_pack_join(pack, columns, WR_RAW_COLUMNS, frames, sizeof frames, frame_at));
+    WR_TRY(wr_pack_begin_body(pack));
+    WR_TRY(wr_pack_frame(pack, pack->raw.data, frame_at[1], WR_PACK_MATCH_USUAL));
+    for (size_t i = 1; i < sizeof frames; i++)
         if (frame_at[i + 1] > frame_at[i])
-            WR_TRY(compress_skewed(encoder, raw->data + frame_at[i], frame_at[i + 1] - frame_at[i]));
-    const size_t bits_len = (size_t)(wr_end_bits(&encoder->bits) - encoder->bit_column);
-    WR_TRY(wr_buf_append(body, encoder->bit_column, bits_len));
-    header->raw_len = (uint32_t)raw->len;
-    header->bits_len = (uint32_t)bits_len;
-    return WR_OK;
+            WR_TRY(put_skewed(pack, pack->raw.data + frame_at[i], frame_at[i + 1] - frame_at[i]));
+    return wr_pack_bits(pack, &encoder->bits, encoder->bit_column, header);
 }
 
 void wr_raw_encode_seal(struct wr_raw_encoder *encoder, struct wr_codec_header *header) {
-    wr_codec_header_write(encoder->body.data, encoder->body.len, header);
+    wr_codec_header_write(encoder->pack.body.data, encoder->pack.body.len, header);
 }
 
 enum wr_result wr_raw_encode(struct wr_raw_encoder *encoder, struct wr_codec_header *header, const struct wr_reading *readings, size_t n,
@@ -290,9 +177,9 @@ enum wr_result wr_raw_encode(struct wr_raw_encoder *encoder, struct wr_codec_hea
     assert(n > 0 && n <= WR_SEGMENT_READINGS);
     encoder->symbols = symbols;
     find_runs(encoder, readings, n, series);
-    sort_readings(encoder, n);
+    wr_runs_sort(encoder->runs, encoder->n_runs, encoder->run_of, n, encoder->sorted, encoder->order);
     WR_TRY(put_runs(encoder, readings));
-    WR_TRY(pack(encoder, header));
+    WR_TRY(pack_columns(encoder, header));
     header->kind = WR_SEGMENT_RAW;
     header->lane = WR_LANE_RAW;
     header->n = (uint32_t)n;
@@ -305,7 +192,7 @@ enum wr_result wr_raw_encode(struct wr_raw_encoder *encoder, struct wr_codec_hea
             header->t1_ns = readings[i].event_ns;
     }
     wr_raw_encode_seal(encoder, header);
-    *ret_body = encoder->body.data;
-    *ret_len = encoder->body.len;
+    *ret_body = encoder->pack.body.data;
+    *ret_len = encoder->pack.body.len;
     return WR_OK;
 }

@@ -2,39 +2,24 @@
 #ifndef WEIR_STORE_RAW_ENCODE_PRIVATE_H
 #define WEIR_STORE_RAW_ENCODE_PRIVATE_H
 
-#include <zstd.h>
-
+#include "store/pack.h"
 #include "store/raw_format.h"
 
 #define WR_RAW_SLOTS ((size_t)2 * WR_SEGMENT_READINGS)
 #define WR_RAW_BITS_PER_READING 16    /* bytes: a time and a value */
 #define WR_RAW_COLUMNS_PER_READING 72 /* bytes of all columns, a run for each reading: see raw_encode.c */
 
-/* Readings of one series and type. */
-struct wr_raw_run {
-    const char *key;
-    uint32_t series;
-    uint16_t key_len;
-    uint8_t type;
-    uint32_t count;
-    uint32_t at; /* where its readings begin in order[] */
-};
-
 struct wr_raw_encoder {
-    ZSTD_CCtx *zstd;
-    struct wr_buf names;
-    struct wr_buf texts;
-    struct wr_buf raw;
-    struct wr_buf body;
+    struct wr_pack pack;
     const struct wr_symbol_table *symbols;
     uint32_t n_runs;
-    uint32_t n_texts;
     int64_t times_start_ns;     /* first time of the last run that has times of its own */
     int64_t period;             /* and its period, in its units */
     uint8_t scale;              /* of the numbers before, if they had one */
     union wr_value first;       /* the first one that has a number of the last run that has any, and its type */
     uint8_t first_type;
-    struct wr_raw_run runs[WR_SEGMENT_READINGS];
+    struct wr_run runs[WR_SEGMENT_READINGS];
+    uint32_t series[WR_SEGMENT_READINGS]; /* of the runs */
     uint16_t run_of[WR_SEGMENT_READINGS]; /* reading -> run */
     uint16_t sorted[WR_SEGMENT_READINGS]; /* runs in the order of their keys */
     uint16_t order[WR_SEGMENT_READINGS];  /* readings in the order of the segment */
@@ -93,6 +78,6 @@ struct wr_raw_forms {
 /* raw_encode_forms.c: chooses it, and a form and a code for each of values[]. */
 void wr_raw_encode_forms(struct wr_raw_encoder *encoder, struct wr_raw_forms *forms);
 /* raw_encode_values.c: the values of a numeric run. */
-void wr_raw_encode_values(struct wr_raw_encoder *encoder, const struct wr_raw_run *run, const struct wr_reading *readings);
+void wr_raw_encode_values(struct wr_raw_encoder *encoder, const struct wr_run *run, const struct wr_reading *readings);
 
 #endif

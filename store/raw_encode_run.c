@@ -41,11 +41,11 @@ struct wr_raw_scale wr_raw_encode_scale(struct wr_raw_encoder *encoder, uint32_t
 
 /* -- times --------------------------------------------------------------------------------------------------------------------------------- */
 
-static int64_t time_at(const struct wr_raw_encoder *encoder, const struct wr_raw_run *run, const struct wr_reading *readings, uint32_t i) {
+static int64_t time_at(const struct wr_raw_encoder *encoder, const struct wr_run *run, const struct wr_reading *readings, uint32_t i) {
     return readings[encoder->order[run->at + i]].event_ns;
 }
 
-static bool has_times(const struct wr_raw_encoder *encoder, const struct wr_raw_run *run, const uint64_t *times, uint32_t n,
+static bool has_times(const struct wr_raw_encoder *encoder, const struct wr_run *run, const uint64_t *times, uint32_t n,
                       const struct wr_reading *readings) {
     if (run->count != n)
         return false;
@@ -124,7 +124,7 @@ static int64_t take_steps(uint64_t *times, uint32_t n, int64_t unit) {
 }
 
 void wr_raw_encode_times(struct wr_raw_encoder *encoder, uint32_t place, const struct wr_reading *readings) {
-    const struct wr_raw_run *run = &encoder->runs[encoder->sorted[place]];
+    const struct wr_run *run = &encoder->runs[encoder->sorted[place]];
     uint64_t *numbers = encoder->numbers; /* first the times, then the steps, then what they are beside the period */
     for (uint32_t i = 0; i < run->count; i++)
         numbers[i] = (uint64_t)time_at(encoder, run, readings, i);

@@ -15,19 +15,6 @@ static int64_t find_step(const struct wr_raw_encoder *encoder, const struct wr_g
     return step == 0 || step > INT64_MAX ? 1 : (int64_t)step;
 }
 
-static void put_grid(struct wr_raw_encoder *encoder, const struct wr_raw_forms *forms) {
-    const struct wr_grid *grid = &forms->grid;
-    wr_raw_varint(encoder, WR_RAW_RUN_GRID, (uint64_t)grid->step);
-    if (encoder->type != WR_TYPE_FLOAT)
-        return;
-    wr_raw_byte(encoder, WR_RAW_RUN_GRID, grid->decimals);
-    wr_raw_varint(encoder, WR_RAW_RUN_GRID, grid->parts);
-    if (grid->parts > 0) {
-        wr_raw_byte(encoder, WR_RAW_RUN_GRID, grid->digits);
-        wr_raw_byte(encoder, WR_RAW_RUN_GRID, grid->fine_bits);
-    }
-}
-
 /* What goes with the forms: neighbours of decimals, two in a byte, and what fractions have. False: there are no neighbours. */
 static bool put_neighbours(struct wr_raw_encoder *encoder, const struct wr_grid *grid) {
     int8_t any = 0;
@@ -121,7 +108,7 @@ static void put_numbers(struct wr_raw_encoder *encoder, unsigned usual, bool fol
     }
 }
 
-void wr_raw_encode_values(struct wr_raw_encoder *encoder, const struct wr_raw_run *run, const struct wr_reading *readings) {
+void wr_raw_encode_values(struct wr_raw_encoder *encoder, const struct wr_run *run, const struct wr_reading *readings) {
     encoder->count = run->count;
     encoder->type = run->type;
     for (uint32_t i = 0; i < run->count; i++) {
@@ -132,7 +119,7 @@ void wr_raw_encode_values(struct wr_raw_encoder *encoder, const struct wr_raw_ru
     struct wr_raw_forms forms;
     wr_raw_encode_forms(encoder, &forms);
     forms.grid.step = find_step(encoder, &forms.grid);
-    put_grid(encoder, &forms);
+    encoder->end[WR_RAW_RUN_GRID] = wr_grid_put(encoder->end[WR_RAW_RUN_GRID], &forms.grid, run->type == WR_TYPE_FLOAT);
     const bool has_ulps = put_neighbours(encoder, &forms.grid);
     const uint32_t n = find_numbers(encoder, &forms.grid);
     struct wr_raw_scale scale = wr_raw_encode_scale(encoder, n);

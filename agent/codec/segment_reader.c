@@ -7,16 +7,19 @@
 
 #define MAGIC "WEIR"
 #define MAGIC_BYTES 4
+#define KIND_AT 5
 #define LENGTH_AT 8
 
 enum wr_result wr_segment_reader_init(struct wr_segment_reader *reader, struct wr_error *err) {
     wr_buf_init(&reader->json, 0);
     reader->decoder = NULL;
+    reader->raw = NULL;
     return wr_decoder_new(&reader->decoder) == WR_OK ? WR_OK : wr_error_set(err, WR_NO_MEMORY, "no memory for a decoder");
 }
 
 void wr_segment_reader_fini(struct wr_segment_reader *reader) {
     wr_decoder_free(reader->decoder);
+    wr_raw_decoder_free(reader->raw);
     wr_buf_fini(&reader->json);
 }
 
@@ -53,17 +56,50 @@ static enum wr_result print_texts(struct wr_segment_reader *reader, const struct
     }
 }
 
+static enum wr_result print_readings(struct wr_segment_reader *reader, const struct wr_sink *sink, struct wr_error *err) {
+    for (;;) {
+        struct wr_raw_reading raw;
+        const enum wr_result more = wr_raw_decode(reader->raw, &raw, err);
+        if (more != WR_OK)
+            return more;
+        const struct wr_reading reading = {
+            .event_ns = raw.time_ns, .value = raw.value, .type = raw.type, .quality = raw.quality, .decimals = raw.decimals};
+        struct wr_json json;
+        wr_buf_clear(&reader->json);
+        wr_json_begin(&json, &reader->json);
+        wr_record_reading_json(&json, raw.key, raw.key_len, &reading, raw.text, raw.text ? strlen(raw.text) : 0);
+        if (wr_json_end(&json) != WR_OK)
+            return wr_error_set(err, WR_NO_MEMORY, "no memory to print a segment");
+        WR_TRY(sink->object(sink->user, (const char *)reader->json.data, reader->json.len));
+    }
+}
+
+/* WR_EMPTY: all of it is printed. */
+static enum wr_result print_raw(struct wr_segment_reader *reader, const uint8_t *body, size_t len, const struct wr_sink *sink,
+                                struct wr_error *err) {
+    struct wr_codec_header header;
+    if (!reader->raw && wr_raw_decoder_new(&reader->raw) != WR_OK)
+        return wr_error_set(err, WR_NO_MEMORY, "no memory for a decoder of raw readings");
+    WR_TRY(wr_raw_decode_begin(reader->raw, body, len, &header, err));
+    return print_readings(reader, sink, err);
+}
+
+static enum wr_result print(struct wr_segment_reader *reader, const uint8_t *body, size_t len, const struct wr_sink *sink,
+                            struct wr_error *err) {
+    struct wr_codec_header header;
+    if (body[KIND_AT] == WR_SEGMENT_RAW)
+        return print_raw(reader, body, len, sink, err);
+    WR_TRY(wr_decode_begin(reader->decoder, body, len, &header, err));
+    const bool texts = header.kind == WR_SEGMENT_ALARMS || header.kind == WR_SEGMENT_GAPS;
+    return texts ? print_texts(reader, sink, err) : print_aggregates(reader, sink, err);
+}
+
 /* One whole body. A failure that is not the sink's is told, and that is all. */
 static enum wr_result take(struct wr_segment_reader *reader, const uint8_t *body, size_t len, uint64_t number, const struct wr_sink *sink) {
     struct wr_error err = {.text = "damaged"};
-    struct wr_codec_header header;
-    enum wr_result result = wr_decode_begin(reader->decoder, body, len, &header, &err);
-    if (result == WR_OK) {
-        const bool texts = header.kind == WR_SEGMENT_ALARMS || header.kind == WR_SEGMENT_GAPS;
-        result = texts ? print_texts(reader, sink, &err) : print_aggregates(reader, sink, &err);
-        if (result == WR_EMPTY)
-            return WR_OK;
-    }
+    const enum wr_result result = print(reader, body, len, sink, &err);
+    if (result == WR_EMPTY)
+        return WR_OK;
     if (result != WR_CORRUPT && result != WR_UNSUPPORTED && result != WR_NO_MEMORY)
         return result;
     refuse(reader, number, result == WR_NO_MEMORY ? WR_BOOK_REJECTED_MEMORY : WR_BOOK_REJECTED_SYNTAX, sink, err.text);

@@ -1,6 +1,6 @@
-/* Segments one behind the other, as a file of outbox bodies or a payload of the uplink holds them, as records for `weir decode`.
+/* Segments one behind the other, as a file of outbox bodies or of raw readings or a payload of the uplink holds them, as records for `weir decode`.
  *
- * Aggregates go to sink->object as their JSON, alarms and gaps as the JSON that they are. A damaged segment is refused once; then the reading
+ * Aggregates and raw readings go to sink->object as their JSON, alarms and gaps as the JSON that they are. A damaged segment is refused once; then the reading
  * goes on with the next place that looks like a segment. In refusals the line is the number of the segment, counted from 1, and the
  * column is 1.
  *
@@ -13,9 +13,11 @@
 #include "agent/codec/stream.h"
 #include "core/buf.h"
 #include "store/codec.h"
+#include "store/raw_codec.h"
 
 struct wr_segment_reader {
     struct wr_decoder *decoder;
+    struct wr_raw_decoder *raw; /* NULL until there are raw readings */
     struct wr_buf json;
     struct wr_refusal refusal;
 };

@@ -3,6 +3,7 @@ import json
 import math
 import pathlib
 import re
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
@@ -22,6 +23,7 @@ http: {{listen: "127.0.0.1:{http}"}}
 control: {{socket: weir.sock}}
 log: {{format: json}}
 """
+DATA = pathlib.Path(__file__).resolve().parent.parent / "data"
 ROOMS, SECONDS = 20, 900
 BEGIN = 1772409600  # 2026-03-02T00:00Z
 KEPT = ", keep: raw 30d"
@@ -112,6 +114,23 @@ def test_the_page_is_enough(lab):
     for ours, theirs in zip(rows, decoded):
         assert ours == theirs, (ours, theirs)
     assert {row["type"] for row in rows} == {"float", "int", "uint", "bool", "string"}
+    files = sorted((gateway.directory / "store" / "raw").glob("*.weir"))
+    told = [json.loads(line) for file in files
+            for line in subprocess.run([str(lab.weir), "decode", "--format", "weir", str(file)], capture_output=True, check=True).stdout.splitlines()]
+    assert len(told) == readings, len(told)
+    for ours, theirs in zip(told, decoded):
+        assert [ours["measurement"], ours["field"], ours["tags"]] == [theirs["name"], theirs["field"], json.loads(theirs["tags"])], (ours, theirs)
+        assert all(ours[word] == theirs[word] for word in ("time_ns", "type", "value", "quality")), (ours, theirs)
+
+
+def test_decode_reads_version_1_and_tells_damage(lab):
+    old = (DATA / "store" / "raw-v1.weir").read_bytes()
+    file = lab.directory / "raw.weir"
+    file.write_bytes(old + old[:500] + b"\0" + old[501:] + old)  # the second one damaged
+    done = subprocess.run([str(lab.weir), "decode", "--format", "weir", str(file)], capture_output=True, text=True)
+    assert done.returncode == 1 and "weir:2:1: segment 1: CRC" in done.stderr, done
+    lines = done.stdout.splitlines()
+    assert len(lines) == 1800 and lines[:900] == lines[900:] and {json.loads(line)["type"] for line in lines} == {"float", "int", "uint", "bool", "string"}
 
 
 def test_replay_sees_the_readings_themselves(lab):

@@ -48,6 +48,10 @@ static void make_tables(void) {
         assert_int_equal(wr_series_intern(table, key, len, &series[i].id), WR_OK);
         series[i].type = (uint8_t)(WR_TYPE_FLOAT + (below(2) ? 0 : below(5)));
         series[i].habit = (uint8_t)below(12);
+        if (i == 0) {
+            series[i].type = WR_TYPE_FLOAT;
+            series[i].habit = 10;
+        }
         series[i].rhythm = (uint8_t)below(6);
         series[i].at_ns = INT64_C(1770000000) * 1000000000 + (series[i].rhythm == 5 ? (int64_t)below(1000000000) : 0);
     }
@@ -144,8 +148,9 @@ static struct wr_reading next_reading(uint32_t i, int64_t shared_ns) {
 }
 
 static size_t random_readings(struct wr_reading *readings) {
-    const size_t n = below(10) == 0 ? WR_SEGMENT_READINGS : 1 + below(1500);
-    const uint32_t used = 1 + below(SERIES);
+    const bool peaks = below(20) == 0; /* of the first series alone, enough of them that its values stand in three columns */
+    const size_t n = peaks || below(10) == 0 ? WR_SEGMENT_READINGS : 1 + below(1500);
+    const uint32_t used = peaks ? 1 : 1 + below(SERIES);
     for (size_t i = 0; i < n; i++) {
         const int64_t shared_ns = INT64_C(1770000000123456789) + (int64_t)(i / used) * INT64_C(1000003000);
         readings[i] = next_reading(below(3) ? (uint32_t)(i % used) : below(used), shared_ns);

@@ -260,7 +260,7 @@ static enum wr_result add_raw(struct wr_agent *agent) {
          .value = &s->missed},
         {WR_METRIC_COUNTER, "weir_raw_unkept_readings_total",
          "Raw readings that a window keeps, and the store was too slow for, or had ended", .value = &agent->engine.shown.unkept},
-        {WR_METRIC_COUNTER, "weir_raw_written_bytes_total", "Bytes of kept raw readings written to flash, each once",
+        {WR_METRIC_COUNTER, "weir_raw_written_bytes_total", "Bytes of kept raw readings written to flash, in whole pages",
          .value = &s->written_bytes},
         {WR_METRIC_GAUGE, "weir_raw_bytes", "Bytes of kept raw readings on disk", .value = &s->bytes},
     };

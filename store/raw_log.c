@@ -13,6 +13,7 @@
 #include "store/raw_files.h"
 
 #define PARTS 16                           /* of the whole, and of the age, that a file has at most: what goes at once */
+#define PAGE_BYTES 4096                    /* of the system's cache: what it writes is whole */
 #define FILE_BYTES_MAX (UINT64_C(8) << 20) /* so that offsets fit into a seq */
 
 struct file {
@@ -215,6 +216,12 @@ static enum wr_result choose_file(struct wr_raw_log *log, size_t len, int64_t ag
 
 /* -- putting ------------------------------------------------------------------------------------------------------------------------------- */
 
+/* Between two bodies the system has mostly written what it had: a page that both lie in counts twice. */
+static void count_written(struct wr_raw_log *log, uint64_t at, size_t len) {
+    if (len > 0)
+        add(&log->stats.written_bytes, ((at + len - 1) / PAGE_BYTES - at / PAGE_BYTES + 1) * PAGE_BYTES);
+}
+
 /* All of it, or nothing: what a write has left behind is cut off again; if even that fails, the file has ended. */
 static enum wr_result append(struct wr_raw_log *log, const uint8_t *body, size_t len, struct wr_error *err) {
     struct file *file = &log->files[log->n_files - 1];
@@ -225,6 +232,7 @@ static enum wr_result append(struct wr_raw_log *log, const uint8_t *body, size_t
             continue;
         if (wrote <= 0) {
             const int why = wrote < 0 ? errno : ENOSPC;
+            count_written(log, file->bytes, done);
             if (ftruncate(log->fd, (off_t)file->bytes) < 0) {
                 file->bytes += done;
                 add(&log->stats.bytes, done);
@@ -234,9 +242,9 @@ static enum wr_result append(struct wr_raw_log *log, const uint8_t *body, size_t
         }
         done += (size_t)wrote;
     }
+    count_written(log, file->bytes, len);
     file->bytes += len;
     add(&log->stats.bytes, len);
-    add(&log->stats.written_bytes, len);
     return WR_OK;
 }
 

@@ -1,7 +1,7 @@
 /* Raw readings kept for a time, beside the outbox: files that are appended to, and removed as a whole (store/raw_files.h reads them).
  *
  * Promise: they are history only: never sent, in no book of the ledger (their windows are), and nothing waits for them. Their bytes on disk stay below bytes_max,
- * and the file system keeps its free floor: the oldest file goes first, before anything of the outbox does. Each byte is written once, without fsync: a power cut takes
+ * and the file system keeps its free floor: the oldest file goes first, before anything of the outbox does. Each byte is written once (a page that is filled later once more), without fsync: a power cut takes
  * what the kernel has not written, a crash of the agent nothing that was put. What could not be put, and what went before its age, is counted.
  * A file that cannot be written costs the readings of that call; the next call begins another one.
  *
@@ -36,7 +36,7 @@ struct wr_raw_log_stats {
     _Atomic uint64_t missed;   /* not put */
     _Atomic uint64_t expired;  /* removed at their age */
     _Atomic uint64_t dropped;  /* removed before it, for want of space */
-    _Atomic uint64_t written_bytes;
+    _Atomic uint64_t written_bytes; /* since the start, in whole pages as the system writes them */
     _Atomic uint64_t bytes; /* on disk now */
 };
 

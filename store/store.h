@@ -201,6 +201,9 @@ enum wr_salvage_state {
 const char *wr_salvage_state_name(enum wr_salvage_state state);
 
 /* Numbers for metrics and status. */
+/* What somebody else wrote into its directory, beside the database: the write budget is one for both. */
+void wr_store_wrote(struct wr_store *store, uint64_t bytes, const struct wr_now *now);
+
 struct wr_store_stats {
     _Atomic uint64_t unacked_segments[WR_LANES];
     _Atomic uint64_t unacked_bytes[WR_LANES]; /* of bodies */

@@ -35,9 +35,15 @@ void wr_thrift_look(struct wr_store *store, const struct wr_now *now) {
     if (!thrift->began)
         return;
     const uint64_t written = atomic_load_explicit(&store->stats.written_bytes, memory_order_relaxed);
-    wr_budget_spend(&thrift->budget, written - thrift->counted_bytes, now);
+    wr_budget_spend(&thrift->budget, written - thrift->counted_bytes + thrift->beside_bytes, now);
     thrift->counted_bytes = written;
+    thrift->beside_bytes = 0;
     show(store);
+}
+
+void wr_store_wrote(struct wr_store *store, uint64_t bytes, const struct wr_now *now) {
+    store->thrift.beside_bytes += bytes;
+    wr_thrift_look(store, now);
 }
 
 bool wr_thrift_spares(const struct wr_store *store) {

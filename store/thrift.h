@@ -1,6 +1,6 @@
 /* Sparing the flash: `write_budget`, the bytes that may go to the device in a day.
  *
- * What is written is counted where it is (written.h), and compared with the budget by core/budget.h. As that grows tight:
+ * What is written is counted where it is (written.h; raw readings beside the database by raw_log.h), and compared with the budget by core/budget.h. As that grows tight:
  *   sparing   acknowledgements go with segments, or after WR_STORE_ACKS_AGE_NS, however many wait; a commit takes all lanes along; a full segment waits for more or for
  *             max_loss; gap records wait a minute longer for a commit to go with
  *   slow, spent   the pressure is raised as well: windows that open are longer (stats.write_level says it, agent/loops/store_loop.c acts)
@@ -26,6 +26,7 @@ struct wr_store;
 struct wr_thrift {
     struct wr_budget budget;
     uint64_t counted_bytes; /* of stats.written_bytes */
+    uint64_t beside_bytes;  /* written by others, not counted yet */
     int64_t saved_boot_ns;
     bool began; /* the count of former runs is in it */
 };

@@ -61,7 +61,9 @@ void wr_store_loop_keep(struct wr_store_loop *loop, struct wr_kept *kept, const 
     enum wr_result result;
     if (loop->state == WR_STORE_OPEN) {
         const bool moved = move_times(loop, kept, now);
+        const uint64_t before = loop->raw_stats->written_bytes;
         result = wr_raw_log_put(loop->raw, kept->readings, kept->n, moved, keep_ns, now, &err);
+        wr_store_wrote(loop->store, loop->raw_stats->written_bytes - before, now);
     } else {
         result = wr_error_set(&err, WR_IO, "there is no store");
         wr_raw_log_missed(loop->raw, kept->n);

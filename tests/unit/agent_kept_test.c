@@ -145,6 +145,7 @@ static void the_store_keeps_them_while_it_is_open(void **state) {
     store.symbols = fixture.symbols;
     store.raw_budget_bytes = 2000000;
     store.keep_ns = 3600 * WR_NS_PER_S;
+    fixture.options.write_budget_bytes = 100000000;
     assert_int_equal(wr_store_loop_init(&store, 4, 16, NULL), WR_OK);
     store.state = WR_STORE_WITHOUT;
     wr_store_loop_keep(&store, filled(series, 10, now.wall_ns), &now);
@@ -153,8 +154,12 @@ static void the_store_keeps_them_while_it_is_open(void **state) {
     assert_int_equal(store_fixture_open(&fixture), WR_OK);
     store.store = fixture.store;
     store.state = WR_STORE_OPEN;
+    wr_store_wrote(fixture.store, 0, &now); /* what the open itself wrote */
+    const uint64_t spent = wr_store_stats(fixture.store)->write_spent_bytes;
     wr_store_loop_keep(&store, filled(series, 20, now.wall_ns), &now);
     assert_int_equal(on_disk(fixture.directory), 20);
+    assert_int_equal(wr_store_stats(fixture.store)->write_spent_bytes, spent + 4096);
+    assert_int_equal(store.raw_stats->written_bytes, 4096);
     wr_failing_io(0, EIO);
     wr_store_loop_keep(&store, filled(series, 30, now.wall_ns), &now);
     wr_failing_off();

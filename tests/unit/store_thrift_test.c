@@ -218,6 +218,23 @@ static void counting_alone_makes_no_commit(void **state) {
     assert_true(wr_store_due(fixture->store) > fixture->now.boot_ns); /* a look at the clock now and then */
 }
 
+/* Raw readings lie beside the database, on the same flash. */
+static void what_others_write_counts(void **state) {
+    struct store_fixture *fixture = *state;
+    open_store(fixture);
+    wr_store_wrote(fixture->store, 0, &fixture->now); /* what the open itself wrote */
+    const uint64_t before = spent(fixture);
+    wr_store_wrote(fixture->store, 8192, &fixture->now);
+    assert_int_equal(spent(fixture), before + 8192);
+    assert_int_equal(level(fixture), WR_BUDGET_FREE);
+    wr_store_wrote(fixture->store, BUDGET, &fixture->now);
+    assert_int_equal(level(fixture), WR_BUDGET_SPENT);
+    const uint64_t written = spent(fixture);
+    close_store(fixture);
+    open_store(fixture);
+    assert_true(spent(fixture) >= written);
+}
+
 static void without_a_budget_nothing_is_spared(void **state) {
     struct store_fixture *fixture = *state;
     fixture->options.write_budget_bytes = 0;
@@ -354,6 +371,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(nor_is_the_reserve_of_another_store, setup, teardown),
         cmocka_unit_test_setup_teardown(it_outlives_a_restart_and_most_of_it_a_kill, setup, teardown),
         cmocka_unit_test_setup_teardown(counting_alone_makes_no_commit, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_others_write_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(without_a_budget_nothing_is_spared, setup, teardown),
         cmocka_unit_test_setup_teardown(acknowledgements_go_with_segments_or_after_a_minute, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_segment_waits_for_more_or_for_max_loss, setup, teardown),

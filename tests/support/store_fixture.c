@@ -61,6 +61,35 @@ enum wr_result store_fixture_open(struct store_fixture *fixture) {
     return WR_OK;
 }
 
+int store_fixture_setup(void **state) {
+    struct store_fixture *fixture = malloc(sizeof *fixture);
+    store_fixture_init(fixture);
+    *state = fixture;
+    return 0;
+}
+
+int store_fixture_teardown(void **state) {
+    store_fixture_fini(*state);
+    free(*state);
+    return 0;
+}
+
+void store_fixture_must(struct store_fixture *fixture, enum wr_result result) {
+    if (result != WR_OK)
+        fail_msg("%s: %s", wr_result_name(result), fixture->err.text);
+}
+
+void store_fixture_close(struct store_fixture *fixture) {
+    struct wr_store *store = fixture->store;
+    fixture->store = NULL;
+    store_fixture_must(fixture, wr_store_close(store, &fixture->now, &fixture->err));
+}
+
+void store_fixture_abandon(struct store_fixture *fixture) {
+    wr_store_abandon(fixture->store);
+    fixture->store = NULL;
+}
+
 struct wr_aggregate store_fixture_aggregate(uint32_t i, uint64_t n) {
     struct wr_aggregate aggregate = {.key = keys[i % 8],
                                      .key_len = 19,

@@ -49,6 +49,14 @@ void store_fixture_fini(struct store_fixture *fixture);
 enum wr_result store_fixture_open(struct store_fixture *fixture);
 /* Tells it how long the windows of the accounts are, as a process that has known no others since the opening but those that this told. */
 void store_fixture_lengths(struct store_fixture *fixture, const int64_t *length_ns);
+/* For cmocka: a fixture in *state, nothing opened; and its end. */
+int store_fixture_setup(void **state);
+int store_fixture_teardown(void **state);
+/* Fails the test with the error's text. */
+void store_fixture_must(struct store_fixture *fixture, enum wr_result result);
+/* A clean stop; and a kill. */
+void store_fixture_close(struct store_fixture *fixture);
+void store_fixture_abandon(struct store_fixture *fixture);
 /* Puts n aggregates of `readings` readings each into the handover, of account 0 (changes) or 1, at the time of the fixture. */
 void store_fixture_fill(struct store_fixture *fixture, uint32_t account, uint32_t n, uint64_t readings);
 /* Hands it over; fails the test unless all were taken. */

@@ -20,35 +20,6 @@
 #define BURST 4000
 #define LOG_BYTES (1 << 20)
 
-static int setup(void **state) {
-    struct store_fixture *fixture = malloc(sizeof *fixture);
-    store_fixture_init(fixture);
-    *state = fixture;
-    return 0;
-}
-
-static int teardown(void **state) {
-    store_fixture_fini(*state);
-    free(*state);
-    return 0;
-}
-
-static void must(struct store_fixture *fixture, enum wr_result result) {
-    if (result != WR_OK)
-        fail_msg("%s: %s", wr_result_name(result), fixture->err.text);
-}
-
-static void close_store(struct store_fixture *fixture) {
-    struct wr_store *store = fixture->store;
-    fixture->store = NULL;
-    must(fixture, wr_store_close(store, &fixture->now, &fixture->err));
-}
-
-static void kill_store(struct store_fixture *fixture) {
-    wr_store_abandon(fixture->store);
-    fixture->store = NULL;
-}
-
 static enum wr_result next(struct store_fixture *fixture, enum wr_lane lane, int64_t after, struct wr_segment *ret_segment) {
     return wr_store_next(fixture->store, lane, after, INT64_MAX, &fixture->now, ret_segment, &fixture->err);
 }
@@ -69,7 +40,7 @@ static uint32_t read_backlog(struct store_fixture *fixture, struct wr_segment *s
 /* The same, and a look at all of it by the check that follows an unclean stop. */
 static void is_still_there(struct store_fixture *fixture, const struct wr_segment *before) {
     while (wr_store_due(fixture->store) == 0)
-        must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
+        store_fixture_must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
     struct wr_segment now[SEGMENTS + 1];
     assert_int_equal(read_backlog(fixture, now), SEGMENTS);
     for (uint32_t i = 0; i < SEGMENTS; i++) {
@@ -87,19 +58,20 @@ static void is_still_there(struct store_fixture *fixture, const struct wr_segmen
  * did not acknowledge it is whole for the next start, after a stop and after a kill, and is offered again, byte by byte the same. */
 static void fluent_bit_7279_a_restart_throws_nothing_away(void **state) {
     struct store_fixture *fixture = *state;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     for (uint32_t i = 0; i < SEGMENTS; i++)
         store_fixture_segment(fixture, i % 2, 1 + i % 50, 1 + i % 9);
     struct wr_segment before[SEGMENTS + 1];
     assert_int_equal(read_backlog(fixture, before), SEGMENTS);
     for (uint32_t i = 0; i < SEGMENTS; i++)
-        must(fixture, wr_store_offer(fixture->store, (enum wr_lane)before[i].lane, before[i].seq, &fixture->now, &fixture->err));
-    close_store(fixture);
-    must(fixture, store_fixture_open(fixture));
+        store_fixture_must(fixture,
+                           wr_store_offer(fixture->store, (enum wr_lane)before[i].lane, before[i].seq, &fixture->now, &fixture->err));
+    store_fixture_close(fixture);
+    store_fixture_must(fixture, store_fixture_open(fixture));
     assert_false(fixture->report.unclean);
     is_still_there(fixture, before);
-    kill_store(fixture);
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_abandon(fixture);
+    store_fixture_must(fixture, store_fixture_open(fixture));
     assert_true(fixture->report.unclean);
     is_still_there(fixture, before);
     for (uint32_t i = 0; i < SEGMENTS; i++)
@@ -129,16 +101,16 @@ static void add_until(struct store_fixture *fixture, uint32_t segments) {
 
 /* What a start after a kill does before the store is ready. */
 static struct start start_with(struct store_fixture *fixture, struct wr_fault_vfs *disk, uint32_t segments) {
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     add_until(fixture, segments);
-    close_store(fixture); /* so that the log is short in both cases */
-    must(fixture, store_fixture_open(fixture));
-    kill_store(fixture);
+    store_fixture_close(fixture); /* so that the log is short in both cases */
+    store_fixture_must(fixture, store_fixture_open(fixture));
+    store_fixture_abandon(fixture);
     struct start start = {.descriptors = -descriptors()};
     if (disk)
         wr_fault_vfs_plan(disk, &(struct wr_fault_plan){WR_FAULT_NONE, WR_FAULT_READ, -1, false});
     wr_failing_allocations(-1);
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     start.allocations = wr_failing_count();
     wr_failing_off();
     start.reads = disk ? wr_fault_vfs_count(disk, WR_FAULT_READ) : 0;
@@ -147,7 +119,7 @@ static struct start start_with(struct store_fixture *fixture, struct wr_fault_vf
     for (int lane = 0; lane < WR_LANES; lane++)
         waiting += atomic_load(&wr_store_stats(fixture->store)->unacked_segments[lane]);
     assert_true(waiting >= segments);
-    close_store(fixture);
+    store_fixture_close(fixture);
     return start;
 }
 
@@ -184,7 +156,7 @@ static void grappa_2287_readers_do_not_let_the_log_grow(void **state) {
     fixture->options.vfs = wr_fault_vfs_name(disk);
     fixture->options.budget_bytes = 16 << 20;
     fixture->options.wal_reserve_bytes = 2 << 20;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     add_until(fixture, 2 * WR_HISTORY_HEADS);
     struct wr_history_walk walk = {.lane = WR_LANE_WINDOWS, .from_ns = INT64_MIN, .to_ns = INT64_MAX};
     struct wr_segment_head heads[WR_HISTORY_HEADS];
@@ -193,10 +165,10 @@ static void grappa_2287_readers_do_not_let_the_log_grow(void **state) {
     for (uint32_t i = 0; i < BURST; i++) {
         uint32_t n;
         struct wr_segment segment;
-        must(fixture, wr_store_heads(fixture->store, &walk, heads, &n, &fixture->err));
+        store_fixture_must(fixture, wr_store_heads(fixture->store, &walk, heads, &n, &fixture->err));
         if (walk.is_over)
             walk.after = 0, walk.is_over = false;
-        must(fixture, next(fixture, WR_LANE_WINDOWS, i, &segment));
+        store_fixture_must(fixture, next(fixture, WR_LANE_WINDOWS, i, &segment));
         wr_segment_free(&segment);
         store_fixture_segment(fixture, 1, 50, 1);
         uint64_t len = 0;
@@ -208,15 +180,15 @@ static void grappa_2287_readers_do_not_let_the_log_grow(void **state) {
     assert_true(written > 5 * fixture->options.wal_reserve_bytes); /* it would have been */
     assert_true(longest <= fixture->options.wal_reserve_bytes);
     assert_true(wr_fault_vfs_bytes(disk) <= fixture->options.budget_bytes);
-    close_store(fixture);
+    store_fixture_close(fixture);
     wr_fault_vfs_free(disk);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(fluent_bit_7279_a_restart_throws_nothing_away, setup, teardown),
-        cmocka_unit_test_setup_teardown(fluent_bit_5166_a_start_does_not_read_the_backlog, setup, teardown),
-        cmocka_unit_test_setup_teardown(grappa_2287_readers_do_not_let_the_log_grow, setup, teardown),
+        cmocka_unit_test_setup_teardown(fluent_bit_7279_a_restart_throws_nothing_away, store_fixture_setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(fluent_bit_5166_a_start_does_not_read_the_backlog, store_fixture_setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(grappa_2287_readers_do_not_let_the_log_grow, store_fixture_setup, store_fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

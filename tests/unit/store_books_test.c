@@ -12,36 +12,18 @@
 #include "tests/support/fault_vfs.h"
 #include "tests/support/store_fixture.h"
 
-static void must(struct store_fixture *fixture, enum wr_result result) {
-    if (result != WR_OK)
-        fail_msg("%s: %s", wr_result_name(result), fixture->err.text);
-}
-
-static int setup(void **state) {
-    struct store_fixture *fixture = malloc(sizeof *fixture);
-    store_fixture_init(fixture);
-    *state = fixture;
-    return 0;
-}
-
-static int teardown(void **state) {
-    store_fixture_fini(*state);
-    free(*state);
-    return 0;
-}
-
 static void crash(struct store_fixture *fixture) {
     wr_store_abandon(fixture->store);
     fixture->store = NULL;
     fixture->handover.n = 0;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     assert_true(fixture->report.unclean);
 }
 
 /* A crash after each commit, longer than the tables are left alone: each time the books are those of that commit. */
 static void test_the_books_are_those_of_the_last_commit(void **state) {
     struct store_fixture *fixture = *state;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     uint64_t stored = 0;
     uint64_t delivered = 0;
     for (uint32_t i = 1; i <= WR_BOOKS_TABLES_EVERY + 6; i++) {
@@ -55,7 +37,7 @@ static void test_the_books_are_those_of_the_last_commit(void **state) {
         assert_int_equal(balance.books[WR_BOOK_STORED], stored);
         assert_int_equal(balance.books[WR_BOOK_DELIVERED], delivered);
         int64_t newest = wr_store_newest(fixture->store, WR_LANE_WINDOWS);
-        must(fixture, wr_store_ack(fixture->store, WR_LANE_WINDOWS, 1, newest, &fixture->now, &fixture->err));
+        store_fixture_must(fixture, wr_store_ack(fixture->store, WR_LANE_WINDOWS, 1, newest, &fixture->now, &fixture->err));
         delivered = store_fixture_balance(fixture, 1).books[WR_BOOK_DELIVERED];
         store_fixture_segment(fixture, 0, 1, 1);
     }
@@ -66,14 +48,14 @@ static void test_what_goes_behind_the_row_is_booked(void **state) {
     enum { SNAP_BYTES = 400 << 10 };
     struct store_fixture *fixture = *state;
     static uint8_t snap[SNAP_BYTES];
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     const struct wr_store_stats *stats = wr_store_stats(fixture->store);
     while (atomic_load(&stats->evicted_unacked_segments) == 0) {
         store_fixture_fill(fixture, 1, 256, 3);
         store_fixture_take(fixture);
     }
     const uint64_t before = atomic_load(&stats->evicted_unacked_segments);
-    must(fixture, wr_store_snap_put(fixture->store, 77, 1, snap, sizeof snap, &fixture->now));
+    store_fixture_must(fixture, wr_store_snap_put(fixture->store, 77, 1, snap, sizeof snap, &fixture->now));
     store_fixture_segment(fixture, 1, 10, 3);
     const uint64_t held = atomic_load(&stats->unacked_segments[WR_LANE_WINDOWS]);
     assert_true(atomic_load(&stats->evicted_unacked_segments) > before + 20);
@@ -89,12 +71,12 @@ static void test_a_long_difference_goes_into_the_tables(void **state) {
     struct store_fixture *fixture = *state;
     static struct wr_account accounts[MANY];
     static struct wr_account_count counts[MANY];
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     for (uint32_t i = 0; i < MANY; i++) {
         snprintf(accounts[i].source, sizeof accounts[i].source, "source %u", i);
         snprintf(accounts[i].window, sizeof accounts[i].window, "m1");
     }
-    must(fixture, wr_store_accounts(fixture->store, accounts, MANY, true, &fixture->err));
+    store_fixture_must(fixture, wr_store_accounts(fixture->store, accounts, MANY, true, &fixture->err));
     for (uint32_t round = 1; round <= 3; round++) {
         const uint32_t n = round == 2 ? 5 : MANY; /* short ones between are fine */
         for (uint32_t i = 0; i < n; i++)
@@ -107,7 +89,7 @@ static void test_a_long_difference_goes_into_the_tables(void **state) {
         fixture->handover.aggregates[0].account = 1;
         fixture->handover.n = 1;
         store_fixture_take(fixture);
-        must(fixture, wr_store_flush(fixture->store, &fixture->now, &fixture->err));
+        store_fixture_must(fixture, wr_store_flush(fixture->store, &fixture->now, &fixture->err));
     }
     wr_store_abandon(fixture->store);
     fixture->store = NULL;
@@ -116,7 +98,7 @@ static void test_a_long_difference_goes_into_the_tables(void **state) {
     bool clean;
     uint64_t epoch;
     struct wr_store_recount recount;
-    must(fixture, wr_store_audit(fixture->directory, &balances, &n, &clean, &epoch, &recount, &fixture->err));
+    store_fixture_must(fixture, wr_store_audit(fixture->directory, &balances, &n, &clean, &epoch, &recount, &fixture->err));
     assert_int_equal(n, STORE_ACCOUNTS + MANY);
     for (uint32_t i = 0; i < MANY; i++) {
         const struct wr_account_balance *balance = &balances[STORE_ACCOUNTS + i];
@@ -133,11 +115,11 @@ static void test_damaged_books_are_noticed(void **state) {
     struct store_fixture *fixture = *state;
     struct wr_fault_vfs *disk = wr_fault_vfs_new(1);
     fixture->options.vfs = wr_fault_vfs_name(disk);
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     for (int i = 0; i < 3; i++)
         store_fixture_segment(fixture, 1, 10, 10);
     struct wr_segment segment;
-    must(fixture, wr_store_get(fixture->store, wr_store_newest(fixture->store, WR_LANE_WINDOWS), &segment, &fixture->err));
+    store_fixture_must(fixture, wr_store_get(fixture->store, wr_store_newest(fixture->store, WR_LANE_WINDOWS), &segment, &fixture->err));
     wr_store_abandon(fixture->store); /* all of it is in the file now */
     fixture->store = NULL;
     wr_fault_vfs_remove(disk, "-wal"); /* it still has copies, which would heal it */
@@ -152,7 +134,7 @@ static void test_damaged_books_are_noticed(void **state) {
     assert_non_null(strstr(fixture->err.text, "rename"));
     bytes = wr_fault_vfs_file(disk, WR_STORE_FILE, &len);
     bytes[body - bytes - 3] ^= 4;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     assert_int_equal(store_fixture_balance(fixture, 1).books[WR_BOOK_STORED], 300);
     wr_store_abandon(fixture->store);
     fixture->store = NULL;
@@ -164,10 +146,10 @@ static void test_the_row_before_has_books_too(void **state) {
     struct store_fixture *fixture = *state;
     struct wr_segment segment;
     char path[300];
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     for (int i = 0; i < 20; i++)
         store_fixture_segment(fixture, 1, 10, 10);
-    must(fixture, wr_store_get(fixture->store, wr_store_newest(fixture->store, WR_LANE_WINDOWS), &segment, &fixture->err));
+    store_fixture_must(fixture, wr_store_get(fixture->store, wr_store_newest(fixture->store, WR_LANE_WINDOWS), &segment, &fixture->err));
     wr_store_abandon(fixture->store); /* all of it is in the file now */
     fixture->store = NULL;
     fixture->handover.n = 0;
@@ -187,14 +169,14 @@ static void test_the_row_before_has_books_too(void **state) {
     fclose(file);
     free(bytes);
     wr_segment_free(&segment);
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     assert_true(fixture->report.quarantined && fixture->report.books_kept);
     struct wr_account_balance balance = store_fixture_balance(fixture, 1);
     assert_int_equal(balance.books[WR_BOOK_TAKEN], 1900);
     assert_int_equal(balance.books[WR_BOOK_DROPPED_STORE], 1900);
     for (int i = 0; i < 100; i++) { /* and the segments come back, the last one too */
         store_fixture_advance(fixture, 100 * WR_NS_PER_MS);
-        must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
+        store_fixture_must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
     }
     balance = store_fixture_balance(fixture, 1);
     assert_int_equal(balance.books[WR_BOOK_RECOVERED], 2000);
@@ -214,18 +196,18 @@ static void see_boot(void *user, const struct wr_store_boot *boot) {
 
 static struct boots boots_of(struct store_fixture *fixture) {
     struct boots boots = {0};
-    must(fixture, wr_store_boots(fixture->store, see_boot, &boots, &fixture->err));
+    store_fixture_must(fixture, wr_store_boots(fixture->store, see_boot, &boots, &fixture->err));
     return boots;
 }
 
 static void test_boots_are_remembered(void **state) {
     struct store_fixture *fixture = *state;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     assert_int_equal(boots_of(fixture).n, 0); /* nobody knows which boot it is */
-    must(fixture, wr_store_close(fixture->store, &fixture->now, &fixture->err));
+    store_fixture_must(fixture, wr_store_close(fixture->store, &fixture->now, &fixture->err));
     memset(fixture->options.boot_id, 1, sizeof fixture->options.boot_id);
     fixture->now.wall_trusted = false;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     struct boots boots = boots_of(fixture);
     assert_int_equal(boots.n, 1);
     assert_false(boots.last.trusted);
@@ -245,7 +227,7 @@ static void test_boots_are_remembered(void **state) {
         wr_store_abandon(fixture->store);
         fixture->options.boot_id[3]++;
         fixture->options.boot_id[4] = (uint8_t)(i >> 8);
-        must(fixture, store_fixture_open(fixture));
+        store_fixture_must(fixture, store_fixture_open(fixture));
     }
     boots = boots_of(fixture);
     assert_int_equal(boots.n, 256);
@@ -253,7 +235,7 @@ static void test_boots_are_remembered(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, store_fixture_setup, store_fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_the_books_are_those_of_the_last_commit), TEST(test_what_goes_behind_the_row_is_booked),
         TEST(test_a_long_difference_goes_into_the_tables), TEST(test_damaged_books_are_noticed),

@@ -10,28 +10,10 @@
 #include "tests/support/store_fixture.h"
 
 static int setup(void **state) {
-    struct store_fixture *fixture = malloc(sizeof *fixture);
-    store_fixture_init(fixture);
+    (void)store_fixture_setup(state);
+    struct store_fixture *fixture = *state;
     fixture->options.max_loss_ns = 10 * WR_NS_PER_S;
-    *state = fixture;
     return 0;
-}
-
-static int teardown(void **state) {
-    store_fixture_fini(*state);
-    free(*state);
-    return 0;
-}
-
-static void must(struct store_fixture *fixture, enum wr_result result) {
-    if (result != WR_OK)
-        fail_msg("%s: %s", wr_result_name(result), fixture->err.text);
-}
-
-static void close_store(struct store_fixture *fixture) {
-    struct wr_store *store = fixture->store;
-    fixture->store = NULL;
-    must(fixture, wr_store_close(store, &fixture->now, &fixture->err));
 }
 
 static void put(struct store_fixture *fixture, unsigned place, uint64_t spent, bool urgent) {
@@ -53,7 +35,7 @@ static uint64_t spent(const struct store_fixture *fixture, unsigned place) {
 static void crash(struct store_fixture *fixture) {
     wr_store_abandon(fixture->store);
     fixture->store = NULL;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
 }
 
 static uint64_t commits(const struct store_fixture *fixture) {
@@ -65,26 +47,26 @@ static void pass(struct store_fixture *fixture, int64_t seconds) {
     for (int64_t s = 0; s < seconds; s++) {
         store_fixture_advance(fixture, WR_NS_PER_S);
         if (wr_store_due(fixture->store) <= fixture->now.boot_ns)
-            must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
+            store_fixture_must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
     }
 }
 
 static void a_clean_stop_keeps_them(void **state) {
     struct store_fixture *fixture = *state;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     for (unsigned place = 0; place < WR_STORE_COUNTS; place++) {
         assert_int_equal(spent(fixture, place), 0);
         put(fixture, place, UINT64_MAX - place, false);
     }
-    close_store(fixture);
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_close(fixture);
+    store_fixture_must(fixture, store_fixture_open(fixture));
     for (unsigned place = 0; place < WR_STORE_COUNTS; place++)
         assert_true(spent(fixture, place) == UINT64_MAX - place);
 }
 
 static void a_crash_forgets_a_minute(void **state) {
     struct store_fixture *fixture = *state;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     put(fixture, 1, 100, false);
     const uint64_t before = commits(fixture);
     pass(fixture, 59);
@@ -100,7 +82,7 @@ static void a_crash_forgets_a_minute(void **state) {
 
 static void what_is_urgent_is_there_within_a_second(void **state) {
     struct store_fixture *fixture = *state;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     put(fixture, 0, 100, false);
     put(fixture, 0, 300, true);
     put(fixture, 0, 310, false); /* what comes behind goes along */
@@ -112,7 +94,7 @@ static void what_is_urgent_is_there_within_a_second(void **state) {
 /* Where there are commits anyway, they take it along: none is made for it. */
 static void others_take_it_along(void **state) {
     struct store_fixture *fixture = *state;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     const uint64_t before = commits(fixture);
     for (unsigned i = 1; i <= 12; i++) {
         put(fixture, 0, 1000 + i, false);
@@ -128,14 +110,14 @@ static void others_take_it_along(void **state) {
 static void a_store_that_breaks_hands_them_on(void **state) {
     struct store_fixture *fixture = *state;
     fixture->options.max_loss_ns = WR_NS_PER_S;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     const uint64_t epoch = wr_store_epoch(fixture->store);
     put(fixture, 1, 4711, false);
     for (int i = 0; i < 300; i++)
         store_fixture_segment(fixture, 1, 200, 10);
-    close_store(fixture);
+    store_fixture_close(fixture);
     store_fixture_forget_wal(fixture);
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     store_fixture_scribble(fixture, 4096, 2 << 20);
     for (int i = 0; i < 400 && wr_store_epoch(fixture->store) == epoch; i++)
         store_fixture_segment(fixture, 1, 200, 10);
@@ -147,12 +129,12 @@ static void a_store_that_breaks_hands_them_on(void **state) {
 
 static void one_that_cannot_be_read_begins_anew(void **state) {
     struct store_fixture *fixture = *state;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     put(fixture, 1, 4711, false);
-    close_store(fixture);
+    store_fixture_close(fixture);
     store_fixture_forget_wal(fixture);
     store_fixture_scribble(fixture, 0, 4096);
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     assert_true(fixture->report.quarantined);
     assert_int_equal(spent(fixture, 1), 0);
     put(fixture, 1, 5, true);
@@ -163,12 +145,12 @@ static void one_that_cannot_be_read_begins_anew(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_clean_stop_keeps_them, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_crash_forgets_a_minute, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_is_urgent_is_there_within_a_second, setup, teardown),
-        cmocka_unit_test_setup_teardown(others_take_it_along, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_store_that_breaks_hands_them_on, setup, teardown),
-        cmocka_unit_test_setup_teardown(one_that_cannot_be_read_begins_anew, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_clean_stop_keeps_them, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_crash_forgets_a_minute, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_is_urgent_is_there_within_a_second, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(others_take_it_along, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_store_that_breaks_hands_them_on, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(one_that_cannot_be_read_begins_anew, setup, store_fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,39 +10,10 @@
 #include "tests/support/failing.h"
 #include "tests/support/store_fixture.h"
 
-static int setup(void **state) {
-    struct store_fixture *fixture = malloc(sizeof *fixture);
-    store_fixture_init(fixture);
-    *state = fixture;
-    return 0;
-}
-
-static int teardown(void **state) {
-    store_fixture_fini(*state);
-    free(*state);
-    return 0;
-}
-
-static void must(struct store_fixture *fixture, enum wr_result result) {
-    if (result != WR_OK)
-        fail_msg("%s: %s", wr_result_name(result), fixture->err.text);
-}
-
-static void close_store(struct store_fixture *fixture) {
-    struct wr_store *store = fixture->store;
-    fixture->store = NULL;
-    must(fixture, wr_store_close(store, &fixture->now, &fixture->err));
-}
-
-static void abandon(struct store_fixture *fixture) {
-    wr_store_abandon(fixture->store);
-    fixture->store = NULL;
-}
-
 static void pass(struct store_fixture *fixture, int64_t seconds) {
     for (int64_t s = 0; s < seconds; s++) {
         store_fixture_advance(fixture, WR_NS_PER_S);
-        must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
+        store_fixture_must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
     }
 }
 
@@ -62,7 +33,7 @@ static uint64_t evicted(struct store_fixture *fixture) {
 static void what_is_evicted_is_told_once(void **state) {
     struct store_fixture *fixture = *state;
     struct store_told told = {0};
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     evict(fixture);
     store_fixture_read_gaps(fixture, &told);
     assert_int_equal(told.records, 0); /* others may follow */
@@ -79,12 +50,12 @@ static void what_is_evicted_is_told_once(void **state) {
     pass(fixture, 4000);
     store_fixture_read_gaps(fixture, &told);
     assert_int_equal(told.records, 1);
-    close_store(fixture);
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_close(fixture);
+    store_fixture_must(fixture, store_fixture_open(fixture));
     pass(fixture, 4000);
     evict(fixture);
-    close_store(fixture); /* a clean stop does not wait */
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_close(fixture); /* a clean stop does not wait */
+    store_fixture_must(fixture, store_fixture_open(fixture));
     store_fixture_read_gaps(fixture, &told);
     assert_true(told.records >= 2);
     assert_int_equal(told.readings, evicted(fixture));
@@ -94,13 +65,13 @@ static void what_is_evicted_is_told_once(void **state) {
 static void what_a_crash_hides_is_told_after_it(void **state) {
     struct store_fixture *fixture = *state;
     struct store_told told = {0};
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     evict(fixture);
-    must(fixture, wr_store_flush(fixture->store, &fixture->now, &fixture->err));
+    store_fixture_must(fixture, wr_store_flush(fixture->store, &fixture->now, &fixture->err));
     evict(fixture); /* and this one no record tells before the crash */
     pass(fixture, 2);
-    abandon(fixture);
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_abandon(fixture);
+    store_fixture_must(fixture, store_fixture_open(fixture));
     pass(fixture, 61);
     store_fixture_read_gaps(fixture, &told);
     assert_true(told.records >= 2);
@@ -111,14 +82,14 @@ static void what_a_crash_hides_is_told_after_it(void **state) {
 static void a_crash_is_told(void **state) {
     struct store_fixture *fixture = *state;
     struct store_told told = {0};
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     store_fixture_segment(fixture, 1, 10, 10);
     wr_store_book(fixture->store, 2, WR_BOOK_RECEIVED, 9); /* that many more than were taken */
-    must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
+    store_fixture_must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
     const int64_t committed_ns = fixture->now.wall_ns;
-    abandon(fixture);
+    store_fixture_abandon(fixture);
     store_fixture_advance(fixture, 100 * WR_NS_PER_S);
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     pass(fixture, 61);
     store_fixture_read_gaps(fixture, &told);
     assert_int_equal(told.records, 1);
@@ -132,7 +103,7 @@ static void a_crash_is_told(void **state) {
 static void a_long_loss_is_some_records(void **state) {
     struct store_fixture *fixture = *state;
     struct store_told told = {0};
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     evict(fixture);
     for (int minute = 0; minute < 6 * 60; minute++) {
         for (int i = 0; i < 4; i++) {
@@ -153,11 +124,11 @@ static void a_long_loss_is_some_records(void **state) {
 static void a_broken_store_is_told_in_the_next(void **state) {
     struct store_fixture *fixture = *state;
     struct store_told told = {0};
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     evict(fixture);
-    close_store(fixture);
+    store_fixture_close(fixture);
     store_fixture_forget_wal(fixture);
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     store_fixture_read_gaps(fixture, &told);
     const uint64_t before = told.readings;
     assert_int_equal(before, evicted(fixture));
@@ -168,8 +139,8 @@ static void a_broken_store_is_told_in_the_next(void **state) {
         store_fixture_take(fixture);
     }
     const struct wr_account_balance balance = store_fixture_balance(fixture, 1);
-    close_store(fixture);
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_close(fixture);
+    store_fixture_must(fixture, store_fixture_open(fixture));
     pass(fixture, 61);
     told = (struct store_told){0};
     store_fixture_read_gaps(fixture, &told);
@@ -180,12 +151,12 @@ static void a_broken_store_is_told_in_the_next(void **state) {
 
 static void no_memory_tells_later(void **state) {
     struct store_fixture *fixture = *state;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     long n = 0;
     for (;; n++) {
         wr_store_book(fixture->store, 1, WR_BOOK_TAKEN, 1);
         wr_store_book(fixture->store, 1, WR_BOOK_DROPPED_LATE, 1);
-        must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
+        store_fixture_must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
         wr_failing_allocations(n);
         const enum wr_result result = wr_store_flush(fixture->store, &fixture->now, &fixture->err);
         const bool hit = wr_failing_hit();
@@ -205,12 +176,12 @@ static void no_memory_tells_later(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_is_evicted_is_told_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_a_crash_hides_is_told_after_it, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_crash_is_told, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_long_loss_is_some_records, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_broken_store_is_told_in_the_next, setup, teardown),
-        cmocka_unit_test_setup_teardown(no_memory_tells_later, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_evicted_is_told_once, store_fixture_setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_a_crash_hides_is_told_after_it, store_fixture_setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_crash_is_told, store_fixture_setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_long_loss_is_some_records, store_fixture_setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_broken_store_is_told_in_the_next, store_fixture_setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(no_memory_tells_later, store_fixture_setup, store_fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,40 +22,22 @@
 static struct wr_random dice = {.state = 7};
 
 static int setup(void **state) {
-    struct store_fixture *fixture = malloc(sizeof *fixture);
-    store_fixture_init(fixture);
+    (void)store_fixture_setup(state);
+    struct store_fixture *fixture = *state;
     fixture->options.budget_bytes = 16 << 20;
     memset(fixture->options.boot_id, 1, sizeof fixture->options.boot_id);
-    *state = fixture;
     return 0;
-}
-
-static int teardown(void **state) {
-    store_fixture_fini(*state);
-    free(*state);
-    return 0;
-}
-
-static void must(struct store_fixture *fixture, enum wr_result result) {
-    if (result != WR_OK)
-        fail_msg("%s: %s", wr_result_name(result), fixture->err.text);
 }
 
 static void open_store(struct store_fixture *fixture) {
     fixture->store = NULL;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     assert_false(fixture->report.quarantined);
-}
-
-static void close_store(struct store_fixture *fixture) {
-    struct wr_store *store = fixture->store;
-    fixture->store = NULL;
-    must(fixture, wr_store_close(store, &fixture->now, &fixture->err));
 }
 
 /* The machine starts again: its boot time begins anew, its wall clock is set to what it is told. */
 static void reboot(struct store_fixture *fixture, uint8_t boot, int64_t wall_ns, bool trusted) {
-    close_store(fixture);
+    store_fixture_close(fixture);
     memset(fixture->options.boot_id, boot, sizeof fixture->options.boot_id);
     fixture->now = (struct wr_now){.boot_ns = 10 * WR_NS_PER_S, .wall_ns = wall_ns, .wall_trusted = trusted};
     open_store(fixture);
@@ -71,7 +53,7 @@ static int64_t put(struct store_fixture *fixture, uint32_t account) {
         aggregate->sum = (struct wr_sum){.approx = (double)wr_random_u64(&dice)};
     }
     store_fixture_take(fixture);
-    must(fixture, wr_store_flush(fixture->store, &fixture->now, &fixture->err));
+    store_fixture_must(fixture, wr_store_flush(fixture->store, &fixture->now, &fixture->err));
     return wr_store_newest(fixture->store, account == CHANGES ? WR_LANE_CHANGES : WR_LANE_WINDOWS);
 }
 
@@ -83,8 +65,8 @@ static void put_many(struct store_fixture *fixture, uint32_t account, unsigned n
 static void put_alarm(struct store_fixture *fixture) {
     const struct wr_alarm_entry entry = {.alarm = {.id = 1, .transition = 1, .rule = "hot"}};
     uint32_t taken;
-    must(fixture, wr_store_alarms(fixture->store, &entry, 1, &fixture->now, &taken, &fixture->err));
-    must(fixture, wr_store_flush(fixture->store, &fixture->now, &fixture->err));
+    store_fixture_must(fixture, wr_store_alarms(fixture->store, &entry, 1, &fixture->now, &taken, &fixture->err));
+    store_fixture_must(fixture, wr_store_flush(fixture->store, &fixture->now, &fixture->err));
 }
 
 /* Time goes on; the store has its turn whenever it wants one. Returns how many turns. */
@@ -95,7 +77,7 @@ static unsigned pass(struct store_fixture *fixture, int64_t ns) {
         assert_true(turns < 100000);
         if (due > fixture->now.boot_ns)
             store_fixture_advance(fixture, due - fixture->now.boot_ns);
-        must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
+        store_fixture_must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
     }
     store_fixture_advance(fixture, until - fixture->now.boot_ns);
     return turns;
@@ -114,17 +96,17 @@ static uint64_t book(struct store_fixture *fixture, uint32_t account, enum wr_bo
 }
 
 static void acknowledge_up_to(struct store_fixture *fixture, enum wr_lane lane, int64_t last) {
-    must(fixture, wr_store_ack(fixture->store, lane, 1, last, &fixture->now, &fixture->err));
-    must(fixture, wr_store_flush(fixture->store, &fixture->now, &fixture->err));
+    store_fixture_must(fixture, wr_store_ack(fixture->store, lane, 1, last, &fixture->now, &fixture->err));
+    store_fixture_must(fixture, wr_store_flush(fixture->store, &fixture->now, &fixture->err));
 }
 
 /* As the uplink: it has the oldest segment of the lane, and has published it. */
 static int64_t publish(struct store_fixture *fixture, enum wr_lane lane, int64_t after) {
     struct wr_segment segment;
-    must(fixture, wr_store_next(fixture->store, lane, after, INT64_MAX, &fixture->now, &segment, &fixture->err));
+    store_fixture_must(fixture, wr_store_next(fixture->store, lane, after, INT64_MAX, &fixture->now, &segment, &fixture->err));
     const int64_t seq = segment.seq;
     wr_segment_free(&segment);
-    must(fixture, wr_store_offer(fixture->store, lane, seq, &fixture->now, &fixture->err));
+    store_fixture_must(fixture, wr_store_offer(fixture->store, lane, seq, &fixture->now, &fixture->err));
     return seq;
 }
 
@@ -204,7 +186,7 @@ static void what_former_runs_kept_is_counted(void **state) {
     acknowledge_up_to(fixture, WR_LANE_WINDOWS, wr_store_newest(fixture->store, WR_LANE_WINDOWS) - 10);
     put_many(fixture, CHANGES, 5);
     acknowledge_up_to(fixture, WR_LANE_CHANGES, wr_store_newest(fixture->store, WR_LANE_CHANGES));
-    close_store(fixture);
+    store_fixture_close(fixture);
     fixture->options.lanes[WR_LANE_WINDOWS].quota_bytes = QUOTA;
     open_store(fixture);
     assert_int_equal(atomic_load(&stats_of(fixture)->lane_bytes[WR_LANE_WINDOWS]), 0);
@@ -212,7 +194,7 @@ static void what_former_runs_kept_is_counted(void **state) {
     uint64_t before = atomic_load(&stats_of(fixture)->history_segments);
     unsigned pieces = 0;
     for (; wr_store_due(fixture->store) <= fixture->now.boot_ns; pieces++) {
-        must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
+        store_fixture_must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
         const uint64_t now = atomic_load(&stats_of(fixture)->history_segments);
         assert_true(before - now <= WR_KEEP_ROWS);
         before = now;
@@ -231,10 +213,10 @@ static void acknowledgements_while_it_counts_are_counted_once(void **state) {
     open_store(fixture);
     put_many(fixture, WINDOWS, 200);
     acknowledge_up_to(fixture, WR_LANE_WINDOWS, 3);
-    close_store(fixture);
+    store_fixture_close(fixture);
     fixture->options.lanes[WR_LANE_WINDOWS].quota_bytes = 4 << 20; /* never reached */
     open_store(fixture);
-    must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err)); /* 64 of them */
+    store_fixture_must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err)); /* 64 of them */
     acknowledge_up_to(fixture, WR_LANE_WINDOWS, 150);
     (void)put(fixture, WINDOWS);
     acknowledge_up_to(fixture, WR_LANE_WINDOWS, wr_store_newest(fixture->store, WR_LANE_WINDOWS));
@@ -242,7 +224,7 @@ static void acknowledgements_while_it_counts_are_counted_once(void **state) {
     uint64_t bytes = 0;
     for (int64_t seq = 1; seq <= wr_store_newest(fixture->store, WR_LANE_WINDOWS); seq++) {
         struct wr_segment segment;
-        must(fixture, wr_store_get(fixture->store, seq, &segment, &fixture->err));
+        store_fixture_must(fixture, wr_store_get(fixture->store, seq, &segment, &fixture->err));
         bytes += segment.body_len + WR_KEEP_SEGMENT_BYTES;
         wr_segment_free(&segment);
     }
@@ -270,7 +252,7 @@ static void a_lane_that_is_all_in_flight_waits(void **state) {
     struct store_fixture *fixture = *state;
     open_store(fixture);
     put_many(fixture, WINDOWS, 200);
-    close_store(fixture);
+    store_fixture_close(fixture);
     fixture->options.lanes[WR_LANE_WINDOWS].quota_bytes = QUOTA;
     open_store(fixture);
     int64_t seq = 0;
@@ -358,7 +340,7 @@ static void it_goes_in_pieces_and_alarms_last(void **state) {
     store_fixture_advance(fixture, DAY_NS + HOUR_NS);
     uint64_t gone = 0;
     while (wr_store_due(fixture->store) <= fixture->now.boot_ns && gone < 130) {
-        must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
+        store_fixture_must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
         const uint64_t now = atomic_load(&stats_of(fixture)->expired_segments);
         assert_true(now - gone <= WR_KEEP_ROWS);
         gone = now;
@@ -391,7 +373,7 @@ static void everything_may_expire(void **state) {
     put_many(fixture, WINDOWS, 7);
     const int64_t newest = wr_store_newest(fixture->store, WR_LANE_WINDOWS);
     store_fixture_advance(fixture, 2 * HOUR_NS);
-    must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
+    store_fixture_must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
     assert_int_equal(atomic_load(&stats_of(fixture)->expired_segments), 7);
     wr_store_abandon(fixture->store);
     open_store(fixture);
@@ -411,7 +393,7 @@ static void within_one_boot_its_clock_counts(void **state) {
     fixture->now.wall_ns += 400 * DAY_NS;
     (void)pass(fixture, 2 * HOUR_NS);
     assert_int_equal(waiting(fixture, WR_LANE_WINDOWS), 1);
-    close_store(fixture);
+    store_fixture_close(fixture);
     fixture->now.wall_trusted = false;
     fixture->now.wall_ns = 5 * WR_NS_PER_S;
     open_store(fixture);
@@ -485,7 +467,7 @@ static void without_a_boot_id_a_former_run_is_over(void **state) {
     open_store(fixture);
     (void)put(fixture, WINDOWS);
     fixture->now.boot_ns += 30 * DAY_NS; /* perhaps of another boot: no age */
-    close_store(fixture);
+    store_fixture_close(fixture);
     open_store(fixture);
     (void)put(fixture, WINDOWS);
     (void)pass(fixture, DAY_NS - HOUR_NS);
@@ -496,24 +478,24 @@ static void without_a_boot_id_a_former_run_is_over(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_lane_over_its_quota_makes_room_in_itself, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_pressure_rises_with_the_quota_of_windows, setup, teardown),
-        cmocka_unit_test_setup_teardown(its_history_goes_first, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_former_runs_kept_is_counted, setup, teardown),
-        cmocka_unit_test_setup_teardown(acknowledgements_while_it_counts_are_counted_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_is_in_flight_is_spared, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_lane_that_is_all_in_flight_waits, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_is_too_old_goes_and_is_told, setup, teardown),
-        cmocka_unit_test_setup_teardown(history_that_is_too_old_is_only_deleted, setup, teardown),
-        cmocka_unit_test_setup_teardown(in_flight_it_may_be_too_old, setup, teardown),
-        cmocka_unit_test_setup_teardown(it_goes_in_pieces_and_alarms_last, setup, teardown),
-        cmocka_unit_test_setup_teardown(it_costs_few_commits_of_its_own, setup, teardown),
-        cmocka_unit_test_setup_teardown(everything_may_expire, setup, teardown),
-        cmocka_unit_test_setup_teardown(within_one_boot_its_clock_counts, setup, teardown),
-        cmocka_unit_test_setup_teardown(in_another_boot_only_a_trusted_clock_counts, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_clock_that_is_never_trusted_is_no_way_out, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_boot_that_learned_the_time_dates_what_it_cut, setup, teardown),
-        cmocka_unit_test_setup_teardown(without_a_boot_id_a_former_run_is_over, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_lane_over_its_quota_makes_room_in_itself, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(the_pressure_rises_with_the_quota_of_windows, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(its_history_goes_first, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_former_runs_kept_is_counted, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(acknowledgements_while_it_counts_are_counted_once, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_is_in_flight_is_spared, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_lane_that_is_all_in_flight_waits, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_is_too_old_goes_and_is_told, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(history_that_is_too_old_is_only_deleted, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(in_flight_it_may_be_too_old, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(it_goes_in_pieces_and_alarms_last, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(it_costs_few_commits_of_its_own, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(everything_may_expire, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(within_one_boot_its_clock_counts, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(in_another_boot_only_a_trusted_clock_counts, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_clock_that_is_never_trusted_is_no_way_out, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_boot_that_learned_the_time_dates_what_it_cut, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(without_a_boot_id_a_former_run_is_over, setup, store_fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

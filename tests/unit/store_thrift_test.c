@@ -19,35 +19,17 @@
 #define MAX_LOSS_S 10
 
 static int setup(void **state) {
-    struct store_fixture *fixture = malloc(sizeof *fixture);
-    store_fixture_init(fixture);
+    (void)store_fixture_setup(state);
+    struct store_fixture *fixture = *state;
     fixture->options.max_loss_ns = MAX_LOSS_S * WR_NS_PER_S;
     fixture->options.write_budget_bytes = BUDGET;
     fixture->now.wall_ns = INT64_C(20500) * DAY_S * WR_NS_PER_S; /* a day begins */
-    *state = fixture;
     return 0;
-}
-
-static int teardown(void **state) {
-    store_fixture_fini(*state);
-    free(*state);
-    return 0;
-}
-
-static void must(struct store_fixture *fixture, enum wr_result result) {
-    if (result != WR_OK)
-        fail_msg("%s: %s", wr_result_name(result), fixture->err.text);
 }
 
 static void open_store(struct store_fixture *fixture) {
     fixture->store = NULL;
-    must(fixture, store_fixture_open(fixture));
-}
-
-static void close_store(struct store_fixture *fixture) {
-    struct wr_store *store = fixture->store;
-    fixture->store = NULL;
-    must(fixture, wr_store_close(store, &fixture->now, &fixture->err));
+    store_fixture_must(fixture, store_fixture_open(fixture));
 }
 
 static const struct wr_store_stats *stats_of(const struct store_fixture *fixture) {
@@ -68,7 +50,7 @@ static uint64_t spent(const struct store_fixture *fixture) {
 
 static void tick(struct store_fixture *fixture) {
     if (wr_store_due(fixture->store) <= fixture->now.boot_ns)
-        must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
+        store_fixture_must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
 }
 
 static void pass(struct store_fixture *fixture, int64_t seconds) {
@@ -172,7 +154,7 @@ static void nor_is_the_reserve_of_another_store(void **state) {
     open_store(fixture);
     for (int i = 0; i < 300; i++)
         store_fixture_segment(fixture, 1, 200, 10);
-    close_store(fixture);
+    store_fixture_close(fixture);
     store_fixture_forget_wal(fixture);
     open_store(fixture);
     const uint64_t epoch = wr_store_epoch(fixture->store);
@@ -191,7 +173,7 @@ static void it_outlives_a_restart_and_most_of_it_a_kill(void **state) {
     open_store(fixture);
     write_until(fixture, WR_BUDGET_SPARING);
     const uint64_t before = spent(fixture);
-    close_store(fixture);
+    store_fixture_close(fixture);
     open_store(fixture);
     assert_true(spent(fixture) >= before && spent(fixture) < before + 100000);
     assert_int_equal(level(fixture), WR_BUDGET_SPARING);
@@ -230,7 +212,7 @@ static void what_others_write_counts(void **state) {
     wr_store_wrote(fixture->store, BUDGET, &fixture->now);
     assert_int_equal(level(fixture), WR_BUDGET_SPENT);
     const uint64_t written = spent(fixture);
-    close_store(fixture);
+    store_fixture_close(fixture);
     open_store(fixture);
     assert_true(spent(fixture) >= written);
 }
@@ -259,14 +241,14 @@ static void acknowledgements_go_with_segments_or_after_a_minute(void **state) {
         for (int i = 0; i < 300; i++)
             store_fixture_segment(fixture, 1, 1, 1);
         const uint64_t before = commits(fixture);
-        must(fixture, wr_store_ack(fixture->store, WR_LANE_WINDOWS, first, first + 299, &fixture->now, &fixture->err));
+        store_fixture_must(fixture, wr_store_ack(fixture->store, WR_LANE_WINDOWS, first, first + 299, &fixture->now, &fixture->err));
         tick(fixture);
         assert_int_equal(commits(fixture) - before, spares ? 0 : 1);
         pass(fixture, 59);
         assert_int_equal(commits(fixture) - before, spares ? 0 : 1);
         pass(fixture, 1);
         assert_int_equal(commits(fixture) - before, 1);
-        must(fixture, wr_store_ack(fixture->store, WR_LANE_WINDOWS, 1, first - 1, &fixture->now, &fixture->err));
+        store_fixture_must(fixture, wr_store_ack(fixture->store, WR_LANE_WINDOWS, 1, first - 1, &fixture->now, &fixture->err));
         take(fixture, 1, 1);
         pass(fixture, MAX_LOSS_S); /* goes along */
         assert_int_equal(commits(fixture) - before, 2);
@@ -325,12 +307,12 @@ static void max_loss_and_alarms_stay(void **state) {
         const int64_t due = wr_store_due(fixture->store);
         assert_true(due <= fixture->now.boot_ns + MAX_LOSS_S * WR_NS_PER_S);
         store_fixture_advance(fixture, MAX_LOSS_S * WR_NS_PER_S);
-        must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
+        store_fixture_must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
         assert_int_equal(atomic_load(&stats_of(fixture)->segments), before + 1);
     }
     const struct wr_alarm_entry entry = {.alarm = {.id = 1, .transition = 1, .rule = "hot"}};
     uint32_t taken;
-    must(fixture, wr_store_alarms(fixture->store, &entry, 1, &fixture->now, &taken, &fixture->err));
+    store_fixture_must(fixture, wr_store_alarms(fixture->store, &entry, 1, &fixture->now, &taken, &fixture->err));
     assert_int_equal(wr_store_journalled(fixture->store), 1);
 }
 
@@ -365,20 +347,20 @@ static void a_small_commit_costs_what_the_config_says(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_is_counted_is_what_the_disk_gets, setup, teardown),
-        cmocka_unit_test_setup_teardown(writes_are_counted_in_whole_pages, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_reserve_is_no_part_of_it, setup, teardown),
-        cmocka_unit_test_setup_teardown(nor_is_the_reserve_of_another_store, setup, teardown),
-        cmocka_unit_test_setup_teardown(it_outlives_a_restart_and_most_of_it_a_kill, setup, teardown),
-        cmocka_unit_test_setup_teardown(counting_alone_makes_no_commit, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_others_write_counts, setup, teardown),
-        cmocka_unit_test_setup_teardown(without_a_budget_nothing_is_spared, setup, teardown),
-        cmocka_unit_test_setup_teardown(acknowledgements_go_with_segments_or_after_a_minute, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_full_segment_waits_for_more_or_for_max_loss, setup, teardown),
-        cmocka_unit_test_setup_teardown(lanes_go_together, setup, teardown),
-        cmocka_unit_test_setup_teardown(max_loss_and_alarms_stay, setup, teardown),
-        cmocka_unit_test_setup_teardown(it_is_undone_by_itself, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_small_commit_costs_what_the_config_says, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_counted_is_what_the_disk_gets, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(writes_are_counted_in_whole_pages, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(the_reserve_is_no_part_of_it, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(nor_is_the_reserve_of_another_store, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(it_outlives_a_restart_and_most_of_it_a_kill, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(counting_alone_makes_no_commit, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_others_write_counts, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(without_a_budget_nothing_is_spared, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(acknowledgements_go_with_segments_or_after_a_minute, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_full_segment_waits_for_more_or_for_max_loss, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(lanes_go_together, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(max_loss_and_alarms_stay, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(it_is_undone_by_itself, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_small_commit_costs_what_the_config_says, setup, store_fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

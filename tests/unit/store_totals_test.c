@@ -13,32 +13,14 @@
 #define EVERY_NS (100 * WR_NS_PER_S)
 
 static int setup(void **state) {
-    struct store_fixture *fixture = malloc(sizeof *fixture);
-    store_fixture_init(fixture);
+    (void)store_fixture_setup(state);
+    struct store_fixture *fixture = *state;
     fixture->options.ledger_every_ns = EVERY_NS;
-    *state = fixture;
     return 0;
-}
-
-static int teardown(void **state) {
-    store_fixture_fini(*state);
-    free(*state);
-    return 0;
-}
-
-static void must(struct store_fixture *fixture, enum wr_result result) {
-    if (result != WR_OK)
-        fail_msg("%s: %s", wr_result_name(result), fixture->err.text);
 }
 
 static void tick(struct store_fixture *fixture) {
-    must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
-}
-
-static void close_store(struct store_fixture *fixture) {
-    struct wr_store *store = fixture->store;
-    fixture->store = NULL;
-    must(fixture, wr_store_close(store, &fixture->now, &fixture->err));
+    store_fixture_must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
 }
 
 /* What lane 0 says, and what the lanes of aggregates hold. */
@@ -115,7 +97,7 @@ static struct seen look(struct store_fixture *fixture) {
 
 static void the_first_is_before_the_first_segment(void **state) {
     struct store_fixture *fixture = *state;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     assert_true(wr_store_due(fixture->store) <= fixture->now.boot_ns);
     store_fixture_segment(fixture, 1, 10, 7); /* the same commit */
     struct seen seen = look(fixture);
@@ -128,7 +110,7 @@ static void the_first_is_before_the_first_segment(void **state) {
 
 static void each_says_what_is_stored_before_it(void **state) {
     struct store_fixture *fixture = *state;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     tick(fixture);
     for (unsigned round = 1; round <= 20; round++) {
         store_fixture_fill(fixture, round % 2, 10 + round, round);
@@ -149,19 +131,19 @@ static void each_says_what_is_stored_before_it(void **state) {
 
 static void a_start_says_it_after_a_crash_too(void **state) {
     struct store_fixture *fixture = *state;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     store_fixture_segment(fixture, 1, 10, 10);
     wr_store_abandon(fixture->store);
     fixture->store = NULL;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     tick(fixture);
     struct seen seen = look(fixture);
     assert_int_equal(seen.records, 2);
     assert_int_equal(seen.before, 100);
     assert_int_equal(seen.stored, 100);
-    close_store(fixture); /* a stop writes none */
+    store_fixture_close(fixture); /* a stop writes none */
     fixture->options.ledger_every_ns = 0;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     assert_int_equal(wr_store_due(fixture->store), WR_NEVER_NS);
     store_fixture_segment(fixture, 1, 10, 10);
     assert_int_equal(look(fixture).records, 2);
@@ -170,14 +152,14 @@ static void a_start_says_it_after_a_crash_too(void **state) {
 /* The books go on in the next epoch: its first record says from where. */
 static void a_broken_store_begins_with_what_the_books_had(void **state) {
     struct store_fixture *fixture = *state;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     for (int i = 0; i < 30; i++)
         store_fixture_segment(fixture, 1, 256, 3);
-    must(fixture, wr_store_offer(fixture->store, WR_LANE_WINDOWS, 10, &fixture->now, &fixture->err));
-    must(fixture, wr_store_ack(fixture->store, WR_LANE_WINDOWS, 2, 10, &fixture->now, &fixture->err));
-    close_store(fixture);
+    store_fixture_must(fixture, wr_store_offer(fixture->store, WR_LANE_WINDOWS, 10, &fixture->now, &fixture->err));
+    store_fixture_must(fixture, wr_store_ack(fixture->store, WR_LANE_WINDOWS, 2, 10, &fixture->now, &fixture->err));
+    store_fixture_close(fixture);
     store_fixture_forget_wal(fixture);
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     const uint64_t epoch = wr_store_epoch(fixture->store);
     store_fixture_scribble(fixture, 4096, 2 << 20);
     while (wr_store_epoch(fixture->store) == epoch) {
@@ -196,7 +178,7 @@ static void a_broken_store_begins_with_what_the_books_had(void **state) {
 
 static void no_memory_says_it_later(void **state) {
     struct store_fixture *fixture = *state;
-    must(fixture, store_fixture_open(fixture));
+    store_fixture_must(fixture, store_fixture_open(fixture));
     unsigned records = 1;
     tick(fixture);
     long n = 0;
@@ -224,11 +206,11 @@ static void no_memory_says_it_later(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_first_is_before_the_first_segment, setup, teardown),
-        cmocka_unit_test_setup_teardown(each_says_what_is_stored_before_it, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_start_says_it_after_a_crash_too, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_broken_store_begins_with_what_the_books_had, setup, teardown),
-        cmocka_unit_test_setup_teardown(no_memory_says_it_later, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_first_is_before_the_first_segment, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(each_says_what_is_stored_before_it, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_start_says_it_after_a_crash_too, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_broken_store_begins_with_what_the_books_had, setup, store_fixture_teardown),
+        cmocka_unit_test_setup_teardown(no_memory_says_it_later, setup, store_fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/uplink_alone.h"
 #include "transport/uplink_runner.h"
 
 #define DAY_NS (86400 * WR_NS_PER_S)
@@ -15,56 +16,27 @@
 #define LIMIT 1000000
 #define EPOCH 7
 
-struct bench {
-    struct wr_uplink *uplink;
-    struct wr_now now;
-    struct wr_uplink_action action;
-    uint64_t connection;
-};
-
-static bool next(struct bench *bench) {
-    return wr_uplink_next(bench->uplink, &bench->now, 0, &bench->action);
-}
-
-static void session(struct bench *bench, enum wr_session_event_kind kind, uint64_t id) {
-    const struct wr_session_event event = {
-        .kind = (uint8_t)kind, .connection = bench->connection, .id = id, .receive_max = 65535, .max_packet_bytes = UINT32_MAX};
-    wr_uplink_on_session(bench->uplink, &bench->now, 0, &event);
-}
-
-static void tell(struct bench *bench, struct wr_uplink_reply reply) {
-    wr_uplink_on_store(bench->uplink, &bench->now, &reply, 100, WR_OK);
-}
-
-static void pass(struct bench *bench, int64_t ns) {
+static void pass(struct uplink_alone *bench, int64_t ns) {
     bench->now.boot_ns += ns;
     bench->now.wall_ns += ns;
 }
 
 /* Online, at the beginning of a day. */
-static void bench_open(struct bench *bench, uint64_t month_bytes, uint64_t day_bytes) {
+static void bench_open(struct uplink_alone *bench, uint64_t month_bytes, uint64_t day_bytes) {
     struct wr_uplink_config config = wr_uplink_defaults();
     config.budget_bytes[WR_BUDGET_MONTH] = month_bytes;
     config.budget_bytes[WR_BUDGET_DAY] = day_bytes;
-    *bench = (struct bench){.now = {.boot_ns = 100 * WR_NS_PER_S, .wall_ns = MIDNIGHT_NS, .wall_trusted = true}};
-    assert_int_equal(wr_uplink_new(&config, &bench->uplink, NULL), WR_OK);
-    assert_true(next(bench));
-    assert_int_equal(bench->action.kind, WR_UPLINK_ACT_CONNECT);
-    bench->connection = bench->action.connection;
-    session(bench, WR_SESSION_DIALLED, 0);
-    session(bench, WR_SESSION_CONNECTED, 0);
-    assert_true(next(bench));
-    assert_int_equal(bench->action.kind, WR_UPLINK_ACT_BIRTH);
-    session(bench, WR_SESSION_DELIVERED, bench->action.id);
-    assert_false(next(bench));
+    uplink_alone_init(bench, &config, (struct wr_now){.boot_ns = 100 * WR_NS_PER_S, .wall_ns = MIDNIGHT_NS, .wall_trusted = true});
+    uplink_alone_connect(bench);
+    assert_false(uplink_alone_next(bench));
 }
 
 /* What the store keeps, then READY with something of each lane before and behind it. */
-static void ready(struct bench *bench, uint64_t spent) {
+static void ready(struct uplink_alone *bench, uint64_t spent) {
     const struct wr_budget_count count = {.spent = spent, .begins_wall_ns = MIDNIGHT_NS, .ends_wall_ns = MIDNIGHT_NS + DAY_NS};
-    tell(bench, (struct wr_uplink_reply){.kind = WR_UPLINK_COUNTED, .lane = WR_BUDGET_MONTH});
-    tell(bench, (struct wr_uplink_reply){.kind = WR_UPLINK_COUNTED, .lane = WR_BUDGET_DAY, .count = count});
-    tell(bench, (struct wr_uplink_reply){.kind = WR_UPLINK_READY, .epoch = EPOCH, .seq = 100});
+    uplink_alone_tell(bench, (struct wr_uplink_reply){.kind = WR_UPLINK_COUNTED, .lane = WR_BUDGET_MONTH});
+    uplink_alone_tell(bench, (struct wr_uplink_reply){.kind = WR_UPLINK_COUNTED, .lane = WR_BUDGET_DAY, .count = count});
+    uplink_alone_tell(bench, (struct wr_uplink_reply){.kind = WR_UPLINK_READY, .epoch = EPOCH, .seq = 100});
 }
 
 struct asked {
@@ -73,35 +45,35 @@ struct asked {
     struct wr_uplink_request window;
 };
 
-static void answer_get(struct bench *bench, const struct wr_uplink_request *get, bool leave_windows, struct asked *asked) {
+static void answer_get(struct uplink_alone *bench, const struct wr_uplink_request *get, bool leave_windows, struct asked *asked) {
     asked->cursors[get->cursor] |= 1u << get->lane;
     if (get->lane == WR_LANE_WINDOWS && get->max_segments > asked->most)
         asked->most = get->max_segments;
     if (leave_windows && get->lane == WR_LANE_WINDOWS && get->cursor == WR_CURSOR_LIVE)
         asked->window = *get;
     else
-        tell(bench, (struct wr_uplink_reply){.kind = WR_UPLINK_DONE, .lane = get->lane, .cursor = get->cursor, .ticket = get->ticket});
+        uplink_alone_done(bench, get);
 }
 
 /* All GETs of this moment; each is answered: there is nothing. leave_windows: but that of live windows stays open. What is published arrives. */
-static struct asked gets(struct bench *bench, bool leave_windows) {
+static struct asked gets(struct uplink_alone *bench, bool leave_windows) {
     struct asked asked = {0};
-    while (next(bench)) {
+    while (uplink_alone_next(bench)) {
         const struct wr_uplink_request request = bench->action.request;
         if (bench->action.kind == WR_UPLINK_ACT_PUBLISH) {
-            session(bench, WR_SESSION_DELIVERED, bench->action.id);
+            uplink_alone_session(bench, WR_SESSION_DELIVERED, bench->action.id);
             continue;
         }
         assert_int_equal(bench->action.kind, WR_UPLINK_ACT_REQUEST);
         if (request.kind == WR_UPLINK_GET)
             answer_get(bench, &request, leave_windows, &asked);
         else if (request.kind == WR_UPLINK_OFFER)
-            tell(bench, (struct wr_uplink_reply){.kind = WR_UPLINK_OFFERED, .lane = request.lane, .seq = request.last});
+            uplink_alone_tell(bench, (struct wr_uplink_reply){.kind = WR_UPLINK_OFFERED, .lane = request.lane, .seq = request.last});
     }
     return asked;
 }
 
-static uint8_t level(const struct bench *bench) {
+static uint8_t level(const struct uplink_alone *bench) {
     struct wr_uplink_stats stats;
     wr_uplink_stats(bench->uplink, &stats);
     return stats.budget_level;
@@ -121,7 +93,7 @@ static void the_least_urgent_waits_first(void **state) {
         {LIMIT * 3, WR_BUDGET_SPENT, 0x3, 0x3},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct bench bench;
+        struct uplink_alone bench;
         bench_open(&bench, 0, LIMIT);
         ready(&bench, cases[i].spent);
         const struct asked asked = gets(&bench, false);
@@ -132,25 +104,25 @@ static void the_least_urgent_waits_first(void **state) {
             assert_true(asked.most > 1);
         else
             assert_int_equal(asked.most, cases[i].level == WR_BUDGET_SLOW ? 1 : 0);
-        assert_false(next(&bench));
+        assert_false(uplink_alone_next(&bench));
         assert_true(wr_uplink_wake_ns(bench.uplink) > bench.now.boot_ns);
         wr_uplink_free(bench.uplink);
     }
 }
 
-static void give_window(struct bench *bench, const struct wr_uplink_request *get, int64_t seq, size_t bytes) {
+static void give_window(struct uplink_alone *bench, const struct wr_uplink_request *get, int64_t seq, size_t bytes) {
     struct wr_uplink_reply reply = {.kind = WR_UPLINK_SEGMENT, .lane = get->lane, .cursor = get->cursor, .ticket = get->ticket};
     reply.segment = (struct wr_segment){
         .epoch = EPOCH, .seq = seq, .lane = get->lane, .kind = WR_SEGMENT_AGGREGATES, .n = 1, .body = calloc(1, bytes), .body_len = bytes};
     assert_non_null(reply.segment.body);
-    tell(bench, reply);
-    tell(bench, (struct wr_uplink_reply){.kind = WR_UPLINK_DONE, .lane = get->lane, .cursor = get->cursor, .ticket = get->ticket});
+    uplink_alone_tell(bench, reply);
+    uplink_alone_done(bench, get);
 }
 
 /* With a fifth left at midnight: windows go at what that makes a second, one by one; the uplink sleeps in between. */
 static void windows_go_at_an_even_rate(void **state) {
     (void)state;
-    struct bench bench;
+    struct uplink_alone bench;
     bench_open(&bench, 0, LIMIT);
     ready(&bench, LIMIT * 8 / 10);
     struct asked asked = gets(&bench, true);
@@ -173,7 +145,7 @@ static void windows_go_at_an_even_rate(void **state) {
 
 static void the_next_day_goes_on(void **state) {
     (void)state;
-    struct bench bench;
+    struct uplink_alone bench;
     bench_open(&bench, 0, LIMIT);
     pass(&bench, DAY_NS - 10 * WR_NS_PER_S);
     ready(&bench, LIMIT + 1);
@@ -191,11 +163,11 @@ static void the_next_day_goes_on(void **state) {
 /* What was under way when a day's budget ran out is not owed at the rate of that budget, which is none. */
 static void a_spent_day_owes_nothing_to_the_next(void **state) {
     (void)state;
-    struct bench bench;
+    struct uplink_alone bench;
     bench_open(&bench, 100 * LIMIT, LIMIT);
-    tell(&bench, (struct wr_uplink_reply){.kind = WR_UPLINK_COUNTED, .lane = WR_BUDGET_MONTH, .count = {.spent = 80 * LIMIT}});
-    tell(&bench, (struct wr_uplink_reply){.kind = WR_UPLINK_COUNTED, .lane = WR_BUDGET_DAY});
-    tell(&bench, (struct wr_uplink_reply){.kind = WR_UPLINK_READY, .epoch = EPOCH, .seq = 100});
+    uplink_alone_tell(&bench, (struct wr_uplink_reply){.kind = WR_UPLINK_COUNTED, .lane = WR_BUDGET_MONTH, .count = {.spent = 80 * LIMIT}});
+    uplink_alone_tell(&bench, (struct wr_uplink_reply){.kind = WR_UPLINK_COUNTED, .lane = WR_BUDGET_DAY});
+    uplink_alone_tell(&bench, (struct wr_uplink_reply){.kind = WR_UPLINK_READY, .epoch = EPOCH, .seq = 100});
     struct asked asked = gets(&bench, true);
     assert_int_equal(level(&bench), WR_BUDGET_SLOW);
     assert_int_equal(asked.most, 1);
@@ -214,7 +186,7 @@ static void a_spent_day_owes_nothing_to_the_next(void **state) {
 /* Either budget alone may be the tighter one. */
 static void the_tighter_of_both_counts(void **state) {
     (void)state;
-    struct bench bench;
+    struct uplink_alone bench;
     bench_open(&bench, 100 * LIMIT, LIMIT);
     ready(&bench, 0);
     wr_uplink_on_wire(bench.uplink, &bench.now, LIMIT);
@@ -228,9 +200,9 @@ static void the_tighter_of_both_counts(void **state) {
 }
 
 /* The next COUNT of the day's budget that is due now. */
-static bool next_count(struct bench *bench, struct wr_uplink_request *ret_count) {
+static bool next_count(struct uplink_alone *bench, struct wr_uplink_request *ret_count) {
     bool found = false;
-    while (next(bench)) {
+    while (uplink_alone_next(bench)) {
         const struct wr_uplink_request *request = &bench->action.request;
         if (bench->action.kind != WR_UPLINK_ACT_REQUEST || request->kind != WR_UPLINK_COUNT || request->lane != WR_BUDGET_DAY)
             continue;
@@ -242,7 +214,7 @@ static bool next_count(struct bench *bench, struct wr_uplink_request *ret_count)
 
 static void counts_are_kept_in_time(void **state) {
     (void)state;
-    struct bench bench;
+    struct uplink_alone bench;
     struct wr_uplink_request count = {0};
     bench_open(&bench, 0, LIMIT);
     wr_uplink_on_wire(bench.uplink, &bench.now, LIMIT / 2);
@@ -272,7 +244,7 @@ static void counts_are_kept_in_time(void **state) {
 
 static void without_a_budget_nobody_counts(void **state) {
     (void)state;
-    struct bench bench;
+    struct uplink_alone bench;
     struct wr_uplink_request count = {0};
     bench_open(&bench, 0, 0);
     assert_false(wr_uplink_has_budget(bench.uplink));

@@ -8,66 +8,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/uplink_alone.h"
 #include "transport/encode_json.h"
-#include "transport/uplink.h"
 
 #define PATIENT (1u << WR_LANE_WINDOWS | 1u << WR_LANE_RAW)
 #define ALL ((1u << WR_LANES) - 1)
 
-struct bench {
-    struct wr_uplink *uplink;
-    struct wr_now now;
-    struct wr_uplink_action action;
-    uint64_t connection;
-};
-
-static bool next(struct bench *bench) {
-    return wr_uplink_next(bench->uplink, &bench->now, 0, &bench->action);
-}
-
-static void session(struct bench *bench, enum wr_session_event_kind kind, uint64_t id) {
-    const struct wr_session_event event = {
-        .kind = (uint8_t)kind, .connection = bench->connection, .id = id, .receive_max = 65535, .max_packet_bytes = UINT32_MAX};
-    wr_uplink_on_session(bench->uplink, &bench->now, 0, &event);
-}
-
-static void tell(struct bench *bench, struct wr_uplink_reply reply) {
-    wr_uplink_on_store(bench->uplink, &bench->now, &reply, 100, WR_OK);
-}
-
-static void connect(struct bench *bench) {
-    assert_true(next(bench));
-    assert_int_equal(bench->action.kind, WR_UPLINK_ACT_CONNECT);
-    bench->connection = bench->action.connection;
-    session(bench, WR_SESSION_DIALLED, 0);
-    session(bench, WR_SESSION_CONNECTED, 0);
-    assert_true(next(bench));
-    assert_int_equal(bench->action.kind, WR_UPLINK_ACT_BIRTH);
-    session(bench, WR_SESSION_DELIVERED, bench->action.id);
-}
-
 /* With something of each lane before and behind its start. */
-static void bench_open(struct bench *bench) {
+static void bench_open(struct uplink_alone *bench) {
     const struct wr_uplink_config config = wr_uplink_defaults();
-    *bench = (struct bench){.now = {.boot_ns = 100 * WR_NS_PER_S}};
-    assert_int_equal(wr_uplink_new(&config, &bench->uplink, NULL), WR_OK);
-    tell(bench, (struct wr_uplink_reply){.kind = WR_UPLINK_READY, .epoch = 7, .seq = 100});
+    uplink_alone_init(bench, &config, (struct wr_now){.boot_ns = 100 * WR_NS_PER_S});
+    uplink_alone_tell(bench, (struct wr_uplink_reply){.kind = WR_UPLINK_READY, .epoch = 7, .seq = 100});
 }
 
 /* The lanes that are asked for now; each is told: nothing yet, but there may be more. */
-static unsigned asked(struct bench *bench) {
+static unsigned asked(struct uplink_alone *bench) {
     unsigned lanes = 0;
-    while (next(bench)) {
+    while (uplink_alone_next(bench)) {
         const struct wr_uplink_request get = bench->action.request;
         assert_int_equal(bench->action.kind, WR_UPLINK_ACT_REQUEST);
         assert_int_equal(get.kind, WR_UPLINK_GET);
         lanes |= 1u << get.lane;
-        tell(bench, (struct wr_uplink_reply){.kind = WR_UPLINK_DONE, .lane = get.lane, .cursor = get.cursor, .ticket = get.ticket});
+        uplink_alone_done(bench, &get);
     }
     return lanes;
 }
 
-static bool waits(const struct bench *bench) {
+static bool waits(const struct uplink_alone *bench) {
     struct wr_uplink_stats stats;
     wr_uplink_stats(bench->uplink, &stats);
     return stats.clock_waits;
@@ -75,9 +42,9 @@ static bool waits(const struct bench *bench) {
 
 static void windows_wait_until_it_is_set(void **state) {
     (void)state;
-    struct bench bench;
+    struct uplink_alone bench;
     bench_open(&bench);
-    connect(&bench);
+    uplink_alone_connect(&bench);
     assert_int_equal(asked(&bench), ALL & ~PATIENT);
     assert_true(waits(&bench));
     assert_int_equal(wr_uplink_wake_ns(bench.uplink) - bench.now.boot_ns, WR_NS_PER_S); /* nothing tells of it */
@@ -94,16 +61,16 @@ static void windows_wait_until_it_is_set(void **state) {
 /* From the first connection on, however often there is a new one: without a link no time can come. */
 static void but_not_for_long(void **state) {
     (void)state;
-    struct bench bench;
+    struct uplink_alone bench;
     bench_open(&bench);
     bench.now.boot_ns += 3600 * WR_NS_PER_S;
     const int64_t until_ns = bench.now.boot_ns + wr_uplink_defaults().clock_wait_ns;
-    connect(&bench);
+    uplink_alone_connect(&bench);
     assert_int_equal(asked(&bench), ALL & ~PATIENT);
     bench.now.boot_ns += 20 * WR_NS_PER_S;
-    session(&bench, WR_SESSION_LOST, 0);
+    uplink_alone_session(&bench, WR_SESSION_LOST, 0);
     bench.now.boot_ns += 20 * WR_NS_PER_S;
-    connect(&bench);
+    uplink_alone_connect(&bench);
     assert_int_equal(asked(&bench) & PATIENT, 0);
     bench.now.boot_ns = until_ns - 1;
     assert_int_equal(asked(&bench), 0);

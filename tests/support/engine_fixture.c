@@ -71,6 +71,14 @@ void wr_test_engine_stop(struct wr_test_engine *test) {
     free(test->got);
 }
 
+void wr_test_engine_expect(const struct wr_test_engine *test, uint32_t i, int64_t start_ns, int64_t window_ns, uint64_t n, unsigned flags) {
+    assert_true(i < test->n_got);
+    assert_int_equal(test->got[i].start_ns, start_ns);
+    assert_int_equal(test->got[i].window_ns, window_ns);
+    assert_int_equal(test->got[i].n, n);
+    assert_int_equal(test->got[i].flags, flags);
+}
+
 uint32_t wr_test_engine_series(struct wr_test_engine *test, const char *name) {
     char key[WR_SERIES_KEY_BYTES];
     size_t len;

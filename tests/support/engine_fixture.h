@@ -54,6 +54,9 @@ void wr_test_engine_start(struct wr_test_engine *test);
 enum wr_result wr_test_engine_try_start(struct wr_test_engine *test);
 void wr_test_engine_stop(struct wr_test_engine *test);
 
+/* The i-th aggregate that came. */
+void wr_test_engine_expect(const struct wr_test_engine *test, uint32_t i, int64_t start_ns, int64_t window_ns, uint64_t n, unsigned flags);
+
 /* The id of measurement `name`, field value, no tags. */
 uint32_t wr_test_engine_series(struct wr_test_engine *test, const char *name);
 

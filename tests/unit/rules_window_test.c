@@ -36,14 +36,6 @@ static double sum_of(uint32_t i) {
     return wr_sum_double(&test.got[i].sum);
 }
 
-static void expect_window(uint32_t i, int64_t start_ns, int64_t window_ns, uint64_t n, unsigned flags) {
-    assert_true(i < test.n_got);
-    assert_int_equal(test.got[i].start_ns, start_ns);
-    assert_int_equal(test.got[i].window_ns, window_ns);
-    assert_int_equal(test.got[i].n, n);
-    assert_int_equal(test.got[i].flags, flags);
-}
-
 static void a_window_says_what_was_in_it(void **state) {
     (void)state;
     wr_test_engine_window(&test, 60 * S, 0, NULL);
@@ -58,7 +50,7 @@ static void a_window_says_what_was_in_it(void **state) {
     assert_int_equal(test.n_got, 0);
     wr_test_engine_advance(&test, 2 * MS);
     assert_int_equal(test.n_got, 1);
-    expect_window(0, T0, 60 * S, 4, 0);
+    wr_test_engine_expect(&test, 0, T0, 60 * S, 4, 0);
     const struct wr_aggregate *got = &test.got[0];
     assert_string_equal(got->key, "temp");
     assert_int_equal(got->key_len, sizeof "temp\0value");
@@ -102,7 +94,7 @@ static void windows_before_1970_start_at_multiples_too(void **state) {
     uint32_t temp = wr_test_engine_series(&test, "temp");
     wr_test_engine_take(&test, 0, wr_test_reading(temp, -1, 1));
     wr_test_engine_flush(&test);
-    expect_window(0, -60 * S, 60 * S, 1, WR_AGGREGATE_PARTIAL);
+    wr_test_engine_expect(&test, 0, -60 * S, 60 * S, 1, WR_AGGREGATE_PARTIAL);
 }
 
 static void it_closes_when_the_watermark_passes(void **state) {
@@ -118,7 +110,7 @@ static void it_closes_when_the_watermark_passes(void **state) {
     assert_int_equal(test.n_got, 0);
     wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 65 * S, 4));
     assert_int_equal(test.n_got, 1);
-    expect_window(0, T0, 60 * S, 2, 0);
+    wr_test_engine_expect(&test, 0, T0, 60 * S, 2, 0);
     assert_true(sum_of(0) == 4);
     assert_true(test.got[0].last.f == 3);
 }
@@ -135,7 +127,7 @@ static void it_closes_by_boot_time_when_the_series_falls_silent(void **state) {
     wr_test_engine_advance(&test, 15 * S - 1);
     assert_int_equal(test.n_got, 0);
     wr_test_engine_advance(&test, 2 * MS);
-    expect_window(0, T0, 60 * S, 2, 0);
+    wr_test_engine_expect(&test, 0, T0, 60 * S, 2, 0);
     assert_int_equal(wr_engine_next_timer(test.engine), WR_NEVER_NS);
 }
 
@@ -150,10 +142,10 @@ static void a_device_an_hour_behind_closes_at_live_pace(void **state) {
         wr_test_engine_advance(&test, 1 * S);
     }
     assert_in_range(test.n_got, 10, 11);
-    expect_window(0, T0 - 3600 * S, 10 * S, 5, 0);
-    expect_window(1, T0, 10 * S, 5, WR_AGGREGATE_UNCERTAIN);
+    wr_test_engine_expect(&test, 0, T0 - 3600 * S, 10 * S, 5, 0);
+    wr_test_engine_expect(&test, 1, T0, 10 * S, 5, WR_AGGREGATE_UNCERTAIN);
     for (uint32_t i = 1; i < 9; i++)
-        expect_window(i + 1, T0 + i * 10 * S, 10 * S, 10, WR_AGGREGATE_UNCERTAIN);
+        wr_test_engine_expect(&test, i + 1, T0 + i * 10 * S, 10 * S, 10, WR_AGGREGATE_UNCERTAIN);
 }
 
 static void many_windows_are_open_while_lateness_lasts(void **state) {
@@ -174,7 +166,7 @@ static void many_windows_are_open_while_lateness_lasts(void **state) {
     wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 8 * S, 100));
     assert_int_equal(test.n_got, 3);
     for (uint32_t i = 0; i < 3; i++)
-        expect_window(i, T0 + i * S, 1 * S, i == 0 ? 3 : 2, i == 0 ? WR_AGGREGATE_UNCERTAIN : 0);
+        wr_test_engine_expect(&test, i, T0 + i * S, 1 * S, i == 0 ? 3 : 2, i == 0 ? WR_AGGREGATE_UNCERTAIN : 0);
     assert_true(sum_of(1) == 4 + 8);
     wr_test_engine_advance(&test, 10 * S);
     assert_int_equal(test.n_got, 6);
@@ -191,7 +183,7 @@ static void first_and_last_go_by_event_time(void **state) {
     wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 3 * S, 3.5)); /* ... and the last to arrive is last */
     wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 2 * S, 2));
     wr_test_engine_flush(&test);
-    expect_window(0, T0, 60 * S, 5, WR_AGGREGATE_PARTIAL);
+    wr_test_engine_expect(&test, 0, T0, 60 * S, 5, WR_AGGREGATE_PARTIAL);
     assert_true(test.got[0].first.f == 1);
     assert_true(test.got[0].last.f == 3.5);
 }
@@ -210,10 +202,10 @@ static void late_readings_share_a_partial(void **state) {
     assert_int_equal(test.n_got, 1);
     wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 50 * S, 4)); /* never open, but the watermark is past it */
     assert_int_equal(test.n_got, 2);
-    expect_window(1, T0, 10 * S, 2, WR_AGGREGATE_LATE);
+    wr_test_engine_expect(&test, 1, T0, 10 * S, 2, WR_AGGREGATE_LATE);
     assert_true(sum_of(1) == 5);
     wr_test_engine_advance(&test, 10 * S + 2 * MS);
-    expect_window(2, T0 + 50 * S, 10 * S, 1, WR_AGGREGATE_LATE);
+    wr_test_engine_expect(&test, 2, T0 + 50 * S, 10 * S, 1, WR_AGGREGATE_LATE);
     assert_int_equal(wr_test_engine_book(&test, 0, 0, WR_BOOK_LATE), 3);
     struct wr_engine_stats stats;
     wr_engine_stats(test.engine, &stats);
@@ -230,7 +222,7 @@ static void a_window_closed_by_boot_time_is_not_opened_again(void **state) {
     assert_int_equal(test.n_got, 1);
     wr_test_engine_take(&test, 0, wr_test_reading(temp, T0 + 1 * S, 1));
     wr_test_engine_advance(&test, 11 * S);
-    expect_window(1, T0, 10 * S, 1, WR_AGGREGATE_LATE);
+    wr_test_engine_expect(&test, 1, T0, 10 * S, 1, WR_AGGREGATE_LATE);
 }
 
 static void a_stamp_from_the_future_moves_no_window(void **state) {
@@ -247,7 +239,7 @@ static void a_stamp_from_the_future_moves_no_window(void **state) {
     assert_int_equal(test.n_got, 0);
     wr_test_engine_flush(&test);
     assert_int_equal(test.n_got, 1);
-    expect_window(0, T0, 60 * S, 6, WR_AGGREGATE_PARTIAL | WR_AGGREGATE_UNCERTAIN);
+    wr_test_engine_expect(&test, 0, T0, 60 * S, 6, WR_AGGREGATE_PARTIAL | WR_AGGREGATE_UNCERTAIN);
     struct wr_engine_stats stats;
     wr_engine_stats(test.engine, &stats);
     assert_int_equal(stats.clamped, 3);
@@ -265,8 +257,8 @@ static void nothing_is_clamped_while_the_clock_is_untrusted(void **state) {
     wr_test_engine_take(&test, 0, wr_test_reading(temp, INT64_MIN + 1, 1));
     wr_test_engine_flush(&test);
     assert_int_equal(test.n_got, 2);
-    expect_window(0, T0, 60 * S, 1, WR_AGGREGATE_PARTIAL);
-    expect_window(1, 0, 60 * S, 2, WR_AGGREGATE_PARTIAL | WR_AGGREGATE_LATE | WR_AGGREGATE_UNCERTAIN);
+    wr_test_engine_expect(&test, 0, T0, 60 * S, 1, WR_AGGREGATE_PARTIAL);
+    wr_test_engine_expect(&test, 1, 0, 60 * S, 2, WR_AGGREGATE_PARTIAL | WR_AGGREGATE_LATE | WR_AGGREGATE_UNCERTAIN);
 }
 
 static void a_reading_without_a_time_has_that_of_its_arrival(void **state) {
@@ -277,7 +269,7 @@ static void a_reading_without_a_time_has_that_of_its_arrival(void **state) {
     test.now.wall_ns += 61 * S;
     wr_test_engine_take(&test, 0, wr_test_reading(temp, WR_EVENT_NONE, 1));
     wr_test_engine_flush(&test);
-    expect_window(0, T0 + 60 * S, 60 * S, 1, WR_AGGREGATE_PARTIAL);
+    wr_test_engine_expect(&test, 0, T0 + 60 * S, 60 * S, 1, WR_AGGREGATE_PARTIAL);
 }
 
 /* The wall clock was an hour ahead and is set right: what comes now is not late for an hour. */
@@ -293,8 +285,8 @@ static void a_watermark_in_the_future_starts_over(void **state) {
     assert_int_equal(wr_test_engine_book(&test, 0, 0, WR_BOOK_LATE), 0);
     wr_test_engine_advance(&test, 61 * S);
     assert_int_equal(test.n_got, 2);
-    expect_window(0, T0, 60 * S, 1, 0);
-    expect_window(1, T0 + 3600 * S, 60 * S, 1, 0);
+    wr_test_engine_expect(&test, 0, T0, 60 * S, 1, 0);
+    wr_test_engine_expect(&test, 1, T0 + 3600 * S, 60 * S, 1, 0);
 }
 
 /* The device's clock is set back: for about a minute its readings are late, then they are live again. */
@@ -352,13 +344,13 @@ static void bad_readings_are_counted_and_nothing_else(void **state) {
     bad.quality = WR_QUALITY_BAD;
     wr_test_engine_take(&test, 0, bad);
     wr_test_engine_flush(&test);
-    expect_window(0, T0, 60 * S, 0, WR_AGGREGATE_PARTIAL);
+    wr_test_engine_expect(&test, 0, T0, 60 * S, 0, WR_AGGREGATE_PARTIAL);
     assert_int_equal(test.got[0].bad, 3);
     wr_test_engine_take(&test, 0, bad);
     wr_test_engine_take(&test, 0, wr_test_reading(temp, T0, 4));
     wr_test_engine_take(&test, 0, bad);
     wr_test_engine_flush(&test);
-    expect_window(1, T0, 60 * S, 1, WR_AGGREGATE_PARTIAL);
+    wr_test_engine_expect(&test, 1, T0, 60 * S, 1, WR_AGGREGATE_PARTIAL);
     assert_int_equal(test.got[1].bad, 2);
     assert_true(test.got[1].min.f == 4 && test.got[1].max.f == 4 && test.got[1].first.f == 4 && test.got[1].last.f == 4);
     assert_int_equal(wr_test_engine_book(&test, 0, 0, WR_BOOK_BAD), 5);
@@ -468,8 +460,8 @@ static void a_full_state_gets_a_sibling(void **state) {
     wr_test_engine_take(&test, 0, wr_test_reading(temp, T0, 3));
     wr_test_engine_flush(&test);
     assert_int_equal(test.n_got, 2);
-    expect_window(0, T0, 60 * S, UINT32_MAX, WR_AGGREGATE_PARTIAL);
-    expect_window(1, T0, 60 * S, 2, WR_AGGREGATE_PARTIAL);
+    wr_test_engine_expect(&test, 0, T0, 60 * S, UINT32_MAX, WR_AGGREGATE_PARTIAL);
+    wr_test_engine_expect(&test, 1, T0, 60 * S, 2, WR_AGGREGATE_PARTIAL);
 }
 
 int main(void) {

@@ -26,7 +26,8 @@ static bool has_limits(const struct wr_store *store) {
 void wr_keep_start(struct wr_store *store) {
     for (int lane = 0; lane < WR_LANES; lane++) {
         const bool all_counted = options_of(store, lane)->quota_bytes == 0 || store->history.segments == 0;
-        store->keep[lane] = (struct wr_keep){.counted_to = all_counted ? INT64_MAX : 0};
+        store->keep[lane] = (struct wr_keep){.counted_to = all_counted ? INT64_MAX : 0, .elders.place_ns = INT64_MIN};
+        store->keep[lane].elders_before = store->keep[lane].elders;
     }
 }
 
@@ -54,8 +55,11 @@ void wr_keep_ended(struct wr_store *store, bool committed) {
         if (committed) {
             keep->segments = less(keep->segments, keep->gone);
             keep->bytes = less(keep->bytes, keep->gone_bytes);
+            keep->elders_before = keep->elders;
         } else if (store->txn.evicted > 0) {
             keep->expires_ns = keep->look_ns = 0; /* what it believed to be gone is not */
+            keep->elders = keep->elders_before;
+            keep->elders.due_ns = 0;
         }
         keep->gone = keep->gone_bytes = 0;
     }
@@ -215,6 +219,15 @@ static enum wr_result oldest_to_go(struct wr_store *store, int lane, sqlite3_stm
     }
 }
 
+/* That whose head stands in the statement. */
+static enum wr_result drop_expired(struct wr_store *store, int lane, sqlite3_stmt *row, struct wr_error *err) {
+    const int64_t seq = wr_row_seq(sqlite3_column_int64(row, 0));
+    store->txn.expired++;
+    if (!is_finished(store, lane, seq))
+        return wr_space_give_up(store, lane, row, WR_BOOK_DROPPED_EXPIRED, err);
+    return wr_space_drop_finished(store, lane, seq, (uint64_t)sqlite3_column_int64(row, 2), err);
+}
+
 /* WR_EMPTY: the oldest is not too old, or there is none. */
 static enum wr_result expire_one(struct wr_store *store, int lane, const struct wr_now *now, struct wr_error *err) {
     const int64_t ttl_ns = options_of(store, lane)->ttl_ns;
@@ -235,10 +248,7 @@ static enum wr_result expire_one(struct wr_store *store, int lane, const struct 
         look_later(store, lane, wr_clock_add_ns(now->boot_ns, passed && left_ns > WR_KEEP_RETRY_NS ? WR_KEEP_RETRY_NS : left_ns), now);
         return WR_EMPTY;
     }
-    store->txn.expired++;
-    if (!is_finished(store, lane, seq))
-        return wr_space_give_up(store, lane, row, WR_BOOK_DROPPED_EXPIRED, err);
-    return wr_space_drop_finished(store, lane, seq, (uint64_t)sqlite3_column_int64(row, 2), err);
+    return drop_expired(store, lane, row, err);
 }
 
 static enum wr_result expire_lane(struct wr_store *store, int lane, uint32_t *left, const struct wr_now *now, struct wr_error *err) {
@@ -246,6 +256,62 @@ static enum wr_result expire_lane(struct wr_store *store, int lane, uint32_t *le
     for (; *left > 0 && result == WR_OK; *left -= result == WR_OK)
         result = expire_one(store, lane, now, err);
     return result == WR_EMPTY ? WR_OK : result;
+}
+
+/* WR_EMPTY: the next elder, whose age cannot be less than what its header says unless that is damaged, is not too old. */
+static enum wr_result expire_elder(struct wr_store *store, int lane, int64_t seq, int64_t born_ns, const struct wr_now *now,
+                                   struct wr_error *err) {
+    struct wr_elders *elders = &store->keep[lane].elders;
+    const int64_t ttl_ns = options_of(store, lane)->ttl_ns;
+    int64_t age_ns = 0;
+    sqlite3_stmt *row;
+    WR_TRY(age_of(store, lane, seq, now, &age_ns, err));
+    if (age_ns < now->boot_ns - born_ns) {
+        elders->at = seq;
+        return WR_OK;
+    }
+    const bool goes = is_finished(store, lane, seq) || !wr_outbox_in_flight(&store->lanes[lane], seq);
+    if (age_ns < ttl_ns || !goes) {
+        elders->due_ns = wr_clock_add_ns(now->boot_ns, goes ? ttl_ns - age_ns + slack_ns(ttl_ns) : WR_KEEP_RETRY_NS);
+        return WR_EMPTY;
+    }
+    WR_TRY(wr_space_oldest(store, lane, seq, &row, err));
+    const int64_t evict_from = store->lanes[lane].evict_from; /* there may be history before it */
+    const enum wr_result result = drop_expired(store, lane, row, err);
+    store->lanes[lane].evict_from = evict_from;
+    return result;
+}
+
+/* Those that stand behind younger ones, in transactions that are made for it: it may have to look at many. */
+static enum wr_result expire_elders(struct wr_store *store, int lane, uint32_t *left, const struct wr_now *now, struct wr_error *err) {
+    struct wr_elders *elders = &store->keep[lane].elders;
+    const int64_t ttl_ns = options_of(store, lane)->ttl_ns;
+    enum wr_result result = WR_OK;
+    if (ttl_ns == 0 || elders->due_ns > now->boot_ns)
+        return WR_OK;
+    elders->due_ns = wr_clock_add_ns(now->boot_ns, WR_KEEP_LOOK_NS);
+    if (!now->wall_trusted)
+        return WR_OK;
+    for (; *left > 0 && result == WR_OK; *left -= result == WR_OK) {
+        int64_t seq, born_ns;
+        const enum wr_result found = wr_elders_next(store, lane, now, slack_ns(ttl_ns), &seq, &born_ns, err);
+        if (found == WR_EMPTY)
+            elders->due_ns = WR_NEVER_NS;
+        if (found == WR_FULL)
+            elders->due_ns = now->boot_ns;
+        if (found != WR_OK)
+            return found == WR_EMPTY || found == WR_FULL ? WR_OK : found;
+        result = expire_elder(store, lane, seq, born_ns, now, err);
+    }
+    if (result == WR_OK)
+        elders->due_ns = now->boot_ns;
+    return result == WR_EMPTY ? WR_OK : result;
+}
+
+void wr_keep_merged(struct wr_store *store, const struct wr_now *now) {
+    struct wr_elders *elders = &store->keep[WR_LANE_WINDOWS].elders;
+    const int64_t soon_ns = wr_clock_add_ns(now->boot_ns, slack_ns(options_of(store, WR_LANE_WINDOWS)->ttl_ns));
+    elders->due_ns = elders->due_ns < soon_ns ? elders->due_ns : soon_ns;
 }
 
 /* Alarms last. */
@@ -273,6 +339,8 @@ int64_t wr_keep_due(const struct wr_store *store) {
         const struct wr_keep *keep = &store->keep[lane];
         if (options_of(store, lane)->ttl_ns > 0 && keep->look_ns < due)
             due = keep->look_ns;
+        if (lane == WR_LANE_WINDOWS && options_of(store, lane)->ttl_ns > 0 && keep->elders.due_ns < due)
+            due = keep->elders.due_ns;
         if (options_of(store, lane)->quota_bytes > 0 && is_over(store, lane) && keep->stuck_ns < due)
             due = keep->stuck_ns;
     }
@@ -282,6 +350,7 @@ int64_t wr_keep_due(const struct wr_store *store) {
 static enum wr_result make_less(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
     uint32_t left = WR_KEEP_ROWS;
     WR_TRY(expire(store, &left, now, err));
+    WR_TRY(expire_elders(store, WR_LANE_WINDOWS, &left, now, err)); /* only windows are merged */
     for (int lane = WR_LANES - 1; lane >= 0; lane--)
         WR_TRY(trim(store, lane, 0, &left, err));
     return store->txn.evicted > 0 ? wr_books_finish(store, true, now, err) : WR_EMPTY;

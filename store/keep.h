@@ -5,6 +5,7 @@
  * looked at last. Segments in flight are spared; they are looked at again. It is done in pieces: WR_KEEP_ROWS rows a transaction of its own, WR_KEEP_ROWS_ALONG
  * in one that is made anyway, so that it costs few commits, and nobody waits for it.
  *   K1  a segment is never taken for older than it is: its age is what the running clock of this boot says, and what the wall clock says only while that is trusted
+ *       one that was merged is as old as the youngest that it was made of
  *   K2  the quota counts bodies and WR_KEEP_SEGMENT_BYTES for each segment; a lane is over it for a moment only, or by what is in flight
  *
  * What history a lane has is not on disk: it is counted after each start, in pieces, where there is a quota. The quota holds from then on.
@@ -31,6 +32,14 @@
 #define WR_KEEP_SLACK_MAX_NS (600 * WR_NS_PER_S)
 
 struct wr_store;
+struct wr_codec_header;
+
+/* The walk along a lane to those that are older than their place: elders.c. */
+struct wr_elders {
+    int64_t at;       /* up to this seq there is none */
+    int64_t place_ns; /* boot time at which the youngest up to there was cut */
+    int64_t due_ns;   /* boot time of the next look; WR_NEVER_NS: there is none until some are merged */
+};
 
 /* Of one lane. */
 struct wr_keep {
@@ -42,6 +51,8 @@ struct wr_keep {
     int64_t expires_ns; /* boot time: nothing is too old before */
     int64_t look_ns;    /* boot time of the next look */
     int64_t stuck_ns;   /* over its quota, with nothing that can go: not before */
+    struct wr_elders elders;
+    struct wr_elders elders_before; /* the transaction at hand */
 };
 
 /* A database was opened. */
@@ -51,6 +62,9 @@ void wr_keep_finished(struct wr_store *store, int lane, int64_t seq, uint64_t by
 void wr_keep_removed(struct wr_store *store, int lane, int64_t seq, uint64_t bytes);
 /* The transaction at hand was committed, or rolled back. */
 void wr_keep_ended(struct wr_store *store, bool committed);
+
+/* Windows were merged: elders stand at the end of the lane now. */
+void wr_keep_merged(struct wr_store *store, const struct wr_now *now);
 
 /* Inside a transaction, before a body of this length is put into the lane: makes room within its quota, a few rows of it. */
 WR_MUST_USE enum wr_result wr_keep_make_room(struct wr_store *store, int lane, size_t body_bytes, struct wr_error *err);
@@ -71,5 +85,14 @@ unsigned wr_keep_waiting_percent(const struct wr_store *store, unsigned lanes);
 /* How old the segment with this body is at least: K1. */
 WR_MUST_USE enum wr_result wr_age_at_least(struct wr_store *store, int64_t seq, const uint8_t *body, size_t len, const struct wr_now *now,
                                            int64_t *ret_age_ns, struct wr_error *err);
+
+/* elders.c */
+/* The boot time at which it was cut, below zero before this boot. False: nobody knows well enough. */
+bool wr_elders_born(const struct wr_store *store, int64_t seq, const struct wr_codec_header *header, const struct wr_now *now,
+                    int64_t *ret_born_ns);
+/* The next one that is older than its place by more than slack_ns; it stays the next until it is gone. WR_EMPTY: there is none. WR_FULL: WR_KEEP_COUNT_ROWS were
+ * looked at, and there are more. */
+WR_MUST_USE enum wr_result wr_elders_next(struct wr_store *store, int lane, const struct wr_now *now, int64_t slack_ns, int64_t *ret_seq,
+                                          int64_t *ret_born_ns, struct wr_error *err);
 
 #endif

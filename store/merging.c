@@ -39,6 +39,9 @@ struct batch {
     int64_t last;    /* that was looked at */
     bool exact;      /* the account of each aggregate is certain */
     bool moved;      /* some times in it were (walls.c) */
+    int64_t born_ns; /* when the youngest that is in it was cut; INT64_MIN: nobody knows */
+    struct wr_codec_header youngest;
+    const struct wr_now *now;
     struct wr_merge *merge;
     struct wr_decoder *decoder;
 };
@@ -192,6 +195,15 @@ static bool joins(const struct batch *batch, uint32_t before, uint32_t n, bool e
     return exact && batch->exact && (before == 0 || results - before <= n / 4);
 }
 
+/* What is merged ages on as the youngest that is in it: so nothing goes too early, and nothing later than all of it would have gone (elders.c). */
+static void note_clock(const struct wr_store *store, struct batch *batch, int64_t seq, const struct wr_codec_header *header) {
+    int64_t born_ns;
+    if (!wr_elders_born(store, seq, header, batch->now, &born_ns) || born_ns < batch->born_ns)
+        return;
+    batch->born_ns = born_ns;
+    batch->youngest = *header;
+}
+
 /* WR_FULL: it would become too large. WR_EMPTY: the segment is not fit to be merged. One with a key that is not of this store and row is not: it was salvaged, and
  * the broker may have had it from the store that broke. */
 static enum wr_result add_body(struct wr_store *store, struct batch *batch, int64_t seq, const struct wr_segment *segment,
@@ -214,6 +226,7 @@ static enum wr_result add_body(struct wr_store *store, struct batch *batch, int6
     if (result == WR_OK) {
         batch->exact &= exact;
         batch->moved |= header.times_moved;
+        note_clock(store, batch, seq, &header);
         return WR_OK;
     }
     wr_merge_take_back(batch->merge);
@@ -225,6 +238,8 @@ static enum wr_result read_all(struct wr_store *store, struct batch *batch, cons
     const uint32_t found = batch->n;
     batch->n = 0;
     batch->exact = true;
+    batch->born_ns = INT64_MIN;
+    batch->now = now;
     batch->first = batch->sources[0].seq;
     for (uint32_t i = 0; i < found; i++) {
         const struct source source = batch->sources[i];
@@ -303,6 +318,11 @@ static enum wr_result put_row(struct wr_store *store, struct batch *batch, const
                               const struct wr_now *now, uint64_t *bytes, struct wr_error *err) {
     struct wr_codec_header header = wr_outbox_header(store, WR_LANE_WINDOWS, WR_SEGMENT_AGGREGATES, now);
     header.times_moved = batch->moved;
+    if (batch->born_ns != INT64_MIN) {
+        header.boot_ns = batch->youngest.boot_ns;
+        header.wall_ns = batch->youngest.wall_ns;
+        memcpy(header.boot_id, batch->youngest.boot_id, sizeof header.boot_id);
+    }
     const uint8_t *body;
     size_t len;
     enum wr_result result = wr_encode_aggregates(store->encoder, &header, records + from, n, wr_merge_texts(batch->merge), &body, &len);
@@ -366,6 +386,8 @@ static enum wr_result replace_for_good(struct wr_store *store, struct batch *bat
     if (result == WR_OK)
         result = wr_commit_end(store, replace(store, batch, now, err), err);
     (void)!wr_sql_exec(store->db, "PRAGMA secure_delete = OFF", NULL);
+    if (result == WR_OK)
+        wr_keep_merged(store, now);
     return result;
 }
 

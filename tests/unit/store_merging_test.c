@@ -621,6 +621,69 @@ static void a_dropped_window_keeps_its_length(void **state) {
     assert_true(found[0] == 0 && found[1] == given[1] && longer[1] > 0);
 }
 
+/* The store has its turns while time passes. */
+static void pass(struct store_fixture *fixture, int64_t ns) {
+    const int64_t until = fixture->now.boot_ns + ns;
+    for (int64_t due; (due = wr_store_due(fixture->store)) <= until;) {
+        if (due > fixture->now.boot_ns)
+            store_fixture_advance(fixture, due - fixture->now.boot_ns);
+        must(fixture, wr_store_tick(fixture->store, &fixture->now, &fixture->err));
+    }
+    store_fixture_advance(fixture, until - fixture->now.boot_ns);
+}
+
+#define DAY_NS (24 * 60 * MINUTE_NS)
+#define TTL_NS (30 * DAY_NS)
+#define SPAN_NS (32 * (RECORDS / 8) * MINUTE_NS) /* of one batch */
+#define STEP_NS (DAY_NS / 2)
+#define LATE_NS (20 * MINUTE_NS) /* as the docs say, and a segment's own windows */
+
+/* Windows are merged on the way to a time to live that nothing has reached: from then on what is left is never older than that and the span of what was merged, and what goes is that old. */
+static void age_on(struct store_fixture *fixture, bool restarts, bool is_history) {
+    struct wr_random noise = {.state = 3}; /* the store is full soon */
+    fixture->options.lanes[WR_LANE_WINDOWS].ttl_ns = TTL_NS;
+    memset(fixture->options.boot_id, 1, sizeof fixture->options.boot_id);
+    must(fixture, store_fixture_open(fixture));
+    const int64_t began_ns = fixture->now.boot_ns;
+    while (merged_segments(fixture) < 100 && evicted_readings(fixture) == 0)
+        one_segment_with(fixture, &noise);
+    assert_true(fixture->now.boot_ns - began_ns < TTL_NS - DAY_NS && fixture->now.boot_ns - began_ns > 2 * DAY_NS);
+    if (restarts) { /* of the machine: only the wall clock knows how old they are */
+        must(fixture, wr_store_close(fixture->store, &fixture->now, &fixture->err));
+        fixture->store = NULL;
+        memset(fixture->options.boot_id, 2, sizeof fixture->options.boot_id);
+        fixture->now.boot_ns = 5 * WR_NS_PER_S;
+        must(fixture, store_fixture_open(fixture));
+    }
+    if (is_history)
+        must(fixture, wr_store_ack(fixture->store, WR_LANE_WINDOWS, 1, wr_store_newest(fixture->store, WR_LANE_WINDOWS), &fixture->now,
+                                   &fixture->err));
+    const struct content before = content_of(fixture);
+    const uint64_t all = before.readings;
+    uint64_t left = all;
+    pass(fixture, TTL_NS - (fixture->now.wall_ns - before.oldest_ns) - STEP_NS);
+    while (left > 0) {
+        pass(fixture, STEP_NS);
+        const struct content content = content_of(fixture);
+        const int64_t age_ns = fixture->now.wall_ns - content.oldest_ns; /* of what is left */
+        assert_true(content.readings == 0 || age_ns < TTL_NS + SPAN_NS + LATE_NS + STEP_NS);
+        if (content.readings < left && content.readings > 0)
+            assert_true(age_ns > TTL_NS - LATE_NS - STEP_NS); /* what went was older than this */
+        left = content.readings;
+    }
+    const struct wr_account_balance balance = store_fixture_balance(fixture, 1);
+    assert_int_equal(balance.books[WR_BOOK_DROPPED_EXPIRED], is_history ? 0 : all);
+    assert_int_equal(evicted_readings(fixture), 0);
+}
+
+static void it_ages_on(void **state) {
+    age_on(*state, false, false);
+}
+
+static void it_ages_on_as_history_too(void **state) {
+    age_on(*state, true, true);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
@@ -642,6 +705,8 @@ int main(void) {
         TEST(memory_fails_at_each_allocation),
         TEST(accounts_stay_exact),
         TEST(a_dropped_window_keeps_its_length),
+        TEST(it_ages_on),
+        TEST(it_ages_on_as_history_too),
         TEST(also_where_a_minute_fills_many_segments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -293,7 +293,7 @@ static enum wr_result expire_elders(struct wr_store *store, int lane, uint32_t *
     if (!now->wall_trusted)
         return WR_OK;
     for (; *left > 0 && result == WR_OK; *left -= result == WR_OK) {
-        int64_t seq, born_ns;
+        int64_t seq = 0, born_ns = 0;
         const enum wr_result found = wr_elders_next(store, lane, now, slack_ns(ttl_ns), &seq, &born_ns, err);
         if (found == WR_EMPTY)
             elders->due_ns = WR_NEVER_NS;

@@ -401,11 +401,12 @@ static void lengths_of_dropped_windows_stay(void **state) {
                                                  {.name = "states", .forward = WR_FORWARD_CHANGES}};
     static const struct wr_window_spec other = {.name = "m1", .every_ns = 360 * WR_NS_PER_S};
     const char *const names[] = {"floor"};
-    uint32_t *map, number;
+    uint32_t *map, number = 0;
     assert_int_equal(wr_accounts_map(&all, names, 1, both, 3, &map, NULL), WR_OK);
     free(map);
     assert_int_equal(wr_accounts_map(&all, names, 1, both, 1, &map, NULL), WR_OK);
-    assert_true(all.lengths.n == 2 && wr_lengths_find(&all.lengths, 60 * WR_NS_PER_S, &number));
+    assert_int_equal(all.lengths.n, 2);
+    assert_true(wr_lengths_find(&all.lengths, 60 * WR_NS_PER_S, &number));
     assert_true(all.lengths.longer_ns[number] == 360 * WR_NS_PER_S && all.length_ns[map[0]] == 60 * WR_NS_PER_S);
     before = all;
     free(map);

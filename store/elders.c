@@ -18,19 +18,38 @@ bool wr_elders_born(const struct wr_store *store, int64_t seq, const struct wr_c
     return true;
 }
 
-/* WR_EMPTY: it says nothing. WR_IO */
-static enum wr_result peek(struct wr_store *store, int64_t id, struct wr_codec_header *ret_header) {
+/* WR_EMPTY: it says nothing. */
+static enum wr_result peek(struct wr_store *store, int lane, int64_t seq, struct wr_codec_header *ret_header, struct wr_error *err) {
     uint8_t head[WR_CODEC_HEADER_BYTES];
     sqlite3_blob *body = NULL;
-    int code = sqlite3_blob_open(store->db, "main", "seg", "body", id, 0, &body);
-    if (code == SQLITE_OK)
-        code = sqlite3_blob_bytes(body) < (int)sizeof head ? SQLITE_CORRUPT : sqlite3_blob_read(body, head, (int)sizeof head, 0);
+    bool has_head = false;
+    int code = sqlite3_blob_open(store->db, "main", "seg", "body", wr_row_id(lane, seq), 0, &body);
+    if (code == SQLITE_OK && sqlite3_blob_bytes(body) >= (int)sizeof head) {
+        code = sqlite3_blob_read(body, head, (int)sizeof head, 0);
+        has_head = code == SQLITE_OK;
+    }
     (void)sqlite3_blob_close(body);
-    if (code == SQLITE_NOMEM)
-        return WR_NO_MEMORY;
-    if ((code & 0xff) == SQLITE_IOERR)
-        return WR_IO;
-    return code == SQLITE_OK && wr_codec_peek(head, ret_header, NULL) == WR_OK ? WR_OK : WR_EMPTY;
+    if (code != SQLITE_OK && code != SQLITE_ERROR) /* this one: it is no blob */
+        return wr_reach_failed(store, lane, seq, false, wr_sql_failed(store->db, code, "reading the head of a segment", err));
+    return has_head && wr_codec_peek(head, ret_header, NULL) == WR_OK ? WR_OK : WR_EMPTY;
+}
+
+/* The first row behind the cursor that the disk gives back. */
+static enum wr_result find(struct wr_store *store, int lane, int64_t *ret_seq, struct wr_error *err) {
+    struct wr_elders *elders = &store->keep[lane].elders;
+    for (;; elders->at = *ret_seq) {
+        elders->at = wr_reach_skip(store, lane, elders->at + 1) - 1;
+        if (wr_reach_is_behind(store, lane, elders->at + 1))
+            return WR_EMPTY;
+        sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_NEXT);
+        sqlite3_bind_int64(row, 1, wr_row_id(lane, elders->at));
+        sqlite3_bind_int64(row, 2, wr_row_id(lane, store->lanes[lane].newest) + 1);
+        WR_TRY(wr_reach_failed(store, lane, elders->at + 1, true, wr_sql_row(store, row, err)));
+        *ret_seq = wr_row_seq(sqlite3_column_int64(row, 0));
+        sqlite3_reset(row);
+        if (wr_reach_skip(store, lane, *ret_seq) == *ret_seq)
+            return WR_OK;
+    }
 }
 
 enum wr_result wr_elders_next(struct wr_store *store, int lane, const struct wr_now *now, int64_t slack_ns, int64_t *ret_seq,
@@ -38,27 +57,19 @@ enum wr_result wr_elders_next(struct wr_store *store, int lane, const struct wr_
     struct wr_elders *elders = &store->keep[lane].elders;
     for (int i = 0; i < WR_KEEP_COUNT_ROWS; i++) {
         struct wr_codec_header header;
-        elders->at = wr_reach_skip(store, lane, elders->at + 1) - 1;
-        sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_NEXT);
-        sqlite3_bind_int64(row, 1, wr_row_id(lane, elders->at));
-        sqlite3_bind_int64(row, 2, wr_row_id(lane, store->lanes[lane].newest) + 1);
-        WR_TRY(wr_reach_failed(store, lane, elders->at + 1, true, wr_sql_row(store, row, err)));
-        const int64_t id = sqlite3_column_int64(row, 0);
-        sqlite3_reset(row);
-        const enum wr_result peeked = peek(store, id, &header);
-        if (peeked == WR_NO_MEMORY)
-            return wr_error_set(err, WR_NO_MEMORY, "no memory for the header of segment %lld", (long long)wr_row_seq(id));
-        if (peeked == WR_IO)
-            return wr_reach_failed(store, lane, wr_row_seq(id), false,
-                                   wr_error_set(err, WR_IO, "the header of segment %lld cannot be read", (long long)wr_row_seq(id)));
-        if (peeked == WR_OK && wr_elders_born(store, wr_row_seq(id), &header, now, ret_born_ns)) {
+        int64_t seq = 0;
+        WR_TRY(find(store, lane, &seq, err));
+        const enum wr_result peeked = peek(store, lane, seq, &header, err);
+        if (peeked != WR_OK && peeked != WR_EMPTY)
+            return peeked;
+        if (peeked == WR_OK && wr_elders_born(store, seq, &header, now, ret_born_ns)) {
             if (wr_clock_add_ns(*ret_born_ns, slack_ns) < elders->place_ns) {
-                *ret_seq = wr_row_seq(id);
+                *ret_seq = seq;
                 return WR_OK;
             }
             elders->place_ns = *ret_born_ns > elders->place_ns ? *ret_born_ns : elders->place_ns;
         }
-        elders->at = wr_row_seq(id);
+        elders->at = seq;
     }
     return WR_FULL;
 }

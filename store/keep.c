@@ -289,22 +289,19 @@ static enum wr_result expire_elders(struct wr_store *store, int lane, uint32_t *
     enum wr_result result = WR_OK;
     if (ttl_ns == 0 || elders->due_ns > now->boot_ns)
         return WR_OK;
-    elders->due_ns = wr_clock_add_ns(now->boot_ns, WR_KEEP_LOOK_NS);
-    if (!now->wall_trusted)
+    if (!now->wall_trusted) {
+        elders->due_ns = wr_clock_add_ns(now->boot_ns, WR_KEEP_LOOK_NS);
         return WR_OK;
+    }
     for (; *left > 0 && result == WR_OK; *left -= result == WR_OK) {
         int64_t seq = 0, born_ns = 0;
         const enum wr_result found = wr_elders_next(store, lane, now, slack_ns(ttl_ns), &seq, &born_ns, err);
         if (found == WR_EMPTY)
             elders->due_ns = WR_NEVER_NS;
-        if (found == WR_FULL)
-            elders->due_ns = now->boot_ns;
         if (found != WR_OK)
-            return found == WR_EMPTY || found == WR_FULL ? WR_OK : found;
+            return found == WR_EMPTY || found == WR_FULL ? WR_OK : found; /* with more to look at, or after an error, it stays due */
         result = expire_elder(store, lane, seq, born_ns, now, err);
     }
-    if (result == WR_OK)
-        elders->due_ns = now->boot_ns;
     return result == WR_EMPTY ? WR_OK : result;
 }
 

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "agent/agent.h"
 #include "agent/loops/store_loop.h"
 #include "agent/loops/store_opening.h"
 #include "core/log.h"
@@ -418,6 +419,42 @@ static void lengths_of_dropped_windows_stay(void **state) {
     free(map);
 }
 
+/* The engine of a config that has dropped a window of five minutes: one of a minute becomes six, as in the store. */
+static void an_engine_is_given_former_lengths(void **state) {
+    (void)state;
+    static struct wr_agent agent;
+    static struct wr_batch batch;
+    struct wr_config_limits limits = {.max_series = 8};
+    struct wr_config_source source = {.name = (char *)(uintptr_t) "floor"};
+    struct wr_window_spec m1 = {.name = "m1", .every_ns = 60 * WR_NS_PER_S};
+    const struct wr_config config = {.limits = &limits, .sources = &source, .n_sources = 1, .windows = &m1, .n_windows = 1};
+    const struct wr_now now = {.boot_ns = WR_NS_PER_S, .wall_ns = INT64_C(1772000000) * WR_NS_PER_S, .wall_trusted = true};
+    struct wr_engine_out out = {0};
+    struct wr_engine *engine;
+    uint32_t *map, series;
+    assert_int_equal(wr_selector_parse("*", 1, &m1.of, NULL, NULL), WR_OK);
+    assert_int_equal(wr_series_table_new(8, &agent.series, NULL), WR_OK);
+    assert_int_equal(wr_series_intern(agent.series, "a\0value", 8, &series), WR_OK);
+    agent.symbols = fixture.symbols;
+    agent.n_slots = 1;
+    agent.sources[0].config = &source;
+    wr_lengths_add(&agent.accounts.lengths, 300 * WR_NS_PER_S);
+    assert_int_equal(wr_agent_make_engine(&agent, &config, NULL, &engine, &map, NULL), WR_OK);
+    wr_engine_widen(engine, true);
+    assert_int_equal(wr_channel_recv(pool.free, &out.handover, WR_NEVER_NS), WR_OK);
+    wr_batch_stamp(&batch, &now);
+    for (int i = 0; i < 2; i++)
+        batch.readings[batch.n++] = (struct wr_reading){
+            .series = series, .event_ns = now.wall_ns - (1 - i) * 900 * WR_NS_PER_S, .value.f = 1, .type = WR_TYPE_FLOAT};
+    assert_int_equal(wr_engine_take(engine, &batch, 0, &now, &out), 2);
+    assert_int_equal(out.handover->n, 1);
+    assert_int_equal(out.handover->aggregates[0].window_ns, 360 * WR_NS_PER_S);
+    wr_handover_return(out.handover);
+    wr_engine_free(engine);
+    free(map);
+    wr_series_table_free(agent.series);
+}
+
 int main(void) {
     wr_waiting_watchdog(60);
     const struct CMUnitTest tests[] = {
@@ -430,6 +467,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(counts_of_budgets_come_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_tight_write_budget_is_felt, set_up, tear_down),
         cmocka_unit_test(lengths_of_dropped_windows_stay),
+        cmocka_unit_test_setup_teardown(an_engine_is_given_former_lengths, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,16 +107,16 @@ class Gateway:
             account = next(a for a in audit["accounts"] if a["window"] == window)
             assert account["taken"] == self.sent, f"{self.sent} sent: {account}"
             assert account["delivered"] + account["books"].get("dropped(evicted)", 0) == self.sent, account
-            wait_for(f"what {window} delivered, {account}, {self.arrived} came", lambda: self.arrived[window] == account["delivered"], 5)
+            wait_for(f"what {window} delivered, {account}, {self.arrived} came", lambda: self.arrived[window] == account["delivered"])
             print(f"{window}: {self.sent} sent = {self.arrived[window]} arrived + {account['books'].get('dropped(evicted)', 0)} evicted")
         for cause in ("raised", "cleared"):
-            wait_for(f"all alarms {cause}", lambda cause=cause: sum(a["cause"] == cause for a in list(self.cluster.alarms)) == self.alarms, 5)
+            wait_for(f"all alarms {cause}", lambda cause=cause: sum(a["cause"] == cause for a in list(self.cluster.alarms)) == self.alarms)
         assert not self.cluster.errors, self.cluster.errors[:3]
         self.flood()  # and afterwards all is as before
         before = self.evicted()
         self.settle()
         wait_for("the outbox to drain", self.agent.drained, 30, 0.2)
-        wait_for("all of it", lambda: self.arrived["states"] + before == self.sent, 5)
+        wait_for("all of it", lambda: self.arrived["states"] + before == self.sent)
         assert self.evicted() == before
 
     def losses_are_told(self):

@@ -1,8 +1,5 @@
-/* Databases that were renamed aside, each with its WAL and the copy of its first page (page_one.c): broken ones, to be salvaged, and one that a later version made.
- *
- * NAME.corrupt-<wall s> and NAME.newer-<wall s>, with -<n> behind it where that name is taken: a clock that starts in 1970 gives the same
- * second again and again, and nothing is renamed over a file. At most WR_ASIDE_KEEP broken ones are kept, and the oldest by their names make
- * room where space is needed; what a later version made is never removed by us. All their bytes count in the budget. */
+#include "store/aside.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>

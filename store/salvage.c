@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "store/aside.h"
 #include "store/column.h"
 #include "store/salvage_source.h"
 #include "store/store_private.h"

@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "store/aside.h"
 #include "store/store_private.h"
 
 #define STEP_BYTES (1 << 20)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/aside.h"
 #include "store/store_private.h"
 
 #define HIGH_WATER_PERCENT 80

@@ -313,22 +313,6 @@ WR_MUST_USE enum wr_result wr_boots_offset(struct wr_store *store, const uint8_t
 /* *ret_newer: a later version made it. Asked before anything is changed in it. */
 WR_MUST_USE enum wr_result wr_schema_is_newer(sqlite3 *db, bool *ret_newer, struct wr_error *err);
 
-/* aside.c */
-#define WR_ASIDE_KEEP 2
-#define WR_ASIDE_NAME_BYTES 64
-#define WR_PAGE_ONE ".page1" /* behind the name of a database: the copy of its first page */
-/* Of all that lies aside. */
-uint64_t wr_aside_bytes(const struct wr_store *store);
-/* Removes a piece of the oldest broken one where there are more than `keep`, all of it in the end; false: there are not, or it cannot be removed. */
-bool wr_aside_shrink_oldest(const struct wr_store *store, unsigned keep);
-/* The last one that broke. False: there is none. */
-bool wr_aside_newest(const struct wr_store *store, char ret_name[WR_ASIDE_NAME_BYTES]);
-/* A piece of this one: a large file that goes at once holds up the disk for a second. False: that was the last, or it cannot be removed. */
-bool wr_aside_shrink(const struct wr_store *store, const char *name);
-/* Renames the database, which is closed, with its WAL and first page. WR_IO. */
-WR_MUST_USE enum wr_result wr_aside_put(const struct wr_store *store, bool newer, const struct wr_now *now,
-                                        char ret_name[WR_ASIDE_NAME_BYTES], struct wr_error *err);
-
 /* detached.c */
 /* wr_store_take of a store without a database: what would be stored is booked as dropped(store). */
 void wr_detached_take(struct wr_store *store, const struct wr_handover *handover, uint32_t from, const struct wr_now *now);

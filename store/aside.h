@@ -1,0 +1,35 @@
+/* Databases that were renamed aside, each with its WAL and the copy of its first page (page_one.c): broken ones, to be salvaged, and one that a later version made.
+ *
+ * NAME.corrupt-<wall s> and NAME.newer-<wall s>, with -<n> behind it where that name is taken: a clock that starts in 1970 gives the same
+ * second again and again, and nothing is renamed over a file. At most WR_ASIDE_KEEP broken ones are kept, and the oldest by their names make
+ * room where space is needed; what a later version made is never removed by us. All their bytes count in the budget.
+ *
+ * Threads: the store's. Errors: a file that cannot be looked at or removed stays, and is not counted.
+ */
+#ifndef WEIR_STORE_ASIDE_H
+#define WEIR_STORE_ASIDE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/clock.h"
+#include "core/result.h"
+
+struct wr_store;
+
+#define WR_ASIDE_KEEP 2
+#define WR_ASIDE_NAME_BYTES 64
+#define WR_PAGE_ONE ".page1" /* behind the name of a database: the copy of its first page */
+/* Of all that lies aside. */
+uint64_t wr_aside_bytes(const struct wr_store *store);
+/* Removes a piece of the oldest broken one where there are more than `keep`, all of it in the end; false: there are not, or it cannot be removed. */
+bool wr_aside_shrink_oldest(const struct wr_store *store, unsigned keep);
+/* The last one that broke. False: there is none. */
+bool wr_aside_newest(const struct wr_store *store, char ret_name[WR_ASIDE_NAME_BYTES]);
+/* A piece of this one: a large file that goes at once holds up the disk for a second. False: that was the last, or it cannot be removed. */
+bool wr_aside_shrink(const struct wr_store *store, const char *name);
+/* Renames the database, which is closed, with its WAL and first page. WR_IO. */
+WR_MUST_USE enum wr_result wr_aside_put(const struct wr_store *store, bool newer, const struct wr_now *now,
+                                        char ret_name[WR_ASIDE_NAME_BYTES], struct wr_error *err);
+
+#endif

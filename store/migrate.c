@@ -31,7 +31,7 @@ static const char new_tables[] =
     "COMMIT;";
 
 static enum wr_result make_tables(sqlite3 *db, struct wr_error *err) {
-    enum wr_result result = wr_sql_exec(db, new_tables, err);
+    const enum wr_result result = wr_sql_or_stranger(db, wr_sql_exec(db, new_tables, err), err);
     if (result != WR_OK && !sqlite3_get_autocommit(db))
         sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     return result;
@@ -99,6 +99,6 @@ enum wr_result wr_migrate(sqlite3 *db, int64_t version, struct wr_error *err) {
     int64_t moving = 0;
     if (version == 1)
         WR_TRY(make_tables(db, err));
-    WR_TRY(wr_sql_integer(db, "SELECT count(*) FROM meta WHERE key = 'moving'", &moving, err));
+    WR_TRY(wr_sql_or_stranger(db, wr_sql_integer(db, "SELECT count(*) FROM meta WHERE key = 'moving'", &moving, err), err));
     return moving > 0 ? move_all(db, err) : WR_OK;
 }

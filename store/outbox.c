@@ -157,6 +157,11 @@ enum wr_result wr_store_take(struct wr_store *store, const struct wr_handover *h
 
 /* Reading */
 
+/* A wrong number in an inner page of the tree leads to a row that was passed already, for ever, or to one that is not found by its id. */
+static enum wr_result lost_its_way(struct wr_error *err) {
+    return wr_error_set(err, WR_CORRUPT, "the segments are not in their order");
+}
+
 static enum wr_result next_seq(struct wr_store *store, enum wr_lane lane, int64_t after, int64_t before, int64_t *ret_seq,
                                struct wr_error *err) {
     sqlite3_stmt *row = wr_sql_use(store, WR_SQL_SEG_NEXT);
@@ -165,7 +170,7 @@ static enum wr_result next_seq(struct wr_store *store, enum wr_lane lane, int64_
     WR_TRY(wr_sql_row(store, row, err));
     *ret_seq = wr_row_seq(sqlite3_column_int64(row, 0));
     sqlite3_reset(row);
-    return WR_OK;
+    return *ret_seq > after ? WR_OK : lost_its_way(err);
 }
 
 /* Row and body must agree; else the body is as bad as one with a wrong CRC. One of another epoch was salvaged: its own seq is not that of the row. */
@@ -273,6 +278,8 @@ enum wr_result wr_store_next(struct wr_store *store, enum wr_lane lane, int64_t 
                 continue;
             }
             result = wr_outbox_fetch(store, lane, seq, ret_segment, &bad, err);
+            if (result == WR_NOT_FOUND)
+                result = lost_its_way(err);
             if (result == WR_OK && ret_segment->time_quality == WR_TIME_UNTRUSTED)
                 result = correct(store, now, ret_segment, err);
             if (result == WR_OK && !bad)
@@ -423,9 +430,14 @@ enum wr_result wr_outbox_scan(struct wr_store *store, const struct wr_now *now, 
             return WR_OK;
         }
         if (result == WR_OK) {
-            store->scan_next = wr_row_id(lane, seq) + 1;
-            if (!wr_ranges_find(&store->lanes[lane].acks, seq))
+            const int64_t id = wr_row_id(lane, seq);
+            if (id < store->scan_next)
+                result = lost_its_way(err);
+            store->scan_next = id + 1;
+            if (result == WR_OK && !wr_ranges_find(&store->lanes[lane].acks, seq))
                 result = wr_outbox_fetch(store, (enum wr_lane)lane, seq, NULL, &bad, err);
+            if (result == WR_NOT_FOUND)
+                result = lost_its_way(err);
         } else if (wr_reach_read_failed(store, lane, seq, true, result, now)) {
             continue;
         }

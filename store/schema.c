@@ -1,6 +1,7 @@
 /* The database: how it is opened, and its tables: docs/store-format.md says what stands in them. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "store/store_private.h"
 
@@ -14,18 +15,19 @@ static const struct {
     const char *get;
     int64_t number;
     const char *text; /* instead of the number */
+    bool of_file;     /* it stands in the file, where only damage makes another of it */
 } pragmas[] = {
-    {"PRAGMA locking_mode = EXCLUSIVE", "PRAGMA locking_mode", 0, "exclusive"},
-    {"PRAGMA page_size = 2048", NULL, 0, NULL}, /* one that is there keeps its own */
-    {"PRAGMA auto_vacuum = NONE", "PRAGMA auto_vacuum", 0, NULL},
-    {"PRAGMA journal_mode = WAL", "PRAGMA journal_mode", 0, "wal"},
-    {"PRAGMA synchronous = FULL", "PRAGMA synchronous", 2, NULL},
-    {"PRAGMA secure_delete = OFF", "PRAGMA secure_delete", 0, NULL},
-    {"PRAGMA journal_size_limit = -1", "PRAGMA journal_size_limit", -1, NULL},
-    {"PRAGMA cache_size = -256", "PRAGMA cache_size", -256, NULL},
-    {"PRAGMA mmap_size = 0", NULL, 0, NULL}, /* a library without mmap gives no answer */
-    {"PRAGMA temp_store = MEMORY", "PRAGMA temp_store", 2, NULL},
-    {"PRAGMA trusted_schema = OFF", "PRAGMA trusted_schema", 0, NULL},
+    {"PRAGMA locking_mode = EXCLUSIVE", "PRAGMA locking_mode", 0, "exclusive", false},
+    {"PRAGMA page_size = 2048", NULL, 0, NULL, false}, /* one that is there keeps its own */
+    {"PRAGMA auto_vacuum = NONE", "PRAGMA auto_vacuum", 0, NULL, true},
+    {"PRAGMA journal_mode = WAL", "PRAGMA journal_mode", 0, "wal", false},
+    {"PRAGMA synchronous = FULL", "PRAGMA synchronous", 2, NULL, false},
+    {"PRAGMA secure_delete = OFF", "PRAGMA secure_delete", 0, NULL, false},
+    {"PRAGMA journal_size_limit = -1", "PRAGMA journal_size_limit", -1, NULL, false},
+    {"PRAGMA cache_size = -256", "PRAGMA cache_size", -256, NULL, false},
+    {"PRAGMA mmap_size = 0", NULL, 0, NULL, false}, /* a library without mmap gives no answer */
+    {"PRAGMA temp_store = MEMORY", "PRAGMA temp_store", 2, NULL, false},
+    {"PRAGMA trusted_schema = OFF", "PRAGMA trusted_schema", 0, NULL, false},
 };
 
 static const char tables[] =
@@ -63,6 +65,7 @@ enum wr_result wr_schema_open(const char *file, const char *vfs, int flags, sqli
 static enum wr_result read_back(sqlite3 *db, size_t i, struct wr_error *err) {
     if (!pragmas[i].get)
         return WR_OK;
+    const enum wr_result other = pragmas[i].of_file ? WR_CORRUPT : WR_UNSUPPORTED;
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(db, pragmas[i].get, -1, &statement, NULL);
     if (code == SQLITE_OK)
@@ -73,10 +76,9 @@ static enum wr_result read_back(sqlite3 *db, size_t i, struct wr_error *err) {
     } else if (pragmas[i].text) {
         const char *text = (const char *)sqlite3_column_text(statement, 0);
         if (!text || strcmp(text, pragmas[i].text) != 0)
-            result = wr_error_set(err, WR_UNSUPPORTED, "%s: SQLite answers %s", pragmas[i].set, text ? text : "nothing");
+            result = wr_error_set(err, other, "%s: SQLite answers %s", pragmas[i].set, text ? text : "nothing");
     } else if (sqlite3_column_int64(statement, 0) != pragmas[i].number) {
-        result =
-            wr_error_set(err, WR_UNSUPPORTED, "%s: SQLite answers %lld", pragmas[i].set, (long long)sqlite3_column_int64(statement, 0));
+        result = wr_error_set(err, other, "%s: SQLite answers %lld", pragmas[i].set, (long long)sqlite3_column_int64(statement, 0));
     }
     sqlite3_finalize(statement);
     return result;
@@ -99,18 +101,42 @@ static enum wr_result configure_pages(sqlite3 *db, uint32_t *ret_page_bytes, str
     return WR_OK;
 }
 
+/* A header may say by damage that only a later SQLite can write: the file itself is as it was. */
+static enum wr_result may_write(sqlite3 *db, struct wr_error *err) {
+    if (sqlite3_db_readonly(db, "main") == 1 && access(sqlite3_db_filename(db, "main"), W_OK) == 0)
+        return wr_error_set(err, WR_CORRUPT, "its header says that it is for reading only");
+    return WR_OK;
+}
+
 enum wr_result wr_schema_configure(sqlite3 *db, uint32_t *ret_page_bytes, struct wr_error *err) {
     for (size_t i = 0; i < sizeof pragmas / sizeof pragmas[0]; i++) {
-        WR_TRY(wr_sql_exec(db, pragmas[i].set, err));
+        WR_TRY(wr_sql_or_stranger(db, wr_sql_exec(db, pragmas[i].set, err), err));
         WR_TRY(read_back(db, i, err));
     }
+    WR_TRY(may_write(db, err));
     return configure_pages(db, ret_page_bytes, err);
+}
+
+enum wr_result wr_schema_check(sqlite3 *db, struct wr_error *err) {
+    static const char *const ids[][2] = {{"seg", "id"}, {"lane", "id"}, {"account", "id"}, {"badseg", "seq"}, {"boot", "id"}};
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        const char *type = NULL;
+        int is_key = 0;
+        const int code = sqlite3_table_column_metadata(db, NULL, ids[i][0], ids[i][1], &type, NULL, NULL, &is_key, NULL);
+        if (code != SQLITE_OK)
+            return wr_sql_failed(db, code, "looking at the tables", err);
+        if (!type || strcmp(type, "INTEGER") != 0 || !is_key)
+            return wr_error_set(err, WR_CORRUPT, "the definition of the table %s is damaged", ids[i][0]);
+    }
+    return WR_OK;
 }
 
 enum wr_result wr_schema_is_newer(sqlite3 *db, bool *ret_newer, struct wr_error *err) {
     int64_t version = 0;
     WR_TRY(wr_sql_exec(db, pragmas[0].set, err)); /* before anything looks at the file */
     WR_TRY(wr_sql_integer(db, "PRAGMA user_version", &version, err));
+    if (version < 0 || version > WR_STORE_SCHEMA_VERSION_MAX)
+        return wr_error_set(err, WR_CORRUPT, "its version is %lld, which none has", (long long)version);
     *ret_newer = version > WR_STORE_SCHEMA_VERSION;
     return WR_OK;
 }

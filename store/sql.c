@@ -57,6 +57,12 @@ enum wr_result wr_sql_failed(sqlite3 *db, int code, const char *doing, struct wr
     return wr_error_set(err, meaning(code), "%s: %s (SQLite %d)", doing, db ? sqlite3_errmsg(db) : sqlite3_errstr(code), code);
 }
 
+enum wr_result wr_sql_or_stranger(sqlite3 *db, enum wr_result result, struct wr_error *err) {
+    if (result != WR_IO || sqlite3_extended_errcode(db) != SQLITE_ERROR)
+        return result;
+    return wr_error_set(err, WR_CORRUPT, "a database, but not a store: %s", sqlite3_errmsg(db));
+}
+
 enum wr_result wr_sql_exec(sqlite3 *db, const char *sql, struct wr_error *err) {
     int code = sqlite3_exec(db, sql, NULL, NULL, NULL);
     return code == SQLITE_OK ? WR_OK : wr_sql_failed(db, code, sql, err);
@@ -80,7 +86,7 @@ enum wr_result wr_sql_prepare_all(struct wr_store *store, struct wr_error *err) 
     for (unsigned i = 0; i < WR_SQL_STATEMENTS; i++) {
         int code = sqlite3_prepare_v3(store->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &store->statements[i], NULL);
         if (code != SQLITE_OK)
-            return wr_sql_failed(store->db, code, texts[i], err);
+            return wr_sql_or_stranger(store->db, wr_sql_failed(store->db, code, texts[i], err), err);
     }
     return WR_OK;
 }

@@ -201,6 +201,7 @@ static enum wr_result open_database(struct wr_store *store, bool keep_books, con
     if (!fresh)
         WR_TRY(wr_migrate(store->db, version, err));
     WR_TRY(wr_sql_prepare_all(store, err));
+    WR_TRY(wr_schema_check(store->db, err));
     if (!fresh)
         WR_TRY(has_epoch(store, &fresh, err));
     if (!keep_books)

@@ -29,6 +29,7 @@
 #include "store/written.h"
 
 #define WR_STORE_SCHEMA_VERSION 2
+#define WR_STORE_SCHEMA_VERSION_MAX 9999 /* later versions have one up to this; other numbers are damage */
 #define WR_STORE_PAGE_BYTES 2048     /* of a fresh store: a commit of 64 aggregates changes few bytes on several pages */
 #define WR_STORE_PAGE_BYTES_MAX 4096 /* of one that an earlier version made */
 #define WR_STORE_PAGES_SPARE 48 /* free pages that an insert finds, beyond those for its body */
@@ -262,6 +263,8 @@ struct wr_store {
 /* sql.c */
 /* The result that a SQLite code means, with its message. */
 enum wr_result wr_sql_failed(sqlite3 *db, int code, const char *doing, struct wr_error *err);
+/* Right after a statement, while the store is opened: WR_CORRUPT where SQLite refused it for what the tables are, and not for what the disk does. */
+WR_MUST_USE enum wr_result wr_sql_or_stranger(sqlite3 *db, enum wr_result result, struct wr_error *err);
 WR_MUST_USE enum wr_result wr_sql_exec(sqlite3 *db, const char *sql, struct wr_error *err);
 /* One integer, the first column of the first row. */
 WR_MUST_USE enum wr_result wr_sql_integer(sqlite3 *db, const char *sql, int64_t *ret_value, struct wr_error *err);
@@ -282,6 +285,9 @@ WR_MUST_USE enum wr_result wr_schema_open(const char *file, const char *vfs, int
 WR_MUST_USE enum wr_result wr_schema_configure(sqlite3 *db, uint32_t *ret_page_bytes, struct wr_error *err);
 /* Makes the tables if there are none. *ret_fresh tells. *ret_version: 1 is to be migrated. WR_UNSUPPORTED: a later version made it. */
 WR_MUST_USE enum wr_result wr_schema_ensure(sqlite3 *db, bool *ret_fresh, int64_t *ret_version, struct wr_error *err);
+
+/* Whether the ids of the tables are those of their rows, which a single wrong letter in the schema changes: then SQLite finds no row by its id. WR_CORRUPT. */
+WR_MUST_USE enum wr_result wr_schema_check(sqlite3 *db, struct wr_error *err);
 
 /* migrate.c */
 /* Makes a store of version 1 one of version 2, or goes on with it where that was interrupted. */

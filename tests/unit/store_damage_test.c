@@ -1,4 +1,5 @@
-/* What must not come out of a broken store a second time: what a second one had salvaged and was done with, and what was deleted but can still be read. */
+/* Damage that does not show as such: numbers and letters that make sense, but another one. All that is whole is found again, and nothing a second time: not what a
+ * second broken store was done with, nor what was deleted but can still be read. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -251,25 +252,35 @@ static int hurt_page_of(int64_t seq) {
     return lost;
 }
 
-static void delete_rows(int64_t first, int n) {
+static int run_sql(const char *sql) {
     sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(file(WR_STORE_FILE), &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    const int changes = sqlite3_changes(db);
+    sqlite3_close(db);
+    return changes;
+}
+
+static void delete_rows(int64_t first, int n) {
     char sql[160];
     snprintf(sql, sizeof sql,
              "PRAGMA secure_delete = ON; DELETE FROM seg WHERE id & 0xffffffff BETWEEN %lld AND %lld; PRAGMA wal_checkpoint(TRUNCATE)",
              (long long)first, (long long)first + n - 1);
-    assert_int_equal(sqlite3_open(file(WR_STORE_FILE), &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_changes(db), n);
-    sqlite3_close(db);
+    assert_int_equal(run_sql(sql), n);
+}
+
+static void is_salvaged(void) {
+    open_store();
+    assert_true(fixture.report.quarantined);
+    salvage_all();
+    each_once();
 }
 
 static void breaks_and_is_salvaged(void) {
     memset(content, 0, PAGE); /* but there is the copy */
     write_file();
-    open_store();
-    assert_true(fixture.report.quarantined);
-    salvage_all();
-    each_once();
+    is_salvaged();
 }
 
 /* As when its leaf was given up before, for others that were deleted: the page is free, and what it held was not overwritten. */
@@ -340,6 +351,89 @@ static void what_is_not_found_by_id_is_looked_for(void **state) {
     assert_int_equal(distinct(), SEGMENTS);
 }
 
+/* The store is in use: neither the uplink nor the check after an unclean stop may go in a circle. */
+static void nobody_is_led_in_a_circle(void **state) {
+    (void)state;
+    static const bool is_checked[] = {false, true};
+    for (int i = 0; i < 2; i++) {
+        make_store();
+        if (is_checked[i]) { /* also what is finished is passed */
+            open_store();
+            must(wr_store_ack(fixture.store, WR_LANE_WINDOWS, 1, SEGMENTS / 2, &fixture.now, &fixture.err));
+            close_store();
+        }
+        if (is_checked[i])
+            (void)run_sql("UPDATE meta SET value = 0 WHERE key = 'clean'; PRAGMA wal_checkpoint(TRUNCATE)");
+        read_file();
+        mislead(3);
+        write_file();
+        open_store();
+        assert_false(fixture.report.quarantined);
+        for (int k = 0; k < 100 && is_checked[i] && wr_store_stats(fixture.store)->quarantines == 0; k++)
+            tick();
+        if (!is_checked[i])
+            deliver();
+        assert_int_equal(wr_store_stats(fixture.store)->quarantines, 1);
+        salvage_all();
+        assert_int_equal(distinct(), is_checked[i] ? SEGMENTS / 2 : SEGMENTS);
+        assert_int_equal(teardown(state) | setup(state), 0);
+    }
+}
+
+/* -- the first page -------------------------------------------------------------------------------------------------------------------------------- */
+
+/* SQLite would not write it, would not read it, would move its pages, or it would be one of a later version. */
+static void a_header_that_makes_no_sense(void **state) {
+    (void)state;
+    static const struct {
+        int at;
+        uint8_t byte;
+    } damages[] = {{18, 3}, {47, 5}, {55, 1}, {60, 2}, {60, 0x80}};
+    for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
+        make_store();
+        read_file();
+        content[damages[i].at] = damages[i].byte;
+        write_file();
+        is_salvaged();
+        assert_int_equal(distinct(), SEGMENTS);
+        assert_int_equal(teardown(state) | setup(state), 0);
+    }
+}
+
+/* A wrong letter, and `id` is no longer the number of the row: it reads as nothing. */
+static void a_definition_that_is_another(void **state) {
+    (void)state;
+    make_store();
+    read_file();
+    char *type = memmem(content, PAGE, "seg(id INTEGER PRIMARY KEY", 26);
+    assert_non_null(type);
+    type[19] = 'E'; /* a type of four words, to SQLite */
+    write_file();
+    is_salvaged();
+    assert_int_equal(distinct(), SEGMENTS);
+}
+
+/* With tables of these names, or none, or the number of a version that it is not. */
+static void another_database_is_no_store(void **state) {
+    (void)state;
+    static const char *const changes[] = {
+        "DROP TABLE snap",
+        "PRAGMA user_version = 1",
+        "DROP TABLE meta; CREATE TABLE meta(a)",
+    };
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        make_store();
+        (void)run_sql(changes[i]);
+        (void)run_sql("PRAGMA wal_checkpoint(TRUNCATE)");
+        is_salvaged();
+        assert_int_equal(distinct(), SEGMENTS);
+        assert_int_equal(teardown(state) | setup(state), 0);
+    }
+    (void)run_sql("PRAGMA page_size = 2048; PRAGMA user_version = 2; CREATE TABLE other(a)");
+    open_store();
+    assert_true(fixture.report.quarantined && fixture.report.fresh);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -347,6 +441,10 @@ int main(void) {
         TEST(what_was_deleted_in_a_page_that_is_free),
         TEST(what_an_inner_page_has_lost_is_not_deleted),
         TEST(what_is_not_found_by_id_is_looked_for),
+        TEST(nobody_is_led_in_a_circle),
+        TEST(a_header_that_makes_no_sense),
+        TEST(a_definition_that_is_another),
+        TEST(another_database_is_no_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -269,7 +269,8 @@ static enum wr_result add_raw(struct wr_agent *agent) {
 
 static enum wr_result add_store(struct wr_agent *agent) {
     const struct wr_store_stats *s = agent->store.stats;
-    if (agent->store.state != WR_STORE_OPEN && agent->store.state != WR_STORE_WITHOUT)
+    const int state = agent->store.state;
+    if (state != WR_STORE_OPEN && state != WR_STORE_GONE && state != WR_STORE_WITHOUT)
         return WR_OK;
     for (unsigned lane = 0; lane < WR_LANES; lane++) {
         char label[64];
@@ -305,6 +306,8 @@ static enum wr_result add_store(struct wr_agent *agent) {
         {WR_METRIC_COUNTER, "weir_store_commit_failures_total", "Commits that failed", .value = &s->commit_failures},
         {WR_METRIC_COUNTER, "weir_store_written_bytes_total", "Bytes written to the files of the store, checkpoints included",
          .value = &s->written_bytes},
+        {WR_METRIC_COUNTER, "weir_store_reopens_total", "Times that a store whose disk did not answer was opened again",
+         .value = &s->reopens},
         {WR_METRIC_COUNTER, "weir_store_quarantines_total", "Broken stores renamed aside", .value = &s->quarantines},
         {WR_METRIC_GAUGE, "weir_store_salvage",
          "Salvage of a broken store: 0 none, 1 running, 2 waiting for room, 3 done, 4 nothing readable", .value = &s->salvage},

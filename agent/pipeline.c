@@ -238,7 +238,7 @@ static void on_restore_timer(evutil_socket_t fd, short what, void *user) {
         const struct timeval seldom = {.tv_sec = 1};
         (void)event_add(agent->restore_timer, &seldom); /* it may take days */
     }
-    if (!agent->restored && (state == WR_STORE_OPENING || state == WR_STORE_WITHOUT))
+    if (!agent->restored && (state == WR_STORE_OPENING || state == WR_STORE_GONE || state == WR_STORE_WITHOUT))
         return;
     event_del(agent->restore_timer);
     if (agent->restored || state != WR_STORE_OPEN)

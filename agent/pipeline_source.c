@@ -22,7 +22,8 @@ static void copy_balances(struct wr_request *request, void *owner) {
 static enum wr_result ask_for_balances(void *user, int64_t deadline_boot_ns, struct wr_account_balance **ret_balances, uint32_t *ret_n) {
     struct wr_agent *agent = user;
     struct wr_request *request;
-    if (agent->store.state != WR_STORE_OPEN && agent->store.state != WR_STORE_WITHOUT)
+    const int state = agent->store.state;
+    if (state != WR_STORE_OPEN && state != WR_STORE_GONE && state != WR_STORE_WITHOUT)
         return WR_CLOSED;
     WR_TRY(wr_request_new(copy_balances, NULL, NULL, &request, NULL));
     enum wr_result result = wr_request_call(request, agent->store.requests, deadline_boot_ns, NULL);

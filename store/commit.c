@@ -174,6 +174,7 @@ enum wr_result wr_commit(struct wr_store *store, unsigned what, const struct wr_
         wr_merging_make_room(store, now);
     for (int attempt = 0; attempt < 2; attempt++) {
         result = store->db ? commit(store, what, now, err) : WR_CORRUPT;
+        wr_reopen_note(store, result, true, now);
         if (result == WR_OK)
             return WR_OK;
         if (result != WR_CORRUPT)
@@ -181,6 +182,7 @@ enum wr_result wr_commit(struct wr_store *store, unsigned what, const struct wr_
         enum wr_result fresh = wr_store_quarantine(store, now, err);
         if (fresh != WR_OK) {
             result = fresh;
+            wr_reopen_note(store, result, true, now);
             break;
         }
     }

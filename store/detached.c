@@ -7,16 +7,8 @@
 
 #include "store/store_private.h"
 
-/* What makes up the books in memory. */
-struct books {
-    struct wr_stored_account *accounts;
-    uint32_t n_accounts;
-    uint32_t *map;
-    uint32_t n_map;
-};
-
-static struct books take_out(struct wr_store *store) {
-    const struct books books = {store->accounts, store->n_accounts, store->map, store->n_map};
+struct wr_books_apart wr_books_take_out(struct wr_store *store) {
+    const struct wr_books_apart books = {store->accounts, store->n_accounts, store->map, store->n_map};
     store->accounts = NULL;
     store->n_accounts = 0;
     store->map = NULL;
@@ -24,7 +16,7 @@ static struct books take_out(struct wr_store *store) {
     return books;
 }
 
-static void put_back(struct wr_store *store, const struct books *books) {
+void wr_books_put_back(struct wr_store *store, const struct wr_books_apart *books) {
     free(store->accounts);
     store->accounts = books->accounts;
     store->n_accounts = books->n_accounts;
@@ -32,8 +24,36 @@ static void put_back(struct wr_store *store, const struct books *books) {
     store->n_map = books->n_map;
 }
 
-/* Adds books to those in the store, and frees them. WR_NO_MEMORY: nothing has changed but that some accounts exist. */
-static enum wr_result add(struct wr_store *store, const struct books *books, struct wr_error *err) {
+void wr_books_add_up(struct wr_stored_account *into, const struct wr_stored_account *from) {
+    for (unsigned book = 0; book < WR_BOOKS; book++) {
+        into->kept[book] += from->kept[book];
+        into->counted[book] += from->counted[book];
+    }
+    for (unsigned book = 0; book < WR_GAP_BOOKS; book++)
+        into->telling[book] = into->told[book] += from->told[book];
+}
+
+static bool is_empty(const struct wr_stored_account *account) {
+    bool empty = true;
+    for (unsigned book = 0; book < WR_BOOKS; book++)
+        empty &= account->kept[book] + account->counted[book] == 0;
+    return empty;
+}
+
+/* What waits in memory is of the same accounts as before. */
+static void renumber(struct wr_store *store, const uint32_t *index, uint32_t n) {
+    for (uint32_t number = 0; number < store->n_map; number++)
+        if (store->map[number] < n)
+            store->map[number] = index[store->map[number]];
+    for (int lane = 0; lane < WR_LANES; lane++) {
+        struct wr_open_segment *open = &store->lanes[lane].open;
+        for (uint32_t i = 0; i < open->n; i++)
+            if (open->records[i].account < n)
+                open->records[i].account = index[open->records[i].account];
+    }
+}
+
+enum wr_result wr_books_add(struct wr_store *store, const struct wr_books_apart *books, wr_books_join *join, struct wr_error *err) {
     uint32_t *index = calloc(books->n_accounts ? books->n_accounts : 1, sizeof *index);
     enum wr_result result = index ? WR_OK : WR_NO_MEMORY;
     for (uint32_t i = 0; i < books->n_accounts && result == WR_OK; i++)
@@ -46,20 +66,13 @@ static enum wr_result add(struct wr_store *store, const struct books *books, str
         struct wr_stored_account *account = &store->accounts[index[i]];
         account->length_ns = books->accounts[i].length_ns;
         account->length_known = books->accounts[i].length_known;
-        for (unsigned book = 0; book < WR_BOOKS; book++) {
-            account->kept[book] += books->accounts[i].kept[book];
-            account->counted[book] += books->accounts[i].counted[book];
-            if (books->accounts[i].kept[book] + books->accounts[i].counted[book] > 0)
-                store->books_since_boot_ns = INT64_MIN; /* on disk with the very next commit */
-        }
-        for (unsigned book = 0; book < WR_GAP_BOOKS; book++)
-            account->telling[book] = account->told[book] += books->accounts[i].told[book];
+        join(account, &books->accounts[i]);
+        if (!is_empty(&books->accounts[i]))
+            store->books_since_boot_ns = INT64_MIN; /* on disk with the very next commit */
     }
-    for (uint32_t number = 0; number < books->n_map; number++)
-        if (books->map[number] < books->n_accounts)
-            books->map[number] = index[books->map[number]];
     store->map = books->map;
     store->n_map = books->n_map;
+    renumber(store, index, books->n_accounts);
     free(books->accounts);
     free(index);
     return WR_OK;
@@ -72,16 +85,16 @@ bool wr_store_is_without(const struct wr_store *store) {
 enum wr_result wr_store_attach(struct wr_store *store, const struct wr_now *now, struct wr_store_report *ret_report, struct wr_error *err) {
     if (!store->without)
         return wr_error_set(err, WR_INVALID, "the store has a database");
-    const struct books since = take_out(store);
+    const struct wr_books_apart since = wr_books_take_out(store);
     const bool was_put_aside = store->found.quarantined;
     enum wr_result result = wr_store_take_up(store, now, err);
     if (result != WR_OK && (was_put_aside || !store->found.quarantined)) {
-        put_back(store, &since);
+        wr_books_put_back(store, &since);
     } else { /* also where only a broken one was renamed: its books are nowhere else now */
         struct wr_error no_room = {0};
-        const enum wr_result added = add(store, &since, result == WR_OK ? err : &no_room);
+        const enum wr_result added = wr_books_add(store, &since, wr_books_add_up, result == WR_OK ? err : &no_room);
         if (added != WR_OK)
-            put_back(store, &since);
+            wr_books_put_back(store, &since);
         result = result == WR_OK ? added : result;
     }
     if (result != WR_OK) {

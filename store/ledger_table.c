@@ -12,7 +12,7 @@
 #define NO_ACCOUNT UINT32_MAX
 
 /* Books that the store itself keeps: counts of others for them are not believed. */
-static bool own_book(unsigned book) {
+bool wr_ledger_is_own_book(unsigned book) {
     return book == WR_BOOK_STORED || book == WR_BOOK_DELIVERED || book == WR_BOOK_MERGED || book == WR_BOOK_DROPPED_CRASH ||
            book == WR_BOOK_DROPPED_EVICTED || book == WR_BOOK_DROPPED_CORRUPT || book == WR_BOOK_DROPPED_STORE ||
            book == WR_BOOK_DROPPED_EXPIRED || book == WR_BOOK_RECOVERED;
@@ -121,7 +121,7 @@ void wr_ledger_count(struct wr_store *store, const struct wr_account_count *coun
     for (uint32_t i = 0; i < n; i++) {
         struct wr_stored_account *account = wr_ledger_account(store, counts[i].account);
         uint32_t book = counts[i].book;
-        if (!account || book >= WR_BOOKS || own_book(book) || counts[i].readings <= account->counted[book])
+        if (!account || book >= WR_BOOKS || wr_ledger_is_own_book(book) || counts[i].readings <= account->counted[book])
             continue;
         account->counted[book] = counts[i].readings;
         if (store->books_since_boot_ns == WR_NEVER_NS)

@@ -292,6 +292,7 @@ enum wr_result wr_store_next(struct wr_store *store, enum wr_lane lane, int64_t 
         }
         if (wr_reach_read_failed(store, (int)lane, search ? after + 1 : seq, search, result, now))
             continue;
+        wr_reopen_note(store, result == WR_OK ? WR_EMPTY : result, false, now);
         if (result != WR_CORRUPT)
             return result;
         WR_TRY(wr_store_quarantine(store, now, err)); /* a fresh store: look there */
@@ -327,6 +328,7 @@ enum wr_result wr_store_offer(struct wr_store *store, enum wr_lane lane, int64_t
         sqlite3_bind_int64(statement, 2, store->txn.offered[lane]);
         result = wr_commit_end(store, wr_sql_run(store, statement, err), err);
     }
+    wr_reopen_note(store, result == WR_OK ? WR_EMPTY : result, true, now);
     return result == WR_CORRUPT ? wr_store_quarantine(store, now, err) : result;
 }
 

@@ -113,6 +113,8 @@ static enum wr_result load(struct wr_store *store, bool *ret_unclean, struct wr_
     WR_TRY(wr_books_load(store, err));
     WR_TRY(raise_next_seq(store, err));
     store->epoch = (uint64_t)epoch;
+    if (wr_reopen_goes_on(store) && store->next_seq < store->reopen.next_seq)
+        store->next_seq = store->reopen.next_seq;
     store->live_from = store->next_seq;
     *ret_unclean = !clean;
     return WR_OK;
@@ -147,14 +149,14 @@ static enum wr_result has_epoch(struct wr_store *store, bool *fresh, struct wr_e
     return WR_OK;
 }
 
-static void close_database(struct wr_store *store) {
+void wr_store_close_database(struct wr_store *store) {
     wr_salvage_end(store);
     wr_sql_finalize_all(store);
     sqlite3_close(store->db);
     store->db = NULL;
 }
 
-static void forget_segments(struct wr_store *store) {
+void wr_store_forget_segments(struct wr_store *store) {
     for (int lane = 0; lane < WR_LANES; lane++) {
         const struct wr_open_segment open = store->lanes[lane].open;
         store->lanes[lane] = (struct wr_lane_state){.open = open};
@@ -182,16 +184,16 @@ static enum wr_result mark(struct wr_store *store, bool clean, const struct wr_n
     return wr_commit_end(store, result, err);
 }
 
-/* The database as it is in the directory, or a fresh one. keep_books: what is in memory is the truth. */
-static enum wr_result open_database(struct wr_store *store, bool keep_books, const struct wr_now *now, struct wr_store_report *report,
-                                    struct wr_error *err) {
+enum wr_result wr_store_open_database(struct wr_store *store, bool keep_books, const struct wr_now *now, struct wr_store_report *report,
+                                      struct wr_error *err) {
     bool fresh = false;
     bool unclean = false;
     int64_t version = 0;
     report->newer = false;
     if (wr_page_one_is_missed(store->file)) /* SQLite would take it for a fresh one, and throw its WAL away */
         return wr_error_set(err, WR_CORRUPT, "the file is empty, though it was a store");
-    WR_TRY(wr_schema_open(store->file, wr_written_vfs(store->written), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &store->db, err));
+    const int create = store->reopen.gone && !store->reopen.put_aside ? 0 : SQLITE_OPEN_CREATE;
+    WR_TRY(wr_schema_open(store->file, wr_written_vfs(store->written), SQLITE_OPEN_READWRITE | create, &store->db, err));
     WR_TRY(wr_schema_is_newer(store->db, &report->newer, err));
     if (report->newer)
         return wr_error_set(err, WR_UNSUPPORTED, "a later version of this program made it");
@@ -213,7 +215,7 @@ static enum wr_result open_database(struct wr_store *store, bool keep_books, con
     else
         WR_TRY(load(store, &unclean, err));
     WR_TRY(wr_space_reserve(store, err));
-    if (unclean)
+    if (unclean && !wr_reopen_goes_on(store)) /* what was open then still is */
         WR_TRY(wr_ledger_book_crash(store, &report->n_losses, &report->crash_readings, err));
     store->scan_next = unclean ? 0 : INT64_MAX;
     report->fresh = fresh;
@@ -245,11 +247,13 @@ static enum wr_result rename_aside(struct wr_store *store, bool newer, const str
 
 enum wr_result wr_store_quarantine(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
     struct wr_store_report report = {0};
+    if (store->reopen.gone)
+        return wr_error_set(err, WR_IO, "the store is closed until it can be opened again");
     if (store->db) {
-        close_database(store);
+        wr_store_close_database(store);
         wr_ledger_start_over(store);
         wr_counts_start_over(store);
-        forget_segments(store);
+        wr_store_forget_segments(store);
         atomic_fetch_add_explicit(&store->stats.quarantines, 1, memory_order_relaxed);
         store->rename_due = true;
     }
@@ -257,9 +261,9 @@ enum wr_result wr_store_quarantine(struct wr_store *store, const struct wr_now *
         WR_TRY(rename_aside(store, false, now, &report, err));
         store->rename_due = false;
     }
-    enum wr_result result = open_database(store, true, now, &report, err);
+    enum wr_result result = wr_store_open_database(store, true, now, &report, err);
     if (result != WR_OK)
-        close_database(store); /* without a database until the next attempt */
+        wr_store_close_database(store); /* without a database until the next attempt */
     else
         wr_store_show(store);
     return result;
@@ -269,7 +273,7 @@ enum wr_result wr_store_quarantine(struct wr_store *store, const struct wr_now *
 
 static void free_store(struct wr_store *store) {
     if (store->db)
-        close_database(store);
+        wr_store_close_database(store);
     wr_written_free(store->written);
     for (int lane = 0; lane < WR_LANES; lane++)
         free(store->lanes[lane].open.records);
@@ -313,7 +317,7 @@ static enum wr_result new_store(const char *path, const struct wr_store_options 
     wr_thrift_init(store);
     wr_walls_look(store, now);
     store->gaps = (struct wr_gaps){.due_ns = WR_NEVER_NS, .told_boot_ns = WR_NEVER_NS};
-    forget_segments(store);
+    wr_store_forget_segments(store);
     wr_buf_init(&store->journal, WR_STORE_ALARM_BYTES + 64);
     wr_buf_init(&store->snaps, WR_STORE_SNAP_BYTES + 64);
     store->directory = strdup(path);
@@ -352,10 +356,10 @@ static enum wr_result put_aside(struct wr_store *store, const struct wr_now *now
     found->books_kept = !newer && save_books(store);
     if (store->db && !newer && wr_counts_load(store, NULL) != WR_OK)
         memset(store->counts, 0, sizeof store->counts);
-    close_database(store);
+    wr_store_close_database(store);
     wr_ledger_start_over(store);
     wr_counts_start_over(store);
-    forget_segments(store);
+    wr_store_forget_segments(store);
     WR_TRY(rename_aside(store, newer, now, found, err));
     if (!newer)
         atomic_fetch_add_explicit(&store->stats.quarantines, 1, memory_order_relaxed);
@@ -363,21 +367,21 @@ static enum wr_result put_aside(struct wr_store *store, const struct wr_now *now
 }
 
 enum wr_result wr_store_take_up(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
-    enum wr_result result = open_database(store, false, now, &store->found, err);
+    enum wr_result result = wr_store_open_database(store, false, now, &store->found, err);
     if (result == WR_CORRUPT || store->found.newer) {
         WR_TRY(put_aside(store, now, err));
-        result = open_database(store, true, now, &store->found, err);
+        result = wr_store_open_database(store, true, now, &store->found, err);
     }
     while (result == WR_FULL && store->found.quarantined && wr_aside_shrink_oldest(store, 1)) {
-        close_database(store); /* rather room for what comes than the older of two that nobody fetched */
-        result = open_database(store, true, now, &store->found, err);
+        wr_store_close_database(store); /* rather room for what comes than the older of two that nobody fetched */
+        result = wr_store_open_database(store, true, now, &store->found, err);
     }
     return result;
 }
 
 void wr_store_let_go(struct wr_store *store) {
-    close_database(store);
-    forget_segments(store);
+    wr_store_close_database(store);
+    wr_store_forget_segments(store);
     store->epoch = 0;
 }
 

@@ -100,6 +100,15 @@ bool wr_store_is_without(const struct wr_store *store);
 WR_MUST_USE enum wr_result wr_store_attach(struct wr_store *store, const struct wr_now *now, struct wr_store_report *ret_report,
                                            struct wr_error *err);
 
+/* When a store whose disk has answered nothing for a minute is to be opened again; WR_NEVER_NS: it is well. store/reopen.h says what becomes of it. */
+#define WR_REOPEN_AFTER_NS (60 * WR_NS_PER_S)
+int64_t wr_store_reopen_due(const struct wr_store *store);
+/* Closed, and not open again yet. */
+bool wr_store_is_gone(const struct wr_store *store);
+/* Closes it, unless that is done, and opens it again. With WR_OK stats.reopens has gone up, and perhaps stats.quarantines; cursors begin again, as they do after a
+ * start. With an error it is gone, and to be tried again. */
+WR_MUST_USE enum wr_result wr_store_reopen(struct wr_store *store, const struct wr_now *now, struct wr_error *err);
+
 uint64_t wr_store_epoch(const struct wr_store *store);
 /* Segments with this seq and above were committed since the store was opened ("live"), those below before ("backfill"). */
 int64_t wr_store_live_from(const struct wr_store *store);
@@ -236,6 +245,7 @@ struct wr_store_stats {
     _Atomic uint64_t write_level;       /* enum wr_budget_level of write_budget */
     _Atomic uint64_t write_spent_bytes; /* of this day's */
     _Atomic uint64_t quarantines;
+    _Atomic uint64_t reopens; /* of a store whose handle had died */
     _Atomic uint64_t salvage; /* enum wr_salvage_state */
     _Atomic uint64_t salvaged_segments;
     _Atomic uint64_t salvaged_readings;

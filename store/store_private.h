@@ -21,6 +21,7 @@
 #include "store/page_scan.h"
 #include "store/ranges.h"
 #include "store/reach.h"
+#include "store/reopen.h"
 #include "store/salvage.h"
 #include "store/space.h"
 #include "store/store.h"
@@ -242,6 +243,7 @@ struct wr_store {
     struct wr_counts history; /* finished segments of all lanes */
     struct wr_keep keep[WR_LANES];
     struct wr_reach reach;
+    struct wr_reopen reopen;
     struct wr_thrift thrift;
     struct wr_written *written; /* what all files are reached by */
     int64_t opened_boot_ns;

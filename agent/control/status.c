@@ -85,7 +85,8 @@ static struct outbox look_at_outbox(struct wr_agent *agent) {
 /* For want of a store. */
 static uint64_t dropped_readings(const struct wr_agent *agent) {
     int state = agent->store.state;
-    return state == WR_STORE_OPEN || state == WR_STORE_WITHOUT ? (uint64_t)agent->store.stats->dropped_readings : 0;
+    return state == WR_STORE_OPEN || state == WR_STORE_GONE || state == WR_STORE_WITHOUT ? (uint64_t)agent->store.stats->dropped_readings
+                                                                                         : 0;
 }
 
 /* Also looked at while the store opens: its numbers are not there yet. */
@@ -126,6 +127,8 @@ static const char *store_state(const struct wr_agent *agent) {
         return "open";
     case WR_STORE_OPENING:
         return "opening";
+    case WR_STORE_GONE:
+        return "gone";
     case WR_STORE_WITHOUT:
         return "unusable";
     default:
@@ -398,8 +401,13 @@ static enum wr_result outbox_text(struct wr_agent *agent, const struct outbox *o
     char bytes[32], trouble[512];
     wr_quantity_format_size(bytes, sizeof bytes, outbox->bytes);
     if (wr_store_loop_trouble(&agent->store, trouble, sizeof trouble)[0]) {
-        WR_TRY(wr_buf_printf(into, "outbox   UNUSABLE: nothing is kept or sent, %" PRIu64 " readings dropped; tried again each minute\n",
-                             dropped_readings(agent)));
+        if (agent->store.state == WR_STORE_GONE)
+            WR_TRY(wr_buf_text(into,
+                               "outbox   GONE: its disk does not answer, windows stay open, nothing is sent; tried again each minute\n"));
+        else
+            WR_TRY(wr_buf_printf(into,
+                                 "outbox   UNUSABLE: nothing is kept or sent, %" PRIu64 " readings dropped; tried again each minute\n",
+                                 dropped_readings(agent)));
         return wr_buf_printf(into, "         %s\n", trouble);
     }
     WR_TRY(wr_buf_printf(into, "outbox   %s; %" PRIu64 " segments wait, %s", store_state(agent), outbox->segments, bytes));

@@ -84,6 +84,8 @@ void wr_store_loop_fini(struct wr_store_loop *loop) {
 /* One line at the first refusal, then silence until it is over; everything is tried again every second. */
 void wr_store_loop_disk_result(struct wr_store_loop *loop, enum wr_result result, const char *what, const struct wr_error *err) {
     if (result == WR_OK) {
+        if (wr_store_reopen_due(loop->store) != WR_NEVER_NS)
+            return; /* only memory took something */
         if (loop->refusals > 0)
             WR_LOG_WITH(WR_LOG_INFO, "store", "the store takes again", WR_LOG_INT("refusals", loop->refusals));
         loop->refusals = 0;
@@ -261,7 +263,7 @@ static void work(struct wr_store_loop *loop, const struct wr_now *now) {
     if (now->boot_ns < loop->retry_boot_ns)
         return;
     if (loop->phase == WR_STORE_RUNS)
-        wr_store_opening_turn(loop, now);
+        wr_store_opening_turn(loop, now, false);
     int64_t counted_before = loop->counted_wall_ns; /* a commit inside of the next handover may hold only the one before */
     if (take_alarms(loop, now))
         (void)take_handover(loop, now);
@@ -334,7 +336,9 @@ static void end(struct wr_store_loop *loop, const struct wr_now *now) {
 #define STUCK_REFUSALS 3
 
 /* The requests are closed last. A disk that refused is tried once more, and at once: it may be well again, and what is on its way is lost without it. */
-static void begin_stop(struct wr_store_loop *loop) {
+static void begin_stop(struct wr_store_loop *loop, const struct wr_now *now) {
+    if (loop->state == WR_STORE_GONE)
+        wr_store_opening_turn(loop, now, true);
     loop->phase = WR_STORE_STOPS;
     loop->retry_boot_ns = 0;
     if (loop->refusals > STUCK_REFUSALS)
@@ -363,7 +367,7 @@ int64_t wr_store_loop_turn(struct wr_store_loop *loop, const struct wr_now *now,
         return loop->phase == WR_STORE_RUNS ? next_deadline(loop) : 0;
     }
     if (received->from == WR_STORE_REQUEST && received->closed)
-        begin_stop(loop);
+        begin_stop(loop, now);
     if (!received->closed)
         take(loop, now, received);
     if (loop->phase == WR_STORE_STOPS)

@@ -33,6 +33,7 @@
 enum wr_store_state {
     WR_STORE_OPENING,
     WR_STORE_OPEN,
+    WR_STORE_GONE,    /* its disk does not answer: it is closed, and opened again when it can be; what comes waits */
     WR_STORE_WITHOUT, /* its database cannot be opened now; it is tried again: store_opening.h */
     WR_STORE_FAILED,  /* there is no store at all: no memory for it */
 };

@@ -58,6 +58,8 @@ static const char *advice(const struct wr_store_loop *loop, enum wr_result resul
         return "make this directory, writable for the user of the agent, or mount its disk";
     if (!S_ISDIR(status.st_mode))
         return "store.path must be a directory";
+    if (wr_store_is_gone(loop->store) && access(file, F_OK) < 0)
+        return "its file is not there: mount its disk; a restart makes a fresh one";
     if (lstat(file, &status) == 0 && !S_ISREG(status.st_mode))
         return WR_STORE_FILE " there must be a file: move away what has its name";
     if (access(loop->path, W_OK | X_OK) < 0 || (access(file, F_OK) == 0 && access(file, R_OK | W_OK) < 0))
@@ -139,9 +141,39 @@ enum wr_result wr_store_opening_begin(struct wr_store_loop *loop, const struct w
     return WR_OK;
 }
 
-void wr_store_opening_turn(struct wr_store_loop *loop, const struct wr_now *now) {
+/* -- one that does not answer any more ---------------------------------------------------------------------------------------------------- */
+
+static void is_gone(struct wr_store_loop *loop, const struct wr_error *err) {
+    const char *todo = advice(loop, err->code);
+    loop->state = WR_STORE_GONE;
+    loop->open_failures++;
+    if (set_trouble(loop, err->text, todo))
+        WR_LOG_WITH(WR_LOG_ERROR, "store",
+                    "does not answer, and cannot be opened again: windows stay open, alarms and actions go on; tried again each minute",
+                    WR_LOG_ERR(err), WR_LOG_STR("todo", todo));
+}
+
+/* With another epoch the rest is done by whoever finds that it is another store. */
+static void reopen(struct wr_store_loop *loop, const struct wr_now *now) {
     struct wr_error err = {0};
-    if (now->boot_ns < wr_store_opening_due(loop))
+    if (wr_store_reopen(loop->store, now, &err) != WR_OK) {
+        is_gone(loop, &err);
+        return;
+    }
+    (void)set_trouble(loop, "", "");
+    WR_LOG(WR_LOG_WARN, "store", "did not answer any more, and was opened again");
+    loop->state = WR_STORE_OPEN;
+    if (wr_store_epoch(loop->store) != loop->epoch)
+        return;
+    wr_store_loop_tell_ready(loop);
+    loop->fresh_stores++; /* the states of all alarms, as they are now */
+}
+
+void wr_store_opening_turn(struct wr_store_loop *loop, const struct wr_now *now, bool now_or_never) {
+    struct wr_error err = {0};
+    if (wr_store_reopen_due(loop->store) <= now->boot_ns || (now_or_never && wr_store_is_gone(loop->store)))
+        reopen(loop, now);
+    if (loop->state != WR_STORE_WITHOUT || now->boot_ns < loop->reopen_boot_ns)
         return;
     if (attempt(loop, now, &err) != WR_OK) {
         failed(loop, now, &err);
@@ -155,5 +187,5 @@ void wr_store_opening_turn(struct wr_store_loop *loop, const struct wr_now *now)
 }
 
 int64_t wr_store_opening_due(const struct wr_store_loop *loop) {
-    return loop->state == WR_STORE_WITHOUT ? loop->reopen_boot_ns : WR_NEVER_NS;
+    return loop->state == WR_STORE_WITHOUT ? loop->reopen_boot_ns : wr_store_reopen_due(loop->store);
 }

@@ -16,6 +16,7 @@
 #include "agent/loops/store_loop.h"
 #include "agent/loops/store_opening.h"
 #include "core/log.h"
+#include "tests/support/fault_vfs.h"
 #include "tests/support/store_fixture.h"
 #include "tests/support/waiting.h"
 
@@ -288,6 +289,95 @@ static void what_cannot_be_opened_is_tried_again(void **state) {
     *strrchr(fixture.directory, '/') = 0; /* all of it is removed */
 }
 
+/* All turns until then. */
+static void pass(int64_t ns) {
+    const int64_t end = wr_clock_boot_ns(&own_clock.clock) + ns;
+    for (int64_t due = turn(); due <= end && loop.phase != WR_STORE_ENDED; due = turn())
+        wr_clock_virtual_advance(&own_clock, due - wr_clock_boot_ns(&own_clock.clock));
+    wr_clock_virtual_advance(&own_clock, end - wr_clock_boot_ns(&own_clock.clock));
+}
+
+static struct wr_fault_vfs *init_on_faulty_disk(void) {
+    struct wr_fault_vfs *disk = wr_fault_vfs_new(1);
+    fixture.options.vfs = wr_fault_vfs_name(disk);
+    init_on_own_clock(fixture.directory);
+    return disk;
+}
+
+static void remove_disk(struct wr_fault_vfs *disk) {
+    wr_store_abandon(fixture.store);
+    fixture.store = NULL;
+    wr_fault_vfs_free(disk);
+}
+
+/* The disk is pulled, and comes back after some minutes: what was under way waits, nobody is told of another store, and the uplink begins again. */
+static void one_whose_handle_died_is_opened_again(void **state) {
+    (void)state;
+    char trouble[512];
+    struct wr_fault_vfs *disk = init_on_faulty_disk();
+    hand_over(10, false);
+    send_alarm(1);
+    pass(2 * WR_NS_PER_S);
+    const uint64_t epoch = hear(WR_UPLINK_READY).epoch;
+    assert_true(hear(WR_UPLINK_AVAILABLE).seq > 0);
+
+    wr_fault_vfs_cut(disk);
+    hand_over(10, false);
+    send_alarm(2);
+    ask(WR_UPLINK_GET, epoch, 1, INT64_MAX);
+    pass(WR_REOPEN_AFTER_NS - WR_NS_PER_S);
+    assert_int_equal(loop.state, WR_STORE_OPEN); /* it may pass */
+    pass(3 * WR_NS_PER_S);
+    assert_true(wr_store_loop_trouble(&loop, trouble, sizeof trouble)[0] != 0);
+    for (uint64_t number = 3; number < 15; number++, pass(60 * WR_NS_PER_S))
+        send_alarm(number);
+    assert_int_equal(loop.state, WR_STORE_GONE);
+    assert_int_equal(loop.journalled, 1);
+    assert_int_equal(loop.stats->dropped_readings, 0);
+
+    wr_fault_vfs_power(disk, WR_FAULT_NOTHING); /* what was synced */
+    pass(WR_REOPEN_AFTER_NS + 3 * WR_NS_PER_S);
+    assert_string_equal(wr_store_loop_trouble(&loop, trouble, sizeof trouble), "");
+    assert_int_equal(loop.stats->reopens, 1);
+    assert_int_equal(loop.fresh_stores, 1); /* the states of all alarms, once more */
+    assert_int_equal(loop.journalled, 14);
+    const struct wr_uplink_reply ready = hear(WR_UPLINK_READY);
+    assert_true(ready.epoch == epoch && ready.seq > 0);
+    ask(WR_UPLINK_GET, epoch, 2, INT64_MAX);
+    (void)turn();
+    struct wr_uplink_reply segment = hear(WR_UPLINK_SEGMENT);
+    assert_int_equal(segment.ticket, 2);
+    wr_segment_free(&segment.segment);
+    wr_channel_close(loop.requests);
+    hand_over(10, true);
+    assert_int_equal(turn(), WR_NEVER_NS);
+    assert_int_equal(store_fixture_open(&fixture), WR_OK);
+    assert_false(fixture.report.unclean);
+    const struct wr_account_balance balance = store_fixture_balance(&fixture, 1);
+    assert_int_equal(wr_balance_held(&balance), 300);
+    remove_disk(disk);
+}
+
+/* It comes back just before the stop: that is the last moment. */
+static void a_stop_tries_once_more(void **state) {
+    (void)state;
+    struct wr_fault_vfs *disk = init_on_faulty_disk();
+    (void)turn();
+    wr_fault_vfs_cut(disk);
+    hand_over(10, false);
+    pass(90 * WR_NS_PER_S);
+    assert_int_equal(loop.state, WR_STORE_GONE);
+    wr_fault_vfs_power(disk, WR_FAULT_ALL);
+    wr_channel_close(loop.requests);
+    hand_over(10, true);
+    assert_int_equal(turn(), WR_NEVER_NS);
+    assert_int_equal(store_fixture_open(&fixture), WR_OK);
+    assert_false(fixture.report.unclean);
+    const struct wr_account_balance balance = store_fixture_balance(&fixture, 1);
+    assert_int_equal(wr_balance_held(&balance), 200);
+    remove_disk(disk);
+}
+
 static void turns_need_no_thread_and_no_real_time(void **state) {
     (void)state;
     init_on_own_clock(fixture.directory);
@@ -463,6 +553,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(without_any_store_everybody_is_let_go, set_up, tear_down),
         cmocka_unit_test_setup_teardown(beside_another_agent_it_touches_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_be_opened_is_tried_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_whose_handle_died_is_opened_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_stop_tries_once_more, set_up, tear_down),
         cmocka_unit_test_setup_teardown(turns_need_no_thread_and_no_real_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(counts_of_budgets_come_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_tight_write_budget_is_felt, set_up, tear_down),

@@ -1,0 +1,200 @@
+#include "store/reopen.h"
+
+#include <endian.h>
+#include <string.h>
+
+#include "store/column.h"
+#include "store/store_private.h"
+
+#define FILE_EPOCH "substr(body, 17, 8)" /* of a body: docs/segment-format.md */
+
+void wr_reopen_note(struct wr_store *store, enum wr_result result, bool commit, const struct wr_now *now) {
+    struct wr_reopen *reopen = &store->reopen;
+    if (result == WR_OK) {
+        reopen->ill_ns = 0;
+        reopen->commit_failed = reopen->opened = reopen->put_aside = false;
+    } else if (result == WR_IO) {
+        if (reopen->ill_ns == 0)
+            reopen->ill_ns = now->boot_ns > 0 ? now->boot_ns : 1;
+        reopen->commit_failed |= commit;
+    }
+}
+
+bool wr_reopen_goes_on(const struct wr_store *store) {
+    return store->reopen.gone && store->epoch == store->reopen.epoch;
+}
+
+bool wr_store_is_gone(const struct wr_store *store) {
+    return store->reopen.gone;
+}
+
+int64_t wr_store_reopen_due(const struct wr_store *store) {
+    const struct wr_reopen *reopen = &store->reopen;
+    if (store->without || reopen->ill_ns == 0)
+        return WR_NEVER_NS;
+    const int64_t due_ns = wr_clock_add_ns(reopen->ill_ns, WR_REOPEN_AFTER_NS);
+    return due_ns > reopen->next_ns ? due_ns : reopen->next_ns;
+}
+
+/* What is in the file of the last transaction (O2) */
+
+/* Records in rows of this kind with seqs that memory has not used; none that was salvaged. */
+static enum wr_result count_new(struct wr_store *store, int lane, enum wr_segment_kind kind, uint32_t *ret_n, struct wr_error *err) {
+    static const char sql[] = "SELECT coalesce(sum(n), 0) FROM seg WHERE id BETWEEN ?1 AND ?2 AND kind = ?3 AND " FILE_EPOCH " = ?4";
+    const uint64_t epoch = htole64(store->epoch);
+    sqlite3_stmt *row = NULL;
+    const int code = sqlite3_prepare_v2(store->db, sql, -1, &row, NULL);
+    if (code != SQLITE_OK)
+        return wr_sql_failed(store->db, code, sql, err);
+    sqlite3_bind_int64(row, 1, wr_row_id(lane, store->reopen.next_seq));
+    sqlite3_bind_int64(row, 2, wr_row_id(lane, INT64_MAX));
+    sqlite3_bind_int(row, 3, (int)kind);
+    sqlite3_bind_blob(row, 4, &epoch, sizeof epoch, SQLITE_STATIC);
+    const enum wr_result result = wr_sql_row(store, row, err);
+    if (result == WR_OK)
+        *ret_n = (uint32_t)sqlite3_column_int64(row, 0);
+    sqlite3_finalize(row);
+    return result;
+}
+
+static void take_out_aggregates(struct wr_store *store, int lane, uint32_t n) {
+    struct wr_open_segment *open = &store->lanes[lane].open;
+    n = n < open->n ? n : open->n;
+    for (uint32_t i = 0; i < n; i++)
+        open->weight_bytes -= wr_encode_weight(&open->records[i], store->symbols);
+    open->n -= n;
+    memmove(open->records, open->records + n, open->n * sizeof *open->records);
+}
+
+/* Their snapshots are written once more: the last one of each key is right. */
+static void take_out_alarms(struct wr_store *store, uint32_t n) {
+    struct wr_cursor cursor = {store->journal.data, store->journal.data + store->journal.len, false};
+    if (n == 0 || n > store->journal_records)
+        return;
+    for (uint32_t i = 0; i < n; i++)
+        cursor.at += wr_get_varint(&cursor);
+    store->journal_records -= n;
+    store->journal.len = (size_t)(cursor.end - cursor.at);
+    memmove(store->journal.data, cursor.at, store->journal.len);
+}
+
+/* The books */
+
+/* What the store has made of the readings that the engine gave it. */
+static int64_t taken_in(const struct wr_stored_account *account) {
+    return (int64_t)(account->kept[WR_BOOK_STORED] - account->kept[WR_BOOK_RECOVERED] + account->kept[WR_BOOK_DROPPED_STORE] +
+                     account->kept[WR_BOOK_DROPPED_CRASH]);
+}
+
+/* O1, O3. */
+static void go_on(struct wr_stored_account *into, const struct wr_stored_account *from) {
+    const int64_t lacks = taken_in(from) - taken_in(into);
+    for (unsigned book = 0; book < WR_BOOKS; book++)
+        if (!wr_ledger_is_own_book(book)) {
+            into->kept[book] = from->kept[book];
+            into->counted[book] = from->counted[book];
+        }
+    if (lacks > 0)
+        into->kept[WR_BOOK_DROPPED_STORE] += (uint64_t)lacks;
+}
+
+static bool is_same(const struct wr_account *a, const struct wr_account *b) {
+    return strcmp(a->source, b->source) == 0 && strcmp(a->window, b->window) == 0;
+}
+
+/* Whether the file has stored readings that memory still has open. */
+static bool has_more(const struct wr_store *store, const struct wr_books_apart *books) {
+    for (uint32_t i = 0; i < books->n_accounts; i++)
+        for (uint32_t k = 0; k < store->n_accounts; k++)
+            if (is_same(&store->accounts[k].name, &books->accounts[i].name) &&
+                taken_in(&store->accounts[k]) > taken_in(&books->accounts[i]))
+                return true;
+    return false;
+}
+
+/* The same store: all that can fail comes first. */
+static enum wr_result join_same(struct wr_store *store, const struct wr_books_apart *books, struct wr_error *err) {
+    uint32_t new[WR_LANES] = {0};
+    WR_TRY(count_new(store, WR_LANE_ALARMS, WR_SEGMENT_ALARMS, &new[WR_LANE_ALARMS], err));
+    const bool more = has_more(store, books); /* else new rows of aggregates are the work of a merge */
+    for (int lane = WR_LANE_CHANGES; lane <= WR_LANE_WINDOWS && more; lane++)
+        WR_TRY(count_new(store, lane, WR_SEGMENT_AGGREGATES, &new[lane], err));
+    WR_TRY(wr_books_add(store, books, go_on, err));
+    take_out_alarms(store, new[WR_LANE_ALARMS]);
+    for (int lane = WR_LANE_CHANGES; lane <= WR_LANE_WINDOWS; lane++)
+        take_out_aggregates(store, lane, new[lane]);
+    return WR_OK;
+}
+
+static enum wr_result join_other(struct wr_store *store, struct wr_books_apart *books, struct wr_error *err) {
+    const struct wr_books_apart found = wr_books_take_out(store);
+    wr_books_put_back(store, books);
+    wr_ledger_start_over(store);
+    *books = wr_books_take_out(store);
+    wr_books_put_back(store, &found);
+    wr_counts_start_over(store);
+    return wr_books_add(store, books, wr_books_add_up, err);
+}
+
+/* Opening */
+
+static void close_it(struct wr_store *store) {
+    struct wr_reopen *reopen = &store->reopen;
+    reopen->epoch = store->epoch;
+    reopen->next_seq = store->next_seq;
+    reopen->gone = true;
+    wr_store_close_database(store);
+}
+
+static enum wr_result open_it(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
+    struct wr_store_report report = {0};
+    struct wr_budget_count counts[WR_STORE_COUNTS];
+    struct wr_books_apart books = wr_books_take_out(store);
+    memcpy(counts, store->counts, sizeof counts);
+    wr_store_forget_segments(store);
+    enum wr_result result = wr_store_open_database(store, false, now, &report, err);
+    memcpy(store->counts, counts, sizeof counts); /* what was spent is known better here */
+    if (result == WR_OK)
+        result = wr_reopen_goes_on(store) ? join_same(store, &books, err) : join_other(store, &books, err);
+    if (result == WR_OK)
+        return WR_OK;
+    wr_books_put_back(store, &books);
+    wr_store_close_database(store);
+    wr_store_forget_segments(store);
+    store->epoch = store->reopen.epoch;
+    return result;
+}
+
+/* Renames it aside, and makes a fresh one; where that cannot be, it is gone, as before. */
+static enum wr_result put_aside(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
+    char name[WR_ASIDE_NAME_BYTES];
+    WR_TRY(wr_aside_put(store, false, now, name, err));
+    atomic_fetch_add_explicit(&store->stats.quarantines, 1, memory_order_relaxed);
+    store->reopen.put_aside = true;
+    return open_it(store, now, err);
+}
+
+enum wr_result wr_store_reopen(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
+    struct wr_reopen *reopen = &store->reopen;
+    reopen->next_ns = wr_clock_add_ns(now->boot_ns, WR_REOPEN_AFTER_NS);
+    if (!store->db && !reopen->gone) /* it was broken, and no fresh one could be made */
+        return wr_store_quarantine(store, now, err);
+    const bool hopeless = store->db && reopen->opened && reopen->commit_failed && !reopen->put_aside;
+    if (store->db)
+        close_it(store);
+    enum wr_result result = hopeless ? WR_CORRUPT : open_it(store, now, err);
+    const bool unreadable = result == WR_IO && ++reopen->failures >= WR_REOPEN_TRIES && !reopen->put_aside;
+    struct wr_error unmoved = {0};
+    if (result == WR_CORRUPT)
+        result = put_aside(store, now, err);
+    else if (unreadable && put_aside(store, now, &unmoved) == WR_OK)
+        result = WR_OK;
+    if (result != WR_OK)
+        return wr_error_wrap(err, "store %s", store->directory);
+    *reopen = (struct wr_reopen){.opened = true, .put_aside = reopen->put_aside};
+    store->retry_ns = 0;
+    atomic_fetch_add_explicit(&store->stats.reopens, 1, memory_order_relaxed);
+    wr_gaps_look(store, now);
+    wr_store_show(store);
+    return WR_OK;
+}

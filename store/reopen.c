@@ -3,6 +3,7 @@
 #include <endian.h>
 #include <string.h>
 
+#include "store/aside.h"
 #include "store/column.h"
 #include "store/store_private.h"
 

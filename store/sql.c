@@ -24,8 +24,7 @@ static const char *const texts[WR_SQL_STATEMENTS] = {
     [WR_SQL_BOOT_PUT] = "INSERT INTO boot(uuid) VALUES(?1)",
     [WR_SQL_BOOT_TRUST] = "UPDATE boot SET offset_ns = ?2, trusted_at = ?3 WHERE id = ?1",
     [WR_SQL_BOOT_LIST] = "SELECT uuid, offset_ns, id FROM boot ORDER BY id",
-    [WR_SQL_BOOT_ADOPT] = "INSERT INTO boot(id, uuid, offset_ns, trusted_at)"
-                          " VALUES((SELECT min(0, coalesce(min(id), 0)) - 1 FROM boot), ?1, ?2, ?3)",
+    [WR_SQL_BOOT_ADOPT] = "INSERT INTO boot(id, uuid, offset_ns, trusted_at) SELECT min(0, coalesce(min(id), 0)) - 1, ?1, ?2, ?3 FROM boot",
     [WR_SQL_ACK_CLEAR] = "DELETE FROM ack WHERE lane = ?1",
     [WR_SQL_ACK_PUT] = "INSERT INTO ack(lane, first, last) VALUES(?1, ?2, ?3)",
     [WR_SQL_BAD_PUT] = "INSERT OR REPLACE INTO badseg(seq, lane, reason, readings) VALUES(?1, ?2, ?3, ?4)",

@@ -120,6 +120,7 @@ def test_kill_nine_under_load(lab):
     window = next(a for a in audit["accounts"] if a["window"] == "s1")
     intake = next(a for a in audit["accounts"] if a["window"] == "intake")
     booked = window["books"].get("dropped(crash)", 0) + intake["books"].get("dropped(crash)", 0)
+    subscriber.catch_up()
     arrived = subscriber.total()
     missing = generator.sent - arrived
     print(f"{KILLS} kills: sent {generator.sent}, arrived {arrived}, missing {missing}, booked {booked}, "
@@ -130,7 +131,7 @@ def test_kill_nine_under_load(lab):
     agent.start()  # a clean stop tells of losses, in a record that goes with the next start
     laboratory.wait_for("the outbox to drain", lambda: drained(agent), 30, 0.2)
     assert agent.stop() == 0
-    time.sleep(0.5)
+    subscriber.catch_up()
     received = {seq for (_, _, seq) in subscriber.keys}
     lost = committed_keys(lab.directory / "agent/store/outbox.db") - received
     assert not lost, f"committed, but never received: {sorted(lost)[:20]}"

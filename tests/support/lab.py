@@ -291,6 +291,8 @@ class Subscriber:
         self.lock = threading.RLock()
         self.decoder = subprocess.Popen([self.weir, "decode", "--format", "weir"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.ready = threading.Event()
+        self.mark = f"{prefix}/mark/{id(self)}"
+        self.marks = threading.Semaphore(0)
         version = mqtt.MQTTv311 if login else mqtt.MQTTv5
         self.client = mqtt.Client(client_id=f"subscriber-{port}-{id(self)}", protocol=version)
         if login:
@@ -314,6 +316,9 @@ class Subscriber:
             self.errors.append(f"{message.topic}: {error!r}")
 
     def _take(self, message):
+        if message.topic == self.mark:
+            self.marks.release()
+            return
         levels = message.topic.split("/")
         key_in_topic = len(levels) > 5 and levels[-3] in ("agg", "alarm", "event", "gap")  # MQTT 3.1.1: …/{node}/agg/{epoch}/{seq}
         leaf = levels[-3 if key_in_topic else -1]
@@ -358,6 +363,12 @@ class Subscriber:
         self.decoder.stdin.write(body)
         self.decoder.stdin.flush()
         return [json.loads(self.decoder.stdout.readline()) for _ in range(count)]
+
+    def catch_up(self):
+        """Returns once all that the broker had acknowledged before is here: a message of our own goes the same way behind it."""
+        self.client.publish(self.mark, qos=1)
+        if not self.marks.acquire(timeout=20):
+            raise AssertionError("the subscriber does not come to what it published itself")
 
     def total(self):
         with self.lock:

@@ -114,13 +114,18 @@ class Round:
     def _has_all(self):
         return self.cluster.errors or (self.cluster.total() >= self.sent and len(self._told()) >= len(self.raised))
 
+    def _has_to_suffer(self):
+        """Too few connections, or too few that came as far as their faults: on a machine that is slow enough to look silent the cut below comes before them."""
+        ended = sum(self.link.did(name) for name in {end.name for _, end in BREAKS + SILENCES})
+        return self.link.connections <= CONNECTIONS or ended < 2 or not all(self.link.did(name) for name in ("lose", "twice", "late", "behind"))
+
     def run(self):
         self.agent.start()
         sender = laboratory.Sender(self.line)
         end = time.monotonic() + 60
         silent_since = (0, time.monotonic())
-        while self.link.connections <= CONNECTIONS:
-            assert time.monotonic() < end, "the agent does not connect again"
+        while self._has_to_suffer():
+            assert time.monotonic() < end, f"the agent does not connect again: {self.link.connections} connections, {self.link.counts}"
             self.send(sender)
             time.sleep(0.02)  # no synchronisation: the pace of the senders
             passed = sum(self.link.counts.values())

@@ -14,6 +14,8 @@ struct wr_salvage_source {
     sqlite3_stmt *next;  /* NULL: its rows cannot be asked for */
     sqlite3_stmt *below; /* the nearest row, from an id on downwards */
     sqlite3_stmt *above;
+    sqlite3_stmt *before; /* the same, without the id itself */
+    sqlite3_stmt *behind;
     sqlite3_stmt *keys; /* NULL: it never salvaged anything */
     struct wr_page_scan scan;
     uint64_t rows;  /* that it should have; UINT64_MAX: nobody knows */
@@ -125,6 +127,8 @@ static enum wr_result prepare(struct wr_salvage_source *source, struct wr_error 
         {"SELECT id, accounts, body FROM seg WHERE id > ?1 ORDER BY id LIMIT 1", &source->next},
         {"SELECT id FROM seg WHERE id <= ?1 ORDER BY id DESC LIMIT 1", &source->below},
         {"SELECT id FROM seg WHERE id >= ?1 ORDER BY id LIMIT 1", &source->above},
+        {"SELECT id FROM seg WHERE id < ?1 ORDER BY id DESC LIMIT 1", &source->before},
+        {"SELECT id FROM seg WHERE id > ?1 ORDER BY id LIMIT 1", &source->behind},
         {"SELECT epoch, seq, place FROM salvaged WHERE (epoch, seq) > (?1, ?2) ORDER BY epoch, seq LIMIT 1", &source->keys},
     };
     enum wr_result result = WR_OK;
@@ -166,6 +170,8 @@ void wr_salvage_source_close(struct wr_salvage_source *source) {
     sqlite3_finalize(source->next);
     sqlite3_finalize(source->below);
     sqlite3_finalize(source->above);
+    sqlite3_finalize(source->before);
+    sqlite3_finalize(source->behind);
     sqlite3_finalize(source->keys);
     sqlite3_close(source->old.db);
     wr_page_scan_fini(&source->scan);
@@ -176,32 +182,35 @@ void wr_salvage_source_close(struct wr_salvage_source *source) {
 
 /* -- what is known --------------------------------------------------------------------------------------------------------------------------- */
 
-/* *ret_id: the nearest row. WR_EMPTY: there is none. */
-static enum wr_result nearest(struct wr_salvage_source *source, sqlite3_stmt *statement, int64_t id, int64_t *ret_id,
+/* The nearest row; `none` where there is none on that side. */
+static enum wr_result nearest(struct wr_salvage_source *source, sqlite3_stmt *statement, int64_t id, int64_t none, int64_t *ret_id,
                               struct wr_error *err) {
     if (!statement)
         return WR_CORRUPT;
     sqlite3_bind_int64(statement, 1, id);
     const enum wr_result result = wr_sql_row(&source->old, statement, err);
-    if (result == WR_OK)
-        *ret_id = sqlite3_column_int64(statement, 0);
+    *ret_id = result == WR_OK ? sqlite3_column_int64(statement, 0) : none;
     sqlite3_reset(statement);
-    return result;
+    return result == WR_EMPTY ? WR_OK : result;
 }
 
-/* Whether it is certain that there is no row of this id. An inner page that leads to the wrong leaf gives itself away there: a neighbour is on the wrong side. */
+/* Whether it is certain that there is no row of this id. An inner page that leads to a wrong leaf gives itself away there: a neighbour is on the wrong side,
+ * or from one of them the way does not lead to the other one. */
 static enum wr_result is_gone(struct wr_salvage_source *source, int64_t id, bool *ret_gone, struct wr_error *err) {
-    int64_t low = INT64_MIN;
-    int64_t high = INT64_MAX;
+    int64_t low, high;
+    int64_t behind_low = 0;
+    int64_t before_high = 0;
     *ret_gone = false;
-    const enum wr_result below = nearest(source, source->below, id, &low, err);
-    if (below != WR_OK && below != WR_EMPTY)
-        return unless_damaged(below);
-    const enum wr_result above = nearest(source, source->above, id, &high, err);
-    if (above != WR_OK && above != WR_EMPTY)
-        return unless_damaged(above);
-    *ret_gone = low < id && id < high && (below == WR_OK || above == WR_OK); /* no row at all is hard to believe */
-    return WR_OK;
+    enum wr_result result = nearest(source, source->below, id, INT64_MIN, &low, err);
+    if (result == WR_OK)
+        result = nearest(source, source->above, id, INT64_MAX, &high, err);
+    if (result != WR_OK || low >= id || high <= id || (low == INT64_MIN && high == INT64_MAX)) /* no row at all is hard to believe */
+        return unless_damaged(result);
+    result = nearest(source, source->behind, low, INT64_MAX, &behind_low, err);
+    if (result == WR_OK)
+        result = nearest(source, source->before, high, INT64_MIN, &before_high, err);
+    *ret_gone = result == WR_OK && behind_low == high && before_high == low;
+    return unless_damaged(result);
 }
 
 enum wr_result wr_salvage_source_is_finished(struct wr_salvage_source *source, const struct wr_page_row *row, bool *ret_finished,

@@ -3,7 +3,7 @@
  * First by the ids of its rows, through SQLite, as long as that says nothing of damage; then by its pages (page_scan.h). Also where there should be more rows, by the books. What was acknowledged, whose
  * accounts its numbers are, and what it knew of clocks is asked of SQLite too, and where it cannot tell that is not known: then everything counts as not acknowledged.
  * A row that was deleted may still lie in a page that is free now: nobody wants it back. It had been acknowledged, or was merged into another one, or given up. So what
- * the pages show is asked for by its id, and where the search comes out between two other rows, in their order, it is none.
+ * the pages show is asked for by its id, and where the search comes out between two other rows that are neighbours, it is none.
  * Where the first page is gone, the copy of it that lies beside it is put in its place before, and what its WAL holds follows. But for that nothing is
  * written into the database.
  *
@@ -18,7 +18,7 @@
 #include "core/result.h"
 #include "store/page_scan.h"
 
-#define WR_SALVAGE_KEYS 256          /* one call shows so many keys, ... */
+#define WR_SALVAGE_KEYS 128          /* one call shows so many keys, ... */
 #define WR_SALVAGE_ROWS 16           /* ... or so many rows, ... */
 #define WR_SALVAGE_BYTES (64U << 10) /* ... or bodies of so many bytes, each with what else is on the same page, ... */
 #define WR_SALVAGE_PAGES 128         /* ... or looks at so many pages */

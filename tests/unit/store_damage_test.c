@@ -308,16 +308,18 @@ static void what_was_deleted_in_a_page_that_is_free(void **state) {
     assert_int_equal(distinct(), SEGMENTS - n - lost);
 }
 
-/* Every third number that leads to a row in the inner pages is wrong. */
-static void mislead(int by) {
+/* Every third way to a row in the inner pages is wrong: by its number, or (0) into the leaf of the one before or behind. */
+static void mislead(int by, int other) {
     unsigned changed = 0;
     for (size_t at = PAGE; at < content_len; at += PAGE) {
         if (content[at] != INNER)
             continue;
-        for (int cell = 2; cell < content[at + 3] * 256 + content[at + 4]; cell += 3) {
+        for (int cell = 2; cell < content[at + 3] * 256 + content[at + 4] - 1; cell += 3) {
             uint8_t *pointer = content + at + 12 + 2 * cell;
-            uint8_t *key =
-                content + at + pointer[0] * 256 + pointer[1] + 4 + 8; /* behind the number of the child: an id, nine bytes long */
+            uint8_t *child = content + at + pointer[0] * 256 + pointer[1];
+            uint8_t *key = child + 4 + 8; /* an id, nine bytes long */
+            pointer += 2 * other;
+            memcpy(child, content + at + pointer[0] * 256 + pointer[1], 4);
             *key = (uint8_t)(*key + by);
             changed++;
         }
@@ -328,13 +330,16 @@ static void mislead(int by) {
 /* The way to some rows is wrong: they are not found by their ids, but they are there. */
 static void what_an_inner_page_has_lost_is_not_deleted(void **state) {
     (void)state;
-    static const int wrong_by[] = {3, -3};
-    for (int i = 0; i < 2; i++) {
+    static const struct {
+        int by;
+        int other;
+    } ways[] = {{3, 0}, {-3, 0}, {0, -1}, {0, 1}};
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         make_store();
         read_file();
         find_pages();
         const int lost = hurt_page_of(SEGMENTS / 4);
-        mislead(wrong_by[i]);
+        mislead(ways[i].by, ways[i].other);
         breaks_and_is_salvaged();
         assert_int_equal(distinct(), SEGMENTS - lost);
         assert_int_equal(teardown(state) | setup(state), 0);
@@ -346,7 +351,7 @@ static void what_is_not_found_by_id_is_looked_for(void **state) {
     (void)state;
     make_store();
     read_file();
-    mislead(-3);
+    mislead(-3, 0);
     breaks_and_is_salvaged();
     assert_int_equal(distinct(), SEGMENTS);
 }
@@ -365,7 +370,7 @@ static void nobody_is_led_in_a_circle(void **state) {
         if (is_checked[i])
             (void)run_sql("UPDATE meta SET value = 0 WHERE key = 'clean'; PRAGMA wal_checkpoint(TRUNCATE)");
         read_file();
-        mislead(3);
+        mislead(3, 0);
         write_file();
         open_store();
         assert_false(fixture.report.quarantined);

@@ -177,6 +177,7 @@ static void on_delivered(struct wr_uplink *uplink, const struct wr_now *now, con
     if (item != NULL) { /* U1 */
         wr_pace_drain_acknowledged(&uplink->pace, item->published_boot_ns, is_pace_used(uplink), now->boot_ns);
         item->state = ITEM_ACKED;
+        uplink->passed[item->lane != WR_LANE_ALARMS]++;
         uplink->stats.acknowledged++;
         uplink->stats.bytes_acknowledged += item->bytes;
     } else if (direct != NULL) {
@@ -331,6 +332,7 @@ static void expire(struct wr_uplink *uplink, const struct wr_now *now, uint64_t 
         char cause[WR_UPLINK_CAUSE_BYTES];
         (void)snprintf(cause, sizeof cause, "the broker acknowledged nothing for %" PRId64 " ms with %" PRIu32 " messages in flight",
                        uplink->config.ack_timeout_ns / WR_NS_PER_MS, load.unanswered);
+        wr_uplink_suspect_silent(uplink, now);
         close_session(uplink, false);
         session_over(uplink, now, random, cause, NULL);
     } else if (uplink->overtaken_id > 0 && now->boot_ns - uplink->overtaken_boot_ns >= uplink->config.ack_timeout_ns) {

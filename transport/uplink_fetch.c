@@ -221,22 +221,34 @@ void wr_uplink_on_store(struct wr_uplink *uplink, const struct wr_now *now, stru
     wr_segment_free(&reply->segment);
 }
 
-/* A reason that is about the node is gone for all of them once somebody has done something; that memory is short, with time. Of a few others the fifth time is enough,
- * and a size does not change. */
-static bool is_hopeless(const struct item *item) {
+/* As many of its class wait as may wait, so nothing new is fetched; and since it was refused first the broker has taken others of them. */
+static bool is_in_the_way(const struct wr_uplink *uplink, const struct item *item) {
+    const size_t class = item->lane != WR_LANE_ALARMS;
+    struct wr_uplink_load load;
+    wr_uplink_load(uplink, &load);
+    return load.refused[class] >= WR_UPLINK_REFUSED && uplink->passed[class] > item->passed;
+}
+
+/* A reason that is about the node is gone for all of them once somebody has done something, unless it is about some topics only and those keep others out; that memory is short, with time.
+ * Of a few others the fifth time is enough, and a size does not change. */
+static bool is_hopeless(const struct wr_uplink *uplink, const struct item *item) {
     const enum wr_reason_cure cure = wr_reason_cure(item->reason);
-    if (item->reason == 0 || (item->reason >= 0x80 && (cure == WR_REASON_WAIT || cure == WR_REASON_SLOWER)))
+    if (item->reason == 0 || (item->reason >= 0x80 && cure == WR_REASON_SLOWER))
+        return false;
+    if (item->reason >= 0x80 && cure == WR_REASON_WAIT && !is_in_the_way(uplink, item))
         return false;
     return item->refusals >= WR_UPLINK_REFUSALS_TO_PARK || item->reason == WR_REASON_TOO_LARGE;
 }
 
 void wr_uplink_item_refuse(struct wr_uplink *uplink, struct item *item, uint8_t reason, int64_t now_boot_ns) {
     wr_segment_free(&item->segment);
+    if (item->refusals == 0)
+        item->passed = uplink->passed[item->lane != WR_LANE_ALARMS];
     if (item->refusals < WR_UPLINK_REFUSALS_TO_PARK)
         item->refusals++;
     item->reason = reason;
     uplink->stats.refused++;
-    if (is_hopeless(item)) {
+    if (is_hopeless(uplink, item)) {
         item->state = ITEM_PARKING;
         return;
     }
@@ -348,6 +360,11 @@ static bool goes_before(const struct item *one, const struct item *other) {
     return one->suspicion.stands ? one->retry_boot_ns < other->retry_boot_ns : one->seq < other->seq;
 }
 
+/* There are brokers that also end the session over a refusal: what has little hope goes when others have gone, or no session would get beyond it. */
+static bool goes_last(const struct item *item) {
+    return item->suspicion.stands || item->refusals >= WR_UPLINK_REFUSALS_TO_PARK;
+}
+
 /* Segments that were refused and may be tried again. */
 static bool get_retry(struct wr_uplink *uplink, const struct wr_uplink_load *load, const struct wr_now *now,
                       struct wr_uplink_request *request) {
@@ -356,7 +373,7 @@ static bool get_retry(struct wr_uplink *uplink, const struct wr_uplink_load *loa
     for (size_t i = 0; i < uplink->n_items; i++) {
         struct item *item = &uplink->items[i];
         if (item->state != ITEM_REFUSED || item->retry_boot_ns > now->boot_ns ||
-            (item->suspicion.stands && !suspects[item->lane == WR_LANE_ALARMS]))
+            (goes_last(item) && !suspects[item->lane == WR_LANE_ALARMS]))
             continue;
         bool before = due == NULL || goes_before(item, due);
         if (before)

@@ -36,6 +36,7 @@ struct item {
     uint8_t cursor; /* that found it first */
     uint8_t reason;
     uint8_t refusals; /* above 0, or suspicion: fetched again by a GET of its own, not by a cursor */
+    uint64_t passed;  /* acknowledged of its class (wr_uplink_load.refused) when it was refused first */
     uint32_t bytes;   /* payload */
     int64_t seq;
     uint64_t id;     /* of the publish */
@@ -86,6 +87,7 @@ struct wr_uplink {
     int64_t overtaken_boot_ns; /* since when */
     uint8_t hangups;  /* U15: sessions in a row that the other side ended, soon, over what it had not answered */
     uint64_t delivered;         /* segments and direct messages, in all */
+    uint64_t passed[2];         /* segments: of lane 0, of other lanes */
     uint64_t delivered_before;  /* the present session */
     uint64_t hangups_elsewhere; /* in all, while no suspect was in flight */
     uint32_t careful; /* of the present session: so many answers to come until more than one message goes at a time */
@@ -164,9 +166,10 @@ void wr_uplink_answered(struct wr_uplink *uplink, const struct wr_now *now, uint
 void wr_uplink_item_refuse(struct wr_uplink *uplink, struct item *item, uint8_t reason, int64_t now_boot_ns);
 /* The connection is gone: everything unacknowledged goes back to its cursor (U6). */
 void wr_uplink_rewind(struct wr_uplink *uplink);
-/* Whoever ends session after session (U15): one ended after lasted_ns; one begins; a message was answered; whether it is the turn of suspects;
- * whether a message may go now. */
+/* Whoever ends session after session (U15): one ended after lasted_ns; one is ended since nothing was answered; one begins; a message was answered; whether it is the turn of
+ * suspects; whether a message may go now. */
 void wr_uplink_suspect_ended(struct wr_uplink *uplink, const struct wr_now *now, int64_t lasted_ns, const struct wr_session_event *event);
+void wr_uplink_suspect_silent(struct wr_uplink *uplink, const struct wr_now *now);
 void wr_uplink_suspect_begin(struct wr_uplink *uplink);
 void wr_uplink_suspect_answered(struct wr_uplink *uplink);
 bool wr_uplink_suspect_turn(const struct wr_uplink *uplink, const struct wr_uplink_load *load, bool urgent);

@@ -72,6 +72,7 @@ static bool is_too_large(struct wr_uplink_runner *runner, const struct wr_now *n
     const struct wr_session_event event = {
         .kind = WR_SESSION_REFUSED, .reason = WR_REASON_TOO_LARGE, .connection = what->connection, .id = what->id};
     wr_uplink_on_session(runner->uplink, now, wr_clock_random_u64(runner->config.clock), &event);
+    wr_uplink_runner_tell_refusal(runner, WR_REASON_TOO_LARGE);
     return true;
 }
 

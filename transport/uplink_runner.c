@@ -108,14 +108,16 @@ static void tell_link(struct wr_uplink_runner *runner, const struct wr_uplink_st
         .kind = WR_UPLINK_NOTICE_STATE, .from = (uint8_t)runner->told, .to = (uint8_t)state, .text = failed ? stats->cause : ""};
     runner->told = state;
     if (failed)
-        runner->told_refusal = 0;
+        memset(runner->told_refusals, 0, sizeof runner->told_refusals);
     notify(runner, notice);
 }
 
-static void tell_refusal(struct wr_uplink_runner *runner, uint8_t reason) {
-    if (reason == runner->told_refusal)
+void wr_uplink_runner_tell_refusal(struct wr_uplink_runner *runner, uint8_t reason) {
+    uint64_t *told = &runner->told_refusals[reason / 64 % 2];
+    const uint64_t bit = UINT64_C(1) << reason % 64;
+    if ((*told & bit) != 0)
         return;
-    runner->told_refusal = reason;
+    *told |= bit;
     char text[160];
     const char *advice = wr_reason_advice(reason);
     (void)snprintf(text, sizeof text, "%s (0x%02X)%s%s", wr_paho_reason_name(reason), reason, advice[0] != '\0' ? ": " : "", advice);
@@ -170,7 +172,7 @@ static void act_all(struct wr_uplink_runner *runner, const struct wr_now *now) {
 static void take_event(struct wr_uplink_runner *runner, const struct wr_now *now, const struct wr_session_event *event) {
     wr_uplink_on_session(runner->uplink, now, random_of(runner), event);
     if (event->kind == WR_SESSION_REFUSED)
-        tell_refusal(runner, event->reason);
+        wr_uplink_runner_tell_refusal(runner, event->reason);
     if (event->kind != WR_SESSION_DELIVERED && event->kind != WR_SESSION_REFUSED)
         tell_state(runner);
 }

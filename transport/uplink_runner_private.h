@@ -23,7 +23,7 @@ struct wr_uplink_runner {
     uint64_t answer; /* number of the last one taken */
     enum wr_uplink_state told; /* the state of the last notice */
     enum wr_uplink_commands told_commands;
-    uint8_t told_refusal;  /* the reason told last in this session; 0: none */
+    uint64_t told_refusals[2]; /* a bit for each reason from 0x80 on that was told in this session */
     uint8_t told_budget;   /* the tightest level told since it was free last */
     int64_t wire_boot_ns;  /* when the wire's count is read next */
     pthread_mutex_t lock;      /* over snapshot */
@@ -38,6 +38,8 @@ void wr_uplink_publish_state(struct wr_uplink_runner *runner, const struct wr_no
 static inline uint64_t wr_uplink_running(const struct wr_uplink_runner *runner) {
     return runner->config.running != NULL ? *runner->config.running : 0;
 }
+/* In the log, each reason once in a session. */
+void wr_uplink_runner_tell_refusal(struct wr_uplink_runner *runner, uint8_t reason);
 /* Of the packet that the publish of a segment makes. */
 size_t wr_uplink_publish_bytes(struct wr_uplink_runner *runner, const struct wr_segment *segment);
 

@@ -52,7 +52,7 @@ static void blame(struct wr_uplink *uplink, const struct wr_now *now) {
 void wr_uplink_suspect_ended(struct wr_uplink *uplink, const struct wr_now *now, int64_t lasted_ns, const struct wr_session_event *event) {
     struct wr_uplink_load load;
     wr_uplink_load(uplink, &load);
-    if (lasted_ns >= uplink->config.stable_ns)
+    if (lasted_ns >= uplink->config.stable_ns || event == NULL) /* ended by us: it is not the other side that hangs up */
         uplink->hangups = 0;
     if (!is_hangup(&load, event))
         return;
@@ -60,6 +60,13 @@ void wr_uplink_suspect_ended(struct wr_uplink *uplink, const struct wr_now *now,
         uplink->hangups++;
     uplink->hangups_elsewhere += !load.suspect;
     if (load.in_flight == 1 && (uplink->careful > 0 || load.suspect))
+        blame(uplink, now);
+}
+
+void wr_uplink_suspect_silent(struct wr_uplink *uplink, const struct wr_now *now) {
+    struct wr_uplink_load load;
+    wr_uplink_load(uplink, &load);
+    if (load.suspect && load.in_flight == 1 && load.unanswered == 1)
         blame(uplink, now);
 }
 

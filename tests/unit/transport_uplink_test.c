@@ -558,7 +558,8 @@ struct suspects {
     uint64_t ids[64];
     unsigned n_sent;
     bool acked[200];
-    int64_t parked; /* 0: none */
+    int64_t parked; /* the last; 0: none */
+    bool is_parked[200];
     uint8_t park_reason;
     unsigned sessions;
 };
@@ -574,7 +575,7 @@ static void suspects_get(struct suspects *suspects, const struct wr_uplink_reque
     uint32_t given = 0;
     for (int64_t seq = get->first; get->lane == WR_LANE_WINDOWS && seq <= suspects->n && seq <= get->last && given < get->max_segments;
          seq++)
-        if (!suspects->acked[seq] && seq != suspects->parked) {
+        if (!suspects->acked[seq] && !suspects->is_parked[seq]) {
             segment_comes(&suspects->bench, seq);
             given++;
         }
@@ -604,8 +605,9 @@ static bool suspects_act(struct suspects *suspects) {
         } else if (bench->action.kind == WR_UPLINK_ACT_REQUEST && request.kind == WR_UPLINK_ACK) {
             suspects->acked[request.first] = true;
         } else if (bench->action.kind == WR_UPLINK_ACT_REQUEST && request.kind == WR_UPLINK_PARK) {
-            assert_int_equal(suspects->parked, 0);
+            assert_false(suspects->is_parked[request.first]);
             suspects->parked = request.first;
+            suspects->is_parked[request.first] = true;
             suspects->park_reason = request.reason;
         }
     }
@@ -727,6 +729,125 @@ static unsigned refusals_until_parked(uint8_t reason) {
     }
     wr_uplink_free(suspects.bench.uplink);
     return refused;
+}
+
+/* What the broker does with a segment. */
+typedef void answer_with(struct suspects *suspects, int64_t seq, uint64_t id);
+
+static void one_more(struct suspects *suspects) {
+    if (suspects->n >= 150)
+        return;
+    struct wr_uplink_reply available = {.kind = WR_UPLINK_AVAILABLE, .lane = WR_LANE_WINDOWS, .seq = ++suspects->n};
+    wr_uplink_on_store(suspects->bench.uplink, &suspects->bench.now, &available, 0, WR_OK);
+}
+
+static void refuse(struct suspects *suspects, uint64_t id) {
+    const struct wr_session_event event = {
+        .kind = WR_SESSION_REFUSED, .reason = 0x87, .connection = suspects->bench.action.connection, .id = id};
+    wr_uplink_on_session(suspects->bench.uplink, &suspects->bench.now, 0, &event);
+}
+
+/* One more segment every ten seconds. */
+static void suspects_meet(struct suspects *suspects, int64_t seconds, answer_with *answer) {
+    for (int64_t second = 0; second < seconds; second++) {
+        while (suspects_act(suspects)) {
+            const unsigned session_no = suspects->sessions;
+            struct wr_uplink_stats stats = {.state = WR_UPLINK_ONLINE};
+            for (unsigned i = 0; i < suspects->n_sent && session_no == suspects->sessions && stats.state == WR_UPLINK_ONLINE; i++) {
+                if (suspects->sent[i] > 0)
+                    answer(suspects, suspects->sent[i], suspects->ids[i]);
+                else
+                    session(&suspects->bench, WR_SESSION_DELIVERED, suspects->ids[i], 0);
+                wr_uplink_stats(suspects->bench.uplink, &stats);
+            }
+        }
+        suspects->bench.now.boot_ns += WR_NS_PER_S;
+        if (second % 10 == 9)
+            one_more(suspects);
+    }
+}
+
+static void every_other_is_forbidden(struct suspects *suspects, int64_t seq, uint64_t id) {
+    if (seq % 2 == 1)
+        refuse(suspects, id);
+    else
+        session(&suspects->bench, WR_SESSION_DELIVERED, id, 0);
+}
+
+static unsigned n_parked(const struct suspects *suspects) {
+    unsigned n = 0;
+    for (size_t seq = 0; seq < 200; seq++)
+        n += suspects->is_parked[seq];
+    return n;
+}
+
+/* Where a broker takes one of two topics, the other keeps nothing out: fifteen wait until they may go, and no more. */
+static void what_is_forbidden_keeps_nothing_else_out(void **state) {
+    (void)state;
+    struct suspects suspects;
+    suspects_open(&suspects, 20, -1);
+    suspects_meet(&suspects, 50, every_other_is_forbidden); /* 12 are forbidden */
+    for (int64_t seq = 2; seq <= 20; seq += 2)
+        assert_true(suspects.acked[seq]);
+    suspects_meet(&suspects, 600, every_other_is_forbidden);
+    assert_true(suspects.n > 80);
+    suspects_meet(&suspects, 1800, every_other_is_forbidden);
+    for (int64_t seq = 2; seq <= 140; seq += 2)
+        assert_true(suspects.acked[seq]);
+    assert_true(n_parked(&suspects) >= 75 - WR_UPLINK_REFUSED && n_parked(&suspects) <= 75 - WR_UPLINK_REFUSED + 1);
+    suspects_run(&suspects, 200 * WR_NS_PER_S); /* the right was given */
+    wr_uplink_free(suspects.bench.uplink);
+}
+
+static void few_are_forbidden(struct suspects *suspects, int64_t seq, uint64_t id) {
+    if (seq > 5) {
+        session(&suspects->bench, WR_SESSION_DELIVERED, id, 0);
+        return;
+    }
+    refuse(suspects, id);
+    session(&suspects->bench, WR_SESSION_LOST, 0, 110 * (uint64_t)WR_NS_PER_S);
+}
+
+/* Mosquitto 2.0.11 with max_queued_messages 0. */
+static void a_broker_that_refuses_and_closes_takes_the_others(void **state) {
+    (void)state;
+    struct suspects suspects;
+    suspects_open(&suspects, 20, -1);
+    suspects_meet(&suspects, 3600, few_are_forbidden);
+    assert_int_equal(suspects.n, 150);
+    for (int64_t seq = 6; seq <= 150; seq++)
+        assert_true(suspects.acked[seq]);
+    assert_int_equal(n_parked(&suspects), 0);
+    wr_uplink_free(suspects.bench.uplink);
+}
+
+static void first_hangs_up_then_swallows(struct suspects *suspects, int64_t seq, uint64_t id) {
+    if (suspects->sessions <= 2)
+        session(&suspects->bench, WR_SESSION_LOST, 0, (uint64_t)WR_NS_PER_S);
+    else if (seq != 1)
+        session(&suspects->bench, WR_SESSION_DELIVERED, id, 0);
+}
+
+static void hangs_up_then_swallows_the_suspect(struct suspects *suspects, int64_t seq, uint64_t id) {
+    if (seq != 1)
+        session(&suspects->bench, WR_SESSION_DELIVERED, id, 0);
+    else if (suspects->sessions <= 3)
+        session(&suspects->bench, WR_SESSION_LOST, 0, (uint64_t)WR_NS_PER_S);
+}
+
+/* While messages go one by one nothing overtakes one that is never answered. */
+static void what_is_swallowed_after_hangups_is_parked_too(void **state) {
+    (void)state;
+    answer_with *const answers[] = {first_hangs_up_then_swallows, hangs_up_then_swallows_the_suspect};
+    for (size_t i = 0; i < 2; i++) {
+        struct suspects suspects;
+        suspects_open(&suspects, 20, -1);
+        suspects_meet(&suspects, 1800, answers[i]);
+        for (int64_t seq = 2; seq <= 140; seq++)
+            assert_true(suspects.acked[seq]);
+        assert_true(suspects.is_parked[1] && n_parked(&suspects) == 1);
+        wr_uplink_free(suspects.bench.uplink);
+    }
 }
 
 /* What is about the node is none of the segment's fault: somebody gives it the right, or a larger quota, and then it goes. */
@@ -1270,6 +1391,9 @@ int main(void) {
         cmocka_unit_test(a_message_that_sessions_end_over_is_given_up),
         cmocka_unit_test(a_broken_link_parks_nothing),
         cmocka_unit_test(only_what_is_about_a_segment_parks_it),
+        cmocka_unit_test(what_is_forbidden_keeps_nothing_else_out),
+        cmocka_unit_test(a_broker_that_refuses_and_closes_takes_the_others),
+        cmocka_unit_test(what_is_swallowed_after_hangups_is_parked_too),
         cmocka_unit_test(what_waits_for_its_rate_keeps_no_alarm_out),
         cmocka_unit_test(commands_are_asked_for_before_the_birth),
         cmocka_unit_test(a_refused_subscription_is_asked_for_again),

@@ -82,8 +82,12 @@ static enum wr_result put_in(struct wr_agent *agent, struct exchange *exchange, 
 /* -- made ----------------------------------------------------------------------------------------------------------------------------------- */
 
 static uint64_t number_of(const struct wr_ruleset *rules, const struct wr_agent *agent) {
-    const uint64_t of[] = {wr_ruleset_fingerprint(rules), wr_ruleset_fingerprint(agent->rules), agent->config->limits->max_instances};
-    const uint64_t number = wr_fingerprint_add(WR_FINGERPRINT_START, of, sizeof of);
+    const uint64_t of_rules = wr_ruleset_fingerprint(rules);
+    const uint64_t in_force = wr_ruleset_fingerprint(agent->rules);
+    const uint64_t instances = agent->config->limits->max_instances;
+    uint64_t number = wr_fingerprint_add(WR_FINGERPRINT_START, &of_rules, sizeof of_rules);
+    number = wr_fingerprint_add(number, &in_force, sizeof in_force);
+    number = wr_fingerprint_add(number, &instances, sizeof instances);
     return number != 0 ? number : 1;
 }
 
@@ -110,15 +114,16 @@ static enum wr_result replace(struct wr_agent *agent, struct wr_ruleset *rules, 
     const struct wr_now now = wr_clock_now(agent->clock);
     struct wr_error why = {0};
     const uint64_t pair = rules ? number_of(rules, agent) : 0;
-    struct exchange *exchange = pair == own->pair ? NULL : calloc(1, sizeof *exchange);
-    if (!exchange)
-        wr_ruleset_free(rules);
     if (pair == own->pair) {
+        wr_ruleset_free(rules);
         own->version = pair != 0 ? version : 0;
         return WR_OK;
     }
-    if (!exchange)
+    struct exchange *exchange = calloc(1, sizeof *exchange);
+    if (!exchange) {
+        wr_ruleset_free(rules);
         return wr_error_set(err, WR_NO_MEMORY, "no memory for shadow rules");
+    }
     enum wr_result made = WR_OK;
     if (rules)
         made = wr_shadow_new(rules, agent->rules, agent->series, agent->symbols, &now, &exchange->shadow, err);

@@ -110,6 +110,7 @@ static enum wr_result walk_rows(struct wr_heads *heads, struct wr_history_walk *
         looked++;
         n += into[n].t1_ns >= walk->from_ns && into[n].t0_ns <= walk->to_ns;
     }
+    sqlite3_reset(row); /* one that stays open keeps each checkpoint from its work */
     if (result != WR_EMPTY)
         return result;
     walk->is_over = looked < WR_HISTORY_HEADS;

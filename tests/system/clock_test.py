@@ -144,6 +144,7 @@ def test_set_while_the_link_is_down(lab):
     wait_for("all to be delivered", node.agent.drained, 60, 0.1)
 
     total = "SELECT coalesce(sum(n), 0)::bigint FROM weir.aggregate WHERE window_ns > 0"
+    wait_for("the tables", lambda: database.query("select to_regclass('weir.aggregate')")[0][0], 30, 0.1)
     wait_for("all of it", lambda: database.number(total) >= node.sent, 30, 0.2)
     assert database.number(total) == node.sent
     rows = database.query("SELECT time_quality, extract(epoch FROM min(time)), extract(epoch FROM max(time)), count(*) FROM weir.aggregate GROUP BY 1 ORDER BY 1")

@@ -14,8 +14,10 @@ bool wr_elders_born(const struct wr_store *store, int64_t seq, const struct wr_c
     const bool here = memcmp(header->boot_id, store->options.boot_id, sizeof unknown) == 0 && (!is_unknown || seq >= store->live_from);
     if (!here && (is_unknown || !header->wall_trusted || !now->wall_trusted))
         return false;
+    if (!here && (header->wall_ns < 0 || header->wall_ns > now->wall_ns))
+        return false;
     *ret_born_ns = here ? header->boot_ns : now->boot_ns - (now->wall_ns - header->wall_ns);
-    return true;
+    return *ret_born_ns <= now->boot_ns;
 }
 
 /* WR_EMPTY: it says nothing. */

@@ -20,7 +20,7 @@ static void forget(struct wr_store *store) {
 }
 
 void wr_reach_start(struct wr_store *store) {
-    store->reach = (struct wr_reach){0};
+    store->reach = (struct wr_reach){.read = store->reach.read, .read_commits = store->reach.read_commits};
     forget(store);
 }
 
@@ -58,10 +58,16 @@ static bool can_search(struct wr_store *store, int lane, int64_t seq) {
     return result == WR_OK || result == WR_EMPTY;
 }
 
-/* Where a search fails: the last seq from which it does, if behind it all can be read (R2). */
+/* Where a search fails: the last seq from which it does, up to where it succeeds again (R2). In growing steps first: there may be another bad place far behind it. */
 static int64_t end_of(struct wr_store *store, int lane, int64_t first) {
     int64_t last = first;
     int64_t good = store->lanes[lane].newest + 1;
+    for (int64_t step = 1; good - last > step; step *= 2) {
+        if (can_search(store, lane, last + step))
+            good = last + step;
+        else
+            last += step;
+    }
     while (good - last > 1) {
         const int64_t middle = last + (good - last) / 2;
         if (can_search(store, lane, middle))
@@ -85,14 +91,19 @@ static bool pass_over(struct wr_store *store, const struct wr_reach_place *place
     return wr_ranges_add(&store->reach.lost[place->lane], place->seq, last, never_touch, NULL) == WR_OK;
 }
 
+static uint64_t commits_of(const struct wr_store *store) {
+    return atomic_load_explicit(&store->stats.commits, memory_order_relaxed);
+}
+
 void wr_reach_begin(struct wr_store *store, struct wr_reach_tries *tries, const struct wr_now *now) {
     struct wr_reach *reach = &store->reach;
-    if (reach->again_ns != 0 && now->boot_ns >= reach->again_ns) {
+    *tries = (struct wr_reach_tries){
+        .commits = commits_of(store), .epoch = store->epoch, .forgot = reach->again_ns != 0 && now->boot_ns >= reach->again_ns};
+    memcpy(tries->before, reach->lost, sizeof tries->before);
+    if (tries->forgot) {
         reach->again_ns = 0;
         forget(store);
     }
-    memcpy(tries->before, reach->lost, sizeof tries->before);
-    tries->n = 0;
     reach->failed = false;
     reach->bare = wr_reach_rests(store, now);
 }
@@ -117,24 +128,33 @@ static void remember(struct wr_store *store, const struct wr_now *now) {
     show(store);
 }
 
+/* What was passed over before is again; of another store nothing is known. */
+static void restore(struct wr_store *store, const struct wr_reach_tries *tries, const struct wr_now *now) {
+    if (tries->epoch != store->epoch)
+        return;
+    memcpy(store->reach.lost, tries->before, sizeof tries->before);
+    for (int lane = 0; lane < WR_LANES; lane++)
+        if (tries->before[lane].n > 0)
+            remember(store, now);
+    show(store);
+}
+
 void wr_reach_end(struct wr_store *store, const struct wr_reach_tries *tries, enum wr_result result, const struct wr_now *now) {
     struct wr_reach *reach = &store->reach;
     const bool tired = reach->bare && !wr_reach_rests(store, now);
     reach->bare = false;
-    if (tries->n == 0)
-        return;
-    if (result == WR_OK)
+    if (tries->n > 0 && result == WR_OK && commits_of(store) > tries->commits)
         remember(store, now);
-    else
-        memcpy(reach->lost, tries->before, sizeof reach->lost);
-    if (tired)
+    else if (tries->n > 0 || (tries->forgot && result != WR_OK))
+        restore(store, tries, now);
+    if (tired && tries->n > 0)
         wr_reach_rest(store, now);
 }
 
 bool wr_reach_read_failed(struct wr_store *store, int lane, int64_t seq, bool search, enum wr_result result, const struct wr_now *now) {
     struct wr_reach *reach = &store->reach;
     const struct wr_reach_place place = {lane, seq, search};
-    const uint64_t commits = atomic_load_explicit(&store->stats.commits, memory_order_relaxed);
+    const uint64_t commits = commits_of(store);
     if (result != WR_IO || !store->db)
         return false;
     const bool same = reach->read.lane == lane && reach->read.seq == seq && reach->read.search == search && reach->read_commits > 0;

@@ -51,7 +51,10 @@ struct wr_reach {
 /* Of one transaction, from the first attempt to the last. */
 struct wr_reach_tries {
     struct wr_ranges before[WR_LANES];
+    uint64_t commits; /* before it, and the epoch */
+    uint64_t epoch;
     unsigned n;
+    bool forgot; /* R4: it was time to */
 };
 
 /* A database was opened. */
@@ -69,7 +72,7 @@ WR_MUST_USE enum wr_result wr_reach_failed(struct wr_store *store, int lane, int
 void wr_reach_begin(struct wr_store *store, struct wr_reach_tries *tries, const struct wr_now *now);
 /* After an attempt, which is rolled back: whether there shall be another one. */
 bool wr_reach_again(struct wr_store *store, struct wr_reach_tries *tries, enum wr_result result);
-/* After the last attempt. */
+/* After the last attempt. Only a commit proves that the disk answers (R3): a result of WR_OK alone may mean that nothing was tried. */
 void wr_reach_end(struct wr_store *store, const struct wr_reach_tries *tries, enum wr_result result, const struct wr_now *now);
 
 /* Something that is only read failed here. True: it is passed over from now on (R3). */

@@ -72,8 +72,10 @@ static void take_out_alarms(struct wr_store *store, uint32_t n) {
     struct wr_cursor cursor = {store->journal.data, store->journal.data + store->journal.len, false};
     if (n == 0 || n > store->journal_records)
         return;
-    for (uint32_t i = 0; i < n; i++)
-        cursor.at += wr_get_varint(&cursor);
+    for (uint32_t i = 0; i < n; i++) {
+        const uint64_t len = wr_get_varint(&cursor);
+        cursor.at += len;
+    }
     store->journal_records -= n;
     store->journal.len = (size_t)(cursor.end - cursor.at);
     memmove(store->journal.data, cursor.at, store->journal.len);
@@ -155,6 +157,7 @@ static enum wr_result open_it(struct wr_store *store, const struct wr_now *now, 
     wr_store_forget_segments(store);
     enum wr_result result = wr_store_open_database(store, false, now, &report, err);
     memcpy(store->counts, counts, sizeof counts); /* what was spent is known better here */
+    wr_counts_start_over(store);
     if (result == WR_OK)
         result = wr_reopen_goes_on(store) ? join_same(store, &books, err) : join_other(store, &books, err);
     if (result == WR_OK)
@@ -186,7 +189,7 @@ enum wr_result wr_store_reopen(struct wr_store *store, const struct wr_now *now,
     enum wr_result result = hopeless ? WR_CORRUPT : open_it(store, now, err);
     const bool unreadable = result == WR_IO && ++reopen->failures >= WR_REOPEN_TRIES && !reopen->put_aside;
     struct wr_error unmoved = {0};
-    if (result == WR_CORRUPT)
+    if (result == WR_CORRUPT && !reopen->put_aside)
         result = put_aside(store, now, err);
     else if (unreadable && put_aside(store, now, &unmoved) == WR_OK)
         result = WR_OK;
@@ -194,6 +197,8 @@ enum wr_result wr_store_reopen(struct wr_store *store, const struct wr_now *now,
         return wr_error_wrap(err, "store %s", store->directory);
     *reopen = (struct wr_reopen){.opened = true, .put_aside = reopen->put_aside};
     store->retry_ns = 0;
+    if (store->journal_records == 0 && store->snaps.len == 0)
+        wr_journal_committed(store, now->boot_ns); /* what was due is in the file */
     atomic_fetch_add_explicit(&store->stats.reopens, 1, memory_order_relaxed);
     wr_gaps_look(store, now);
     wr_store_show(store);

@@ -252,6 +252,7 @@ void wr_salvage_end(struct wr_store *store) {
 void wr_salvage_look(struct wr_store *store, const struct wr_now *now) {
     char name[WR_ASIDE_NAME_BYTES];
     store->salvage_due_ns = wr_aside_newest(store, name) ? wr_clock_add_ns(now->boot_ns, WR_SALVAGE_FIRST_NS) : WR_NEVER_NS;
+    store->salvage_again = 0;
 }
 
 int64_t wr_salvage_due(const struct wr_store *store) {
@@ -332,16 +333,23 @@ static enum wr_result take_up(struct wr_store *store, const struct wr_now *now, 
     return result == WR_EMPTY ? WR_OK : result;
 }
 
-/* First the store knows that the file is done with, then it goes: a kill in between leaves that to the next start. */
+/* First the store knows that the file is done with, then it goes: a kill in between leaves that to the next start. Pages that could not be read may hold more. */
 static enum wr_result finish(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
     struct wr_salvage *salvage = store->salvage;
-    const bool in_vain = salvage->position.by_page && salvage->whole == 0;
+    const bool missed = wr_salvage_source_missed(salvage->source);
+    const bool again = missed && store->salvage_again < WR_SALVAGE_AGAIN;
+    const bool in_vain = missed || (salvage->position.by_page && salvage->whole == 0);
+    const struct wr_salvage_position first_page = {.by_page = true};
+    salvage->whole = again ? 0 : salvage->whole;
     sqlite3_reset(salvage->find);
     sqlite3_reset(salvage->put);
     WR_TRY(wr_commit_begin(store, err));
-    WR_TRY(wr_commit_end(store, save_position(salvage, in_vain ? AT_KEPT : AT_REMOVED, err), err));
+    WR_TRY(wr_commit_end(store, save_position(salvage, again ? coded(&first_page) : in_vain ? AT_KEPT : AT_REMOVED, err), err));
     wr_salvage_end(store);
-    if (in_vain)
+    store->salvage_again += again;
+    if (again)
+        store->salvage_due_ns = wr_clock_add_ns(now->boot_ns, WR_SALVAGE_AGAIN_NS);
+    else if (in_vain)
         show(store, WR_SALVAGE_KEPT);
     else
         store->salvage_due_ns = wr_clock_add_ns(now->boot_ns, WR_SALVAGE_EVERY_NS); /* to remove it, see take_up */

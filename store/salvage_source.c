@@ -27,6 +27,7 @@ struct wr_salvage_source {
     bool knows_boots;
     bool by_page; /* the row at hand was found there */
     bool looked_for_tables;
+    bool missed; /* a page could not be read */
 };
 
 /* -- through SQLite ------------------------------------------------------------------------------------------------------------------------ */
@@ -230,6 +231,10 @@ const struct wr_account *wr_salvage_source_account(const struct wr_salvage_sourc
     return NULL;
 }
 
+bool wr_salvage_source_missed(const struct wr_salvage_source *source) {
+    return source->missed;
+}
+
 const struct wr_page_boot *wr_salvage_source_boots(const struct wr_salvage_source *source, uint32_t *ret_n) {
     *ret_n = source->n_boots;
     return source->boots;
@@ -335,7 +340,7 @@ struct looking {
     const struct wr_salvage_visitor *visitor; /* NULL: only accounts are looked for */
 };
 
-/* What cannot be read is as good as empty. */
+/* What cannot be read is as good as empty, but remembered. */
 static enum wr_result read_page(void *user, uint32_t page, uint8_t *bytes, struct wr_error *err) {
     struct looking *looking = user;
     sqlite3_file *file = file_of(looking->source);
@@ -345,8 +350,10 @@ static enum wr_result read_page(void *user, uint32_t page, uint8_t *bytes, struc
     const int code = file->pMethods->xRead(file, bytes, (int)page_bytes, (sqlite3_int64)(page - 1) * page_bytes);
     if (code == SQLITE_IOERR_NOMEM)
         return wr_error_set(err, WR_NO_MEMORY, "no memory for a page");
-    if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ)
+    if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ) {
         memset(bytes, 0, page_bytes);
+        looking->source->missed = true;
+    }
     return WR_OK;
 }
 

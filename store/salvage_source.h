@@ -61,6 +61,8 @@ WR_MUST_USE enum wr_result wr_salvage_source_is_finished(struct wr_salvage_sourc
 bool wr_salvage_source_is_own(const struct wr_salvage_source *source, const struct wr_page_row *row);
 /* NULL: nobody knows whose number it is. */
 const struct wr_account *wr_salvage_source_account(const struct wr_salvage_source *source, uint64_t id);
+/* The disk did not give back a page of it, so there may be more than was shown. */
+bool wr_salvage_source_missed(const struct wr_salvage_source *source);
 /* What it knew of clocks of former boots. */
 const struct wr_page_boot *wr_salvage_source_boots(const struct wr_salvage_source *source, uint32_t *ret_n);
 void wr_salvage_source_close(struct wr_salvage_source *source);

@@ -215,7 +215,7 @@ enum wr_result wr_store_open_database(struct wr_store *store, bool keep_books, c
     else
         WR_TRY(load(store, &unclean, err));
     WR_TRY(wr_space_reserve(store, err));
-    if (unclean && !wr_reopen_goes_on(store)) /* what was open then still is */
+    if (unclean && !keep_books && !wr_reopen_goes_on(store)) /* else what was open then still is */
         WR_TRY(wr_ledger_book_crash(store, &report->n_losses, &report->crash_readings, err));
     store->scan_next = unclean ? 0 : INT64_MAX;
     report->fresh = fresh;

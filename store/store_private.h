@@ -254,6 +254,7 @@ struct wr_store {
     int64_t scan_next;            /* check after an unclean stop: next row; INT64_MAX: none under way */
     struct wr_salvage *salvage;   /* under way; NULL: none */
     int64_t salvage_due_ns;       /* WR_NEVER_NS: nothing is left to salvage */
+    uint32_t salvage_again;       /* so often the pages were gone through again */
     bool page_one_due;            /* the copy of the first page is not what it should be */
     bool rename_due;              /* a broken store still has the name of the good one */
     bool without;                 /* there has been no database since wr_store_open_without */

@@ -171,6 +171,10 @@ static void reopen(struct wr_store_loop *loop, const struct wr_now *now) {
 
 void wr_store_opening_turn(struct wr_store_loop *loop, const struct wr_now *now, bool now_or_never) {
     struct wr_error err = {0};
+    if (loop->state == WR_STORE_GONE && !wr_store_is_gone(loop->store) && wr_store_reopen_due(loop->store) == WR_NEVER_NS) {
+        loop->state = WR_STORE_OPEN; /* a commit made a fresh one */
+        (void)set_trouble(loop, "", "");
+    }
     if (wr_store_reopen_due(loop->store) <= now->boot_ns || (now_or_never && wr_store_is_gone(loop->store)))
         reopen(loop, now);
     if (loop->state != WR_STORE_WITHOUT || now->boot_ns < loop->reopen_boot_ns)

@@ -132,6 +132,8 @@ static enum wr_result answer_asked(struct wr_store_loop *loop, const struct wr_n
 void wr_store_loop_answer_uplink(struct wr_store_loop *loop, const struct wr_now *now) {
     struct wr_error err = {0};
     loop->asked_waits = false;
+    if (loop->phase == WR_STORE_STOPS && loop->asked.kind == WR_UPLINK_GET)
+        return; /* the uplink has stopped before, and a row that cannot be read must not hold up what comes in */
     const bool any_store = loop->asked.kind == WR_UPLINK_COUNT;
     if ((loop->asked.epoch != wr_store_epoch(loop->store) && !any_store) || wr_store_is_without(loop->store))
         return;

@@ -58,7 +58,7 @@ enum wr_result wr_elders_next(struct wr_store *store, int lane, const struct wr_
                               int64_t *ret_born_ns, struct wr_error *err) {
     struct wr_elders *elders = &store->keep[lane].elders;
     for (int i = 0; i < WR_KEEP_COUNT_ROWS; i++) {
-        struct wr_codec_header header;
+        struct wr_codec_header header = {0};
         int64_t seq = 0;
         WR_TRY(find(store, lane, &seq, err));
         const enum wr_result peeked = peek(store, lane, seq, &header, err);

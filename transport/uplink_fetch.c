@@ -61,8 +61,10 @@ void wr_uplink_load(const struct wr_uplink *uplink, struct wr_uplink_load *ret_l
     for (size_t i = 0; i < uplink->n_items; i++) {
         const struct item *item = &uplink->items[i];
         bool waits = item->state == ITEM_REFUSED || item->state == ITEM_ASKED || item->state == ITEM_HELD || item->state == ITEM_IN_FLIGHT;
-        if (waits && is_put_off(item))
+        if (waits && is_put_off(item)) {
             load.refused[item->lane != WR_LANE_ALARMS]++;
+            load.refused_lanes |= 1U << item->lane;
+        }
         if (item->state == ITEM_IN_FLIGHT) {
             load.suspect |= item->suspicion.stands;
             load.in_flight++;
@@ -157,6 +159,7 @@ static void on_segment(struct wr_uplink *uplink, const struct wr_now *now, struc
     if (item == NULL)
         return;
     item->order = wr_uplink_id(uplink);
+    item->kind = (uint8_t)reply->segment.kind;
     item->bytes = (uint32_t)reply->segment.body_len;
     uplink->estimate_bytes[item->lane] = item->bytes;
     wr_uplink_budget_fetched(uplink, now, item->lane, item->bytes);
@@ -221,12 +224,16 @@ void wr_uplink_on_store(struct wr_uplink *uplink, const struct wr_now *now, stru
     wr_segment_free(&reply->segment);
 }
 
-/* As many of its class wait as may wait, so nothing new is fetched; and since it was refused first the broker has taken others of them. */
+/* What the broker took of those that it may keep out: of its class; of anything where it is a gap record, whose topic is its own. */
+static uint64_t passed_by(const struct wr_uplink *uplink, const struct item *item) {
+    return item->kind == WR_SEGMENT_GAPS ? uplink->passed[0] + uplink->passed[1] : uplink->passed[item->lane != WR_LANE_ALARMS];
+}
+
+/* As many of its class wait as may wait, so nothing new is fetched; and since it was refused first the broker has taken others. */
 static bool is_in_the_way(const struct wr_uplink *uplink, const struct item *item) {
-    const size_t class = item->lane != WR_LANE_ALARMS;
     struct wr_uplink_load load;
     wr_uplink_load(uplink, &load);
-    return load.refused[class] >= WR_UPLINK_REFUSED && uplink->passed[class] > item->passed;
+    return load.refused[item->lane != WR_LANE_ALARMS] >= WR_UPLINK_REFUSED && passed_by(uplink, item) > item->passed;
 }
 
 /* A reason that is about the node is gone for all of them once somebody has done something, unless it is about some topics only and those keep others out; that memory is short, with time.
@@ -243,7 +250,7 @@ static bool is_hopeless(const struct wr_uplink *uplink, const struct item *item)
 void wr_uplink_item_refuse(struct wr_uplink *uplink, struct item *item, uint8_t reason, int64_t now_boot_ns) {
     wr_segment_free(&item->segment);
     if (item->refusals == 0)
-        item->passed = uplink->passed[item->lane != WR_LANE_ALARMS];
+        item->passed = passed_by(uplink, item);
     if (item->refusals < WR_UPLINK_REFUSALS_TO_PARK)
         item->refusals++;
     item->reason = reason;
@@ -297,11 +304,15 @@ static void request_get(struct wr_uplink *uplink, struct wr_uplink_request *requ
     };
 }
 
+/* While too many wait of a class none of it is fetched; but of another lane than theirs a few at a time, for all of them may be of one topic that the broker forbids. */
+static bool may_fetch(const struct wr_uplink_load *load, size_t lane) {
+    return load->refused[lane != WR_LANE_ALARMS] < WR_UPLINK_REFUSED || ((load->refused_lanes >> lane & 1) == 0 && load->occupied == 0);
+}
+
 bool wr_uplink_cursor_wants(const struct wr_uplink *uplink, const struct wr_uplink_load *load, enum wr_cursor which, size_t lane) {
     const struct cursor *cursor = &uplink->cursors[which][lane];
     return cursor->maybe_more && !cursor->asked && (which == WR_CURSOR_LIVE || cursor->position < uplink->start_seq) &&
-           load->refused[lane != WR_LANE_ALARMS] < WR_UPLINK_REFUSED && !wr_uplink_budget_bars(uplink, which, lane) &&
-           !wr_uplink_clock_bars(uplink, lane);
+           may_fetch(load, lane) && !wr_uplink_budget_bars(uplink, which, lane) && !wr_uplink_clock_bars(uplink, lane);
 }
 
 /* How many segments of a lane the window has room for. A part of it is kept for lane 0 (U5). */
@@ -360,9 +371,10 @@ static bool goes_before(const struct item *one, const struct item *other) {
     return one->suspicion.stands ? one->retry_boot_ns < other->retry_boot_ns : one->seq < other->seq;
 }
 
-/* There are brokers that also end the session over a refusal: what has little hope goes when others have gone, or no session would get beyond it. */
-static bool goes_last(const struct item *item) {
-    return item->suspicion.stands || item->refusals >= WR_UPLINK_REFUSALS_TO_PARK;
+/* There are brokers that also end the session over a refusal: what has little hope goes when others have gone, or the session is stable, or none would get beyond it. */
+static bool goes_last(const struct wr_uplink *uplink, const struct wr_now *now, const struct item *item) {
+    const bool young = now->boot_ns - uplink->online_since_boot_ns < uplink->config.stable_ns;
+    return item->suspicion.stands || (item->refusals >= WR_UPLINK_REFUSALS_TO_PARK && young);
 }
 
 /* Segments that were refused and may be tried again. */
@@ -373,7 +385,7 @@ static bool get_retry(struct wr_uplink *uplink, const struct wr_uplink_load *loa
     for (size_t i = 0; i < uplink->n_items; i++) {
         struct item *item = &uplink->items[i];
         if (item->state != ITEM_REFUSED || item->retry_boot_ns > now->boot_ns ||
-            (goes_last(item) && !suspects[item->lane == WR_LANE_ALARMS]))
+            (goes_last(uplink, now, item) && !suspects[item->lane == WR_LANE_ALARMS]))
             continue;
         bool before = due == NULL || goes_before(item, due);
         if (before)

@@ -34,9 +34,10 @@ struct item {
     uint8_t state;
     uint8_t lane;
     uint8_t cursor; /* that found it first */
+    uint8_t kind;   /* of the segment */
     uint8_t reason;
     uint8_t refusals; /* above 0, or suspicion: fetched again by a GET of its own, not by a cursor */
-    uint64_t passed;  /* acknowledged of its class (wr_uplink_load.refused) when it was refused first */
+    uint64_t passed;  /* what had passed it when it was refused first */
     uint32_t bytes;   /* payload */
     int64_t seq;
     uint64_t id;     /* of the publish */
@@ -151,6 +152,7 @@ struct wr_uplink_load {
     uint32_t occupied;   /* of the window: in flight, held, or asked for */
     uint64_t occupied_bytes;
     uint32_t refused[2]; /* waiting after a refusal: lane 0, other lanes */
+    unsigned refused_lanes; /* a bit for each */
     uint32_t direct_waiting;
     uint32_t alarms;  /* of lane 0, held or asked for */
     bool suspect;     /* one is in flight */

@@ -66,6 +66,7 @@ void wr_uplink_suspect_ended(struct wr_uplink *uplink, const struct wr_now *now,
 void wr_uplink_suspect_silent(struct wr_uplink *uplink, const struct wr_now *now) {
     struct wr_uplink_load load;
     wr_uplink_load(uplink, &load);
+    uplink->hangups_elsewhere += !load.suspect && load.in_flight > 0;
     if (load.suspect && load.in_flight == 1 && load.unanswered == 1)
         blame(uplink, now);
 }

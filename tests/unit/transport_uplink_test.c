@@ -336,7 +336,11 @@ static void segment_comes(struct bench *bench, int64_t seq) {
                                     .lane = bench->action.request.lane,
                                     .cursor = bench->action.request.cursor,
                                     .ticket = bench->action.request.ticket};
-    reply.segment = (struct wr_segment){.seq = seq, .lane = reply.lane, .body = malloc(1000), .body_len = 1000};
+    reply.segment = (struct wr_segment){.seq = seq,
+                                        .lane = reply.lane,
+                                        .kind = reply.lane == WR_LANE_ALARMS ? WR_SEGMENT_GAPS : WR_SEGMENT_AGGREGATES,
+                                        .body = malloc(1000),
+                                        .body_len = 1000};
     wr_uplink_on_store(bench->uplink, &bench->now, &reply, 1000, WR_OK);
 }
 
@@ -560,6 +564,8 @@ struct suspects {
     bool acked[200];
     int64_t parked; /* the last; 0: none */
     bool is_parked[200];
+    bool others; /* segments 1 to 60 are no windows, but of this lane */
+    uint8_t lane;
     uint8_t park_reason;
     unsigned sessions;
 };
@@ -571,11 +577,14 @@ static void suspects_open(struct suspects *suspects, int64_t n, int64_t poison) 
     wr_uplink_on_store(suspects->bench.uplink, &suspects->bench.now, &ready, 0, WR_OK);
 }
 
+static uint8_t suspects_lane(const struct suspects *suspects, int64_t seq) {
+    return suspects->others && seq <= 60 ? suspects->lane : WR_LANE_WINDOWS;
+}
+
 static void suspects_get(struct suspects *suspects, const struct wr_uplink_request *get) {
     uint32_t given = 0;
-    for (int64_t seq = get->first; get->lane == WR_LANE_WINDOWS && seq <= suspects->n && seq <= get->last && given < get->max_segments;
-         seq++)
-        if (!suspects->acked[seq] && !suspects->is_parked[seq]) {
+    for (int64_t seq = get->first; seq <= suspects->n && seq <= get->last && given < get->max_segments; seq++)
+        if (suspects_lane(suspects, seq) == get->lane && !suspects->acked[seq] && !suspects->is_parked[seq]) {
             segment_comes(&suspects->bench, seq);
             given++;
         }
@@ -796,6 +805,38 @@ static void what_is_forbidden_keeps_nothing_else_out(void **state) {
         assert_true(suspects.acked[seq]);
     assert_true(n_parked(&suspects) >= 75 - WR_UPLINK_REFUSED && n_parked(&suspects) <= 75 - WR_UPLINK_REFUSED + 1);
     suspects_run(&suspects, 200 * WR_NS_PER_S); /* the right was given */
+    wr_uplink_free(suspects.bench.uplink);
+}
+
+/* Sixteen and more in a row: nothing of another topic was among them. */
+static void all_of_the_beginning_are_forbidden(struct suspects *suspects, int64_t seq, uint64_t id) {
+    if (seq <= 60)
+        refuse(suspects, id);
+    else
+        session(&suspects->bench, WR_SESSION_DELIVERED, id, 0);
+}
+
+static void windows_have_their_lane_and_gaps_their_topic(void **state) {
+    (void)state;
+    struct suspects suspects;
+    suspects_open(&suspects, 60, -1);
+    suspects.others = true;
+    suspects.lane = WR_LANE_CHANGES;
+    struct wr_uplink_reply changes = {.kind = WR_UPLINK_AVAILABLE, .lane = WR_LANE_CHANGES, .seq = 60};
+    wr_uplink_on_store(suspects.bench.uplink, &suspects.bench.now, &changes, 0, WR_OK);
+    suspects_meet(&suspects, 1800, all_of_the_beginning_are_forbidden);
+    assert_true(n_parked(&suspects) > 0);
+    for (int64_t seq = 61; seq <= 140; seq++)
+        assert_true(suspects.acked[seq]);
+    wr_uplink_free(suspects.bench.uplink);
+
+    suspects_open(&suspects, 60, -1);
+    suspects.others = true;
+    suspects.lane = WR_LANE_ALARMS;
+    struct wr_uplink_reply gaps = {.kind = WR_UPLINK_AVAILABLE, .lane = WR_LANE_ALARMS, .seq = 60};
+    wr_uplink_on_store(suspects.bench.uplink, &suspects.bench.now, &gaps, 0, WR_OK);
+    suspects_meet(&suspects, 1800, all_of_the_beginning_are_forbidden);
+    assert_true(n_parked(&suspects) == 60 - WR_UPLINK_REFUSED + 1 || n_parked(&suspects) == 60 - WR_UPLINK_REFUSED);
     wr_uplink_free(suspects.bench.uplink);
 }
 
@@ -1392,6 +1433,7 @@ int main(void) {
         cmocka_unit_test(a_broken_link_parks_nothing),
         cmocka_unit_test(only_what_is_about_a_segment_parks_it),
         cmocka_unit_test(what_is_forbidden_keeps_nothing_else_out),
+        cmocka_unit_test(windows_have_their_lane_and_gaps_their_topic),
         cmocka_unit_test(a_broker_that_refuses_and_closes_takes_the_others),
         cmocka_unit_test(what_is_swallowed_after_hangups_is_parked_too),
         cmocka_unit_test(what_waits_for_its_rate_keeps_no_alarm_out),

@@ -427,7 +427,7 @@ void wr_merging_make_room(struct wr_store *store, const struct wr_now *now) {
             wr_decoder_free(batch.decoder);
         } while (wr_reach_again(store, &tries, result) && !store->reach.bare);
     }
-    if (result == WR_IO)
+    if (result == WR_IO || (result == WR_EMPTY && tries.n > 0)) /* it would meet the same place at once again */
         wr_reach_rest(store, now); /* what is wrong with the database shows at the commit that comes now, and is treated there */
     wr_reach_end(store, &tries, result == WR_EMPTY ? WR_OK : result, now);
 }

@@ -139,14 +139,23 @@ static void restore(struct wr_store *store, const struct wr_reach_tries *tries, 
     show(store);
 }
 
+/* An attempt that proved nothing. One that had nothing to do leaves what it forgot to be tried by the next. */
+static void take_back(struct wr_store *store, const struct wr_reach_tries *tries, enum wr_result result, const struct wr_now *now) {
+    if (tries->n == 0 && result == WR_OK && commits_of(store) > tries->commits)
+        return;
+    restore(store, tries, now);
+    if (tries->n == 0 && result == WR_OK && store->reach.again_ns != 0)
+        store->reach.again_ns = now->boot_ns > 0 ? now->boot_ns : 1;
+}
+
 void wr_reach_end(struct wr_store *store, const struct wr_reach_tries *tries, enum wr_result result, const struct wr_now *now) {
     struct wr_reach *reach = &store->reach;
     const bool tired = reach->bare && !wr_reach_rests(store, now);
     reach->bare = false;
     if (tries->n > 0 && result == WR_OK && commits_of(store) > tries->commits)
         remember(store, now);
-    else if (tries->n > 0 || (tries->forgot && result != WR_OK))
-        restore(store, tries, now);
+    else if (tries->n > 0 || tries->forgot)
+        take_back(store, tries, result, now);
     if (tired && tries->n > 0)
         wr_reach_rest(store, now);
 }

@@ -197,7 +197,7 @@ enum wr_result wr_store_reopen(struct wr_store *store, const struct wr_now *now,
         return wr_error_wrap(err, "store %s", store->directory);
     *reopen = (struct wr_reopen){.opened = true, .put_aside = reopen->put_aside};
     store->retry_ns = 0;
-    if (store->journal_records == 0 && store->snaps.len == 0)
+    if (store->journal_due_ns != WR_NEVER_NS && store->journal_records == 0 && store->snaps.len == 0)
         wr_journal_committed(store, now->boot_ns); /* what was due is in the file */
     atomic_fetch_add_explicit(&store->stats.reopens, 1, memory_order_relaxed);
     wr_gaps_look(store, now);

@@ -338,13 +338,15 @@ static enum wr_result finish(struct wr_store *store, const struct wr_now *now, s
     struct wr_salvage *salvage = store->salvage;
     const bool missed = wr_salvage_source_missed(salvage->source);
     const bool again = missed && store->salvage_again < WR_SALVAGE_AGAIN;
-    const bool in_vain = missed || (salvage->position.by_page && salvage->whole == 0);
-    const struct wr_salvage_position first_page = {.by_page = true};
+    const bool in_vain = salvage->position.by_page && salvage->whole == 0;
+    const bool first_page = again || (missed && in_vain); /* where it begins: after a while; with the next start */
+    const struct wr_salvage_position page = {.by_page = true};
+    const int64_t at = first_page ? coded(&page) : in_vain ? AT_KEPT : AT_REMOVED;
     salvage->whole = again ? 0 : salvage->whole;
     sqlite3_reset(salvage->find);
     sqlite3_reset(salvage->put);
     WR_TRY(wr_commit_begin(store, err));
-    WR_TRY(wr_commit_end(store, save_position(salvage, again ? coded(&first_page) : in_vain ? AT_KEPT : AT_REMOVED, err), err));
+    WR_TRY(wr_commit_end(store, save_position(salvage, at, err), err));
     wr_salvage_end(store);
     store->salvage_again += again;
     if (again)
@@ -383,7 +385,7 @@ static enum wr_result slice(struct wr_salvage *salvage, const struct wr_now *now
         add(&store->stats.salvaged_readings, salvage->readings);
     }
     if (result == WR_OK || result == WR_EMPTY) {
-        add(&store->stats.salvage_damaged, salvage->damaged);
+        add(&store->stats.salvage_damaged, store->salvage_again == 0 ? salvage->damaged : 0);
         return WR_OK;
     }
     sqlite3_reset(salvage->find);

@@ -31,7 +31,7 @@
 #define WR_SALVAGE_FIRST_NS (1 * WR_NS_PER_S)       /* after the opening: others go first */
 #define WR_SALVAGE_EVERY_NS (25 * WR_NS_PER_MS)     /* a slice */
 #define WR_SALVAGE_AGAIN_NS (60 * WR_NS_PER_S)      /* some pages could not be read: all pages once more after */
-#define WR_SALVAGE_AGAIN 10                         /* so often; then the file stays */
+#define WR_SALVAGE_AGAIN 10                         /* so often */
 #define WR_SALVAGE_ROOM_NS (5 * WR_NS_PER_S)        /* no room: looks again after */
 #define WR_SALVAGE_FULL_PERCENT 50                  /* of the file: when what is not acknowledged takes so much, it waits */
 #define WR_SALVAGE_READINGS_MAX (UINT64_C(1) << 40) /* of one account in one segment: more is damage */

@@ -127,6 +127,7 @@ static enum wr_result make_fresh(struct wr_store *store, struct wr_error *err) {
         sqlite3_randomness(sizeof store->epoch, &store->epoch);
     store->next_seq = 1;
     store->live_from = 1;
+    store->reach.read_commits = 0;
     sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_META_PUT);
     sqlite3_bind_text(statement, 1, "node", -1, SQLITE_STATIC);
     sqlite3_bind_text(statement, 2, store->options.node, -1, SQLITE_STATIC);

@@ -449,7 +449,7 @@ static void test_windows(void **state) {
         model.size = shape == OFFSET ? 1e9 : 1000;
         for (int step = 0; step < STEPS; step++) {
             now += some_step(unit);
-            if (!is_samples() && below(8) == 0) /* the first moment of the next pane, or the last of this one */
+            if (!is_samples() && below(30) == 0) /* the first moment of the next pane, or the last of this one */
                 now = (pane_number(now) + 1) * model.spec.step_ns - below(2);
             model_advance(now);
             wr_operator_advance(&bed.spec, bed.state, now);

@@ -61,10 +61,14 @@ long wr_failing_count(void) {
     return counted;
 }
 
+static bool is_any_armed(void) {
+    return allocations_left >= 0 || pieces_left >= 0 || io_left >= 0;
+}
+
 /* Counts down; true for the one call that must fail. */
 static bool fails(_Atomic long *left) {
-    counted++;
     long now = *left;
+    counted += now >= 0 || !is_any_armed();
     while (now >= 0) {
         if (atomic_compare_exchange_weak(left, &now, now - 1)) {
             if (now != 0)

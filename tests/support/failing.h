@@ -21,7 +21,7 @@ void wr_failing_io(long n, int with_errno);
 void wr_failing_crash(long n);
 /* Whether the call that was to fail has come since. */
 bool wr_failing_hit(void);
-/* How many were counted since the last arming. */
+/* How many calls of the kind that was armed came since; of all kinds where none is. */
 long wr_failing_count(void);
 void wr_failing_off(void);
 

@@ -162,8 +162,6 @@ static bool publish(struct store_life *life) {
         return true;
     life->sent[lane] = segment.seq;
     bool good = store_life_meet(life, &segment);
-    if (segment.seq > life->highest)
-        life->highest = segment.seq;
     int64_t seq = segment.seq;
     wr_segment_free(&segment);
     TRY(good);

@@ -83,32 +83,31 @@ static int64_t newest(const struct store_life *life) {
     return seq;
 }
 
-/* *ret_there: it is in the store, acknowledged or not. */
-static bool look_at(struct store_life *life, int64_t seq, bool *ret_there) {
+enum answer { THERE, NOT_THERE, UNREAD }; /* acknowledged or not; a call failed */
+
+static bool look_at(struct store_life *life, int64_t seq, enum answer *ret_answer) {
     struct wr_segment segment;
-    *ret_there = false;
     enum wr_result result = wr_store_get(life->fixture.store, seq, &segment, &life->fixture.err);
-    if (result == WR_NOT_FOUND || store_life_is_dark(life))
+    *ret_answer = result == WR_OK ? THERE : result == WR_NOT_FOUND ? NOT_THERE : UNREAD;
+    if (*ret_answer == NOT_THERE)
         return true;
-    if (result != WR_OK)
+    if (*ret_answer == UNREAD)
         return store_life_fine(life, result, "reading a segment");
-    bool good = store_life_meet(life, &segment);
+    bool good = store_life_is_dark(life) || store_life_meet(life, &segment);
     wr_segment_free(&segment);
-    *ret_there = true;
     return good;
 }
 
 bool store_life_learn(struct store_life *life) {
-    int64_t last = newest(life);
-    bool there = true;
-    for (int64_t seq = life->highest + 1; seq <= last && !store_life_is_dark(life); seq++) {
+    const int64_t last = newest(life);
+    while (life->highest < last) {
+        enum answer answer;
         life->fixture.err.text[0] = 0;
-        TRY(look_at(life, seq, &there));
-        if (!there && life->hurt)
-            return true; /* it could not be read: later */
+        TRY(look_at(life, life->highest + 1, &answer));
+        if (answer == UNREAD || store_life_is_dark(life))
+            return true; /* later */
+        life->highest++;
     }
-    if (!store_life_is_dark(life) && last > life->highest)
-        life->highest = last;
     return true;
 }
 
@@ -123,11 +122,11 @@ static bool was_old(const struct store_life *life, const struct store_life_known
 static bool look_at_known(struct store_life *life) {
     for (int64_t seq = 1; seq <= life->highest; seq++) {
         struct store_life_known *known = &life->known[seq];
-        bool there;
+        enum answer answer;
         if (known->fate == UNKNOWN || known->fate == GONE)
             continue;
-        TRY(look_at(life, seq, &there));
-        if (there)
+        TRY(look_at(life, seq, &answer));
+        if (answer == THERE)
             continue;
         if (known->lane == WR_LANE_ALARMS && known->fate != SAID)
             BREAK("segment %lld of alarms is lost", (long long)seq);
@@ -172,8 +171,10 @@ static bool walk_as_query(struct store_life *life, enum wr_lane lane, bool *offe
         for (uint32_t i = 0; i < n; i++) {
             if (heads[i].delivered)
                 continue;
-            TRY(look_at(life, heads[i].seq, &offered[heads[i].seq]));
-            if (!offered[heads[i].seq])
+            enum answer answer;
+            TRY(look_at(life, heads[i].seq, &answer));
+            offered[heads[i].seq] = answer == THERE;
+            if (answer != THERE)
                 BREAK("segment %lld has a head and no body", (long long)heads[i].seq);
         }
     }

@@ -273,13 +273,7 @@ static void append(struct model *model) {
     uint32_t account = below(4) == 0 ? 0 : 1;
     uint32_t n = 1 + below(WR_HANDOVER_AGGREGATES);
     store_fixture_fill(&model->fixture, account, n, 2);
-    for (uint32_t i = 0; i < n; i++) { /* noise does not compress: so the budget is reached */
-        struct wr_aggregate *aggregate = &model->fixture.handover.aggregates[i];
-        aggregate->min.f = (double)random_u64() / 3;
-        aggregate->max.f = aggregate->first.f = (double)random_u64() * 7;
-        aggregate->last.f = (double)random_u64() * 11;
-        aggregate->sum = (struct wr_sum){.approx = (double)random_u64()};
-    }
+    store_fixture_noise(&model->fixture, 0, &dice); /* so the budget is reached */
     model->open[account] += 2 * n;
     model->given[account] += 2 * n;
     store_fixture_take(&model->fixture);

@@ -131,6 +131,16 @@ void store_fixture_fill(struct store_fixture *fixture, uint32_t account, uint32_
     handover->n_counts = 4;
 }
 
+void store_fixture_noise(struct store_fixture *fixture, uint32_t from, struct wr_random *dice) {
+    for (uint32_t i = from; i < fixture->handover.n; i++) {
+        struct wr_aggregate *aggregate = &fixture->handover.aggregates[i];
+        aggregate->min.f = (double)wr_random_u64(dice) / 3;
+        aggregate->max.f = aggregate->first.f = (double)wr_random_u64(dice) * 7;
+        aggregate->last.f = (double)wr_random_u64(dice) * 11;
+        aggregate->sum = (struct wr_sum){.approx = (double)wr_random_u64(dice)};
+    }
+}
+
 void store_fixture_take(struct store_fixture *fixture) {
     uint32_t taken = 0;
     enum wr_result result = wr_store_take(fixture->store, &fixture->handover, 0, &fixture->now, &taken, &fixture->err);

@@ -9,6 +9,7 @@
 #include "core/symbol.h"
 #include "store/codec.h"
 #include "store/store.h"
+#include "tests/support/random.h"
 
 #define STORE_ACCOUNTS 3 /* two windows of source "floor", and its intake */
 
@@ -59,6 +60,8 @@ void store_fixture_close(struct store_fixture *fixture);
 void store_fixture_abandon(struct store_fixture *fixture);
 /* Puts n aggregates of `readings` readings each into the handover, of account 0 (changes) or 1, at the time of the fixture. */
 void store_fixture_fill(struct store_fixture *fixture, uint32_t account, uint32_t n, uint64_t readings);
+/* From the nth on in the handover their values are noise, which does not compress: a store is full soon. */
+void store_fixture_noise(struct store_fixture *fixture, uint32_t from, struct wr_random *dice);
 /* Hands it over; fails the test unless all were taken. */
 void store_fixture_take(struct store_fixture *fixture);
 /* fill, take, flush: one segment. */

@@ -66,16 +66,6 @@ void store_life_note(struct store_life *life) {
 
 /* Work */
 
-static void noise(struct store_life *life) {
-    for (uint32_t i = 0; i < life->fixture.handover.n; i++) {
-        struct wr_aggregate *aggregate = &life->fixture.handover.aggregates[i];
-        aggregate->min.f = (double)wr_random_u64(&life->dice) / 3;
-        aggregate->max.f = aggregate->first.f = (double)wr_random_u64(&life->dice) * 7;
-        aggregate->last.f = (double)wr_random_u64(&life->dice) * 11;
-        aggregate->sum = (struct wr_sum){.approx = (double)wr_random_u64(&life->dice)};
-    }
-}
-
 /* The sums of what was taken up to now. */
 static void note_given(struct store_life *life, uint32_t from, uint32_t taken) {
     if (life->n_given == STORE_LIFE_GIVEN)
@@ -111,7 +101,7 @@ static bool give(struct store_life *life) {
     uint32_t n = 1 + (uint32_t)below(life, WR_HANDOVER_AGGREGATES);
     store_fixture_fill(fixture, account, n, STORE_LIFE_PER_AGGREGATE);
     if (below(life, 3) != 0)
-        noise(life);
+        store_fixture_noise(&life->fixture, 0, &life->dice);
     life->handed[account] += (uint64_t)n * STORE_LIFE_PER_AGGREGATE;
     return store_life_give_rest(life);
 }

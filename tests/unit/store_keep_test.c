@@ -43,15 +43,10 @@ static void reboot(struct store_fixture *fixture, uint8_t boot, int64_t wall_ns,
     open_store(fixture);
 }
 
-/* One segment whose body is some kilobytes: noise does not compress. */
+/* One segment whose body is some kilobytes. */
 static int64_t put(struct store_fixture *fixture, uint32_t account) {
     store_fixture_fill(fixture, account, RECORDS, 2);
-    for (uint32_t i = 0; i < fixture->handover.n; i++) {
-        struct wr_aggregate *aggregate = &fixture->handover.aggregates[i];
-        aggregate->min.f = (double)wr_random_u64(&dice) / 3;
-        aggregate->max.f = aggregate->first.f = (double)wr_random_u64(&dice) * 7;
-        aggregate->sum = (struct wr_sum){.approx = (double)wr_random_u64(&dice)};
-    }
+    store_fixture_noise(fixture, 0, &dice);
     store_fixture_take(fixture);
     store_fixture_must(fixture, wr_store_flush(fixture->store, &fixture->now, &fixture->err));
     return wr_store_newest(fixture->store, account == CHANGES ? WR_LANE_CHANGES : WR_LANE_WINDOWS);

@@ -11,53 +11,25 @@
 #include "store/keep.h"
 #include "store/reach.h"
 #include "store/reopen.h"
-#include "tests/support/fault_vfs.h"
-#include "tests/support/random.h"
-#include "tests/support/store_fixture.h"
+#include "tests/support/disk_bed.h"
 
 #define HOUR_NS (3600 * WR_NS_PER_S)
 #define RECORDS 64
-#define CHANGES 0 /* accounts of the fixture */
-#define WINDOWS 1
 #define PAGE_BYTES 2048
 #define PAGES 1024
 #define RUNS 20 /* of each store, a bad page each */
 #define HURT 8  /* of them: pages that a new row itself must touch */
 
-static struct store_fixture fixture;
-static struct wr_fault_vfs *disk;
-static struct wr_random dice;
-
 static int setup(void **state) {
-    (void)state;
-    store_fixture_init(&fixture);
+    (void)disk_bed_setup(state);
     memset(fixture.options.boot_id, 1, sizeof fixture.options.boot_id);
-    disk = wr_fault_vfs_new(1);
-    fixture.options.vfs = wr_fault_vfs_name(disk);
     return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    store_fixture_fini(&fixture);
-    wr_fault_vfs_free(disk);
-    return 0;
-}
-
-static void must(enum wr_result result) {
-    if (result != WR_OK)
-        fail_msg("WEIR_SEED=%llu: %s: %s", (unsigned long long)dice.state, wr_result_name(result), fixture.err.text);
 }
 
 static enum wr_result try_put(uint32_t account) {
     uint32_t taken = 0;
     store_fixture_fill(&fixture, account, RECORDS, 2);
-    for (uint32_t i = 0; i < fixture.handover.n; i++) { /* noise does not compress */
-        struct wr_aggregate *aggregate = &fixture.handover.aggregates[i];
-        aggregate->min.f = (double)wr_random_u64(&dice) / 3;
-        aggregate->max.f = aggregate->first.f = (double)wr_random_u64(&dice) * 7;
-        aggregate->sum = (struct wr_sum){.approx = (double)wr_random_u64(&dice)};
-    }
+    store_fixture_noise(&fixture, 0, &dice);
     must(wr_store_take(fixture.store, &fixture.handover, 0, &fixture.now, &taken, &fixture.err));
     assert_int_equal(taken, fixture.handover.n);
     fixture.handover.n = 0;
@@ -103,11 +75,6 @@ static void acknowledge_up_to(enum wr_lane lane, int64_t last) {
 static void look(void) {
     for (uint32_t account = 0; account < 2; account++)
         (void)store_fixture_balance(&fixture, account);
-}
-
-static void abandon(void) {
-    wr_store_abandon(fixture.store);
-    fixture.store = NULL;
 }
 
 /* A store of one kind is made; then it lives on, once for each page that is bad. */
@@ -189,7 +156,7 @@ static void begin(void) {
 }
 
 static void end(void) {
-    abandon();
+    store_fixture_abandon(&fixture);
     wr_fault_vfs_free(disk);
     disk = base;
 }
@@ -208,10 +175,9 @@ static void for_each_page(const struct kind *kind) {
     unsigned runs = 0, passed_over = 0, hurt = 0;
     kind->make();
     if (kind->clean)
-        must(wr_store_close(fixture.store, &fixture.now, &fixture.err));
+        store_fixture_close(&fixture);
     else
-        wr_store_abandon(fixture.store);
-    fixture.store = NULL;
+        store_fixture_abandon(&fixture);
     base = disk;
     began = fixture.now;
     watch(kind, seen);
@@ -313,7 +279,7 @@ static void the_uplink_goes_on(void **state) {
     unsigned failures, met = 0;
     make_old();
     fixture.options.lanes[WR_LANE_WINDOWS].ttl_ns = fixture.options.lanes[WR_LANE_CHANGES].ttl_ns = 0;
-    abandon();
+    store_fixture_abandon(&fixture);
     base = disk;
     began = fixture.now;
     for (uint64_t page = 10; page < 1000 && met < 4; page++) {
@@ -342,7 +308,7 @@ static void a_disk_that_refuses_everything_says_nothing_about_rows(void **state)
     const struct wr_fault_plan dead = {.kind = WR_FAULT_EIO, .calls = WR_FAULT_ANY, .for_good = true};
     struct wr_segment segment;
     make_old();
-    abandon();
+    store_fixture_abandon(&fixture);
     must(store_fixture_open(&fixture));
     wr_fault_vfs_plan(disk, &dead);
     assert_int_equal(try_put(WINDOWS), WR_IO);
@@ -363,7 +329,7 @@ static void a_disk_that_refuses_everything_says_nothing_about_rows(void **state)
 
 int main(void) {
     dice = wr_random_begin();
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, disk_bed_teardown)
     const struct CMUnitTest tests[] = {
         TEST(what_is_too_old),
         TEST(what_makes_room),

@@ -9,45 +9,22 @@
 #include <cmocka.h>
 
 #include "store/codec.h"
+#include "tests/support/disk_bed.h"
 #include "tests/support/failing.h"
-#include "tests/support/fault_vfs.h"
-#include "tests/support/random.h"
-#include "tests/support/store_fixture.h"
 
 #define MOST 4096 /* aggregates of a life */
 #define PER_AGGREGATE 10
 #define SAMPLES 25 /* calls that are the last, for each kind of cut */
-#define CHANGES 0  /* accounts of the fixture */
-#define WINDOWS 1
 
-static struct store_fixture fixture;
-static struct wr_fault_vfs *disk;
-static struct wr_random dice;
 static uint32_t given;     /* aggregates, each with a start of its own */
 static uint32_t alarms;    /* transitions that were taken */
 static uint64_t before[2]; /* readings taken by former runs */
 static uint32_t from;      /* how much of the handover is taken */
 
 static int setup(void **state) {
-    (void)state;
-    store_fixture_init(&fixture);
-    disk = wr_fault_vfs_new(wr_random_u64(&dice));
-    fixture.options.vfs = wr_fault_vfs_name(disk);
     given = alarms = from = 0;
     before[0] = before[1] = 0;
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    store_fixture_fini(&fixture);
-    wr_fault_vfs_free(disk);
-    return 0;
-}
-
-static void must(enum wr_result result) {
-    if (result != WR_OK)
-        fail_msg("WEIR_SEED=%llu: %s: %s", (unsigned long long)dice.state, wr_result_name(result), fixture.err.text);
+    return disk_bed_setup(state);
 }
 
 /* The engine: what is refused waits with it. */
@@ -134,7 +111,7 @@ static void look(uint64_t lost) {
     wr_decoder_free(decoder);
     for (uint32_t i = 1; i <= given; i++) {
         if (times[i] > 1)
-            fail_msg("WEIR_SEED=%llu: aggregate %u is there %u times", (unsigned long long)dice.state, i, times[i]);
+            fail_msg("aggregate %u is there %u times", i, times[i]);
         missing += times[i] == 0;
     }
     assert_int_equal(missing * PER_AGGREGATE, lost);
@@ -168,9 +145,7 @@ static void close_and_look_again(void) {
     struct wr_account_balance balances[2];
     for (uint32_t account = 0; account < 2; account++)
         balances[account] = store_fixture_balance(&fixture, account);
-    struct wr_store *store = fixture.store;
-    fixture.store = NULL;
-    must(wr_store_close(store, &fixture.now, &fixture.err));
+    store_fixture_close(&fixture);
     must(store_fixture_open(&fixture));
     assert_false(fixture.report.unclean);
     for (uint32_t account = 0; account < 2; account++) {
@@ -206,8 +181,7 @@ static bool dies_at(const struct wr_fault_vfs *base, const struct store_fixture 
     settle(0);
     if (hit)
         assert_true(wr_store_reopen_due(fixture.store) == WR_NEVER_NS);
-    wr_store_abandon(fixture.store);
-    fixture.store = NULL;
+    store_fixture_abandon(&fixture);
     wr_fault_vfs_free(disk);
     given = had[0];
     alarms = had[1];
@@ -220,9 +194,7 @@ static void whatever_call_was_the_last(void **state) {
     must(store_fixture_open(&fixture));
     work(20);
     settle(0);
-    struct wr_store *store = fixture.store;
-    fixture.store = NULL;
-    must(wr_store_close(store, &fixture.now, &fixture.err));
+    store_fixture_close(&fixture);
     struct wr_fault_vfs *base = disk;
     const struct store_fixture as = fixture;
     long calls = 16;
@@ -241,16 +213,11 @@ static void whatever_call_was_the_last(void **state) {
 
 /* -- one that is full: it merges and evicts ---------------------------------------------------------------------------------------------------- */
 
-/* Noise does not compress; the windows are always the same, so that they find partners. */
+/* It is full soon; the windows are always the same, so that they find partners. */
 static void put_noise(void) {
     if (fixture.handover.n == 0)
         store_fixture_fill(&fixture, WINDOWS, 64, 2);
-    for (uint32_t i = from; i < fixture.handover.n; i++) {
-        struct wr_aggregate *aggregate = &fixture.handover.aggregates[i];
-        aggregate->min.f = (double)wr_random_u64(&dice) / 3;
-        aggregate->max.f = aggregate->first.f = (double)wr_random_u64(&dice) * 7;
-        aggregate->sum = (struct wr_sum){.approx = (double)wr_random_u64(&dice)};
-    }
+    store_fixture_noise(&fixture, from, &dice);
     (void)give_rest();
     (void)!wr_store_flush(fixture.store, &fixture.now, &fixture.err);
 }
@@ -275,18 +242,11 @@ static void audit(void) {
     for (uint32_t i = 0; i < n; i++) {
         uint64_t left, right;
         if (!wr_balance_check(&balances[i], &left, &right) || balances[i].open > 0)
-            fail_msg("WEIR_SEED=%llu: %s: %llu is not %llu, or %llu are not held", (unsigned long long)dice.state,
-                     balances[i].account.window, (unsigned long long)left, (unsigned long long)right,
-                     (unsigned long long)balances[i].recount);
+            fail_msg("%s: %llu is not %llu, or %llu are not held", balances[i].account.window, (unsigned long long)left,
+                     (unsigned long long)right, (unsigned long long)balances[i].recount);
     }
     free(balances);
     assert_int_equal(remove(path), 0);
-}
-
-static void close_store(void) {
-    struct wr_store *store = fixture.store;
-    fixture.store = NULL;
-    must(wr_store_close(store, &fixture.now, &fixture.err));
 }
 
 static bool full_dies_at(const struct wr_fault_vfs *base, const struct store_fixture *as, unsigned calls, long n, enum wr_fault_kept kept) {
@@ -313,7 +273,7 @@ static bool full_dies_at(const struct wr_fault_vfs *base, const struct store_fix
     must(wr_store_flush(fixture.store, &fixture.now, &fixture.err));
     const struct wr_account_balance windows = store_fixture_balance(&fixture, WINDOWS);
     assert_int_equal(wr_balance_dropped(&windows), windows.books[WR_BOOK_DROPPED_EVICTED]);
-    close_store();
+    store_fixture_close(&fixture);
     audit();
     wr_fault_vfs_free(disk);
     return hit;
@@ -338,7 +298,7 @@ static void while_it_merges_and_evicts(void **state) {
         store_fixture_advance(&fixture, WR_NS_PER_S);
     }
     as.store = NULL;
-    close_store();
+    store_fixture_close(&fixture);
     wr_fault_vfs_free(disk);
     unsigned hits = 0;
     for (int sample = 0; sample < 2 * SAMPLES; sample++)
@@ -495,8 +455,7 @@ static void another_store_in_its_place(void **state) {
     store_fixture_segment(&fixture, CHANGES, 1, PER_AGGREGATE);
     struct copy copy = take_copy(disk);
     const uint64_t epoch = wr_store_epoch(fixture.store);
-    wr_store_abandon(fixture.store);
-    fixture.store = NULL;
+    store_fixture_abandon(&fixture);
     for (int i = 0; i < 2; i++)
         wr_fault_vfs_remove(disk, parts[i]);
 
@@ -583,7 +542,7 @@ static void only_what_is_ill_for_long(void **state) {
 
 int main(void) {
     dice = wr_random_begin();
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, disk_bed_teardown)
     const struct CMUnitTest tests[] = {
         TEST(whatever_call_was_the_last),
         TEST(while_it_merges_and_evicts),

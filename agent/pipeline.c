@@ -185,7 +185,8 @@ static void log_report(const struct wr_store_report *report) {
         WR_LOG_WITH(WR_LOG_ERROR, "store", "a later version of weir made this store: renamed aside, a fresh one is in use",
                     WR_LOG_STR("aside", report->aside), WR_LOG_STR("todo", "keep it for the later version, or remove it"));
     else if (report->quarantined)
-        WR_LOG_WITH(WR_LOG_ERROR, "store", "broken store renamed aside, a fresh one is in use", WR_LOG_STR("aside", report->aside));
+        WR_LOG_WITH(WR_LOG_ERROR, "store", "broken store renamed aside, a fresh one is in use", WR_LOG_STR("aside", report->aside),
+                    WR_LOG_STR("books", report->books_kept ? "kept" : "cannot be read: they begin at zero"));
     if (report->unclean)
         WR_LOG_WITH(WR_LOG_WARN, "store", "the last stop was not clean", WR_LOG_INT("lost_readings_at_least", report->crash_readings),
                     WR_LOG_INT("last_commit_wall_s", report->last_wall_ns / WR_NS_PER_S));

@@ -92,6 +92,7 @@ static enum wr_result read_books(struct wr_store *store, bool *ret_clean, uint64
     WR_TRY(wr_sql_integer(store->db, "SELECT value FROM meta WHERE key = 'epoch'", &epoch, err));
     WR_TRY(wr_sql_integer(store->db, "SELECT value FROM meta WHERE key = 'clean'", &clean, err));
     store->epoch = (uint64_t)epoch; /* bodies of another one were salvaged */
+    WR_TRY(wr_inherit_load(store->db, &recount->lost, err));
     WR_TRY(wr_ledger_load(store, err));
     WR_TRY(wr_acks_load(store, err));
     if (version >= 2) /* before, the tables were written with every commit */

@@ -86,18 +86,11 @@ enum wr_result wr_store_attach(struct wr_store *store, const struct wr_now *now,
     if (!store->without)
         return wr_error_set(err, WR_INVALID, "the store has a database");
     const struct wr_books_apart since = wr_books_take_out(store);
-    const bool was_put_aside = store->found.quarantined;
     enum wr_result result = wr_store_take_up(store, now, err);
-    if (result != WR_OK && (was_put_aside || !store->found.quarantined)) {
-        wr_books_put_back(store, &since);
-    } else { /* also where only a broken one was renamed: its books are nowhere else now */
-        struct wr_error no_room = {0};
-        const enum wr_result added = wr_books_add(store, &since, wr_books_add_up, result == WR_OK ? err : &no_room);
-        if (added != WR_OK)
-            wr_books_put_back(store, &since);
-        result = result == WR_OK ? added : result;
-    }
+    if (result == WR_OK)
+        result = wr_books_add(store, &since, wr_books_add_up, err);
     if (result != WR_OK) {
+        wr_books_put_back(store, &since);
         wr_store_let_go(store);
         return wr_error_wrap(err, "store %s", store->directory);
     }

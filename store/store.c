@@ -132,11 +132,10 @@ static enum wr_result make_fresh(struct wr_store *store, struct wr_error *err) {
     sqlite3_bind_text(statement, 1, "node", -1, SQLITE_STATIC);
     sqlite3_bind_text(statement, 2, store->options.node, -1, SQLITE_STATIC);
     WR_TRY(wr_sql_run(store, statement, err));
-    WR_TRY(wr_sql_meta_put(store, "clean", 0, err));
-    return wr_sql_meta_put(store, "epoch", (int64_t)store->epoch, err); /* last: with it the store is whole, see has_epoch */
+    return wr_sql_meta_put(store, "clean", 0, err);
 }
 
-/* A file left by a start that was killed between making the tables and naming the epoch is as good as none. */
+/* A file left by a start that was killed between making the tables and the first commit (mark), which names the epoch, is as good as none. */
 static enum wr_result has_epoch(struct wr_store *store, bool *fresh, struct wr_error *err) {
     int64_t epoch;
     enum wr_result result = wr_sql_meta_get(store, "epoch", &epoch, err);
@@ -171,9 +170,13 @@ void wr_store_forget_segments(struct wr_store *store) {
 }
 
 /* Written with all that opening found out, in one transaction. */
-static enum wr_result mark(struct wr_store *store, bool clean, const struct wr_now *now, struct wr_error *err) {
+static enum wr_result mark(struct wr_store *store, bool fresh, bool clean, const struct wr_now *now, struct wr_error *err) {
     WR_TRY(wr_commit_begin(store, err));
     enum wr_result result = wr_sql_meta_put(store, "clean", clean, err);
+    if (result == WR_OK && fresh)
+        result = wr_sql_meta_put(store, "epoch", (int64_t)store->epoch, err);
+    if (result == WR_OK && fresh)
+        result = wr_inherit_save(store, err);
     if (result == WR_OK && !clean)
         result = wr_boots_note(store, err);
     if (result == WR_OK)
@@ -211,10 +214,14 @@ enum wr_result wr_store_open_database(struct wr_store *store, bool keep_books, c
         WR_TRY(wr_ledger_load(store, err));
     if (!keep_books && !fresh)
         WR_TRY(wr_counts_load(store, err));
+    if (!fresh)
+        WR_TRY(wr_inherit_load(store->db, &store->lost, err));
     if (fresh)
         WR_TRY(make_fresh(store, err));
     else
         WR_TRY(load(store, &unclean, err));
+    if (fresh && !keep_books && !store->reopen.gone)
+        WR_TRY(wr_inherit_books(store, report, err));
     WR_TRY(wr_space_reserve(store, err));
     if (unclean && !keep_books && !wr_reopen_goes_on(store)) /* else what was open then still is */
         WR_TRY(wr_ledger_book_crash(store, &report->n_losses, &report->crash_readings, err));
@@ -229,7 +236,7 @@ enum wr_result wr_store_open_database(struct wr_store *store, bool keep_books, c
     wr_page_one_save(store);
     wr_page_one_look(store);     /* of a fresh one it brings the reserve into the file */
     wr_thrift_start(store, now); /* before the first commit: what that counts is no reserve any more */
-    WR_TRY(mark(store, false, now, err));
+    WR_TRY(mark(store, fresh, false, now, err));
     wr_salvage_look(store, now);
     return WR_OK;
 }
@@ -337,53 +344,37 @@ static enum wr_result new_store(const char *path, const struct wr_store_options 
     return WR_OK;
 }
 
-/* The books of a broken store, if they can still be read. */
-static bool save_books(struct wr_store *store) {
-    for (int attempt = 0; attempt < 2; attempt++) { /* the second time as the tables have them, some commits old */
-        store->n_accounts = 0;
-        if (!store->db || wr_ledger_load(store, NULL) != WR_OK)
-            break;
-        if (attempt > 0 || wr_books_rescue(store, NULL) == WR_OK)
-            return store->n_accounts > 0;
-    }
-    store->n_accounts = 0;
-    return false;
+void wr_store_let_go(struct wr_store *store) {
+    wr_store_close_database(store);
+    wr_store_forget_segments(store);
+    store->epoch = 0;
 }
 
-/* The database that is there goes aside, with what its books say now in memory: what it held is dropped(store). */
+/* The database that is there goes aside; the fresh one takes over its books. */
 static enum wr_result put_aside(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
     struct wr_store_report *found = &store->found;
     const bool newer = found->newer;
-    found->books_kept = !newer && save_books(store);
-    if (store->db && !newer && wr_counts_load(store, NULL) != WR_OK)
-        memset(store->counts, 0, sizeof store->counts);
-    wr_store_close_database(store);
-    wr_ledger_start_over(store);
+    wr_store_let_go(store);
     wr_counts_start_over(store);
-    wr_store_forget_segments(store);
+    store->n_accounts = 0; /* of what could be loaded of it */
     WR_TRY(rename_aside(store, newer, now, found, err));
     if (!newer)
         atomic_fetch_add_explicit(&store->stats.quarantines, 1, memory_order_relaxed);
-    return found->books_kept ? wr_ledger_book_crash(store, &found->n_losses, &found->crash_readings, err) : WR_OK;
+    return WR_OK;
 }
 
 enum wr_result wr_store_take_up(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
     enum wr_result result = wr_store_open_database(store, false, now, &store->found, err);
     if (result == WR_CORRUPT || store->found.newer) {
         WR_TRY(put_aside(store, now, err));
-        result = wr_store_open_database(store, true, now, &store->found, err);
+        result = wr_store_open_database(store, false, now, &store->found, err);
     }
     while (result == WR_FULL && store->found.quarantined && wr_aside_shrink_oldest(store, 1)) {
-        wr_store_close_database(store); /* rather room for what comes than the older of two that nobody fetched */
-        result = wr_store_open_database(store, true, now, &store->found, err);
+        wr_store_let_go(store); /* rather room for what comes than the older of two that nobody fetched */
+        store->n_accounts = 0;
+        result = wr_store_open_database(store, false, now, &store->found, err);
     }
     return result;
-}
-
-void wr_store_let_go(struct wr_store *store) {
-    wr_store_close_database(store);
-    wr_store_forget_segments(store);
-    store->epoch = 0;
 }
 
 enum wr_result wr_store_open_without(const char *path, const struct wr_store_options *options, const struct wr_now *now,
@@ -415,7 +406,7 @@ enum wr_result wr_store_close(struct wr_store *store, const struct wr_now *now, 
         return WR_OK;
     enum wr_result result = wr_store_flush(store, now, err);
     if (result == WR_OK && !store->without)
-        result = store->db ? mark(store, true, now, err) : wr_error_set(err, WR_IO, "the store is not open");
+        result = store->db ? mark(store, false, true, now, err) : wr_error_set(err, WR_IO, "the store is not open");
     free_store(store);
     return result;
 }

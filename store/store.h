@@ -76,7 +76,7 @@ struct wr_store_report {
     bool quarantined;        /* a store that cannot be used was renamed aside: a broken one, or ... */
     bool aside_newer;        /* ... one that a later version of this program made */
     bool newer;              /* what is there now is such a one: never in the report of a success */
-    bool books_kept;         /* of the broken store */
+    bool books_kept;         /* of the broken store: else they begin at zero, and wr_store_lost_books knows of it */
     char aside[256];         /* its new name, in the same directory */
     uint64_t reserved_bytes; /* less than the budget where the disk has no more room */
     uint64_t crash_readings; /* booked as dropped(crash), in all accounts */
@@ -261,6 +261,19 @@ enum wr_result wr_store_close(struct wr_store *store, const struct wr_now *now, 
 /* For tests: gives everything up as a crash would. */
 void wr_store_abandon(struct wr_store *store);
 
+/* Stores whose books could not be read when they were put aside: what those took, delivered and dropped stands in no book of this one. The newest of them. */
+#define WR_STORE_LOST_BOOKS 8
+#define WR_STORE_ASIDE_BYTES 64
+struct wr_store_lost_book {
+    uint64_t epoch;                   /* 0: that could not be read either */
+    char aside[WR_STORE_ASIDE_BYTES]; /* the name of its file then */
+};
+struct wr_store_lost_books {
+    uint32_t n;
+    struct wr_store_lost_book of[WR_STORE_LOST_BOOKS];
+};
+const struct wr_store_lost_books *wr_store_lost_books(const struct wr_store *store);
+
 /* What the rows of a store hold, read one by one. */
 struct wr_store_recount {
     uint64_t rows;
@@ -268,6 +281,7 @@ struct wr_store_recount {
     uint64_t damaged;          /* of these, with a body that is not what was written */
     int64_t first_damaged_seq; /* 0: none */
     uint64_t of_nobody;        /* readings that are counted for an account that there is not */
+    struct wr_store_lost_books lost;
 };
 
 /* The books of a store that no agent has open, without changing it: for `weir audit`. Each balance is recounted from the segments. *ret_clean false: the next

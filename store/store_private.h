@@ -16,6 +16,7 @@
 #include "core/buf.h"
 #include "store/books.h"
 #include "store/codec.h"
+#include "store/inherit.h"
 #include "store/keep.h"
 #include "store/merge.h"
 #include "store/page_scan.h"
@@ -260,6 +261,7 @@ struct wr_store {
     bool without;                 /* there has been no database since wr_store_open_without */
     struct wr_store_report found; /* by attempts to open; what was put aside stays in it until one succeeds */
     struct wr_store_loss *losses;
+    struct wr_store_lost_books lost;
     struct wr_store_stats stats;
 };
 

@@ -16,6 +16,7 @@ struct question {
     struct wr_account_balance *balances;
     uint32_t n;
     uint64_t epoch;
+    struct wr_store_lost_books lost;
 };
 
 static void free_question(void *input) {
@@ -34,6 +35,7 @@ static void ask_store(struct wr_request *request, void *owner) {
     struct question *question = request->input;
     enum wr_result result = wr_store_balances(loop->store, &question->balances, &question->n);
     question->epoch = wr_store_epoch(loop->store);
+    question->lost = *wr_store_lost_books(loop->store);
     for (uint32_t i = 0; result == WR_OK && i < question->n; i++)
         for (uint32_t a = 0; a < question->n_accounts; a++)
             if (same_account(&question->balances[i].account, &question->accounts[a]))
@@ -87,7 +89,8 @@ enum wr_result wr_audit_ask(const struct wr_accounts *accounts, struct wr_reques
 
 void wr_audit_answer(struct wr_request *request, struct wr_audit *ret_audit) {
     struct question *question = request->input;
-    *ret_audit = (struct wr_audit){.balances = question->balances, .n = question->n, .live = true, .clean = true, .epoch = question->epoch};
+    *ret_audit = (struct wr_audit){
+        .balances = question->balances, .n = question->n, .live = true, .clean = true, .epoch = question->epoch, .lost = question->lost};
     question->balances = NULL;
     judge(ret_audit);
 }
@@ -122,6 +125,7 @@ enum wr_result wr_audit_live(struct wr_agent *agent, struct wr_audit *ret_audit,
 enum wr_result wr_audit_stopped(const char *store_path, struct wr_audit *ret_audit, struct wr_error *err) {
     struct wr_audit audit = {0};
     WR_TRY(wr_store_audit(store_path, &audit.balances, &audit.n, &audit.clean, &audit.epoch, &audit.segments, err));
+    audit.lost = audit.segments.lost;
     judge(&audit);
     *ret_audit = audit;
     return WR_OK;

@@ -25,6 +25,7 @@ struct wr_audit {
     bool live;
     bool clean; /* of a stopped store: it was closed cleanly */
     struct wr_store_recount segments; /* of a stopped store */
+    struct wr_store_lost_books lost;
     uint64_t epoch;
     bool balanced;
 };

@@ -34,6 +34,20 @@ static void account_json(struct wr_json *json, const struct wr_account_balance *
     wr_json_object_end(json);
 }
 
+static void lost_json(struct wr_json *json, const struct wr_store_lost_books *lost) {
+    wr_json_array(json, "lost_books");
+    for (uint32_t i = 0; i < lost->n; i++) {
+        char epoch[17];
+        snprintf(epoch, sizeof epoch, "%016" PRIx64, lost->of[i].epoch);
+        wr_json_object(json, NULL);
+        if (lost->of[i].epoch != 0)
+            wr_json_string(json, "epoch", epoch);
+        wr_json_string(json, "aside", lost->of[i].aside);
+        wr_json_object_end(json);
+    }
+    wr_json_array_end(json);
+}
+
 static enum wr_result print_json(const struct wr_audit *audit, struct wr_buf *into) {
     struct wr_json json;
     char epoch[17];
@@ -49,6 +63,7 @@ static enum wr_result print_json(const struct wr_audit *audit, struct wr_buf *in
         wr_json_uint(&json, "damaged_segments", audit->segments.damaged);
         wr_json_uint(&json, "readings_of_nobody", audit->segments.of_nobody);
     }
+    lost_json(&json, &audit->lost);
     wr_json_array(&json, "accounts");
     for (uint32_t i = 0; i < audit->n; i++)
         account_json(&json, &audit->balances[i]);
@@ -107,6 +122,21 @@ static enum wr_result print_segments(const struct wr_audit *audit, struct wr_buf
     return WR_OK;
 }
 
+/* What balances since then says nothing of what was before. */
+static enum wr_result print_lost(const struct wr_store_lost_books *lost, struct wr_buf *into) {
+    for (uint32_t i = 0; i < lost->n; i++) {
+        const struct wr_store_lost_book *book = &lost->of[i];
+        char epoch[32] = "unknown";
+        if (book->epoch != 0)
+            snprintf(epoch, sizeof epoch, "%016" PRIx64, book->epoch);
+        WR_TRY(wr_buf_printf(into,
+                             "BOOKS LOST: those of epoch %s, of a store that was put aside as %s, could not be read: "
+                             "what it took, delivered and dropped is not in these\n",
+                             epoch, book->aside));
+    }
+    return WR_OK;
+}
+
 enum wr_result wr_audit_print(const struct wr_audit *audit, bool json, struct wr_buf *into) {
     if (json)
         return print_json(audit, into);
@@ -116,5 +146,8 @@ enum wr_result wr_audit_print(const struct wr_audit *audit, bool json, struct wr
         WR_TRY(print_segments(audit, into));
     if (!audit->live && !audit->clean)
         WR_TRY(wr_buf_text(into, "The store was not closed cleanly: the next start books what is missing as dropped(crash).\n"));
-    return wr_buf_text(into, audit->balanced ? "balanced\n" : "NOT BALANCED\n");
+    WR_TRY(print_lost(&audit->lost, into));
+    if (!audit->balanced)
+        return wr_buf_text(into, "NOT BALANCED\n");
+    return wr_buf_text(into, audit->lost.n > 0 ? "balanced, but for the books that are lost\n" : "balanced\n");
 }

@@ -156,7 +156,8 @@ static void what_a_second_one_was_done_with(void **state) {
     each_once();
     must(wr_store_flush(fixture.store, &fixture.now, &fixture.err));
     const struct wr_account_balance balance = store_fixture_balance(&fixture, 1);
-    assert_int_equal(delivered + balance.books[WR_BOOK_DELIVERED], SEGMENTS * RECORDS * READINGS);
+    assert_true(delivered > 0 && delivered < balance.books[WR_BOOK_DELIVERED]); /* its books go on */
+    assert_int_equal(balance.books[WR_BOOK_DELIVERED], SEGMENTS * RECORDS * READINGS);
     assert_int_equal(wr_balance_held(&balance), 0);
 }
 

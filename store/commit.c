@@ -112,7 +112,7 @@ static enum wr_result fill(struct wr_store *store, unsigned what, bool journal, 
             WR_TRY(wr_outbox_put_open(store, (enum wr_lane)lane, now, err));
     if (journal)
         WR_TRY(wr_journal_put(store, now, err));
-    if ((what & WR_COMMIT_GAPS) != 0 && wr_gaps_wait(store)) {
+    if ((what & WR_COMMIT_GAPS) != 0 && wr_gaps_due(store) != WR_NEVER_NS) {
         WR_TRY(wr_gaps_put(store, now, err));
         store->txn.gaps = true;
     }
@@ -213,7 +213,8 @@ static int64_t acks_due(const struct wr_store *store) {
 
 /* Where writing is spared they have a minute more, in which they mostly go with something else. */
 static int64_t gaps_due(const struct wr_store *store) {
-    return wr_thrift_spares(store) ? wr_clock_add_ns(store->gaps.due_ns, WR_STORE_GAPS_FIRST_NS) : store->gaps.due_ns;
+    const int64_t due = wr_gaps_due(store);
+    return wr_thrift_spares(store) ? wr_clock_add_ns(due, WR_STORE_GAPS_FIRST_NS) : due;
 }
 
 static int64_t earlier(int64_t a, int64_t b) {
@@ -231,7 +232,7 @@ int64_t wr_store_due(const struct wr_store *store) {
         return WR_NEVER_NS;
     int64_t due = earlier(earlier(store->journal_due_ns, gaps_due(store)), earlier(books_due(store), acks_due(store)));
     due = earlier(earlier(due, wr_counts_due(store)), earlier(chores_due(store), wr_thrift_due(store)));
-    due = earlier(due, store->totals_due_ns);
+    due = earlier(due, wr_totals_due(store));
     for (int lane = 0; lane < WR_LANES; lane++)
         due = earlier(due, lane_due(store, lane));
     return due != WR_NEVER_NS && due < store->retry_ns ? store->retry_ns : due;
@@ -272,9 +273,9 @@ enum wr_result wr_store_tick(struct wr_store *store, const struct wr_now *now, s
         what |= WR_COMMIT_BOOKS;
     if (wr_counts_due(store) <= now_ns)
         what |= WR_COMMIT_COUNTS;
-    if (store->totals_due_ns <= now_ns)
+    if (wr_totals_due(store) <= now_ns)
         what |= WR_COMMIT_TOTALS;
-    if (gaps_due(store) <= now_ns || (what != 0 && store->gaps.due_ns <= now_ns))
+    if (gaps_due(store) <= now_ns || (what != 0 && wr_gaps_due(store) <= now_ns))
         what |= WR_COMMIT_GAPS;
     if (what != 0)
         WR_TRY(wr_commit(store, what, now, err));
@@ -290,7 +291,8 @@ enum wr_result wr_store_tick(struct wr_store *store, const struct wr_now *now, s
 }
 
 enum wr_result wr_store_flush(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
-    bool waits = journal_waits(store) || wr_ledger_waits(store) || wr_gaps_wait(store) || wr_counts_wait(store) || store->acks_waiting > 0;
+    bool waits = journal_waits(store) || wr_ledger_waits(store) || wr_gaps_due(store) != WR_NEVER_NS || wr_counts_wait(store) ||
+                 store->acks_waiting > 0;
     for (int lane = 0; lane < WR_LANES; lane++)
         waits |= store->lanes[lane].open.n > 0;
     return waits && !store->without ? wr_commit(store, WR_COMMIT_ALL, now, err) : WR_OK;

@@ -59,8 +59,8 @@ void wr_gaps_look(struct wr_store *store, const struct wr_now *now) {
     gaps->looked_wall_ns = now->wall_ns;
 }
 
-bool wr_gaps_wait(const struct wr_store *store) {
-    return store->gaps.due_ns != WR_NEVER_NS;
+int64_t wr_gaps_due(const struct wr_store *store) {
+    return wr_records_pause(store) ? WR_NEVER_NS : store->gaps.due_ns;
 }
 
 /* The head of a record about a book: the readings' own times, or when it was booked. */

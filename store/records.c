@@ -3,6 +3,10 @@
 
 #include "store/store_private.h"
 
+bool wr_records_pause(const struct wr_store *store) {
+    return store->lanes[WR_LANE_ALARMS].acks.n >= WR_RECORDS_PAUSE_RANGES;
+}
+
 void wr_records_begin(struct wr_records *records, struct wr_store *store, const struct wr_now *now) {
     *records = (struct wr_records){.store = store, .now = now};
     wr_buf_init(&records->texts, WR_STORE_ALARM_BYTES + 64);

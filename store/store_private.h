@@ -237,7 +237,7 @@ struct wr_store {
     struct wr_walls walls;
     struct wr_gaps gaps;
     struct wr_gap_span spans_before[WR_GAP_BOOKS]; /* the transaction at hand */
-    int64_t totals_due_ns; /* of the next ledger record; WR_NEVER_NS: none is wanted */
+    int64_t totals_due_ns; /* of the next ledger record, but see wr_totals_due; WR_NEVER_NS: none is wanted */
     int64_t parked[WR_STORE_PARKED];
     uint8_t parked_lane[WR_STORE_PARKED];
     uint32_t n_parked;
@@ -461,7 +461,8 @@ static inline unsigned wr_gaps_book(unsigned index) {
 void wr_gaps_span(struct wr_store *store, enum wr_book book, int64_t t0_ns, int64_t t1_ns);
 /* After a commit of the books: whether something is to be told, and when. */
 void wr_gaps_look(struct wr_store *store, const struct wr_now *now);
-bool wr_gaps_wait(const struct wr_store *store);
+/* When records are to be written; WR_NEVER_NS: there is nothing to tell, or they pause (records.h). */
+int64_t wr_gaps_due(const struct wr_store *store);
 /* Inside a transaction: records of all that is not told yet. */
 WR_MUST_USE enum wr_result wr_gaps_put(struct wr_store *store, const struct wr_now *now, struct wr_error *err);
 void wr_gaps_committed(struct wr_store *store, const struct wr_now *now);
@@ -479,6 +480,7 @@ WR_MUST_USE enum wr_result wr_counts_load(struct wr_store *store, struct wr_erro
 /* totals.c */
 /* A database was opened: the first ledger record is due at once. */
 void wr_totals_start(struct wr_store *store);
+int64_t wr_totals_due(const struct wr_store *store);
 /* Inside a transaction: the ledger record, if it is due and not in it already. */
 WR_MUST_USE enum wr_result wr_totals_put(struct wr_store *store, const struct wr_now *now, struct wr_error *err);
 void wr_totals_committed(struct wr_store *store, const struct wr_now *now);

@@ -47,8 +47,12 @@ void wr_totals_start(struct wr_store *store) {
     store->totals_due_ns = store->options.ledger_every_ns > 0 ? INT64_MIN : WR_NEVER_NS;
 }
 
+int64_t wr_totals_due(const struct wr_store *store) {
+    return wr_records_pause(store) ? WR_NEVER_NS : store->totals_due_ns;
+}
+
 enum wr_result wr_totals_put(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
-    if (store->txn.totals || store->totals_due_ns > now->boot_ns)
+    if (store->txn.totals || wr_totals_due(store) > now->boot_ns)
         return WR_OK;
     const int64_t cut = store->txn.next_seq;
     struct wr_records records;

@@ -214,6 +214,8 @@ static void see(struct store_told *told, const char *text, size_t len) {
     assert_true(len < sizeof json);
     memcpy(json, text, len);
     json[len] = '\0';
+    if (strncmp(json, "{\"cut\":", 7) == 0)
+        return; /* a ledger record */
     assert_int_equal(sscanf(json, "{\"reason\":\"%15[a-z]\"", told->reason), 1);
     told->records++;
     told->readings += number(json, "readings");

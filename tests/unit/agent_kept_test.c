@@ -109,7 +109,39 @@ static void behind_a_closed_channel_they_are_counted(void **state) {
     }
 }
 
-static struct wr_kept *filled(uint32_t series, uint32_t n, int64_t t0_ns) {
+/* The store's loop, without its thread, and a store that may be opened. */
+static struct store_fixture fixture;
+static struct wr_store_loop store;
+static struct wr_series_table *table;
+static uint32_t series;
+
+static void begin_store(void) {
+    store_fixture_init(&fixture);
+    assert_int_equal(wr_series_table_new(10, &table, NULL), WR_OK);
+    assert_int_equal(wr_series_intern(table, "a\0value", 8, &series), WR_OK);
+    memset(&store, 0, sizeof store);
+    store.path = fixture.directory;
+    store.series = table;
+    store.symbols = fixture.symbols;
+    store.raw_budget_bytes = 2000000;
+    store.keep_ns = 3600 * WR_NS_PER_S;
+    assert_int_equal(wr_store_loop_init(&store, 4, 16, NULL), WR_OK);
+}
+
+static void open_store(void) {
+    assert_int_equal(store_fixture_open(&fixture), WR_OK);
+    store.store = fixture.store;
+    store.state = WR_STORE_OPEN;
+}
+
+static void end_store(void) {
+    store.store = NULL; /* the fixture's */
+    wr_store_loop_fini(&store);
+    wr_series_table_free(table);
+    store_fixture_fini(&fixture);
+}
+
+static struct wr_kept *filled(uint32_t n, int64_t t0_ns) {
     struct wr_kept *kept;
     assert_int_equal(wr_kept_take(&engine.kept_pool, &kept), WR_OK);
     for (uint32_t i = 0; i < n; i++)
@@ -131,40 +163,25 @@ static uint64_t on_disk(const char *directory) {
 
 static void the_store_keeps_them_while_it_is_open(void **state) {
     (void)state;
-    struct store_fixture fixture;
-    static struct wr_store_loop store;
-    uint32_t series;
-    struct wr_series_table *table;
     const struct wr_now now = {.boot_ns = 5, .wall_ns = (int64_t)1770000000 * WR_NS_PER_S, .wall_trusted = true};
-    store_fixture_init(&fixture);
-    assert_int_equal(wr_series_table_new(10, &table, NULL), WR_OK);
-    assert_int_equal(wr_series_intern(table, "a\0value", 8, &series), WR_OK);
-    memset(&store, 0, sizeof store);
-    store.path = fixture.directory;
-    store.series = table;
-    store.symbols = fixture.symbols;
-    store.raw_budget_bytes = 2000000;
-    store.keep_ns = 3600 * WR_NS_PER_S;
+    begin_store();
     fixture.options.write_budget_bytes = 100000000;
-    assert_int_equal(wr_store_loop_init(&store, 4, 16, NULL), WR_OK);
     store.state = WR_STORE_WITHOUT;
-    wr_store_loop_keep(&store, filled(series, 10, now.wall_ns), &now);
+    wr_store_loop_keep(&store, filled(10, now.wall_ns), &now);
     assert_int_equal(store.raw_stats->missed, 10);
     assert_int_equal(on_disk(fixture.directory), 0);
-    assert_int_equal(store_fixture_open(&fixture), WR_OK);
-    store.store = fixture.store;
-    store.state = WR_STORE_OPEN;
+    open_store();
     wr_store_wrote(fixture.store, 0, &now); /* what the open itself wrote */
     const uint64_t spent = wr_store_stats(fixture.store)->write_spent_bytes;
-    wr_store_loop_keep(&store, filled(series, 20, now.wall_ns), &now);
+    wr_store_loop_keep(&store, filled(20, now.wall_ns), &now);
     assert_int_equal(on_disk(fixture.directory), 20);
     assert_int_equal(wr_store_stats(fixture.store)->write_spent_bytes, spent + 4096);
     assert_int_equal(store.raw_stats->written_bytes, 4096);
     wr_failing_io(0, EIO);
-    wr_store_loop_keep(&store, filled(series, 30, now.wall_ns), &now);
+    wr_store_loop_keep(&store, filled(30, now.wall_ns), &now);
     wr_failing_off();
     assert_int_equal(store.raw_stats->missed, 40);
-    wr_store_loop_keep(&store, filled(series, 40, now.wall_ns), &now);
+    wr_store_loop_keep(&store, filled(40, now.wall_ns), &now);
     assert_int_equal(on_disk(fixture.directory), 60);
     struct wr_now later = now;
     later.boot_ns += 120 * WR_NS_PER_S;
@@ -176,43 +193,25 @@ static void the_store_keeps_them_while_it_is_open(void **state) {
     assert_int_equal(on_disk(fixture.directory), 0);
     assert_int_equal(store.raw_stats->expired, 60);
     store.keep_ns = 0; /* a reload ends it: what still comes is nobody's */
-    wr_store_loop_keep(&store, filled(series, 5, now.wall_ns), &later);
+    wr_store_loop_keep(&store, filled(5, now.wall_ns), &later);
     later.boot_ns += 120 * WR_NS_PER_S;
     wr_store_loop_raw_turn(&store, &later);
     assert_true(store.raw_due_boot_ns == WR_NEVER_NS);
     assert_int_equal(store.raw_stats->missed, 40);
     for (int i = 0; i < WR_KEPT_POOL; i++)
-        (void)filled(series, 1, 0); /* all are back */
-    store.store = NULL;             /* the fixture's */
-    wr_store_loop_fini(&store);
-    wr_series_table_free(table);
-    store_fixture_fini(&fixture);
+        (void)filled(1, 0); /* all are back */
+    end_store();
 }
 
 /* Kept in 1970, put when the clock has been set: at the right time, and said to be corrected. */
 static void their_clock_is_set_on_the_way(void **state) {
     (void)state;
-    struct store_fixture fixture;
-    static struct wr_store_loop store;
-    uint32_t series;
-    struct wr_series_table *table;
     const struct wr_now now = {.boot_ns = 70 * WR_NS_PER_S, .wall_ns = (int64_t)1770000000 * WR_NS_PER_S, .wall_trusted = true};
-    store_fixture_init(&fixture);
+    begin_store();
     fixture.now = (struct wr_now){.boot_ns = 60 * WR_NS_PER_S, .wall_ns = 60 * WR_NS_PER_S};
-    assert_int_equal(store_fixture_open(&fixture), WR_OK);
-    assert_int_equal(wr_series_table_new(10, &table, NULL), WR_OK);
-    assert_int_equal(wr_series_intern(table, "a\0value", 8, &series), WR_OK);
-    memset(&store, 0, sizeof store);
-    store.path = fixture.directory;
-    store.series = table;
-    store.symbols = fixture.symbols;
-    store.raw_budget_bytes = 2000000;
-    store.keep_ns = 3600 * WR_NS_PER_S;
-    assert_int_equal(wr_store_loop_init(&store, 4, 16, NULL), WR_OK);
-    store.store = fixture.store;
-    store.state = WR_STORE_OPEN;
-    wr_store_loop_keep(&store, filled(series, 3, 65 * WR_NS_PER_S), &now);
-    wr_store_loop_keep(&store, filled(series, 3, now.wall_ns), &now);
+    open_store();
+    wr_store_loop_keep(&store, filled(3, 65 * WR_NS_PER_S), &now);
+    wr_store_loop_keep(&store, filled(3, now.wall_ns), &now);
     struct wr_history_walk walk = {.lane = WR_LANE_RAW, .from_ns = INT64_MIN, .to_ns = INT64_MAX};
     struct wr_segment_head heads[WR_HISTORY_HEADS];
     uint32_t n;
@@ -222,10 +221,7 @@ static void their_clock_is_set_on_the_way(void **state) {
     assert_int_equal(heads[0].time_quality, WR_TIME_CORRECTED);
     assert_int_equal(heads[1].t0_ns, now.wall_ns);
     assert_int_equal(heads[1].time_quality, WR_TIME_TRUSTED);
-    store.store = NULL;
-    wr_store_loop_fini(&store);
-    wr_series_table_free(table);
-    store_fixture_fini(&fixture);
+    end_store();
 }
 
 static void without_memory_there_is_no_pool(void **state) {

@@ -816,25 +816,25 @@ static void all_of_the_beginning_are_forbidden(struct suspects *suspects, int64_
         session(&suspects->bench, WR_SESSION_DELIVERED, id, 0);
 }
 
+static void suspects_beside(struct suspects *suspects, enum wr_lane lane, int64_t n) {
+    struct wr_uplink_reply reply = {.kind = WR_UPLINK_AVAILABLE, .lane = lane, .seq = n};
+    suspects_open(suspects, n, -1);
+    suspects->others = true;
+    suspects->lane = lane;
+    wr_uplink_on_store(suspects->bench.uplink, &suspects->bench.now, &reply, 0, WR_OK);
+}
+
 static void windows_have_their_lane_and_gaps_their_topic(void **state) {
     (void)state;
     struct suspects suspects;
-    suspects_open(&suspects, 60, -1);
-    suspects.others = true;
-    suspects.lane = WR_LANE_CHANGES;
-    struct wr_uplink_reply changes = {.kind = WR_UPLINK_AVAILABLE, .lane = WR_LANE_CHANGES, .seq = 60};
-    wr_uplink_on_store(suspects.bench.uplink, &suspects.bench.now, &changes, 0, WR_OK);
+    suspects_beside(&suspects, WR_LANE_CHANGES, 60);
     suspects_meet(&suspects, 1800, all_of_the_beginning_are_forbidden);
     assert_true(n_parked(&suspects) > 0);
     for (int64_t seq = 61; seq <= 140; seq++)
         assert_true(suspects.acked[seq]);
     wr_uplink_free(suspects.bench.uplink);
 
-    suspects_open(&suspects, 60, -1);
-    suspects.others = true;
-    suspects.lane = WR_LANE_ALARMS;
-    struct wr_uplink_reply gaps = {.kind = WR_UPLINK_AVAILABLE, .lane = WR_LANE_ALARMS, .seq = 60};
-    wr_uplink_on_store(suspects.bench.uplink, &suspects.bench.now, &gaps, 0, WR_OK);
+    suspects_beside(&suspects, WR_LANE_ALARMS, 60);
     suspects_meet(&suspects, 1800, all_of_the_beginning_are_forbidden);
     assert_true(n_parked(&suspects) == 60 - WR_UPLINK_REFUSED + 1 || n_parked(&suspects) == 60 - WR_UPLINK_REFUSED);
     wr_uplink_free(suspects.bench.uplink);

@@ -40,30 +40,11 @@ static void remove_directory(void) {
 static enum wr_result run(struct receive_bed *bed, const char *instance, struct wr_error *err) {
     char quarantine[300];
     struct wr_receive_sink sink;
-    struct wr_receiver receiver;
     snprintf(quarantine, sizeof quarantine, "%s/.quarantine", directory);
     const struct wr_file_sink_options files = {
         .directory = directory, .instance = instance, .format = WR_RENDER_JSON, .rotate_bytes = 2000, .rotate_ns = 3600 * WR_NS_PER_S};
     WR_TRY(wr_file_sink_new(&files, &sink, err));
-    const struct wr_receiver_options options = {.feed = &receive_bed_feed,
-                                                .feed_self = bed,
-                                                .sink = sink,
-                                                .prefix = "weir/1",
-                                                .quarantine = quarantine,
-                                                .quarantine_max_bytes = 1 << 20,
-                                                .batch_messages = 5,
-                                                .batch_bytes = 1 << 20,
-                                                .batch_delay_ns = WR_NS_PER_S,
-                                                .retry_max_ns = WR_NS_PER_MS,
-                                                .clock = wr_clock_real(),
-                                                .stop_fd = -1};
-    enum wr_result result = wr_receiver_init(&receiver, &options, err);
-    if (result == WR_OK) {
-        result = wr_receiver_run(&receiver, err);
-        wr_receiver_fini(&receiver);
-    }
-    sink.ops->close(sink.self);
-    return result == WR_CLOSED ? WR_OK : result;
+    return receive_bed_run(bed, sink, quarantine, 1 << 20, err);
 }
 
 /* The same in a child, which may crash. Returns its exit code. */

@@ -28,26 +28,8 @@ static void start(struct receive_bed *bed, unsigned n) {
 
 static enum wr_result run(struct receive_bed *bed, struct wr_error *err) {
     struct wr_receive_sink sink;
-    struct wr_receiver receiver;
     WR_TRY(wr_postgres_sink_new(&postgres_bed, &sink, err));
-    const struct wr_receiver_options options = {.feed = &receive_bed_feed,
-                                                .feed_self = bed,
-                                                .sink = sink,
-                                                .prefix = "weir/1",
-                                                .quarantine = "/nowhere",
-                                                .batch_messages = 5,
-                                                .batch_bytes = 1 << 20,
-                                                .batch_delay_ns = WR_NS_PER_S,
-                                                .retry_max_ns = WR_NS_PER_MS,
-                                                .clock = wr_clock_real(),
-                                                .stop_fd = -1};
-    enum wr_result result = wr_receiver_init(&receiver, &options, err);
-    if (result == WR_OK) {
-        result = wr_receiver_run(&receiver, err);
-        wr_receiver_fini(&receiver);
-    }
-    sink.ops->close(sink.self);
-    return result == WR_CLOSED ? WR_OK : result;
+    return receive_bed_run(bed, sink, "/nowhere", 0, err);
 }
 
 static void check_rows(const struct receive_bed *bed) {

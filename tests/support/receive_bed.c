@@ -164,3 +164,27 @@ static void bed_wake(void *self) {
 }
 
 const struct wr_receive_feed_ops receive_bed_feed = {bed_receive, bed_acknowledge, bed_wake};
+
+enum wr_result receive_bed_run(struct receive_bed *bed, struct wr_receive_sink sink, const char *quarantine, uint64_t quarantine_max_bytes,
+                               struct wr_error *err) {
+    struct wr_receiver receiver;
+    const struct wr_receiver_options options = {.feed = &receive_bed_feed,
+                                                .feed_self = bed,
+                                                .sink = sink,
+                                                .prefix = "weir/1",
+                                                .quarantine = quarantine,
+                                                .quarantine_max_bytes = quarantine_max_bytes,
+                                                .batch_messages = 5,
+                                                .batch_bytes = 1 << 20,
+                                                .batch_delay_ns = WR_NS_PER_S,
+                                                .retry_max_ns = WR_NS_PER_MS,
+                                                .clock = wr_clock_real(),
+                                                .stop_fd = -1};
+    enum wr_result result = wr_receiver_init(&receiver, &options, err);
+    if (result == WR_OK) {
+        result = wr_receiver_run(&receiver, err);
+        wr_receiver_fini(&receiver);
+    }
+    sink.ops->close(sink.self);
+    return result == WR_CLOSED ? WR_OK : result;
+}

@@ -44,5 +44,8 @@ struct wr_subscriber_message receive_bed_message(const struct receive_bed *bed, 
 bool receive_bed_all_acknowledged(const struct receive_bed *bed);
 
 extern const struct wr_receive_feed_ops receive_bed_feed; /* self: struct receive_bed */
+/* A receiver reads all of it into this sink, in batches of five, and closes it. WR_OK: it came to the end; prefix weir/1. */
+enum wr_result receive_bed_run(struct receive_bed *bed, struct wr_receive_sink sink, const char *quarantine, uint64_t quarantine_max_bytes,
+                               struct wr_error *err);
 
 #endif

@@ -24,8 +24,10 @@ static const char head[] =
     "unit.\n"
     "- A relative path resolves against the directory of the configuration file.\n"
     "- SIGHUP reads the file again: sources, windows, rules, uplink and http that did not change keep running. A change of `node`, "
-    "`store`\n"
-    "  or `control` needs a restart; then the reload is refused and nothing changes. A file with an error changes nothing.\n";
+    "`store`,\n"
+    "  `control`, or of `max_series`, `max_symbols` or `worker_threads` in `limits` needs a restart; then the reload is refused and "
+    "nothing\n"
+    "  changes. A file with an error changes nothing.\n";
 
 static enum wr_result write_default(struct wr_buf *into, const struct wr_yaml_field *field) {
     if (field->required)

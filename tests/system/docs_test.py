@@ -13,6 +13,8 @@ import lab as laboratory  # noqa: E402
 from lab import ROOT  # noqa: E402
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FOLDERS = ["core", "rules", "store", "transport", "agent"]
+TEXTS = [*PAGES, *sorted({*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("agent/*/README.md")} - {ROOT / "README.md", ROOT / "CHANGELOG.md"})]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 RULES = re.compile(r"^(weir|tables|points|schedules|derive|rules|defaults|suppress|groups|tests):(?! \[)", re.MULTILINE)
 NODE = "node: {id: gw-7}\n"
@@ -89,11 +91,33 @@ def test_shipped_files(lab):
         check(lab, lab.directory, file.name)
 
 
+def anchors(page):
+    """What a link may name behind #: each heading, in small letters, without signs."""
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_links(_lab):
-    for page in [*PAGES, *ROOT.glob("*.md"), *ROOT.glob("*/README.md")]:
-        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-            if "://" not in target:
-                assert (page.parent / target).exists(), f"{page.name} leads to {target}, which is not there"
+    for page in TEXTS:
+        for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]*))?\)", page.read_text()):
+            if "://" in target:
+                continue
+            leads_to = page.parent / target if target else page
+            assert leads_to.exists(), f"{page.name} leads to {target}, which is not there"
+            assert not anchor or anchor in anchors(leads_to), f"{page.name} leads to {target}#{anchor}, which is not there"
+
+
+def test_names(_lab):
+    """What is renamed or goes away is not left behind in the texts: names of metrics, and paths of tests, packaging and docs."""
+    known = {"weir_certificate_expires_soon", "tests/sim/sim"}  # of a rule that is put together; of the build
+    for source in [ROOT / "CMakeLists.txt", *(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.[ch]"))]:
+        known.update(re.findall(r"weir_[a-z0-9_]+", source.read_text()))
+    for page in TEXTS:
+        text = page.read_text()
+        for name in re.findall(r"\bweir_[a-z0-9_]*[a-z0-9]\b", text):
+            assert name in known, f"{page.name} speaks of {name}, which is not there"
+        for path in re.findall(r"(?<![\w/.-])(?:tests|packaging|docs)/[\w/.-]*\w", text):
+            assert path in known or (ROOT / path).exists(), f"{page.name} speaks of {path}, which is not there"
 
 
 def shell(lab, script):

@@ -259,14 +259,8 @@ static void test_audit(void **state) {
     assert_int_equal(store_fixture_open(&audited), WR_OK);
     for (int i = 0; i < 3; i++)
         store_fixture_segment(&audited, 1, 10, 2);
-    wr_store_abandon(audited.store); /* unclean: the WAL is read too */
-    audited.store = NULL;
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", audited.directory, WR_STORE_FILE);
-    FILE *placeholder = fopen(path, "w"); /* that there is a store, is asked of the system */
-    assert_non_null(placeholder);
-    fputs("not empty: that would be a damaged one", placeholder);
-    fclose(placeholder);
+    store_fixture_abandon(&audited); /* unclean: the WAL is read too */
+    store_fixture_placeholder(&audited);
     for (size_t i = 0; i < sizeof audits / sizeof audits[0]; i++)
         for_each_call(&audits[i], audit_once);
     store_fixture_fini(&audited);

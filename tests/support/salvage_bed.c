@@ -37,9 +37,7 @@ void salvage_bed_must(enum wr_result result) {
 }
 
 const char *salvage_bed_file(const char *name) {
-    static char path[512];
-    snprintf(path, sizeof path, "%s/%s", salvage.fixture.directory, name);
-    return path;
+    return store_fixture_path(&salvage.fixture, name);
 }
 
 bool salvage_bed_exists(const char *name) {

@@ -143,9 +143,7 @@ void store_fixture_noise(struct store_fixture *fixture, uint32_t from, struct wr
 
 void store_fixture_take(struct store_fixture *fixture) {
     uint32_t taken = 0;
-    enum wr_result result = wr_store_take(fixture->store, &fixture->handover, 0, &fixture->now, &taken, &fixture->err);
-    if (result != WR_OK)
-        fail_msg("%s", fixture->err.text);
+    store_fixture_must(fixture, wr_store_take(fixture->store, &fixture->handover, 0, &fixture->now, &taken, &fixture->err));
     assert_int_equal(taken, fixture->handover.n);
     fixture->handover.n = 0;
 }
@@ -153,21 +151,29 @@ void store_fixture_take(struct store_fixture *fixture) {
 void store_fixture_segment(struct store_fixture *fixture, uint32_t account, uint32_t n, uint64_t readings) {
     store_fixture_fill(fixture, account, n, readings);
     store_fixture_take(fixture);
-    if (wr_store_flush(fixture->store, &fixture->now, &fixture->err) != WR_OK)
-        fail_msg("%s", fixture->err.text);
+    store_fixture_must(fixture, wr_store_flush(fixture->store, &fixture->now, &fixture->err));
+}
+
+const char *store_fixture_path(const struct store_fixture *fixture, const char *name) {
+    static char path[1024];
+    snprintf(path, sizeof path, "%s/%s", fixture->directory, name);
+    return path;
+}
+
+void store_fixture_placeholder(const struct store_fixture *fixture) {
+    FILE *file = fopen(store_fixture_path(fixture, WR_STORE_FILE), "w");
+    assert_non_null(file);
+    fputs("not empty: that would be a damaged one", file);
+    fclose(file);
 }
 
 void store_fixture_forget_wal(struct store_fixture *fixture) {
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s-wal", fixture->directory, WR_STORE_FILE);
-    assert_int_equal(unlink(path), 0);
+    assert_int_equal(unlink(store_fixture_path(fixture, WR_STORE_FILE "-wal")), 0);
 }
 
 void store_fixture_scribble(struct store_fixture *fixture, off_t at, size_t len) {
-    char path[512];
     char bytes[4096];
-    snprintf(path, sizeof path, "%s/%s", fixture->directory, WR_STORE_FILE);
-    int fd = open(path, O_WRONLY);
+    int fd = open(store_fixture_path(fixture, WR_STORE_FILE), O_WRONLY);
     assert_true(fd >= 0);
     memset(bytes, 0xA5, sizeof bytes);
     for (; len > 0; len -= len < sizeof bytes ? len : sizeof bytes) {

@@ -66,6 +66,10 @@ void store_fixture_noise(struct store_fixture *fixture, uint32_t from, struct wr
 void store_fixture_take(struct store_fixture *fixture);
 /* fill, take, flush: one segment. */
 void store_fixture_segment(struct store_fixture *fixture, uint32_t account, uint32_t n, uint64_t readings);
+/* A path in its directory, until the next call. */
+const char *store_fixture_path(const struct store_fixture *fixture, const char *name);
+/* The database is on a disk of fault_vfs.h: a file for those who ask the system whether there is one, or rename it. */
+void store_fixture_placeholder(const struct store_fixture *fixture);
 /* After a clean stop everything stands in the database; the WAL still has copies, which would heal it. */
 void store_fixture_forget_wal(struct store_fixture *fixture);
 /* Overwrites bytes of the database file. */

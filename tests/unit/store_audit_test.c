@@ -17,8 +17,7 @@ static struct wr_store_recount recount;
 static bool clean;
 
 static void must(enum wr_result result) {
-    if (result != WR_OK)
-        fail_msg("%s: %s", wr_result_name(result), fixture.err.text);
+    store_fixture_must(&fixture, result);
 }
 
 /* Six segments of 100 readings, of which the second and third are delivered, in a store that is closed. */
@@ -60,10 +59,8 @@ static enum wr_result audit(struct wr_account_balance *ret_windows) {
 }
 
 static void change(const char *sql) {
-    char path[512];
     sqlite3 *database;
-    snprintf(path, sizeof path, "%s/%s", fixture.directory, WR_STORE_FILE);
-    assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+    assert_int_equal(sqlite3_open(store_fixture_path(&fixture, WR_STORE_FILE), &database), SQLITE_OK);
     assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
     assert_true(sqlite3_changes(database) > 0);
     sqlite3_close(database);
@@ -162,12 +159,9 @@ static uint64_t audit_all(void) {
 /* As it is, and where it was killed on the way to version 2. */
 static void of_version_1(void **state) {
     (void)state;
-    char path[512];
     static char bytes[1 << 17];
-    snprintf(path, sizeof path, "%s/%s-wal", fixture.directory, WR_STORE_FILE);
-    (void)remove(path);
-    path[strlen(path) - strlen("-wal")] = 0;
-    FILE *from = fopen(WEIR_TEST_DATA "/store/outbox-v1.db", "r"), *to = fopen(path, "w");
+    (void)remove(store_fixture_path(&fixture, WR_STORE_FILE "-wal"));
+    FILE *from = fopen(WEIR_TEST_DATA "/store/outbox-v1.db", "r"), *to = fopen(store_fixture_path(&fixture, WR_STORE_FILE), "w");
     assert_true(from && to);
     const size_t len = fread(bytes, 1, sizeof bytes, from);
     assert_true(len < sizeof bytes && fwrite(bytes, 1, len, to) == len);

@@ -42,14 +42,11 @@ static int teardown(void **state) {
 }
 
 static void must(enum wr_result result) {
-    if (result != WR_OK)
-        fail_msg("%s: %s", wr_result_name(result), fixture.err.text);
+    store_fixture_must(&fixture, result);
 }
 
 static const char *file(const char *name) {
-    static char path[512];
-    snprintf(path, sizeof path, "%s/%s", fixture.directory, name);
-    return path;
+    return store_fixture_path(&fixture, name);
 }
 
 static void open_store(void) {
@@ -57,9 +54,7 @@ static void open_store(void) {
 }
 
 static void close_store(void) {
-    struct wr_store *store = fixture.store;
-    fixture.store = NULL;
-    must(wr_store_close(store, &fixture.now, &fixture.err));
+    store_fixture_close(&fixture);
     store_fixture_forget_wal(&fixture);
 }
 

@@ -32,20 +32,11 @@ static int teardown(void **state) {
 }
 
 static void must(enum wr_result result) {
-    if (result != WR_OK)
-        fail_msg("%s: %s", wr_result_name(result), fixture.err.text);
-}
-
-static void close_store(void) {
-    struct wr_store *store = fixture.store;
-    fixture.store = NULL;
-    must(wr_store_close(store, &fixture.now, &fixture.err));
+    store_fixture_must(&fixture, result);
 }
 
 static const char *file(const char *name) {
-    static char path[512];
-    snprintf(path, sizeof path, "%s/%s", fixture.directory, name);
-    return path;
+    return store_fixture_path(&fixture, name);
 }
 
 static void open_without(void) {
@@ -84,7 +75,7 @@ static void takes_and_forgets(void **state) {
     for (int lane = 0; lane < WR_LANES; lane++)
         assert_int_equal(wr_store_next(fixture.store, (enum wr_lane)lane, 0, INT64_MAX, &fixture.now, &segment, &fixture.err), WR_EMPTY);
     assert_int_equal(wr_store_snap_put(fixture.store, WR_SNAP_MEMORY, 1, "x", 1, &fixture.now), WR_IO);
-    close_store();
+    store_fixture_close(&fixture);
     assert_int_equal(access(file(WR_STORE_FILE), F_OK), -1); /* it made nothing */
 }
 
@@ -118,7 +109,7 @@ static void its_books_are_added_to_those_on_disk(void **state) {
     assert_int_equal(wr_balance_held(&windows), 100);
     store_fixture_segment(&fixture, 1, 4, 10); /* numbers of accounts mean the same as before */
     assert_int_equal(attach(), WR_INVALID);
-    close_store();
+    store_fixture_close(&fixture);
 
     must(store_fixture_open(&fixture));
     windows = store_fixture_balance(&fixture, 1);
@@ -171,7 +162,7 @@ static void whatever_the_disk_refuses(void **state) {
         const struct wr_account_balance windows = store_fixture_balance(&fixture, 1);
         assert_int_equal(windows.books[WR_BOOK_DROPPED_STORE], 30);
         assert_int_equal(wr_balance_held(&windows), 30);
-        close_store();
+        store_fixture_close(&fixture);
         wr_fault_vfs_free(disk);
     }
     assert_true(n > 50);
@@ -191,7 +182,7 @@ static void without_memory(void **state) {
         if (result != WR_OK)
             must(attach());
         assert_int_equal(store_fixture_balance(&fixture, 1).books[WR_BOOK_DROPPED_STORE], 30 * (uint64_t)(n + 1));
-        close_store();
+        store_fixture_close(&fixture);
     }
 }
 
@@ -231,14 +222,14 @@ static void a_name_is_given_once(void **state) {
         fixture.now.wall_ns = i == 0 ? INT64_C(1772000000) * WR_NS_PER_S : 12 * WR_NS_PER_S;
         must(store_fixture_open(&fixture));
         store_fixture_segment(&fixture, 1, 10, 10);
-        close_store();
+        store_fixture_close(&fixture);
         scribble();
         must(store_fixture_open(&fixture));
         assert_true(fixture.report.quarantined && !fixture.report.aside_newer);
         snprintf(names[i], sizeof names[i], "%s", fixture.report.aside);
         assert_int_equal(access(file(names[i]), F_OK), 0);
         assert_int_equal(count(WR_STORE_FILE ".corrupt-", &bytes), i == 0 ? 1 : 2);
-        close_store();
+        store_fixture_close(&fixture);
     }
     assert_string_equal(names[1], WR_STORE_FILE ".corrupt-12");
     assert_string_equal(names[2], WR_STORE_FILE ".corrupt-12-1");
@@ -259,7 +250,7 @@ static void what_a_later_version_made_is_kept(void **state) {
     must(store_fixture_open(&fixture));
     const uint64_t epoch = wr_store_epoch(fixture.store);
     store_fixture_segment(&fixture, 1, 10, 10);
-    close_store();
+    store_fixture_close(&fixture);
     of_a_later_version();
     for (int i = 0; i < 2; i++) {
         must(store_fixture_open(&fixture));
@@ -267,14 +258,14 @@ static void what_a_later_version_made_is_kept(void **state) {
         assert_int_equal(strncmp(fixture.report.aside, WR_STORE_FILE ".newer-", strlen(WR_STORE_FILE ".newer-")), 0);
         assert_int_equal(store_fixture_balance(&fixture, 1).books[WR_BOOK_TAKEN], 0);
         assert_true(wr_store_epoch(fixture.store) != epoch);
-        close_store();
+        store_fixture_close(&fixture);
         if (i == 0)
             of_a_later_version();
     }
     assert_int_equal(count(WR_STORE_FILE ".newer-", &before), 2);
     must(store_fixture_open(&fixture));
     store_fixture_segment(&fixture, 1, 10, 10);
-    close_store();
+    store_fixture_close(&fixture);
     scribble();
     must(store_fixture_open(&fixture)); /* a broken one lies beside them, too */
     assert_int_equal(count(WR_STORE_FILE ".corrupt-", &after), 1);
@@ -293,7 +284,7 @@ static void the_oldest_makes_room_first(void **state) {
                                         WR_STORE_FILE ".corrupt-1700000000-10"};
     uint64_t bytes;
     must(store_fixture_open(&fixture));
-    close_store();
+    store_fixture_close(&fixture);
     for (size_t i = 1; i < 3; i++) {
         int fd = open(file(names[i]), O_WRONLY | O_CREAT, 0600);
         assert_true(fd >= 0 && ftruncate(fd, 600 << 10) == 0);
@@ -317,7 +308,7 @@ static void a_large_one_goes_in_pieces(void **state) {
     const int fd = open(file(name), O_WRONLY | O_CREAT, 0600);
     assert_true(fd >= 0 && ftruncate(fd, 9 << 20) == 0);
     close(fd);
-    close_store();
+    store_fixture_close(&fixture);
     assert_int_equal(unlink(file(WR_STORE_FILE)), 0);
     (void)unlink(file(WR_STORE_FILE "-wal"));
     must(store_fixture_open(&fixture));

@@ -19,11 +19,6 @@
 
 #define KILLS 25
 
-static void must(struct store_fixture *fixture, enum wr_result result) {
-    if (result != WR_OK)
-        fail_msg("%s: %s", wr_result_name(result), fixture->err.text);
-}
-
 /* The child: appends and acknowledges until it is killed; after each commit it says through the pipe how many readings are on disk. */
 static void work_until_killed(struct store_fixture *fixture, int pipe_fd) {
     if (store_fixture_open(fixture) != WR_OK)
@@ -56,8 +51,8 @@ static void test_nothing_committed_is_lost_by_kill(void **state) {
     (void)state;
     struct store_fixture fixture;
     store_fixture_init(&fixture);
-    must(&fixture, store_fixture_open(&fixture));
-    must(&fixture, wr_store_close(fixture.store, &fixture.now, &fixture.err));
+    store_fixture_must(&fixture, store_fixture_open(&fixture));
+    store_fixture_must(&fixture, wr_store_close(fixture.store, &fixture.now, &fixture.err));
     fixture.store = NULL;
     uint64_t stored_before = 0;
     for (int k = 0; k < KILLS; k++) {
@@ -81,16 +76,16 @@ static void test_nothing_committed_is_lost_by_kill(void **state) {
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_true(WIFSIGNALED(status));
         close(ends[0]);
-        must(&fixture, store_fixture_open(&fixture));
+        store_fixture_must(&fixture, store_fixture_open(&fixture));
         assert_true(fixture.report.unclean && !fixture.report.quarantined);
         while (wr_store_due(fixture.store) == 0)
-            must(&fixture, wr_store_tick(fixture.store, &fixture.now, &fixture.err));
+            store_fixture_must(&fixture, wr_store_tick(fixture.store, &fixture.now, &fixture.err));
         assert_int_equal(atomic_load(&wr_store_stats(fixture.store)->bad_segments), 0);
         struct wr_account_balance balance = store_fixture_balance(&fixture, 1);
         assert_true(balance.books[WR_BOOK_STORED] >= stored_before + said);
         assert_true(balance.books[WR_BOOK_TAKEN] >= balance.books[WR_BOOK_STORED]);
         stored_before = balance.books[WR_BOOK_STORED];
-        must(&fixture, wr_store_close(fixture.store, &fixture.now, &fixture.err));
+        store_fixture_must(&fixture, wr_store_close(fixture.store, &fixture.now, &fixture.err));
         fixture.store = NULL;
     }
     store_fixture_fini(&fixture);
@@ -125,7 +120,7 @@ static void live_on_a_full_disk(bool merges) {
         store_fixture_fini(&fixture);
         _exit(77);
     }
-    must(&fixture, store_fixture_open(&fixture));
+    store_fixture_must(&fixture, store_fixture_open(&fixture));
     fill_disk(fixture.directory);
     const struct wr_store_stats *stats = wr_store_stats(fixture.store);
     for (int i = 0; i < 3000; i++) {
@@ -135,16 +130,17 @@ static void live_on_a_full_disk(bool merges) {
         store_fixture_take(&fixture);
         struct wr_segment segment;
         if (i % 10 == 0 && wr_store_next(fixture.store, WR_LANE_WINDOWS, 0, INT64_MAX, &fixture.now, &segment, &fixture.err) == WR_OK) {
-            must(&fixture, wr_store_ack(fixture.store, WR_LANE_WINDOWS, segment.seq, segment.seq, &fixture.now, &fixture.err));
+            store_fixture_must(&fixture,
+                               wr_store_ack(fixture.store, WR_LANE_WINDOWS, segment.seq, segment.seq, &fixture.now, &fixture.err));
             wr_segment_free(&segment);
         }
     }
     assert_int_equal(atomic_load(&stats->commit_failures), 0);
     assert_true(merges ? atomic_load(&stats->merged_segments) > 100 : atomic_load(&stats->evicted_segments) > 100);
     struct wr_account_balance balance = store_fixture_balance(&fixture, 1);
-    must(&fixture, wr_store_close(fixture.store, &fixture.now, &fixture.err));
+    store_fixture_must(&fixture, wr_store_close(fixture.store, &fixture.now, &fixture.err));
     fixture.store = NULL;
-    must(&fixture, store_fixture_open(&fixture)); /* also the start needs no room */
+    store_fixture_must(&fixture, store_fixture_open(&fixture)); /* also the start needs no room */
     assert_true(store_fixture_balance(&fixture, 1).books[WR_BOOK_TAKEN] == balance.books[WR_BOOK_TAKEN]);
     wr_store_abandon(fixture.store);
     fixture.store = NULL;
@@ -183,17 +179,17 @@ static void test_no_room_from_the_start(void **state) {
     struct store_fixture fixture;
     store_fixture_init(&fixture);
     fixture.options.free_floor_bytes = UINT64_MAX / 2; /* everything is below the floor: nothing is reserved */
-    must(&fixture, store_fixture_open(&fixture));
+    store_fixture_must(&fixture, store_fixture_open(&fixture));
     assert_true(fixture.report.reserved_bytes < fixture.options.budget_bytes);
     uint32_t taken;
     store_fixture_fill(&fixture, 1, 256, 3);
-    must(&fixture, wr_store_take(fixture.store, &fixture.handover, 0, &fixture.now, &taken, &fixture.err));
+    store_fixture_must(&fixture, wr_store_take(fixture.store, &fixture.handover, 0, &fixture.now, &taken, &fixture.err));
     assert_int_equal(wr_store_flush(fixture.store, &fixture.now, &fixture.err), WR_FULL); /* said, not lost */
     assert_int_equal(store_fixture_balance(&fixture, 1).open, 768);
     wr_store_abandon(fixture.store);
     fixture.store = NULL;
     fixture.options.free_floor_bytes = 0;
-    must(&fixture, store_fixture_open(&fixture)); /* there is room now */
+    store_fixture_must(&fixture, store_fixture_open(&fixture)); /* there is room now */
     assert_true(fixture.report.reserved_bytes + 65536 > fixture.options.budget_bytes);
     store_fixture_fini(&fixture);
 }
@@ -225,7 +221,7 @@ static void test_a_fresh_store_has_a_copy_of_its_first_page(void **state) {
             fixture.counts[1] = (struct wr_account_count){1, WR_BOOK_DROPPED_LATE, 1};
             fixture.handover.n_counts = 2;
             store_fixture_take(&fixture);
-            must(&fixture, wr_store_flush(fixture.store, &fixture.now, &fixture.err));
+            store_fixture_must(&fixture, wr_store_flush(fixture.store, &fixture.now, &fixture.err));
         }
         assert_true(opened != WR_OK || has_copy_of_page_one(&fixture));
         store_fixture_fini(&fixture);

@@ -33,15 +33,6 @@ static int setup(void **state) {
     return 0;
 }
 
-static void path_of(const struct store_fixture *fixture, char path[512]) {
-    snprintf(path, 512, "%s/%s", fixture->directory, WR_STORE_FILE);
-}
-
-static void must(struct store_fixture *fixture, enum wr_result result) {
-    if (result != WR_OK)
-        fail_msg("%s: %s", wr_result_name(result), fixture->err.text);
-}
-
 static void check_unsent(struct store_fixture *fixture) {
     size_t i = 0;
     uint64_t bytes[WR_LANES] = {0};
@@ -70,7 +61,7 @@ static void check_unsent(struct store_fixture *fixture) {
     assert_int_equal(atomic_load(&stats->history_segments), 4);
     for (int64_t seq = 2; seq <= 7; seq += 5) { /* history came along */
         struct wr_segment segment;
-        must(fixture, wr_store_get(fixture->store, seq, &segment, &fixture->err));
+        store_fixture_must(fixture, wr_store_get(fixture->store, seq, &segment, &fixture->err));
         wr_segment_free(&segment);
     }
 }
@@ -92,7 +83,7 @@ static void check_books(struct store_fixture *fixture) {
     assert_int_equal(balance.books[WR_BOOK_DELIVERED], 5);
     assert_int_equal(store_fixture_balance(fixture, 2).books[WR_BOOK_DROPPED_CRASH], 9);
     int snaps = 0;
-    must(fixture, wr_store_snaps(fixture->store, WR_SNAP_ALARM, count_snap, &snaps, &fixture->err));
+    store_fixture_must(fixture, wr_store_snaps(fixture->store, WR_SNAP_ALARM, count_snap, &snaps, &fixture->err));
     assert_int_equal(snaps, 1);
 }
 
@@ -100,9 +91,7 @@ static void test_version_1_goes_on(void **state) {
     (void)state;
     struct store_fixture fixture;
     store_fixture_init(&fixture);
-    char path[512];
-    path_of(&fixture, path);
-    FILE *file = fopen(path, "w");
+    FILE *file = fopen(store_fixture_path(&fixture, WR_STORE_FILE), "w");
     assert_non_null(file);
     assert_int_equal(fwrite(old_store, 1, old_len, file), old_len);
     fclose(file);
@@ -111,25 +100,26 @@ static void test_version_1_goes_on(void **state) {
     bool clean;
     uint64_t epoch;
     struct wr_store_recount recount;
-    must(&fixture, wr_store_audit(fixture.directory, &balances, &n, &clean, &epoch, &recount, &fixture.err)); /* before: as it is */
+    store_fixture_must(&fixture,
+                       wr_store_audit(fixture.directory, &balances, &n, &clean, &epoch, &recount, &fixture.err)); /* before: as it is */
     assert_true(!clean && epoch == EPOCH && n == STORE_ACCOUNTS);
     free(balances);
-    must(&fixture, store_fixture_open(&fixture));
+    store_fixture_must(&fixture, store_fixture_open(&fixture));
     assert_true(fixture.report.unclean && !fixture.report.fresh && !fixture.report.quarantined);
     assert_int_equal(fixture.report.crash_readings, 9);
     assert_int_equal(wr_store_live_from(fixture.store), 23); /* up to 22 were offered */
     check_books(&fixture);
     while (wr_store_due(fixture.store) == 0)
-        must(&fixture, wr_store_tick(fixture.store, &fixture.now, &fixture.err));
+        store_fixture_must(&fixture, wr_store_tick(fixture.store, &fixture.now, &fixture.err));
     assert_int_equal(atomic_load(&wr_store_stats(fixture.store)->bad_segments), 0);
     check_unsent(&fixture);
     for (size_t i = 0; i < sizeof unsent / sizeof unsent[0]; i++)
-        must(&fixture, wr_store_ack(fixture.store, unsent[i].lane, unsent[i].seq, unsent[i].seq, &fixture.now, &fixture.err));
+        store_fixture_must(&fixture, wr_store_ack(fixture.store, unsent[i].lane, unsent[i].seq, unsent[i].seq, &fixture.now, &fixture.err));
     assert_int_equal(store_fixture_balance(&fixture, 1).books[WR_BOOK_DELIVERED], 1990);
     store_fixture_segment(&fixture, 1, 10, 10);
     wr_store_abandon(fixture.store);
     fixture.store = NULL;
-    must(&fixture, store_fixture_open(&fixture));
+    store_fixture_must(&fixture, store_fixture_open(&fixture));
     assert_int_equal(store_fixture_balance(&fixture, 1).books[WR_BOOK_DELIVERED], 1990);
     assert_int_equal(atomic_load(&wr_store_stats(fixture.store)->unacked_segments[WR_LANE_WINDOWS]), 1);
     assert_int_equal(wr_store_newest(fixture.store, WR_LANE_WINDOWS), 23);
@@ -139,11 +129,9 @@ static void test_version_1_goes_on(void **state) {
 /* The first opening ends at call number n of the disk; true: it did not come so far. */
 static bool interrupted(long n, enum wr_fault_kind kind, enum wr_fault_kept kept) {
     struct store_fixture fixture;
-    char path[512];
     store_fixture_init(&fixture);
     struct wr_fault_vfs *disk = wr_fault_vfs_new((uint64_t)n);
-    path_of(&fixture, path);
-    wr_fault_vfs_put(disk, path, old_store, old_len);
+    wr_fault_vfs_put(disk, store_fixture_path(&fixture, WR_STORE_FILE), old_store, old_len);
     fixture.options.vfs = wr_fault_vfs_name(disk);
     wr_fault_vfs_plan(disk, &(struct wr_fault_plan){.kind = kind, .calls = WR_FAULT_WRITE | WR_FAULT_SYNC, .at = n});
     enum wr_result result = store_fixture_open(&fixture);
@@ -152,7 +140,7 @@ static bool interrupted(long n, enum wr_fault_kind kind, enum wr_fault_kept kept
     wr_store_abandon(fixture.store);
     fixture.store = NULL;
     wr_fault_vfs_power(disk, kept);
-    must(&fixture, store_fixture_open(&fixture));
+    store_fixture_must(&fixture, store_fixture_open(&fixture));
     assert_false(fixture.report.fresh || fixture.report.quarantined);
     check_unsent(&fixture);
     check_books(&fixture);

@@ -259,12 +259,9 @@ static void test_evicts_history_first_alarms_last(void **state) {
     assert_int_equal(next(fixture, WR_LANE_ALARMS, 0), 1);
     assert_int_equal(next(fixture, WR_LANE_CHANGES, 0), 2);
     struct stat status;
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", fixture->directory, WR_STORE_FILE);
-    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(stat(store_fixture_path(fixture, WR_STORE_FILE), &status), 0);
     off_t total = status.st_size;
-    strcat(path, "-wal");
-    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(stat(store_fixture_path(fixture, WR_STORE_FILE "-wal"), &status), 0);
     assert_true((uint64_t)(total + status.st_size) <= fixture->options.budget_bytes);
 }
 
@@ -347,9 +344,7 @@ static void test_a_broken_store_is_put_aside(void **state) {
     store_fixture_must(fixture, store_fixture_open(fixture));
     assert_true(fixture->report.quarantined && fixture->report.fresh);
     assert_true(wr_store_epoch(fixture->store) != epoch);
-    char path[1024];
-    snprintf(path, sizeof path, "%s/%s", fixture->directory, fixture->report.aside);
-    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(access(store_fixture_path(fixture, fixture->report.aside), F_OK), 0);
     store_fixture_segment(fixture, 1, 10, 10);
     assert_int_equal(next(fixture, WR_LANE_WINDOWS, 0), 1);
 }
@@ -387,9 +382,7 @@ static void damage_body(struct store_fixture *fixture, int64_t seq) {
     struct wr_segment segment;
     store_fixture_must(fixture, wr_store_get(fixture->store, seq, &segment, &fixture->err));
     store_fixture_close(fixture);
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", fixture->directory, WR_STORE_FILE);
-    FILE *file = fopen(path, "r+");
+    FILE *file = fopen(store_fixture_path(fixture, WR_STORE_FILE), "r+");
     static char all[4 << 20];
     store_fixture_forget_wal(fixture);
     size_t len = fread(all, 1, sizeof all, file);

@@ -109,14 +109,10 @@ static void heals(void) {
 
 /* The files on the faulty disk cannot be renamed aside: they are removed, and one of the system's stands for them. */
 static void rename_for_it(void) {
-    char path[512];
     wr_fault_vfs_bad(disk, NULL, 0, 0); /* a fresh file has other sectors */
     wr_fault_vfs_remove(disk, WR_STORE_FILE);
     wr_fault_vfs_remove(disk, WR_STORE_FILE "-wal");
-    snprintf(path, sizeof path, "%s/%s", fixture.directory, WR_STORE_FILE);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fclose(file);
+    store_fixture_placeholder(&fixture);
 }
 
 /* What each commit needs is on the page: after a minute it is opened again, after another one put aside. */

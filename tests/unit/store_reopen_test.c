@@ -224,17 +224,12 @@ static void put_noise(void) {
 
 /* What the books hold is what the rows hold, by the file alone. */
 static void audit(void) {
-    char path[512];
     struct wr_account_balance *balances;
     struct wr_store_recount recount;
     uint32_t n;
     uint64_t epoch;
     bool clean;
-    snprintf(path, sizeof path, "%s/%s", fixture.directory, WR_STORE_FILE);
-    FILE *placeholder = fopen(path, "w"); /* that there is a store, is asked of the system */
-    assert_non_null(placeholder);
-    fputs("not empty: that would be a damaged one", placeholder);
-    fclose(placeholder);
+    store_fixture_placeholder(&fixture);
     wr_fault_vfs_default(disk, true);
     must(wr_store_audit(fixture.directory, &balances, &n, &clean, &epoch, &recount, &fixture.err));
     wr_fault_vfs_default(disk, false);
@@ -246,7 +241,7 @@ static void audit(void) {
                      (unsigned long long)right, (unsigned long long)balances[i].recount);
     }
     free(balances);
-    assert_int_equal(remove(path), 0);
+    assert_int_equal(remove(store_fixture_path(&fixture, WR_STORE_FILE)), 0);
 }
 
 static bool full_dies_at(const struct wr_fault_vfs *base, const struct store_fixture *as, unsigned calls, long n, enum wr_fault_kept kept) {
@@ -384,10 +379,8 @@ static struct copy take_copy(struct wr_fault_vfs *of) {
 }
 
 static void put_copy(struct copy *copy) {
-    char path[512];
     for (int i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%s/%s", fixture.directory, parts[i]);
-        wr_fault_vfs_put(disk, path, copy->bytes[i], copy->len[i]);
+        wr_fault_vfs_put(disk, store_fixture_path(&fixture, parts[i]), copy->bytes[i], copy->len[i]);
         free(copy->bytes[i]);
     }
 }

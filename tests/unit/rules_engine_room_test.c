@@ -9,27 +9,7 @@
 
 #include <cmocka.h>
 
-#include "tests/support/engine_fixture.h"
-#include "tests/support/fake_evaluator.h"
-
-#define T0 WR_TEST_WALL_NS
-#define S WR_TEST_S
-#define MS WR_NS_PER_MS
-
-static struct wr_test_engine test;
-static struct wr_evaluator rules;
-
-static int setup(void **state) {
-    (void)state;
-    test = (struct wr_test_engine){0};
-    rules = (struct wr_evaluator){.low = 0, .high = 10, .lateness_ns = -1};
-    return 0;
-}
-static int teardown(void **state) {
-    (void)state;
-    wr_test_engine_stop(&test);
-    return 0;
-}
+#include "tests/support/engine_bed.h"
 
 static void without_room_windows_widen_by_time(void **state) {
     (void)state;
@@ -246,6 +226,15 @@ static void late_readings_too_far_apart_are_dropped_late(void **state) {
     assert_int_equal(wr_test_engine_book(&test, 0, 0, WR_BOOK_DROPPED_LATE), 1);
 }
 
+/* A reading of each of so many series. */
+static void take_one_of_each(uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "s%u", i);
+        wr_test_engine_take(&test, 0, wr_test_reading(wr_test_engine_series(&test, name), T0, 1));
+    }
+}
+
 /* A handover that fills up stops the step; with another one it goes on where it stopped. */
 static void a_full_handover_stops_the_step(void **state) {
     (void)state;
@@ -253,11 +242,7 @@ static void a_full_handover_stops_the_step(void **state) {
     test.max_series = 1024;
     wr_test_engine_start(&test);
     test.unchecked = true;
-    for (uint32_t i = 0; i < 600; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "s%u", i);
-        wr_test_engine_take(&test, 0, wr_test_reading(wr_test_engine_series(&test, name), T0, 1));
-    }
+    take_one_of_each(600);
     test.now.boot_ns += 11 * S;
     test.now.wall_ns += 11 * S;
     test.out.handover = test.handover;
@@ -303,11 +288,7 @@ static void closing_goes_in_slices(void **state) {
     test.max_series = 1024;
     wr_test_engine_start(&test);
     test.unchecked = true;
-    for (uint32_t i = 0; i < 1000; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "s%u", i);
-        wr_test_engine_take(&test, 0, wr_test_reading(wr_test_engine_series(&test, name), T0, 1));
-    }
+    take_one_of_each(1000);
     test.now.boot_ns += 61 * S;
     uint32_t calls = 0;
     for (bool more = true; more; calls++) {
@@ -329,7 +310,7 @@ static void closing_goes_in_slices(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, engine_bed_setup, engine_bed_teardown)
         TEST(without_room_windows_widen_by_time),
         TEST(a_widened_window_waits_for_all_that_it_covers),
         TEST(without_room_windows_widen_by_watermark),

@@ -10,28 +10,8 @@
 
 #include <cmocka.h>
 
-#include "tests/support/engine_fixture.h"
+#include "tests/support/engine_bed.h"
 #include "tests/support/failing.h"
-#include "tests/support/fake_evaluator.h"
-
-#define T0 WR_TEST_WALL_NS
-#define S WR_TEST_S
-#define MS WR_NS_PER_MS
-
-static struct wr_test_engine test;
-static struct wr_evaluator rules;
-
-static int setup(void **state) {
-    (void)state;
-    test = (struct wr_test_engine){0};
-    rules = (struct wr_evaluator){.low = 0, .high = 10, .lateness_ns = -1};
-    return 0;
-}
-static int teardown(void **state) {
-    (void)state;
-    wr_test_engine_stop(&test);
-    return 0;
-}
 
 /* -- rules ----------------------------------------------------------------------------------------------------------------------------- */
 
@@ -362,7 +342,7 @@ static void any_allocation_may_fail(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, engine_bed_setup, engine_bed_teardown)
         TEST(a_quiet_value_is_not_shown_to_the_rules),
         TEST(rules_may_find_a_value_bad),
         TEST(late_readings_are_not_shown_to_the_rules),

@@ -78,17 +78,13 @@ static int64_t end_of(struct wr_store *store, int lane, int64_t first) {
     return last;
 }
 
-static bool never_touch(void *user, int64_t a, int64_t b) {
-    (void)user, (void)a, (void)b;
-    return true;
-}
-
-/* False: there are too many places already. */
+/* Neighbours make one place: a bad stretch of the disk may lie under many rows. False: there are too many places already. */
 static bool pass_over(struct wr_store *store, const struct wr_reach_place *place) {
     if (wr_reach_is_behind(store, place->lane, place->seq))
         return true;
     const int64_t last = place->search ? end_of(store, place->lane, place->seq) : place->seq;
-    return wr_ranges_add(&store->reach.lost[place->lane], place->seq, last, never_touch, NULL) == WR_OK;
+    struct wr_acks_lane between = {store, (enum wr_lane)place->lane};
+    return wr_ranges_add(&store->reach.lost[place->lane], place->seq, last, wr_acks_row_between, &between) == WR_OK;
 }
 
 static uint64_t commits_of(const struct wr_store *store) {

@@ -12,7 +12,7 @@
  * Rows that are passed over stay what they are: held, in the books and on the disk. Where nothing else can go either, and the store is full, a commit fails
  * for want of space. Whatever a new row itself must touch (the newest pages, the tables of the books) is not treated here.
  *
- * Threads: the store's. Limits: WR_STORE_RANGES places a lane.
+ * Threads: the store's. Limits: WR_STORE_RANGES places a lane; rows with no other between them are one.
  */
 #ifndef WEIR_STORE_REACH_H
 #define WEIR_STORE_REACH_H

@@ -13,10 +13,11 @@ static const char *const texts[WR_SQL_STATEMENTS] = {
     [WR_SQL_ACCOUNT_PUT] = "INSERT OR REPLACE INTO account(id, source, window) VALUES(?1, ?2, ?3)",
     [WR_SQL_LEDGER_PUT] = "INSERT OR REPLACE INTO ledger(account, reason, readings) VALUES(?1, ?2, ?3)",
     [WR_SQL_SEG_PUT] = "INSERT INTO seg(id, kind, n, t0, t1, accounts, crc, state, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    [WR_SQL_SEG_NEXT] = "SELECT id FROM seg WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT 1",
+    /* "id >= ?1 + 1": with "id > ?1" SQLite goes to the row ?1 first, which may be on a page that cannot be read, and from there to the next */
+    [WR_SQL_SEG_NEXT] = "SELECT id FROM seg WHERE id >= ?1 + 1 AND id < ?2 ORDER BY id LIMIT 1",
     [WR_SQL_SEG_GET] = "SELECT crc, body FROM seg WHERE id = ?1",
     [WR_SQL_SEG_HEADS] = "SELECT id, accounts, length(body), t1, t0 FROM seg WHERE id >= ?1 AND id <= ?2 ORDER BY id",
-    [WR_SQL_SEG_WALK] = "SELECT id, kind, n, t0, t1, length(body), crc FROM seg WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
+    [WR_SQL_SEG_WALK] = "SELECT id, kind, n, t0, t1, length(body), crc FROM seg WHERE id >= ?1 + 1 AND id <= ?2 ORDER BY id LIMIT ?3",
     [WR_SQL_SEG_DELETE] = "DELETE FROM seg WHERE id = ?1",
     [WR_SQL_LANE_PUT] = "INSERT OR REPLACE INTO lane(id, offered, segments, bytes) VALUES(?1, ?2, ?3, ?4)",
     [WR_SQL_LANE_OFFER] = "UPDATE lane SET offered = ?2 WHERE id = ?1",

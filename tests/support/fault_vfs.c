@@ -27,6 +27,9 @@ struct wr_fault_vfs {
     const struct wr_fault_file *bad; /* has bad bytes; NULL: none has */
     uint64_t bad_from;
     uint64_t bad_to;
+    const bool *bad_pages; /* NULL: from bad_from to bad_to */
+    uint64_t n_bad_pages;
+    uint64_t bad_page_bytes;
     const struct wr_fault_file *watched; /* NULL: none is */
     bool *seen;                          /* its pages */
     uint64_t n_seen;
@@ -103,9 +106,18 @@ static void watch(const struct handle *handle, uint64_t at) {
         owner->seen[at / owner->page_bytes] = true;
 }
 
+static bool touches_bad(const struct wr_fault_vfs *owner, uint64_t at, uint64_t len) {
+    if (!owner->bad_pages)
+        return at < owner->bad_to && at + len > owner->bad_from;
+    for (uint64_t page = at / owner->bad_page_bytes; page < owner->n_bad_pages && page * owner->bad_page_bytes < at + len; page++)
+        if (owner->bad_pages[page])
+            return true;
+    return false;
+}
+
 static bool is_bad(const struct handle *handle, uint64_t at, uint64_t len) {
     struct wr_fault_vfs *owner = handle->owner;
-    const bool bad = handle->file == owner->bad && at < owner->bad_to && at + len > owner->bad_from;
+    const bool bad = handle->file == owner->bad && touches_bad(owner, at, len);
     owner->hit |= bad;
     return bad;
 }
@@ -397,6 +409,14 @@ void wr_fault_vfs_bad(struct wr_fault_vfs *owner, const char *ending, uint64_t f
     owner->bad = ending ? wr_fault_disk_find_ending(&owner->disk, ending) : NULL;
     owner->bad_from = from;
     owner->bad_to = from + len;
+    owner->bad_pages = NULL;
+}
+
+void wr_fault_vfs_bad_pages(struct wr_fault_vfs *owner, const char *ending, const bool *bad, uint64_t n_pages, uint64_t page_bytes) {
+    owner->bad = wr_fault_disk_find_ending(&owner->disk, ending);
+    owner->bad_pages = bad;
+    owner->n_bad_pages = n_pages;
+    owner->bad_page_bytes = page_bytes;
 }
 
 void wr_fault_vfs_watch(struct wr_fault_vfs *owner, const char *ending, bool *seen, uint64_t n_pages, uint64_t page_bytes) {

@@ -88,6 +88,9 @@ void wr_fault_vfs_lie(struct wr_fault_vfs *disk, long every);
 /* A bad sector: from now on each read that touches one of these bytes of the file fails, and nothing else. The name is matched at the end; NULL: all sectors are good. */
 void wr_fault_vfs_bad(struct wr_fault_vfs *disk, const char *ending, uint64_t from, uint64_t len);
 
+/* The same for many sectors: those pages that bad[] says, which must live as long. */
+void wr_fault_vfs_bad_pages(struct wr_fault_vfs *disk, const char *ending, const bool *bad, uint64_t n_pages, uint64_t page_bytes);
+
 /* From now on seen[page] is set for each page of the file that is read. The name is matched at the end. */
 void wr_fault_vfs_watch(struct wr_fault_vfs *disk, const char *ending, bool *seen, uint64_t n_pages, uint64_t page_bytes);
 

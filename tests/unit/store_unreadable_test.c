@@ -1,0 +1,118 @@
+/* Much of a store that cannot be read at once: neighbours are one place, and all else goes on. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "store/store.h"
+#include "tests/support/disk_bed.h"
+#include "tests/support/store_pages.h"
+
+#define RECORDS 64
+#define PAGES 2048 /* of 4 MB */
+
+static bool bad[PAGES];
+
+static const struct wr_store_stats *stats_of(void) {
+    return wr_store_stats(fixture.store);
+}
+
+static void put(uint32_t account) {
+    store_fixture_fill(&fixture, account, RECORDS, 2);
+    store_fixture_noise(&fixture, 0, &dice);
+    store_fixture_take(&fixture);
+    must(wr_store_flush(fixture.store, &fixture.now, &fixture.err));
+    store_fixture_advance(&fixture, 17 * WR_NS_PER_S);
+}
+
+/* Lanes take turns: the seqs of one have holes. */
+static void make(int rounds) {
+    must(store_fixture_open(&fixture));
+    for (int i = 0; i < rounds; i++) {
+        put(WINDOWS);
+        put(CHANGES);
+    }
+}
+
+/* A clean stop, after which all stands in the database. */
+static void stop(void) {
+    store_fixture_close(&fixture);
+    wr_fault_vfs_remove(disk, WR_STORE_FILE "-wal"); /* it has copies */
+    memset(bad, 0, sizeof bad);
+}
+
+/* Takes these pages of rows away. Returns how many rows it hits. */
+static unsigned take_away(enum wr_lane lane, int64_t first, int64_t last, enum store_page_part part) {
+    uint64_t len = 0;
+    const uint8_t *file = wr_fault_vfs_file(disk, WR_STORE_FILE, &len);
+    const unsigned rows = store_pages_of(file, len, lane, first, last, part, bad, PAGES);
+    wr_fault_vfs_bad_pages(disk, WR_STORE_FILE, bad, PAGES, STORE_PAGE_BYTES);
+    assert_true(rows > 0);
+    return rows;
+}
+
+/* Reads a lane as the uplink does, which asks again for what failed, while others are committed. */
+static unsigned read_lane(enum wr_lane lane, unsigned most_failures) {
+    struct wr_segment segment;
+    enum wr_result result;
+    unsigned n = 0;
+    unsigned failures = 0;
+    int64_t after = 0;
+    while ((result = wr_store_next(fixture.store, lane, after, INT64_MAX, &fixture.now, &segment, &fixture.err)) != WR_EMPTY) {
+        if (result == WR_IO) {
+            assert_true(++failures <= most_failures);
+            put(CHANGES);
+            continue;
+        }
+        must(result);
+        after = segment.seq;
+        n++;
+        wr_segment_free(&segment);
+    }
+    return n;
+}
+
+static void test_neighbours_are_one_place(void **state) {
+    (void)state;
+    make(100);
+    stop();
+    const unsigned rows = take_away(WR_LANE_WINDOWS, 20, 180, STORE_PAGE_BODIES);
+    assert_true(rows > WR_STORE_RANGES);
+    must(store_fixture_open(&fixture));
+    assert_int_equal(read_lane(WR_LANE_WINDOWS, rows), 100 - rows);
+    assert_int_equal(atomic_load(&stats_of()->unreadable_places), 1);
+}
+
+static void test_what_can_be_read_between_them_keeps_places_apart(void **state) {
+    (void)state;
+    make(30);
+    stop();
+    const unsigned rows = take_away(WR_LANE_WINDOWS, 10, 20, STORE_PAGE_BODIES) + take_away(WR_LANE_WINDOWS, 23, 24, STORE_PAGE_BODIES);
+    must(store_fixture_open(&fixture));
+    assert_int_equal(read_lane(WR_LANE_WINDOWS, rows), 30 - rows);
+    assert_int_equal(atomic_load(&stats_of()->unreadable_places), 2);
+}
+
+/* The row behind a page is found without the page. */
+static void test_a_page_takes_no_row_of_another_with_it(void **state) {
+    (void)state;
+    make(100);
+    stop();
+    const unsigned rows = take_away(WR_LANE_WINDOWS, 60, 100, STORE_PAGE_HEADS);
+    must(store_fixture_open(&fixture));
+    assert_int_equal(read_lane(WR_LANE_WINDOWS, 1), 100 - rows);
+    assert_int_equal(atomic_load(&stats_of()->unreadable_places), 1);
+}
+
+int main(void) {
+    dice = wr_random_begin();
+#define TEST(name) cmocka_unit_test_setup_teardown(name, disk_bed_setup, disk_bed_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_neighbours_are_one_place),
+        TEST(test_what_can_be_read_between_them_keeps_places_apart),
+        TEST(test_a_page_takes_no_row_of_another_with_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -405,29 +405,46 @@ static enum wr_result merge_batch(struct wr_store *store, struct batch *batch, c
 }
 
 /* Whether only what nobody has could be evicted for the next commit. */
-static bool is_full(struct wr_store *store) {
+static enum wr_result is_full(struct wr_store *store, bool *ret_full, struct wr_error *err) {
     const int64_t enough = WR_STORE_PAGES_SPARE + BODY_PAGES + 2 * wr_space_batch_pages(store);
     int64_t spare = 0;
-    return wr_space_free_pages(store, &spare, NULL) == WR_OK && spare + (int64_t)(store->history.bytes / store->page_bytes) < enough;
+    uint64_t can_go_bytes = 0;
+    WR_TRY(wr_space_free_pages(store, &spare, err));
+    if (spare < enough)
+        WR_TRY(wr_space_can_go(store, (uint64_t)(enough - spare) * store->page_bytes, &can_go_bytes, err));
+    *ret_full = spare + (int64_t)(can_go_bytes / store->page_bytes) < enough;
+    return WR_OK;
+}
+
+/* WR_EMPTY: nothing came of it, or needs to. */
+static enum wr_result merge_if_full(struct wr_store *store, const struct wr_now *now, bool *ret_full) {
+    struct batch batch = {0};
+    WR_TRY(is_full(store, ret_full, NULL));
+    if (!*ret_full)
+        return WR_EMPTY;
+    const enum wr_result result = merge_batch(store, &batch, now, NULL);
+    wr_merge_free(batch.merge);
+    wr_decoder_free(batch.decoder);
+    return result;
 }
 
 void wr_merging_make_room(struct wr_store *store, const struct wr_now *now) {
     struct wr_reach_tries tries;
     enum wr_result result = WR_OK;
+    bool full = true;
+    bool merged = false;
     if (!store->db || wr_reach_rests(store, now))
         return;
     wr_reach_begin(store, &tries, now);
-    for (int i = 0; i < WR_STORE_MERGES && (result == WR_OK || result == WR_EMPTY); i++) {
-        if (!store->db || !now->wall_trusted || !knows_all_lengths(store) || !is_full(store))
+    for (int i = 0; i < WR_STORE_MERGES && full && (result == WR_OK || result == WR_EMPTY); i++) {
+        if (!store->db || !now->wall_trusted || !knows_all_lengths(store))
             break;
-        do {
-            struct batch batch = {0};
-            result = merge_batch(store, &batch, now, NULL);
-            wr_merge_free(batch.merge);
-            wr_decoder_free(batch.decoder);
-        } while (wr_reach_again(store, &tries, result) && !store->reach.bare);
+        do
+            result = merge_if_full(store, now, &full);
+        while (wr_reach_again(store, &tries, result) && !store->reach.bare);
+        merged |= result == WR_OK;
     }
-    if (result == WR_IO || (result == WR_EMPTY && tries.n > 0)) /* it would meet the same place at once again */
+    if (result == WR_IO || (tries.n > 0 && !merged)) /* it would meet the same place at once again */
         wr_reach_rest(store, now); /* what is wrong with the database shows at the commit that comes now, and is treated there */
     wr_reach_end(store, &tries, result == WR_EMPTY ? WR_OK : result, now);
 }

@@ -4,11 +4,15 @@
 
 #include "store/store_private.h"
 
-static void show(struct wr_store *store) {
+static uint64_t count(const struct wr_store *store) {
     uint64_t places = 0;
     for (int lane = 0; lane < WR_LANES; lane++)
         places += store->reach.lost[lane].n;
-    atomic_store_explicit(&store->stats.unreadable_places, places, memory_order_relaxed);
+    return places;
+}
+
+static void show(struct wr_store *store) {
+    atomic_store_explicit(&store->stats.unreadable_places, count(store), memory_order_relaxed);
 }
 
 /* Tries everything again. */
@@ -22,6 +26,10 @@ static void forget(struct wr_store *store) {
 void wr_reach_start(struct wr_store *store) {
     store->reach = (struct wr_reach){.read = store->reach.read, .read_commits = store->reach.read_commits};
     forget(store);
+}
+
+bool wr_reach_has_lost(const struct wr_store *store) {
+    return count(store) > 0;
 }
 
 int64_t wr_reach_skip(const struct wr_store *store, int lane, int64_t seq) {

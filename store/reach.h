@@ -59,6 +59,8 @@ struct wr_reach_tries {
 
 /* A database was opened. */
 void wr_reach_start(struct wr_store *store);
+/* Some row is passed over. */
+bool wr_reach_has_lost(const struct wr_store *store);
 /* The first seq from here on that is not passed over. */
 int64_t wr_reach_skip(const struct wr_store *store, int lane, int64_t seq);
 /* The last seq in front of what is passed over next; INT64_MAX: nothing is. */

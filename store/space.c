@@ -169,6 +169,36 @@ enum wr_result wr_space_oldest(struct wr_store *store, int lane, int64_t from, s
     return oldest(store, lane, from, INT64_MAX, ret_row, err);
 }
 
+/* Adds up the bodies of first..last until there are enough. */
+static enum wr_result add_up(struct wr_store *store, int lane, int64_t first, int64_t last, uint64_t enough_bytes, uint64_t *bytes,
+                             struct wr_error *err) {
+    while (*bytes < enough_bytes) {
+        sqlite3_stmt *row;
+        const enum wr_result result = oldest(store, lane, first, last, &row, err);
+        if (result != WR_OK)
+            return result == WR_EMPTY ? WR_OK : result;
+        first = wr_row_seq(sqlite3_column_int64(row, 0)) + 1;
+        *bytes += (uint64_t)sqlite3_column_int64(row, 2);
+        sqlite3_reset(row);
+    }
+    return WR_OK;
+}
+
+enum wr_result wr_space_can_go(struct wr_store *store, uint64_t enough_bytes, uint64_t *ret_bytes, struct wr_error *err) {
+    uint64_t bytes = 0;
+    if (!wr_reach_has_lost(store)) {
+        *ret_bytes = store->history.bytes;
+        return WR_OK;
+    }
+    for (int lane = 0; lane < WR_LANES; lane++) {
+        const struct wr_ranges *acks = &store->lanes[lane].acks;
+        for (uint32_t i = 0; i < acks->n; i++)
+            WR_TRY(add_up(store, lane, acks->at[i].first, acks->at[i].last, enough_bytes, &bytes, err));
+    }
+    *ret_bytes = bytes;
+    return WR_OK;
+}
+
 static enum wr_result delete_row(struct wr_store *store, int lane, int64_t seq, struct wr_error *err) {
     sqlite3_reset(store->statements[WR_SQL_SEG_HEADS]);
     sqlite3_stmt *statement = wr_sql_use(store, WR_SQL_SEG_DELETE);

@@ -22,6 +22,8 @@ int64_t wr_space_batch_pages(const struct wr_store *store);
 WR_MUST_USE enum wr_result wr_space_oldest(struct wr_store *store, int lane, int64_t from, sqlite3_stmt **ret_row, struct wr_error *err);
 WR_MUST_USE enum wr_result wr_space_oldest_at_rest(struct wr_store *store, int lane, int64_t from, sqlite3_stmt **ret_row,
                                                    struct wr_error *err);
+/* Bytes of bodies that are finished and can go: all of them, or, where some are out of reach, those that are not, up to enough_bytes of them. */
+WR_MUST_USE enum wr_result wr_space_can_go(struct wr_store *store, uint64_t enough_bytes, uint64_t *ret_bytes, struct wr_error *err);
 /* Inside a transaction: deletes the oldest finished segment of these lanes (bits). WR_EMPTY: there is none. */
 WR_MUST_USE enum wr_result wr_space_evict_finished(struct wr_store *store, unsigned lanes, struct wr_error *err);
 /* Inside a transaction: deletes this finished segment, of which there is no older one; or an unfinished one whose head stands in the statement, and books it. */

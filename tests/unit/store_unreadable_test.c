@@ -1,4 +1,4 @@
-/* Much of a store that cannot be read at once: neighbours are one place, and all else goes on. */
+/* Much of a store that cannot be read at once: neighbours are one place, what cannot go is no room, and whoever asks is given the rest. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -106,6 +106,54 @@ static void test_a_page_takes_no_row_of_another_with_it(void **state) {
     assert_int_equal(atomic_load(&stats_of()->unreadable_places), 1);
 }
 
+/* -- room that cannot be made --------------------------------------------------------------------------------------------------------------- */
+
+/* A store that is nearly full, and nobody but the first rounds of it has the broker. */
+static int make_nearly_full(void) {
+    int rounds = 0;
+    fixture.tells_lengths = true;
+    must(store_fixture_open(&fixture));
+    do {
+        put(WINDOWS);
+        rounds++;
+    } while (atomic_load(&stats_of()->free_bytes) > 1 << 19);
+    must(wr_store_ack(fixture.store, WR_LANE_WINDOWS, 1, rounds / 2, &fixture.now, &fixture.err));
+    return rounds;
+}
+
+/* Goes on until something had to be merged or was lost; only what nobody has could be. */
+static void fill(void) {
+    for (int i = 0; atomic_load(&stats_of()->merged_segments) + atomic_load(&stats_of()->evicted_unacked_segments) == 0; i++) {
+        assert_true(i < 1000);
+        put(WINDOWS);
+    }
+}
+
+static void test_history_goes_before_anything_is_merged(void **state) {
+    (void)state;
+    const int rounds = make_nearly_full();
+    stop();
+    must(store_fixture_open(&fixture));
+    fill();
+    assert_true(atomic_load(&stats_of()->evicted_segments) > (uint64_t)rounds / 4);
+    assert_int_equal(atomic_load(&stats_of()->evicted_unacked_segments), 0);
+}
+
+static void test_history_that_cannot_be_read_is_no_room(void **state) {
+    (void)state;
+    const int rounds = make_nearly_full();
+    stop();
+    (void)take_away(WR_LANE_WINDOWS, 20, rounds / 2, STORE_PAGE_HEADS); /* the first leaf is needed to open it */
+    must(store_fixture_open(&fixture));
+    fill();
+    assert_true(atomic_load(&stats_of()->unreadable_places) > 0);
+    assert_true(atomic_load(&stats_of()->history_segments) > (uint64_t)rounds / 4); /* it is still there */
+    assert_int_equal(atomic_load(&stats_of()->evicted_unacked_segments), 0);
+    assert_true(atomic_load(&stats_of()->merged_segments) > 0);
+    for (uint32_t account = 0; account < 2; account++)
+        (void)store_fixture_balance(&fixture, account);
+}
+
 int main(void) {
     dice = wr_random_begin();
 #define TEST(name) cmocka_unit_test_setup_teardown(name, disk_bed_setup, disk_bed_teardown)
@@ -113,6 +161,8 @@ int main(void) {
         TEST(test_neighbours_are_one_place),
         TEST(test_what_can_be_read_between_them_keeps_places_apart),
         TEST(test_a_page_takes_no_row_of_another_with_it),
+        TEST(test_history_goes_before_anything_is_merged),
+        TEST(test_history_that_cannot_be_read_is_no_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

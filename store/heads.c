@@ -93,27 +93,49 @@ static enum wr_result take_row(struct wr_heads *heads, sqlite3_stmt *row, enum w
     return wr_heads_correct(heads, &header, ret_head, err);
 }
 
-static enum wr_result walk_rows(struct wr_heads *heads, struct wr_history_walk *walk, struct wr_segment_head *into, uint32_t *ret_n,
-                                struct wr_error *err) {
+/* The heads of the next rows up to seq `last`. WR_EMPTY: there are no more; else the next is that behind walk->after. */
+static enum wr_result walk_stretch(struct wr_heads *heads, struct wr_history_walk *walk, int64_t last, struct wr_segment_head *into,
+                                   uint32_t *n, struct wr_error *err) {
     sqlite3_stmt *row = wr_sql_use(heads->store, WR_SQL_SEG_WALK);
     sqlite3_bind_int64(row, 1, wr_row_id((int)walk->lane, walk->after));
-    sqlite3_bind_int64(row, 2, wr_row_id((int)walk->lane, INT64_MAX));
+    sqlite3_bind_int64(row, 2, wr_row_id((int)walk->lane, last));
     sqlite3_bind_int(row, 3, WR_HISTORY_HEADS);
-    uint32_t n = 0;
     uint32_t looked = 0;
-    enum wr_result result;
-    while ((result = wr_sql_row(heads->store, row, err)) == WR_OK) {
-        result = take_row(heads, row, walk->lane, &into[n], err);
+    enum wr_result result = WR_EMPTY;
+    while (walk->after < last && (result = wr_sql_row(heads->store, row, err)) == WR_OK) { /* not a row more: it may be in the hole */
+        struct wr_segment_head *head = &into[*n];
+        result = take_row(heads, row, walk->lane, head, err);
+        walk->after = result == WR_OK ? head->seq : head->seq - 1;
         if (result != WR_OK)
             break;
-        walk->after = into[n].seq;
         looked++;
-        n += into[n].t1_ns >= walk->from_ns && into[n].t0_ns <= walk->to_ns;
+        *n += head->t1_ns >= walk->from_ns && head->t0_ns <= walk->to_ns;
     }
     sqlite3_reset(row); /* one that stays open keeps each checkpoint from its work */
-    if (result != WR_EMPTY)
+    if (result != WR_OK && result != WR_EMPTY)
         return result;
-    walk->is_over = looked < WR_HISTORY_HEADS;
+    return looked == WR_HISTORY_HEADS ? WR_OK : WR_EMPTY;
+}
+
+/* Up to the next hole, or over one that is found. */
+static enum wr_result walk_rows(struct wr_heads *heads, struct wr_history_walk *walk, struct wr_segment_head *into, uint32_t *ret_n,
+                                struct wr_error *err) {
+    struct wr_store *store = heads->store;
+    const int lane = (int)walk->lane;
+    int64_t hole = wr_reach_next_hole(store, lane, walk->after + 1, heads->now.boot_ns);
+    uint32_t n = 0;
+    enum wr_result result = WR_EMPTY;
+    if (!wr_reach_is_behind(store, lane, walk->after + 1) && hole > walk->after + 1)
+        result = walk_stretch(heads, walk, hole - 1, into, &n, err);
+    if (result == WR_IO || result == WR_CORRUPT)
+        hole = walk->after + 1;
+    else if (result != WR_EMPTY && result != WR_OK)
+        return result;
+    walk->is_over = result != WR_OK && (hole == INT64_MAX || wr_reach_is_behind(store, lane, hole));
+    if (result != WR_OK && !walk->is_over) {
+        walk->after = wr_reach_hole_end(store, lane, hole, heads->now.boot_ns);
+        walk->unreadable++;
+    }
     *ret_n = n;
     return WR_OK;
 }

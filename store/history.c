@@ -18,14 +18,30 @@ static enum wr_result heads_of(void *user, struct wr_history_walk *walk, struct 
 
 static enum wr_result body_of(void *user, const struct wr_segment_head *heads, uint32_t n, struct wr_segment *ret_segment,
                               struct wr_error *err) {
+    struct wr_store *store = user;
+    const int64_t seq = heads[0].seq;
+    const bool is_raw = wr_raw_is_seq(seq);
+    bool bad = false;
     (void)n;
-    if (wr_raw_is_seq(heads[0].seq))
-        return wr_raw_files_body(((struct wr_store *)user)->directory, heads[0].seq, ret_segment, err);
-    return wr_store_get(user, heads[0].seq, ret_segment, err);
+    if (!is_raw && !store->db)
+        return wr_error_set(err, WR_IO, "the store is not open");
+    const enum wr_result result = is_raw ? wr_raw_files_body(store->directory, seq, ret_segment, err)
+                                         : wr_outbox_fetch(store, (enum wr_lane)heads[0].lane, seq, ret_segment, &bad, err);
+    return result == WR_IO ? wr_error_set(err, WR_CORRUPT, "segment %lld cannot be read", (long long)seq) : result;
 }
 
 struct wr_history wr_history_of_store(struct wr_store *store) {
     return (struct wr_history){.user = store, .heads = heads_of, .body = body_of};
+}
+
+/* What the newest row has, and the tables have not: acknowledgements. Where it cannot be read they are a little older, and any seq may be the newest. */
+static enum wr_result load_books(struct wr_store *store, struct wr_error *err) {
+    const enum wr_result result = wr_books_load(store, err);
+    if (result != WR_IO && result != WR_CORRUPT)
+        return result;
+    for (int lane = 0; lane < WR_LANES; lane++)
+        store->lanes[lane].newest = wr_row_seq(INT64_MAX);
+    return WR_OK;
 }
 
 /* As for an audit: the WAL of an unclean stop needs write access; query_only keeps all as it is. */
@@ -53,7 +69,7 @@ static enum wr_result open_database(struct wr_store *store, struct wr_error *err
     store->epoch = (uint64_t)epoch;
     WR_TRY(wr_ledger_load(store, err));
     WR_TRY(wr_acks_load(store, err));
-    return wr_books_load(store, err); /* what the newest row has, and the tables have not: acknowledgements */
+    return load_books(store, err);
 }
 
 enum wr_result wr_history_open(const char *path, struct wr_store **ret_store, struct wr_error *err) {

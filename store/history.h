@@ -3,6 +3,7 @@
  * Promise: a store that nobody has open is read without changing it. A running agent's is asked over the same struct wr_history: whoever asks does not see which.
  * What a clock has stamped that could not be trusted is found at the right time, as far as it is known by now (store/correct.c); bodies stay as they were cut.
  * Heads are found by a scan over rows, so many at a call that an alarm's commit never waits long; bodies come one by one for the same reason.
+ * What the disk does not give back is passed over: rows are counted as places of the walk, a body is WR_CORRUPT like one that is damaged.
  * A segment may go (evicted for its space) between its head and its body: that is WR_NOT_FOUND, and no error.
  *
  * Threads: one at a time. Ownership: bodies belong to the caller (wr_segment_free). Units: wall times in ns.
@@ -33,8 +34,9 @@ struct wr_history_walk {
     enum wr_lane lane;
     int64_t from_ns; /* only those that reach into from_ns..to_ns */
     int64_t to_ns;
-    int64_t after; /* the seq that was looked at last; 0 at the beginning */
-    bool is_over;  /* no row is behind it */
+    int64_t after;       /* the seq that was looked at last; 0 at the beginning */
+    bool is_over;        /* no row is behind it */
+    uint32_t unreadable; /* places that were passed over so far, since the disk does not give them back: nobody knows what time they are of */
 };
 
 /* Where history comes from. */

@@ -50,7 +50,8 @@ struct wr_query_report {
     uint64_t rows;
     bool cut;          /* there are more than rows_max */
     uint64_t segments; /* whose bodies were read */
-    uint64_t damaged;  /* of these, left out, or from their first damaged record on */
+    uint64_t damaged;  /* of these, left out, or from their first damaged record on; and those that cannot be read */
+    uint64_t unreadable; /* places in the store that cannot be read: what segments are there is not known. The most that one walk met */
     int error_at;      /* WR_INVALID: byte of the SQL; -1: nowhere in particular */
 };
 

@@ -43,6 +43,8 @@ enum wr_result wr_query_scan_head(struct wr_query_scan *scan, const struct wr_se
             return WR_EMPTY;
         scan->at = scan->n_heads = 0;
         WR_TRY(history->heads(history->user, &scan->walk, scan->heads, &scan->n_heads, &scan->query->error));
+        if (scan->walk.unreadable > scan->query->report->unreadable)
+            scan->query->report->unreadable = scan->walk.unreadable;
     }
     *ret_head = &scan->heads[scan->at];
     return WR_OK;

@@ -101,7 +101,14 @@ static enum wr_result take_head(struct walking *walking, const struct wr_codec_h
     return WR_OK;
 }
 
-/* The heads of a file from walk->after on. WR_FULL: enough were looked at. */
+/* There is no head here: the file ends, or the disk does not give it back. */
+static enum wr_result leave_file(struct wr_history_walk *walk, int fd, uint64_t offset) {
+    uint8_t byte;
+    walk->unreadable += pread(fd, &byte, sizeof byte, (off_t)offset) < 0;
+    return WR_OK;
+}
+
+/* The heads of a file from walk->after on; where one cannot be read, nobody knows where the next one is. WR_FULL: enough were looked at. */
 static enum wr_result walk_file(struct walking *walking, int fd, uint32_t number, struct wr_error *err) {
     struct wr_history_walk *walk = walking->walk;
     struct wr_codec_header header;
@@ -109,7 +116,7 @@ static enum wr_result walk_file(struct walking *walking, int fd, uint32_t number
     if (walk->after >= wr_raw_seq(number, 0)) { /* in this file: behind the one that was looked at last */
         offset = wr_raw_seq_offset(walk->after);
         if (!wr_raw_files_head(fd, offset, &header))
-            return WR_OK;
+            return leave_file(walk, fd, offset);
         offset += header.length;
     }
     for (; wr_raw_files_head(fd, offset, &header); offset += header.length) {
@@ -119,7 +126,7 @@ static enum wr_result walk_file(struct walking *walking, int fd, uint32_t number
         walk->after = wr_raw_seq(number, offset);
         WR_TRY(take_head(walking, &header, err));
     }
-    return WR_OK;
+    return leave_file(walk, fd, offset);
 }
 
 enum wr_result wr_raw_files_heads(const char *directory, struct wr_heads *times, struct wr_history_walk *walk,
@@ -132,8 +139,10 @@ enum wr_result wr_raw_files_heads(const char *directory, struct wr_heads *times,
         if (walk->after > 0 && numbers[i] < wr_raw_seq_number(walk->after))
             continue;
         const int fd = open_file(directory, numbers[i]);
-        if (fd < 0)
-            continue; /* it went meanwhile */
+        if (fd < 0) {
+            walk->unreadable += errno != ENOENT; /* else it went meanwhile */
+            continue;
+        }
         result = walk_file(&walking, fd, numbers[i], err);
         close(fd);
     }

@@ -183,6 +183,31 @@ bool wr_reach_read_failed(struct wr_store *store, int lane, int64_t seq, bool se
     return true;
 }
 
+int64_t wr_reach_next_hole(struct wr_store *store, int lane, int64_t seq, int64_t now_ns) {
+    struct wr_reach *reach = &store->reach;
+    const struct wr_ranges *holes = &reach->holes[lane];
+    if (now_ns >= reach->holes_until_ns)
+        memset(reach->holes, 0, sizeof reach->holes);
+    for (uint32_t i = 0; i < holes->n; i++)
+        if (holes->at[i].last >= seq)
+            return holes->at[i].first > seq ? holes->at[i].first : seq;
+    return INT64_MAX;
+}
+
+/* Where there are too many it is looked for again the next time. */
+int64_t wr_reach_hole_end(struct wr_store *store, int lane, int64_t seq, int64_t now_ns) {
+    struct wr_reach *reach = &store->reach;
+    struct wr_acks_lane between = {store, (enum wr_lane)lane};
+    const struct wr_range *known = wr_ranges_find(&reach->holes[lane], seq);
+    if (known)
+        return known->last;
+    const int64_t last = end_of(store, lane, seq);
+    if (now_ns >= reach->holes_until_ns)
+        reach->holes_until_ns = wr_clock_add_ns(now_ns, WR_REACH_HOLE_NS);
+    (void)!wr_ranges_add(&reach->holes[lane], seq, last, wr_acks_row_between, &between);
+    return last;
+}
+
 void wr_reach_rest(struct wr_store *store, const struct wr_now *now) {
     store->reach.rest_ns = wr_clock_add_ns(now->boot_ns, WR_REACH_REST_NS);
 }

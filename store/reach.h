@@ -8,6 +8,8 @@
  *   R3  this is remembered only if the transaction then succeeded; where something is only read, if it failed before and after a commit: a disk that
  *       refuses everything says nothing about a row
  *   R4  after WR_REACH_AGAIN_NS, and whenever the database is opened, they are tried again
+ *   R5  whoever only looks at all of it (a query) need not be sure: it goes on where a search succeeds again, and says that something is left out. Such a hole is known
+ *       for WR_REACH_HOLE_NS: a disk that is slow to say no is not asked again with each look
  *
  * Rows that are passed over stay what they are: held, in the books and on the disk. Where nothing else can go either, and the store is full, a commit fails
  * for want of space. Whatever a new row itself must touch (the newest pages, the tables of the books) is not treated here.
@@ -28,6 +30,7 @@
 #define WR_REACH_TRIES 8
 #define WR_REACH_REST_NS (60 * WR_NS_PER_S)
 #define WR_REACH_AGAIN_NS (3600 * WR_NS_PER_S)
+#define WR_REACH_HOLE_NS (60 * WR_NS_PER_S)
 
 struct wr_store;
 
@@ -46,6 +49,8 @@ struct wr_reach {
     struct wr_reach_place at;
     struct wr_reach_place read; /* what could not be read last, */
     uint64_t read_commits;      /* ... after so many commits */
+    struct wr_ranges holes[WR_LANES];
+    int64_t holes_until_ns; /* boot time: they are known */
 };
 
 /* Of one transaction, from the first attempt to the last. */
@@ -79,6 +84,11 @@ void wr_reach_end(struct wr_store *store, const struct wr_reach_tries *tries, en
 
 /* Something that is only read failed here. True: it is passed over from now on (R3). */
 bool wr_reach_read_failed(struct wr_store *store, int lane, int64_t seq, bool search, enum wr_result result, const struct wr_now *now);
+
+/* The first seq from here on that lies in a known hole; INT64_MAX: none does. */
+int64_t wr_reach_next_hole(struct wr_store *store, int lane, int64_t seq, int64_t now_ns);
+/* The last seq of the hole that seq lies in, or begins: the search from there failed. */
+int64_t wr_reach_hole_end(struct wr_store *store, int lane, int64_t seq, int64_t now_ns);
 
 /* Housekeeping failed in another way, or must not try now. */
 void wr_reach_rest(struct wr_store *store, const struct wr_now *now);

@@ -202,7 +202,8 @@ const struct wr_command wr_commands[] = {
      "  --memory 64MB    it may take so much for sorting and grouping\n"
      "\n"
      "Example: weir query \"SELECT time, mean FROM readings WHERE series = 'temp{room=A1}' AND time > ago('2h')\"\n"
-     "Exit code: 0 fine; 1 there are more rows, or damaged segments were left out; 2 an error in the query, or neither agent nor store.\n"},
+     "Exit code: 0 fine; 1 there are more rows, or damaged or unreadable segments were left out; 2 an error in the query, or neither agent "
+     "nor store.\n"},
     {"version", wr_command_version, "print the version", "Usage: weir version [--json]\n"},
     {NULL, NULL, NULL, NULL},
 };

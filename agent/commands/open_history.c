@@ -1,5 +1,8 @@
 #include "agent/commands/open_history.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "agent/commands/ask.h"
 
 static enum wr_result open_store(struct wr_open_history *opened, const char *path, struct wr_error *err) {
@@ -23,6 +26,17 @@ enum wr_result wr_open_history(struct wr_open_history *opened, const char *store
     if (open_store(opened, opened->config->store->path, err) != WR_OK)
         return wr_error_wrap(err, "no agent answers, and its store cannot be read");
     return WR_OK;
+}
+
+bool wr_open_history_left_out(const char *command, uint64_t damaged, uint64_t unreadable) {
+    if (damaged > 0)
+        fprintf(stderr, "weir %s: %" PRIu64 " segment%s left out: damaged, or not to be read\n", command, damaged,
+                damaged == 1 ? " is" : "s are");
+    if (unreadable > 0)
+        fprintf(stderr,
+                "weir %s: %" PRIu64 " place%s of the store cannot be read: the segments there are left out, of whatever time they are\n",
+                command, unreadable, unreadable == 1 ? "" : "s");
+    return damaged > 0 || unreadable > 0;
 }
 
 void wr_open_history_fini(struct wr_open_history *opened) {

@@ -17,6 +17,8 @@ struct wr_open_history {
 /* store: a directory, or NULL: the agent of the config file. Errors in the config are printed, then err has no text. */
 WR_MUST_USE enum wr_result wr_open_history(struct wr_open_history *opened, const char *store, const char *config_file,
                                            struct wr_error *err);
+/* Says on stderr how much of it was left out. False: nothing was. */
+bool wr_open_history_left_out(const char *command, uint64_t damaged, uint64_t unreadable);
 void wr_open_history_fini(struct wr_open_history *opened);
 
 #endif

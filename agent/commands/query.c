@@ -109,11 +109,11 @@ static void show_place(const char *sql, int at) {
     fprintf(stderr, "  %*s^\n", column, "");
 }
 
-static void tell(const struct options *options, const struct wr_query_report *report) {
-    if (report->damaged > 0)
-        fprintf(stderr, "weir query: %llu damaged segments are left out\n", (unsigned long long)report->damaged);
+static int tell(const struct options *options, const struct wr_query_report *report) {
+    const bool left_out = wr_open_history_left_out("query", report->damaged, report->unreadable);
     if (report->cut)
         fprintf(stderr, "weir query: only the first %llu rows; more with --rows\n", (unsigned long long)options->rows);
+    return left_out || report->cut ? WR_EXIT_FOUND : WR_EXIT_OK;
 }
 
 static int run(const struct options *options, struct wr_history history) {
@@ -127,6 +127,7 @@ static int run(const struct options *options, struct wr_history history) {
                                            .memory_bytes = options->memory_bytes,
                                            .stop = is_late,
                                            .stop_user = (void *)&deadline};
+    int code = WR_EXIT_CANNOT;
     wr_query_print_init(&print, options->format, isatty(STDOUT_FILENO), stdout);
     const struct wr_query_sink sink = wr_query_print_sink(&print);
     enum wr_result result = wr_query_run(options->sql, &query, &sink, &report, &err);
@@ -143,10 +144,10 @@ static int run(const struct options *options, struct wr_history history) {
         if (report.error_at >= 0)
             show_place(options->sql, report.error_at);
     } else {
-        tell(options, &report);
+        code = tell(options, &report);
     }
     wr_query_print_fini(&print);
-    return result != WR_OK ? WR_EXIT_CANNOT : report.cut || report.damaged > 0 ? WR_EXIT_FOUND : WR_EXIT_OK;
+    return code;
 }
 
 static char *read_all(FILE *in) {

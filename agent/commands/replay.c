@@ -207,10 +207,8 @@ static int play(struct options *options, const struct wr_loaded *loaded) {
         code = print_report(&report, options->json);
         if (code == WR_EXIT_OK && refusals.n > 0)
             code = WR_EXIT_FOUND;
-        if (options->feed.damaged > 0) {
-            fprintf(stderr, "weir replay: %llu damaged segments are left out\n", (unsigned long long)options->feed.damaged);
-            code = code == WR_EXIT_OK ? WR_EXIT_FOUND : code;
-        }
+        if (wr_open_history_left_out("replay", options->feed.damaged, options->feed.unreadable) && code == WR_EXIT_OK)
+            code = WR_EXIT_FOUND;
         if (result.left_out > 0) { /* which and why was logged */
             fprintf(stderr, "weir replay: %u of %u recordings left out, or not read to the end\n", result.left_out, options->n_files);
             code = WR_EXIT_CANNOT;

@@ -30,7 +30,10 @@ static enum wr_result print_heads(struct wr_store *store, struct wr_history_walk
     struct wr_segment_head heads[WR_HISTORY_HEADS];
     uint32_t n = 0;
     WR_TRY(wr_store_heads(store, walk, heads, &n, err));
-    WR_TRY(wr_buf_printf(text, "%" PRId64 " %d\n", walk->after, walk->is_over));
+    WR_TRY(wr_buf_printf(text, "%" PRId64 " %d", walk->after, walk->is_over));
+    if (walk->unreadable > 0)
+        WR_TRY(wr_buf_printf(text, " %" PRIu32, walk->unreadable));
+    WR_TRY(wr_buf_text(text, "\n"));
     for (uint32_t i = 0; i < n; i++)
         WR_TRY(print_head(&heads[i], text));
     return WR_OK;

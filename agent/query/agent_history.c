@@ -59,14 +59,18 @@ static bool take_head(const char **at, enum wr_lane lane, struct wr_segment_head
 static enum wr_result read_heads(const char *text, struct wr_history_walk *walk, struct wr_segment_head *heads, uint32_t *ret_n,
                                  struct wr_error *err) {
     int64_t after, is_over;
+    int64_t unreadable = 0;
     uint32_t n = 0;
     if (!take(&text, walk->after, INT64_MAX, &after) || !take(&text, 0, 1, &is_over) || (!is_over && after == walk->after))
+        return nonsense(err);
+    if (text[-1] == ' ' && !take(&text, 0, UINT16_MAX, &unreadable))
         return nonsense(err);
     for (; *text; n++)
         if (n == WR_HISTORY_HEADS || !take_head(&text, walk->lane, &heads[n]))
             return nonsense(err);
     walk->after = after;
     walk->is_over = is_over;
+    walk->unreadable += (uint32_t)unreadable;
     *ret_n = n;
     return WR_OK;
 }

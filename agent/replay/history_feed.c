@@ -78,6 +78,8 @@ enum wr_result wr_history_feed_ask(struct feed *feed, const char *sql, const str
     struct wr_query_report report;
     WR_TRY(wr_query_run(sql, &options, sink, &report, err));
     feed->options->damaged += report.damaged;
+    if (report.unreadable > feed->options->unreadable)
+        feed->options->unreadable = report.unreadable;
     return WR_OK;
 }
 

@@ -20,7 +20,8 @@ struct wr_history_feed {
     struct wr_history history;
     int64_t from_ns; /* begins of windows */
     int64_t to_ns;
-    uint64_t damaged; /* out: segments left out, each slice counts its own */
+    uint64_t damaged;    /* out: segments left out, each slice counts its own */
+    uint64_t unreadable; /* out: places of the store that cannot be read, the most that a slice met: they are the same for all */
 };
 
 /* Tells the sink everything; it may end it. user: a struct wr_history_feed. */

@@ -130,6 +130,9 @@ static void test_nonsense_is_refused(void **state) {
         WRONG("-1 1\n"),
         WRONG("0 0\n"), /* would go on for ever */
         WRONG("1 2\n"),
+        WRONG("1 1 x\n"),
+        WRONG("1 1 -1\n"),
+        WRONG("1 1 65536\n"),
         WRONG("1 1\n1 1 1 1 1 1 0\n"),
         WRONG("1 1\n1 1 1 1 1 1 2 0\n"),
         WRONG("1 1\n0 1 1 1 1 1 0 0\n"),
@@ -149,6 +152,17 @@ static void test_nonsense_is_refused(void **state) {
             fail_msg("'%s': %s %s", nonsense, wr_result_name(result), bed.err.text);
         query_bed_fini(&bed);
     }
+    nonsense = NULL;
+}
+
+static void test_places_that_cannot_be_read_are_added_up(void **state) {
+    struct query_bed bed;
+    (void)state;
+    nonsense = "5 1 2\n"; /* of each of the two lanes */
+    nonsense_len = strlen(nonsense);
+    assert_int_equal(ask(&bed, "SELECT count(*) FROM readings"), WR_OK);
+    assert_int_equal(bed.report.unreadable, 4);
+    query_bed_fini(&bed);
     nonsense = NULL;
 }
 
@@ -201,9 +215,13 @@ static void test_no_agent(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_same_as_from_the_store),   cmocka_unit_test(test_times_are_corrected),
-        cmocka_unit_test(test_nonsense_is_refused),          cmocka_unit_test(test_nonsense_in_place_of_bodies),
-        cmocka_unit_test(test_survives_failing_allocations), cmocka_unit_test(test_no_agent),
+        cmocka_unit_test(test_the_same_as_from_the_store),
+        cmocka_unit_test(test_times_are_corrected),
+        cmocka_unit_test(test_nonsense_is_refused),
+        cmocka_unit_test(test_places_that_cannot_be_read_are_added_up),
+        cmocka_unit_test(test_nonsense_in_place_of_bodies),
+        cmocka_unit_test(test_survives_failing_allocations),
+        cmocka_unit_test(test_no_agent),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -11,6 +11,7 @@
 #include "agent/commands/commands.h"
 #include "agent/query/query_print.h"
 #include "tests/support/failing.h"
+#include "tests/support/said.h"
 #include "tests/support/store_fixture.h"
 
 static char shown[65536];
@@ -119,41 +120,7 @@ static void test_survives_failing_pieces(void **state) {
 
 /* -- the command --------------------------------------------------------------------------------------------------------------------------------- */
 
-static int query(char **words) {
-    int argc = 0;
-    while (words[argc])
-        argc++;
-    FILE *out = tmpfile();
-    FILE *err = tmpfile();
-    assert_true(out && err);
-    fflush(stdout);
-    fflush(stderr);
-    const int old_out = dup(1);
-    const int old_err = dup(2);
-    dup2(fileno(out), 1);
-    dup2(fileno(err), 2);
-    const int code = wr_command_query(argc, words);
-    fflush(stdout);
-    fflush(stderr);
-    dup2(old_out, 1);
-    dup2(old_err, 2);
-    close(old_out);
-    close(old_err);
-    rewind(out);
-    rewind(err);
-    size_t at = fread(shown, 1, sizeof shown - 1, out);
-    shown[at + fread(shown + at, 1, sizeof shown - 1 - at, err)] = '\0';
-    fclose(out);
-    fclose(err);
-    return code;
-}
-
-#define QUERY(...) query((char *[]){"query", __VA_ARGS__, NULL})
-
-static void expect(int code, int wanted, const char *words) {
-    if (code != wanted || !strstr(shown, words))
-        fail_msg("%d: %s", code, shown);
-}
+#define QUERY(...) say(wr_command_query, (char *[]){"query", __VA_ARGS__, NULL})
 
 static void test_the_words(void **state) {
     (void)state;

@@ -1,13 +1,17 @@
 /* Much of a store that cannot be read at once: neighbours are one place, what cannot go is no room, and whoever asks is given the rest. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "store/store.h"
+#include "store/history.h"
 #include "tests/support/disk_bed.h"
+#include "tests/support/query_bed.h"
 #include "tests/support/store_pages.h"
 
 #define RECORDS 64
@@ -154,6 +158,114 @@ static void test_history_that_cannot_be_read_is_no_room(void **state) {
         (void)store_fixture_balance(&fixture, account);
 }
 
+/* -- whoever only looks -------------------------------------------------------------------------------------------------------------------- */
+
+static struct query_bed ask(struct wr_store *store, const char *sql) {
+    struct query_bed bed;
+    query_bed_init(&bed, wr_history_of_store(store));
+    if (query_bed_ask(&bed, sql) != WR_OK)
+        fail_msg("%s: %s", sql, bed.err.text);
+    return bed;
+}
+
+/* What is asked has one number for an answer. */
+static unsigned number(struct wr_store *store, const char *sql, unsigned unreadable, unsigned damaged) {
+    struct query_bed bed = ask(store, sql);
+    const unsigned answer = (unsigned)strtoul(wr_buf_str(&bed.rows), NULL, 10);
+    assert_int_equal(bed.report.unreadable, unreadable);
+    assert_int_equal(bed.report.damaged, damaged);
+    query_bed_fini(&bed);
+    return answer;
+}
+
+#define SEGMENTS "SELECT count(*) FROM segments WHERE lane = 'windows'"
+#define WITH_ROWS "SELECT count(DISTINCT seq) FROM readings WHERE lane = 'windows'"
+
+static void sees_all_but(struct wr_store *store, unsigned heads, unsigned bodies) {
+    assert_int_equal(number(store, SEGMENTS, heads > 0 ? 2 : 0, 0), 300 - heads);
+    assert_int_equal(number(store, WITH_ROWS, heads > 0 ? 2 : 0, bodies), 300 - heads - bodies);
+    assert_int_equal(number(store, "SELECT count(*) FROM journal WHERE kind = 'alarms'", 0, 0), 0);
+}
+
+/* A store that nobody has open. */
+static void look_at_stopped(struct wr_store **ret_store) {
+    char path[300];
+    snprintf(path, sizeof path, "%s/" WR_STORE_FILE, fixture.directory);
+    FILE *file = fopen(path, "w"); /* the real one is on the faulty disk */
+    assert_non_null(file);
+    fclose(file);
+    wr_fault_vfs_default(disk, true);
+    must(wr_history_open(fixture.directory, ret_store, &fixture.err));
+}
+
+static void leave(struct wr_store *store) {
+    wr_store_abandon(store);
+    wr_fault_vfs_default(disk, false);
+}
+
+static void test_a_query_gives_what_can_be_read(void **state) {
+    (void)state;
+    make(300);
+    stop();
+    const unsigned heads = take_away(WR_LANE_WINDOWS, 60, 100, STORE_PAGE_HEADS) + take_away(WR_LANE_WINDOWS, 500, 501, STORE_PAGE_HEADS);
+    const unsigned bodies = take_away(WR_LANE_WINDOWS, 200, 220, STORE_PAGE_BODIES);
+    must(store_fixture_open(&fixture));
+    sees_all_but(fixture.store, heads, bodies);
+    store_fixture_abandon(&fixture);
+    struct wr_store *store = NULL;
+    look_at_stopped(&store);
+    sees_all_but(store, heads, bodies);
+    leave(store);
+}
+
+/* A store of which nobody knows where it ends is read all the same, when nobody has it open: an agent would put it aside. */
+static void test_the_newest_rows_may_be_those(void **state) {
+    struct wr_store *store = NULL;
+    (void)state;
+    make(100);
+    stop();
+    const unsigned heads = take_away(WR_LANE_WINDOWS, 195, 200, STORE_PAGE_HEADS);
+    look_at_stopped(&store);
+    assert_int_equal(number(store, SEGMENTS, 1, 0), 100 - heads);
+    assert_int_equal(number(store, WITH_ROWS, 1, 0), 100 - heads);
+    assert_int_equal(number(store, "SELECT count(*) FROM segments WHERE lane = 'changes'", 1, 0), 100);
+    leave(store);
+}
+
+/* A hole is not looked for again with each walk; after a while it is. */
+static void test_a_hole_is_known_for_a_while(void **state) {
+    (void)state;
+    make(100);
+    stop();
+    const unsigned heads = take_away(WR_LANE_WINDOWS, 60, 61, STORE_PAGE_HEADS);
+    must(store_fixture_open(&fixture));
+    assert_int_equal(number(fixture.store, SEGMENTS, 1, 0), 100 - heads);
+    wr_fault_vfs_plan(disk, NULL); /* so that a bad page is hit only from now on */
+    assert_int_equal(number(fixture.store, SEGMENTS, 1, 0), 100 - heads);
+    assert_false(wr_fault_vfs_hit(disk));
+    assert_int_equal(atomic_load(&stats_of()->unreadable_places), 0); /* one that only looks is no judge */
+    wr_fault_vfs_bad(disk, NULL, 0, 0);
+    store_fixture_advance(&fixture, 60 * WR_NS_PER_S);
+    put(CHANGES);
+    assert_int_equal(number(fixture.store, SEGMENTS, 0, 0), 100);
+}
+
+/* A directory cannot be read as a file, a link to itself cannot be opened. */
+static void test_files_of_raw_readings_too(void **state) {
+    char path[300];
+    (void)state;
+    must(store_fixture_open(&fixture));
+    put(WINDOWS);
+    snprintf(path, sizeof path, "%s/raw", fixture.directory);
+    (void)mkdir(path, 0700);
+    snprintf(path, sizeof path, "%s/raw/0000000a.weir", fixture.directory);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof path, "%s/raw/0000000b.weir", fixture.directory);
+    assert_int_equal(symlink("0000000b.weir", path), 0);
+    assert_int_equal(number(fixture.store, "SELECT count(*) FROM raw", 2, 0), 0);
+    assert_int_equal(number(fixture.store, "SELECT count(*) FROM segments", 2, 0), 1);
+}
+
 int main(void) {
     dice = wr_random_begin();
 #define TEST(name) cmocka_unit_test_setup_teardown(name, disk_bed_setup, disk_bed_teardown)
@@ -163,6 +275,10 @@ int main(void) {
         TEST(test_a_page_takes_no_row_of_another_with_it),
         TEST(test_history_goes_before_anything_is_merged),
         TEST(test_history_that_cannot_be_read_is_no_room),
+        TEST(test_a_query_gives_what_can_be_read),
+        TEST(test_the_newest_rows_may_be_those),
+        TEST(test_a_hole_is_known_for_a_while),
+        TEST(test_files_of_raw_readings_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

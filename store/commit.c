@@ -167,6 +167,22 @@ static enum wr_result commit(struct wr_store *store, unsigned what, const struct
     return WR_OK;
 }
 
+static unsigned what_waits(const struct wr_store *store) {
+    unsigned waits = journal_waits(store) ? WR_COMMIT_JOURNAL : 0;
+    for (int lane = 0; lane < WR_LANES; lane++)
+        waits |= store->lanes[lane].open.n > 0 ? WR_COMMIT_LANE(lane) : 0;
+    return waits;
+}
+
+/* A commit without what was refused does not make the store well: alarms may go while the page that windows need is bad. */
+static void note(struct wr_store *store, unsigned what, enum wr_result result, const struct wr_now *now) {
+    if (result == WR_IO)
+        store->failed |= what & what_waits(store);
+    else if (result == WR_OK)
+        store->failed &= what_waits(store) & ~what;
+    wr_reopen_note(store, result == WR_OK && store->failed != 0 ? WR_EMPTY : result, true, now);
+}
+
 enum wr_result wr_commit(struct wr_store *store, unsigned what, const struct wr_now *now, struct wr_error *err) {
     enum wr_result result = WR_OK;
     wr_walls_look(store, now);
@@ -174,7 +190,7 @@ enum wr_result wr_commit(struct wr_store *store, unsigned what, const struct wr_
         wr_merging_make_room(store, now);
     for (int attempt = 0; attempt < 2; attempt++) {
         result = store->db ? commit(store, what, now, err) : WR_CORRUPT;
-        wr_reopen_note(store, result, true, now);
+        note(store, what, result, now);
         if (result == WR_OK)
             return WR_OK;
         if (result != WR_CORRUPT)
@@ -182,7 +198,7 @@ enum wr_result wr_commit(struct wr_store *store, unsigned what, const struct wr_
         enum wr_result fresh = wr_store_quarantine(store, now, err);
         if (fresh != WR_OK) {
             result = fresh;
-            wr_reopen_note(store, result, true, now);
+            note(store, what, result, now);
             break;
         }
     }

@@ -245,6 +245,7 @@ struct wr_store {
     struct wr_keep keep[WR_LANES];
     struct wr_reach reach;
     struct wr_reopen reopen;
+    unsigned failed; /* WR_COMMIT_LANE, WR_COMMIT_JOURNAL: what the disk refused, and waits since */
     struct wr_thrift thrift;
     struct wr_written *written; /* what all files are reached by */
     int64_t opened_boot_ns;

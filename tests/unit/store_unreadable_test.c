@@ -266,6 +266,41 @@ static void test_files_of_raw_readings_too(void **state) {
     assert_int_equal(number(fixture.store, "SELECT count(*) FROM segments", 2, 0), 1);
 }
 
+/* -- what commits need themselves ---------------------------------------------------------------------------------------------------------- */
+
+static enum wr_result raise_one(uint32_t transition) {
+    const struct wr_alarm_entry entry = {.alarm = {.id = 1, .transition = transition, .rule = "hot"}};
+    uint32_t taken = 0;
+    return wr_store_alarms(fixture.store, &entry, 1, &fixture.now, &taken, &fixture.err);
+}
+
+static void test_alarms_that_go_say_nothing_of_windows(void **state) {
+    uint32_t taken = 0;
+    uint32_t alarms = 0;
+    (void)state;
+    make(100);
+    stop();
+    must(store_fixture_open(&fixture));
+    (void)take_away(WR_LANE_WINDOWS, 199, 200, STORE_PAGE_HEADS);
+    assert_true(number(fixture.store, SEGMENTS, 1, 0) < 100); /* a look at all: the newest page is in no cache any more */
+    store_fixture_fill(&fixture, WINDOWS, 1, 2);
+    must(wr_store_take(fixture.store, &fixture.handover, 0, &fixture.now, &taken, &fixture.err));
+    fixture.handover.n = 0;
+    const int64_t began_ns = fixture.now.boot_ns;
+    while (wr_store_reopen_due(fixture.store) > fixture.now.boot_ns) {
+        assert_true(fixture.now.boot_ns - began_ns < 90 * WR_NS_PER_S);
+        store_fixture_advance(&fixture, WR_NS_PER_S);
+        assert_int_equal(wr_store_tick(fixture.store, &fixture.now, &fixture.err), WR_IO);
+        store_fixture_advance(&fixture, WR_NS_PER_S);
+        must(raise_one(++alarms));
+    }
+    assert_int_equal(wr_store_journalled(fixture.store), alarms);
+    wr_fault_vfs_bad(disk, NULL, 0, 0);
+    store_fixture_advance(&fixture, WR_NS_PER_S);
+    must(wr_store_tick(fixture.store, &fixture.now, &fixture.err));
+    assert_true(wr_store_reopen_due(fixture.store) == WR_NEVER_NS);
+}
+
 int main(void) {
     dice = wr_random_begin();
 #define TEST(name) cmocka_unit_test_setup_teardown(name, disk_bed_setup, disk_bed_teardown)
@@ -278,6 +313,7 @@ int main(void) {
         TEST(test_a_query_gives_what_can_be_read),
         TEST(test_the_newest_rows_may_be_those),
         TEST(test_a_hole_is_known_for_a_while),
+        TEST(test_alarms_that_go_say_nothing_of_windows),
         TEST(test_files_of_raw_readings_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,70 +15,29 @@
 #include "tests/support/broker.h"
 #include "tests/support/failing.h"
 #include "tests/support/mqtt_peer.h"
-#include "transport/session.h"
-
-#define WINDOW 8
-#define PATIENCE_NS (20 * WR_NS_PER_S) /* for what must come; far above what it takes */
+#include "tests/support/session_alone.h"
 
 static char dir[64];
 static struct wr_test_broker mutual;   /* TLS, client certificate required */
 static struct wr_test_broker password; /* TLS, user and password */
 static struct wr_test_broker plain;
 
-struct link {
-    struct wr_session *session;
-    struct wr_channel *events;
-    struct wr_session_config config;
-};
-
 static struct wr_session_config config_for(const char *url) {
-    struct wr_session_config config = {
-        .client_id = "gw-7",
-        .keepalive_s = 30,
-        .connect_timeout_ns = 15 * WR_NS_PER_S,
-        .window = WINDOW,
-        .clock = wr_clock_real(),
-        .tls = {.ca = wr_test_path(dir, "ca.pem")},
-    };
+    struct wr_session_config config = session_alone_config();
     struct wr_error err;
+    config.tls.ca = wr_test_path(dir, "ca.pem");
     if (wr_url_parse(url, &config.brokers[0], &err) != WR_OK)
         fail_msg("%s: %s", url, err.text);
     config.n_brokers = 1;
     return config;
 }
 
-static void link_open(struct link *link, const struct wr_session_config *config) {
-    struct wr_channel_options options = {.name = "events",
-                                         .capacity = WR_SESSION_EVENTS(WINDOW),
-                                         .element_bytes = sizeof(struct wr_session_event),
-                                         .policy = WR_CHANNEL_REJECT};
-    link->config = *config;
-    assert_int_equal(wr_channel_new(&options, &link->events, NULL), WR_OK);
-    link->config.events = link->events;
-    assert_int_equal(wr_session_new(&link->config, &link->session, NULL), WR_OK);
-}
-
-static void link_close(struct link *link) {
-    wr_session_free(link->session);
-    wr_channel_free(link->events);
-}
-
-/* The next event but DIALLED. */
-static struct wr_session_event next_event(struct link *link) {
-    struct wr_session_event event;
-    do {
-        if (wr_channel_recv(link->events, &event, wr_clock_boot_ns(wr_clock_real()) + PATIENCE_NS) != WR_OK)
-            fail_msg("no event came");
-    } while (event.kind == WR_SESSION_DIALLED);
-    return event;
-}
-
 static struct wr_session_event attempt(const struct wr_session_config *config) {
-    struct link link;
-    link_open(&link, config);
+    struct session_alone link;
+    session_alone_open(&link, config);
     assert_int_equal(wr_session_ops()->connect(link.session, 1, 0), WR_OK);
-    struct wr_session_event event = next_event(&link);
-    link_close(&link);
+    struct wr_session_event event = session_alone_next(&link);
+    session_alone_close(&link);
     return event;
 }
 
@@ -235,15 +194,15 @@ static void another_protocol_is_spoken(void **state) {
     int listener = wr_test_silent_listener(&port);
     struct wr_session_config config = config_for(url("mqtts://127.0.0.1", port));
     config.tls.alpn = "mqtt";
-    struct link link;
-    link_open(&link, &config);
+    struct session_alone link;
+    session_alone_open(&link, &config);
     assert_int_equal(wr_session_ops()->connect(link.session, 1, 0), WR_OK);
     int peer = accept(listener, NULL, NULL);
     assert_true(peer >= 0);
     assert_int_equal(send(peer, (const uint8_t[]){0x15, 3, 3, 0, 2, 2, 120}, 7, MSG_NOSIGNAL), 7);
     assert_non_null(
-        strstr(next_event(&link).text, "does not speak the protocol that `alpn` names (TLS alert 120, no_application_protocol)"));
-    link_close(&link);
+        strstr(session_alone_next(&link).text, "does not speak the protocol that `alpn` names (TLS alert 120, no_application_protocol)"));
+    session_alone_close(&link);
     (void)close(peer);
     (void)close(listener);
 }
@@ -287,14 +246,13 @@ static void a_stalled_connect_can_be_given_up(void **state) {
     uint16_t port = 0;
     int fd = wr_test_silent_listener(&port);
     struct wr_session_config config = config_for(url("mqtts://localhost", port));
-    struct link link;
-    link_open(&link, &config);
+    struct session_alone link;
+    session_alone_open(&link, &config);
     assert_int_equal(wr_session_ops()->connect(link.session, 1, 0), WR_OK);
     wr_session_ops()->close(link.session, 1, false);
-    link.config.connect_timeout_ns = 0;
     assert_int_equal(wr_session_ops()->connect(link.session, 2, 0), WR_OK);
     wr_session_ops()->close(link.session, 2, false);
-    link_close(&link); /* would take 30 s otherwise, and ctest's patience ends before */
+    session_alone_close(&link); /* would take 30 s otherwise, and ctest's patience ends before */
     (void)close(fd);
 }
 
@@ -304,15 +262,15 @@ static void a_second_client_with_the_same_id_is_named(void **state) {
     struct wr_test_peer peer = {.disconnect_after_connack = 0x8E};
     wr_test_peer_start(&peer);
     struct wr_session_config config = config_for(url("mqtt://127.0.0.1", peer.port));
-    struct link link;
-    link_open(&link, &config);
+    struct session_alone link;
+    session_alone_open(&link, &config);
     assert_int_equal(wr_session_ops()->connect(link.session, 1, 0), WR_OK);
-    assert_int_equal(next_event(&link).kind, WR_SESSION_CONNECTED);
-    struct wr_session_event event = next_event(&link);
+    assert_int_equal(session_alone_next(&link).kind, WR_SESSION_CONNECTED);
+    struct wr_session_event event = session_alone_next(&link);
     assert_int_equal(event.kind, WR_SESSION_LOST);
     if (event.reason != 0x8E || strstr(event.text, "another client uses the same client id") == NULL)
         fail_msg("reason %02X, \"%s\"", event.reason, event.text);
-    link_close(&link);
+    session_alone_close(&link);
     wr_test_peer_stop(&peer);
 }
 
@@ -333,16 +291,16 @@ static void says_where_to_go(const char *reference, uint8_t reason, bool in_conn
     config.n_brokers = 3;
     config.brokers[1] = (struct wr_url){.host = "other.example.com", .port = 8883, .tls = true};
     config.brokers[2] = (struct wr_url){.host = "::1", .port = 1883, .numeric = true};
-    struct link link;
-    link_open(&link, &config);
+    struct session_alone link;
+    session_alone_open(&link, &config);
     assert_int_equal(wr_session_ops()->connect(link.session, 1, 0), WR_OK);
-    struct wr_session_event event = next_event(&link);
+    struct wr_session_event event = session_alone_next(&link);
     if (event.kind == WR_SESSION_CONNECTED)
-        event = next_event(&link);
+        event = session_alone_next(&link);
     assert_int_equal(event.kind, in_connack ? WR_SESSION_FAILED : WR_SESSION_LOST);
     if (event.reason != reason || event.sent_to != expected || strstr(event.text, text) == NULL || strstr(event.text, "'full'") == NULL)
         fail_msg("reason %02X, to %u, \"%s\"", event.reason, event.sent_to, event.text);
-    link_close(&link);
+    session_alone_close(&link);
     wr_test_peer_stop(&peer);
 }
 
@@ -404,16 +362,16 @@ static void a_shorter_keepalive_is_obeyed(void **state) {
     struct wr_test_peer peer = {.connack_properties = (const uint8_t[]){0x13, 0, 7}, .connack_properties_len = 3};
     wr_test_peer_start(&peer);
     struct wr_session_config config = config_for(url("mqtt://127.0.0.1", peer.port));
-    struct link link;
-    link_open(&link, &config);
+    struct session_alone link;
+    session_alone_open(&link, &config);
     for (uint64_t connection = 1; connection <= 2; connection++) {
         assert_int_equal(wr_session_ops()->connect(link.session, connection, 0), WR_OK);
-        assert_int_equal(next_event(&link).kind, WR_SESSION_CONNECTED);
+        assert_int_equal(session_alone_next(&link).kind, WR_SESSION_CONNECTED);
         assert_int_equal(peer.keepalive_s, 7);
         assert_int_equal(peer.connects[5], 1 + connection); /* once more, the first time */
         wr_session_ops()->close(link.session, connection, true);
     }
-    link_close(&link);
+    session_alone_close(&link);
     wr_test_peer_stop(&peer);
 }
 
@@ -425,12 +383,12 @@ static void credentials_are_read_again(void **state) {
     (void)snprintf(copy, sizeof copy, "cp %s %s", wr_test_path(dir, "client.pem"), wr_test_path(dir, "rotating.pem"));
     assert_int_equal(system(copy), 0);
     config.tls.cert = wr_test_path(dir, "rotating.pem");
-    struct link link;
+    struct session_alone link;
     struct wr_session_stats stats;
-    link_open(&link, &config);
+    session_alone_open(&link, &config);
     for (uint64_t connection = 1; connection <= 3; connection++) {
         assert_int_equal(wr_session_ops()->connect(link.session, connection, 0), WR_OK);
-        assert_int_equal(next_event(&link).kind, WR_SESSION_CONNECTED);
+        assert_int_equal(session_alone_next(&link).kind, WR_SESSION_CONNECTED);
         wr_session_stats(link.session, &stats);
         assert_int_equal(stats.tls_resumed, connection - 1);
         assert_true(connection < 3 ? stats.tls_warning[0] == '\0' : strstr(stats.tls_warning, "rotating.pem") != NULL);
@@ -439,7 +397,7 @@ static void credentials_are_read_again(void **state) {
         if (connection == 2)
             wr_test_write_file(wr_test_path(dir, "rotating.pem"), "-----BEGIN CERTIFICATE-----\nhalf\n");
     }
-    link_close(&link);
+    session_alone_close(&link);
 }
 
 /* Each allocation, and each of the first reads, writes, sends and receives of a connect, fails once: it ends with a cause or in a connection, and the
@@ -447,8 +405,8 @@ static void credentials_are_read_again(void **state) {
 static void every_step_may_fail(void **state) {
     (void)state;
     struct wr_session_config config = mutual_config("mqtts://localhost");
-    struct link link;
-    link_open(&link, &config);
+    struct session_alone link;
+    session_alone_open(&link, &config);
     uint64_t connection = 0;
     bool allocations = true;
     for (long n = 0; allocations || n < 24; n++) {
@@ -457,7 +415,7 @@ static void every_step_may_fail(void **state) {
         else
             wr_failing_io(n, ECONNRESET);
         assert_int_equal(wr_session_ops()->connect(link.session, ++connection, 0), WR_OK);
-        struct wr_session_event event = next_event(&link);
+        struct wr_session_event event = session_alone_next(&link);
         bool hit = wr_failing_hit();
         wr_failing_off();
         assert_true(event.kind == WR_SESSION_CONNECTED || (event.kind == WR_SESSION_FAILED && hit && strlen(event.text) > 0));
@@ -469,11 +427,11 @@ static void every_step_may_fail(void **state) {
         }
     }
     assert_int_equal(wr_session_ops()->connect(link.session, ++connection, 0), WR_OK);
-    struct wr_session_event event = next_event(&link);
+    struct wr_session_event event = session_alone_next(&link);
     while (event.kind == WR_SESSION_LOST && event.connection < connection)
-        event = next_event(&link);
+        event = session_alone_next(&link);
     assert_int_equal(event.kind, WR_SESSION_CONNECTED);
-    link_close(&link);
+    session_alone_close(&link);
 }
 
 static int start(void **state) {

@@ -10,48 +10,27 @@
 
 #include "tests/support/commands_bed.h"
 #include "tests/support/mqtt_peer.h"
-#include "transport/session.h"
+#include "tests/support/session_alone.h"
 
 struct link {
-    struct wr_session *session;
-    struct wr_channel *events;
+    struct session_alone alone;
     struct wr_channel *commands;
 };
 
-static struct wr_session_event next_event(struct link *link) {
-    struct wr_session_event event;
-    do {
-        if (wr_channel_recv(link->events, &event, soon()) != WR_OK)
-            fail_msg("no event came");
-    } while (event.kind == WR_SESSION_DIALLED);
-    return event;
-}
-
 static void link_open(struct link *link, uint16_t port, uint8_t version) {
-    link->events = channel("events", WR_SESSION_EVENTS(WINDOW), sizeof(struct wr_session_event), WR_CHANNEL_REJECT);
-    link->commands = command_channel();
-    struct wr_session_config config = {.client_id = "gw-7",
-                                       .keepalive_s = 30,
-                                       .connect_timeout_ns = 15 * WR_NS_PER_S,
-                                       .window = WINDOW,
-                                       .version = version,
-                                       .events = link->events,
-                                       .commands = link->commands,
-                                       .clock = wr_clock_real(),
-                                       .n_brokers = 1,
-                                       .brokers = {{.host = "127.0.0.1", .numeric = true, .port = port}}};
-    assert_int_equal(wr_session_new(&config, &link->session, NULL), WR_OK);
-    assert_int_equal(wr_session_ops()->connect(link->session, 1, 0), WR_OK);
-    assert_int_equal(next_event(link).kind, WR_SESSION_CONNECTED);
-    assert_int_equal(wr_session_ops()->subscribe(link->session, 1, CMD, NULL), WR_OK);
+    struct wr_session_config config = session_alone_config_plain(port, version);
+    link->commands = config.commands = command_channel();
+    session_alone_open(&link->alone, &config);
+    assert_int_equal(wr_session_ops()->connect(link->alone.session, 1, 0), WR_OK);
+    assert_int_equal(session_alone_next(&link->alone).kind, WR_SESSION_CONNECTED);
+    assert_int_equal(wr_session_ops()->subscribe(link->alone.session, 1, CMD, NULL), WR_OK);
 }
 
 static void link_close(struct link *link) {
     struct wr_session_stats stats;
-    wr_session_stats(link->session, &stats);
+    wr_session_stats(link->alone.session, &stats);
     assert_int_equal(stats.events_lost, 0);
-    wr_session_free(link->session);
-    wr_channel_free(link->events);
+    session_alone_close(&link->alone);
     wr_channel_free(link->commands);
 }
 
@@ -87,7 +66,7 @@ static void commands_arrive_in_both_versions(void **state) {
         wr_test_peer_start(&peer);
         struct link link;
         link_open(&link, peer.port, version);
-        struct wr_session_event event = next_event(&link);
+        struct wr_session_event event = session_alone_next(&link.alone);
         assert_int_equal(event.kind, WR_SESSION_SUBSCRIBED);
         assert_int_equal(event.connection, 1);
         assert_int_equal(event.reason, 1);
@@ -95,7 +74,7 @@ static void commands_arrive_in_both_versions(void **state) {
         command_is(link.commands, "", 0);
         command_is(link.commands, large, WR_COMMAND_BYTES);
         struct wr_session_stats stats;
-        wr_session_stats(link.session, &stats);
+        wr_session_stats(link.alone.session, &stats);
         assert_int_equal(stats.commands.retained, 1);
         assert_int_equal(stats.commands.too_large, 1);
         until(peer.pubacks == 4); /* those too that were only counted: they do not come again */
@@ -119,14 +98,14 @@ static void a_refused_subscription_leaves_the_session_alone(void **state) {
         wr_test_peer_start(&peer);
         struct link link;
         link_open(&link, peer.port, versions[i]);
-        struct wr_session_event event = next_event(&link);
+        struct wr_session_event event = session_alone_next(&link.alone);
         assert_int_equal(event.kind, WR_SESSION_SUBSCRIBED);
         assert_int_equal(event.reason, reason);
         assert_string_equal(event.text, five ? "the broker refuses the subscription to commands: Not authorized (0x87)"
                                              : "the broker refuses the subscription to commands");
         struct wr_session_publish publish = {.connection = 1, .id = 9, .topic = "t", .payload = "x", .payload_len = 1, .qos = 1};
-        assert_int_equal(wr_session_ops()->publish(link.session, &publish, NULL), WR_OK);
-        assert_int_equal(next_event(&link).kind, WR_SESSION_DELIVERED);
+        assert_int_equal(wr_session_ops()->publish(link.alone.session, &publish, NULL), WR_OK);
+        assert_int_equal(session_alone_next(&link.alone).kind, WR_SESSION_DELIVERED);
         link_close(&link);
         wr_test_peer_stop(&peer);
     }
@@ -139,8 +118,8 @@ static void a_peer_that_hangs_up_at_a_subscription_is_a_lost_connection(void **s
         wr_test_peer_start(&peer);
         struct link link;
         link_open(&link, peer.port, versions[i]);
-        assert_int_equal(next_event(&link).kind, WR_SESSION_LOST);
-        assert_int_equal(wr_session_ops()->subscribe(link.session, 1, CMD, NULL), WR_CLOSED);
+        assert_int_equal(session_alone_next(&link.alone).kind, WR_SESSION_LOST);
+        assert_int_equal(wr_session_ops()->subscribe(link.alone.session, 1, CMD, NULL), WR_CLOSED);
         link_close(&link);
         wr_test_peer_stop(&peer);
     }
@@ -158,13 +137,13 @@ static void a_flood_of_commands_is_counted(void **state) {
     wr_test_peer_start(&peer);
     struct link link;
     link_open(&link, peer.port, version);
-    assert_int_equal(next_event(&link).kind, WR_SESSION_SUBSCRIBED);
+    assert_int_equal(session_alone_next(&link.alone).kind, WR_SESSION_SUBSCRIBED);
     struct wr_session_publish publish = {.connection = 1, .id = 9, .topic = "t", .payload = "x", .payload_len = 1, .qos = 1};
-    assert_int_equal(wr_session_ops()->publish(link.session, &publish, NULL), WR_OK);
-    assert_int_equal(next_event(&link).kind, WR_SESSION_DELIVERED);
+    assert_int_equal(wr_session_ops()->publish(link.alone.session, &publish, NULL), WR_OK);
+    assert_int_equal(session_alone_next(&link.alone).kind, WR_SESSION_DELIVERED);
     until(peer.pubacks == FLOOD);
     struct wr_session_stats stats;
-    until((wr_session_stats(link.session, &stats), stats.commands.received + stats.commands.full == FLOOD));
+    until((wr_session_stats(link.alone.session, &stats), stats.commands.received + stats.commands.full == FLOOD));
     assert_int_equal(stats.commands.received, WR_COMMANDS);
     link_close(&link);
     wr_test_peer_stop(&peer);

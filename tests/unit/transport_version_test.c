@@ -5,16 +5,14 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/support/mqtt_peer.h"
 #include "tests/support/random.h"
-#include "transport/session.h"
+#include "tests/support/session_alone.h"
 #include "transport/session_version.h"
-
-#define WINDOW 4
-#define PATIENCE_NS (20 * WR_NS_PER_S)
 
 static void an_answer_tells_versions_from_refusals(void **state) {
     (void)state;
@@ -126,48 +124,16 @@ static void closes_are_remembered_late(void **state) {
 
 /* ---- the session ---- */
 
-struct link {
-    struct wr_session *session;
-    struct wr_channel *events;
-};
-
-static void link_open(struct link *link, uint16_t port, uint8_t version) {
-    struct wr_channel_options options = {.name = "events",
-                                         .capacity = WR_SESSION_EVENTS(WINDOW),
-                                         .element_bytes = sizeof(struct wr_session_event),
-                                         .policy = WR_CHANNEL_REJECT};
-    assert_int_equal(wr_channel_new(&options, &link->events, NULL), WR_OK);
-    struct wr_session_config config = {.client_id = "gw-7",
-                                       .keepalive_s = 30,
-                                       .connect_timeout_ns = 15 * WR_NS_PER_S,
-                                       .window = WINDOW,
-                                       .version = version,
-                                       .will_topic = "weir/1/-/gw-7/state",
-                                       .will = "gone",
-                                       .events = link->events,
-                                       .clock = wr_clock_real(),
-                                       .n_brokers = 1,
-                                       .brokers = {{.host = "127.0.0.1", .numeric = true, .port = port}}};
-    assert_int_equal(wr_session_new(&config, &link->session, NULL), WR_OK);
+static void open_to(struct session_alone *link, uint16_t port, uint8_t version) {
+    struct wr_session_config config = session_alone_config_plain(port, version);
+    (void)snprintf(config.will_topic, sizeof config.will_topic, "weir/1/-/gw-7/state");
+    (void)snprintf(config.will, sizeof config.will, "gone");
+    session_alone_open(link, &config);
 }
 
-static void link_close(struct link *link) {
-    wr_session_free(link->session);
-    wr_channel_free(link->events);
-}
-
-static struct wr_session_event next_event(struct link *link) {
-    struct wr_session_event event;
-    do {
-        if (wr_channel_recv(link->events, &event, wr_clock_boot_ns(wr_clock_real()) + PATIENCE_NS) != WR_OK)
-            fail_msg("no event came");
-    } while (event.kind == WR_SESSION_DIALLED);
-    return event;
-}
-
-static struct wr_session_event connect_to(struct link *link, uint64_t connection) {
+static struct wr_session_event connect_to(struct session_alone *link, uint64_t connection) {
     assert_int_equal(wr_session_ops()->connect(link->session, connection, 0), WR_OK);
-    return next_event(link);
+    return session_alone_next(link);
 }
 
 static void is_connected(const struct wr_session_event *event, uint8_t version) {
@@ -175,7 +141,7 @@ static void is_connected(const struct wr_session_event *event, uint8_t version) 
         fail_msg("kind %d, version %d: %s", event->kind, event->version, event->text);
 }
 
-static void delivers(struct link *link, uint64_t connection) {
+static void delivers(struct session_alone *link, uint64_t connection) {
     const struct wr_session_property property = {"node", "gw-7"};
     struct wr_session_publish publish = {.connection = connection,
                                          .id = 100 + connection,
@@ -187,7 +153,7 @@ static void delivers(struct link *link, uint64_t connection) {
                                          .properties = &property,
                                          .n_properties = 1};
     assert_int_equal(wr_session_ops()->publish(link->session, &publish, NULL), WR_OK);
-    struct wr_session_event event = next_event(link);
+    struct wr_session_event event = session_alone_next(link);
     assert_int_equal(event.kind, WR_SESSION_DELIVERED);
     assert_int_equal(event.id, 100 + connection);
 }
@@ -204,8 +170,8 @@ static void an_old_broker(enum wr_test_peer_old old, unsigned connects_of_5) {
     unsigned longest = 0;
     struct wr_test_peer peer = {.old = old, .on_publish = looks_at_publish, .user = &longest};
     wr_test_peer_start(&peer);
-    struct link link;
-    link_open(&link, peer.port, WR_MQTT_AUTO);
+    struct session_alone link;
+    open_to(&link, peer.port, WR_MQTT_AUTO);
     for (uint64_t connection = 1; connection <= 3; connection++) {
         struct wr_session_event event = connect_to(&link, connection);
         is_connected(&event, WR_MQTT_3_1_1);
@@ -213,7 +179,7 @@ static void an_old_broker(enum wr_test_peer_old old, unsigned connects_of_5) {
         delivers(&link, connection);
         wr_session_ops()->close(link.session, connection, true);
     }
-    link_close(&link);
+    session_alone_close(&link);
     wr_test_peer_stop(&peer);
     assert_int_equal(peer.connects[5], connects_of_5);
     assert_int_equal(peer.connects[4], 3);
@@ -231,12 +197,12 @@ static void a_refusal_is_not_taken_for_an_old_broker(void **state) {
     (void)state;
     struct wr_test_peer peer = {.connack_reason = 0x87};
     wr_test_peer_start(&peer);
-    struct link link;
-    link_open(&link, peer.port, WR_MQTT_AUTO);
+    struct session_alone link;
+    open_to(&link, peer.port, WR_MQTT_AUTO);
     struct wr_session_event event = connect_to(&link, 1);
     assert_int_equal(event.kind, WR_SESSION_FAILED);
     assert_non_null(strstr(event.text, "the broker refused the connection: Not authorized (0x87)"));
-    link_close(&link);
+    session_alone_close(&link);
     wr_test_peer_stop(&peer);
     assert_int_equal(peer.connects[5], 1);
     assert_int_equal(peer.connects[4], 0);
@@ -246,12 +212,12 @@ static void refusals_of_an_old_broker_are_named(void **state) {
     (void)state;
     struct wr_test_peer peer = {.old = WR_TEST_PEER_OLD_CLOSES, .connack_reason = 4};
     wr_test_peer_start(&peer);
-    struct link link;
-    link_open(&link, peer.port, WR_MQTT_AUTO);
+    struct session_alone link;
+    open_to(&link, peer.port, WR_MQTT_AUTO);
     struct wr_session_event event = connect_to(&link, 1);
     assert_int_equal(event.kind, WR_SESSION_FAILED);
     assert_non_null(strstr(event.text, "the broker refused the connection: bad user name or password (MQTT 3.1.1 return code 4)"));
-    link_close(&link);
+    session_alone_close(&link);
     wr_test_peer_stop(&peer);
 }
 
@@ -259,12 +225,12 @@ static void a_broker_that_closes_all_is_named(void **state) {
     (void)state;
     struct wr_test_peer peer = {.closes_all = true};
     wr_test_peer_start(&peer);
-    struct link link;
-    link_open(&link, peer.port, WR_MQTT_AUTO);
+    struct session_alone link;
+    open_to(&link, peer.port, WR_MQTT_AUTO);
     struct wr_session_event event = connect_to(&link, 1);
     assert_int_equal(event.kind, WR_SESSION_FAILED);
     assert_string_equal(event.text, "the broker closes the connection after the MQTT CONNECT, with MQTT 5 and with 3.1.1");
-    link_close(&link);
+    session_alone_close(&link);
     wr_test_peer_stop(&peer);
 }
 
@@ -273,32 +239,32 @@ static void a_given_version_is_kept(void **state) {
     (void)state;
     struct wr_test_peer old = {.old = WR_TEST_PEER_OLD_CODE};
     wr_test_peer_start(&old);
-    struct link link;
-    link_open(&link, old.port, WR_MQTT_5);
+    struct session_alone link;
+    open_to(&link, old.port, WR_MQTT_5);
     struct wr_session_event event = connect_to(&link, 1);
     assert_int_equal(event.kind, WR_SESSION_FAILED);
     assert_string_equal(event.text, "the broker does not speak MQTT 5 (return code 1)");
-    link_close(&link);
+    session_alone_close(&link);
     wr_test_peer_stop(&old);
     assert_int_equal(old.connects[4], 0);
 
     struct wr_test_peer closing = {.old = WR_TEST_PEER_OLD_CLOSES};
     wr_test_peer_start(&closing);
-    link_open(&link, closing.port, WR_MQTT_5);
+    open_to(&link, closing.port, WR_MQTT_5);
     event = connect_to(&link, 1);
     assert_int_equal(event.kind, WR_SESSION_FAILED);
     assert_string_equal(event.text, "the broker closed the connection instead of answering: does it speak MQTT 5?");
-    link_close(&link);
+    session_alone_close(&link);
     wr_test_peer_stop(&closing);
     assert_int_equal(closing.connects[4], 0);
 
     struct wr_test_peer peer = {0};
     wr_test_peer_start(&peer);
-    link_open(&link, peer.port, WR_MQTT_3_1_1);
+    open_to(&link, peer.port, WR_MQTT_3_1_1);
     event = connect_to(&link, 1);
     is_connected(&event, WR_MQTT_3_1_1);
     delivers(&link, 1);
-    link_close(&link);
+    session_alone_close(&link);
     wr_test_peer_stop(&peer);
     assert_int_equal(peer.connects[5], 0);
 }

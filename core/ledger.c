@@ -79,5 +79,5 @@ bool wr_balance_check(const struct wr_account_balance *balance, uint64_t *ret_le
         *ret_left = left;
     if (ret_right)
         *ret_right = right;
-    return possible && left == right;
+    return possible && left == right && !balance->doubted;
 }

@@ -84,12 +84,13 @@ struct wr_account_balance {
     uint64_t open;    /* of an intake account: in_channel */
     bool recounted;   /* somebody has added up what its segments hold: */
     uint64_t recount; /* it must be what the books hold */
+    bool doubted;     /* the books were changed on the disk by something else */
 };
 
 /* stored - delivered - evicted - expired - corrupt. */
 uint64_t wr_balance_held(const struct wr_account_balance *balance);
 uint64_t wr_balance_dropped(const struct wr_account_balance *balance);
-/* Both sides of the account's equation; true when they are equal, and what was recounted is held. ret_left and ret_right may be NULL. */
+/* Both sides of the account's equation; true when they are equal, what was recounted is held, and nothing is doubted. ret_left and ret_right may be NULL. */
 bool wr_balance_check(const struct wr_account_balance *balance, uint64_t *ret_left, uint64_t *ret_right);
 
 #endif

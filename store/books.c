@@ -6,6 +6,7 @@
 
 #include "store/column.h"
 #include "store/crc32c.h"
+#include "store/ledger_check.h"
 #include "store/store_private.h"
 
 #define CRC_BYTES 4
@@ -121,6 +122,7 @@ static enum wr_result save_lanes(struct wr_store *store, struct wr_error *err) {
 
 static enum wr_result save_tables(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
     WR_TRY(wr_ledger_save(store, err));
+    WR_TRY(wr_ledger_check_save(store, now, err));
     WR_TRY(wr_acks_save(store, err));
     WR_TRY(save_lanes(store, err));
     const struct wr_counts history = wr_commit_history(store);

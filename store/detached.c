@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/ledger_check.h"
 #include "store/store_private.h"
 
 struct wr_books_apart wr_books_take_out(struct wr_store *store) {
@@ -29,6 +30,7 @@ void wr_books_add_up(struct wr_stored_account *into, const struct wr_stored_acco
         into->kept[book] += from->kept[book];
         into->counted[book] += from->counted[book];
     }
+    into->doubted |= from->doubted;
     for (unsigned book = 0; book < WR_GAP_BOOKS; book++)
         into->telling[book] = into->told[book] += from->told[book];
 }
@@ -99,6 +101,7 @@ enum wr_result wr_store_attach(struct wr_store *store, const struct wr_now *now,
     wr_gaps_look(store, now);
     wr_store_show(store);
     store->found.losses = store->losses;
+    store->found.doubted_accounts = wr_ledger_check_doubted(store);
     store->found.reserved_bytes = atomic_load_explicit(&store->stats.reserved_bytes, memory_order_relaxed);
     *ret_report = store->found;
     return WR_OK;

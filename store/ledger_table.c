@@ -7,6 +7,7 @@
 
 #include "core/gap.h"
 #include "store/column.h"
+#include "store/ledger_check.h"
 #include "store/store_private.h"
 
 #define NO_ACCOUNT UINT32_MAX
@@ -153,19 +154,29 @@ struct wr_stored_account *wr_ledger_by_id(struct wr_store *store, int64_t id) {
     return NULL;
 }
 
+static void load_book(struct wr_stored_account *account, int64_t book, uint64_t readings) {
+    if (book >= 0 && book < WR_BOOKS)
+        account->kept[book] = account->saved[book] = readings;
+    else if (book >= WR_BOOK_TOLD && book < WR_BOOK_TOLD + WR_BOOKS && wr_gap_is_told((unsigned)(book - WR_BOOK_TOLD)))
+        account->told[wr_gaps_index((unsigned)(book - WR_BOOK_TOLD))] = account->telling[wr_gaps_index((unsigned)(book - WR_BOOK_TOLD))] =
+            readings;
+    else if (book == WR_BOOK_CHECK)
+        account->check = account->checking = readings;
+}
+
 static enum wr_result load_books(struct wr_store *store, sqlite3_stmt *row, struct wr_error *err) {
+    uint32_t n_checks = 0;
     enum wr_result result;
     while ((result = wr_sql_row(store, row, err)) == WR_OK) {
-        struct wr_stored_account *account = wr_ledger_by_id(store, sqlite3_column_int64(row, 0));
-        int64_t book = sqlite3_column_int64(row, 1);
-        const uint64_t readings = (uint64_t)sqlite3_column_int64(row, 2);
-        if (account && book >= 0 && book < WR_BOOKS)
-            account->kept[book] = account->saved[book] = readings;
-        else if (account && book >= WR_BOOK_TOLD && book < WR_BOOK_TOLD + WR_BOOKS && wr_gap_is_told((unsigned)(book - WR_BOOK_TOLD)))
-            account->told[wr_gaps_index((unsigned)(book - WR_BOOK_TOLD))] =
-                account->telling[wr_gaps_index((unsigned)(book - WR_BOOK_TOLD))] = readings;
+        const int64_t id = sqlite3_column_int64(row, 0);
+        const int64_t book = sqlite3_column_int64(row, 1);
+        struct wr_stored_account *account = wr_ledger_by_id(store, id);
+        if (!account)
+            WR_TRY(wr_ledger_check_orphan(store, id, &account, err));
+        load_book(account, book, (uint64_t)sqlite3_column_int64(row, 2));
+        n_checks += book == WR_BOOK_CHECK;
     }
-    return result == WR_EMPTY ? WR_OK : result;
+    return result == WR_EMPTY ? wr_ledger_check_all(store, n_checks, err) : result;
 }
 
 static enum wr_result load_with(struct wr_store *store, const char *sql,
@@ -213,6 +224,11 @@ static enum wr_result save_told(struct wr_store *store, const struct wr_stored_a
     return WR_OK;
 }
 
+static enum wr_result save_check(struct wr_store *store, struct wr_stored_account *account, struct wr_error *err) {
+    account->checking = wr_ledger_check_of(account);
+    return account->checking != account->check ? put_row(store, account->id, WR_BOOK_CHECK, account->checking, err) : WR_OK;
+}
+
 enum wr_result wr_ledger_save(struct wr_store *store, struct wr_error *err) {
     for (uint32_t i = 0; i < store->n_accounts; i++) {
         const struct wr_stored_account *account = &store->accounts[i];
@@ -222,6 +238,7 @@ enum wr_result wr_ledger_save(struct wr_store *store, struct wr_error *err) {
                 WR_TRY(put_row(store, account->id, book, readings, err));
         }
         WR_TRY(save_told(store, account, err));
+        WR_TRY(save_check(store, &store->accounts[i], err));
     }
     return WR_OK;
 }
@@ -231,6 +248,7 @@ void wr_ledger_committed(struct wr_store *store, bool tables) {
         struct wr_stored_account *account = &store->accounts[i];
         account->stored = true;
         account->told_stored |= tables;
+        account->check = tables ? account->checking : account->check;
         memcpy(account->told, account->telling, sizeof account->told);
         for (unsigned book = 1; book < WR_BOOKS; book++) {
             if (tables)
@@ -281,7 +299,7 @@ uint64_t wr_ledger_ack_list(struct wr_store *store, const uint8_t *list, size_t 
 }
 
 static void balance_of(const struct wr_stored_account *account, struct wr_account_balance *balance) {
-    *balance = (struct wr_account_balance){.account = account->name};
+    *balance = (struct wr_account_balance){.account = account->name, .doubted = account->doubted};
     for (unsigned book = 0; book < WR_BOOKS; book++)
         balance->books[book] = wr_ledger_value(account, book);
 }
@@ -318,6 +336,7 @@ void wr_ledger_start_over(struct wr_store *store) {
         account->kept[WR_BOOK_DELIVERED] += account->acked;
         account->acked = 0;
         account->stored = account->told_stored = false;
+        account->check = 0;
         struct wr_account_balance balance;
         balance_of(account, &balance);
         uint64_t held = is_intake(account) ? 0 : wr_balance_held(&balance);

@@ -81,6 +81,7 @@ struct wr_store_report {
     uint64_t reserved_bytes; /* less than the budget where the disk has no more room */
     uint64_t crash_readings; /* booked as dropped(crash), in all accounts */
     int64_t last_wall_ns;    /* of the last commit before, by its own clock; 0: there was none */
+    uint32_t doubted_accounts; /* their books were changed by something else: weir audit names them */
     uint32_t n_losses;
     const struct wr_store_loss *losses; /* until the store is closed */
 };

@@ -30,6 +30,7 @@ static void account_json(struct wr_json *json, const struct wr_account_balance *
         if (balance->books[book] > 0 && wr_book_name(book))
             wr_json_uint(json, wr_book_name(book), balance->books[book]);
     wr_json_object_end(json);
+    wr_json_bool(json, "changed", balance->doubted);
     wr_json_bool(json, "balanced", wr_balance_check(balance, NULL, NULL));
     wr_json_object_end(json);
 }
@@ -104,8 +105,10 @@ static enum wr_result print_account(const struct wr_account_balance *balance, st
     if (balance->recounted && balance->recount != wr_balance_held(balance))
         WR_TRY(wr_buf_printf(into, "  HELD IS OFF: %" PRIu64 " in the books, %" PRIu64 " in its segments", wr_balance_held(balance),
                              balance->recount));
-    else if (!good && left == right)
+    else if (!good && left == right && !balance->doubted)
         WR_TRY(wr_buf_text(into, "  CANNOT BE: more has left the store than came into it"));
+    if (balance->doubted)
+        WR_TRY(wr_buf_text(into, "  CHANGED: its books, or its name, are not what was written"));
     return wr_buf_text(into, "\n");
 }
 

@@ -96,6 +96,9 @@ static enum wr_result attempt(struct wr_store_loop *loop, const struct wr_now *n
     if (mkdir(loop->path, 0750) < 0 && errno != EEXIST)
         return wr_error_set(err, WR_IO, "store %s: %s", loop->path, strerror(errno));
     WR_TRY(wr_store_attach(loop->store, now, &loop->report, err));
+    if (loop->report.doubted_accounts > 0)
+        WR_LOG_WITH(WR_LOG_ERROR, "store", "books are not what was written, something has changed them: `weir audit` names them",
+                    WR_LOG_INT("accounts", loop->report.doubted_accounts));
     if (read_states(loop, err) != WR_OK) { /* what could not be read comes as if it were new; the store is there */
         WR_LOG_WITH(WR_LOG_ERROR, "store", "not all states of alarms and windows can be read: they begin anew", WR_LOG_ERR(err));
         *err = (struct wr_error){0};

@@ -816,7 +816,7 @@ static void all_of_the_beginning_are_forbidden(struct suspects *suspects, int64_
         session(&suspects->bench, WR_SESSION_DELIVERED, id, 0);
 }
 
-static void suspects_beside(struct suspects *suspects, enum wr_lane lane, int64_t n) {
+static void suspects_beside(struct suspects *suspects, uint8_t lane, int64_t n) {
     struct wr_uplink_reply reply = {.kind = WR_UPLINK_AVAILABLE, .lane = lane, .seq = n};
     suspects_open(suspects, n, -1);
     suspects->others = true;

@@ -341,6 +341,8 @@ static bool look_at_report(struct store_life *life) {
     struct store_fixture *fixture = &life->fixture;
     if (fixture->report.quarantined)
         BREAK("a power cut led to a quarantine");
+    if (fixture->report.doubted_accounts > 0)
+        BREAK("the books of %u accounts are not what was written", fixture->report.doubted_accounts);
     if (fixture->report.fresh && life->epoch != wr_store_epoch(fixture->store))
         BREAK("the store is another one than before");
     if (life->stopped && fixture->report.unclean)

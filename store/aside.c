@@ -146,11 +146,29 @@ static enum wr_result new_name(const struct wr_store *store, const char *prefix,
     return WR_OK;
 }
 
+bool wr_aside_has_room(const struct wr_store *store) {
+    char oldest[256];
+    return look(store, "", oldest) < WR_ASIDE_KEEP;
+}
+
+/* The database last: until then it is known as what it is. */
+static enum wr_result remove_blank(const struct wr_store *store, struct wr_error *err) {
+    static const char *const parts[] = {"-wal", WR_PAGE_ONE, ""};
+    char path[PATH_BYTES];
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        if (join(store, WR_STORE_FILE, parts[i], path) && unlink(path) != 0 && errno != ENOENT)
+            return wr_error_set(err, WR_IO, "cannot remove %s%s, which is empty: %s", store->file, parts[i], strerror(errno));
+    return WR_OK;
+}
+
 enum wr_result wr_aside_put(const struct wr_store *store, bool newer, const struct wr_now *now, char ret_name[WR_ASIDE_NAME_BYTES],
                             struct wr_error *err) {
     char name[WR_ASIDE_NAME_BYTES];
     char from[PATH_BYTES];
     char to[PATH_BYTES];
+    ret_name[0] = 0;
+    if (!newer && wr_reopen_is_blank(store))
+        return remove_blank(store, err);
     if (new_name(store, newer ? NEWER : CORRUPT, now->wall_ns / WR_NS_PER_S, name) != WR_OK || !join(store, name, "", to))
         return wr_error_set(err, WR_IO, "cannot rename %s aside: %s", store->file, strerror(errno));
     if (rename(store->file, to) != 0)

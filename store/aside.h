@@ -28,7 +28,9 @@ bool wr_aside_shrink_oldest(const struct wr_store *store, unsigned keep);
 bool wr_aside_newest(const struct wr_store *store, char ret_name[WR_ASIDE_NAME_BYTES]);
 /* A piece of this one: a large file that goes at once holds up the disk for a second. False: that was the last, or it cannot be removed. */
 bool wr_aside_shrink(const struct wr_store *store, const char *name);
-/* Renames the database, which is closed, with its WAL and first page. WR_IO. */
+/* Whether one more can lie there, and none has to go for it. */
+bool wr_aside_has_room(const struct wr_store *store);
+/* Renames the database, which is closed, with its WAL and first page; a blank one (store/reopen.h) it removes, and gives it no name. WR_IO. */
 WR_MUST_USE enum wr_result wr_aside_put(const struct wr_store *store, bool newer, const struct wr_now *now,
                                         char ret_name[WR_ASIDE_NAME_BYTES], struct wr_error *err);
 

@@ -53,6 +53,7 @@ static void came_true(struct wr_store *store) {
         state->unacked_bytes = counts.bytes;
     }
     store->next_seq = txn->next_seq;
+    store->reopen.blank = false;
     wr_books_committed(store);
     store->boot_trusted |= txn->boot_trusted;
     if (txn->counts)

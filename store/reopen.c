@@ -1,24 +1,33 @@
 #include "store/reopen.h"
 
 #include <endian.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "store/aside.h"
 #include "store/column.h"
 #include "store/store_private.h"
 
+#define PATH_BYTES 4096
 #define FILE_EPOCH "substr(body, 17, 8)" /* of a body: docs/segment-format.md */
 
 void wr_reopen_note(struct wr_store *store, enum wr_result result, bool commit, const struct wr_now *now) {
     struct wr_reopen *reopen = &store->reopen;
     if (result == WR_OK) {
         reopen->ill_ns = 0;
-        reopen->commit_failed = reopen->opened = reopen->put_aside = false;
+        reopen->commit_failed = reopen->opened = reopen->cleared = false;
     } else if (result == WR_IO) {
         if (reopen->ill_ns == 0)
             reopen->ill_ns = now->boot_ns > 0 ? now->boot_ns : 1;
         reopen->commit_failed |= commit;
     }
+}
+
+void wr_reopen_attached(struct wr_store *store) {
+    store->reopen.ill_ns = store->reopen.next_ns = 0;
+    store->reopen.failures = 0;
 }
 
 bool wr_reopen_goes_on(const struct wr_store *store) {
@@ -35,6 +44,72 @@ int64_t wr_store_reopen_due(const struct wr_store *store) {
         return WR_NEVER_NS;
     const int64_t due_ns = wr_clock_add_ns(reopen->ill_ns, WR_REOPEN_AFTER_NS);
     return due_ns > reopen->next_ns ? due_ns : reopen->next_ns;
+}
+
+/* What may go (A1, A2) */
+
+static bool is_empty(const struct stat *status) {
+    return S_ISREG(status->st_mode) && status->st_size == 0;
+}
+
+static bool has_wal(const struct wr_store *store) {
+    char path[PATH_BYTES];
+    struct stat status;
+    return (size_t)snprintf(path, sizeof path, "%s-wal", store->file) >= sizeof path || (stat(path, &status) == 0 && status.st_size > 0);
+}
+
+static bool is_same_file(const struct wr_reopen_file *file, const struct stat *status) {
+    return status->st_dev == file->device && status->st_ino == file->inode;
+}
+
+static bool is_unchanged(const struct wr_reopen_file *file, const struct stat *status) {
+    return is_same_file(file, status) && status->st_ctim.tv_sec == file->changed.tv_sec && status->st_ctim.tv_nsec == file->changed.tv_nsec;
+}
+
+void wr_reopen_file_opened(struct wr_store *store) {
+    struct wr_reopen *reopen = &store->reopen;
+    struct stat status;
+    const bool there = lstat(store->file, &status) == 0;
+    reopen->blank = there && ((reopen->blank && is_unchanged(&reopen->file, &status)) || (is_empty(&status) && !has_wal(store)));
+    if (there)
+        reopen->file = (struct wr_reopen_file){.device = status.st_dev, .inode = status.st_ino};
+}
+
+void wr_reopen_file_closed(struct wr_store *store) {
+    struct wr_reopen *reopen = &store->reopen;
+    struct stat status;
+    reopen->blank = reopen->blank && lstat(store->file, &status) == 0 && is_same_file(&reopen->file, &status);
+    if (reopen->blank)
+        reopen->file.changed = status.st_ctim;
+}
+
+bool wr_reopen_is_blank(const struct wr_store *store) {
+    const struct wr_reopen *reopen = &store->reopen;
+    struct stat status;
+    if (!reopen->blank || lstat(store->file, &status) != 0)
+        return false;
+    return store->db ? is_same_file(&reopen->file, &status) : is_unchanged(&reopen->file, &status);
+}
+
+bool wr_reopen_may_clear(const struct wr_store *store) {
+    return !store->reopen.cleared || wr_reopen_is_blank(store) || wr_aside_has_room(store);
+}
+
+/* That is no damage: somebody else owns it, or the disk is for reading only. */
+static bool is_forbidden(const char *path) {
+    struct stat status;
+    return lstat(path, &status) == 0 && (!S_ISREG(status.st_mode) || access(path, R_OK | W_OK) != 0);
+}
+
+bool wr_reopen_gives_up(struct wr_store *store, enum wr_result result, const struct wr_now *now) {
+    struct wr_reopen *reopen = &store->reopen;
+    char wal[PATH_BYTES];
+    snprintf(wal, sizeof wal, "%s-wal", store->file);
+    if (result != WR_IO || is_forbidden(store->file) || is_forbidden(wal))
+        return false;
+    if (reopen->ill_ns == 0)
+        reopen->ill_ns = now->boot_ns > 0 ? now->boot_ns : 1;
+    return ++reopen->failures >= WR_REOPEN_TRIES && now->boot_ns >= wr_clock_add_ns(reopen->ill_ns, WR_REOPEN_TRIES * WR_REOPEN_AFTER_NS);
 }
 
 /* What is in the file of the last transaction (O2) */
@@ -169,13 +244,26 @@ static enum wr_result open_it(struct wr_store *store, const struct wr_now *now, 
     return result;
 }
 
-/* Renames it aside, and makes a fresh one; where that cannot be, it is gone, as before. */
-static enum wr_result put_aside(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
+/* Its place is cleared, and a fresh one made there; where that cannot be, it is gone, as before. */
+static enum wr_result begin_anew(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
     char name[WR_ASIDE_NAME_BYTES];
     WR_TRY(wr_aside_put(store, false, now, name, err));
-    atomic_fetch_add_explicit(&store->stats.quarantines, 1, memory_order_relaxed);
-    store->reopen.put_aside = true;
+    if (name[0])
+        atomic_fetch_add_explicit(&store->stats.quarantines, 1, memory_order_relaxed);
+    store->reopen.cleared = true;
+    store->reopen.failures = 0;
     return open_it(store, now, err);
+}
+
+/* Opens it, or where it is broken, or has refused for long enough, a fresh one. */
+static enum wr_result open_one(struct wr_store *store, bool hopeless, const struct wr_now *now, struct wr_error *err) {
+    const enum wr_result result = hopeless && wr_reopen_may_clear(store) ? WR_CORRUPT : open_it(store, now, err);
+    struct wr_error unmoved = {0};
+    if (result == WR_CORRUPT && wr_reopen_may_clear(store))
+        return begin_anew(store, now, err);
+    if (wr_reopen_gives_up(store, result, now) && wr_reopen_may_clear(store) && begin_anew(store, now, &unmoved) == WR_OK)
+        return WR_OK;
+    return result;
 }
 
 enum wr_result wr_store_reopen(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
@@ -183,19 +271,14 @@ enum wr_result wr_store_reopen(struct wr_store *store, const struct wr_now *now,
     reopen->next_ns = wr_clock_add_ns(now->boot_ns, WR_REOPEN_AFTER_NS);
     if (!store->db && !reopen->gone) /* it was broken, and no fresh one could be made */
         return wr_store_quarantine(store, now, err);
-    const bool hopeless = store->db && reopen->opened && reopen->commit_failed && !reopen->put_aside;
+    const bool hopeless = store->db && reopen->opened && reopen->commit_failed;
     if (store->db)
         close_it(store);
-    enum wr_result result = hopeless ? WR_CORRUPT : open_it(store, now, err);
-    const bool unreadable = result == WR_IO && ++reopen->failures >= WR_REOPEN_TRIES && !reopen->put_aside;
-    struct wr_error unmoved = {0};
-    if (result == WR_CORRUPT && !reopen->put_aside)
-        result = put_aside(store, now, err);
-    else if (unreadable && put_aside(store, now, &unmoved) == WR_OK)
-        result = WR_OK;
-    if (result != WR_OK)
+    if (open_one(store, hopeless, now, err) != WR_OK)
         return wr_error_wrap(err, "store %s", store->directory);
-    *reopen = (struct wr_reopen){.opened = true, .put_aside = reopen->put_aside};
+    wr_reopen_attached(store);
+    reopen->gone = reopen->commit_failed = false;
+    reopen->opened = true;
     store->retry_ns = 0;
     if (store->journal_due_ns != WR_NEVER_NS && store->journal_records == 0 && store->snaps.len == 0)
         wr_journal_committed(store, now->boot_ns); /* what was due is in the file */

@@ -9,9 +9,14 @@
  *   gone     closed; takes until it is full, drops nothing,           opened: it is tried each WR_REOPEN_AFTER_NS; aside: it is broken, or has
  *            hands out nothing, keeps its epoch                       refused WR_REOPEN_TRIES times, and can be renamed
  *   opened   there is a database again, and no commit since           well: a commit succeeds; aside: commits have failed for as long again
- *   aside    what each commit needs cannot be read or written there:  well, in another epoch. It happens once until a commit has succeeded: a disk
- *            renamed, as a broken one, to be salvaged, and a fresh    that takes nothing must not push out what lies aside
+ *   aside    what each commit needs cannot be read or written there:  well, in another epoch; or aside again, as a store like any other
+ *            renamed, as a broken one, to be salvaged, and a fresh
  *            one is in use
+ *
+ * A disk that takes nothing must not push out what lies aside. So until a commit has succeeded:
+ *   A1  a file that this process began as an empty one, and in which it has committed nothing (it is blank), is not renamed: it is removed, and begun again
+ *   A2  any other is renamed only while fewer than WR_ASIDE_KEEP lie aside; else it stays, and is tried again
+ * That it is the same file is known by its device and inode while the handle is open, and then by its time of change as well.
  *
  * Promise: nothing that was committed is lost or comes twice, and what is in memory stays there for the next commit. Acknowledgements that were not committed are
  * forgotten: those segments are sent again under their keys. A file that is not there is waited for, and never made: its disk may be elsewhere for the moment.
@@ -31,6 +36,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
 
 #include "core/clock.h"
 #include "core/result.h"
@@ -41,20 +48,39 @@ struct wr_store;
 struct wr_stored_account;
 struct wr_store_report;
 
+struct wr_reopen_file {
+    dev_t device;
+    ino_t inode;
+    struct timespec changed; /* as it was closed */
+};
+
 struct wr_reopen {
     int64_t ill_ns;  /* boot time of the first failure; 0: it is well */
     int64_t next_ns; /* the next attempt, not before */
     bool commit_failed;
     bool gone;
     bool opened;
-    bool put_aside;    /* and no commit since: not again */
-    unsigned failures; /* to open it */
-    uint64_t epoch;   /* when it was closed */
-    int64_t next_seq; /* ... */
+    bool cleared;               /* its place was, and no commit since: a fresh one may be made there */
+    bool blank;                 /* A1, of the file that is open, or was last */
+    struct wr_reopen_file file; /* ... */
+    unsigned failures;          /* to open it */
+    uint64_t epoch;             /* when it was closed */
+    int64_t next_seq;           /* ... */
 };
 
 /* How something that needs the disk ended. */
 void wr_reopen_note(struct wr_store *store, enum wr_result result, bool commit, const struct wr_now *now);
+/* It was opened at a start: all is well. */
+void wr_reopen_attached(struct wr_store *store);
+/* An attempt to open it ended so. True: it could not be read WR_REOPEN_TRIES times, nor for WR_REOPEN_TRIES times WR_REOPEN_AFTER_NS; not counted where it must not be. */
+bool wr_reopen_gives_up(struct wr_store *store, enum wr_result result, const struct wr_now *now);
+/* SQLite has opened the file, and written nothing yet; it is closed again. */
+void wr_reopen_file_opened(struct wr_store *store);
+void wr_reopen_file_closed(struct wr_store *store);
+/* A1: the file has nothing that anybody could miss. */
+bool wr_reopen_is_blank(const struct wr_store *store);
+/* A1, A2. */
+bool wr_reopen_may_clear(const struct wr_store *store);
 /* The database that was opened is the one that was closed, of this very process. */
 bool wr_reopen_goes_on(const struct wr_store *store);
 

@@ -153,6 +153,8 @@ void wr_store_close_database(struct wr_store *store) {
     wr_salvage_end(store);
     wr_sql_finalize_all(store);
     sqlite3_close(store->db);
+    if (store->db)
+        wr_reopen_file_closed(store);
     store->db = NULL;
 }
 
@@ -196,8 +198,9 @@ enum wr_result wr_store_open_database(struct wr_store *store, bool keep_books, c
     report->newer = false;
     if (wr_page_one_is_missed(store->file)) /* SQLite would take it for a fresh one, and throw its WAL away */
         return wr_error_set(err, WR_CORRUPT, "the file is empty, though it was a store");
-    const int create = store->reopen.gone && !store->reopen.put_aside ? 0 : SQLITE_OPEN_CREATE;
+    const int create = store->reopen.gone && !store->reopen.cleared ? 0 : SQLITE_OPEN_CREATE;
     WR_TRY(wr_schema_open(store->file, wr_written_vfs(store->written), SQLITE_OPEN_READWRITE | create, &store->db, err));
+    wr_reopen_file_opened(store);
     WR_TRY(wr_schema_is_newer(store->db, &report->newer, err));
     if (report->newer)
         return wr_error_set(err, WR_UNSUPPORTED, "a later version of this program made it");
@@ -236,7 +239,9 @@ enum wr_result wr_store_open_database(struct wr_store *store, bool keep_books, c
     wr_page_one_save(store);
     wr_page_one_look(store);     /* of a fresh one it brings the reserve into the file */
     wr_thrift_start(store, now); /* before the first commit: what that counts is no reserve any more */
+    const bool blank = store->reopen.blank;
     WR_TRY(mark(store, fresh, false, now, err));
+    store->reopen.blank = blank; /* that says nothing which the next one would not say */
     wr_salvage_look(store, now);
     return WR_OK;
 }
@@ -247,9 +252,11 @@ static enum wr_result rename_aside(struct wr_store *store, bool newer, const str
                                    struct wr_error *err) {
     char name[WR_ASIDE_NAME_BYTES];
     WR_TRY(wr_aside_put(store, newer, now, name, err));
-    snprintf(report->aside, sizeof report->aside, "%s", name);
+    if (name[0])
+        snprintf(report->aside, sizeof report->aside, "%s", name);
+    store->reopen.cleared |= !newer;
     report->aside_newer = newer;
-    report->quarantined = true;
+    report->quarantined |= name[0] != 0;
     return WR_OK;
 }
 
@@ -365,7 +372,7 @@ static enum wr_result put_aside(struct wr_store *store, const struct wr_now *now
 
 enum wr_result wr_store_take_up(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
     enum wr_result result = wr_store_open_database(store, false, now, &store->found, err);
-    if (result == WR_CORRUPT || store->found.newer) {
+    if (store->found.newer || (result == WR_CORRUPT && wr_reopen_may_clear(store))) {
         WR_TRY(put_aside(store, now, err));
         result = wr_store_open_database(store, false, now, &store->found, err);
     }

@@ -1,0 +1,255 @@
+/* A fresh store that breaks before its first commit is begun again, and pushes out nothing of what lies aside; what may hold something is never removed. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "store/aside.h"
+#include "store/reopen.h"
+#include "tests/support/store_fixture.h"
+
+#define WINDOWS 1 /* account of the fixture */
+#define READINGS 10
+#define OLDER WR_STORE_FILE ".corrupt-1" /* put aside long ago, and never fetched */
+
+static struct store_fixture fixture;
+static uint64_t given; /* readings */
+
+static int setup(void **state) {
+    (void)state;
+    store_fixture_init(&fixture);
+    given = 0;
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    store_fixture_fini(&fixture);
+    return 0;
+}
+
+static void must(enum wr_result result) {
+    store_fixture_must(&fixture, result);
+}
+
+static const char *path_of(const char *name) {
+    static char path[512];
+    snprintf(path, sizeof path, "%s/%s", fixture.directory, name);
+    return path;
+}
+
+static bool is_there(const char *name) {
+    return access(path_of(name), F_OK) == 0;
+}
+
+static void put_file(const char *name, const char *text) {
+    FILE *file = fopen(path_of(name), "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static unsigned n_aside(void) {
+    unsigned n = 0;
+    DIR *directory = opendir(fixture.directory);
+    assert_non_null(directory);
+    for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory))
+        n += strstr(entry->d_name, ".corrupt-") && !strstr(entry->d_name, "-wal") && !strstr(entry->d_name, WR_PAGE_ONE);
+    closedir(directory);
+    return n;
+}
+
+static uint64_t quarantines(void) {
+    return atomic_load(&wr_store_stats(fixture.store)->quarantines);
+}
+
+static void give(void) {
+    store_fixture_fill(&fixture, WINDOWS, 1, READINGS);
+    store_fixture_take(&fixture);
+    given += READINGS;
+}
+
+/* Every descriptor of the store becomes one on which nothing can be read, written or locked; the next commit finds it out. */
+static void kill_handle(void) {
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    for (int fd = 0; fd < 256; fd++) {
+        char link[64], path[512];
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        const ssize_t len = readlink(link, path, sizeof path - 1);
+        path[len > 0 ? len : 0] = 0;
+        if (strstr(path, fixture.directory) && strstr(path, WR_STORE_FILE))
+            assert_int_equal(dup2(ends[0], fd), fd);
+    }
+    close(ends[0]);
+    close(ends[1]);
+    give();
+    assert_int_equal(wr_store_flush(fixture.store, &fixture.now, &fixture.err), WR_IO);
+}
+
+/* The file stays what it is to the system, with other bytes in it. */
+static void scribble(void) {
+    const int fd = open(path_of(WR_STORE_FILE), O_WRONLY | O_CLOEXEC);
+    char noise[8192];
+    memset(noise, 'x', sizeof noise);
+    assert_true(fd >= 0 && pwrite(fd, noise, sizeof noise, 0) == sizeof noise);
+    close(fd);
+    assert_int_equal(unlink(path_of(WR_STORE_FILE "-wal")), 0);
+}
+
+static enum wr_result reopen(void) {
+    store_fixture_advance(&fixture, WR_REOPEN_AFTER_NS);
+    return wr_store_reopen(fixture.store, &fixture.now, &fixture.err);
+}
+
+/* A store with rows broke while the handle was dead: it lies aside beside an older one, and a fresh one is open that has seen no commit. */
+static void break_one_with_rows(void) {
+    must(store_fixture_open(&fixture));
+    give();
+    must(wr_store_flush(fixture.store, &fixture.now, &fixture.err));
+    put_file(OLDER, "what somebody may still want to look at");
+    kill_handle();
+    scribble();
+    must(reopen());
+    assert_int_equal(quarantines(), 1);
+    assert_int_equal(n_aside(), 2);
+}
+
+/* What was committed in the broken one is lost to this one until it is salvaged; nothing else is. */
+static void settle(uint64_t lost) {
+    must(wr_store_flush(fixture.store, &fixture.now, &fixture.err));
+    const struct wr_account_balance balance = store_fixture_balance(&fixture, WINDOWS);
+    assert_int_equal(balance.books[WR_BOOK_DROPPED_STORE], lost);
+    assert_int_equal(wr_balance_held(&balance) + balance.open, given - lost);
+}
+
+static void a_fresh_one_that_breaks_is_begun_again(void **state) {
+    (void)state;
+    break_one_with_rows();
+    for (int i = 0; i < 5; i++) {
+        const uint64_t epoch = wr_store_epoch(fixture.store);
+        kill_handle();
+        scribble();
+        must(reopen());
+        assert_true(wr_store_epoch(fixture.store) != epoch);
+        assert_true(n_aside() == 2 && is_there(OLDER));
+    }
+    assert_int_equal(quarantines(), 1);
+    settle(READINGS);
+    kill_handle(); /* now it has something, and is a store like any other: the older one makes room for it */
+    scribble();
+    must(reopen());
+    assert_int_equal(quarantines(), 2);
+    assert_true(n_aside() == WR_ASIDE_KEEP && !is_there(OLDER));
+    settle(given - READINGS);
+}
+
+/* Its commits fail for as long again: nothing is tried with it any more. */
+static void so_is_one_that_takes_no_commit(void **state) {
+    (void)state;
+    break_one_with_rows();
+    for (int i = 0; i < 3; i++) {
+        const uint64_t epoch = wr_store_epoch(fixture.store);
+        kill_handle();
+        must(reopen());
+        assert_true(wr_store_epoch(fixture.store) != epoch);
+        assert_true(n_aside() == 2 && is_there(OLDER) && quarantines() == 1);
+    }
+    settle(READINGS);
+}
+
+/* Anything that is committed makes it one that holds something. */
+static void a_count_is_something_too(void **state) {
+    (void)state;
+    break_one_with_rows();
+    const struct wr_budget_count count = {.spent = 7};
+    must(wr_store_offer(fixture.store, WR_LANE_WINDOWS, 3, &fixture.now, &fixture.err));
+    assert_false(wr_reopen_is_blank(fixture.store));
+    wr_store_count_put(fixture.store, 0, &count, true, &fixture.now);
+    settle(READINGS);
+}
+
+/* Somebody else's, in its place: it may have rows, and there is no room for it aside. It waits until there is. */
+static void another_file_is_not_removed(void **state) {
+    (void)state;
+    break_one_with_rows();
+    assert_true(wr_reopen_is_blank(fixture.store));
+    kill_handle();
+    char to[512];
+    snprintf(to, sizeof to, "%s", path_of(WR_STORE_FILE));
+    put_file("other", "a store, from a disk with bad sectors: its first page is nonsense, and behind it there may be rows");
+    assert_int_equal(rename(path_of("other"), to), 0);
+    struct stat before, after;
+    assert_int_equal(stat(path_of(WR_STORE_FILE), &before), 0);
+    for (int i = 0; i < 2 * WR_REOPEN_TRIES; i++) {
+        assert_int_equal(reopen(), WR_CORRUPT);
+        assert_true(wr_store_is_gone(fixture.store) && wr_store_reopen_due(fixture.store) > fixture.now.boot_ns);
+        assert_int_equal(stat(path_of(WR_STORE_FILE), &after), 0);
+        assert_true(after.st_ino == before.st_ino && after.st_size == before.st_size);
+        assert_true(n_aside() == 2 && is_there(OLDER) && quarantines() == 1);
+    }
+    assert_int_equal(unlink(path_of(OLDER)), 0);
+    must(reopen());
+    assert_int_equal(quarantines(), 2);
+    assert_int_equal(n_aside(), 2);
+    settle(READINGS);
+}
+
+/* The same file, which could not be removed; but somebody has touched it since it was closed. */
+static void nor_is_one_that_was_changed(void **state) {
+    (void)state;
+    struct stat before, after;
+    break_one_with_rows();
+    kill_handle();
+    scribble();
+    assert_int_equal(unlink(path_of(WR_STORE_FILE WR_PAGE_ONE)), 0);
+    assert_int_equal(mkdir(path_of(WR_STORE_FILE WR_PAGE_ONE), 0700), 0);
+    assert_int_equal(reopen(), WR_IO);
+    assert_non_null(strstr(fixture.err.text, "cannot remove"));
+    assert_true(wr_reopen_is_blank(fixture.store));
+    assert_int_equal(stat(path_of(WR_STORE_FILE), &before), 0);
+    do
+        put_file(WR_STORE_FILE, "other bytes");
+    while (stat(path_of(WR_STORE_FILE), &after) == 0 && memcmp(&after.st_ctim, &before.st_ctim, sizeof after.st_ctim) == 0);
+    assert_true(after.st_ino == before.st_ino);
+    assert_false(wr_reopen_is_blank(fixture.store));
+    assert_int_equal(rmdir(path_of(WR_STORE_FILE WR_PAGE_ONE)), 0);
+    assert_int_equal(reopen(), WR_CORRUPT);
+    assert_true(is_there(WR_STORE_FILE) && is_there(OLDER));
+}
+
+/* What could not be removed is, once it can be. */
+static void what_cannot_be_removed_waits(void **state) {
+    (void)state;
+    break_one_with_rows();
+    kill_handle();
+    scribble();
+    assert_int_equal(unlink(path_of(WR_STORE_FILE WR_PAGE_ONE)), 0);
+    assert_int_equal(mkdir(path_of(WR_STORE_FILE WR_PAGE_ONE), 0700), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(reopen(), WR_IO);
+    assert_int_equal(rmdir(path_of(WR_STORE_FILE WR_PAGE_ONE)), 0);
+    must(reopen());
+    assert_true(n_aside() == 2 && is_there(OLDER) && quarantines() == 1);
+    settle(READINGS);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_fresh_one_that_breaks_is_begun_again),
+        TEST(so_is_one_that_takes_no_commit),
+        TEST(a_count_is_something_too),
+        TEST(another_file_is_not_removed),
+        TEST(nor_is_one_that_was_changed),
+        TEST(what_cannot_be_removed_waits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

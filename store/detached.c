@@ -97,6 +97,7 @@ enum wr_result wr_store_attach(struct wr_store *store, const struct wr_now *now,
         return wr_error_wrap(err, "store %s", store->directory);
     }
     store->without = false;
+    wr_reopen_attached(store);
     store->gaps.looked_wall_ns = store->last_wall_ns;
     wr_gaps_look(store, now);
     wr_store_show(store);

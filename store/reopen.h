@@ -18,6 +18,8 @@
  *   A2  any other is renamed only while fewer than WR_ASIDE_KEEP lie aside; else it stays, and is tried again
  * That it is the same file is known by its device and inode while the handle is open, and then by its time of change as well.
  *
+ * One that cannot be read at a start (detached.c) takes the same way: it is put aside once it has refused as often, and for as long, as a running one.
+ *
  * Promise: nothing that was committed is lost or comes twice, and what is in memory stays there for the next commit. Acknowledgements that were not committed are
  * forgotten: those segments are sent again under their keys. A file that is not there is waited for, and never made: its disk may be elsewhere for the moment.
  *

@@ -372,7 +372,9 @@ static enum wr_result put_aside(struct wr_store *store, const struct wr_now *now
 
 enum wr_result wr_store_take_up(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {
     enum wr_result result = wr_store_open_database(store, false, now, &store->found, err);
-    if (store->found.newer || (result == WR_CORRUPT && wr_reopen_may_clear(store))) {
+    const bool broken = result == WR_CORRUPT || wr_reopen_gives_up(store, result, now);
+    if (store->found.newer || (broken && wr_reopen_may_clear(store))) {
+        store->reopen.failures = 0;
         WR_TRY(put_aside(store, now, err));
         result = wr_store_open_database(store, false, now, &store->found, err);
     }

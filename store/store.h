@@ -7,7 +7,8 @@
  * oldest of the lowest lane, alarms last.
  * A broken store never stops the agent: it is renamed aside (store/aside.c) and a fresh one is opened, with the books that are still in memory.
  * Then the epoch is another one (wr_store_epoch), stats.quarantines goes up, cursors begin again at 0, and snapshots have to be put again. One
- * that a later version made is renamed aside as well; where the disk lets nothing be opened there is a store without a database.
+ * that a later version made is renamed aside as well, and so is one that cannot be read for ten minutes; where the disk lets nothing be opened there
+ * is a store without a database.
  *
  * It reads no clock and starts no thread: time is an argument; all I/O is SQLite's (and the rename of a broken store).
  *

@@ -189,6 +189,9 @@ void wr_store_opening_turn(struct wr_store_loop *loop, const struct wr_now *now,
     (void)set_trouble(loop, "", "");
     WR_LOG_WITH(WR_LOG_INFO, "store", "can be used now: readings are kept again", WR_LOG_INT("attempts", (int64_t)loop->open_failures + 1),
                 WR_LOG_INT("dropped_readings", (int64_t)loop->stats->dropped_readings));
+    if (loop->report.quarantined)
+        WR_LOG_WITH(WR_LOG_ERROR, "store", "what could not be used was renamed aside, a fresh one is in use",
+                    WR_LOG_STR("aside", loop->report.aside));
     loop->state = WR_STORE_OPEN;
     loop->fresh_stores++; /* the states of all alarms, as they are now */
 }

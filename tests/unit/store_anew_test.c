@@ -1,4 +1,5 @@
-/* A fresh store that breaks before its first commit is begun again, and pushes out nothing of what lies aside; what may hold something is never removed. */
+/* A fresh store that breaks before its first commit is begun again, and pushes out nothing of what lies aside; what may hold something is never removed. And one that
+ * cannot be read at a start is put aside, as a running one is. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -13,6 +14,7 @@
 
 #include "store/aside.h"
 #include "store/reopen.h"
+#include "tests/support/fault_vfs.h"
 #include "tests/support/store_fixture.h"
 
 #define WINDOWS 1 /* account of the fixture */
@@ -241,6 +243,72 @@ static void what_cannot_be_removed_waits(void **state) {
     settle(READINGS);
 }
 
+/* -- at a start -------------------------------------------------------------------------------------------------------------------------- */
+
+static void begin_without(void) {
+    must(wr_store_open_without(fixture.directory, &fixture.options, &fixture.now, fixture.symbols, &fixture.store, &fixture.err));
+    must(wr_store_accounts(fixture.store, store_accounts, STORE_ACCOUNTS, true, &fixture.err));
+    memset(fixture.taken, 0, sizeof fixture.taken);
+}
+
+static enum wr_result attach(void) {
+    return wr_store_attach(fixture.store, &fixture.now, &fixture.report, &fixture.err);
+}
+
+/* The files of the faulty disk cannot be renamed: one of the system's stands for them. */
+static void what_cannot_be_read_is_put_aside_at_a_start(void **state) {
+    (void)state;
+    struct wr_fault_vfs *disk = wr_fault_vfs_new(1);
+    fixture.options.vfs = wr_fault_vfs_name(disk);
+    must(store_fixture_open(&fixture));
+    store_fixture_segment(&fixture, WINDOWS, 4, READINGS);
+    store_fixture_close(&fixture);
+    wr_fault_vfs_bad(disk, WR_STORE_FILE, 0, UINT64_C(1) << 40);
+    put_file(WR_STORE_FILE, "stands for it");
+    begin_without();
+    const int64_t first_ns = fixture.now.boot_ns;
+    unsigned tries = 0;
+    for (; fixture.now.boot_ns < first_ns + WR_REOPEN_TRIES * WR_REOPEN_AFTER_NS; tries++) {
+        give();
+        assert_int_equal(attach(), WR_IO);
+        assert_int_equal(n_aside(), 0);
+        store_fixture_advance(&fixture, tries < 5 ? WR_NS_PER_S : WR_REOPEN_AFTER_NS);
+    }
+    assert_true(tries >= WR_REOPEN_TRIES);
+    for (int i = 0; i < WR_REOPEN_TRIES - 1; i++) { /* the fresh one stands on the same disk */
+        assert_int_equal(attach(), WR_IO);
+        assert_int_equal(n_aside(), 1);
+        put_file(WR_STORE_FILE, "stands for the fresh one");
+        store_fixture_advance(&fixture, WR_REOPEN_AFTER_NS);
+    }
+    wr_fault_vfs_bad(disk, NULL, 0, 0);
+    wr_fault_vfs_remove(disk, WR_STORE_FILE);
+    wr_fault_vfs_remove(disk, WR_STORE_FILE "-wal");
+    must(attach());
+    assert_true(fixture.report.quarantined && fixture.report.fresh && is_there(fixture.report.aside));
+    assert_true(wr_store_reopen_due(fixture.store) == WR_NEVER_NS);
+    const uint64_t dropped = given;
+    give();
+    settle(dropped);
+    store_fixture_abandon(&fixture);
+    wr_fault_vfs_free(disk);
+}
+
+/* Somebody else's, or no file at all: that is no damage, however long it lasts. */
+static void what_must_not_be_read_is_left_alone(void **state) {
+    (void)state;
+    assert_int_equal(mkdir(path_of(WR_STORE_FILE), 0700), 0);
+    begin_without();
+    for (int i = 0; i < 3 * WR_REOPEN_TRIES; i++) {
+        assert_int_equal(attach(), WR_IO);
+        assert_true(n_aside() == 0 && is_there(WR_STORE_FILE));
+        store_fixture_advance(&fixture, WR_REOPEN_AFTER_NS);
+    }
+    assert_int_equal(rmdir(path_of(WR_STORE_FILE)), 0);
+    must(attach());
+    assert_false(fixture.report.quarantined);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -250,6 +318,8 @@ int main(void) {
         TEST(another_file_is_not_removed),
         TEST(nor_is_one_that_was_changed),
         TEST(what_cannot_be_removed_waits),
+        TEST(what_cannot_be_read_is_put_aside_at_a_start),
+        TEST(what_must_not_be_read_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

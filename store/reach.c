@@ -155,8 +155,11 @@ static void take_back(struct wr_store *store, const struct wr_reach_tries *tries
 void wr_reach_end(struct wr_store *store, const struct wr_reach_tries *tries, enum wr_result result, const struct wr_now *now) {
     struct wr_reach *reach = &store->reach;
     const bool tired = reach->bare && !wr_reach_rests(store, now);
+    const bool committed = result == WR_OK && commits_of(store) > tries->commits;
     reach->bare = false;
-    if (tries->n > 0 && result == WR_OK && commits_of(store) > tries->commits)
+    if (tries->forgot && committed)
+        atomic_fetch_add_explicit(&store->stats.unreadable_again, 1, memory_order_relaxed);
+    if (tries->n > 0 && committed)
         remember(store, now);
     else if (tries->n > 0 || tries->forgot)
         take_back(store, tries, result, now);

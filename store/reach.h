@@ -7,7 +7,8 @@
  *   R2  where a search fails, all is passed over up to where a search succeeds again: a page of the tree holds several rows
  *   R3  this is remembered only if the transaction then succeeded; where something is only read, if it failed before and after a commit: a disk that
  *       refuses everything says nothing about a row
- *   R4  after WR_REACH_AGAIN_NS, and whenever the database is opened, they are tried again
+ *   R4  after WR_REACH_AGAIN_NS, with the next commit, and whenever the database is opened, they are tried again; whoever reads on from where he is has to begin anew
+ *       for that: stats.unreadable_again tells
  *   R5  whoever only looks at all of it (a query) need not be sure: it goes on where a search succeeds again, and says that something is left out. Such a hole is known
  *       for WR_REACH_HOLE_NS: a disk that is slow to say no is not asked again with each look
  *

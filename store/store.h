@@ -228,6 +228,7 @@ struct wr_store_stats {
     _Atomic uint64_t parked_segments;
     _Atomic uint64_t bad_segments;
     _Atomic uint64_t unreadable_places; /* in the database, passed over: store/reach.h */
+    _Atomic uint64_t unreadable_again;  /* times that they are to be tried again: cursors have to begin anew for that */
     _Atomic uint64_t evicted_segments; /* all of these since the start */
     _Atomic uint64_t evicted_unacked_segments;
     _Atomic uint64_t evicted_readings;

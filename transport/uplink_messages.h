@@ -7,7 +7,8 @@
  *   PARK  refused for good: keep, show, skip            –
  *   COUNT what was spent of a byte budget: keep it      –
  *                                                       COUNTED   what is kept of each budget, before READY
- *                                                       READY     once, before all else, and again after a fresh store was opened
+ *                                                       READY     once, before all else, and again after a fresh store was opened,
+ *                                                                 and where what lies behind the cursors is to be asked for again
  *                                                       AVAILABLE after a commit: the newest seq of a lane
  *
  * Rules. The store answers in the order of the requests, so an ACK or PARK counts before the GET behind it. A GET never returns what is

@@ -269,12 +269,13 @@ static void work(struct wr_store_loop *loop, const struct wr_now *now) {
         (void)take_handover(loop, now);
     if (now->boot_ns >= loop->retry_boot_ns)
         wr_store_loop_commit_offers(loop, now);
-    if (loop->asked_waits && now->boot_ns >= loop->retry_boot_ns)
-        wr_store_loop_answer_uplink(loop, now);
     if (wr_store_due(loop->store) <= now->boot_ns && now->boot_ns >= loop->retry_boot_ns) {
         struct wr_error err = {0};
         wr_store_loop_disk_result(loop, wr_store_tick(loop->store, now, &err), "committing", &err);
     }
+    if (loop->asked_waits &&
+        now->boot_ns >= loop->retry_boot_ns) /* behind the commit: a row that cannot be read must not keep that from its turn */
+        wr_store_loop_answer_uplink(loop, now);
     wr_store_loop_raw_turn(loop, now);
     log_commits(loop, counted_before);
     log_salvage(loop);

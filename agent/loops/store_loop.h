@@ -121,6 +121,7 @@ struct wr_store_loop {
     uint64_t write_level;     /* as the log knows it */
     uint64_t salvage_logged;  /* enum wr_salvage_state */
     bool unreadable_logged;   /* once is enough: it is tried again each hour */
+    uint64_t unreadable_again; /* as the uplink was told */
     uint64_t merged_segments; /* when it was looked at last */
     uint64_t evicted_segments;
     int64_t climbed_boot_ns; /* the last time that something was merged or evicted */

@@ -19,7 +19,7 @@ void wr_store_loop_climb(struct wr_store_loop *loop, const struct wr_now *now);
 
 /* READY makes void whatever was answered and asked before it. */
 void wr_store_loop_tell_ready(struct wr_store_loop *loop);
-/* READY again, if the store is another one now. */
+/* READY again, if the store is another one now, or tries again what it could not read. */
 void wr_store_loop_look_for_fresh_store(struct wr_store_loop *loop);
 /* After commits: what is the newest of each lane. */
 void wr_store_loop_tell_available(struct wr_store_loop *loop);

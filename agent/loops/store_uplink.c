@@ -28,6 +28,7 @@ void wr_store_loop_tell_ready(struct wr_store_loop *loop) {
     memset(loop->told, 0, sizeof loop->told);
     memset(loop->offer_waits, 0, sizeof loop->offer_waits);
     loop->asked_waits = false;
+    loop->unreadable_again = loop->stats->unreadable_again;
     loop->epoch = ready.epoch;
     if (wr_store_is_without(loop->store))
         return;
@@ -35,10 +36,14 @@ void wr_store_loop_tell_ready(struct wr_store_loop *loop) {
     reply(loop, &ready);
 }
 
-/* A broken store was renamed aside while it ran, and a fresh one is in use: nobody knows anything of it yet. */
+/* A broken store was renamed aside while it ran, and a fresh one is in use: nobody knows anything of it yet. Or what could not be read is to be tried again: the uplink
+ * has passed it. */
 void wr_store_loop_look_for_fresh_store(struct wr_store_loop *loop) {
-    if (wr_store_epoch(loop->store) == loop->epoch)
+    if (wr_store_epoch(loop->store) == loop->epoch) {
+        if (loop->stats->unreadable_again != loop->unreadable_again)
+            wr_store_loop_tell_ready(loop);
         return;
+    }
     WR_LOG(WR_LOG_ERROR, "store", "the store broke and was renamed aside; a fresh one is in use");
     wr_store_loop_tell_ready(loop);
     loop->fresh_stores++;

@@ -1,4 +1,5 @@
 /* The store's loop: a store that breaks while it runs, one that cannot be opened, and a stop with and without the engine's last word. */
+#include <endian.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -358,6 +359,76 @@ static void one_whose_handle_died_is_opened_again(void **state) {
     remove_disk(disk);
 }
 
+/* Where the body of the segment with this seq is in the file: the last place, for pages that are free now may have it too. */
+static uint64_t place_of(struct wr_fault_vfs *disk, uint64_t epoch, uint64_t seq) {
+    const uint64_t key[] = {htole64(epoch), htole64(seq)};
+    uint64_t len, place = 0;
+    const uint8_t *file = wr_fault_vfs_file(disk, WR_STORE_FILE, &len);
+    assert_non_null(file);
+    for (const uint8_t *at = file; (at = memmem(at, len - (uint64_t)(at - file), key, sizeof key)) != NULL; at++)
+        place = (uint64_t)(at - file);
+    assert_true(place > 0);
+    return place;
+}
+
+#define BAD_SEQ 50
+
+/* From that one on. */
+static int64_t first_that_leaves(uint64_t epoch, uint64_t ticket) {
+    const struct wr_uplink_request get = {.kind = WR_UPLINK_GET,
+                                          .lane = WR_LANE_WINDOWS,
+                                          .epoch = epoch,
+                                          .ticket = ticket,
+                                          .max_segments = 1,
+                                          .first = BAD_SEQ,
+                                          .last = INT64_MAX};
+    assert_int_equal(wr_channel_send(loop.from_uplink, &get, WR_NEVER_NS), WR_OK);
+    (void)turn();
+    struct wr_uplink_reply reply = {.kind = WR_UPLINK_DONE};
+    int64_t seq = 0;
+    for (int i = 0; reply.kind != WR_UPLINK_SEGMENT || reply.ticket != ticket; i++) {
+        assert_true(i < 20);
+        if (wr_channel_try_recv(loop.to_uplink, &reply) == WR_OK) {
+            seq = reply.segment.seq;
+            wr_segment_free(&reply.segment);
+            continue;
+        }
+        hand_over(1, false); /* what cannot be read is passed over once the disk took something */
+        pass(3 * WR_NS_PER_S);
+    }
+    return seq;
+}
+
+/* The uplink has passed it, and would not come back to it by itself. */
+static void what_could_not_be_read_is_asked_for_again(void **state) {
+    (void)state;
+    struct wr_fault_vfs *disk = wr_fault_vfs_new(1);
+    fixture.options.vfs = wr_fault_vfs_name(disk);
+    assert_int_equal(store_fixture_open(&fixture), WR_OK);
+    const uint64_t epoch = wr_store_epoch(fixture.store);
+    for (int i = 0; i < 100; i++)
+        store_fixture_segment(&fixture, 1, 200, 10);
+    store_fixture_close(&fixture);
+    wr_fault_vfs_remove(disk, WR_STORE_FILE "-wal"); /* it has copies of pages, all of which are in the file by now */
+    wr_fault_vfs_bad(disk, WR_STORE_FILE, place_of(disk, epoch, BAD_SEQ), 1);
+    init_on_own_clock(fixture.directory);
+    (void)turn();
+    assert_true(hear(WR_UPLINK_READY).epoch == epoch);
+    assert_true(first_that_leaves(epoch, 1) > BAD_SEQ);
+    wr_fault_vfs_bad(disk, NULL, 0, 0);
+    assert_true(first_that_leaves(epoch, 2) > BAD_SEQ);
+    pass(3600 * WR_NS_PER_S);
+    hand_over(1, false);
+    pass(5 * WR_NS_PER_S);
+    assert_true(hear(WR_UPLINK_READY).epoch == epoch);
+    assert_true(hear(WR_UPLINK_AVAILABLE).seq > 100);
+    assert_int_equal(first_that_leaves(epoch, 3), BAD_SEQ);
+    wr_channel_close(loop.requests);
+    hand_over(1, true);
+    assert_int_equal(turn(), WR_NEVER_NS);
+    remove_disk(disk);
+}
+
 /* It comes back just before the stop: that is the last moment. */
 static void a_stop_tries_once_more(void **state) {
     (void)state;
@@ -554,6 +625,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(beside_another_agent_it_touches_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_be_opened_is_tried_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_whose_handle_died_is_opened_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_could_not_be_read_is_asked_for_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_stop_tries_once_more, set_up, tear_down),
         cmocka_unit_test_setup_teardown(turns_need_no_thread_and_no_real_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(counts_of_budgets_come_back, set_up, tear_down),

@@ -299,6 +299,42 @@ static void the_uplink_goes_on(void **state) {
     assert_int_equal(met, 4);
 }
 
+/* The sector is good again: whoever reads from the beginning after the hour has all. */
+static void after_an_hour_it_begins_anew(void **state) {
+    (void)state;
+    unsigned failures = 0;
+    make_old();
+    fixture.options.lanes[WR_LANE_WINDOWS].ttl_ns = fixture.options.lanes[WR_LANE_CHANGES].ttl_ns = 0;
+    store_fixture_abandon(&fixture);
+    base = disk;
+    began = fixture.now;
+    unsigned all, n;
+    for (uint64_t page = 10;; page++) {
+        assert_true(page < 1000);
+        begin();
+        all = (unsigned)atomic_load(&stats_of()->unacked_segments[WR_LANE_WINDOWS]);
+        wr_fault_vfs_bad(disk, WR_STORE_FILE, page * PAGE_BYTES, PAGE_BYTES);
+        n = read_lane(WR_LANE_WINDOWS, &failures);
+        if (n < all)
+            break;
+        end();
+    }
+    assert_true(atomic_load(&stats_of()->unreadable_places) > 0);
+    wr_fault_vfs_bad(disk, NULL, 0, 0);
+    assert_int_equal(read_lane(WR_LANE_WINDOWS, &failures), n);
+    store_fixture_advance(&fixture, WR_REACH_AGAIN_NS - WR_NS_PER_S);
+    put(CHANGES);
+    assert_int_equal(atomic_load(&stats_of()->unreadable_again), 0);
+    store_fixture_advance(&fixture, WR_NS_PER_S);
+    put(CHANGES);
+    assert_int_equal(atomic_load(&stats_of()->unreadable_again), 1);
+    assert_int_equal(read_lane(WR_LANE_WINDOWS, &failures), all);
+    store_fixture_advance(&fixture, 2 * WR_REACH_AGAIN_NS);
+    put(CHANGES);
+    assert_int_equal(atomic_load(&stats_of()->unreadable_again), 1); /* nothing was passed over since */
+    end();
+}
+
 static void a_disk_that_refuses_everything_says_nothing_about_rows(void **state) {
     (void)state;
     const struct wr_fault_plan dead = {.kind = WR_FAULT_EIO, .calls = WR_FAULT_ANY, .for_good = true};
@@ -331,6 +367,7 @@ int main(void) {
         TEST(what_makes_room),
         TEST(what_is_merged),
         TEST(the_uplink_goes_on),
+        TEST(after_an_hour_it_begins_anew),
         TEST(a_disk_that_refuses_everything_says_nothing_about_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,8 @@
  *   state    what it means                                            and then
  *   well     the last commit succeeded                                ill: something fails with WR_IO
  *   ill      it has failed since then; all is tried each second       well: a commit succeeds; gone: after WR_REOPEN_AFTER_NS
+ *            what it reads then and looks broken is not believed: memory
+ *            may have pages of a disk that is gone
  *   gone     closed; takes until it is full, drops nothing,           opened: it is tried each WR_REOPEN_AFTER_NS; aside: it is broken, or has
  *            hands out nothing, keeps its epoch                       refused WR_REOPEN_TRIES times, and can be renamed
  *   opened   there is a database again, and no commit since           well: a commit succeeds; aside: commits have failed for as long again

@@ -264,6 +264,8 @@ enum wr_result wr_store_quarantine(struct wr_store *store, const struct wr_now *
     struct wr_store_report report = {0};
     if (store->reopen.gone)
         return wr_error_set(err, WR_IO, "the store is closed until it can be opened again");
+    if (store->db && store->reopen.ill_ns != 0)
+        return wr_error_set(err, WR_IO, "what is read since the disk failed is not believed: the store is opened again first");
     if (store->db) {
         wr_store_close_database(store);
         wr_ledger_start_over(store);

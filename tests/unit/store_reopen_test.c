@@ -1,4 +1,5 @@
 /* A store whose handle has died is opened again: whatever call was the last, nothing that was taken is missing, and nothing is there twice. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -468,11 +469,9 @@ static void another_store_in_its_place(void **state) {
     close_and_look_again();
 }
 
-/* Every descriptor of the store becomes one on which nothing can be read, written or locked. */
-static void kill_descriptors(void) {
-    int ends[2];
+/* Every descriptor of the store becomes this one. */
+static void exchange_descriptors(int by) {
     unsigned n = 0;
-    assert_int_equal(pipe(ends), 0);
     for (int fd = 0; fd < 256; fd++) {
         char link[64], path[512];
         snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
@@ -482,11 +481,18 @@ static void kill_descriptors(void) {
         path[len] = 0;
         if (!strstr(path, fixture.directory) || !strstr(path, WR_STORE_FILE))
             continue;
-        assert_int_equal(dup2(ends[0], fd), fd);
+        assert_int_equal(dup2(by, fd), fd);
         n++;
     }
     assert_true(n >= 2);
-    close(ends[0]);
+    close(by);
+}
+
+/* ... on which nothing can be read, written or locked. */
+static void kill_descriptors(void) {
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    exchange_descriptors(ends[0]);
     close(ends[1]);
 }
 
@@ -509,6 +515,31 @@ static void with_files_of_the_system(void **state) {
     struct wr_store_report report;
     assert_int_equal(wr_store_open(fixture.directory, &fixture.options, &fixture.now, fixture.symbols, &second, &report, &fixture.err),
                      WR_BUSY);
+    close_and_look_again();
+}
+
+/* A disk that is gone may still read, from what memory has of it: nonsense. That says nothing about the file. */
+static void what_a_dead_handle_reads_is_not_believed(void **state) {
+    (void)state;
+    fixture.options.vfs = NULL;
+    must(store_fixture_open(&fixture));
+    work(10);
+    const uint64_t epoch = wr_store_epoch(fixture.store);
+    const int zeros = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    assert_true(zeros >= 0);
+    exchange_descriptors(zeros);
+    bool looked_broken = false;
+    for (int i = 0; i < 5; i++) {
+        give(WINDOWS, 5);
+        assert_int_equal(wr_store_flush(fixture.store, &fixture.now, &fixture.err), WR_IO);
+        looked_broken |= strstr(fixture.err.text, "not believed") != NULL;
+        acknowledge(); /* reads, what is not in memory */
+    }
+    assert_true(looked_broken);
+    must(reopen());
+    assert_true(wr_store_epoch(fixture.store) == epoch);
+    assert_int_equal(atomic_load(&wr_store_stats(fixture.store)->quarantines), 0);
+    settle(0);
     close_and_look_again();
 }
 
@@ -545,6 +576,7 @@ int main(void) {
         TEST(an_older_copy_is_gone_on_with),
         TEST(another_store_in_its_place),
         TEST(with_files_of_the_system),
+        TEST(what_a_dead_handle_reads_is_not_believed),
         TEST(only_what_is_ill_for_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,6 +105,10 @@ static enum wr_result walk_stretch(struct wr_heads *heads, struct wr_history_wal
     while (walk->after < last && (result = wr_sql_row(heads->store, row, err)) == WR_OK) { /* not a row more: it may be in the hole */
         struct wr_segment_head *head = &into[*n];
         result = take_row(heads, row, walk->lane, head, err);
+        if (head->seq <= walk->after) { /* a damaged tree leads back: else the walk would never end */
+            result = wr_error_set(err, WR_CORRUPT, "segment %lld comes behind %lld", (long long)head->seq, (long long)walk->after);
+            break;
+        }
         walk->after = result == WR_OK ? head->seq : head->seq - 1;
         if (result != WR_OK)
             break;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "store/aside.h"
+#include "store/ledger_check.h"
 #include "store/store_private.h"
 
 #define KEY "lost_books"
@@ -108,15 +109,40 @@ static enum wr_result try_to_read(struct wr_store *old, struct wr_error *err) {
     return result;
 }
 
-/* As it is, else with the copy of its first page. */
-static enum wr_result read_old(struct wr_store *old, struct wr_error *err) {
+/* Every account that was in the tables is there, as it was written: no other page could lead to them. */
+static bool is_proven(struct wr_store *old) {
+    int64_t checks = 0;
+    return wr_ledger_check_number(old, &checks, NULL) == WR_OK && checks > 0 && wr_ledger_check_doubted(old) == 0;
+}
+
+/* Where the copy is gone as well. */
+static enum wr_result read_with_lent_page(struct wr_store *store, struct wr_store *old, struct wr_error *err) {
+    uint8_t before[WR_STORE_PAGE_BYTES_MAX];
+    WR_TRY(wr_page_one_lend(store, old->file, before));
+    enum wr_result result = try_to_read(old, err);
+    if (result == WR_OK && !is_proven(old))
+        result = wr_error_set(err, WR_CORRUPT, "its books are not proven");
+    if (result == WR_OK)
+        return WR_OK;
+    disconnect(old);
+    old->epoch = 0;
+    old->lost = (struct wr_store_lost_books){0};
+    wr_page_one_take_back(store, old->file, before);
+    return result;
+}
+
+/* As it is, else with the copy of its first page, else with that of the fresh store. */
+static enum wr_result read_old(struct wr_store *store, struct wr_store *old, struct wr_error *err) {
     if (wr_page_one_is_missed(old->file))
         (void)!wr_page_one_restore(old->file); /* before SQLite sees an empty file, and throws its WAL away */
     enum wr_result result = try_to_read(old, err);
     if (result == WR_OK || result == WR_NO_MEMORY)
         return result;
     disconnect(old);
-    return wr_page_one_restore(old->file) == WR_OK ? try_to_read(old, err) : result;
+    if (wr_page_one_restore(old->file) == WR_OK)
+        return try_to_read(old, err);
+    const enum wr_result lent = read_with_lent_page(store, old, err);
+    return lent == WR_OK || lent == WR_NO_MEMORY ? lent : result;
 }
 
 /* -- taking over ----------------------------------------------------------------------------------------------------------------------------- */
@@ -154,7 +180,7 @@ enum wr_result wr_inherit_books(struct wr_store *store, struct wr_store_report *
     old->file = path;
     old->options.vfs = store->options.vfs;
     memcpy(old->counts, store->counts, sizeof old->counts); /* where it has none they stay */
-    enum wr_result result = report->aside_newer ? WR_UNSUPPORTED : read_old(old, &why);
+    enum wr_result result = report->aside_newer ? WR_UNSUPPORTED : read_old(store, old, &why);
     store->lost = old->lost;
     if (result == WR_OK)
         result = take_over(store, old, report, err);

@@ -2,7 +2,8 @@
  *
  * Promise: where the books of that one can be read they go on, and what it held is dropped(store), until it is salvaged (store/salvage.h). They come in with the
  * commit that makes the fresh store one: until then it has no epoch, and the next start makes it again, so that a kill in between costs nothing. Where its first page
- * is gone the copy of it goes in its place first (page_one.c). It is not used again, with that page: the copy does not know which pages are free.
+ * is gone the copy of it goes in its place first (page_one.c); where that is gone too the one of the fresh store, if the checks of all accounts (ledger_check.h) then prove that it is the right one. It is not
+ * used again, with that page: it does not know which pages are free.
  * The newest row's books, else those of a row before, else those of the tables (books.h), which are some commits older.
  * Where none can be read that is remembered for good, with its epoch as far as that is known: what it took, delivered and dropped stands nowhere, and an audit says so.
  *

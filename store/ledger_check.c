@@ -58,8 +58,7 @@ enum wr_result wr_ledger_check_orphan(struct wr_store *store, int64_t id, struct
     return WR_OK;
 }
 
-/* *ret_checks: how many rows there were; -1: an earlier version wrote the tables last. */
-static enum wr_result read_checks(struct wr_store *store, int64_t *ret_checks, struct wr_error *err) {
+enum wr_result wr_ledger_check_number(struct wr_store *store, int64_t *ret_checks, struct wr_error *err) {
     static const char sql[] = "SELECT value FROM meta WHERE key = 'checks' AND (SELECT value FROM meta WHERE key = 'checked')"
                               " = (SELECT value FROM meta WHERE key = 'wall_ns')";
     const enum wr_result result = wr_sql_integer(store->db, sql, ret_checks, err);
@@ -71,7 +70,7 @@ static enum wr_result read_checks(struct wr_store *store, int64_t *ret_checks, s
 
 enum wr_result wr_ledger_check_all(struct wr_store *store, uint32_t n_rows, struct wr_error *err) {
     int64_t checks = 0;
-    WR_TRY(read_checks(store, &checks, err));
+    WR_TRY(wr_ledger_check_number(store, &checks, err));
     for (uint32_t i = 0; i < store->n_accounts; i++) {
         struct wr_stored_account *account = &store->accounts[i];
         account->doubted |= account->check == DOUBTED || (checks >= 0 && account->check != wr_ledger_check_of(account));

@@ -33,6 +33,8 @@ WR_MUST_USE enum wr_result wr_ledger_check_orphan(struct wr_store *store, int64_
 /* The tables are loaded, and no difference to them yet. n_rows: the checks among them. */
 WR_MUST_USE enum wr_result wr_ledger_check_all(struct wr_store *store, uint32_t n_rows, struct wr_error *err);
 
+/* *ret_checks: how many checks there are to be; -1: an earlier version wrote the tables last. */
+WR_MUST_USE enum wr_result wr_ledger_check_number(struct wr_store *store, int64_t *ret_checks, struct wr_error *err);
 /* How many accounts are doubted. */
 uint32_t wr_ledger_check_doubted(const struct wr_store *store);
 

@@ -38,6 +38,16 @@ static uint32_t read_page(const char *path, uint8_t page[WR_STORE_PAGE_BYTES_MAX
     return got >= (ssize_t)bytes ? bytes : 0;
 }
 
+/* Whatever it holds. */
+static bool read_raw(const char *path, uint8_t *bytes, uint32_t n) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    const ssize_t got = pread(fd, bytes, n, 0);
+    close(fd);
+    return got == (ssize_t)n;
+}
+
 static bool write_page(const char *path, int flags, const uint8_t *page, uint32_t bytes) {
     int fd = open(path, O_WRONLY | O_CLOEXEC | flags, 0640);
     if (fd < 0)
@@ -112,4 +122,20 @@ enum wr_result wr_page_one_restore(const char *file) {
     if (bytes == 0)
         return WR_NOT_FOUND;
     return write_page(file, 0, page, bytes) ? WR_OK : WR_IO;
+}
+
+enum wr_result wr_page_one_lend(struct wr_store *store, const char *file, uint8_t ret_before[WR_STORE_PAGE_BYTES_MAX]) {
+    uint8_t page[WR_STORE_PAGE_BYTES_MAX];
+    (void)sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    if (wr_page_one_size(file) > 0 || !read_from(store, page) || !is_worth_keeping(page) || !read_raw(file, ret_before, store->page_bytes))
+        return WR_NOT_FOUND;
+    memset(page + SIZE_AT, 0, FREE_PAGES_AT + 8 - SIZE_AT);
+    if (write_page(file, 0, page, store->page_bytes))
+        return WR_OK;
+    wr_page_one_take_back(store, file, ret_before);
+    return WR_IO;
+}
+
+void wr_page_one_take_back(const struct wr_store *store, const char *file, const uint8_t before[WR_STORE_PAGE_BYTES_MAX]) {
+    (void)write_page(file, 0, before, store->page_bytes); /* where that fails too nothing of this file can be written, nor was it */
 }

@@ -288,6 +288,10 @@ void wr_page_one_look(struct wr_store *store);
 uint32_t wr_page_one_size(const char *file);
 /* Puts the copy that lies beside this database in its place. WR_NOT_FOUND, WR_IO. */
 WR_MUST_USE enum wr_result wr_page_one_restore(const char *file);
+/* Where neither it nor its copy can be read: puts the first page of a store in its place that was made just now, since all that were made with these tables are laid out
+ * alike. Whether this one was is for the caller to prove; else it takes the page back. WR_NOT_FOUND, WR_IO. */
+WR_MUST_USE enum wr_result wr_page_one_lend(struct wr_store *fresh, const char *file, uint8_t ret_before[WR_STORE_PAGE_BYTES_MAX]);
+void wr_page_one_take_back(const struct wr_store *fresh, const char *file, const uint8_t before[WR_STORE_PAGE_BYTES_MAX]);
 /* The database has no page at all, but there is a copy of its first. */
 bool wr_page_one_is_missed(const char *file);
 

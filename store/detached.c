@@ -31,8 +31,10 @@ void wr_books_add_up(struct wr_stored_account *into, const struct wr_stored_acco
         into->counted[book] += from->counted[book];
     }
     into->doubted |= from->doubted;
-    for (unsigned book = 0; book < WR_GAP_BOOKS; book++)
+    for (unsigned book = 0; book < WR_GAP_BOOKS; book++) {
+        into->told_stored &= from->told[book] == 0; /* the sum is not what stands in the table */
         into->telling[book] = into->told[book] += from->told[book];
+    }
 }
 
 static bool is_empty(const struct wr_stored_account *account) {

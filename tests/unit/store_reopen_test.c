@@ -440,6 +440,17 @@ static void an_older_copy_is_gone_on_with(void **state) {
     close_and_look_again();
 }
 
+/* Readings that came too late, and a gap record of them. */
+static void tell_of_late(uint64_t readings) {
+    const int64_t newest = wr_store_newest(fixture.store, WR_LANE_ALARMS);
+    wr_store_book(fixture.store, WINDOWS, WR_BOOK_TAKEN, readings);
+    wr_store_book(fixture.store, WINDOWS, WR_BOOK_DROPPED_LATE, readings);
+    must(wr_store_flush(fixture.store, &fixture.now, &fixture.err));
+    store_fixture_advance(&fixture, (3600 * WR_NS_PER_S));
+    must(wr_store_tick(fixture.store, &fixture.now, &fixture.err));
+    assert_true(wr_store_newest(fixture.store, WR_LANE_ALARMS) > newest);
+}
+
 static void another_store_in_its_place(void **state) {
     (void)state;
     must(store_fixture_open(&fixture)); /* the other one, in which readings were open */
@@ -467,6 +478,31 @@ static void another_store_in_its_place(void **state) {
     assert_int_equal(windows.books[WR_BOOK_DROPPED_STORE], 70);
     assert_int_equal(wr_balance_held(&windows), 40 + 60);
     close_and_look_again();
+}
+
+/* What was told of both is told: the books on the disk say so, and nobody doubts them. */
+static void what_was_told_of_two_stores(void **state) {
+    (void)state;
+    must(store_fixture_open(&fixture)); /* the other one */
+    tell_of_late(5);
+    struct copy copy = take_copy(disk);
+    store_fixture_abandon(&fixture);
+    for (int i = 0; i < 2; i++)
+        wr_fault_vfs_remove(disk, parts[i]);
+
+    must(store_fixture_open(&fixture));
+    tell_of_late(7);
+    pull_disk();
+    put_copy(&copy);
+    must(reopen());
+    must(wr_store_flush(fixture.store, &fixture.now, &fixture.err));
+    assert_int_equal(store_fixture_balance(&fixture, WINDOWS).books[WR_BOOK_DROPPED_LATE], 5 + 7);
+    close_and_look_again();
+    assert_int_equal(fixture.report.doubted_accounts, 0);
+    const int64_t newest = wr_store_newest(fixture.store, WR_LANE_ALARMS);
+    store_fixture_advance(&fixture, 2 * (3600 * WR_NS_PER_S));
+    must(wr_store_tick(fixture.store, &fixture.now, &fixture.err));
+    assert_int_equal(wr_store_newest(fixture.store, WR_LANE_ALARMS), newest); /* nothing is told again */
 }
 
 /* Every descriptor of the store becomes this one. */
@@ -575,6 +611,7 @@ int main(void) {
         TEST(a_file_that_is_elsewhere_is_waited_for),
         TEST(an_older_copy_is_gone_on_with),
         TEST(another_store_in_its_place),
+        TEST(what_was_told_of_two_stores),
         TEST(with_files_of_the_system),
         TEST(what_a_dead_handle_reads_is_not_believed),
         TEST(only_what_is_ill_for_long),

@@ -174,17 +174,24 @@ static void get_lanes(struct wr_store *store, struct wr_cursor *cursor) {
     }
 }
 
-static bool get_accounts(struct wr_store *store, struct wr_cursor *cursor) {
+static bool walk_accounts(struct wr_store *store, struct wr_cursor *cursor, bool add) {
     for (uint64_t id = wr_get_varint(cursor); id != 0; id = wr_get_varint(cursor)) {
         struct wr_stored_account *account = wr_ledger_by_id(store, (int64_t)id);
         uint64_t mask = wr_get_varint(cursor);
         if (!account || mask >> WR_BOOKS != 0)
             return false;
-        for (unsigned book = 0; book < WR_BOOKS; book++)
-            if (mask >> book & 1)
-                account->kept[book] += (uint64_t)wr_get_zigzag(cursor);
+        for (unsigned book = 0; book < WR_BOOKS; book++) {
+            const uint64_t more = mask >> book & 1 ? (uint64_t)wr_get_zigzag(cursor) : 0;
+            account->kept[book] += add ? more : 0;
+        }
     }
     return !cursor->bad;
+}
+
+/* All of it or nothing: a rescue goes on with the row before. */
+static bool get_accounts(struct wr_store *store, struct wr_cursor *cursor) {
+    struct wr_cursor ahead = *cursor;
+    return walk_accounts(store, &ahead, false) && walk_accounts(store, cursor, true);
 }
 
 static bool get_acks(struct wr_lane_state *lane, struct wr_cursor *cursor) {

@@ -389,6 +389,28 @@ static void no_memory(void **state) {
     assert_true(without_memory(true, 47) > 5);
 }
 
+/* The newest row says something of an account that is not there: what it says of the others is not added to what the row before says. */
+static void an_account_is_gone(void **state) {
+    (void)state;
+    static const struct wr_account four[] = {{"floor", "states"}, {"floor", "m1"}, {"floor", WR_LEDGER_INTAKE}, {"yard", "m1"}};
+    make_store(false);
+    must(store_fixture_open(&fixture));
+    store_fixture_segment(&fixture, 1, 10, READINGS / 10);
+    must(wr_store_accounts(fixture.store, four, 4, false, &fixture.err));
+    wr_store_book(fixture.store, 3, WR_BOOK_BAD, 1);
+    store_fixture_segment(&fixture, 1, 10, READINGS / 10);
+    store_fixture_abandon(&fixture);
+    sqlite3 *database;
+    assert_int_equal(sqlite3_open(file(""), &database), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, "DELETE FROM account WHERE source = 'yard'", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(database);
+    must(store_fixture_open(&fixture));
+    assert_true(fixture.report.quarantined && fixture.report.books_kept);
+    assert_int_equal(store_fixture_balance(&fixture, 1).books[WR_BOOK_STORED] +
+                         store_fixture_balance(&fixture, 1).books[WR_BOOK_DROPPED_STORE],
+                     (SEGMENTS + 1) * READINGS);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -402,6 +424,7 @@ int main(void) {
         TEST(a_first_start_has_lost_nothing),
         TEST(only_so_many_are_named),
         TEST(killed_before_the_first_commit),
+        TEST(an_account_is_gone),
         TEST(no_memory),
     };
     wr_fault_memory_install();

@@ -44,11 +44,15 @@ uint64_t wr_aside_bytes(const struct wr_store *store) {
     return bytes;
 }
 
+static const char *stamp_of(const char *name) {
+    return name + (begins(name, CORRUPT) ? strlen(CORRUPT) : strlen(NEWER));
+}
+
 /* When it was put aside, by its name: seconds, then number. */
 static bool is_older(const char *name, const char *than) {
     char *rest, *rest_than;
-    const long long seconds = strtoll(name + strlen(CORRUPT), &rest, 10);
-    const long long seconds_than = strtoll(than + strlen(CORRUPT), &rest_than, 10);
+    const long long seconds = strtoll(stamp_of(name), &rest, 10);
+    const long long seconds_than = strtoll(stamp_of(than), &rest_than, 10);
     if (seconds != seconds_than)
         return seconds < seconds_than;
     return strtol(rest, NULL, 10) > strtol(rest_than, NULL, 10); /* -1, -2: numbers below zero */
@@ -109,17 +113,31 @@ static bool shrink_oldest(const struct wr_store *store, unsigned keep, const cha
     return look(store, spared, oldest) > keep && oldest[0] != 0 && remove_piece(store, oldest, &gone);
 }
 
-bool wr_aside_newest(const struct wr_store *store, char ret_name[WR_ASIDE_NAME_BYTES]) {
+static bool newest(const struct wr_store *store, bool with_newer, char ret_name[WR_ASIDE_NAME_BYTES]) {
     ret_name[0] = 0;
     DIR *directory = opendir(store->directory);
     if (!directory)
         return false;
-    for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory))
-        if (begins(entry->d_name, CORRUPT) && !is_part(entry->d_name) && strlen(entry->d_name) < WR_ASIDE_NAME_BYTES &&
+    for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
+        const bool counts = begins(entry->d_name, CORRUPT) || (with_newer && begins(entry->d_name, NEWER));
+        if (counts && !is_part(entry->d_name) && strlen(entry->d_name) < WR_ASIDE_NAME_BYTES &&
             (ret_name[0] == 0 || is_older(ret_name, entry->d_name)))
             snprintf(ret_name, WR_ASIDE_NAME_BYTES, "%s", entry->d_name);
+    }
     closedir(directory);
     return ret_name[0] != 0;
+}
+
+bool wr_aside_newest(const struct wr_store *store, char ret_name[WR_ASIDE_NAME_BYTES]) {
+    return newest(store, false, ret_name);
+}
+
+bool wr_aside_last(const struct wr_store *store, char ret_name[WR_ASIDE_NAME_BYTES]) {
+    return newest(store, true, ret_name);
+}
+
+bool wr_aside_is_newer(const char *name) {
+    return begins(name, NEWER);
 }
 
 bool wr_aside_shrink_oldest(const struct wr_store *store, unsigned keep) {

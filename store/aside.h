@@ -26,6 +26,10 @@ uint64_t wr_aside_bytes(const struct wr_store *store);
 bool wr_aside_shrink_oldest(const struct wr_store *store, unsigned keep);
 /* The last one that broke. False: there is none. */
 bool wr_aside_newest(const struct wr_store *store, char ret_name[WR_ASIDE_NAME_BYTES]);
+/* The last one that was put aside, also where a later version made it. False: there is none. */
+bool wr_aside_last(const struct wr_store *store, char ret_name[WR_ASIDE_NAME_BYTES]);
+/* By its name: a later version made it. */
+bool wr_aside_is_newer(const char *name);
 /* A piece of this one: a large file that goes at once holds up the disk for a second. False: that was the last, or it cannot be removed. */
 bool wr_aside_shrink(const struct wr_store *store, const char *name);
 /* Whether one more can lie there, and none has to go for it. */

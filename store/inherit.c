@@ -163,7 +163,7 @@ static enum wr_result take_over(struct wr_store *store, struct wr_store *old, st
 /* The one that was put aside by this opening, or by one that was killed before it had made a fresh store. */
 static bool find(const struct wr_store *store, const struct wr_store_report *report, char name[WR_ASIDE_NAME_BYTES]) {
     if (!report->quarantined)
-        return wr_aside_newest(store, name);
+        return wr_aside_last(store, name);
     snprintf(name, WR_ASIDE_NAME_BYTES, "%s", report->aside);
     return true;
 }
@@ -180,7 +180,7 @@ enum wr_result wr_inherit_books(struct wr_store *store, struct wr_store_report *
     old->file = path;
     old->options.vfs = store->options.vfs;
     memcpy(old->counts, store->counts, sizeof old->counts); /* where it has none they stay */
-    enum wr_result result = report->aside_newer ? WR_UNSUPPORTED : read_old(store, old, &why);
+    enum wr_result result = wr_aside_is_newer(name) ? WR_UNSUPPORTED : read_old(store, old, &why);
     store->lost = old->lost;
     if (result == WR_OK)
         result = take_over(store, old, report, err);

@@ -389,6 +389,23 @@ static void no_memory(void **state) {
     assert_true(without_memory(true, 47) > 5);
 }
 
+/* A later version had gone on with those books: a kill after it was put aside does not bring the older ones back. */
+static void not_those_that_went_into_a_later_version(void **state) {
+    (void)state;
+    make_store(false);
+    store_fixture_scribble(&fixture, 0, PAGE);
+    must(store_fixture_open(&fixture));
+    books_go_on();
+    store_fixture_close(&fixture);
+    char to[512];
+    snprintf(to, sizeof to, "%s", file(".newer-9999999999"));
+    assert_int_equal(rename(file(""), to), 0);
+    (void)unlink(file(".page1"));
+    must(store_fixture_open(&fixture)); /* killed before there was a file */
+    assert_int_equal(store_fixture_balance(&fixture, 1).books[WR_BOOK_TAKEN], 0);
+    assert_int_equal(lost()->n, 1);
+}
+
 /* The newest row says something of an account that is not there: what it says of the others is not added to what the row before says. */
 static void an_account_is_gone(void **state) {
     (void)state;
@@ -424,6 +441,7 @@ int main(void) {
         TEST(a_first_start_has_lost_nothing),
         TEST(only_so_many_are_named),
         TEST(killed_before_the_first_commit),
+        TEST(not_those_that_went_into_a_later_version),
         TEST(an_account_is_gone),
         TEST(no_memory),
     };

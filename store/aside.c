@@ -144,9 +144,15 @@ bool wr_aside_shrink_oldest(const struct wr_store *store, unsigned keep) {
     return shrink_oldest(store, keep, "");
 }
 
-/* A name that nobody has, and that is later than those of the same second. */
+/* A name that nobody has, and that is later than all others: where the clock is behind it has their second. */
 static enum wr_result new_name(const struct wr_store *store, const char *prefix, int64_t wall_s, char name[WR_ASIDE_NAME_BYTES]) {
     long number = -1; /* the highest there is; 0: without one */
+    if (newest(store, true, name)) {
+        char *rest;
+        const long long seconds = strtoll(stamp_of(name), &rest, 10);
+        number = seconds >= wall_s ? -strtol(rest, NULL, 10) : number;
+        wall_s = seconds >= wall_s ? seconds : wall_s;
+    }
     snprintf(name, WR_ASIDE_NAME_BYTES, "%s%lld", prefix, (long long)wall_s);
     DIR *directory = opendir(store->directory);
     if (!directory)
@@ -195,7 +201,7 @@ enum wr_result wr_aside_put(const struct wr_store *store, bool newer, const stru
         (void)unlink(from); /* a WAL must never be applied to another database */
     if (join(store, WR_STORE_FILE, WR_PAGE_ONE, from) && (!join(store, name, WR_PAGE_ONE, to) || rename(from, to) != 0))
         (void)unlink(from);                                       /* nor a first page */
-    while (!newer && shrink_oldest(store, WR_ASIDE_KEEP, name)) { /* not this one, though the clock may say that it is the oldest */
+    while (!newer && shrink_oldest(store, WR_ASIDE_KEEP, name)) { /* not this one, in any case */
     }
     snprintf(ret_name, WR_ASIDE_NAME_BYTES, "%s", name);
     return WR_OK;

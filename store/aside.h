@@ -1,7 +1,8 @@
 /* Databases that were renamed aside, each with its WAL and the copy of its first page (page_one.c): broken ones, to be salvaged, and one that a later version made.
  *
- * NAME.corrupt-<wall s> and NAME.newer-<wall s>, with -<n> behind it where that name is taken: a clock that starts in 1970 gives the same
- * second again and again, and nothing is renamed over a file. At most WR_ASIDE_KEEP broken ones are kept, and the oldest by their names make
+ * NAME.corrupt-<wall s> and NAME.newer-<wall s>, with -<n> behind it where that second is taken: a clock that starts in 1970 gives the same
+ * one again and again, and nothing is renamed over a file. Each name is later than those that are there, also where the clock is behind them: whose books are to go
+ * on, and what makes room, goes by it. At most WR_ASIDE_KEEP broken ones are kept, and the oldest by their names make
  * room where space is needed; what a later version made is never removed by us. All their bytes count in the budget.
  *
  * Threads: the store's. Errors: a file that cannot be looked at or removed stays, and is not counted.

@@ -149,12 +149,45 @@ static void live_on_a_full_disk(bool merges) {
     _exit(0);
 }
 
-static void on_a_full_disk(bool merges) {
+/* The clock of now is behind that of the older one: it is the older one that makes room, not that whose books are still to be taken over. */
+static void break_on_a_full_disk(bool unused) {
+    struct store_fixture fixture;
+    static const char older[1 << 20];
+    (void)unused;
+    store_fixture_init(&fixture);
+    if (!mount_small(fixture.directory)) {
+        store_fixture_fini(&fixture);
+        _exit(77);
+    }
+    store_fixture_must(&fixture, store_fixture_open(&fixture));
+    store_fixture_segment(&fixture, 1, 10, 3);
+    store_fixture_must(&fixture, wr_store_close(fixture.store, &fixture.now, &fixture.err));
+    fixture.store = NULL;
+    store_fixture_forget_wal(&fixture);
+    store_fixture_scribble(&fixture, 0, 2048);
+    FILE *file = fopen(store_fixture_path(&fixture, WR_STORE_FILE ".corrupt-9999999999"), "w");
+    assert_true(file && fwrite(older, sizeof older, 1, file) == 1);
+    assert_int_equal(fclose(file), 0);
+    fill_disk(fixture.directory);
+    fixture.now.wall_ns = 12 * WR_NS_PER_S;
+    store_fixture_must(&fixture, store_fixture_open(&fixture));
+    assert_string_equal(fixture.report.aside, WR_STORE_FILE ".corrupt-9999999999-1");
+    assert_true(fixture.report.books_kept);
+    assert_int_equal(wr_store_lost_books(fixture.store)->n, 0);
+    assert_int_equal(store_fixture_balance(&fixture, 1).books[WR_BOOK_TAKEN], 30);
+    wr_store_abandon(fixture.store);
+    fixture.store = NULL;
+    umount(fixture.directory);
+    store_fixture_fini(&fixture);
+    _exit(0);
+}
+
+static void on_a_disk_of_its_own(void (*live)(bool merges), bool merges) {
     fflush(NULL);
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0)
-        live_on_a_full_disk(merges);
+        live(merges);
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
@@ -166,12 +199,17 @@ static void on_a_full_disk(bool merges) {
 
 static void test_a_full_disk_stops_nothing(void **state) {
     (void)state;
-    on_a_full_disk(false);
+    on_a_disk_of_its_own(live_on_a_full_disk, false);
 }
 
 static void test_on_a_full_disk_windows_are_merged(void **state) {
     (void)state;
-    on_a_full_disk(true);
+    on_a_disk_of_its_own(live_on_a_full_disk, true);
+}
+
+static void test_the_one_that_broke_does_not_make_room(void **state) {
+    (void)state;
+    on_a_disk_of_its_own(break_on_a_full_disk, false);
 }
 
 static void test_no_room_from_the_start(void **state) {
@@ -234,7 +272,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_committed_is_lost_by_kill),          cmocka_unit_test(test_a_full_disk_stops_nothing),
         cmocka_unit_test(test_on_a_full_disk_windows_are_merged),          cmocka_unit_test(test_no_room_from_the_start),
-        cmocka_unit_test(test_a_fresh_store_has_a_copy_of_its_first_page),
+        cmocka_unit_test(test_a_fresh_store_has_a_copy_of_its_first_page), cmocka_unit_test(test_the_one_that_broke_does_not_make_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

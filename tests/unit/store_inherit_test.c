@@ -359,6 +359,28 @@ static void killed_before_the_first_commit(void **state) {
     }
 }
 
+/* The clock was set back between two that broke, and a kill came after the second: its books go on, not those of the first. */
+static void killed_with_a_clock_that_is_behind(void **state) {
+    (void)state;
+    static const char *const parts[] = {"", "-wal", ".page1"};
+    make_store(false);
+    store_fixture_scribble(&fixture, 0, PAGE);
+    must(store_fixture_open(&fixture));
+    store_fixture_segment(&fixture, 1, 10, READINGS / 10);
+    store_fixture_close(&fixture);
+    store_fixture_forget_wal(&fixture);
+    store_fixture_scribble(&fixture, 0, PAGE);
+    fixture.now.wall_ns = 12 * WR_NS_PER_S;
+    must(store_fixture_open(&fixture));
+    assert_true(fixture.report.books_kept);
+    const uint64_t taken = store_fixture_balance(&fixture, 1).books[WR_BOOK_TAKEN];
+    store_fixture_abandon(&fixture);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        (void)unlink(file(parts[i]));
+    must(store_fixture_open(&fixture));
+    assert_int_equal(store_fixture_balance(&fixture, 1).books[WR_BOOK_TAKEN], taken);
+}
+
 /* The opening is tried again, and then they are there; never are they called lost for it. */
 static unsigned without_memory(bool of_sqlite, long step) {
     unsigned failures = 0;
@@ -443,6 +465,7 @@ int main(void) {
         TEST(killed_before_the_first_commit),
         TEST(not_those_that_went_into_a_later_version),
         TEST(an_account_is_gone),
+        TEST(killed_with_a_clock_that_is_behind),
         TEST(no_memory),
     };
     wr_fault_memory_install();

@@ -31,7 +31,8 @@ void wr_reopen_attached(struct wr_store *store) {
 }
 
 bool wr_reopen_goes_on(const struct wr_store *store) {
-    return store->reopen.gone && store->epoch == store->reopen.epoch;
+    const struct wr_reopen *reopen = &store->reopen;
+    return reopen->gone && (store->epoch == reopen->epoch || store->epoch == reopen->fresh_epoch);
 }
 
 bool wr_store_is_gone(const struct wr_store *store) {
@@ -214,6 +215,13 @@ static enum wr_result join_other(struct wr_store *store, struct wr_books_apart *
     return wr_books_add(store, books, wr_books_add_up, err);
 }
 
+enum wr_result wr_reopen_bring_books(struct wr_store *store, struct wr_error *err) {
+    WR_TRY(join_other(store, store->reopen.books, err));
+    store->reopen.books = NULL;
+    store->reopen.fresh_epoch = store->epoch;
+    return WR_OK;
+}
+
 /* Opening */
 
 static void close_it(struct wr_store *store) {
@@ -230,14 +238,18 @@ static enum wr_result open_it(struct wr_store *store, const struct wr_now *now, 
     struct wr_books_apart books = wr_books_take_out(store);
     memcpy(counts, store->counts, sizeof counts);
     wr_store_forget_segments(store);
+    store->reopen.books = &books;
     enum wr_result result = wr_store_open_database(store, false, now, &report, err);
+    const bool brought = store->reopen.books == NULL;
+    store->reopen.books = NULL;
     memcpy(store->counts, counts, sizeof counts); /* what was spent is known better here */
     wr_counts_start_over(store);
-    if (result == WR_OK)
+    if (result == WR_OK && !brought)
         result = wr_reopen_goes_on(store) ? join_same(store, &books, err) : join_other(store, &books, err);
     if (result == WR_OK)
         return WR_OK;
-    wr_books_put_back(store, &books);
+    if (!brought)
+        wr_books_put_back(store, &books);
     wr_store_close_database(store);
     wr_store_forget_segments(store);
     store->epoch = store->reopen.epoch;
@@ -278,6 +290,7 @@ enum wr_result wr_store_reopen(struct wr_store *store, const struct wr_now *now,
         return wr_error_wrap(err, "store %s", store->directory);
     wr_reopen_attached(store);
     reopen->gone = reopen->commit_failed = false;
+    reopen->fresh_epoch = 0;
     reopen->opened = true;
     store->retry_ns = 0;
     if (store->journal_due_ns != WR_NEVER_NS && store->journal_records == 0 && store->snaps.len == 0)

@@ -23,7 +23,8 @@
  * One that cannot be read at a start (detached.c) takes the same way: it is put aside once it has refused as often, and for as long, as a running one.
  *
  * Promise: nothing that was committed is lost or comes twice, and what is in memory stays there for the next commit. Acknowledgements that were not committed are
- * forgotten: those segments are sent again under their keys. A file that is not there is waited for, and never made: its disk may be elsewhere for the moment.
+ * forgotten: those segments are sent again under their keys. The books come into a fresh one with the commit that makes it one; where that failed, and came about all the
+ * same, it is known by its epoch. A file that is not there is waited for, and never made: its disk may be elsewhere for the moment.
  *
  * The last transaction of the old handle failed, and yet may be in the file. So the file's rows decide, for it and memory differ by this one transaction at most:
  *   O1  what the store itself books (stored, delivered, evicted ...) is what the file says; what the engine counts is what memory says
@@ -58,6 +59,8 @@ struct wr_reopen_file {
     struct timespec changed; /* as it was closed */
 };
 
+struct wr_books_apart;
+
 struct wr_reopen {
     int64_t ill_ns;  /* boot time of the first failure; 0: it is well */
     int64_t next_ns; /* the next attempt, not before */
@@ -70,6 +73,8 @@ struct wr_reopen {
     unsigned failures;          /* to open it */
     uint64_t epoch;             /* when it was closed */
     int64_t next_seq;           /* ... */
+    uint64_t fresh_epoch;       /* of a fresh one that got these books, and may have been committed; 0: none */
+    struct wr_books_apart *books; /* memory's, while it is opened: a fresh one begins with them; NULL: they are in use */
 };
 
 /* How something that needs the disk ended. */
@@ -81,6 +86,8 @@ bool wr_reopen_gives_up(struct wr_store *store, enum wr_result result, const str
 /* SQLite has opened the file, and written nothing yet; it is closed again. */
 void wr_reopen_file_opened(struct wr_store *store);
 void wr_reopen_file_closed(struct wr_store *store);
+/* Before the first commit of a fresh one that is opened in place of one that is gone: the books come with it. WR_NO_MEMORY. */
+WR_MUST_USE enum wr_result wr_reopen_bring_books(struct wr_store *store, struct wr_error *err);
 /* A1: the file has nothing that anybody could miss. */
 bool wr_reopen_is_blank(const struct wr_store *store);
 /* A1, A2. */

@@ -223,8 +223,8 @@ enum wr_result wr_store_open_database(struct wr_store *store, bool keep_books, c
         WR_TRY(make_fresh(store, err));
     else
         WR_TRY(load(store, &unclean, err));
-    if (fresh && !keep_books && !store->reopen.gone)
-        WR_TRY(wr_inherit_books(store, report, err));
+    if (fresh && !keep_books)
+        WR_TRY(store->reopen.gone ? wr_reopen_bring_books(store, err) : wr_inherit_books(store, report, err));
     WR_TRY(wr_space_reserve(store, err));
     if (unclean && !keep_books && !wr_reopen_goes_on(store)) /* else what was open then still is */
         WR_TRY(wr_ledger_book_crash(store, &report->n_losses, &report->crash_readings, err));

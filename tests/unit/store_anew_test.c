@@ -153,6 +153,27 @@ static void a_fresh_one_that_breaks_is_begun_again(void **state) {
     settle(given - READINGS);
 }
 
+/* The books come into a fresh one with the commit that makes it one: a kill before the next costs what was open, and nothing of what was counted. */
+static void killed_before_the_next_commit(void **state) {
+    (void)state;
+    for (int again = 0; again < 2; again++) {
+        break_one_with_rows();
+        if (again) { /* also in place of a blank one */
+            kill_handle();
+            scribble();
+            must(reopen());
+        }
+        store_fixture_abandon(&fixture);
+        must(store_fixture_open(&fixture));
+        const struct wr_account_balance balance = store_fixture_balance(&fixture, WINDOWS);
+        assert_int_equal(balance.books[WR_BOOK_TAKEN], given);
+        assert_int_equal(balance.books[WR_BOOK_DROPPED_STORE], READINGS);
+        assert_int_equal(balance.books[WR_BOOK_DROPPED_CRASH], given - READINGS);
+        assert_int_equal(fixture.report.doubted_accounts, 0);
+        assert_int_equal(teardown(state) | setup(state), 0);
+    }
+}
+
 /* Its commits fail for as long again: nothing is tried with it any more. */
 static void so_is_one_that_takes_no_commit(void **state) {
     (void)state;
@@ -313,6 +334,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_fresh_one_that_breaks_is_begun_again),
+        TEST(killed_before_the_next_commit),
         TEST(so_is_one_that_takes_no_commit),
         TEST(a_count_is_something_too),
         TEST(another_file_is_not_removed),

@@ -440,6 +440,41 @@ static void an_older_copy_is_gone_on_with(void **state) {
     close_and_look_again();
 }
 
+/* The power goes at the nth call while a fresh one is made in place of a broken one: whether its first commit came about or not, the books go on once. Returns the calls. */
+static long made_anew_until(long n) {
+    static const char noise[4096] = "no store";
+    const struct wr_fault_plan plan = {.kind = WR_FAULT_CUT, .calls = WR_FAULT_ANY, .at = n};
+    must(store_fixture_open(&fixture));
+    give(WINDOWS, 5);
+    must(wr_store_flush(fixture.store, &fixture.now, &fixture.err));
+    give(WINDOWS, 3);
+    pull_disk();
+    wr_fault_vfs_put(disk, store_fixture_path(&fixture, WR_STORE_FILE), noise, sizeof noise);
+    store_fixture_placeholder(&fixture); /* it is this that is renamed */
+    assert_int_equal(reopen(), WR_CORRUPT);
+    wr_fault_vfs_remove(disk, parts[0]);
+    wr_fault_vfs_plan(disk, &plan);
+    const enum wr_result result = reopen();
+    const long calls = wr_fault_vfs_count(disk, WR_FAULT_ANY);
+    assert_true(wr_fault_vfs_is_dark(disk) || result == WR_OK);
+    if (wr_fault_vfs_is_dark(disk)) {
+        wr_fault_vfs_power(disk, WR_FAULT_ALL);
+        must(reopen());
+    }
+    wr_fault_vfs_plan(disk, NULL);
+    settle(5 * PER_AGGREGATE);
+    close_and_look_again();
+    return calls;
+}
+
+static void a_fresh_one_that_may_have_been_committed(void **state) {
+    const long calls = made_anew_until(-1);
+    for (long i = 0; i < 2 * SAMPLES; i++) { /* all of the end, and some of what is before */
+        assert_int_equal(disk_bed_teardown(state) | setup(state), 0);
+        (void)made_anew_until(i < SAMPLES ? calls - 1 - i : (long)wr_random_below(&dice, (uint64_t)calls));
+    }
+}
+
 /* Readings that came too late, and a gap record of them. */
 static void tell_of_late(uint64_t readings) {
     const int64_t newest = wr_store_newest(fixture.store, WR_LANE_ALARMS);
@@ -612,6 +647,7 @@ int main(void) {
         TEST(an_older_copy_is_gone_on_with),
         TEST(another_store_in_its_place),
         TEST(what_was_told_of_two_stores),
+        TEST(a_fresh_one_that_may_have_been_committed),
         TEST(with_files_of_the_system),
         TEST(what_a_dead_handle_reads_is_not_believed),
         TEST(only_what_is_ill_for_long),

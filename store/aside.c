@@ -14,6 +14,10 @@
 #define PIECE_BYTES (4 << 20)
 #define CORRUPT WR_STORE_FILE ".corrupt-"
 #define NEWER WR_STORE_FILE ".newer-"
+#define MARKER ".aside" /* a link to the new name, as long as a database is being renamed with its parts */
+
+static const char *const parts[] = {"-wal", WR_PAGE_ONE}; /* of a database, behind its name */
+#define N_PARTS (sizeof parts / sizeof parts[0])
 
 static bool begins(const char *name, const char *prefix) {
     return strncmp(name, prefix, strlen(prefix)) == 0;
@@ -82,11 +86,10 @@ static unsigned look(const struct wr_store *store, const char *spared, char olde
 }
 
 static bool remove_all(const struct wr_store *store, const char *name) {
-    static const char *const parts[] = {"-wal", WR_PAGE_ONE};
     char path[PATH_BYTES];
     if (!join(store, name, "", path) || unlink(path) != 0)
         return false;
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+    for (size_t i = 0; i < N_PARTS; i++)
         if (join(store, name, parts[i], path))
             (void)unlink(path);
     return true;
@@ -177,30 +180,57 @@ bool wr_aside_has_room(const struct wr_store *store) {
 
 /* The database last: until then it is known as what it is. */
 static enum wr_result remove_blank(const struct wr_store *store, struct wr_error *err) {
-    static const char *const parts[] = {"-wal", WR_PAGE_ONE, ""};
     char path[PATH_BYTES];
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        if (join(store, WR_STORE_FILE, parts[i], path) && unlink(path) != 0 && errno != ENOENT)
-            return wr_error_set(err, WR_IO, "cannot remove %s%s, which is empty: %s", store->file, parts[i], strerror(errno));
+    for (size_t i = 0; i <= N_PARTS; i++) {
+        const char *part = i < N_PARTS ? parts[i] : "";
+        if (join(store, WR_STORE_FILE, part, path) && unlink(path) != 0 && errno != ENOENT)
+            return wr_error_set(err, WR_IO, "cannot remove %s%s, which is empty: %s", store->file, part, strerror(errno));
+    }
     return WR_OK;
+}
+
+/* Neither WAL nor first page must ever be used with another database. */
+static void rename_parts(const struct wr_store *store, const char *name) {
+    char from[PATH_BYTES];
+    char to[PATH_BYTES];
+    for (size_t i = 0; i < N_PARTS; i++)
+        if (join(store, WR_STORE_FILE, parts[i], from) && (!join(store, name, parts[i], to) || rename(from, to) != 0))
+            (void)unlink(from);
+}
+
+void wr_aside_finish(const struct wr_store *store) {
+    char name[WR_ASIDE_NAME_BYTES];
+    char marker[PATH_BYTES];
+    char to[PATH_BYTES];
+    const ssize_t len = join(store, WR_STORE_FILE, MARKER, marker) ? readlink(marker, name, sizeof name - 1) : -1;
+    if (len < 0)
+        return;
+    name[len] = 0;
+    const bool is_name = (begins(name, CORRUPT) || begins(name, NEWER)) && !strchr(name, '/') && join(store, name, "", to);
+    if (is_name && (access(to, F_OK) == 0 || rename(store->file, to) == 0))
+        rename_parts(store, name);
+    (void)unlink(marker);
 }
 
 enum wr_result wr_aside_put(const struct wr_store *store, bool newer, const struct wr_now *now, char ret_name[WR_ASIDE_NAME_BYTES],
                             struct wr_error *err) {
     char name[WR_ASIDE_NAME_BYTES];
-    char from[PATH_BYTES];
+    char marker[PATH_BYTES];
     char to[PATH_BYTES];
     ret_name[0] = 0;
     if (!newer && wr_reopen_is_blank(store))
         return remove_blank(store, err);
-    if (new_name(store, newer ? NEWER : CORRUPT, now->wall_ns / WR_NS_PER_S, name) != WR_OK || !join(store, name, "", to))
+    if (new_name(store, newer ? NEWER : CORRUPT, now->wall_ns / WR_NS_PER_S, name) != WR_OK || !join(store, name, "", to) ||
+        !join(store, WR_STORE_FILE, MARKER, marker))
         return wr_error_set(err, WR_IO, "cannot rename %s aside: %s", store->file, strerror(errno));
-    if (rename(store->file, to) != 0)
-        return wr_error_set(err, WR_IO, "cannot rename %s to %s: %s", store->file, name, strerror(errno));
-    if (join(store, WR_STORE_FILE, "-wal", from) && (!join(store, name, "-wal", to) || rename(from, to) != 0))
-        (void)unlink(from); /* a WAL must never be applied to another database */
-    if (join(store, WR_STORE_FILE, WR_PAGE_ONE, from) && (!join(store, name, WR_PAGE_ONE, to) || rename(from, to) != 0))
-        (void)unlink(from);                                       /* nor a first page */
+    (void)!symlink(name, marker); /* where it cannot be a kill costs what it did */
+    if (rename(store->file, to) != 0) {
+        (void)wr_error_set(err, WR_IO, "cannot rename %s to %s: %s", store->file, name, strerror(errno));
+        (void)unlink(marker);
+        return WR_IO;
+    }
+    rename_parts(store, name);
+    (void)unlink(marker);
     while (!newer && shrink_oldest(store, WR_ASIDE_KEEP, name)) { /* not this one, in any case */
     }
     snprintf(ret_name, WR_ASIDE_NAME_BYTES, "%s", name);

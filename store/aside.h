@@ -38,5 +38,8 @@ bool wr_aside_has_room(const struct wr_store *store);
 /* Renames the database, which is closed, with its WAL and first page; a blank one (store/reopen.h) it removes, and gives it no name. WR_IO. */
 WR_MUST_USE enum wr_result wr_aside_put(const struct wr_store *store, bool newer, const struct wr_now *now,
                                         char ret_name[WR_ASIDE_NAME_BYTES], struct wr_error *err);
+/* Before anything is opened: a renaming that a kill cut short is brought to its end. What had followed else would be gone: SQLite throws a WAL away that stands beside a file
+ * without pages, and what was committed with it. */
+void wr_aside_finish(const struct wr_store *store);
 
 #endif

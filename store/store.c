@@ -196,6 +196,7 @@ enum wr_result wr_store_open_database(struct wr_store *store, bool keep_books, c
     bool unclean = false;
     int64_t version = 0;
     report->newer = false;
+    wr_aside_finish(store);
     if (wr_page_one_is_missed(store->file)) /* SQLite would take it for a fresh one, and throw its WAL away */
         return wr_error_set(err, WR_CORRUPT, "the file is empty, though it was a store");
     const int create = store->reopen.gone && !store->reopen.cleared ? 0 : SQLITE_OPEN_CREATE;
@@ -252,11 +253,12 @@ static enum wr_result rename_aside(struct wr_store *store, bool newer, const str
                                    struct wr_error *err) {
     char name[WR_ASIDE_NAME_BYTES];
     WR_TRY(wr_aside_put(store, newer, now, name, err));
-    if (name[0])
-        snprintf(report->aside, sizeof report->aside, "%s", name);
     store->reopen.cleared |= !newer;
+    if (name[0] == 0) /* it was blank */
+        return WR_OK;
+    snprintf(report->aside, sizeof report->aside, "%s", name);
     report->aside_newer = newer;
-    report->quarantined |= name[0] != 0;
+    report->quarantined = true;
     return WR_OK;
 }
 

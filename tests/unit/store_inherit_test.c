@@ -359,6 +359,41 @@ static void killed_before_the_first_commit(void **state) {
     }
 }
 
+/* ... or before the first renaming, or between two: the WAL, with all that was committed last, comes with its database. */
+static void killed_between_the_renames(void **state) {
+    for (int renamed = 0; renamed < 2; renamed++) {
+        char command[1024];
+        must(store_fixture_open(&fixture));
+        store_fixture_segment(&fixture, 1, 10, READINGS / 10);
+        must(wr_store_flush(fixture.store, &fixture.now, &fixture.err));
+        snprintf(command, sizeof command, "cd %s && cp " WR_STORE_FILE "-wal wal && cp " WR_STORE_FILE " database", fixture.directory);
+        assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c); as they are at the kill: to give it up writes the WAL back */
+        store_fixture_abandon(&fixture);
+        snprintf(command, sizeof command,
+                 "cd %s && mv wal " WR_STORE_FILE "-wal && mv database " WR_STORE_FILE " && ln -s " WR_STORE_FILE
+                 ".corrupt-100 " WR_STORE_FILE ".aside && { [ %d = 0 ] || mv " WR_STORE_FILE " " WR_STORE_FILE ".corrupt-100; }",
+                 fixture.directory, renamed);
+        assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
+        must(store_fixture_open(&fixture));
+        assert_int_equal(store_fixture_balance(&fixture, 1).books[WR_BOOK_DROPPED_STORE], READINGS);
+        assert_int_equal(readlink(file(".aside"), command, sizeof command), -1); /* not to be done twice */
+        what_it_held_comes_back();
+        assert_int_equal(teardown(state) | setup(state), 0);
+    }
+}
+
+/* A link of that name that is none of ours moves nothing. */
+static void a_link_elsewhere(void **state) {
+    (void)state;
+    must(store_fixture_open(&fixture));
+    store_fixture_segment(&fixture, 1, 10, READINGS / 10);
+    store_fixture_close(&fixture);
+    assert_int_equal(symlink("../" WR_STORE_FILE ".corrupt-1", file(".aside")), 0);
+    must(store_fixture_open(&fixture));
+    assert_false(fixture.report.fresh || fixture.report.quarantined);
+    assert_int_equal(store_fixture_balance(&fixture, 1).books[WR_BOOK_TAKEN], READINGS);
+}
+
 /* The clock was set back between two that broke, and a kill came after the second: its books go on, not those of the first. */
 static void killed_with_a_clock_that_is_behind(void **state) {
     (void)state;
@@ -465,6 +500,8 @@ int main(void) {
         TEST(killed_before_the_first_commit),
         TEST(not_those_that_went_into_a_later_version),
         TEST(an_account_is_gone),
+        TEST(killed_between_the_renames),
+        TEST(a_link_elsewhere),
         TEST(killed_with_a_clock_that_is_behind),
         TEST(no_memory),
     };

@@ -108,6 +108,10 @@ bool wr_reopen_gives_up(struct wr_store *store, enum wr_result result, const str
     snprintf(wal, sizeof wal, "%s-wal", store->file);
     if (result != WR_IO || is_forbidden(store->file) || is_forbidden(wal))
         return false;
+    if (access(store->file, F_OK) != 0) { /* its disk is elsewhere: when that is back it has all its time */
+        reopen->failures = 0;
+        return false;
+    }
     if (reopen->ill_ns == 0)
         reopen->ill_ns = now->boot_ns > 0 ? now->boot_ns : 1;
     return ++reopen->failures >= WR_REOPEN_TRIES && now->boot_ns >= wr_clock_add_ns(reopen->ill_ns, WR_REOPEN_TRIES * WR_REOPEN_AFTER_NS);

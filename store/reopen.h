@@ -21,6 +21,7 @@
  * That it is the same file is known by its device and inode while the handle is open, and then by its time of change as well.
  *
  * One that cannot be read at a start (detached.c) takes the same way: it is put aside once it has refused as often, and for as long, as a running one.
+ * Only refusals in a row count of a file that is seen there: a disk that is away for an hour, and comes back between two calls, has not been read in vain.
  *
  * Promise: nothing that was committed is lost or comes twice, and what is in memory stays there for the next commit. Acknowledgements that were not committed are
  * forgotten: those segments are sent again under their keys. The books come into a fresh one with the commit that makes it one; where that failed, and came about all the

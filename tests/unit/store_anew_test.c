@@ -315,6 +315,37 @@ static void what_cannot_be_read_is_put_aside_at_a_start(void **state) {
     wr_fault_vfs_free(disk);
 }
 
+/* Its disk was away: that says nothing about the file, and it has all its time when it is seen again. */
+static void what_was_not_there_has_its_time(void **state) {
+    (void)state;
+    struct wr_fault_vfs *disk = wr_fault_vfs_new(1);
+    const struct wr_fault_plan dead = {.kind = WR_FAULT_EIO, .calls = WR_FAULT_ANY, .for_good = true};
+    fixture.options.vfs = wr_fault_vfs_name(disk);
+    must(store_fixture_open(&fixture));
+    store_fixture_segment(&fixture, WINDOWS, 4, READINGS);
+    store_fixture_close(&fixture);
+    wr_fault_vfs_plan(disk, &dead);
+    begin_without();
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 3 * WR_REOPEN_TRIES; i++) {
+            assert_int_equal(attach(), WR_IO);
+            store_fixture_advance(&fixture, WR_REOPEN_AFTER_NS);
+        }
+        put_file(WR_STORE_FILE, "stands for it");
+        for (int i = 0; i < WR_REOPEN_TRIES - 1; i++) {
+            assert_int_equal(attach(), WR_IO);
+            assert_int_equal(n_aside(), 0);
+            store_fixture_advance(&fixture, WR_REOPEN_AFTER_NS);
+        }
+        assert_int_equal(unlink(path_of(WR_STORE_FILE)), 0);
+    }
+    wr_fault_vfs_plan(disk, NULL);
+    must(attach());
+    assert_false(fixture.report.quarantined || fixture.report.fresh);
+    store_fixture_abandon(&fixture);
+    wr_fault_vfs_free(disk);
+}
+
 /* Somebody else's, or no file at all: that is no damage, however long it lasts. */
 static void what_must_not_be_read_is_left_alone(void **state) {
     (void)state;
@@ -341,6 +372,7 @@ int main(void) {
         TEST(nor_is_one_that_was_changed),
         TEST(what_cannot_be_removed_waits),
         TEST(what_cannot_be_read_is_put_aside_at_a_start),
+        TEST(what_was_not_there_has_its_time),
         TEST(what_must_not_be_read_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -254,11 +254,13 @@ static enum wr_result rename_aside(struct wr_store *store, bool newer, const str
     char name[WR_ASIDE_NAME_BYTES];
     WR_TRY(wr_aside_put(store, newer, now, name, err));
     store->reopen.cleared |= !newer;
-    if (name[0] == 0) /* it was blank */
+    if (name[0] == 0) /* it was blank: what was put aside before it still is what there is to tell of */
         return WR_OK;
     snprintf(report->aside, sizeof report->aside, "%s", name);
     report->aside_newer = newer;
     report->quarantined = true;
+    if (!newer)
+        atomic_fetch_add_explicit(&store->stats.quarantines, 1, memory_order_relaxed);
     return WR_OK;
 }
 
@@ -273,7 +275,6 @@ enum wr_result wr_store_quarantine(struct wr_store *store, const struct wr_now *
         wr_ledger_start_over(store);
         wr_counts_start_over(store);
         wr_store_forget_segments(store);
-        atomic_fetch_add_explicit(&store->stats.quarantines, 1, memory_order_relaxed);
         store->rename_due = true;
     }
     if (store->rename_due) { /* until that succeeds there is no store: the broken one must not be opened again with these books */
@@ -368,10 +369,7 @@ static enum wr_result put_aside(struct wr_store *store, const struct wr_now *now
     wr_store_let_go(store);
     wr_counts_start_over(store);
     store->n_accounts = 0; /* of what could be loaded of it */
-    WR_TRY(rename_aside(store, newer, now, found, err));
-    if (!newer)
-        atomic_fetch_add_explicit(&store->stats.quarantines, 1, memory_order_relaxed);
-    return WR_OK;
+    return rename_aside(store, newer, now, found, err);
 }
 
 enum wr_result wr_store_take_up(struct wr_store *store, const struct wr_now *now, struct wr_error *err) {

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -315,6 +316,52 @@ static void what_cannot_be_read_is_put_aside_at_a_start(void **state) {
     wr_fault_vfs_free(disk);
 }
 
+static void make_it_newer(const struct wr_fault_vfs *disk) {
+    sqlite3 *database;
+    assert_int_equal(sqlite3_open_v2(path_of(WR_STORE_FILE), &database, SQLITE_OPEN_READWRITE, wr_fault_vfs_name(disk)), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA user_version = 99", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(database);
+}
+
+static bool says(const char *name, const char *text) {
+    char found[64] = "";
+    FILE *file = fopen(path_of(name), "r");
+    assert_non_null(file);
+    const size_t n = fread(found, 1, sizeof found - 1, file);
+    assert_int_equal(fclose(file), 0);
+    return n == strlen(text) && strcmp(found, text) == 0;
+}
+
+/* A fresh one in its place is removed, as nothing was ever in it. The later version's stays what it is: neither read nor written, nor called broken. */
+static void beside_one_of_a_later_version(void **state) {
+    (void)state;
+    struct wr_fault_vfs *disk = wr_fault_vfs_new(1);
+    const struct wr_fault_plan dead = {.kind = WR_FAULT_EIO, .calls = WR_FAULT_SYNC, .for_good = true};
+    fixture.options.vfs = wr_fault_vfs_name(disk);
+    must(store_fixture_open(&fixture));
+    store_fixture_close(&fixture);
+    make_it_newer(disk);
+    put_file(WR_STORE_FILE, "stands for it");
+    begin_without();
+    assert_int_equal(attach(), WR_UNSUPPORTED);
+    wr_fault_vfs_remove(disk, WR_STORE_FILE);
+    put_file(WR_STORE_FILE, ""); /* and for the fresh one */
+    wr_fault_vfs_plan(disk, &dead);
+    for (int i = 0; is_there(WR_STORE_FILE); i++) {
+        assert_true(i <= WR_REOPEN_TRIES);
+        assert_int_equal(attach(), WR_IO);
+        store_fixture_advance(&fixture, WR_REOPEN_AFTER_NS);
+    }
+    wr_fault_vfs_plan(disk, NULL);
+    must(attach());
+    assert_true(fixture.report.quarantined && fixture.report.aside_newer && fixture.report.fresh);
+    assert_true(says(fixture.report.aside, "stands for it"));
+    assert_int_equal(wr_store_lost_books(fixture.store)->n, 1);
+    assert_int_equal(quarantines(), 0);
+    store_fixture_abandon(&fixture);
+    wr_fault_vfs_free(disk);
+}
+
 /* Its disk was away: that says nothing about the file, and it has all its time when it is seen again. */
 static void what_was_not_there_has_its_time(void **state) {
     (void)state;
@@ -372,6 +419,7 @@ int main(void) {
         TEST(nor_is_one_that_was_changed),
         TEST(what_cannot_be_removed_waits),
         TEST(what_cannot_be_read_is_put_aside_at_a_start),
+        TEST(beside_one_of_a_later_version),
         TEST(what_was_not_there_has_its_time),
         TEST(what_must_not_be_read_is_left_alone),
     };

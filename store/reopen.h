@@ -18,6 +18,7 @@
  * A disk that takes nothing must not push out what lies aside. So until a commit has succeeded:
  *   A1  a file that this process began as an empty one, and in which it has committed nothing (it is blank), is not renamed: it is removed, and begun again
  *   A2  any other is renamed only while fewer than WR_ASIDE_KEEP lie aside; else it stays, and is tried again
+ *   A3  it is cleared by an opening only, so not more often than each WR_REOPEN_AFTER_NS: to make a store writes all its bytes
  * That it is the same file is known by its device and inode while the handle is open, and then by its time of change as well.
  *
  * One that cannot be read at a start (detached.c) takes the same way: it is put aside once it has refused as often, and for as long, as a running one.

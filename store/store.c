@@ -270,6 +270,10 @@ enum wr_result wr_store_quarantine(struct wr_store *store, const struct wr_now *
         return wr_error_set(err, WR_IO, "the store is closed until it can be opened again");
     if (store->db && store->reopen.ill_ns != 0)
         return wr_error_set(err, WR_IO, "what is read since the disk failed is not believed: the store is opened again first");
+    if (store->db && store->reopen.cleared) { /* to make the next one costs as many writes as the store has bytes */
+        wr_reopen_note(store, WR_IO, false, now);
+        return wr_error_set(err, WR_IO, "a fresh store broke before its first commit: it is begun again with the next opening");
+    }
     if (store->db) {
         wr_store_close_database(store);
         wr_ledger_start_over(store);

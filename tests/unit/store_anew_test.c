@@ -189,6 +189,43 @@ static void so_is_one_that_takes_no_commit(void **state) {
     settle(READINGS);
 }
 
+/* All that it has, while it is open and nothing fails: what is read is nonsense then. */
+static void scribble_all(void) {
+    struct stat status;
+    char noise[8192];
+    memset(noise, 'x', sizeof noise);
+    const int fd = open(path_of(WR_STORE_FILE), O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0 && fstat(fd, &status) == 0);
+    for (off_t at = 0; at < status.st_size; at += (off_t)sizeof noise)
+        assert_int_equal(pwrite(fd, noise, sizeof noise, at), sizeof noise);
+    close(fd);
+}
+
+static uint64_t written(void) {
+    return atomic_load(&wr_store_stats(fixture.store)->written_bytes);
+}
+
+/* To make one writes all that it may ever have: not as often as commits are tried. */
+static void once_a_minute_at_most(void **state) {
+    (void)state;
+    break_one_with_rows();
+    for (int i = 0; i < 3; i++) {
+        const uint64_t epoch = wr_store_epoch(fixture.store);
+        const uint64_t before = written();
+        scribble_all();
+        give();
+        for (int second = 0; second < 10; second++) {
+            store_fixture_advance(&fixture, WR_NS_PER_S);
+            assert_int_equal(wr_store_flush(fixture.store, &fixture.now, &fixture.err), WR_IO);
+        }
+        assert_true(wr_store_epoch(fixture.store) == epoch && written() - before < fixture.options.budget_bytes / 4);
+        must(reopen());
+        assert_true(wr_store_epoch(fixture.store) != epoch);
+    }
+    assert_int_equal(quarantines(), 1);
+    settle(READINGS);
+}
+
 /* Anything that is committed makes it one that holds something. */
 static void a_count_is_something_too(void **state) {
     (void)state;
@@ -414,6 +451,7 @@ int main(void) {
         TEST(a_fresh_one_that_breaks_is_begun_again),
         TEST(killed_before_the_next_commit),
         TEST(so_is_one_that_takes_no_commit),
+        TEST(once_a_minute_at_most),
         TEST(a_count_is_something_too),
         TEST(another_file_is_not_removed),
         TEST(nor_is_one_that_was_changed),
